@@ -1,0 +1,181 @@
+//! Money as the API writes it: decimal text to a 128-bit integer of 10^-12, exactly or not at all.
+//!
+//! Cost Explorer answers amounts as text with at most ten decimals; the tables hold `DECIMAL(38,12)`. Nothing here
+//! goes through a float, and nothing is rounded: text that does not fit is refused.
+//!
+//! | text | result |
+//! |---|---|
+//! | `39.1603300457`, `-0.0000000001`, `+1`, `.5` | exact |
+//! | `1.2E-7`, `1e3` | exact, the exponent is applied to the digits |
+//! | `-0` | zero |
+//! | `0.1234567890123` | refused: 13 decimals |
+//! | ``, ` 1`, `1,5`, `NaN`, `Infinity` | refused: not a number |
+//! | 27 integer digits | refused: does not fit `DECIMAL(38,12)` |
+
+use std::fmt;
+
+/// Decimals behind the point of every amount column.
+pub const SCALE: u32 = 12;
+/// Significant digits of every amount column.
+pub const PRECISION: u8 = 38;
+
+/// Why a text is not an amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The text is not a decimal number.
+    NotANumber,
+    /// The number has more than [`SCALE`] decimals.
+    TooManyDecimals,
+    /// The number has more than 26 integer digits.
+    TooLarge,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotANumber => "is not a decimal number",
+            Self::TooManyDecimals => "has more than 12 decimals, which would have to be rounded",
+            Self::TooLarge => "does not fit DECIMAL(38,12)",
+        })
+    }
+}
+
+/// Reads decimal text as a count of 10^-12.
+///
+/// # Errors
+/// A [`Fault`] when the text is no number or cannot be held exactly.
+pub fn parse(text: &str) -> Result<i128, Fault> {
+    let (negative, digits) = match text.as_bytes() {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let split = digits.iter().position(|b| matches!(b, b'e' | b'E'));
+    let (mantissa, exponent) = match split {
+        Some(at) => (&digits[..at], parse_exponent(&digits[at + 1..])?),
+        None => (digits, 0),
+    };
+    let (magnitude, decimals) = parse_mantissa(mantissa)?;
+    let value = shift(magnitude, SCALE as i32 + exponent - decimals)?;
+    Ok(if negative { -value } else { value })
+}
+
+/// Digits and point to (all digits as one integer, number of decimals); trailing zeros of a long fraction are dropped.
+fn parse_mantissa(text: &[u8]) -> Result<(i128, i32), Fault> {
+    let (mut value, mut decimals, mut zeros) = (0_i128, 0_i32, 0_i32);
+    let (mut seen_point, mut seen_digit) = (false, false);
+    for byte in text {
+        match byte {
+            b'0'..=b'9' => {
+                seen_digit = true;
+                if seen_point && *byte == b'0' {
+                    zeros = zeros.saturating_add(1);
+                    continue;
+                }
+                for _ in 0..zeros {
+                    value = value.checked_mul(10).ok_or(Fault::TooManyDecimals)?;
+                }
+                decimals = decimals.saturating_add(zeros).saturating_add(i32::from(seen_point));
+                zeros = 0;
+                value = value
+                    .checked_mul(10)
+                    .and_then(|v| v.checked_add(i128::from(byte - b'0')))
+                    .ok_or(if seen_point { Fault::TooManyDecimals } else { Fault::TooLarge })?;
+            }
+            b'.' if !seen_point => seen_point = true,
+            _ => return Err(Fault::NotANumber),
+        }
+    }
+    if seen_digit { Ok((value, decimals)) } else { Err(Fault::NotANumber) }
+}
+
+fn parse_exponent(text: &[u8]) -> Result<i32, Fault> {
+    let (sign, digits) = match text {
+        [b'-', rest @ ..] => (-1, rest),
+        [b'+', rest @ ..] => (1, rest),
+        rest => (1, rest),
+    };
+    if digits.is_empty() || digits.len() > 4 || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Fault::NotANumber);
+    }
+    Ok(sign * digits.iter().fold(0, |all, digit| all * 10 + i32::from(digit - b'0')))
+}
+
+/// `value * 10^by`, exactly.
+fn shift(value: i128, by: i32) -> Result<i128, Fault> {
+    const LIMIT: i128 = 10_i128.pow(PRECISION as u32);
+    let mut value = value;
+    if value == 0 {
+        return Ok(0);
+    }
+    for _ in 0..by.max(0) {
+        value = value.checked_mul(10).filter(|v| *v < LIMIT).ok_or(Fault::TooLarge)?;
+    }
+    for _ in by.min(0)..0 {
+        if value % 10 != 0 {
+            return Err(Fault::TooManyDecimals);
+        }
+        value /= 10;
+    }
+    if value < LIMIT { Ok(value) } else { Err(Fault::TooLarge) }
+}
+
+/// Writes a count of 10^-12 as decimal text without trailing zeros: `-0.5`, `12`, `0`.
+#[must_use]
+pub fn text(value: i128) -> String {
+    let one = 10_u128.pow(SCALE);
+    let magnitude = value.unsigned_abs();
+    let sign = if value < 0 { "-" } else { "" };
+    let (whole, fraction) = (magnitude / one, magnitude % one);
+    if fraction == 0 {
+        return format!("{sign}{whole}");
+    }
+    let fraction = format!("{fraction:012}");
+    format!("{sign}{whole}.{}", fraction.trim_end_matches('0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, parse, text};
+    use proptest::{prop_assert_eq, proptest};
+
+    #[test]
+    fn odd_but_valid_amounts_are_exact() {
+        for (given, wanted) in [
+            ("39.1603300457", 39_160_330_045_700),
+            ("-0.0000000001", -100),
+            ("0", 0),
+            ("-0", 0),
+            ("1.2E-7", 120_000),
+            ("1e3", 1_000_000_000_000_000),
+            ("+1", 1_000_000_000_000),
+            (".5", 500_000_000_000),
+            ("5.", 5_000_000_000_000),
+            ("0.000000000001", 1),
+            ("1.50000000000000000000000", 1_500_000_000_000),
+            ("99999999999999999999999999", 99_999_999_999_999_999_999_999_999_000_000_000_000),
+        ] {
+            assert_eq!(parse(given), Ok(wanted), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_would_be_rounded_or_is_no_number_is_refused() {
+        for given in ["0.1234567890123", "1.2E-12", "0.0000000000001"] {
+            assert_eq!(parse(given), Err(Fault::TooManyDecimals), "{given}");
+        }
+        for given in ["", " 1", "1 ", "1,5", "NaN", "Infinity", "-", ".", "1e", "1e+", "--1", "1.2.3", "0x1", "1e99999"] {
+            assert_eq!(parse(given), Err(Fault::NotANumber), "{given}");
+        }
+        for given in ["100000000000000000000000000", "1e27", "9".repeat(60).as_str()] {
+            assert_eq!(parse(given), Err(Fault::TooLarge), "{given}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_back_is_the_same(value in -(10_i128.pow(38) - 1)..10_i128.pow(38)) {
+            prop_assert_eq!(parse(&text(value)), Ok(value));
+        }
+    }
+}

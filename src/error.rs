@@ -1,0 +1,299 @@
+//! One error type for the whole house.
+//!
+//! A [`Kind`] is chosen by what somebody does next, not by where the error came from. The table below is the only
+//! place that decides on retries, exit codes and the standing advice; the request loop, the command line and the
+//! run report all read it, so they tell the same story.
+//!
+//! | kind | exit | sent again? | example |
+//! |---|---|---|---|
+//! | `Config` | 2 | no | a job file with an unknown key, a table of another fingerprint |
+//! | `Auth` | 3 | no | no credentials, IAM denial, Datadog 401/403 |
+//! | `Budget` | 4 | no | the cap on requests is reached |
+//! | `Superseded` | 5 | no | another writer replaced the object first |
+//! | `Gap` | 6 | no | `status --check` found days that are missing or stale |
+//! | `OutcomeUnknown` | 7 | no | a write was sent and nothing says whether it landed |
+//! | `Throttled`, `Unavailable` | 1 | yes | 429, 5xx, a timeout, a reset connection |
+//! | `Restart` | 1 | the fetch | `InvalidNextTokenException`, `RequestChangedException` |
+//! | `Refused` | 1 | no | the API says no to this very request |
+//! | `BadAnswer` | 1 | no | an answer that cannot be trusted: cut, looping, a day missing |
+//! | `Store` | 1 | no | disk full, bucket not reachable |
+//! | `Interrupted` | 130 | no | Ctrl-C |
+//! | `Internal` | 1 | no | a promise of costlake's own code is broken |
+
+use std::fmt;
+use std::time::Duration;
+
+/// What somebody does about an error: see the table of the [module](self).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The arguments, a job file or the table's definition are wrong.
+    Config,
+    /// Credentials are missing or do not permit the call.
+    Auth,
+    /// A cap on requests or dollars is reached.
+    Budget,
+    /// Another writer committed first; its generation stands.
+    Superseded,
+    /// Days are missing or stale.
+    Gap,
+    /// A write was sent and its outcome could not be settled.
+    OutcomeUnknown,
+    /// The API asks to slow down.
+    Throttled,
+    /// The API or the network failed in a way that passes.
+    Unavailable,
+    /// The pagination broke: the fetch starts again at its first page.
+    Restart,
+    /// The API refuses this request for good.
+    Refused,
+    /// The answer is not what was asked for.
+    BadAnswer,
+    /// The lake cannot be read or written.
+    Store,
+    /// A signal asked to stop.
+    Interrupted,
+    /// A promise of our own code is broken.
+    Internal,
+}
+
+impl Kind {
+    /// The process exit code of design contract 4.1.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Config => 2,
+            Self::Auth => 3,
+            Self::Budget => 4,
+            Self::Superseded => 5,
+            Self::Gap => 6,
+            Self::OutcomeUnknown => 7,
+            Self::Interrupted => 130,
+            Self::Throttled
+            | Self::Unavailable
+            | Self::Restart
+            | Self::Refused
+            | Self::BadAnswer
+            | Self::Store
+            | Self::Internal => 1,
+        }
+    }
+
+    /// Whether the very same request may be sent again.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unavailable)
+    }
+
+    /// The name used in run records and JSON output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Auth => "auth",
+            Self::Budget => "budget",
+            Self::Superseded => "superseded",
+            Self::Gap => "gap",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::Restart => "restart",
+            Self::Refused => "refused",
+            Self::BadAnswer => "bad_answer",
+            Self::Store => "store",
+            Self::Interrupted => "interrupted",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// The exit code when several things went wrong: the first of 130, 2, 3, 7, 4, 5, 1 that occurs; 0 when none does.
+#[must_use]
+pub fn combined_exit_code(codes: impl IntoIterator<Item = u8>) -> u8 {
+    const ORDER: [u8; 8] = [130, 2, 3, 7, 4, 5, 6, 1];
+    let codes: Vec<u8> = codes.into_iter().collect();
+    ORDER.into_iter().find(|code| codes.contains(code)).unwrap_or(0)
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// What happened, where, why and what to do.
+///
+/// `Display` prints the message and its context in one line and never the causes; [`Error::report`] prints all of it
+/// once, for the edge of the program.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    message: String,
+    context: Vec<(&'static str, String)>,
+    advice: Option<String>,
+    retry_after: Option<Duration>,
+    cause: Option<Cause>,
+}
+
+impl Error {
+    /// An error of `kind` whose `message` says what happened in one lower-case phrase without a full stop.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            context: Vec::new(),
+            advice: None,
+            retry_after: None,
+            cause: None,
+        }))
+    }
+
+    /// Adds where it happened: `file`, `key`, `window`, `page`, `request id` and the like.
+    #[must_use]
+    pub fn at(mut self, key: &'static str, value: impl fmt::Display) -> Self {
+        self.0.context.push((key, value.to_string()));
+        self
+    }
+
+    /// Adds what to do about it: one sentence.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.0.advice = Some(advice.into());
+        self
+    }
+
+    /// Attaches the cause; its text is printed by [`Error::report`] only.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Cause>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// The wait the API asked for before the next attempt.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
+    /// The same error under another kind.
+    #[must_use]
+    pub fn into_kind(mut self, kind: Kind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    /// What somebody does about it.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The message alone, without context.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The wait the API asked for, if it did.
+    #[must_use]
+    pub fn wait_hint(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The advice, if there is any.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        self.0.advice.as_deref()
+    }
+
+    /// Message, place, causes and advice, each on its own line and each said once.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let mut text = self.to_string();
+        let mut said = text.clone();
+        let mut cause = std::error::Error::source(self);
+        while let Some(inner) = cause {
+            let line = printable(&inner.to_string());
+            if !said.contains(&line) {
+                text.push_str("\n  because: ");
+                text.push_str(&line);
+                said.push_str(&line);
+            }
+            cause = inner.source();
+        }
+        if let Some(advice) = self.advice() {
+            text.push_str("\n  what to do: ");
+            text.push_str(advice);
+        }
+        text
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.0.message))?;
+        for (index, (key, value)) in self.0.context.iter().enumerate() {
+            f.write_str(if index == 0 { " (" } else { ", " })?;
+            write!(f, "{key} {}", printable(value))?;
+        }
+        if !self.0.context.is_empty() {
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// Text from outside made safe for a terminal and a log: control characters and bidirectional overrides are escaped,
+/// line ends kept.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let hostile = |c: char| {
+        (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    if !text.chars().any(hostile) {
+        return text.to_owned();
+    }
+    text.chars()
+        .map(|c| if hostile(c) { c.escape_unicode().to_string() } else { c.to_string() })
+        .collect()
+}
+
+/// The result of nearly everything here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, Kind, combined_exit_code, printable};
+
+    #[test]
+    fn exit_codes_combine_in_the_documented_order() {
+        assert_eq!(combined_exit_code([]), 0);
+        assert_eq!(combined_exit_code([1, 5, 4]), 4);
+        assert_eq!(combined_exit_code([5, 7]), 7);
+        assert_eq!(combined_exit_code([3, 2]), 2);
+        assert_eq!(combined_exit_code([2, 130]), 130);
+    }
+
+    #[test]
+    fn a_report_says_each_cause_once() {
+        let io = std::io::Error::other("disk full");
+        let inner = Error::new(Kind::Store, "cannot write").at("file", "a/b").because(io);
+        let error = Error::new(Kind::Store, "cannot commit").because(inner).advise("free some room");
+        assert_eq!(
+            error.report(),
+            "cannot commit\n  because: cannot write (file a/b)\n  because: disk full\n  what to do: free some room"
+        );
+    }
+
+    #[test]
+    fn text_from_outside_cannot_drive_a_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb\u{202e}"), "a\\u{1b}[31mb\\u{202e}");
+        assert_eq!(printable("plain — text"), "plain — text");
+    }
+}

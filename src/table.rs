@@ -1,0 +1,134 @@
+//! Tables: the columns a source offers, narrowed by a job.
+//!
+//! `schemas/<source>.json` is the contract. A job keeps the columns that its grouping and metrics call for; the Arrow
+//! schema, the documentation and the table definitions of query engines all come from the same list.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use serde::{Deserialize, Serialize};
+
+use crate::decimal;
+
+/// The column types that every reader understands alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ColumnType {
+    /// true or false.
+    #[serde(rename = "boolean")]
+    Boolean,
+    /// 32-bit integer.
+    #[serde(rename = "int")]
+    Int,
+    /// 64-bit integer.
+    #[serde(rename = "bigint")]
+    Bigint,
+    /// 64-bit float; never for Cost Explorer money.
+    #[serde(rename = "double")]
+    Double,
+    /// UTF-8 text.
+    #[serde(rename = "string")]
+    String,
+    /// A UTC day.
+    #[serde(rename = "date")]
+    Date,
+    /// An instant, milliseconds, UTC.
+    #[serde(rename = "timestamp")]
+    Timestamp,
+    /// An exact amount, see [`decimal`].
+    #[serde(rename = "decimal(38,12)")]
+    Decimal,
+}
+
+impl ColumnType {
+    /// The Arrow type of the column.
+    #[must_use]
+    pub fn arrow(self) -> DataType {
+        match self {
+            Self::Boolean => DataType::Boolean,
+            Self::Int => DataType::Int32,
+            Self::Bigint => DataType::Int64,
+            Self::Double => DataType::Float64,
+            Self::String => DataType::Utf8,
+            Self::Date => DataType::Date32,
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            Self::Decimal => DataType::Decimal128(decimal::PRECISION, decimal::SCALE as i8),
+        }
+    }
+}
+
+/// One column of a schema file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Lower-case name.
+    pub name: String,
+    /// Type.
+    #[serde(rename = "type")]
+    pub kind: ColumnType,
+    /// Whether a value may be absent.
+    pub nullable: bool,
+    /// Meaning, unit and origin.
+    pub doc: String,
+}
+
+/// The columns of one table, in file order, and what identifies a row.
+#[derive(Debug, Clone)]
+pub struct Table {
+    columns: Vec<Column>,
+    schema: SchemaRef,
+    sort_key: Vec<usize>,
+    outside_digest: Vec<usize>,
+}
+
+impl Table {
+    /// A table of `columns` whose rows are ordered and identified by `sort_key`, the time column first.
+    /// Columns named in `outside_digest` are looked up as of the read and do not make a row new.
+    ///
+    /// Names that are not among the columns are left out: a source passes all its candidates.
+    #[must_use]
+    pub fn new(columns: Vec<Column>, sort_key: &[&str], outside_digest: &[&str]) -> Self {
+        let position = |name: &&str| columns.iter().position(|column| column.name == **name);
+        let sort_key = sort_key.iter().filter_map(position).collect();
+        let outside_digest = outside_digest.iter().filter_map(position).collect();
+        let fields: Vec<Field> =
+            columns.iter().map(|column| Field::new(&column.name, column.kind.arrow(), column.nullable)).collect();
+        Self { columns, schema: Arc::new(Schema::new(fields)), sort_key, outside_digest }
+    }
+
+    /// The columns in file order.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The same as an Arrow schema.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Positions of the columns that order and identify a row; the first is the time column.
+    #[must_use]
+    pub fn sort_key(&self) -> &[usize] {
+        &self.sort_key
+    }
+
+    /// Positions of the columns that the digest of a day does not see.
+    #[must_use]
+    pub fn outside_digest(&self) -> &[usize] {
+        &self.outside_digest
+    }
+
+    /// Positions of the exact amounts, whose sums are kept per day.
+    pub fn amounts(&self) -> impl Iterator<Item = usize> + '_ {
+        self.columns.iter().enumerate().filter(|(_, column)| column.kind == ColumnType::Decimal).map(|(index, _)| index)
+    }
+}
+
+/// Reads a schema file.
+///
+/// # Errors
+/// When the text is not a list of columns; the files are compiled in, so a test keeps this from happening.
+pub fn parse_schema(text: &str) -> Result<Vec<Column>, serde_json::Error> {
+    serde_json::from_str(text)
+}
