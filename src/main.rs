@@ -1,1 +1,2 @@
+//! costlake
 fn main(){}

@@ -257,23 +257,9 @@ pub fn parse_date_argument(text: &str, today: NaiveDate) -> Result<(NaiveDate, N
     })
 }
 
-/// The maximal windows that cover exactly `days` (sorted, without repeats), slot by slot of `grain`.
-#[must_use]
-pub fn runs_of_slots(slots: &[NaiveDate], grain: Grain) -> Vec<Window> {
-    let mut windows: Vec<Window> = Vec::new();
-    for slot in slots {
-        let next = grain.slot_window(*slot);
-        match windows.last_mut() {
-            Some(open) if open.end == next.start => open.end = next.end,
-            _ => windows.push(next),
-        }
-    }
-    windows
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Grain, Window, month_start, parse_date_argument, parse_day, runs_of_slots};
+    use super::{Grain, month_start, parse_date_argument, parse_day};
     use chrono::NaiveDate;
 
     fn day(text: &str) -> NaiveDate {
@@ -299,16 +285,6 @@ mod tests {
         assert_eq!(month_start(day("2026-01-31"), -1), day("2025-12-01"));
         assert_eq!(month_start(day("2026-01-31"), 1), day("2026-02-01"));
         assert_eq!(month_start(day("2024-02-29"), -13), day("2023-01-01"));
-    }
-
-    #[test]
-    fn days_become_the_fewest_windows() {
-        let slots = ["2026-01-30", "2026-01-31", "2026-02-01", "2026-02-03"].map(day);
-        let shown: Vec<_> = runs_of_slots(&slots, Grain::Daily).iter().map(Window::to_string).collect();
-        assert_eq!(shown, ["2026-01-30..2026-02-01", "2026-02-03"]);
-        let months = ["2026-01-01", "2026-02-01"].map(day);
-        let shown: Vec<_> = runs_of_slots(&months, Grain::Monthly).iter().map(Window::to_string).collect();
-        assert_eq!(shown, ["2026-01-01..2026-02-28"]);
     }
 
     #[test]

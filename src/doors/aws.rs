@@ -1,0 +1,167 @@
+//! AWS configuration: the whole default chain (environment, profiles, SSO, web identity, container, instance), an
+//! assumed role on top, and the account behind it all. The Cost Explorer door and the S3 lake both start here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use object_store::aws::{AmazonS3Builder, AwsCredential};
+use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig};
+use tokio::sync::Mutex;
+
+use crate::error::{Error, Kind, Result};
+use crate::job::AwsSettings;
+use crate::lake::S3Lake;
+
+use super::datadog::is_loopback_or_https;
+
+/// Longest a single attempt may take; the SDK itself has no limit and a mute server would hang it for ever.
+const ATTEMPT: Duration = Duration::from_secs(60);
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Loads the configuration of a job; `sandbox` replaces endpoint and credentials.
+///
+/// # Errors
+/// [`Kind::Config`] when a role cannot be set up.
+pub async fn load(settings: &AwsSettings, sandbox: Option<&str>) -> Result<SdkConfig> {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(ATTEMPT).build();
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .timeout_config(timeouts)
+        .retry_config(aws_config::retry::RetryConfig::disabled());
+    if let Some(profile) = &settings.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &settings.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(url) = sandbox {
+        let made_up = Credentials::for_tests();
+        loader = loader.endpoint_url(url).region(Region::new("us-east-1")).credentials_provider(made_up);
+    }
+    let config = loader.load().await;
+    let config = if config.region().is_some() {
+        config
+    } else {
+        config.into_builder().region(Region::new("us-east-1")).build()
+    };
+    let (Some(role), None) = (&settings.role_arn, sandbox) else { return Ok(config) };
+    let mut assumed = AssumeRoleProvider::builder(role).session_name("costlake").configure(&config);
+    if let Some(id) = &settings.external_id {
+        assumed = assumed.external_id(id);
+    }
+    let provider = SharedCredentialsProvider::new(assumed.build().await);
+    Ok(config.into_builder().credentials_provider(provider).build())
+}
+
+async fn credentials(config: &SdkConfig) -> Result<Credentials> {
+    let missing = || {
+        Error::new(Kind::Auth, "there are no AWS credentials to use").advise(
+            "set AWS_PROFILE (after `aws sso login` where you use SSO), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached",
+        )
+    };
+    let provider = config.credentials_provider().ok_or_else(missing)?;
+    provider.provide_credentials().await.map_err(|error| missing().because(error))
+}
+
+/// The account the credentials belong to, as far as it can be told; `aws.account_id` is verified against it.
+///
+/// # Errors
+/// [`Kind::Auth`] without credentials or when they belong to another account than the job names.
+pub async fn account(config: &SdkConfig, settings: &AwsSettings) -> Result<Option<String>> {
+    let credentials = credentials(config).await?;
+    let told = credentials.account_id().map(|id| id.as_str().to_owned());
+    let Some(wanted) = &settings.account_id else { return Ok(told) };
+    let found = match told {
+        Some(told) => told,
+        None => ask_for_account(config).await?,
+    };
+    if found == *wanted {
+        return Ok(Some(found));
+    }
+    Err(Error::new(Kind::Auth, format!("the credentials belong to account {found}, but aws.account_id is {wanted}"))
+        .advise("use the credentials of the account the job names, or correct aws.account_id"))
+}
+
+async fn ask_for_account(config: &SdkConfig) -> Result<String> {
+    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
+    let answer = answer.map_err(|error| {
+        Error::new(Kind::Auth, "cannot ask AWS which account the credentials belong to, which aws.account_id has to be verified against")
+            .because(error)
+            .advise("allow sts:GetCallerIdentity, or remove aws.account_id")
+    })?;
+    answer.account().map(str::to_owned).ok_or_else(|| Error::new(Kind::Auth, "AWS does not say which account the credentials belong to"))
+}
+
+/// Opens `s3://bucket/prefix` with the default chain's credentials.
+///
+/// # Errors
+/// [`Kind::Auth`] without credentials, [`Kind::Config`] for a refused endpoint.
+pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool) -> Result<S3Lake> {
+    let config = load(&AwsSettings::default(), None).await?;
+    credentials(&config).await?;
+    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().or_else(|| config.endpoint_url().map(str::to_owned)).filter(|url| !url.is_empty());
+    if let Some(url) = &endpoint
+        && !allow_http
+        && !is_loopback_or_https(url)
+    {
+        return Err(Error::new(Kind::Config, "the S3 endpoint is plain http").at("endpoint", url).advise("use https, or pass --allow-http"));
+    }
+    let region = config.region().map_or("us-east-1", |region| region.as_ref()).to_owned();
+    let provider = config.credentials_provider().ok_or_else(|| Error::new(Kind::Auth, "there are no AWS credentials to use"))?;
+    let bridge = Arc::new(Bridge { provider, held: Mutex::default() });
+    let build = |retries: usize| {
+        let retry = RetryConfig { max_retries: retries, retry_timeout: Duration::from_secs(60), backoff: BackoffConfig::default() };
+        let client = ClientOptions::new().with_timeout(ATTEMPT).with_connect_timeout(CONNECT).with_allow_http(true);
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_region(&region)
+            .with_credentials(bridge.clone())
+            .with_retry(retry)
+            .with_client_options(client);
+        if let Some(url) = &endpoint {
+            builder = builder.with_endpoint(url);
+        }
+        builder.build().map_err(|error| Error::new(Kind::Config, "cannot open the bucket").at("bucket", bucket).because(error))
+    };
+    let name = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
+    Ok(S3Lake::new(Arc::new(build(4)?), Arc::new(build(0)?), prefix, &name, endpoint.as_deref().unwrap_or("aws")))
+}
+
+/// Hands the chain's credentials to `object_store`, which knows no profiles and no SSO itself.
+#[derive(Debug)]
+struct Bridge {
+    provider: SharedCredentialsProvider,
+    held: Mutex<Option<(Credentials, Arc<AwsCredential>)>>,
+}
+
+/// Credentials are renewed this long before they expire.
+const RENEW_BEFORE: Duration = Duration::from_secs(300);
+
+#[async_trait]
+impl CredentialProvider for Bridge {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let mut held = self.held.lock().await;
+        let soon = std::time::SystemTime::now() + RENEW_BEFORE;
+        if let Some((credentials, ready)) = held.as_ref()
+            && credentials.expiry().is_none_or(|expiry| expiry > soon)
+        {
+            return Ok(ready.clone());
+        }
+        let fresh = self.provider.provide_credentials().await;
+        let fresh = fresh.map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })?;
+        let ready = Arc::new(AwsCredential {
+            key_id: fresh.access_key_id().to_owned(),
+            secret_key: fresh.secret_access_key().to_owned(),
+            token: fresh.session_token().map(str::to_owned),
+        });
+        *held = Some((fresh, ready.clone()));
+        Ok(ready)
+    }
+}

@@ -1,0 +1,144 @@
+//! Doors: each hides one outside thing. A door sends one request once; retries, pacing and budget are the pipeline's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::error::{Error, Kind, Result};
+use crate::job::{AwsSettings, Job};
+use crate::request::{Answer, Request};
+use crate::sources::Provider;
+
+pub mod aws;
+pub mod cost_explorer;
+pub mod datadog;
+pub mod pace;
+
+use pace::Pace;
+
+/// What the process was started with that concerns the outside.
+#[derive(Debug, Clone, Default)]
+pub struct Outside {
+    /// `--allow-http`: plain http also to hosts that are not loopback.
+    pub allow_http: bool,
+    /// `COSTLAKE_DATADOG_URL`.
+    pub datadog_url: Option<String>,
+    /// `DD_SITE`.
+    pub datadog_site: Option<String>,
+    /// Base URL of the built-in sandbox: both APIs are asked there, with made-up credentials and without pacing.
+    pub sandbox: Option<String>,
+}
+
+/// Who is asked: what a table's fingerprint takes from the outside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// AWS account, when the credentials or the job tell.
+    pub aws_account: Option<String>,
+    /// Datadog site.
+    pub datadog_site: Option<String>,
+}
+
+/// An open door with its pace.
+#[derive(Debug, Clone)]
+pub struct Door {
+    way: Way,
+    /// Pace shared by everything that asks the same account; none for the sandbox.
+    pub pace: Option<Arc<Pace>>,
+    /// Who is behind it.
+    pub identity: Identity,
+}
+
+#[derive(Debug, Clone)]
+enum Way {
+    CostExplorer(Arc<cost_explorer::CostExplorerDoor>),
+    Datadog(Arc<datadog::DatadogDoor>),
+}
+
+impl Door {
+    /// Sends `request` once.
+    ///
+    /// # Errors
+    /// Of the kind that says what to do about it; never retried here.
+    pub async fn send(&self, request: &Request) -> Result<Answer> {
+        match (&self.way, request) {
+            (Way::CostExplorer(door), Request::CostAndUsage(query)) => door.send(query).await,
+            (Way::Datadog(door), Request::Get(get)) => door.send(get).await,
+            _ => Err(Error::new(Kind::Internal, "a request was sent to another API's door")),
+        }
+    }
+}
+
+/// The doors of a process, opened when first needed: a Datadog job loads no AWS configuration.
+#[derive(Debug)]
+pub struct Doors {
+    outside: Outside,
+    opened: Mutex<HashMap<(AwsSettings, String), Door>>,
+}
+
+/// What a door of the sandbox presents.
+const SANDBOX_KEY: &str = "sandbox";
+
+impl Doors {
+    /// No door is open yet.
+    #[must_use]
+    pub fn new(outside: Outside) -> Self {
+        Self { outside, opened: Mutex::default() }
+    }
+
+    /// What the process was started with.
+    #[must_use]
+    pub fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// The Datadog site of a job, for its fingerprint.
+    #[must_use]
+    pub fn datadog_site(&self, job: &Job) -> String {
+        let site = job.datadog_site.clone().or_else(|| self.outside.datadog_site.clone());
+        site.unwrap_or_else(|| "datadoghq.com".to_owned())
+    }
+
+    /// Opens the door a job needs, or hands out the one that is open.
+    ///
+    /// # Errors
+    /// [`Kind::Auth`] without usable credentials, [`Kind::Config`] for a refused endpoint.
+    pub async fn open(&self, job: &Job) -> Result<Door> {
+        let site = if job.entry.provider == Provider::Datadog { self.datadog_site(job) } else { String::new() };
+        let key = (job.aws.clone(), site);
+        let mut opened = self.opened.lock().await;
+        if let Some(door) = opened.get(&key) {
+            if let Some(pace) = &door.pace {
+                pace.at_most(job.limits.requests_per_second);
+            }
+            return Ok(door.clone());
+        }
+        let (way, identity) = match job.entry.provider {
+            Provider::CostExplorer => self.open_cost_explorer(job).await?,
+            Provider::Datadog => self.open_datadog(&key.1)?,
+        };
+        let pace = self.outside.sandbox.is_none().then(|| Arc::new(Pace::new(job.limits.requests_per_second)));
+        let door = Door { way, pace, identity };
+        opened.insert(key, door.clone());
+        Ok(door)
+    }
+
+    async fn open_cost_explorer(&self, job: &Job) -> Result<(Way, Identity)> {
+        let config = aws::load(&job.aws, self.outside.sandbox.as_deref()).await?;
+        let account = aws::account(&config, &job.aws).await?;
+        let door = cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http);
+        Ok((Way::CostExplorer(Arc::new(door)), Identity { aws_account: account, datadog_site: None }))
+    }
+
+    fn open_datadog(&self, site: &str) -> Result<(Way, Identity)> {
+        let custom = self.outside.sandbox.as_deref().or(self.outside.datadog_url.as_deref());
+        let base_url = datadog::base_url(Some(site), custom, self.outside.allow_http)?;
+        let keys = if self.outside.sandbox.is_some() {
+            datadog::keys(|_| Some(SANDBOX_KEY.to_owned()))?
+        } else {
+            datadog::keys(|name| std::env::var(name).ok())?
+        };
+        let door = datadog::DatadogDoor::new(base_url, keys)?;
+        Ok((Way::Datadog(Arc::new(door)), Identity { aws_account: None, datadog_site: Some(site.to_owned()) }))
+    }
+}

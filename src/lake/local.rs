@@ -1,0 +1,299 @@
+//! A lake in a local folder.
+//!
+//! A local disk has no conditional write, so one is made of a lock and a comparison:
+//!
+//! ```text
+//!  lock _costlake/<table>/lock ─► compare the object with the one observed ─► write _costlake/tmp/<table>-… ─► fsync
+//!      ─► rename over the object ─► fsync the folder and every folder newly made ─► unlock
+//! ```
+//! The lock is the kernel's and goes with the process, also after kill -9. The tag of an object is its size and the
+//! SHA-256 of its last 64 KiB, where the footer holds the epoch and the digest of every day. Symbolic links inside a
+//! lake are refused: they lead out of it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Kind, Result};
+
+use super::{Condition, Listed, Object, Put, Tag};
+
+const TAG_BYTES: u64 = 64 << 10;
+const STATE: &str = "_costlake";
+
+/// An open folder.
+#[derive(Debug, Clone)]
+pub struct LocalLake {
+    root: Arc<PathBuf>,
+}
+
+static STAGED: AtomicU64 = AtomicU64::new(0);
+
+impl LocalLake {
+    /// The lake in `root`, which is made by the first write.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self { root: Arc::new(root) }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
+        let lake = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&lake)).await;
+        done.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "work on the disk broke off").because(error)))
+    }
+
+    pub(super) async fn suffix(&self, key: &str, length: u64) -> Result<Option<Object>> {
+        let key = key.to_owned();
+        self.blocking(move |lake| lake.read_end(&key, Some(length))).await
+    }
+
+    pub(super) async fn read(&self, key: &str, tag: Option<&Tag>) -> Result<Option<Object>> {
+        let (key, tag) = (key.to_owned(), tag.cloned());
+        self.blocking(move |lake| {
+            let object = lake.read_end(&key, None)?;
+            match (&object, tag) {
+                (Some(object), Some(tag)) if object.tag != tag => {
+                    Err(Error::new(Kind::Superseded, "the object was replaced since it was observed").at("key", &key))
+                }
+                _ => Ok(object),
+            }
+        })
+        .await
+    }
+
+    pub(super) async fn put(&self, key: &str, bytes: Bytes, condition: Condition<'_>) -> Result<Put> {
+        let (key, wanted) = (key.to_owned(), match condition {
+            Condition::Absent => None,
+            Condition::Still(tag) => Some(tag.clone()),
+        });
+        self.blocking(move |lake| lake.replace(&key, &bytes, wanted.as_ref())).await
+    }
+
+    pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>> {
+        let folder = folder.to_owned();
+        self.blocking(move |lake| {
+            let mut found = Vec::new();
+            lake.walk(&lake.path(&folder)?, &folder, &mut found)?;
+            Ok(found)
+        })
+        .await
+    }
+
+    pub(super) async fn remove(&self, key: &str) -> Result<()> {
+        let key = key.to_owned();
+        self.blocking(move |lake| {
+            let path = lake.path(&key)?;
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("cannot remove", &path, error)),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// The path of a key, no part of which may be a symbolic link.
+    fn path(&self, key: &str) -> Result<PathBuf> {
+        let mut path = self.root.as_ref().clone();
+        for part in key.split('/').filter(|part| !part.is_empty()) {
+            if part == "." || part == ".." {
+                return Err(Error::new(Kind::Internal, "a key may not leave the lake").at("key", key));
+            }
+            path.push(part);
+            if fs::symlink_metadata(&path).is_ok_and(|meta| meta.file_type().is_symlink()) {
+                return Err(Error::new(Kind::Store, "there is a symbolic link inside the lake")
+                    .at("path", path.display())
+                    .advise("costlake does not follow links inside a lake: make it a real folder, or point --lake at the target"));
+            }
+        }
+        Ok(path)
+    }
+
+    fn read_end(&self, key: &str, length: Option<u64>) -> Result<Option<Object>> {
+        let path = self.path(key)?;
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed("cannot open", &path, error)),
+        };
+        let read = |file: &mut File| -> io::Result<Object> {
+            let size = file.metadata()?.len();
+            let wanted = length.unwrap_or(size).max(TAG_BYTES).min(size);
+            file.seek(SeekFrom::Start(size - wanted))?;
+            let mut bytes = Vec::new();
+            file.take(wanted).read_to_end(&mut bytes)?;
+            let tag = tag_of(&bytes, size);
+            let surplus = bytes.len().saturating_sub(usize::try_from(length.unwrap_or(size)).unwrap_or(usize::MAX));
+            Ok(Object { bytes: Bytes::from(bytes).slice(surplus..), tag, size })
+        };
+        read(&mut file).map(Some).map_err(|error| failed("cannot read", &path, error))
+    }
+
+    fn replace(&self, key: &str, bytes: &[u8], observed: Option<&Tag>) -> Result<Put> {
+        let table = key.strip_prefix("_costlake/").unwrap_or(key).split('/').next().unwrap_or_default();
+        let _lock = self.lock(table)?;
+        let current = self.read_end(key, Some(0))?.map(|object| object.tag);
+        if current.as_ref() != observed {
+            return Ok(Put::Refused);
+        }
+        let target = self.path(key)?;
+        let staging = self.path(&format!("{STATE}/tmp"))?;
+        self.make_folders(&staging)?;
+        self.sweep(&staging, table);
+        let name = format!("{table}-{}-{}", std::process::id(), STAGED.fetch_add(1, Ordering::Relaxed));
+        let staged = staging.join(name);
+        let written = write_durably(&staged, bytes)
+            .map_err(|error| failed("cannot write", &staged, error))
+            .and_then(|()| target.parent().map_or(Ok(()), |folder| self.make_folders(folder)))
+            .and_then(|()| fs::rename(&staged, &target).map_err(|error| failed("cannot put in place", &target, error)));
+        if let Err(error) = written {
+            let _ = fs::remove_file(&staged);
+            return Err(error);
+        }
+        if let Some(folder) = target.parent() {
+            sync_folder(folder)?;
+        }
+        Ok(Put::Done)
+    }
+
+    /// Takes the lock of a table; it is given back when the file is dropped.
+    fn lock(&self, table: &str) -> Result<File> {
+        let folder = self.path(&format!("{STATE}/{table}"))?;
+        self.make_folders(&folder)?;
+        let path = folder.join("lock");
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = open.map_err(|error| failed("cannot open", &path, error))?;
+        file.lock().map_err(|error| {
+            failed("cannot lock", &path, error).advise("the file system must support locks; network file systems often do not")
+        })?;
+        Ok(file)
+    }
+
+    /// Removes what a killed process of this table left behind; the caller holds the table's lock.
+    fn sweep(&self, staging: &Path, table: &str) {
+        let Ok(entries) = fs::read_dir(staging) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let ours = name.to_str().and_then(|name| name.rsplitn(3, '-').nth(2)).is_some_and(|owner| owner == table);
+            if ours {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Makes a folder and its missing ancestors, each made durable in its parent.
+    fn make_folders(&self, folder: &Path) -> Result<()> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            self.make_folders(parent)?;
+        }
+        match fs::create_dir(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed("cannot make the folder", folder, error)),
+            _ => folder.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder),
+        }
+    }
+
+    fn walk(&self, folder: &Path, key: &str, found: &mut Vec<Listed>) -> Result<()> {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed("cannot list", folder, error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| failed("cannot list", folder, error))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let key = format!("{key}/{name}");
+            let meta = entry.metadata().map_err(|error| failed("cannot look at", &entry.path(), error))?;
+            if meta.is_dir() {
+                self.walk(&entry.path(), &key, found)?;
+            } else {
+                found.push(Listed { key, size: meta.len() });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tag_of(end: &[u8], size: u64) -> Tag {
+    let last = &end[end.len().saturating_sub(usize::try_from(TAG_BYTES).unwrap_or(usize::MAX))..];
+    let hash: String = Sha256::digest(last).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    Tag(format!("{size:x}-{hash}"))
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().create_new(true).write(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed("cannot make durable", folder, error))
+}
+
+fn failed(what: &str, path: &Path, error: io::Error) -> Error {
+    let advice = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some room on the disk and run again: nothing is half written",
+        io::ErrorKind::PermissionDenied => "give the user that runs costlake the right to read and write the lake",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only: remount it, or choose another --lake",
+        io::ErrorKind::NotADirectory => "a file stands where a folder is needed: move it away, or choose another --lake",
+        _ => "look at the path and the disk, then run again: the objects in the lake are as they were",
+    };
+    Error::new(Kind::Store, what.to_owned()).at("path", path.display()).because(error).advise(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Condition, LocalLake, Put};
+    use bytes::Bytes;
+
+    #[tokio::test]
+    async fn a_write_needs_its_condition_to_hold() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lake = LocalLake::new(folder.path().join("not/yet/made"));
+        let put = |bytes: &'static str, condition| lake.put("t/p/data.parquet", Bytes::from(bytes), condition);
+        assert_eq!(put("one", Condition::Absent).await.expect("a write"), Put::Done);
+        assert_eq!(put("two", Condition::Absent).await.expect("an answer"), Put::Refused);
+        let seen = lake.suffix("t/p/data.parquet", 2).await.expect("a read").expect("an object");
+        assert_eq!((&seen.bytes[..], seen.size), (&b"ne"[..], 3));
+        assert_eq!(put("two", Condition::Still(&seen.tag)).await.expect("a write"), Put::Done);
+        assert_eq!(put("three", Condition::Still(&seen.tag)).await.expect("an answer"), Put::Refused);
+        let listed = lake.list("t").await.expect("a listing");
+        assert_eq!(listed.len(), 1, "nothing is staged beside data: {listed:?}");
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_left_is_swept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lake = LocalLake::new(folder.path().to_owned());
+        let tmp = folder.path().join("_costlake/tmp");
+        std::fs::create_dir_all(&tmp).expect("a folder");
+        std::fs::write(tmp.join("t-1-0"), "half").expect("a file");
+        std::fs::write(tmp.join("t_other-1-0"), "half").expect("a file");
+        lake.put("t/p/data.parquet", Bytes::from("x"), Condition::Absent).await.expect("a write");
+        assert!(!tmp.join("t-1-0").exists());
+        assert!(tmp.join("t_other-1-0").exists(), "another table's file may be in flight");
+    }
+
+    #[tokio::test]
+    async fn links_inside_the_lake_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let outside = tempfile::tempdir().expect("a folder");
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("t")).expect("a link");
+        let lake = LocalLake::new(folder.path().to_owned());
+        let refused = lake.put("t/p/data.parquet", Bytes::from("x"), Condition::Absent).await;
+        assert!(refused.is_err_and(|error| error.message().contains("symbolic link")));
+        assert_eq!(std::fs::read_dir(outside.path()).expect("a folder").count(), 0);
+    }
+}

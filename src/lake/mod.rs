@@ -1,0 +1,244 @@
+//! The lake: where objects live, on local disk or in S3, behind one small door.
+//!
+//! ```text
+//!  <lake>/<table>/<partition>/data.parquet         replaced in place, only if it is still the one observed
+//!  <lake>/_costlake/<table>/table.json             create-only
+//!  <lake>/_costlake/<table>/ledger/<20 digits>.json create-only, numbered
+//!  <lake>/_costlake/<table>/runs|raw|history/…     create-only
+//!  <lake>/_costlake/<table>/lock, _costlake/tmp    local disk only
+//!  <lake>/_costlake/probe/…                        what the store was found to honour
+//! ```
+//! Every write states its condition, and every answer but [`Put::Done`] is settled by the caller by reading back: the
+//! write may have landed all the same (reliability note in [`crate::pipeline::publish`]). Nothing here deletes or
+//! renames an object below a table's folder.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Kind, Result};
+
+mod local;
+mod probe;
+mod s3;
+
+pub use local::LocalLake;
+pub use s3::S3Lake;
+
+/// Identifies the bytes of an object: an ETag, or what stands for one on a local disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag(pub String);
+
+/// The object's bytes, or the last of them, with its tag, from one answer.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Identity of the whole object.
+    pub tag: Tag,
+    /// Size of the whole object.
+    pub size: u64,
+}
+
+/// When a write may happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition<'a> {
+    /// Only if there is no such object.
+    Absent,
+    /// Only if the object is this one.
+    Still(&'a Tag),
+}
+
+/// What a write that was answered did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Put {
+    /// The object is ours.
+    Done,
+    /// The store says that the condition did not hold. It may be wrong: a retried write can meet itself.
+    Refused,
+}
+
+/// One entry of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Key below the lake.
+    pub key: String,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// How a lake is named on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A folder.
+    Folder(PathBuf),
+    /// `s3://bucket/prefix`.
+    Bucket {
+        /// Bucket.
+        bucket: String,
+        /// Prefix without slashes at its ends, perhaps empty.
+        prefix: String,
+    },
+}
+
+impl Location {
+    /// Reads a path, `file://` or `s3://` URL.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for another scheme or a bucket without a name.
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong = |message: String| Error::new(Kind::Config, message).advise("--lake takes a folder, file:///folder or s3://bucket/prefix");
+        if let Some(rest) = text.strip_prefix("s3://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let prefix = prefix.trim_matches('/');
+            let sound = !bucket.is_empty() && !bucket.contains(['@', '?', '#']) && !prefix.contains("//") && !prefix.contains("..");
+            return sound
+                .then(|| Self::Bucket { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+                .ok_or_else(|| wrong(format!("`{text}` is not a bucket and prefix")));
+        }
+        if let Some(path) = text.strip_prefix("file://") {
+            return if path.starts_with('/') {
+                Ok(Self::Folder(PathBuf::from(path)))
+            } else {
+                Err(wrong(format!("`{text}` is not an absolute path")))
+            };
+        }
+        if text.contains("://") || text.is_empty() {
+            return Err(wrong(format!("`{text}` is not a lake costlake can write")));
+        }
+        Ok(Self::Folder(PathBuf::from(text)))
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::Bucket { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
+            Self::Bucket { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+/// An open lake.
+#[derive(Debug)]
+pub enum Lake {
+    /// A folder.
+    Local(LocalLake),
+    /// A bucket.
+    S3(S3Lake),
+}
+
+impl Lake {
+    /// The last `length` bytes of an object; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Kind::Store`] or [`Kind::Auth`], naming the key.
+    pub async fn suffix(&self, key: &str, length: u64) -> Result<Option<Object>> {
+        match self {
+            Self::Local(lake) => lake.suffix(key, length).await,
+            Self::S3(lake) => lake.get(key, Some(length), None).await,
+        }
+    }
+
+    /// A whole object; with `tag`, only if it is still that one.
+    ///
+    /// # Errors
+    /// [`Kind::Superseded`] when it is another one by now; else as [`Lake::suffix`].
+    pub async fn read(&self, key: &str, tag: Option<&Tag>) -> Result<Option<Object>> {
+        match self {
+            Self::Local(lake) => lake.read(key, tag).await,
+            Self::S3(lake) => lake.get(key, None, tag).await,
+        }
+    }
+
+    /// Writes an object if `condition` holds.
+    ///
+    /// # Errors
+    /// Any error leaves the outcome open: settle it by reading.
+    pub async fn put(&self, key: &str, bytes: Bytes, condition: Condition<'_>) -> Result<Put> {
+        match self {
+            Self::Local(lake) => lake.put(key, bytes, condition).await,
+            Self::S3(lake) => lake.put(key, bytes, condition).await,
+        }
+    }
+
+    /// Everything below a folder, sorted by key.
+    ///
+    /// # Errors
+    /// As [`Lake::suffix`].
+    pub async fn list(&self, folder: &str) -> Result<Vec<Listed>> {
+        let mut listed = match self {
+            Self::Local(lake) => lake.list(folder).await?,
+            Self::S3(lake) => lake.list(folder).await?,
+        };
+        listed.sort();
+        Ok(listed)
+    }
+
+    /// Removes an old ledger snapshot.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] for any other key: costlake deletes nothing else.
+    pub async fn remove_ledger_snapshot(&self, key: &str) -> Result<()> {
+        if !(key.starts_with("_costlake/") && key.contains("/ledger/")) {
+            return Err(Error::new(Kind::Internal, "only old ledger snapshots are ever removed").at("key", key));
+        }
+        match self {
+            Self::Local(lake) => lake.remove(key).await,
+            Self::S3(lake) => lake.remove(key).await,
+        }
+    }
+
+    /// Writes a create-only object and settles what became of it: true when the object holds exactly `bytes`,
+    /// false when there is another one.
+    ///
+    /// # Errors
+    /// When neither can be told.
+    pub async fn create(&self, key: &str, bytes: Bytes) -> Result<bool> {
+        let mut last = None;
+        for _ in 0..3 {
+            match self.put(key, bytes.clone(), Condition::Absent).await {
+                Ok(Put::Done) => return Ok(true),
+                Ok(Put::Refused) => {}
+                Err(error) if matches!(error.kind(), Kind::Auth | Kind::Config) => return Err(error),
+                Err(error) => last = Some(error),
+            }
+            match self.read(key, None).await {
+                Ok(Some(object)) => return Ok(object.bytes == bytes),
+                Ok(None) => {}
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::new(Kind::Store, "the store refuses to create an object that does not exist")).at("key", key))
+    }
+
+    /// Finds out whether the store honours conditional writes; once per lake, the result is kept in it.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when it does not, unless `single_writer` is set.
+    pub async fn prove_conditions(&self, single_writer: bool) -> Result<()> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::S3(lake) => probe::prove(lake, single_writer).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Location;
+
+    #[test]
+    fn lakes_are_folders_or_buckets() {
+        let shown = |text| Location::parse(text).map(|lake| lake.to_string()).unwrap_or_else(|error| error.to_string());
+        assert_eq!(shown("lake"), "lake");
+        assert_eq!(shown("file:///data/lake"), "/data/lake");
+        assert_eq!(shown("s3://bucket/a/b/"), "s3://bucket/a/b");
+        assert_eq!(shown("s3://bucket"), "s3://bucket");
+        for wrong in ["", "gs://bucket/x", "s3://", "s3:///x", "file://relative", "s3://b/../x", "s3://key:secret@b/x"] {
+            assert!(Location::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! A lake in S3, or in a store that speaks its protocol.
+//!
+//! Reads are retried by `object_store`. Writes are sent once by a handle without retries, because a retried
+//! conditional write can meet itself and report a conflict with its own earlier success: the caller settles every
+//! answer but "done" by reading back.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
+
+use crate::error::{Error, Kind, Result};
+
+use super::{Condition, Listed, Object, Put, Tag};
+
+/// An open bucket.
+#[derive(Clone)]
+pub struct S3Lake {
+    reads: Arc<dyn ObjectStore>,
+    writes: Arc<dyn ObjectStore>,
+    prefix: String,
+    name: String,
+    /// What names the store in the probe's record.
+    endpoint: String,
+    /// Some stores (Ceph before 17) match an ETag on PUT only without its quotes.
+    bare_tags: Arc<AtomicBool>,
+    /// Whether conditions are sent at all: `--single-writer` on a store that does not know them.
+    unconditional: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for S3Lake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Lake").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl S3Lake {
+    /// A lake over two handles of one bucket: `reads` may retry, `writes` must not.
+    #[must_use]
+    pub fn new(reads: Arc<dyn ObjectStore>, writes: Arc<dyn ObjectStore>, prefix: &str, name: &str, endpoint: &str) -> Self {
+        Self {
+            reads,
+            writes,
+            prefix: prefix.to_owned(),
+            name: name.to_owned(),
+            endpoint: endpoint.to_owned(),
+            bare_tags: Arc::default(),
+            unconditional: Arc::default(),
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> String {
+        format!("{} {}", self.endpoint, self.name)
+    }
+
+    pub(super) fn use_bare_tags(&self, yes: bool) {
+        self.bare_tags.store(yes, Ordering::Relaxed);
+    }
+
+    pub(super) fn send_no_conditions(&self) {
+        self.unconditional.store(true, Ordering::Relaxed);
+    }
+
+    fn path(&self, key: &str) -> Result<Path> {
+        let whole = if self.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.prefix) };
+        Path::parse(whole).map_err(|error| Error::new(Kind::Config, "the key is not one S3 takes").at("key", key).because(error))
+    }
+
+    pub(super) async fn get(&self, key: &str, last: Option<u64>, tag: Option<&Tag>) -> Result<Option<Object>> {
+        let path = self.path(key)?;
+        let options = GetOptions { if_match: tag.map(|tag| self.spelled(tag)), range: last.map(GetRange::Suffix), ..GetOptions::default() };
+        let answer = match self.reads.get_opts(&path, options).await {
+            Ok(answer) => answer,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(object_store::Error::Precondition { source, .. }) => {
+                return Err(Error::new(Kind::Superseded, "the object was replaced since it was observed").at("key", key).because(source));
+            }
+            Err(error) => return Err(self.failed("cannot read from the bucket", key, error)),
+        };
+        let (tag, size) = (answer.meta.e_tag.clone(), answer.meta.size);
+        let bytes = answer.bytes().await.map_err(|error| self.failed("cannot read from the bucket", key, error))?;
+        let tag = tag.ok_or_else(|| Error::new(Kind::Store, "the store answers no ETag, which commits rest on").at("key", key))?;
+        Ok(Some(Object { bytes, tag: Tag(tag), size }))
+    }
+
+    fn spelled(&self, tag: &Tag) -> String {
+        if self.bare_tags.load(Ordering::Relaxed) { tag.0.trim_matches('"').to_owned() } else { tag.0.clone() }
+    }
+
+    pub(super) async fn put(&self, key: &str, bytes: Bytes, condition: Condition<'_>) -> Result<Put> {
+        let path = self.path(key)?;
+        let mode = match condition {
+            _ if self.unconditional.load(Ordering::Relaxed) => PutMode::Overwrite,
+            Condition::Absent => PutMode::Create,
+            Condition::Still(tag) => PutMode::Update(UpdateVersion { e_tag: Some(self.spelled(tag)), version: None }),
+        };
+        match self.writes.put_opts(&path, PutPayload::from(bytes), PutOptions::from(mode)).await {
+            Ok(_) => Ok(Put::Done),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(Put::Refused),
+            Err(error) => Err(self.failed("cannot write to the bucket", key, error)),
+        }
+    }
+
+    pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>> {
+        let path = self.path(folder)?;
+        let strip = if self.prefix.is_empty() { 0 } else { self.prefix.len() + 1 };
+        let listed: Vec<_> = self
+            .reads
+            .list(Some(&path))
+            .try_collect()
+            .await
+            .map_err(|error| self.failed("cannot list the bucket", folder, error))?;
+        let entry = |meta: object_store::ObjectMeta| Listed { key: meta.location.as_ref().get(strip..).unwrap_or_default().to_owned(), size: meta.size };
+        Ok(listed.into_iter().map(entry).collect())
+    }
+
+    pub(super) async fn remove(&self, key: &str) -> Result<()> {
+        match self.reads.delete(&self.path(key)?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed("cannot remove from the bucket", key, error)),
+        }
+    }
+
+    fn failed(&self, what: &str, key: &str, error: object_store::Error) -> Error {
+        let denied = matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. });
+        let no_bucket = error.to_string().contains("NoSuchBucket");
+        let kind = match error {
+            _ if denied => Kind::Auth,
+            _ if no_bucket => Kind::Config,
+            _ => Kind::Store,
+        };
+        let advice = match kind {
+            Kind::Auth => "the credentials need s3:GetObject and s3:PutObject below the prefix, and s3:ListBucket on the bucket",
+            Kind::Config => "create the bucket first, or correct --lake",
+            _ => "check the bucket's region (AWS_REGION), the endpoint (AWS_ENDPOINT_URL_S3) and the network, then run again",
+        };
+        Error::new(kind, what.to_owned()).at("lake", &self.name).at("key", key).because(error).advise(advice)
+    }
+}

@@ -1,0 +1,192 @@
+//! The ledger: what is known of a table, as a value with pure transitions.
+//!
+//! Snapshots of it are numbered and create-only; the newest suffices. Two writers may each hold one: [`Ledger::merge`]
+//! joins them so that the order of writing cannot matter (it is commutative, associative and idempotent).
+//!
+//! | of one partition | kept |
+//! |---|---|
+//! | the epochs differ | the higher epoch; a day that is the same in both keeps its later read time |
+//! | the epochs are the same | day by day the later read time |
+//!
+//! What the footers of the objects hold can be rebuilt from them: [`Ledger::adopt`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::generation::{DayFacts, Footer};
+use crate::sources::Learnt;
+
+/// Version of the snapshot's layout.
+pub const FORMAT: u32 = 1;
+
+/// The state of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Layout version, [`FORMAT`].
+    pub format: u32,
+    /// Name of the table.
+    pub table: String,
+    /// Run that wrote the snapshot.
+    pub run_id: String,
+    /// When it was written; the newest wins where two snapshots know different things that are no facts of days.
+    pub written_at: DateTime<Utc>,
+    /// AWS account the rows are from, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// What the size of answers taught.
+    #[serde(default)]
+    pub learnt: Learnt,
+    /// By partition value.
+    pub partitions: BTreeMap<String, PartitionState>,
+}
+
+/// What is known of one partition object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionState {
+    /// Generation.
+    pub epoch: u64,
+    /// Size of the object in bytes.
+    pub bytes: u64,
+    /// Slots that have been read.
+    pub days: BTreeMap<NaiveDate, DayState>,
+}
+
+/// What is known of one slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayState {
+    /// When it was last read from the API.
+    pub read_at: DateTime<Utc>,
+    /// What the object's footer says of it.
+    #[serde(flatten)]
+    pub facts: DayFacts,
+}
+
+impl Ledger {
+    /// The ledger of a table of which nothing is known.
+    #[must_use]
+    pub fn empty(table: &str) -> Self {
+        Self {
+            format: FORMAT,
+            table: table.to_owned(),
+            run_id: String::new(),
+            written_at: DateTime::<Utc>::UNIX_EPOCH,
+            account: None,
+            learnt: Learnt::default(),
+            partitions: BTreeMap::new(),
+        }
+    }
+
+    /// The state of a slot in the partition named `partition`.
+    #[must_use]
+    pub fn day(&self, partition: &str, slot: NaiveDate) -> Option<&DayState> {
+        self.partitions.get(partition)?.days.get(&slot)
+    }
+
+    /// Takes over what an object's footer says. Slots in `read` were read at `now`; others keep the read time that is
+    /// known, or get `otherwise`.
+    pub fn adopt(&mut self, footer: &Footer, bytes: u64, read: &BTreeSet<NaiveDate>, now: DateTime<Utc>, otherwise: DateTime<Utc>) {
+        let before = self.partitions.remove(&footer.partition);
+        let known = |slot: &NaiveDate| before.as_ref().and_then(|p| p.days.get(slot)).map(|day| day.read_at);
+        let days = footer
+            .days
+            .iter()
+            .map(|(slot, facts)| {
+                let read_at = if read.contains(slot) { now } else { known(slot).unwrap_or(otherwise) };
+                (*slot, DayState { read_at, facts: facts.clone() })
+            })
+            .collect();
+        self.partitions.insert(footer.partition.clone(), PartitionState { epoch: footer.epoch, bytes, days });
+    }
+
+    /// The join of two snapshots of the same table.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        let key = |ledger: &Self| (ledger.written_at, ledger.run_id.clone());
+        let (newer, older) = if key(&self) >= key(&other) { (self, other) } else { (other, self) };
+        let mut partitions = older.partitions;
+        for (name, state) in newer.partitions {
+            let joined = match partitions.remove(&name) {
+                None => state,
+                Some(known) => merge_partition(known, state),
+            };
+            partitions.insert(name, joined);
+        }
+        Self { account: newer.account.or(older.account), partitions, ..newer }
+    }
+}
+
+fn merge_partition(a: PartitionState, b: PartitionState) -> PartitionState {
+    let same_epoch = a.epoch == b.epoch;
+    let (mut higher, lower) = if a.epoch >= b.epoch { (a, b) } else { (b, a) };
+    for (slot, day) in lower.days {
+        match higher.days.get_mut(&slot) {
+            Some(known) if known.facts.same_content(&day.facts) => known.read_at = known.read_at.max(day.read_at),
+            Some(known) if same_epoch && (day.read_at, &day.facts.digest) > (known.read_at, &known.facts.digest) => *known = day,
+            None if same_epoch => {
+                higher.days.insert(slot, day);
+            }
+            _ => {}
+        }
+    }
+    higher
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DayState, Ledger, PartitionState};
+    use crate::generation::DayFacts;
+    use chrono::{DateTime, NaiveDate};
+    use proptest::prelude::{Strategy, any, prop};
+    use proptest::{prop_assert_eq, proptest};
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// A generation is one content: the digest of a day follows from its epoch.
+    fn ledgers() -> impl Strategy<Value = Ledger> {
+        let days = prop::collection::btree_map(0_u32..4, (0_i64..5, 0_u64..3), 0..4);
+        (prop::collection::btree_map(0_u8..3, (1_u64..4, days), 0..3), 0_i64..4, any::<bool>()).prop_map(|(parts, at, first)| {
+            let partitions = parts.into_iter().map(|(name, (epoch, days))| {
+                let days = days.into_iter().map(|(day, (read, changed))| {
+                    let facts = DayFacts {
+                        rows: 1,
+                        digest: format!("{:?}", changed.min(epoch)),
+                        sums: BTreeMap::new(),
+                        estimated: false,
+                        epoch: changed.min(epoch),
+                        read_for: BTreeSet::new(),
+                    };
+                    let slot = NaiveDate::from_ymd_opt(2026, 1, day + 1).unwrap_or_default();
+                    (slot, DayState { read_at: DateTime::from_timestamp(read, 0).unwrap_or_default(), facts })
+                });
+                (format!("p{name}"), PartitionState { epoch, bytes: 0, days: days.collect() })
+            });
+            Ledger {
+                run_id: if first { "a" } else { "b" }.to_owned(),
+                written_at: DateTime::from_timestamp(at, 0).unwrap_or_default(),
+                partitions: partitions.collect(),
+                ..Ledger::empty("t")
+            }
+        })
+    }
+
+    fn without_origin(ledger: Ledger) -> BTreeMap<String, PartitionState> {
+        ledger.partitions
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_commutative_and_idempotent(a in ledgers(), b in ledgers()) {
+            prop_assert_eq!(without_origin(a.clone().merge(b.clone())), without_origin(b.merge(a.clone())));
+            prop_assert_eq!(without_origin(a.clone().merge(a.clone())), without_origin(a));
+        }
+
+        #[test]
+        fn merging_never_lowers_an_epoch(a in ledgers(), b in ledgers()) {
+            let merged = a.clone().merge(b);
+            for (name, state) in a.partitions {
+                assert!(merged.partitions[&name].epoch >= state.epoch);
+            }
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The planner: which days are read now, in which fetches, and what that is expected to cost. Pure; `now` is an
+//! argument.
+//!
+//! Coverage is a set of days, each with what it was read for; there is no high-water mark. A day is due when one of
+//! these holds:
+//!
+//! | rule | days |
+//! |---|---|
+//! | never read | between `begin` and yesterday, inside the API's documented history |
+//! | read for less | the job has a query that the day was not read with |
+//! | `billing-close` | through `settle_day`: from the 1st of the previous month; later: from the 1st of this month |
+//! | `N days` | the last N days |
+//! | estimate left behind | still an estimate although its month has settled since it was last read |
+//! | snapshot | today, always |
+//!
+//! A backfill replaces the rules by its range. Due days of one partition are one fetch; they become the request series
+//! with the fewest expected pages: a page costs the same however full it is, so small gaps are read through.
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::job::{Job, Refresh};
+use crate::ledger::{DayState, Ledger};
+use crate::sources::Provider;
+use crate::window::{Grain, Partition, Window, days_before, first_of_month, month_start, next_day};
+
+/// What is asked of the planner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// What is due by the job's own rules.
+    Due,
+    /// Every day of a range, or of these only the ones never read.
+    Range {
+        /// The days.
+        window: Window,
+        /// Only days never read.
+        missing_only: bool,
+    },
+}
+
+/// The due slots of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// The object it is for.
+    pub partition: Partition,
+    /// Slots that are read, in order; small gaps included.
+    pub slots: Vec<NaiveDate>,
+    /// The same as request series.
+    pub windows: Vec<Window>,
+    /// Requests it is expected to take.
+    pub expected_requests: u64,
+}
+
+/// What a run will do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Fetches, oldest partition first.
+    pub fetches: Vec<Fetch>,
+    /// Things to know about the plan.
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// Requests the plan is expected to take.
+    #[must_use]
+    pub fn expected_requests(&self) -> u64 {
+        self.fetches.iter().map(|fetch| fetch.expected_requests).sum()
+    }
+
+    /// Slots the plan reads.
+    #[must_use]
+    pub fn slots(&self) -> u64 {
+        self.fetches.iter().map(|fetch| fetch.slots.len() as u64).sum()
+    }
+}
+
+/// The state of one slot of a table, as `status` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotState {
+    /// Never read, and the API still has it.
+    Missing,
+    /// Read, but the API calls it an estimate or its month has not settled yet.
+    Estimated,
+    /// Read, and its month has settled.
+    Settled,
+    /// Never read, and older than the API's documented history.
+    OutOfReach,
+}
+
+/// Days of history each API documents.
+fn history_start(job: &Job, today: NaiveDate) -> NaiveDate {
+    match (job.entry.provider, job.source.grain()) {
+        (Provider::CostExplorer, Grain::Hourly) => days_before(today, 13),
+        (Provider::CostExplorer, _) => month_start(today, -13),
+        (Provider::Datadog, _) => month_start(today, -15),
+    }
+}
+
+/// The window a table spans at `now`: from its first slot to yesterday (or today); `None` while nothing is in it.
+#[must_use]
+pub fn span(job: &Job, now: DateTime<Utc>) -> Option<Window> {
+    let today = now.date_naive();
+    if job.entry.snapshot {
+        return Some(Window::day(today));
+    }
+    let last = if job.window.include_today { today } else { days_before(today, 1) };
+    let grain = job.source.grain();
+    Window::new(job.window.begin?, grain.slot_window(grain.slot_of(last)).end())
+}
+
+/// The day from which the month of `slot` counts as settled.
+fn settles_on(job: &Job, slot: NaiveDate) -> NaiveDate {
+    let next = month_start(slot, 1);
+    next.with_day(job.window.settle_day).unwrap_or(next)
+}
+
+/// The state of `slot` at `now`.
+#[must_use]
+pub fn state_of(job: &Job, day: Option<&DayState>, slot: NaiveDate, now: DateTime<Utc>) -> SlotState {
+    let today = now.date_naive();
+    match day {
+        Some(day) if is_complete(job, day) => {
+            let open = day.facts.estimated || (!job.entry.snapshot && today <= settles_on(job, slot));
+            if open { SlotState::Estimated } else { SlotState::Settled }
+        }
+        _ if slot < history_start(job, today) => SlotState::OutOfReach,
+        _ => SlotState::Missing,
+    }
+}
+
+/// Whether the day was read with every query the job has now.
+fn is_complete(job: &Job, day: &DayState) -> bool {
+    job.source.read_for().is_subset(&day.facts.read_for)
+}
+
+/// Plans a job at `now`.
+///
+/// # Errors
+/// [`Kind::Config`] for a range that cannot be asked: see contract 4.1 on explicit ranges.
+pub fn plan(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask) -> Result<Plan> {
+    let mut notes = Vec::new();
+    let slots = match ask {
+        Ask::Due => due_slots(job, ledger, now, &mut notes),
+        Ask::Range { window, missing_only } => {
+            let slots = range_slots(job, window, now, &mut notes)?;
+            let missing = |slot: &NaiveDate| {
+                let partition = job.source.grain().partition_of(*slot).to_string();
+                ledger.day(&partition, *slot).is_none_or(|day| !is_complete(job, day))
+            };
+            slots.into_iter().filter(|slot| !missing_only || missing(slot)).collect()
+        }
+    };
+    Ok(Plan { fetches: fetches(job, ledger, &slots), notes })
+}
+
+fn due_slots(job: &Job, ledger: &Ledger, now: DateTime<Utc>, notes: &mut Vec<String>) -> Vec<NaiveDate> {
+    let Some(span) = span(job, now) else { return Vec::new() };
+    let grain = job.source.grain();
+    let refresh_from = refresh_start(job, now);
+    let mut out_of_reach = Vec::new();
+    let mut due = Vec::new();
+    for slot in grain.slots(span) {
+        let day = ledger.day(&grain.partition_of(slot).to_string(), slot);
+        match state_of(job, day, slot, now) {
+            SlotState::OutOfReach => out_of_reach.push(slot),
+            SlotState::Missing => due.push(slot),
+            _ if job.entry.snapshot || slot >= refresh_from => due.push(slot),
+            _ if day.is_some_and(|day| is_left_behind(job, day, slot, now)) => due.push(slot),
+            _ => {}
+        }
+    }
+    if let (Some(first), Some(last)) = (out_of_reach.first(), out_of_reach.last()) {
+        let count = out_of_reach.len();
+        notes.push(format!("{first} to {last}: {count} out of reach, older than the API's documented history"));
+    }
+    due
+}
+
+/// An estimate that was last read before its month settled, and the month has settled since.
+fn is_left_behind(job: &Job, day: &DayState, slot: NaiveDate, now: DateTime<Utc>) -> bool {
+    let settles = settles_on(job, slot);
+    day.facts.estimated && now.date_naive() > settles && day.read_at.date_naive() < settles
+}
+
+/// First slot that is read again by the refresh rule.
+fn refresh_start(job: &Job, now: DateTime<Utc>) -> NaiveDate {
+    let today = now.date_naive();
+    match job.window.refresh {
+        Refresh::Probe | Refresh::BillingClose => {
+            let months = if today.day() <= job.window.settle_day { -1 } else { 0 };
+            month_start(today, months)
+        }
+        Refresh::Days(count) => job.source.grain().slot_of(days_before(today, count)),
+    }
+}
+
+fn range_slots(job: &Job, window: Window, now: DateTime<Utc>, notes: &mut Vec<String>) -> Result<Vec<NaiveDate>> {
+    let wrong = |message: String| Err(Error::new(Kind::Config, message).at("job", &job.name));
+    if job.entry.snapshot {
+        return wrong(format!("{} tells only today's state: there is no history to backfill", job.entry.name));
+    }
+    let today = now.date_naive();
+    let grain = job.source.grain();
+    if let Some(begin) = job.window.begin
+        && window.start() < begin
+    {
+        return wrong(format!("the range begins on {}, before the table's begin {begin}", window.start()));
+    }
+    if window.end() > month_start(today, 1) {
+        return wrong(format!("the range ends on {}, but nothing can be asked past the end of this month", window.last()));
+    }
+    if grain == Grain::Monthly && (window.start().day() != 1 || window.end().day() != 1) {
+        return wrong(format!("the range {window} is not whole months, which a MONTHLY table needs"));
+    }
+    if window.start() > today {
+        return wrong(format!("the range {window} has not begun yet"));
+    }
+    if window.start() < history_start(job, today) {
+        notes.push(format!("{} is older than the API's documented history: it is asked all the same", window.start()));
+    }
+    let end = grain.slot_window(grain.slot_of(today)).end();
+    if window.end() > end {
+        notes.push(format!("the range is read up to {today}: later days have not happened yet"));
+    }
+    let window = Window::new(window.start(), window.end().min(end));
+    Ok(window.map(|window| grain.slots(window).collect()).unwrap_or_default())
+}
+
+/// One fetch per partition, oldest first.
+fn fetches(job: &Job, ledger: &Ledger, slots: &[NaiveDate]) -> Vec<Fetch> {
+    let grain = job.source.grain();
+    slots
+        .chunk_by(|a, b| grain.partition_of(*a) == grain.partition_of(*b))
+        .filter_map(|chunk| Some(fetch_of(job, ledger, grain.partition_of(*chunk.first()?), chunk)))
+        .collect()
+}
+
+/// The fetch of these due slots of one partition.
+#[must_use]
+pub fn fetch_of(job: &Job, ledger: &Ledger, partition: Partition, due: &[NaiveDate]) -> Fetch {
+    let grain = job.source.grain();
+    let windows = cheapest_windows(job, ledger, due);
+    let slots = windows.iter().flat_map(|window| grain.slots(*window)).collect();
+    let expected_requests = job.source.expected_requests(&windows, &ledger.learnt);
+    Fetch { partition, slots, windows, expected_requests }
+}
+
+/// The longest leading part of `fetch` that is expected to take at most `room` requests; `None` when not even one slot
+/// does.
+#[must_use]
+pub fn shortened(job: &Job, ledger: &Ledger, fetch: &Fetch, room: u64) -> Option<Fetch> {
+    let fits = |count: usize| {
+        let part = fetch_of(job, ledger, fetch.partition, &fetch.slots[..count]);
+        (part.expected_requests <= room).then_some(part)
+    };
+    (1..=fetch.slots.len()).rev().find_map(fits)
+}
+
+/// The windows over `due` with the fewest expected requests; among equals the one that reads fewest extra days.
+///
+/// `best[i]` is the cheapest way to cover the first `i` due slots; each step adds one window over `due[j..i]`.
+fn cheapest_windows(job: &Job, ledger: &Ledger, due: &[NaiveDate]) -> Vec<Window> {
+    let grain = job.source.grain();
+    let cost = |window: Window| {
+        let requests = job.source.expected_requests(&[window], &ledger.learnt);
+        (requests, grain.slots(window).count())
+    };
+    let mut best: Vec<((u64, usize), usize)> = vec![((0, 0), 0)];
+    for i in 1..=due.len() {
+        let options = (0..i).filter_map(|j| {
+            let window = Window::new(due[j], grain.slot_window(due[i - 1]).end())?;
+            let ((requests, slots), (more, read)) = (best[j].0, cost(window));
+            Some(((requests + more, slots + read), j))
+        });
+        best.push(options.min_by_key(|(total, j)| (*total, *j)).unwrap_or(((u64::MAX, 0), i - 1)));
+    }
+    let mut windows = Vec::new();
+    let mut i = due.len();
+    while i > 0 {
+        let j = best[i].1;
+        windows.extend(Window::new(due[j], grain.slot_window(due[i - 1]).end()));
+        i = j;
+    }
+    windows.reverse();
+    windows
+}
+
+/// The inclusive dates of the command line as a window.
+///
+/// # Errors
+/// [`Kind::Config`] when the range is empty.
+pub fn range(from: NaiveDate, to: NaiveDate) -> Result<Window> {
+    Window::new(from, next_day(to)).ok_or_else(|| {
+        Error::new(Kind::Config, format!("the range from {from} to {to} is empty")).advise("--from must not be after --to; both are inclusive")
+    })
+}
+
+/// The first day of the calendar month of `now`, from which spending is counted.
+#[must_use]
+pub fn spending_since(now: DateTime<Utc>) -> NaiveDate {
+    first_of_month(now.date_naive())
+}

@@ -1,0 +1,109 @@
+//! AWS Cost Explorer `GetCostAndUsage`: costs and usage by up to two groupings.
+//!
+//! <https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_GetCostAndUsage.html>
+//!
+//! The API pages by group, not by day: a day can be spread over pages and come back on a later one. The reader
+//! therefore holds all rows of a fetch and judges them only when the last page is in:
+//!
+//! | what | must be |
+//! |---|---|
+//! | the returned periods | exactly those of the windows asked, none missing, none extra |
+//! | a (period, keys) pair | met once |
+//! | `GroupDefinitions` | the grouping asked for |
+//! | the unit of the cost metrics | one currency |
+//! | `NextPageToken` | never one that was seen before; at most 1,000 pages |
+//! | every amount | text that `DECIMAL(38,12)` holds exactly |
+//!
+//! A grouped answer for a day without costs has no groups and a `Total` of zeros: whether rows come from `Groups` or
+//! from `Total` is decided by the request, never by the answer.
+
+use std::sync::Arc;
+
+use crate::request::{CostQuery, Expression, Grouping, Request};
+use crate::sources::{Entry, Learnt, Provider, Reader, Source};
+use crate::table::Table;
+use crate::window::{Grain, Window};
+
+pub mod filter;
+pub mod params;
+mod read;
+mod wire;
+
+const SCHEMA: &str = include_str!("../../../schemas/aws_cost_and_usage.json");
+
+/// The registry's line.
+pub const ENTRY: Entry = Entry {
+    name: "aws_cost_and_usage",
+    summary: "AWS Cost Explorer costs and usage, by up to two of dimension, tag and cost category",
+    schema: SCHEMA,
+    provider: Provider::CostExplorer,
+    snapshot: false,
+    build: |section| params::read(section).map(|params| Arc::new(CostAndUsage(params)) as Arc<dyn Source>),
+};
+
+/// What a job asks of the API.
+#[derive(Debug)]
+pub struct Params {
+    /// `granularity`.
+    pub grain: Grain,
+    /// `metrics`, in column order.
+    pub metrics: Vec<&'static params::Metric>,
+    /// `group_by`.
+    pub groupings: Vec<Grouping>,
+    /// `filter`.
+    pub filter: Option<Expression>,
+    /// `aws.billing_view_arn`.
+    pub billing_view_arn: Option<String>,
+    /// The columns that follow from these.
+    pub table: Arc<Table>,
+}
+
+#[derive(Debug)]
+struct CostAndUsage(Params);
+
+impl Source for CostAndUsage {
+    fn table(&self) -> &Arc<Table> {
+        &self.0.table
+    }
+
+    fn grain(&self) -> Grain {
+        self.0.grain
+    }
+
+    fn fingerprint(&self) -> Vec<(&'static str, String)> {
+        let params = &self.0;
+        let groupings: Vec<String> = params.groupings.iter().map(|g| format!("{}:{}", g.kind.name(), g.key)).collect();
+        let metrics: Vec<&str> = params.metrics.iter().map(|metric| metric.name).collect();
+        let mut pairs = vec![
+            ("granularity", params.grain.name().to_owned()),
+            ("metrics", metrics.join(",")),
+            ("group_by", serde_json::Value::from(groupings).to_string()),
+        ];
+        let filter = params.filter.as_ref().and_then(|filter| serde_json::to_string(filter).ok());
+        pairs.extend(filter.map(|filter| ("filter", filter)));
+        pairs.extend(params.billing_view_arn.clone().map(|arn| ("billing_view_arn", arn)));
+        pairs
+    }
+
+    fn expected_requests(&self, windows: &[Window], learnt: &Learnt) -> u64 {
+        let slots = |window: &Window| self.0.grain.slots(*window).count() as u64;
+        windows.iter().map(|window| learnt.pages(slots(window))).sum()
+    }
+
+    fn requests(&self, windows: &[Window]) -> Vec<Request> {
+        let query = |window: &Window| CostQuery {
+            window: *window,
+            grain: self.0.grain,
+            metrics: self.0.metrics.iter().map(|metric| metric.name.to_owned()).collect(),
+            group_by: self.0.groupings.clone(),
+            filter: self.0.filter.clone(),
+            billing_view_arn: self.0.billing_view_arn.clone(),
+            page_token: None,
+        };
+        windows.iter().map(|window| Request::CostAndUsage(Box::new(query(window)))).collect()
+    }
+
+    fn reader(&self, windows: &[Window]) -> Box<dyn Reader> {
+        Box::new(read::PageReader::new(&self.0, windows))
+    }
+}

@@ -1,0 +1,235 @@
+//! `[source]` of an `aws_cost_and_usage` job: granularity, metrics, grouping, filter and the columns they make.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::job::section::{Section, nearest};
+use crate::request::{Grouping, GroupingKind};
+use crate::table::{Column, ColumnType, Table, parse_schema};
+use crate::window::Grain;
+
+use super::filter;
+use super::{Params, SCHEMA};
+
+/// A metric of `GetCostAndUsage` and the column that holds it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The API's name, CamelCase as in every answer.
+    pub name: &'static str,
+    /// Column of the amount.
+    pub column: &'static str,
+    /// Column of the unit; costs share `currency`.
+    pub unit_column: &'static str,
+}
+
+const fn metric(name: &'static str, column: &'static str, unit_column: &'static str) -> Metric {
+    Metric { name, column, unit_column }
+}
+
+/// All seven, in the order of the columns.
+pub static METRICS: &[Metric] = &[
+    metric("UnblendedCost", "unblended_cost", CURRENCY),
+    metric("BlendedCost", "blended_cost", CURRENCY),
+    metric("AmortizedCost", "amortized_cost", CURRENCY),
+    metric("NetUnblendedCost", "net_unblended_cost", CURRENCY),
+    metric("NetAmortizedCost", "net_amortized_cost", CURRENCY),
+    metric("UsageQuantity", "usage_quantity", "usage_quantity_unit"),
+    metric("NormalizedUsageAmount", "normalized_usage_amount", "normalized_usage_amount_unit"),
+];
+
+/// The column of the cost metrics' unit.
+pub const CURRENCY: &str = "currency";
+
+/// Reads the section; problems are noted in it.
+#[must_use]
+pub fn read(section: &Section<'_>) -> Option<Params> {
+    let grain = read_grain(section);
+    let metrics = read_metrics(section);
+    let groupings = read_groupings(section);
+    let filter = section.value("filter").and_then(|value| filter::read(&section.path("filter"), value, section.problems()));
+    let billing_view_arn = section.text("billing_view_arn").map(str::to_owned);
+    if let Some(arn) = &billing_view_arn
+        && !(arn.starts_with("arn:aws") && arn.contains(":billing::") && arn.contains(":billingview/"))
+    {
+        section.problems().note("aws.billing_view_arn", format!("\"{arn}\" is not the ARN of a billing view"));
+    }
+    let (grain, metrics, groupings) = (grain?, metrics?, groupings?);
+    let columns = read_columns(section, grain, &metrics, &groupings)?;
+    let mut sort_key = vec![if grain == Grain::Hourly { "period_start" } else { "usage_date" }];
+    let group_columns: Vec<String> = groupings.iter().map(column_of).collect();
+    sort_key.extend(group_columns.iter().map(String::as_str));
+    let table = Arc::new(Table::new(columns, &sort_key, &["linked_account_name"]));
+    Some(Params { grain, metrics, groupings, filter, billing_view_arn, table })
+}
+
+fn read_grain(section: &Section<'_>) -> Option<Grain> {
+    let text = section.required_text("granularity")?;
+    let grain = [Grain::Daily, Grain::Monthly, Grain::Hourly].into_iter().find(|grain| grain.name() == text);
+    if grain.is_none() {
+        section.note("granularity", format!("must be \"DAILY\", \"MONTHLY\" or \"HOURLY\", not \"{text}\""));
+    }
+    grain
+}
+
+fn read_metrics(section: &Section<'_>) -> Option<Vec<&'static Metric>> {
+    if section.value("metrics").is_none() {
+        section.note("metrics", "is missing: a list such as [\"UnblendedCost\", \"UsageQuantity\"]");
+    }
+    let names = section.texts("metrics")?;
+    if names.is_empty() {
+        section.note("metrics", "must name at least one metric");
+    }
+    for (index, name) in names.iter().enumerate() {
+        if !METRICS.iter().any(|metric| metric.name == name) {
+            let hint = nearest(name, METRICS.iter().map(|metric| metric.name));
+            section.note("metrics", format!("there is no metric `{name}`{hint}"));
+        }
+        if names[..index].contains(name) {
+            section.note("metrics", format!("names `{name}` twice"));
+        }
+    }
+    Some(METRICS.iter().filter(|metric| names.iter().any(|name| name == metric.name)).collect())
+}
+
+fn read_groupings(section: &Section<'_>) -> Option<Vec<Grouping>> {
+    if section.value("group_by").is_none() {
+        return Some(Vec::new());
+    }
+    let tables = section.tables("group_by")?;
+    if tables.len() > 2 {
+        section.note("group_by", "has more than two groupings, which the API does not allow; make a second job");
+    }
+    let found: Vec<Grouping> = tables.iter().filter_map(|(path, table)| read_grouping(section, path, table)).collect();
+    if found.len() == 2 && column_of(&found[0]) == column_of(&found[1]) {
+        section.note("group_by", format!("both groupings would fill the column `{}`", column_of(&found[0])));
+    }
+    (found.len() == tables.len()).then_some(found)
+}
+
+fn read_grouping(section: &Section<'_>, path: &str, table: &toml::Table) -> Option<Grouping> {
+    const KINDS: [(&str, GroupingKind); 3] = [
+        ("dimension", GroupingKind::Dimension),
+        ("tag", GroupingKind::Tag),
+        ("cost_category", GroupingKind::CostCategory),
+    ];
+    let problems = section.problems();
+    let wanted = "must be one of { dimension = \"…\" }, { tag = \"…\" }, { cost_category = \"…\" }";
+    let mut entries = table.iter();
+    let (Some((name, value)), None) = (entries.next(), entries.next()) else {
+        problems.note(path, wanted);
+        return None;
+    };
+    let Some((_, kind)) = KINDS.into_iter().find(|(known, _)| known == name) else {
+        problems.note(path, format!("{wanted}{}", nearest(name, KINDS.iter().map(|(known, _)| *known))));
+        return None;
+    };
+    let key = value.as_str().filter(|key| !key.trim().is_empty() && key.len() <= 1024);
+    let Some(key) = key else {
+        problems.note(format!("{path}.{name}"), "must be text in quotes, 1 to 1024 bytes");
+        return None;
+    };
+    let is_dimension = key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    if kind == GroupingKind::Dimension && !is_dimension {
+        problems.note(format!("{path}.{name}"), format!("\"{key}\" is not a dimension: they are written in capitals, such as SERVICE"));
+        return None;
+    }
+    Some(Grouping { kind, key: key.to_owned() })
+}
+
+/// The column a grouping fills: `service`, `tag_team`, `cost_category_product`.
+#[must_use]
+pub fn column_of(grouping: &Grouping) -> String {
+    match grouping.kind {
+        GroupingKind::Dimension => grouping.key.to_lowercase(),
+        GroupingKind::Tag => format!("tag_{}", slug(&grouping.key)),
+        GroupingKind::CostCategory => format!("cost_category_{}", slug(&grouping.key)),
+    }
+}
+
+/// A key as part of a column name: lower case, a run of anything but letters and digits is one `_`. A key without an
+/// ASCII letter or digit is named by its hash, because column names must be readable by every engine.
+fn slug(key: &str) -> String {
+    let mut slug = String::new();
+    for c in key.chars().flat_map(char::to_lowercase) {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c);
+        } else if !slug.ends_with('_') && !slug.is_empty() {
+            slug.push('_');
+        }
+    }
+    let slug = slug.trim_end_matches('_');
+    if slug.is_empty() {
+        return Sha256::digest(key.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    }
+    slug.to_owned()
+}
+
+/// The columns of the schema file that this grouping and these metrics call for, in the file's order.
+fn read_columns(
+    section: &Section<'_>,
+    grain: Grain,
+    metrics: &[&'static Metric],
+    groupings: &[Grouping],
+) -> Option<Vec<Column>> {
+    let schema = parse_schema(SCHEMA);
+    if let Err(error) = &schema {
+        section.note("", format!("the built-in schema cannot be read: {error}"));
+    }
+    let schema = schema.ok()?;
+    let time = if grain == Grain::Hourly { "period_start" } else { "usage_date" };
+    let by_account = groupings.iter().any(|g| g.kind == GroupingKind::Dimension && g.key == "LINKED_ACCOUNT");
+    let wanted = |name: &str| {
+        name == time
+            || name == "estimated"
+            || (name == "linked_account_name" && by_account)
+            || metrics.iter().any(|metric| metric.column == name || metric.unit_column == name)
+    };
+    let is_group = |column: &Column| column.kind == ColumnType::String && !column.nullable;
+    let mut columns: Vec<Column> = Vec::new();
+    for column in &schema {
+        if wanted(&column.name) {
+            columns.push(column.clone());
+        }
+        if column.name == "estimated" {
+            columns.extend(groupings.iter().filter_map(|grouping| {
+                let name = column_of(grouping);
+                let template = schema.iter().filter(|c| is_group(c)).find(|c| c.name == name || c.name == template_of(grouping.kind))?;
+                let doc = match grouping.kind {
+                    GroupingKind::Dimension if template.name == name => template.doc.clone(),
+                    _ => format!("{} ({})", template.doc, grouping.key),
+                };
+                Some(Column { name, doc, ..template.clone() })
+            }));
+        }
+    }
+    Some(columns)
+}
+
+fn template_of(kind: GroupingKind) -> &'static str {
+    match kind {
+        GroupingKind::Dimension => "<dimension>",
+        GroupingKind::Tag => "tag_<slug>",
+        GroupingKind::CostCategory => "cost_category_<slug>",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slug;
+
+    #[test]
+    fn tag_keys_become_column_names() {
+        for (key, wanted) in [
+            ("team", "team"),
+            ("Cost Center", "cost_center"),
+            ("aws:createdBy", "aws_createdby"),
+            ("  x--y  ", "x_y"),
+            ("ProjectId", "projectid"),
+            ("Größe", "gr_e"),
+        ] {
+            assert_eq!(slug(key), wanted, "{key}");
+        }
+        assert_eq!(slug("日本").len(), 8);
+    }
+}

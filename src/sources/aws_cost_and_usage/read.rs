@@ -1,0 +1,266 @@
+//! From the pages of one fetch to its rows.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, RecordBatch, StringArray, StringBuilder, TimestampMillisecondArray,
+};
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+
+use crate::decimal;
+use crate::error::{Error, Kind, Result};
+use crate::request::{Answer, GroupingKind, Request};
+use crate::sources::{Fetched, Reader};
+use crate::table::Table;
+use crate::window::{Grain, Window, parse_day};
+
+use super::Params;
+use super::params::{CURRENCY, column_of};
+use super::wire::{PageEnd, Rows, Wanted, read_page};
+
+/// Pages one fetch may have; more is a loop.
+const MAX_PAGES: u64 = 1_000;
+
+pub(super) struct PageReader {
+    table: Arc<Table>,
+    grain: Grain,
+    groupings: Vec<crate::request::Grouping>,
+    metrics: Vec<(&'static str, bool)>,
+    columns: Vec<(&'static str, &'static str)>,
+    windows: Vec<Window>,
+    rows: Rows,
+    tokens: HashSet<String>,
+    pages: u64,
+    page_rows: u64,
+}
+
+impl PageReader {
+    pub(super) fn new(params: &Params, windows: &[Window]) -> Self {
+        let metrics: Vec<_> = params.metrics.iter().map(|m| (m.name, m.unit_column == CURRENCY)).collect();
+        let rows = Rows {
+            period: Vec::new(),
+            periods: Vec::new(),
+            keys: params.groupings.iter().map(|_| StringBuilder::new()).collect(),
+            amounts: metrics.iter().map(|_| Vec::new()).collect(),
+            units: metrics.iter().map(|(_, is_cost)| (!is_cost).then(StringBuilder::new)).collect(),
+            currency: None,
+            descriptions: std::collections::BTreeMap::new(),
+        };
+        Self {
+            table: Arc::clone(&params.table),
+            grain: params.grain,
+            groupings: params.groupings.clone(),
+            metrics,
+            columns: params.metrics.iter().map(|m| (m.column, m.unit_column)).collect(),
+            windows: windows.to_vec(),
+            rows,
+            tokens: HashSet::new(),
+            pages: 0,
+            page_rows: 0,
+        }
+    }
+
+    fn check_page(&mut self, end: &PageEnd) -> Result<()> {
+        if !end.has_results {
+            return Err(bad("the answer has no ResultsByTime"));
+        }
+        if let Some(echo) = end.echo.as_ref().filter(|echo| !echo.is_empty()) {
+            let asked: Vec<(String, String)> =
+                self.groupings.iter().map(|g| (g.kind.name().to_owned(), g.key.clone())).collect();
+            if *echo != asked {
+                return Err(bad(format!("the answer is grouped by {}, not as asked", shown(echo))));
+            }
+        }
+        if let Some(token) = &end.next_token
+            && !self.tokens.insert(token.clone())
+        {
+            return Err(bad("the answer repeats a NextPageToken: following it would never end"));
+        }
+        if self.pages >= MAX_PAGES && end.next_token.is_some() {
+            return Err(bad(format!("the fetch has more than {MAX_PAGES} pages")));
+        }
+        Ok(())
+    }
+
+    /// Start of each period met, checked against the windows: all there, none extra, each exactly one slot long.
+    fn check_coverage(&self) -> Result<Vec<Start>> {
+        let mut starts = Vec::with_capacity(self.rows.periods.len());
+        for period in &self.rows.periods {
+            let start = Start::read(self.grain, &period.start, &period.end).ok_or_else(|| {
+                bad(format!("the answer has a period {} to {}, which is not one {} period", period.start, period.end, self.grain.name()))
+            })?;
+            if !self.windows.iter().any(|window| window.contains(start.day)) {
+                return Err(bad(format!("the answer has the period {}, which was not asked for", period.start)));
+            }
+            starts.push(start);
+        }
+        let met: HashSet<i64> = starts.iter().map(|start| start.millis).collect();
+        for window in &self.windows {
+            for slot in self.grain.slots(*window) {
+                if let Some(missing) = slot_instants(self.grain, slot).find(|millis| !met.contains(millis)) {
+                    let what = DateTime::from_timestamp_millis(missing).map_or(String::new(), |at| match self.grain {
+                        Grain::Hourly => at.format("%Y-%m-%dT%H:00:00Z").to_string(),
+                        _ => at.date_naive().to_string(),
+                    });
+                    return Err(bad(format!("the answer has no period for {what}, which was asked for")));
+                }
+            }
+        }
+        Ok(starts)
+    }
+
+    fn column(&mut self, name: &str, starts: &[Start]) -> Result<ArrayRef> {
+        let per_row = |rows: &Rows| rows.period.iter().map(|index| *index as usize).collect::<Vec<_>>();
+        if let Some(index) = self.columns.iter().position(|(column, _)| *column == name) {
+            let amounts = std::mem::take(&mut self.rows.amounts[index]);
+            let array = Decimal128Array::from(amounts)
+                .with_precision_and_scale(decimal::PRECISION, decimal::SCALE as i8)
+                .map_err(|error| Error::new(Kind::Internal, "cannot build an amount column").because(error))?;
+            return Ok(Arc::new(array));
+        }
+        if let Some(index) = self.groupings.iter().position(|grouping| column_of(grouping) == name) {
+            return Ok(Arc::new(self.rows.keys[index].finish_cloned()));
+        }
+        Ok(match name {
+            "usage_date" => Arc::new(Date32Array::from_iter_values(
+                per_row(&self.rows).into_iter().map(|index| Date32Days::of(starts[index].day)),
+            )),
+            "period_start" => Arc::new(
+                TimestampMillisecondArray::from_iter_values(per_row(&self.rows).into_iter().map(|index| starts[index].millis))
+                    .with_timezone("UTC"),
+            ),
+            "estimated" => {
+                let flags = per_row(&self.rows).into_iter().map(|index| Some(self.rows.periods[index].estimated));
+                Arc::new(flags.collect::<BooleanArray>())
+            }
+            "linked_account_name" => self.account_names()?,
+            CURRENCY => {
+                let currency = self.rows.currency.as_deref();
+                Arc::new(self.rows.period.iter().map(|_| currency).collect::<StringArray>())
+            }
+            _ => match self.columns.iter().position(|(_, unit)| *unit == name) {
+                Some(index) => match &mut self.rows.units[index] {
+                    Some(units) => Arc::new(units.finish()),
+                    None => return Err(unknown_column(name)),
+                },
+                None => return Err(unknown_column(name)),
+            },
+        })
+    }
+
+    fn account_names(&self) -> Result<ArrayRef> {
+        let by_account = |g: &crate::request::Grouping| g.kind == GroupingKind::Dimension && g.key == "LINKED_ACCOUNT";
+        let index = self.groupings.iter().position(by_account).ok_or_else(|| unknown_column("linked_account_name"))?;
+        let accounts = self.rows.keys[index].finish_cloned();
+        let names = accounts.iter().map(|id| id.and_then(|id| self.rows.descriptions.get(id)).map(String::as_str));
+        Ok(Arc::new(names.collect::<StringArray>()))
+    }
+}
+
+impl Reader for PageReader {
+    fn read(&mut self, request: &Request, answer: &Answer) -> Result<Vec<Request>> {
+        let Request::CostAndUsage(query) = request else {
+            return Err(Error::new(Kind::Internal, "the reader of Cost Explorer got another API's answer"));
+        };
+        self.pages += 1;
+        let before = self.rows.period.len();
+        let wanted = Wanted { groupings: &self.groupings, metrics: &self.metrics };
+        if answer.body.is_empty() {
+            return Err(bad("the answer is empty").at("page", self.pages));
+        }
+        let end = read_page(&answer.body, &wanted, &mut self.rows)
+            .map_err(|error| bad("the answer cannot be read").at("page", self.pages).because(error))?;
+        self.page_rows = self.page_rows.max((self.rows.period.len() - before) as u64);
+        self.check_page(&end).map_err(|error| error.at("page", self.pages))?;
+        Ok(end
+            .next_token
+            .map(|token| Request::CostAndUsage(Box::new(crate::request::CostQuery { page_token: Some(token), ..(**query).clone() })))
+            .into_iter()
+            .collect())
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows.period.len() as u64
+    }
+
+    fn slots_met(&self) -> u64 {
+        let starts: BTreeSet<&str> = self.rows.periods.iter().map(|period| period.start.get(..10).unwrap_or_default()).collect();
+        starts.len() as u64
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Fetched> {
+        let starts = self.check_coverage()?;
+        let slots: BTreeSet<NaiveDate> = self.windows.iter().flat_map(|window| self.grain.slots(*window)).collect();
+        let estimated: BTreeSet<NaiveDate> = self
+            .rows
+            .periods
+            .iter()
+            .zip(&starts)
+            .filter(|(period, _)| period.estimated)
+            .map(|(_, start)| start.day)
+            .collect();
+        let table = Arc::clone(&self.table);
+        // Names are looked up from the keys, and both builders are only cloned from, so the order does not matter.
+        let columns: Vec<ArrayRef> =
+            table.columns().iter().map(|column| self.column(&column.name, &starts)).collect::<Result<_>>()?;
+        let rows = RecordBatch::try_new(Arc::clone(table.schema()), columns)
+            .map_err(|error| Error::new(Kind::Internal, "the columns of an answer do not fit the table").because(error))?;
+        Ok(Fetched { rows, slots, estimated, notes: Vec::new(), page_rows: self.page_rows })
+    }
+}
+
+/// When a period begins.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    day: NaiveDate,
+    millis: i64,
+}
+
+impl Start {
+    /// Reads `Start` and `End`, which must be exactly one slot (or hour) apart.
+    fn read(grain: Grain, start: &str, end: &str) -> Option<Self> {
+        let day = parse_day(start.get(..10)?)?;
+        if grain == Grain::Hourly {
+            let instant = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ").ok().map(|at| at.and_utc().timestamp_millis());
+            let (from, to) = (instant(start)?, instant(end)?);
+            return (from % HOUR_MS == 0 && to - from == HOUR_MS).then_some(Self { day, millis: from });
+        }
+        let slot = grain.slot_window(day);
+        let exact = start.len() == 10 && grain.slot_of(day) == day && parse_day(end) == Some(slot.end());
+        exact.then_some(Self { day, millis: midnight(day) })
+    }
+}
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn midnight(day: NaiveDate) -> i64 {
+    day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()
+}
+
+/// The starts of the periods that make up one slot.
+fn slot_instants(grain: Grain, slot: NaiveDate) -> impl Iterator<Item = i64> {
+    let hours = if grain == Grain::Hourly { 24 } else { 1 };
+    (0..hours).map(move |hour| midnight(slot) + hour * HOUR_MS)
+}
+
+/// Days since 1970-01-01, as Arrow's `Date32` counts.
+struct Date32Days;
+
+impl Date32Days {
+    fn of(day: NaiveDate) -> i32 {
+        arrow::datatypes::Date32Type::from_naive_date(day)
+    }
+}
+
+fn bad(message: impl Into<String>) -> Error {
+    Error::new(Kind::BadAnswer, message)
+}
+
+fn unknown_column(name: &str) -> Error {
+    Error::new(Kind::Internal, format!("no part of an answer fills the column `{name}`"))
+}
+
+fn shown(echo: &[(String, String)]) -> String {
+    echo.iter().map(|(kind, key)| format!("{kind} {key}")).collect::<Vec<_>>().join(" and ")
+}

@@ -1,0 +1,347 @@
+//! The answer of `GetCostAndUsage`, read in one pass from its bytes into column builders.
+//!
+//! No intermediate tree: strings go from the answer's bytes into the builders, amounts from text to integers. Members
+//! may come in any order (AWS's own examples show `Groups` before `TimePeriod`), so the period of a result is filled
+//! in behind its rows. Unknown members are skipped; `null` counts as absent.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use arrow::array::StringBuilder;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::decimal;
+use crate::request::Grouping;
+
+/// Rows of a fetch as they come in, column by column.
+pub(super) struct Rows {
+    /// Index into [`Rows::periods`] for each row.
+    pub(super) period: Vec<u32>,
+    /// Periods met, each with its estimate flag; the same period may be met on several pages.
+    pub(super) periods: Vec<Period>,
+    /// One per grouping.
+    pub(super) keys: Vec<StringBuilder>,
+    /// One per metric.
+    pub(super) amounts: Vec<Vec<i128>>,
+    /// Units of the metrics that keep theirs per row; `None` for the cost metrics.
+    pub(super) units: Vec<Option<StringBuilder>>,
+    /// The currency of every cost met so far.
+    pub(super) currency: Option<String>,
+    /// `DimensionValueAttributes`: value to description.
+    pub(super) descriptions: BTreeMap<String, String>,
+}
+
+/// One entry of `ResultsByTime`.
+#[derive(Debug, Clone)]
+pub(super) struct Period {
+    pub(super) start: String,
+    pub(super) end: String,
+    pub(super) estimated: bool,
+}
+
+/// What a page says beside its rows.
+#[derive(Debug, Default)]
+pub(super) struct PageEnd {
+    pub(super) next_token: Option<String>,
+    pub(super) echo: Option<Vec<(String, String)>>,
+    pub(super) has_results: bool,
+}
+
+/// What the answer is read for.
+pub(super) struct Wanted<'a> {
+    pub(super) groupings: &'a [Grouping],
+    /// API names of the metrics and whether their unit is the currency.
+    pub(super) metrics: &'a [(&'static str, bool)],
+}
+
+/// Reads one page; the rows behind it are in `rows`.
+pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> serde_json::Result<PageEnd> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let end = PageSeed { wanted, rows }.deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(end)
+}
+
+/// Implements a seed whose value is a JSON object read member by member.
+macro_rules! object_seed {
+    ($seed:ident -> $value:ty, $what:literal, |$this:ident, $map:ident| $body:block) => {
+        impl<'de> DeserializeSeed<'de> for $seed<'_, '_> {
+            type Value = $value;
+            fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<$value, D::Error> {
+                deserializer.deserialize_map(self)
+            }
+        }
+        impl<'de> Visitor<'de> for $seed<'_, '_> {
+            type Value = $value;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($what)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut $map: A) -> Result<$value, A::Error> {
+                let $this = self;
+                $body
+            }
+        }
+    };
+}
+
+/// Implements a seed whose value is a JSON list, each element read by another seed; `null` is the empty list.
+macro_rules! list_seed {
+    ($seed:ident, $what:literal, |$this:ident, $seq:ident| $body:block) => {
+        impl<'de> DeserializeSeed<'de> for $seed<'_, '_> {
+            type Value = ();
+            fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+                deserializer.deserialize_any(self)
+            }
+        }
+        impl<'de> Visitor<'de> for $seed<'_, '_> {
+            type Value = ();
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($what)
+            }
+            fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+                Ok(())
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut $seq: A) -> Result<(), A::Error> {
+                let $this = self;
+                $body
+            }
+        }
+    };
+}
+
+struct PageSeed<'a, 'w> {
+    wanted: &'a Wanted<'w>,
+    rows: &'a mut Rows,
+}
+
+object_seed!(PageSeed -> PageEnd, "a GetCostAndUsage answer", |page, map| {
+    let mut end = PageEnd::default();
+    while let Some(name) = map.next_key::<Text<'de>>()? {
+        match &*name.0 {
+            "NextPageToken" => end.next_token = map.next_value::<Option<String>>()?.filter(|token| !token.is_empty()),
+            "GroupDefinitions" => {
+                let list = map.next_value::<Option<Vec<Definition>>>()?;
+                end.echo = list.map(|list| list.into_iter().map(|d| (d.kind.unwrap_or_default(), d.key.unwrap_or_default())).collect());
+            }
+            "ResultsByTime" => {
+                map.next_value_seed(ResultsSeed { wanted: page.wanted, rows: &mut *page.rows })?;
+                end.has_results = true;
+            }
+            "DimensionValueAttributes" => {
+                for entry in map.next_value::<Option<Vec<Attributed>>>()?.unwrap_or_default() {
+                    let description = entry.attributes.unwrap_or_default().remove("description");
+                    if let (Some(value), Some(Some(description))) = (entry.value, description) {
+                        page.rows.descriptions.insert(value, description);
+                    }
+                }
+            }
+            _ => {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+    }
+    Ok(end)
+});
+
+#[derive(Deserialize)]
+struct Definition {
+    #[serde(rename = "Type")]
+    kind: Option<String>,
+    #[serde(rename = "Key")]
+    key: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attributed {
+    value: Option<String>,
+    attributes: Option<BTreeMap<String, Option<String>>>,
+}
+
+struct ResultsSeed<'a, 'w> {
+    wanted: &'a Wanted<'w>,
+    rows: &'a mut Rows,
+}
+
+list_seed!(ResultsSeed, "a list of results by time", |results, seq| {
+    while seq.next_element_seed(ResultSeed { wanted: results.wanted, rows: &mut *results.rows })?.is_some() {}
+    Ok(())
+});
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TimePeriod {
+    start: Option<String>,
+    end: Option<String>,
+}
+
+struct ResultSeed<'a, 'w> {
+    wanted: &'a Wanted<'w>,
+    rows: &'a mut Rows,
+}
+
+object_seed!(ResultSeed -> (), "one result by time", |result, map| {
+    let first_row = result.rows.period.len();
+    let (mut period, mut estimated, mut seen_total) = (None, false, false);
+    let grouped = !result.wanted.groupings.is_empty();
+    while let Some(name) = map.next_key::<Text<'de>>()? {
+        match &*name.0 {
+            "TimePeriod" => period = map.next_value::<Option<TimePeriod>>()?,
+            "Estimated" => estimated = map.next_value::<Option<bool>>()?.unwrap_or(false),
+            "Groups" if grouped => map.next_value_seed(GroupsSeed { wanted: result.wanted, rows: &mut *result.rows })?,
+            "Total" if !grouped => {
+                map.next_value_seed(MetricsSeed { wanted: result.wanted, rows: &mut *result.rows })?;
+                result.rows.period.push(0);
+                seen_total = true;
+            }
+            _ => {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+    }
+    let (Some(start), Some(end)) = period.map_or((None, None), |period| (period.start, period.end)) else {
+        return Err(A::Error::custom("a result has no TimePeriod with Start and End"));
+    };
+    if !grouped && !seen_total {
+        return Err(A::Error::custom(format!("the result of {start} has no Total")));
+    }
+    let index = u32::try_from(result.rows.periods.len()).map_err(A::Error::custom)?;
+    result.rows.periods.push(Period { start, end, estimated });
+    result.rows.period[first_row..].fill(index);
+    Ok(())
+});
+
+struct GroupsSeed<'a, 'w> {
+    wanted: &'a Wanted<'w>,
+    rows: &'a mut Rows,
+}
+
+list_seed!(GroupsSeed, "a list of groups", |groups, seq| {
+    while seq.next_element_seed(GroupSeed { wanted: groups.wanted, rows: &mut *groups.rows })?.is_some() {}
+    Ok(())
+});
+
+struct GroupSeed<'a, 'w> {
+    wanted: &'a Wanted<'w>,
+    rows: &'a mut Rows,
+}
+
+object_seed!(GroupSeed -> (), "one group", |group, map| {
+    let (mut has_keys, mut has_metrics) = (false, false);
+    while let Some(name) = map.next_key::<Text<'de>>()? {
+        match &*name.0 {
+            "Keys" if !has_keys => {
+                map.next_value_seed(KeysSeed { wanted: group.wanted, rows: &mut *group.rows })?;
+                has_keys = true;
+            }
+            "Metrics" if !has_metrics => {
+                map.next_value_seed(MetricsSeed { wanted: group.wanted, rows: &mut *group.rows })?;
+                has_metrics = true;
+            }
+            _ => {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+    }
+    if !(has_keys && has_metrics) {
+        return Err(A::Error::custom("a group has no Keys or no Metrics"));
+    }
+    group.rows.period.push(0);
+    Ok(())
+});
+
+struct KeysSeed<'a, 'w> {
+    wanted: &'a Wanted<'w>,
+    rows: &'a mut Rows,
+}
+
+list_seed!(KeysSeed, "a list of keys", |keys, seq| {
+    let mut count = 0;
+    while let Some(key) = seq.next_element::<Text<'de>>()? {
+        if let Some(grouping) = keys.wanted.groupings.get(count) {
+            keys.rows.keys[count].append_value(value_of(grouping, &key.0));
+        }
+        count += 1;
+    }
+    if count == keys.wanted.groupings.len() {
+        return Ok(());
+    }
+    Err(A::Error::custom(format!("a group has {count} keys, but {} were grouped by", keys.wanted.groupings.len())))
+});
+
+/// The value of a grouping's key: `team$web` is `web`, and only the key asked for is taken off, because values may hold
+/// a `$` themselves.
+fn value_of<'k>(grouping: &Grouping, key: &'k str) -> &'k str {
+    use crate::request::GroupingKind::Dimension;
+    if grouping.kind == Dimension {
+        return key;
+    }
+    key.strip_prefix(grouping.key.as_str()).and_then(|rest| rest.strip_prefix('$')).unwrap_or(key)
+}
+
+struct MetricsSeed<'a, 'w> {
+    wanted: &'a Wanted<'w>,
+    rows: &'a mut Rows,
+}
+
+object_seed!(MetricsSeed -> (), "the metrics of a group", |metrics, map| {
+    let row = metrics.rows.period.len();
+    while let Some(name) = map.next_key::<Text<'de>>()? {
+        let Some(index) = metrics.wanted.metrics.iter().position(|(wanted, _)| *wanted == name.0) else {
+            map.next_value::<IgnoredAny>()?;
+            continue;
+        };
+        let name = metrics.wanted.metrics[index].0;
+        if metrics.rows.amounts[index].len() > row {
+            return Err(A::Error::custom(format!("{name} stands twice in one group")));
+        }
+        let value = map.next_value::<MetricValue<'de>>()?;
+        let amount = value.amount.ok_or_else(|| A::Error::custom(format!("{name} has no Amount")))?;
+        let number = decimal::parse(&amount.0).map_err(|fault| A::Error::custom(format!("{name} \"{}\" {fault}", shorten(&amount.0))))?;
+        metrics.rows.amounts[index].push(number);
+        keep_unit(metrics.rows, index, value.unit.as_ref().map(|unit| &*unit.0), number).map_err(A::Error::custom)?;
+    }
+    for (index, (name, _)) in metrics.wanted.metrics.iter().enumerate() {
+        if metrics.rows.amounts[index].len() != row + 1 {
+            return Err(A::Error::custom(format!("a group has no {name}, which was asked for")));
+        }
+    }
+    Ok(())
+});
+
+/// Keeps the unit beside the amount, or checks that it is the currency of everything else.
+fn keep_unit(rows: &mut Rows, index: usize, unit: Option<&str>, amount: i128) -> Result<(), String> {
+    if let Some(units) = &mut rows.units[index] {
+        units.append_option(unit);
+        return Ok(());
+    }
+    match (unit, &rows.currency) {
+        (None, _) => Ok(()),
+        (Some("N/A"), _) if amount == 0 => Ok(()),
+        (Some(unit), None) => {
+            rows.currency = Some(unit.to_owned());
+            Ok(())
+        }
+        (Some(unit), Some(known)) if unit == known => Ok(()),
+        (Some(unit), Some(known)) => Err(format!("costs are in {known} and in {}, but one answer has one currency", shorten(unit))),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    if text.chars().count() <= 60 { text.to_owned() } else { format!("{}…", text.chars().take(60).collect::<String>()) }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct MetricValue<'a> {
+    #[serde(borrow)]
+    amount: Option<Text<'a>>,
+    #[serde(borrow)]
+    unit: Option<Text<'a>>,
+}
+
+/// Text borrowed from the answer where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
