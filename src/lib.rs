@@ -1,1 +1,4 @@
 //! costlake
+
+/// The built-in imitation of both APIs, for `demo`, tests and docker-compose.
+pub mod sandbox;

@@ -1,0 +1,254 @@
+//! Datadog's cost endpoints, from a path's parameters to an answer, without any HTTP around them.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use serde_json::{Map, Value, json};
+
+use super::commitments::{Selection, Spend, Window, decimal};
+use super::integration::{self, Missing};
+
+/// Query parameters by name.
+pub(super) type Parameters = HashMap<String, String>;
+
+/// An error in the JSON:API shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    title: &'static str,
+    detail: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            title,
+            detail: detail.into(),
+        }
+    }
+
+    fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(400, "Invalid Parameter", detail)
+    }
+
+    /// The error's body.
+    pub(super) fn body(&self) -> Value {
+        json!({ "errors": [{ "status": self.status.to_string(), "title": self.title, "detail": self.detail }] })
+    }
+}
+
+/// What every commitments request says.
+#[derive(Debug)]
+struct Query<'a> {
+    provider: &'a str,
+    product: &'a str,
+    kind: &'a str,
+    window: Window,
+}
+
+impl<'a> Query<'a> {
+    fn read(parameters: &'a Parameters, now: DateTime<Utc>) -> Result<Self, Refusal> {
+        let text = |name: &str| {
+            let value = parameters
+                .get(name)
+                .map(String::as_str)
+                .filter(|value| !value.is_empty());
+            value.ok_or_else(|| {
+                Refusal::invalid(format!(
+                    "missing required parameter \"{name}\" in \"query\""
+                ))
+            })
+        };
+        let provider = text("provider")?;
+        if !["aws", "azure"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(provider))
+        {
+            return Err(Refusal::invalid(format!(
+                "invalid parameter \"provider\" in \"query\"; got {provider:?}"
+            )));
+        }
+        let kind = parameters
+            .get("commitmentType")
+            .map_or("ri", String::as_str);
+        if !["ri", "sp"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(kind))
+        {
+            return Err(Refusal::invalid(format!(
+                "invalid parameter \"commitmentType\" in \"query\"; got {kind:?}"
+            )));
+        }
+        let start = first_day_at_or_after(text("start")?, "start")?;
+        let end = first_day_at_or_after(text("end")?, "end")?;
+        if start >= end {
+            return Err(Refusal::invalid("\"start\" must be before \"end\""));
+        }
+        let window = Window {
+            start,
+            end,
+            today: now.date_naive(),
+        };
+        Ok(Self {
+            provider,
+            product: text("product")?,
+            kind,
+            window,
+        })
+    }
+
+    fn selection(&self, kind: Option<&'a str>) -> Selection<'a> {
+        Selection {
+            provider: self.provider,
+            product: self.product,
+            kind,
+        }
+    }
+}
+
+/// The first UTC midnight at or after an instant in epoch milliseconds.
+fn first_day_at_or_after(text: &str, name: &str) -> Result<NaiveDate, Refusal> {
+    let instant = text.parse().ok().and_then(DateTime::from_timestamp_millis);
+    let instant =
+        instant.filter(|instant| (1_990..2_200).contains(&chrono::Datelike::year(instant)));
+    let instant: DateTime<Utc> = instant.ok_or_else(|| {
+        Refusal::invalid(format!(
+            "invalid parameter \"{name}\" in \"query\"; expected Unix milliseconds, got {text:?}"
+        ))
+    })?;
+    let day = instant.date_naive();
+    let whole = instant.time() == chrono::NaiveTime::MIN;
+    Ok(if whole {
+        day
+    } else {
+        day.checked_add_days(Days::new(1)).unwrap_or(day)
+    })
+}
+
+/// `commitment-list`.
+pub(super) fn commitment_list(
+    seed: u64,
+    parameters: &Parameters,
+    now: DateTime<Utc>,
+) -> Result<Value, Refusal> {
+    let query = Query::read(parameters, now)?;
+    let list = query.selection(Some(query.kind)).list(seed, query.window);
+    let mut answer = json!({ "commitments": list });
+    if query.kind.eq_ignore_ascii_case("sp")
+        && let Some(members) = answer.as_object_mut()
+    {
+        members.insert(
+            "meta".to_owned(),
+            json!({ "committed_spend_unit": dollars() }),
+        );
+    }
+    Ok(answer)
+}
+
+/// `savings/timeseries`.
+pub(super) fn savings(
+    seed: u64,
+    parameters: &Parameters,
+    now: DateTime<Utc>,
+) -> Result<Value, Refusal> {
+    let query = Query::read(parameters, now)?;
+    let selection = query.selection(None);
+    let points = points(seed, &selection, query.window);
+    let cents =
+        |figure: fn(&Spend) -> i64| metric(&points, "total", |spend| decimal(figure(spend), 100));
+    let mut actual = cents(|spend| spend.actual);
+    if let Some(members) = actual.as_object_mut() {
+        members.insert("unit".to_owned(), dollars());
+    }
+    let rate = |spend: &Spend| {
+        let saved = (spend.on_demand - spend.actual) * 10_000;
+        decimal(saved.checked_div(spend.on_demand).unwrap_or(0), 10_000)
+    };
+    Ok(json!({
+        "actual_cost": actual,
+        "effective_savings_rate": metric(&points, "total", rate),
+        "on_demand_equivalent_cost": cents(|spend| spend.on_demand),
+        "realized_savings": cents(|spend| spend.on_demand - spend.actual),
+    }))
+}
+
+/// `utilization/timeseries`: one bare metric with the series `used` and `unused`.
+pub(super) fn utilization(
+    seed: u64,
+    parameters: &Parameters,
+    now: DateTime<Utc>,
+) -> Result<Value, Refusal> {
+    let query = Query::read(parameters, now)?;
+    let points = points(seed, &query.selection(Some(query.kind)), query.window);
+    let used = |spend: &Spend| (spend.used * 10_000).checked_div(spend.actual).unwrap_or(0);
+    let mut answer = metric(&points, "used", |spend| decimal(used(spend), 10_000));
+    let unused: Vec<f64> = points
+        .iter()
+        .map(|(_, spend)| decimal(10_000 - used(spend), 10_000))
+        .collect();
+    if let Some(series) = answer.get_mut("series").and_then(Value::as_object_mut)
+        && !unused.is_empty()
+    {
+        series.insert("unused".to_owned(), json!(unused));
+    }
+    if let Some(members) = answer.as_object_mut() {
+        members.insert(
+            "unit".to_owned(),
+            unit("percentage", 17, "percent", "percent", "%"),
+        );
+    }
+    Ok(answer)
+}
+
+/// The daily points of a window, up to yesterday.
+fn points(seed: u64, selection: &Selection<'_>, window: Window) -> Vec<(NaiveDate, Spend)> {
+    window
+        .days()
+        .filter_map(|day| Some((day, selection.spend(seed, day, window.today)?)))
+        .collect()
+}
+
+fn metric(points: &[(NaiveDate, Spend)], key: &str, value: impl Fn(&Spend) -> f64) -> Value {
+    let mut series = Map::new();
+    if !points.is_empty() {
+        let values: Vec<f64> = points.iter().map(|(_, spend)| value(spend)).collect();
+        series.insert(key.to_owned(), json!(values));
+    }
+    let times: Vec<i64> = points
+        .iter()
+        .map(|(day, _)| day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp())
+        .collect();
+    json!({ "series": series, "times": times })
+}
+
+fn dollars() -> Value {
+    unit("money", 1, "dollar", "dollars", "$")
+}
+
+fn unit(family: &str, id: i64, name: &str, plural: &str, short_name: &str) -> Value {
+    json!({ "family": family, "id": id, "name": name, "plural": plural, "scale_factor": 1.0, "short_name": short_name })
+}
+
+/// `integration/aws/accounts`.
+pub(super) fn accounts(seed: u64, parameters: &Parameters) -> Value {
+    let id = parameters
+        .get("aws_account_id")
+        .map(String::as_str)
+        .filter(|id| !id.is_empty());
+    integration::accounts(seed, id)
+}
+
+/// `integration/aws/accounts/{id}/ccm_config`.
+pub(super) fn ccm_config(seed: u64, config_id: &str) -> Result<Value, Refusal> {
+    integration::ccm_config(seed, config_id).map_err(|missing| match missing {
+        Missing::NotAnId => Refusal::invalid(
+            "invalid parameter \"aws_account_config_id\" in \"path\"; expected type \"uuid\"",
+        ),
+        Missing::NotFound => Refusal::new(
+            404,
+            "Account not found",
+            "AWS account with provided id is not integrated",
+        ),
+    })
+}
