@@ -143,7 +143,7 @@ fn fixed(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amounts> {
     let first = stage.accrued > 0;
     match line.charge {
         Charge::PlanFee => {
-            let fee = share(2_350 * ONE, growth(day) / 40, 25);
+            let fee = share(1_560 * ONE, growth(day) / 40, 25);
             Some(row(
                 fee,
                 fee,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Days, Months, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, Months, NaiveDate, NaiveDateTime, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -242,7 +242,9 @@ fn metrics(names: &[String]) -> Result<Vec<Metric>, Fault> {
 
 fn moment(text: &str, granularity: Granularity) -> Result<NaiveDateTime, Fault> {
     let parsed = match granularity {
-        Granularity::Hourly => NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:00:00Z").ok(),
+        Granularity::Hourly => NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ")
+            .ok()
+            .filter(|moment| moment.minute() == 0 && moment.second() == 0),
         Granularity::Daily | Granularity::Monthly if text.len() == 10 => {
             NaiveDate::parse_from_str(text, "%Y-%m-%d")
                 .ok()
