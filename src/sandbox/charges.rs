@@ -131,65 +131,35 @@ fn row(unblended: i64, blended: i64, amortized: i64, units: i64, normalized: i64
 }
 
 fn fixed(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amounts> {
-    let noise = |what, low, high| between(day_hash(line, day, what), low, high);
-    // A dollar figure for a typical account, at this account's size and this day's growth.
-    let sized = |dollars: i64| {
-        share(
-            share(dollars * ONE, line.account.weight, 1_000),
-            growth(day),
-            1_000,
-        )
+    // A dollar figure for a typical account, at this account's size, this day's growth and some noise in permille.
+    let about = |dollars: i64, spread: i64| {
+        let sized = share(dollars * ONE, line.account.weight, 1_000);
+        let noise = between(day_hash(line, day, 51), -100 * spread, 100 * spread);
+        share(share(sized, growth(day), 1_000), 100_000 + noise, 100_000)
     };
     let first = stage.accrued > 0;
     match line.charge {
         Charge::PlanFee => {
             let fee = share(1_560 * ONE, growth(day) / 40, 25);
-            Some(row(
-                fee,
-                fee,
-                share(fee, noise(51, 12, 60), 1_000),
-                24 * ONE,
-                0,
-            ))
+            let unused = between(day_hash(line, day, 52), 12, 60);
+            Some(row(fee, fee, share(fee, unused, 1_000), 24 * ONE, 0))
         }
         Charge::ReservationFee if first => {
             let hours = (next_month(day) - day).num_days() * 24;
-            let fee = share(sized(3), hours, 1);
+            let fee = share(about(3, 0), hours, 1);
             let unused = share(share(fee, 7, 100), stage.accrued, 1_000);
             Some(row(fee, fee, unused, hours * ONE, 0))
         }
-        Charge::Tax if first => {
-            let tax = share(
-                share(sized(2_100), noise(52, 94_000, 106_000), 100_000),
-                stage.accrued,
-                1_000,
-            );
-            Some(without_discount(row(tax, tax, tax, 0, 0)))
-        }
-        Charge::Support if stage.support => {
-            let plan = share(sized(5_600), noise(53, 99_000, 101_000), 100_000);
-            Some(row(plan, plan, plan, 0, 0))
-        }
-        Charge::Credit => {
-            let credit = -share(sized(31), noise(54, 70_000, 130_000), 100_000);
-            Some(without_discount(row(credit, credit, credit, 0, 0)))
-        }
-        Charge::LateCredit if stage.late_credit => {
-            let credit = -share(sized(640), noise(55, 80_000, 120_000), 100_000);
-            Some(without_discount(row(credit, credit, credit, 0, 0)))
-        }
-        Charge::Refund if stage.refund => {
-            let refund = -share(sized(210), noise(56, 80_000, 120_000), 100_000);
-            Some(without_discount(row(refund, refund, refund, 0, 0)))
-        }
+        Charge::Tax if first => Some(gross(share(about(2_100, 60), stage.accrued, 1_000))),
+        Charge::Support if stage.support => Some(gross(about(5_600, 10))),
+        Charge::Credit => Some(gross(-about(31, 300))),
+        Charge::LateCredit if stage.late_credit => Some(gross(-about(640, 200))),
+        Charge::Refund if stage.refund => Some(gross(-about(210, 200))),
         _ => None,
     }
 }
 
-/// Taxes, credits and refunds are not discounted: net equals gross.
-fn without_discount(amounts: Amounts) -> Amounts {
-    let [unblended, blended, amortized, _, _, units, normalized] = amounts;
-    [
-        unblended, blended, amortized, unblended, amortized, units, normalized,
-    ]
+/// Taxes, support, credits and refunds: no discount, no quantity.
+fn gross(amount: i64) -> Amounts {
+    [amount, amount, amount, amount, amount, 0, 0]
 }

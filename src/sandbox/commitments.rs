@@ -4,7 +4,7 @@
 //! saved on a day follows from what was committed and how much of it was used.
 
 use chrono::{Datelike, NaiveDate};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::dice::{between, hex, mix};
 use super::programs::{PROGRAMS, Program, Variant};
@@ -143,107 +143,76 @@ impl Program {
 
     fn item(&self, seed: u64, index: u64, term: (NaiveDate, NaiveDate), window: Window) -> Value {
         let id = mix(&[seed, 72, index, u64::from(term.0.year().unsigned_abs())]);
-        let mut item = Map::new();
-        let mut put = |key: &str, value: Value| item.insert(key.to_owned(), value);
-        put("commitment_id", json!(self.id(id)));
-        if matches!(
-            self.variant,
-            Variant::AwsPlan { .. } | Variant::AzurePlan { .. }
-        ) {
-            put("committed_spend_per_hour", json!(decimal(self.hourly, 100)));
-        } else {
-            put("region", json!(self.region));
-        }
-        if self.provider == "aws" {
-            put("purchase_option", json!(self.purchase));
-        }
-        put("term_length", json!(self.term));
-        put("start_date", json!(format!("{}T00:00:00Z", term.0)));
-        put("expiration_date", json!(format!("{}T00:00:00Z", term.1)));
         let active = window.days().filter(|day| (term.0..term.1).contains(day));
-        let (sum, days) = active.fold((0, 0), |(sum, days), day| {
-            (
-                sum + self.utilization(seed, index, day, window.today),
-                days + 1,
-            )
+        let used: Vec<i64> = active
+            .map(|day| self.utilization(seed, index, day, window.today))
+            .collect();
+        let days = i64::try_from(used.len()).unwrap_or(0);
+        let utilization = used
+            .iter()
+            .sum::<i64>()
+            .checked_div(days)
+            .map(|mean| decimal(mean, 10_000));
+        let mut item = json!({
+            "commitment_id": self.id(id),
+            "start_date": format!("{}T00:00:00Z", term.0),
+            "expiration_date": format!("{}T00:00:00Z", term.1),
+            "term_length": self.term,
+            "utilization": utilization,
         });
-        if days > 0 {
-            put("utilization", json!(decimal(sum / days, 10_000)));
+        let own = self.own_fields(term.1, window.today);
+        if let (Value::Object(item), Value::Object(own)) = (&mut item, own) {
+            item.extend(own);
+            // What a commitment does not have is left out, never null.
+            item.retain(|_, value| !value.is_null());
         }
-        self.put_own_fields(&mut item, term, window.today);
-        Value::Object(item)
+        item
     }
 
-    fn put_own_fields(
-        &self,
-        item: &mut Map<String, Value>,
-        term: (NaiveDate, NaiveDate),
-        today: NaiveDate,
-    ) {
-        let mut put = |key: &str, value: Value| item.insert(key.to_owned(), value);
+    /// The fields only this kind of commitment has; null where this one has none.
+    fn own_fields(&self, expires: NaiveDate, today: NaiveDate) -> Value {
+        let (region, purchase_option, count) = (self.region, self.purchase, self.count);
+        let spend = decimal(self.hourly, 100);
         match self.variant {
             Variant::Ec2 {
                 instance,
                 system,
                 class,
                 zone,
-            } => {
-                put("instance_type", json!(instance));
-                put("operating_system", json!(system));
-                put("offering_class", json!(class));
-                put("number_of_reservations", json!(self.count));
-                put(
-                    "number_of_nfus",
-                    json!(
-                        self.count
-                            * if instance.ends_with(".2xlarge") {
-                                16
-                            } else {
-                                8
-                            }
-                    ),
-                );
-                if let Some(zone) = zone {
-                    put("availability_zone", json!(zone));
-                }
-            }
+            } => json!({
+                "region": region, "purchase_option": purchase_option, "instance_type": instance,
+                "operating_system": system, "offering_class": class, "availability_zone": zone,
+                "number_of_reservations": count,
+                "number_of_nfus": count * if instance.ends_with(".2xlarge") { 16 } else { 8 },
+            }),
             Variant::Rds {
                 instance,
                 engine,
                 multi_az,
-            } => {
-                put("instance_type", json!(instance));
-                put("database_engine", json!(engine));
-                put("number_of_reservations", json!(self.count));
-                if let Some(multi_az) = multi_az {
-                    put("is_multi_az", json!(multi_az));
-                    put("number_of_nfus", json!(self.count * 8));
-                }
-            }
-            Variant::Cache { instance, engine } => {
-                put("instance_type", json!(instance));
-                put("cache_engine", json!(engine));
-                put("number_of_reservations", json!(self.count));
-            }
-            Variant::AwsPlan { plan } => {
-                put("savings_plan_type", json!(plan));
-            }
+            } => json!({
+                "region": region, "purchase_option": purchase_option, "instance_type": instance,
+                "database_engine": engine, "is_multi_az": multi_az, "number_of_reservations": count,
+                "number_of_nfus": multi_az.map(|multi_az| count * if multi_az { 16 } else { 8 }),
+            }),
+            Variant::Cache { instance, engine } => json!({
+                "region": region, "purchase_option": purchase_option, "instance_type": instance,
+                "cache_engine": engine, "number_of_reservations": count,
+            }),
+            Variant::AwsPlan { plan } => json!({
+                "purchase_option": purchase_option, "savings_plan_type": plan,
+                "committed_spend_per_hour": spend,
+            }),
             Variant::AzureMachine {
                 instance,
                 sub_category,
                 name,
-            } => {
-                put("instance_type", json!(instance));
-                put("meter_sub_category", json!(sub_category));
-                put("benefit_name", json!(name));
-                put(
-                    "status",
-                    json!(if today < term.1 { "running" } else { "expired" }),
-                );
-            }
-            Variant::AzurePlan { name } => {
-                put("benefit_name", json!(name));
-            }
+            } => json!({
+                "region": region, "instance_type": instance, "meter_sub_category": sub_category,
+                "benefit_name": name, "status": if today < expires { "running" } else { "expired" },
+            }),
+            Variant::AzurePlan { name } => json!({
+                "benefit_name": name, "committed_spend_per_hour": spend,
+            }),
         }
     }
 

@@ -49,39 +49,15 @@ struct Query<'a> {
 
 impl<'a> Query<'a> {
     fn read(parameters: &'a Parameters, now: DateTime<Utc>) -> Result<Self, Refusal> {
-        let text = |name: &str| {
-            let value = parameters
-                .get(name)
-                .map(String::as_str)
-                .filter(|value| !value.is_empty());
-            value.ok_or_else(|| {
-                Refusal::invalid(format!(
-                    "missing required parameter \"{name}\" in \"query\""
-                ))
-            })
-        };
-        let provider = text("provider")?;
-        if !["aws", "azure"]
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(provider))
-        {
-            return Err(Refusal::invalid(format!(
-                "invalid parameter \"provider\" in \"query\"; got {provider:?}"
-            )));
-        }
+        let provider = required(parameters, "provider")?;
+        one_of(&["aws", "azure"], "provider", provider)?;
         let kind = parameters
             .get("commitmentType")
             .map_or("ri", String::as_str);
-        if !["ri", "sp"]
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(kind))
-        {
-            return Err(Refusal::invalid(format!(
-                "invalid parameter \"commitmentType\" in \"query\"; got {kind:?}"
-            )));
-        }
-        let start = first_day_at_or_after(text("start")?, "start")?;
-        let end = first_day_at_or_after(text("end")?, "end")?;
+        one_of(&["ri", "sp"], "commitmentType", kind)?;
+        let product = required(parameters, "product")?;
+        let start = first_day_at_or_after(required(parameters, "start")?, "start")?;
+        let end = first_day_at_or_after(required(parameters, "end")?, "end")?;
         if start >= end {
             return Err(Refusal::invalid("\"start\" must be before \"end\""));
         }
@@ -92,7 +68,7 @@ impl<'a> Query<'a> {
         };
         Ok(Self {
             provider,
-            product: text("product")?,
+            product,
             kind,
             window,
         })
@@ -105,6 +81,27 @@ impl<'a> Query<'a> {
             kind,
         }
     }
+}
+
+fn required<'a>(parameters: &'a Parameters, name: &str) -> Result<&'a str, Refusal> {
+    let value = parameters
+        .get(name)
+        .map(String::as_str)
+        .filter(|value| !value.is_empty());
+    value.ok_or_else(|| {
+        Refusal::invalid(format!(
+            "missing required parameter \"{name}\" in \"query\""
+        ))
+    })
+}
+
+fn one_of(known: &[&str], name: &str, value: &str) -> Result<(), Refusal> {
+    if known.iter().any(|known| known.eq_ignore_ascii_case(value)) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!(
+        "invalid parameter \"{name}\" in \"query\"; got {value:?}"
+    )))
 }
 
 /// The first UTC midnight at or after an instant in epoch milliseconds.

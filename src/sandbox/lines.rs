@@ -120,48 +120,46 @@ fn used_meters(
         if m > 1 && !chance(salt, 80) {
             continue;
         }
-        let share = between(mix(&[salt, 7]), 350, 700);
-        let mut push = |charge| {
-            lines.push(Line {
-                account,
-                service: service.name,
-                usage_type: format!("{}{}", region.prefix, meter.usage_type),
-                region: region.name,
-                operation: if meter.operation.is_empty() {
-                    "NoOperation"
-                } else {
-                    meter.operation
-                },
-                team,
-                env: if team.is_empty() { "" } else { account.env },
-                product: product(team),
-                unit: meter.unit,
-                charge,
-                meter: Some(meter),
-                salt,
-                corrected: None,
-                correction: false,
-            });
-        };
-        match meter.rhythm {
-            Rhythm::Planned(_) => {
-                push(Charge::Usage {
-                    share: 1_000 - share,
-                });
-                push(Charge::PlanCovered { share });
-                push(Charge::PlanNegation { share });
-            }
-            Rhythm::Reserved(_) => {
-                push(Charge::Usage {
-                    share: 1_000 - share,
-                });
-                push(Charge::Reserved { share });
-            }
-            Rhythm::Busy | Rhythm::Steady | Rhythm::Rare => push(Charge::Usage { share: 1_000 }),
-        }
+        let unnamed = meter.operation.is_empty();
+        lines.extend(charges_of(meter, salt).into_iter().map(|charge| Line {
+            account,
+            service: service.name,
+            usage_type: format!("{}{}", region.prefix, meter.usage_type),
+            region: region.name,
+            operation: if unnamed {
+                "NoOperation"
+            } else {
+                meter.operation
+            },
+            team,
+            env: if team.is_empty() { "" } else { account.env },
+            product: product(team),
+            unit: meter.unit,
+            charge,
+            meter: Some(meter),
+            salt,
+            corrected: None,
+            correction: false,
+        }));
     }
 }
 
+/// How the machines or units of a meter are charged; a fleet is split between public price and commitments.
+fn charges_of(meter: &Meter, salt: u64) -> Vec<Charge> {
+    let share = between(mix(&[salt, 7]), 350, 700);
+    let rest = 1_000 - share;
+    match meter.rhythm {
+        Rhythm::Planned(_) => vec![
+            Charge::Usage { share: rest },
+            Charge::PlanCovered { share },
+            Charge::PlanNegation { share },
+        ],
+        Rhythm::Reserved(_) => vec![Charge::Usage { share: rest }, Charge::Reserved { share }],
+        Rhythm::Busy | Rhythm::Steady | Rhythm::Rare => vec![Charge::Usage { share: 1_000 }],
+    }
+}
+
+/// A line beside the usage; nowhere, of no operation, and untagged.
 fn charge_line(
     account: &'static Account,
     service: &'static str,
@@ -189,68 +187,47 @@ fn charge_line(
 
 /// Lines every account has beside its usage.
 fn account_lines(account: &'static Account, salt: u64, lines: &mut Vec<Line>) {
-    lines.push(charge_line(
-        account,
-        "Tax",
-        "NoUsageType",
-        Charge::Tax,
-        mix(&[salt, 11]),
-    ));
-    let rds = "Amazon Relational Database Service";
-    if account.weight > 1_000 {
-        let mut fee = charge_line(
-            account,
-            rds,
-            "HeavyUsage:db.r6g.xlarge",
-            Charge::ReservationFee,
-            mix(&[salt, 12]),
-        );
-        (fee.region, fee.operation, fee.unit) =
-            (account.region.name, "CreateDBInstance:0014", "Hrs");
-        lines.push(fee);
-        let usage_type = format!("{}BoxUsage:m6i.xlarge", account.region.prefix);
-        let late = charge_line(
-            account,
-            SERVICES[0].name,
-            &usage_type,
-            Charge::LateCredit,
-            mix(&[salt, 13]),
-        );
+    let line = |service, usage_type: &str, charge, what| {
+        charge_line(account, service, usage_type, charge, mix(&[salt, what]))
+    };
+    let home = account.region;
+    let mut at_home = |line: Line, operation| {
+        let usage_type = format!("{}{}", home.prefix, line.usage_type);
         lines.push(Line {
-            region: account.region.name,
-            operation: "RunInstances",
-            ..late
+            usage_type,
+            region: home.name,
+            operation,
+            ..line
         });
+    };
+    if account.weight > 1_000 {
+        let rds = "Amazon Relational Database Service";
+        let fee = line(rds, "HeavyUsage:db.r6g.xlarge", Charge::ReservationFee, 12);
+        at_home(Line { unit: "Hrs", ..fee }, "CreateDBInstance:0014");
+        let late = line(
+            SERVICES[0].name,
+            "BoxUsage:m6i.xlarge",
+            Charge::LateCredit,
+            13,
+        );
+        at_home(late, "RunInstances");
     }
     if account.env == "dev" || account.env.is_empty() {
-        let credit = charge_line(
-            account,
-            "AWS Lambda",
-            "Lambda-GB-Second",
-            Charge::Credit,
-            mix(&[salt, 14]),
+        at_home(
+            line("AWS Lambda", "Lambda-GB-Second", Charge::Credit, 14),
+            "Invoke",
         );
-        lines.push(Line {
-            region: account.region.name,
-            operation: "Invoke",
-            ..credit
-        });
     }
     if account.weight > 2_000 {
-        let usage_type = format!("{}DataTransfer-Out-Bytes", account.region.prefix);
-        let refund = charge_line(
-            account,
+        let refund = line(
             "AWS Data Transfer",
-            &usage_type,
+            "DataTransfer-Out-Bytes",
             Charge::Refund,
-            mix(&[salt, 15]),
+            15,
         );
-        lines.push(Line {
-            region: account.region.name,
-            operation: "RunInstances",
-            ..refund
-        });
+        at_home(refund, "RunInstances");
     }
+    lines.push(line("Tax", "NoUsageType", Charge::Tax, 11));
 }
 
 /// Lines of the paying account alone.

@@ -96,6 +96,19 @@ pub(super) enum Granularity {
     Monthly,
 }
 
+impl Granularity {
+    fn read(text: Option<&str>) -> Result<Self, Fault> {
+        match text {
+            Some("DAILY") => Ok(Self::Daily),
+            Some("MONTHLY") => Ok(Self::Monthly),
+            Some("HOURLY") => Ok(Self::Hourly),
+            _ => Err(Fault::validation(
+                "Granularity should be either 'MONTHLY' or 'DAILY' or 'HOURLY'",
+            )),
+        }
+    }
+}
+
 /// A checked request.
 #[derive(Debug)]
 pub(super) struct Request {
@@ -162,42 +175,14 @@ impl Request {
 
 impl WireRequest {
     fn checked(self, now: DateTime<Utc>, fingerprint: [u8; 8]) -> Result<Request, Fault> {
-        let granularity = match self.granularity.as_deref() {
-            Some("DAILY") => Granularity::Daily,
-            Some("MONTHLY") => Granularity::Monthly,
-            Some("HOURLY") => Granularity::Hourly,
-            _ => {
-                return Err(Fault::validation(
-                    "Granularity should be either 'MONTHLY' or 'DAILY' or 'HOURLY'",
-                ));
-            }
-        };
+        let granularity = Granularity::read(self.granularity.as_deref())?;
         let interval = self.time_period.unwrap_or_default();
         let start = moment(&interval.start, granularity)?;
         let end = moment(&interval.end, granularity)?;
         check_window(start, end, granularity, now)?;
-        if self.group_by.len() > 2 {
-            return Err(Fault::validation(
-                "Number of groups should be between 0 and 2.",
-            ));
-        }
-        let groupings = self
-            .group_by
-            .iter()
-            .map(Definition::attribute)
-            .collect::<Result<Vec<_>, _>>()?;
-        if let [first, second] = &*self.group_by
-            && first == second
-        {
-            return Err(Fault::validation(
-                "GroupBy should not hold the same definition twice.",
-            ));
-        }
-        if self
-            .billing_view_arn
-            .as_deref()
-            .is_some_and(|arn| !arn.contains(":billingview/"))
-        {
+        let groupings = groupings(&self.group_by)?;
+        let view = self.billing_view_arn.as_deref();
+        if view.is_some_and(|arn| !arn.contains(":billingview/")) {
             return Err(Fault::validation(
                 "BillingViewArn is not the ARN of a billing view.",
             ));
@@ -214,6 +199,22 @@ impl WireRequest {
             fingerprint,
         })
     }
+}
+
+fn groupings(definitions: &[Definition]) -> Result<Vec<Attribute>, Fault> {
+    if definitions.len() > 2 {
+        return Err(Fault::validation(
+            "Number of groups should be between 0 and 2.",
+        ));
+    }
+    if let [first, second] = definitions
+        && first == second
+    {
+        return Err(Fault::validation(
+            "GroupBy should not hold the same definition twice.",
+        ));
+    }
+    definitions.iter().map(Definition::attribute).collect()
 }
 
 fn metrics(names: &[String]) -> Result<Vec<Metric>, Fault> {
@@ -271,7 +272,6 @@ fn check_window(
     now: DateTime<Utc>,
 ) -> Result<(), Fault> {
     let today = now.date_naive();
-    let this_month = first_of_month(today);
     if start >= end {
         return Err(Fault::validation(
             "Start date (and hour) should be before end date (and hour)",
@@ -287,28 +287,37 @@ fn check_window(
             "start date should be no later than the current date",
         ));
     }
+    check_history(start.date(), granularity, today)
+}
+
+/// Refuses what lies before the history the service keeps.
+fn check_history(
+    start: NaiveDate,
+    granularity: Granularity,
+    today: NaiveDate,
+) -> Result<(), Fault> {
+    let month = first_of_month(today);
     let months_back = |count| {
-        this_month
+        month
             .checked_sub_months(Months::new(count))
             .unwrap_or(NaiveDate::MIN)
     };
-    if start.date() < months_back(38) {
+    if start < months_back(38) {
         return Err(Fault::new(
             "BillExpirationException",
             "The requested report expired. Update the date interval and try again.",
         ));
     }
-    if granularity == Granularity::Hourly
-        && today
-            .checked_sub_days(Days::new(14))
-            .is_some_and(|floor| start.date() < floor)
-    {
+    let hourly_floor = today
+        .checked_sub_days(Days::new(14))
+        .unwrap_or(NaiveDate::MIN);
+    if granularity == Granularity::Hourly && start < hourly_floor {
         return Err(Fault::validation(
             "Start date is more than 14 days ago for hourly granularity. Please adjust start date as we support only 14 \
              days of data at hourly granularity.",
         ));
     }
-    if start.date() < months_back(13) {
+    if start < months_back(13) {
         return Err(Fault::validation(
             "You haven't enabled historical data beyond 14 months.",
         ));

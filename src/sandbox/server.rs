@@ -66,10 +66,23 @@ async fn read_clock(State(sandbox): State<Sandbox>) -> Json<Clock> {
     Json(Clock { now: sandbox.now() })
 }
 
-async fn move_clock(State(sandbox): State<Sandbox>, Json(clock): Json<Clock>) -> Json<Clock> {
-    sandbox.set_now(clock.now);
-    tracing::info!(now = %clock.now, "the sandbox clock has been moved");
-    Json(clock)
+/// Takes any content type, so that a bare `curl -d` moves the clock too.
+async fn move_clock(State(sandbox): State<Sandbox>, body: Bytes) -> Response {
+    match serde_json::from_slice::<Clock>(&body) {
+        Ok(clock) => {
+            sandbox.set_now(clock.now);
+            tracing::info!(now = %clock.now, "the sandbox clock has been moved");
+            Json(clock).into_response()
+        }
+        Err(error) => {
+            let refusal = Refusal::new(
+                400,
+                "Bad Request",
+                format!("expected {{\"now\": \"<UTC instant>\"}}: {error}"),
+            );
+            (StatusCode::BAD_REQUEST, Json(refusal.body())).into_response()
+        }
+    }
 }
 
 async fn unknown_path() -> Response {

@@ -1,5 +1,7 @@
 //! Behaviour of the whole, without HTTP: what any client may rely on.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
