@@ -177,3 +177,108 @@ pub(super) fn is_usage(charge: Charge) -> bool {
         Usage { .. } | PlanCovered { .. } | PlanNegation { .. } | Reserved { .. }
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::Stage;
+    use crate::sandbox::cost_explorer::CostExplorer;
+    use crate::sandbox::reader::{day, query, read, service};
+
+    /// Days of a range whose totals differ between two clocks.
+    fn restated(ce: &CostExplorer, group_by: &Value, before: &str, after: &str) -> Vec<String> {
+        let query = query("2026-08-01", "2026-11-01", "DAILY", group_by);
+        let (before, after) = (read(ce, &query, before), read(ce, &query, after));
+        let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        let days: BTreeSet<String> = keys
+            .into_iter()
+            .filter(|key| before.get(*key) != after.get(*key))
+            .map(|key| key.0.clone())
+            .collect();
+        days.into_iter().collect()
+    }
+
+    #[test]
+    fn moving_the_clock_restates_the_expected_days_only() {
+        let ce = service(1_000);
+        let nothing = json!([]);
+        let quiet = restated(
+            &ce,
+            &nothing,
+            "2026-10-25T00:00:00Z",
+            "2026-10-25T23:00:00Z",
+        );
+        assert!(quiet.is_empty(), "{quiet:?}");
+        let night = restated(
+            &ce,
+            &nothing,
+            "2026-10-25T08:00:00Z",
+            "2026-10-26T08:00:00Z",
+        );
+        assert_eq!(
+            night,
+            [
+                "2026-10-01",
+                "2026-10-23",
+                "2026-10-24",
+                "2026-10-25",
+                "2026-10-26"
+            ]
+        );
+        let support = restated(
+            &ce,
+            &nothing,
+            "2026-11-05T00:00:00Z",
+            "2026-11-06T00:00:00Z",
+        );
+        assert_eq!(
+            support,
+            (1..=7).map(|d| format!("2026-10-0{d}")).collect::<Vec<_>>()
+        );
+        let credit = restated(
+            &ce,
+            &nothing,
+            "2026-11-08T00:00:00Z",
+            "2026-11-09T00:00:00Z",
+        );
+        assert!(
+            credit.len() == 1 && ("2026-10-12".."2026-10-19").contains(&&*credit[0]),
+            "{credit:?}"
+        );
+        let correction = ("2026-11-11T00:00:00Z", "2026-11-12T00:00:00Z");
+        assert!(
+            restated(&ce, &nothing, correction.0, correction.1).is_empty(),
+            "a correction keeps the totals"
+        );
+        let team = json!([{ "Type": "TAG", "Key": "team" }]);
+        assert_eq!(restated(&ce, &team, correction.0, correction.1).len(), 31);
+        let refund = restated(
+            &ce,
+            &nothing,
+            "2026-10-19T00:00:00Z",
+            "2026-10-20T00:00:00Z",
+        );
+        assert!(
+            refund
+                .iter()
+                .filter(|day| day.starts_with("2026-09"))
+                .count()
+                == 1,
+            "{refund:?}"
+        );
+    }
+
+    #[test]
+    fn a_stage_is_a_function_of_the_days() {
+        let stage = |today: &str| Stage::of(42, day("2026-10-30"), day(today));
+        assert_eq!(stage("2026-10-29"), None);
+        let arrived = ["2026-10-30", "2026-10-31", "2026-11-01", "2026-11-02"]
+            .map(|t| stage(t).unwrap().arrived);
+        assert_eq!(arrived, [20, 55, 90, 100]);
+    }
+}

@@ -27,7 +27,7 @@ fn day_hash(line: &Line, day: NaiveDate, what: u64) -> u64 {
 /// Permille by which business has grown since the start of 2026, about 18 % a year.
 fn growth(day: NaiveDate) -> i64 {
     let since = i64::from(day.num_days_from_ce()) - 739_617;
-    (1_000 + since / 2).clamp(350, 5_000)
+    (1_000 + since / 2).clamp(350, 2_000)
 }
 
 /// Permille of a normal working day.
@@ -35,11 +35,11 @@ fn weekday(day: NaiveDate) -> i64 {
     [1_000, 1_030, 1_045, 1_020, 960, 640, 600][day.weekday().num_days_from_monday() as usize]
 }
 
-/// Permille of a spike, a launch or a runaway job: rare, for a line's whole salt, one day long.
+/// Permille of a spike: a launch or a runaway job on one meter, one day long, a few times a month in all.
 fn spike(line: &Line, day: NaiveDate) -> i64 {
     let hash = day_hash(line, day, 41);
-    if hash.is_multiple_of(401) {
-        between(mix(&[hash]), 1_600, 3_400)
+    if hash.is_multiple_of(1_201) {
+        between(mix(&[hash]), 2_000, 6_000)
     } else {
         1_000
     }

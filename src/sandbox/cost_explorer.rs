@@ -278,3 +278,34 @@ fn account_names<'a>(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use crate::sandbox::reader::{NOW, ask, at, query, service};
+
+    #[test]
+    fn answers_have_the_members_clients_expect() {
+        let ce = service(1_000);
+        let by_account = json!([{ "Type": "DIMENSION", "Key": "LINKED_ACCOUNT" }]);
+        let request = query("2026-10-05", "2026-10-06", "DAILY", &by_account).to_string();
+        let text = String::from_utf8(ce.answer(request.as_bytes(), at(NOW)).unwrap()).unwrap();
+        assert!(text.starts_with(
+            r#"{"GroupDefinitions":[{"Type":"DIMENSION","Key":"LINKED_ACCOUNT"}],"ResultsByTime":"#
+        ));
+        let named = r#"{"Value":"000123456789","Attributes":{"description":"harbor-payer"}}"#;
+        assert!(text.contains(r#""Total":{},"Groups":[{"Keys":["#) && text.contains(named));
+        let mut by_usage_type = query(
+            "2026-10-05",
+            "2026-10-06",
+            "DAILY",
+            &json!([{ "Type": "DIMENSION", "Key": "USAGE_TYPE" }]),
+        );
+        by_usage_type["Filter"] = json!({ "Dimensions": { "Key": "SERVICE", "Values": ["Amazon Simple Storage Service"] } });
+        let units = ask(&ce, &by_usage_type, NOW).to_string();
+        assert!(units.contains("GB-Mo") && units.contains("Requests"));
+    }
+}

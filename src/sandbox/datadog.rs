@@ -249,3 +249,108 @@ pub(super) fn ccm_config(seed: u64, config_id: &str) -> Result<Value, Refusal> {
         ),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use crate::sandbox::datadog::{self, Parameters};
+    use crate::sandbox::reader::{NOW, at};
+
+    fn parameters(pairs: &[(&str, &str)]) -> Parameters {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    /// One day, 2026-10-05, in milliseconds.
+    const DAY: [(&str, &str); 2] = [("start", "1791158400000"), ("end", "1791244800000")];
+
+    #[test]
+    fn all_six_kinds_of_commitments_are_listed() {
+        for (provider, product, kind, marker) in [
+            ("aws", "ec2", "ri", "offering_class"),
+            ("AWS", "RDS", "RI", "database_engine"),
+            ("aws", "ElastiCache", "ri", "cache_engine"),
+            ("aws", "ec2", "sp", "savings_plan_type"),
+            ("azure", "VirtualMachines", "ri", "meter_sub_category"),
+            ("azure", "virtualmachines", "sp", "benefit_name"),
+        ] {
+            let asked = [
+                DAY[0],
+                DAY[1],
+                ("provider", provider),
+                ("product", product),
+                ("commitmentType", kind),
+            ];
+            let answer = datadog::commitment_list(42, &parameters(&asked), at(NOW)).unwrap();
+            let list = answer["commitments"].as_array().unwrap();
+            assert!(
+                !list.is_empty() && list.iter().all(|item| item[marker].is_string()),
+                "{product} {kind}: {answer}"
+            );
+            assert_eq!(answer["meta"].is_object(), kind.eq_ignore_ascii_case("sp"));
+        }
+    }
+
+    #[test]
+    fn savings_follow_from_their_parts() {
+        let asked = [
+            ("start", "1790812800000"),
+            ("end", "1798761600000"),
+            ("provider", "aws"),
+            ("product", "ec2"),
+        ];
+        let answer = datadog::savings(42, &parameters(&asked), at(NOW)).unwrap();
+        let values = |metric: &str| -> Vec<f64> {
+            let values = answer[metric]["series"]["total"].as_array().unwrap();
+            values.iter().map(|value| value.as_f64().unwrap()).collect()
+        };
+        let cents = |dollars: f64| (dollars * 100.0).round();
+        let (actual, on_demand, saved) = (
+            values("actual_cost"),
+            values("on_demand_equivalent_cost"),
+            values("realized_savings"),
+        );
+        assert_eq!(actual.len(), 51, "from October 1 to yesterday");
+        assert!(
+            answer["actual_cost"]["unit"].is_object()
+                && answer["realized_savings"]["unit"].is_null()
+        );
+        for ((actual, on_demand), saved) in actual.iter().zip(on_demand).zip(saved) {
+            assert!((cents(on_demand) - cents(*actual) - cents(saved)).abs() < 0.1);
+        }
+        let wrong = datadog::savings(42, &parameters(&[("provider", "aws")]), at(NOW)).unwrap_err();
+        assert_eq!(wrong.status, 400);
+    }
+
+    #[test]
+    fn accounts_lead_to_their_exports() {
+        let accounts = datadog::accounts(42, &parameters(&[]));
+        let ids: Vec<&str> = accounts["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|a| a["id"].as_str().unwrap())
+            .collect();
+        let found: Vec<u16> = ids
+            .iter()
+            .map(|id| datadog::ccm_config(42, id).map_or_else(|refusal| refusal.status, |_| 200))
+            .collect();
+        assert_eq!(
+            (
+                found.len(),
+                found.iter().filter(|status| **status == 404).count()
+            ),
+            (8, 2)
+        );
+        assert_eq!(
+            datadog::ccm_config(42, "not-a-uuid").unwrap_err().status,
+            400
+        );
+        let one = datadog::accounts(42, &parameters(&[("aws_account_id", "000123456789")]));
+        assert_eq!(one["data"].as_array().unwrap().len(), 1);
+        assert!(one["data"][0]["attributes"]["auth_config"]["external_id"].is_string());
+    }
+}

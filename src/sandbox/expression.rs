@@ -140,3 +140,58 @@ impl Filter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use crate::sandbox::reader::{NOW, ask, by_period, query, read, refused, service};
+
+    #[test]
+    fn filters_take_the_lines_they_name() {
+        let ce = service(1_000);
+        let mut query = query(
+            "2026-10-05",
+            "2026-10-06",
+            "DAILY",
+            &json!([{ "Type": "DIMENSION", "Key": "SERVICE" }]),
+        );
+        let all = read(&ce, &query, NOW);
+        let lambda = json!({ "Dimensions": { "Key": "SERVICE", "Values": ["AWS Lambda"] } });
+        query["Filter"] = lambda.clone();
+        let only = read(&ce, &query, NOW);
+        assert_eq!(
+            only.keys().map(|(_, keys)| &*keys[0]).collect::<Vec<_>>(),
+            ["AWS Lambda"]
+        );
+        query["Filter"] = json!({ "Not": lambda });
+        assert_eq!(read(&ce, &query, NOW).len(), all.len() - 1);
+        let untagged = json!({ "Tags": { "Key": "team", "MatchOptions": ["ABSENT"] } });
+        query["Filter"] = untagged.clone();
+        let without = by_period(&read(&ce, &query, NOW), 10);
+        query["Filter"] = json!({ "And": [{ "Not": untagged }, { "Not": { "Dimensions": { "Key": "REGION", "Values": ["mars"] } } }] });
+        let with = by_period(&read(&ce, &query, NOW), 10);
+        let cost =
+            |sums: &BTreeMap<String, BTreeMap<String, i128>>| sums["2026-10-05"]["UnblendedCost"];
+        assert!(cost(&without) != 0 && cost(&with) != 0);
+        assert_eq!(cost(&without) + cost(&with), cost(&by_period(&all, 10)));
+        query["Filter"] =
+            json!({ "Or": [lambda], "Dimensions": { "Key": "SERVICE", "Values": ["x"] } });
+        assert!(
+            refused(&ce, &query, NOW)
+                .1
+                .starts_with("Expression has more than one roots.")
+        );
+        query["Filter"] = json!({ "Tags": { "Key": "team", "Values": ["nobody"] } });
+        let empty = ask(&ce, &query, NOW);
+        assert_eq!(empty["ResultsByTime"][0]["Groups"], json!([]));
+        assert_eq!(
+            empty["ResultsByTime"][0]["Total"]["UnblendedCost"],
+            json!({ "Amount": "0", "Unit": "USD" })
+        );
+    }
+}

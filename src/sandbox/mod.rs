@@ -27,11 +27,11 @@ mod lines;
 mod meters;
 mod paging;
 mod programs;
+#[cfg(test)]
+mod reader;
 mod request;
 mod results;
 mod server;
-#[cfg(test)]
-mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};

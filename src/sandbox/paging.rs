@@ -177,3 +177,73 @@ fn unsealed(text: &str, seed: u64) -> Option<u32> {
             .fold(0, |page, byte| (page << 8) | u32::from(*byte)),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use crate::sandbox::reader::{NOW, ask, pages, query, read, refused, service};
+
+    #[test]
+    fn pages_cut_days_bring_days_back_and_lose_nothing() {
+        let group_by = json!([{ "Type": "DIMENSION", "Key": "SERVICE" }, { "Type": "DIMENSION", "Key": "USAGE_TYPE" }]);
+        let query = query("2026-08-01", "2026-11-01", "DAILY", &group_by);
+        let (small, large) = (service(97), service(100_000));
+        assert_eq!(read(&small, &query, NOW), read(&large, &query, NOW));
+        assert_eq!(pages(&large, &query, NOW).len(), 1);
+        let starts: Vec<Vec<String>> = pages(&small, &query, NOW)
+            .iter()
+            .map(|page| {
+                let periods = page["ResultsByTime"].as_array().unwrap();
+                assert!(
+                    periods
+                        .iter()
+                        .map(|p| p["Groups"].as_array().unwrap().len())
+                        .sum::<usize>()
+                        <= 97
+                );
+                periods
+                    .iter()
+                    .map(|p| p["TimePeriod"]["Start"].as_str().unwrap().to_owned())
+                    .collect()
+            })
+            .collect();
+        assert!(
+            starts
+                .windows(2)
+                .any(|pair| pair[0].last() == pair[1].first()),
+            "no day is cut over pages"
+        );
+        let late = |(number, page): (usize, &Vec<String>)| {
+            page.iter().any(|day| {
+                starts[..number.saturating_sub(1)]
+                    .iter()
+                    .any(|earlier| earlier.contains(day))
+            })
+        };
+        assert!(
+            starts.iter().enumerate().any(late),
+            "no day comes back later"
+        );
+    }
+
+    #[test]
+    fn tokens_belong_to_one_query_on_one_day() {
+        let ce = service(10);
+        let group_by = json!([{ "Type": "DIMENSION", "Key": "USAGE_TYPE" }]);
+        let mut first = query("2026-10-05", "2026-10-08", "DAILY", &group_by);
+        let token = ask(&ce, &first, NOW)["NextPageToken"].clone();
+        let mut other = query("2026-10-05", "2026-10-09", "DAILY", &group_by);
+        other["NextPageToken"] = token.clone();
+        assert_eq!(refused(&ce, &other, NOW).0, "RequestChangedException");
+        first["NextPageToken"] = token;
+        assert_eq!(
+            refused(&ce, &first, "2026-11-22T04:00:00Z").0,
+            "RequestChangedException"
+        );
+        first["NextPageToken"] = json!("C0FFEE");
+        assert_eq!(refused(&ce, &first, NOW).0, "InvalidNextTokenException");
+    }
+}

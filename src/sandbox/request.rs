@@ -324,3 +324,68 @@ fn check_history(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::{Value, json};
+
+    use crate::sandbox::reader::{NOW, query, refused, service};
+
+    #[test]
+    fn refusals_use_the_services_words() {
+        let ce = service(1_000);
+        let none = json!([]);
+        let message = |query: Value| refused(&ce, &query, NOW).1;
+        assert!(
+            message(query("2026-10-05", "2026-10-05", "DAILY", &none))
+                .starts_with("Start date (and hour) should be")
+        );
+        assert_eq!(
+            message(query("2026-11-05", "2026-12-02", "DAILY", &none)),
+            "end date past the beginning of next month"
+        );
+        assert!(
+            message(query("2025-09-30", "2026-10-05", "DAILY", &none))
+                .starts_with("You haven't enabled historical")
+        );
+        assert!(
+            message(query(
+                "2026-11-06T00:00:00Z",
+                "2026-11-07T00:00:00Z",
+                "HOURLY",
+                &none
+            ))
+            .contains("14 days ago")
+        );
+        assert!(
+            message(query("2026-10-05", "2026-10-06", "WEEKLY", &none))
+                .starts_with("Granularity should be")
+        );
+        let service = json!({ "Type": "DIMENSION", "Key": "SERVICE" });
+        assert!(
+            message(query(
+                "2026-10-05",
+                "2026-10-06",
+                "DAILY",
+                &json!([service, service, service])
+            ))
+            .contains("groups")
+        );
+        let resource = json!([{ "Type": "DIMENSION", "Key": "RESOURCE_ID" }]);
+        assert_eq!(
+            message(query("2026-10-05", "2026-10-06", "DAILY", &resource)),
+            "Dimension RESOURCE_ID is not allowed."
+        );
+        assert_eq!(
+            refused(&ce, &query("2020-10-05", "2026-10-06", "DAILY", &none), NOW).0,
+            "BillExpirationException"
+        );
+        let early = query("2025-09-01", "2025-09-02", "DAILY", &none);
+        assert_eq!(
+            refused(&ce, &early, "2025-09-03T00:00:00Z").0,
+            "DataUnavailableException"
+        );
+    }
+}

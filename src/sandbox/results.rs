@@ -153,3 +153,123 @@ impl<'a> Sums<'a> {
         self.cells.into_iter().flatten().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use crate::sandbox::reader::{NOW, ask, by_period, day, query, read, service};
+
+    #[test]
+    fn every_grouping_adds_up_to_the_totals() {
+        let ce = service(100);
+        let totals = by_period(
+            &read(
+                &ce,
+                &query("2026-10-28", "2026-11-22", "DAILY", &json!([])),
+                NOW,
+            ),
+            10,
+        );
+        assert_eq!(totals.len(), 25);
+        for group_by in [
+            json!([{ "Type": "DIMENSION", "Key": "SERVICE" }, { "Type": "DIMENSION", "Key": "USAGE_TYPE" }]),
+            json!([{ "Type": "DIMENSION", "Key": "LINKED_ACCOUNT" }, { "Type": "DIMENSION", "Key": "RECORD_TYPE" }]),
+            json!([{ "Type": "TAG", "Key": "team" }, { "Type": "DIMENSION", "Key": "SERVICE" }]),
+            json!([{ "Type": "COST_CATEGORY", "Key": "Product" }]),
+            json!([{ "Type": "TAG", "Key": "nobody-set-this" }, { "Type": "DIMENSION", "Key": "AZ" }]),
+        ] {
+            let sums = read(
+                &ce,
+                &query("2026-10-28", "2026-11-22", "DAILY", &group_by),
+                NOW,
+            );
+            assert_eq!(by_period(&sums, 10), totals, "{group_by}");
+        }
+    }
+
+    #[test]
+    fn months_are_sums_of_days_and_days_sums_of_hours() {
+        let ce = service(50);
+        let by_service = json!([{ "Type": "DIMENSION", "Key": "SERVICE" }]);
+        let monthly = read(
+            &ce,
+            &query("2026-09-15", "2026-11-22", "MONTHLY", &by_service),
+            NOW,
+        );
+        let daily = read(
+            &ce,
+            &query("2026-09-15", "2026-11-22", "DAILY", &by_service),
+            NOW,
+        );
+        assert_eq!(by_period(&monthly, 7), by_period(&daily, 7));
+        let hourly = query(
+            "2026-11-10T00:00:00Z",
+            "2026-11-22T00:00:00Z",
+            "HOURLY",
+            &by_service,
+        );
+        let of_days = read(
+            &ce,
+            &query("2026-11-10", "2026-11-22", "DAILY", &by_service),
+            NOW,
+        );
+        assert_eq!(
+            by_period(&read(&ce, &hourly, NOW), 10),
+            by_period(&of_days, 10)
+        );
+        let clipped = ask(
+            &ce,
+            &query("2026-09-15", "2026-11-22", "MONTHLY", &json!([])),
+            NOW,
+        );
+        assert_eq!(
+            clipped["ResultsByTime"][0]["TimePeriod"],
+            json!({ "Start": "2026-09-15", "End": "2026-10-01" })
+        );
+        assert_eq!(clipped["ResultsByTime"][0]["Estimated"], json!(false));
+        assert_eq!(clipped["ResultsByTime"][2]["Estimated"], json!(true));
+    }
+
+    #[test]
+    fn the_bill_is_believable() {
+        let ce = service(1_000);
+        let totals = read(
+            &ce,
+            &query("2025-10-01", "2026-11-01", "MONTHLY", &json!([])),
+            NOW,
+        );
+        for (month, figures) in by_period(&totals, 7) {
+            let dollars = figures["UnblendedCost"] / 10_000_000_000;
+            assert!(
+                (150_000..500_000).contains(&dollars),
+                "{month}: {dollars} USD"
+            );
+        }
+        let items = ce.bill.day(day("2026-10-14"), day("2026-11-21"));
+        assert!((150..=450).contains(&items.len()), "{} items", items.len());
+        let by_type = json!([{ "Type": "DIMENSION", "Key": "RECORD_TYPE" }]);
+        let sums = read(
+            &ce,
+            &query("2026-07-01", "2026-11-01", "MONTHLY", &by_type),
+            NOW,
+        );
+        let types: BTreeSet<&str> = sums.keys().map(|(_, keys)| keys[0].as_str()).collect();
+        for expected in [
+            "Usage",
+            "DiscountedUsage",
+            "SavingsPlanNegation",
+            "Credit",
+            "Tax",
+            "RIFee",
+            "Support",
+            "Refund",
+        ] {
+            assert!(types.contains(expected), "{expected} missing in {types:?}");
+        }
+    }
+}
