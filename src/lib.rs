@@ -1,13 +1,55 @@
-//! costlake keeps a cloud bill as exact, always-current Parquet.
+//! costlake keeps a cloud bill as exact, always-current Parquet: one table per job, in S3 or a local folder.
+//!
+//! ```text
+//!  cron / run / backfill
+//!         │ job + ledger + now
+//!         ▼
+//!       plan ──► fetches ──► door (AWS SDK │ HTTP) ──► bytes ──► parse (pure) ──► rows
+//!                              ▲                                   │
+//!                              └────────── next requests ◄─────────┘
+//!                                          last page in
+//!                                               ▼
+//!       verify ──► rows of the partition = kept days + fetched days, sorted
+//!                                               ▼
+//!       Parquet bytes ──► conditional PUT (only if the object is still the one observed) ──► ledger
+//! ```
+//!
+//! Modules in floor order: each imports only from floors below it (`tests/it/floors.rs` keeps this true).
+//!
+//! | floor | modules |
+//! |---|---|
+//! | 0 nouns: pure values | [`error`], [`decimal`], [`window`], [`table`], [`request`] |
+//! | 1 the seam | [`job`], [`sources`], [`generation`], [`ledger`], [`plan`], [`report`] |
+//! | 2 doors and lake: each hides one outside thing | [`clock`], [`lake`], [`doors`], [`ledger_store`] |
+//! | 3 the flow, the only room where source, doors, lake and ledger meet | [`pipeline`] |
+//! | 4 drivers | [`cli`], [`sandbox`] |
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)
+)]
+
 pub mod decimal;
-pub mod doors;
 pub mod error;
-pub mod generation;
-pub mod job;
-pub mod lake;
-pub mod ledger;
-pub mod plan;
 pub mod request;
-pub mod sources;
 pub mod table;
 pub mod window;
+
+pub mod generation;
+pub mod job;
+pub mod ledger;
+pub mod plan;
+pub mod report;
+pub mod sources;
+
+pub mod clock;
+pub mod doors;
+pub mod lake;
+pub mod ledger_store;
+
+pub mod pipeline;
+
+/// The built-in imitation of both APIs, for `demo`, tests and docker-compose.
+pub mod sandbox;
+
+pub mod cli;

@@ -1,0 +1,97 @@
+//! Who the imitated company is: its accounts, regions, teams and products.
+
+/// A linked account. `weight` is its size in permille of a typical one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) id: &'static str,
+    pub(super) name: &'static str,
+    pub(super) weight: i64,
+    pub(super) env: &'static str,
+    pub(super) region: Region,
+}
+
+/// A region with the prefix its usage types carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Region {
+    pub(super) name: &'static str,
+    pub(super) prefix: &'static str,
+}
+
+const VIRGINIA: Region = Region {
+    name: "us-east-1",
+    prefix: "",
+};
+const OREGON: Region = Region {
+    name: "us-west-2",
+    prefix: "USW2-",
+};
+const IRELAND: Region = Region {
+    name: "eu-west-1",
+    prefix: "EU-",
+};
+const FRANKFURT: Region = Region {
+    name: "eu-central-1",
+    prefix: "EUC1-",
+};
+
+/// Where services without a region are booked.
+pub(super) const GLOBAL: Region = Region {
+    name: "global",
+    prefix: "",
+};
+/// Where charges without any place (tax, support, fees) are booked.
+pub(super) const NOWHERE: Region = Region {
+    name: "NoRegion",
+    prefix: "",
+};
+/// All regions in use.
+pub(super) const REGIONS: [Region; 4] = [VIRGINIA, OREGON, IRELAND, FRANKFURT];
+
+/// The account family; the first one pays.
+#[rustfmt::skip]
+pub(super) const ACCOUNTS: [Account; 8] = [
+    account("000123456789", "harbor-payer", 250, "shared", VIRGINIA),
+    account("004400219873", "harbor-security", 300, "shared", VIRGINIA),
+    account("210987654321", "harbor-web-prod", 2_600, "prod", IRELAND),
+    account("318820017745", "harbor-data-prod", 2_300, "prod", VIRGINIA),
+    account("427711930056", "harbor-mobile-prod", 1_400, "prod", FRANKFURT),
+    account("539920184437", "harbor-staging", 700, "staging", IRELAND),
+    account("640018273645", "harbor-dev", 450, "dev", IRELAND),
+    account("871265409918", "Harbor Labs (R&D)", 350, "", OREGON),
+];
+
+const fn account(
+    id: &'static str,
+    name: &'static str,
+    weight: i64,
+    env: &'static str,
+    region: Region,
+) -> Account {
+    Account {
+        id,
+        name,
+        weight,
+        env,
+        region,
+    }
+}
+
+/// A tag value nobody planned for; clients must carry it unchanged.
+pub(super) const ODD_TEAM: &str = "r&d/50% $=\"moon\\shot\" 🚀";
+
+/// Values of the tag `team`, repeated by how common they are; empty is untagged.
+pub(super) const TEAMS: [&str; 14] = [
+    "platform", "platform", "data", "data", "web", "web", "web", "mobile", "security", "Web", "",
+    "", "", ODD_TEAM,
+];
+
+/// The value of the cost category `Product` for a team.
+pub(super) fn product(team: &str) -> &'static str {
+    match team {
+        "web" | "Web" => "Storefront",
+        "mobile" => "Mobile App",
+        "data" => "Insights",
+        "platform" | "security" => "Shared Platform",
+        _ => "",
+    }
+}

@@ -1,0 +1,306 @@
+//! The lines a bill is made of: who, what, where, under which tags, and how each is charged.
+//!
+//! Lines are drawn once from the seed; a day only adds amounts to them. That keeps a year of days small, and lets a query
+//! decide once per line which group it belongs to and whether its filter takes it.
+
+use super::catalog::{ACCOUNTS, Account, GLOBAL, NOWHERE, REGIONS, Region, TEAMS, product};
+use super::dice::{between, chance, mix};
+use super::meters::{Meter, Rhythm, SERVICES, Service};
+
+/// How a line turns into money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Charge {
+    /// A meter at its public price; of machines, `share` permille of the fleet.
+    Usage { share: i64 },
+    /// Machines under a savings plan, shown at public price.
+    PlanCovered { share: i64 },
+    /// What takes the public price of the covered machines off again.
+    PlanNegation { share: i64 },
+    /// The savings plans' hourly commitment.
+    PlanFee,
+    /// Machines under a reservation.
+    Reserved { share: i64 },
+    /// The reservations' fee, booked on the 1st of the month.
+    ReservationFee,
+    /// Tax of the month, booked on the 1st and growing until the month is invoiced.
+    Tax,
+    /// The support plan, added to the first days of a month when the month is over.
+    Support,
+    /// A promotional credit used up day by day.
+    Credit,
+    /// A credit granted after the month was closed.
+    LateCredit,
+    /// A refund after the end of a quarter.
+    Refund,
+}
+
+/// One line: everything a query can group or filter by.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) account: &'static Account,
+    pub(super) service: &'static str,
+    pub(super) usage_type: String,
+    pub(super) region: &'static str,
+    pub(super) operation: &'static str,
+    pub(super) team: &'static str,
+    pub(super) env: &'static str,
+    pub(super) product: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) charge: Charge,
+    pub(super) meter: Option<&'static Meter>,
+    /// Hash of the line; lines about the same machines share it.
+    pub(super) salt: u64,
+    /// The same line under the tag it should have had.
+    pub(super) corrected: Option<usize>,
+    /// True for a line that only exists as another's correction.
+    pub(super) correction: bool,
+}
+
+impl Line {
+    /// The value of the dimension RECORD_TYPE.
+    pub(super) fn record_type(&self) -> &'static str {
+        match self.charge {
+            Charge::Usage { .. } => "Usage",
+            Charge::PlanCovered { .. } => "SavingsPlanCoveredUsage",
+            Charge::PlanNegation { .. } => "SavingsPlanNegation",
+            Charge::PlanFee => "SavingsPlanRecurringFee",
+            Charge::Reserved { .. } => "DiscountedUsage",
+            Charge::ReservationFee => "RIFee",
+            Charge::Tax => "Tax",
+            Charge::Support => "Support",
+            Charge::Credit | Charge::LateCredit => "Credit",
+            Charge::Refund => "Refund",
+        }
+    }
+}
+
+/// Draws all lines of the company.
+pub(super) fn draw(seed: u64) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (a, account) in ACCOUNTS.iter().enumerate() {
+        for (s, service) in SERVICES.iter().enumerate() {
+            let salt = mix(&[seed, a as u64, s as u64]);
+            if chance(salt, service.spread) {
+                used_service(account, service, salt, &mut lines);
+            }
+        }
+        account_lines(account, mix(&[seed, a as u64]), &mut lines);
+    }
+    payer_lines(mix(&[seed, 0xFEE]), &mut lines);
+    add_corrections(&mut lines);
+    lines
+}
+
+fn used_service(
+    account: &'static Account,
+    service: &'static Service,
+    salt: u64,
+    lines: &mut Vec<Line>,
+) {
+    if service.global {
+        return used_meters(account, service, GLOBAL, salt, lines);
+    }
+    used_meters(account, service, account.region, salt, lines);
+    let second = REGIONS[usize::try_from(mix(&[salt, 2]) % 4).unwrap_or(0)];
+    if second != account.region && chance(mix(&[salt, 3]), 35) {
+        used_meters(account, service, second, mix(&[salt, 4]), lines);
+    }
+}
+
+fn used_meters(
+    account: &'static Account,
+    service: &'static Service,
+    region: Region,
+    salt: u64,
+    lines: &mut Vec<Line>,
+) {
+    let team = TEAMS[usize::try_from(mix(&[salt, 5]) % TEAMS.len() as u64).unwrap_or(0)];
+    for (m, meter) in service.meters.iter().enumerate() {
+        let salt = mix(&[salt, 6, m as u64]);
+        if m > 1 && !chance(salt, 80) {
+            continue;
+        }
+        let unnamed = meter.operation.is_empty();
+        lines.extend(charges_of(meter, salt).into_iter().map(|charge| Line {
+            account,
+            service: service.name,
+            usage_type: format!("{}{}", region.prefix, meter.usage_type),
+            region: region.name,
+            operation: if unnamed {
+                "NoOperation"
+            } else {
+                meter.operation
+            },
+            team,
+            env: if team.is_empty() { "" } else { account.env },
+            product: product(team),
+            unit: meter.unit,
+            charge,
+            meter: Some(meter),
+            salt,
+            corrected: None,
+            correction: false,
+        }));
+    }
+}
+
+/// How the machines or units of a meter are charged; a fleet is split between public price and commitments.
+fn charges_of(meter: &Meter, salt: u64) -> Vec<Charge> {
+    let share = between(mix(&[salt, 7]), 350, 700);
+    let rest = 1_000 - share;
+    match meter.rhythm {
+        Rhythm::Planned(_) => vec![
+            Charge::Usage { share: rest },
+            Charge::PlanCovered { share },
+            Charge::PlanNegation { share },
+        ],
+        Rhythm::Reserved(_) => vec![Charge::Usage { share: rest }, Charge::Reserved { share }],
+        Rhythm::Busy | Rhythm::Steady | Rhythm::Rare => vec![Charge::Usage { share: 1_000 }],
+    }
+}
+
+/// A line beside the usage; nowhere, of no operation, and untagged.
+fn charge_line(
+    account: &'static Account,
+    service: &'static str,
+    usage_type: &str,
+    charge: Charge,
+    salt: u64,
+) -> Line {
+    Line {
+        account,
+        service,
+        usage_type: usage_type.to_owned(),
+        region: NOWHERE.name,
+        operation: "NoOperation",
+        team: "",
+        env: "",
+        product: "",
+        unit: "",
+        charge,
+        meter: None,
+        salt,
+        corrected: None,
+        correction: false,
+    }
+}
+
+/// Lines every account has beside its usage.
+fn account_lines(account: &'static Account, salt: u64, lines: &mut Vec<Line>) {
+    let line = |service, usage_type: &str, charge, what| {
+        charge_line(account, service, usage_type, charge, mix(&[salt, what]))
+    };
+    let home = account.region;
+    let mut at_home = |line: Line, operation| {
+        let usage_type = format!("{}{}", home.prefix, line.usage_type);
+        lines.push(Line {
+            usage_type,
+            region: home.name,
+            operation,
+            ..line
+        });
+    };
+    if account.weight > 1_000 {
+        let rds = "Amazon Relational Database Service";
+        let fee = line(rds, "HeavyUsage:db.r6g.xlarge", Charge::ReservationFee, 12);
+        at_home(Line { unit: "Hrs", ..fee }, "CreateDBInstance:0014");
+        let late = line(
+            SERVICES[0].name,
+            "BoxUsage:m6i.xlarge",
+            Charge::LateCredit,
+            13,
+        );
+        at_home(late, "RunInstances");
+    }
+    if account.env == "dev" || account.env.is_empty() {
+        at_home(
+            line("AWS Lambda", "Lambda-GB-Second", Charge::Credit, 14),
+            "Invoke",
+        );
+    }
+    if account.weight > 2_000 {
+        let refund = line(
+            "AWS Data Transfer",
+            "DataTransfer-Out-Bytes",
+            Charge::Refund,
+            15,
+        );
+        at_home(refund, "RunInstances");
+    }
+    lines.push(line("Tax", "NoUsageType", Charge::Tax, 11));
+}
+
+/// Lines of the paying account alone.
+fn payer_lines(salt: u64, lines: &mut Vec<Line>) {
+    let payer = &ACCOUNTS[0];
+    let plans = "Savings Plans for AWS Compute usage";
+    let mut fee = charge_line(
+        payer,
+        plans,
+        "ComputeSP:1yrNoUpfront",
+        Charge::PlanFee,
+        mix(&[salt, 1]),
+    );
+    fee.region = GLOBAL.name;
+    lines.push(fee);
+    lines.push(charge_line(
+        payer,
+        "AWS Support (Business)",
+        "Dollar",
+        Charge::Support,
+        mix(&[salt, 2]),
+    ));
+}
+
+/// Gives some untagged usage lines the twin they turn into once somebody has corrected the tag.
+fn add_corrections(lines: &mut Vec<Line>) {
+    let untagged: Vec<usize> = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| {
+            line.meter.is_some() && line.team.is_empty() && chance(mix(&[line.salt, 21]), 40)
+        })
+        .map(|(index, _)| index)
+        .collect();
+    for index in untagged {
+        let twin_at = lines.len();
+        let Some(line) = lines.get_mut(index) else {
+            continue;
+        };
+        line.corrected = Some(twin_at);
+        let twin = Line {
+            team: "platform",
+            env: line.account.env,
+            product: product("platform"),
+            corrected: None,
+            correction: true,
+            ..line.clone()
+        };
+        lines.push(twin);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Charge, draw};
+    use crate::sandbox::catalog::ODD_TEAM;
+
+    #[test]
+    fn lines_are_many_and_varied_but_not_too_many() {
+        for seed in [1, 7, 42] {
+            let lines = draw(seed);
+            let own = lines.iter().filter(|line| !line.correction).count();
+            assert!((150..=480).contains(&own), "{own} lines for seed {seed}");
+            assert!(lines.iter().any(|line| line.team.is_empty()));
+            assert!(
+                lines.iter().any(|line| line.corrected.is_some()),
+                "seed {seed}"
+            );
+            assert!(
+                lines.iter().any(|line| line.team == ODD_TEAM),
+                "seed {seed}"
+            );
+            assert!(lines.iter().any(|line| line.charge == Charge::Tax));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The built-in imitation of both APIs: Cost Explorer (JSON 1.1) and Datadog's cost endpoints over one seeded company.
+//!
+//! `demo`, tests and docker-compose need bills that are believable, restated as time passes, and paged as unkindly as the
+//! real ones, without credentials and without a network. Everything served is a pure function of the seed, the day asked
+//! about and the simulated clock; the system clock is never read here.
+//!
+//! ```text
+//! server ─┬─ cost_explorer ── request, expression ── results ── paging
+//!         │        └─ bill ── lines, charges ── catalog, meters
+//!         └─ datadog ── commitments ── programs
+//!                 └─ integration ── catalog
+//! ```
+
+mod amount;
+mod attribute;
+mod bill;
+mod catalog;
+mod charges;
+mod commitments;
+mod cost_explorer;
+mod datadog;
+mod dice;
+mod expression;
+mod fault;
+mod integration;
+mod lines;
+mod meters;
+mod paging;
+mod programs;
+#[cfg(test)]
+mod reader;
+mod request;
+mod results;
+mod server;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chrono::{DateTime, Months, NaiveDate, Utc};
+
+use bill::{Bill, first_of_month};
+use cost_explorer::CostExplorer;
+
+pub use server::serve;
+
+/// What a sandbox is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The simulated instant to begin at.
+    pub now: DateTime<Utc>,
+    /// Seed of all data: the same seed is the same company.
+    pub seed: u64,
+    /// Groups on one Cost Explorer page.
+    pub page_groups: usize,
+    /// First day with data; by default the 1st of the month 13 months before `now`'s.
+    pub first_day: Option<NaiveDate>,
+}
+
+impl Settings {
+    /// Settings with the usual seed and page size, beginning at `now`.
+    #[must_use]
+    pub fn new(now: DateTime<Utc>) -> Self {
+        Self {
+            now,
+            seed: 42,
+            page_groups: 1_000,
+            first_day: None,
+        }
+    }
+}
+
+/// How many requests have arrived, refused ones included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Requests {
+    /// Requests to Cost Explorer.
+    pub cost_explorer: u64,
+    /// Requests to Datadog.
+    pub datadog: u64,
+}
+
+/// The imitation of both APIs; clones share one state.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    now: RwLock<DateTime<Utc>>,
+    cost_explorer: CostExplorer,
+    cost_explorer_requests: AtomicU64,
+    datadog_requests: AtomicU64,
+}
+
+impl Sandbox {
+    /// A sandbox with the data of `settings`.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let this_month = first_of_month(settings.now.date_naive());
+        let usual = this_month
+            .checked_sub_months(Months::new(13))
+            .unwrap_or(this_month);
+        let bill = Bill::new(settings.seed, settings.first_day.unwrap_or(usual));
+        Self {
+            shared: Arc::new(Shared {
+                now: RwLock::new(settings.now),
+                cost_explorer: CostExplorer::new(bill, settings.page_groups),
+                cost_explorer_requests: AtomicU64::new(0),
+                datadog_requests: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Moves the simulated clock; the bill is restated accordingly.
+    pub fn set_now(&self, now: DateTime<Utc>) {
+        *self
+            .shared
+            .now
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// The simulated instant.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        *self
+            .shared
+            .now
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests that have arrived so far.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        Requests {
+            cost_explorer: self.shared.cost_explorer_requests.load(Ordering::Relaxed),
+            datadog: self.shared.datadog_requests.load(Ordering::Relaxed),
+        }
+    }
+
+    /// All routes, both APIs on one port.
+    pub fn router(&self) -> axum::Router {
+        server::router(self.clone())
+    }
+
+    fn seed(&self) -> u64 {
+        self.shared.cost_explorer.bill.seed
+    }
+}
