@@ -11,6 +11,7 @@
 //! | a series | named once, as long as the times; a series that is `null` has no points |
 //! | a value | a number, or `null` for a day without a value |
 
+use std::collections::HashSet;
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, NaiveTime};
@@ -116,9 +117,10 @@ fn read_metric(wire: Wire<'_>, bad: &dyn Fn(String) -> Error) -> Result<Metric> 
         }
         days.push(day);
     }
+    let mut names = HashSet::new();
     let mut series: Vec<(String, Vec<Option<f64>>)> = Vec::new();
     for (name, values) in wire.series.map(|series| series.0).unwrap_or_default() {
-        if series.iter().any(|(other, _)| *other == name) {
+        if !names.insert(name.clone()) {
             return Err(bad("a series is there twice".to_owned()).at("series", name));
         }
         let Some(values) = values else { continue };
