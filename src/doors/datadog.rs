@@ -1,0 +1,246 @@
+//! The door to Datadog's API: one GET, one answer, one attempt. Waiting and trying again are the request loop's.
+//!
+//! | what happens | kind | sent again |
+//! |---|---|---|
+//! | 200; 404 where that is an answer | an [`Answer`] | |
+//! | 401, 403 | `Auth` | no |
+//! | 429 | `Throttled`, with the wait the API asks for | yes |
+//! | 408, 5xx | `Unavailable`, with the wait if one is asked for | yes |
+//! | no connection, a timeout, an answer that breaks off | `Unavailable` | yes |
+//! | 3xx | `Refused`: redirects are not followed, so that the keys never reach another host | no |
+//! | other 4xx | `Refused`, in the API's own words | no |
+//! | other 2xx, more than 128 MiB | `BadAnswer` | no |
+//!
+//! The content type decides nothing: the API answers errors as `text/plain` and JSON as `application/vnd.api+json`.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use chrono::Utc;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::{Response, StatusCode, Url, redirect};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::error::{Error, Kind, Result};
+use crate::request::{Answer, Get};
+
+mod address;
+mod errors;
+mod keys;
+mod wait;
+
+pub use address::base_url;
+pub use errors::summarise;
+pub use keys::{Keys, read_keys};
+pub use wait::{LONGEST_WAIT, wait_from};
+
+/// What is read of an error's body.
+const ERROR_BODY: usize = 64 * 1024;
+
+/// Where to and as whom.
+#[derive(Debug)]
+pub struct Settings {
+    /// What [`base_url`] gives.
+    pub base_url: String,
+    /// `DD-API-KEY`.
+    pub api_key: SecretString,
+    /// `DD-APPLICATION-KEY`.
+    pub app_key: SecretString,
+    /// `costlake/<version>`.
+    pub user_agent: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    connect: Duration,
+    total: Duration,
+    body: usize,
+}
+
+const LIMITS: Limits =
+    Limits { connect: Duration::from_secs(5), total: Duration::from_secs(60), body: 128 * 1024 * 1024 };
+
+/// The door, with its keys and its pool of connections.
+pub struct DatadogDoor {
+    base_url: String,
+    host: String,
+    keys: Keys,
+    client: reqwest::Client,
+    limits: Limits,
+}
+
+impl fmt::Debug for DatadogDoor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatadogDoor").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+impl DatadogDoor {
+    /// Opens the door.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for an unusable address, [`Kind::Auth`] for a key that no header can hold.
+    pub fn new(settings: Settings) -> Result<Self> {
+        Self::with_limits(settings, LIMITS)
+    }
+
+    fn with_limits(settings: Settings, limits: Limits) -> Result<Self> {
+        let Settings { base_url, api_key, app_key, user_agent } = settings;
+        let keys = Keys { api: api_key, app: app_key };
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        let url = Url::parse(&base_url)
+            .map_err(|error| Error::new(Kind::Config, "the Datadog address is not a URL").because(error))?;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(user_agent)
+            .default_headers(headers(&keys)?)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .gzip(true)
+            .https_only(url.scheme() == "https")
+            .connect_timeout(limits.connect)
+            .timeout(limits.total);
+        if address::is_loopback(&url) {
+            builder = builder.no_proxy();
+        }
+        let client = builder
+            .build()
+            .map_err(|error| Error::new(Kind::Config, "cannot set up the HTTP client for Datadog").because(error))?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        Ok(Self { base_url, host, keys, client, limits })
+    }
+
+    /// Sends `get` once.
+    ///
+    /// # Errors
+    /// As in the table of the [module](self).
+    pub async fn send(&self, get: &Get) -> Result<Answer> {
+        let url = format!("{}{}", self.base_url, get.path);
+        let sent = self.client.get(url).query(&get.query).send().await;
+        let response = sent.map_err(|error| self.placed(get, self.no_answer(error)))?;
+        let status = response.status();
+        let request_id = request_id(response.headers());
+        let is_answer = status == StatusCode::OK || (status == StatusCode::NOT_FOUND && get.not_found_is_an_answer);
+        let read = if is_answer { self.read_body(response).await } else { Err(self.refusal(response).await) };
+        match read {
+            Ok(body) => Ok(Answer { status: status.as_u16(), body, request_id }),
+            Err(error) => {
+                let error = self.placed(get, error.at("status", status.as_u16()));
+                Err(request_id.iter().fold(error, |error, id| error.at("request id", id)))
+            }
+        }
+    }
+
+    fn placed(&self, get: &Get, error: Error) -> Error {
+        error
+            .at("host", &self.host)
+            .at("path", &get.path)
+            .at("query", &get.purpose.subject)
+            .at("window", get.purpose.window)
+    }
+
+    /// The error of a request that brought no answer, or only a part of one.
+    fn no_answer(&self, error: reqwest::Error) -> Error {
+        let seconds = |limit: Duration| limit.as_secs_f64();
+        let (kind, message) = if error.is_builder() {
+            (Kind::Config, "the request to Datadog cannot be built".to_owned())
+        } else if error.is_connect() {
+            (Kind::Unavailable, "cannot connect to Datadog".to_owned())
+        } else if error.is_timeout() {
+            (Kind::Unavailable, format!("Datadog did not answer in full within {} s", seconds(self.limits.total)))
+        } else {
+            (Kind::Unavailable, "the connection to Datadog broke off".to_owned())
+        };
+        let message = Error::new(kind, message);
+        let message = if error.is_connect() {
+            message.advise("check the network, and that DD_SITE or COSTLAKE_DATADOG_URL names the right host")
+        } else {
+            message
+        };
+        message.because(error.without_url())
+    }
+
+    /// The decompressed body, up to the cap.
+    async fn read_body(&self, mut response: Response) -> Result<Bytes> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(error))? {
+            if body.len() + chunk.len() > self.limits.body {
+                let cap = format!("the answer is larger than the cap of {} bytes", self.limits.body);
+                return Err(Error::new(Kind::BadAnswer, cap).advise("narrow the query with source.filter_by"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    /// The error behind a status that is no answer.
+    async fn refusal(&self, mut response: Response) -> Error {
+        let status = response.status();
+        if status.is_redirection() {
+            return redirected(response.headers());
+        }
+        let wait = wait_from(response.headers(), Utc::now()).map(|wait| wait.min(LONGEST_WAIT));
+        let mut body = BytesMut::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk);
+            if body.len() >= ERROR_BODY {
+                break;
+            }
+        }
+        let said = self.keys.redact(summarise(&body));
+        match status.as_u16() {
+            401 | 403 => Error::new(Kind::Auth, format!("Datadog refuses the keys: {said}")).advise(self.advice()),
+            429 => Error::new(Kind::Throttled, format!("Datadog asks to slow down: {said}")).retry_after(wait),
+            408 | 500..=599 => {
+                Error::new(Kind::Unavailable, format!("Datadog is not available: {said}")).retry_after(wait)
+            }
+            200..=299 => Error::new(Kind::BadAnswer, "Datadog answered with a status that carries no data".to_owned()),
+            _ => Error::new(Kind::Refused, format!("Datadog refuses the request: {said}")),
+        }
+    }
+
+    fn advice(&self) -> String {
+        let host = &self.host;
+        format!(
+            "check that DD_SITE (or datadog.site) is the site of your organisation: {host} was asked; that DD_API_KEY \
+             and DD_APP_KEY (or DD_API_KEY_FILE and DD_APP_KEY_FILE) are keys of it and not revoked; and that the \
+             application key may use `cloud_cost_management_read` and `aws_configuration_read`"
+        )
+    }
+}
+
+fn redirected(headers: &HeaderMap) -> Error {
+    let target = headers.get(LOCATION).and_then(|location| location.to_str().ok());
+    let host = target.and_then(|target| Url::parse(target).ok()).and_then(|url| url.host_str().map(str::to_owned));
+    let error = Error::new(Kind::Refused, "Datadog's address redirects, and redirects are not followed")
+        .advise("let DD_SITE or COSTLAKE_DATADOG_URL name the final host; the keys are sent to no other");
+    match host {
+        Some(host) => error.at("redirects to", host),
+        None => error,
+    }
+}
+
+fn headers(keys: &Keys) -> Result<HeaderMap> {
+    let secret = |key: &SecretString, name: &str| {
+        let value = HeaderValue::from_str(key.expose_secret());
+        let mut value = value
+            .map_err(|_| Error::new(Kind::Auth, format!("the {name} holds characters that no header can carry")))?;
+        value.set_sensitive(true);
+        Ok::<_, Error>(value)
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(HeaderName::from_static("dd-api-key"), secret(&keys.api, "API key")?);
+    headers.insert(HeaderName::from_static("dd-application-key"), secret(&keys.app, "application key")?);
+    Ok(headers)
+}
+
+/// The API's own id of a request, where it sends one.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let known = ["x-request-id", "dd-request-id", "x-datadog-request-id"].into_iter();
+    let mut texts = known.filter_map(|name| headers.get(name)?.to_str().ok());
+    texts.find(|text| !text.is_empty()).map(|text| text.chars().take(128).collect())
+}
+
+#[cfg(test)]
+mod tests;

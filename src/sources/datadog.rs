@@ -1,0 +1,170 @@
+//! What the three Datadog sources share: the list of queries of a job, times, and small tolerant pieces of answers.
+//!
+//! The API is a preview: nothing of it is declared nullable, and yet its siblings send `null`, units as pairs, whole
+//! numbers for doubles and milliseconds for seconds. So pieces are read by what they look like, never by the letter
+//! of the specification, and what cannot be understood is an error that names the place:
+//!
+//! | piece | read as |
+//! |---|---|
+//! | a number `5000`, `1e3`, `-0.0` | the nearest double of its own text |
+//! | a number beyond a double, `1e400` | an error |
+//! | `NaN`, `Infinity`, in quotes or bare | an error |
+//! | a unit `{name, short_name, …}`, `null`, absent, `[unit, null]`, text | its name, else its short name, else nothing |
+//! | `""` where text is expected | nothing, as if absent |
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, Kind, Result};
+use crate::job::section::Section;
+use crate::request::{Answer, Get, Request};
+use crate::table::{Table, parse_schema};
+use crate::window::Window;
+
+mod query;
+mod rows;
+
+pub(super) use query::{CommitmentType, Queries, Query};
+pub(super) use rows::{Cell, Rows};
+
+/// The table of a schema file; `sort_key` orders and identifies its rows.
+pub(super) fn read_table(section: &Section<'_>, schema: &str, sort_key: &[&str]) -> Option<Arc<Table>> {
+    match parse_schema(schema) {
+        Ok(columns) => Some(Arc::new(Table::new(columns, sort_key, &[]))),
+        Err(error) => {
+            section.note("type", format!("has a built-in schema that cannot be read: {error}"));
+            None
+        }
+    }
+}
+
+/// The GET behind a request; Datadog's readers are given nothing else.
+pub(super) fn as_get(request: &Request) -> Result<&Get> {
+    match request {
+        Request::Get(get) => Ok(get),
+        Request::CostAndUsage(_) => {
+            Err(Error::new(Kind::Internal, "a Datadog source was given an answer of Cost Explorer"))
+        }
+    }
+}
+
+/// An answer to `get` that cannot be trusted.
+pub(super) fn bad_answer(get: &Get, message: impl Into<String>) -> Error {
+    Error::new(Kind::BadAnswer, message).at("query", &get.purpose.subject).at("window", get.purpose.window)
+}
+
+/// Reads the JSON object an answer must be.
+pub(super) fn read_json<'a, T: Deserialize<'a>>(get: &Get, answer: &'a Answer) -> Result<T> {
+    let first = answer.body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first != Some(&b'{') {
+        let begins: String = String::from_utf8_lossy(&answer.body).trim().chars().take(60).collect();
+        return Err(bad_answer(get, "the answer is not a JSON object")
+            .at("begins", format!("`{begins}`"))
+            .advise("see whether a proxy or a custom COSTLAKE_DATADOG_URL answers in the API's place"));
+    }
+    serde_json::from_slice(&answer.body)
+        .map_err(|error| bad_answer(get, "the answer is not the JSON that the API documents").because(error))
+}
+
+/// Reads a member so that one that is there with `null` (`Some(None)`) is told from one that is not there (`None`).
+pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(input: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(input).map(Some)
+}
+
+/// A `T` from a JSON object alone: a derived struct would take an array, `[]` also, for its members in order.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        input.deserialize_map(Members(PhantomData)).map(Object)
+    }
+}
+
+/// The requests of a fetch that no answer has come for yet.
+#[derive(Debug, Default)]
+pub(super) struct Awaited(BTreeSet<(Window, String)>);
+
+impl Awaited {
+    /// Waits for the answers to `requests` as well.
+    pub(super) fn add(&mut self, requests: &[Request]) {
+        for get in requests.iter().filter_map(|request| as_get(request).ok()) {
+            self.0.insert((get.purpose.window, get.purpose.subject.clone()));
+        }
+    }
+
+    /// Takes note of an answer to `get`: asked for, and the first one.
+    pub(super) fn arrived(&mut self, get: &Get) -> Result<()> {
+        if self.0.remove(&(get.purpose.window, get.purpose.subject.clone())) {
+            return Ok(());
+        }
+        Err(bad_answer(get, "an answer came twice, or to a request that was not made").into_kind(Kind::Internal))
+    }
+
+    /// Checks that every answer is in.
+    pub(super) fn finish(&self) -> Result<()> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((window, subject)) => {
+                Err(Error::new(Kind::Internal, "a fetch ended before all its answers were read")
+                    .at("query", subject)
+                    .at("window", window))
+            }
+        }
+    }
+}
+
+/// The double that the text of a JSON number stands for; `None` for anything that is no number or too large.
+///
+/// `serde_json` reads doubles quickly and a last digit wrong at times; the text is read exactly instead.
+pub(super) fn number(text: &str) -> Option<f64> {
+    let starts_right = text.bytes().next().is_some_and(|byte| byte == b'-' || byte.is_ascii_digit());
+    text.parse::<f64>().ok().filter(|number| starts_right && number.is_finite())
+}
+
+/// The name of a unit in whatever shape it came.
+pub(super) fn unit_name(unit: &Value) -> Option<String> {
+    match unit {
+        Value::Object(fields) => {
+            let texts = ["name", "short_name", "plural"].into_iter().filter_map(|key| fields.get(key)?.as_str());
+            texts.map(str::trim).find(|text| !text.is_empty()).map(str::to_owned)
+        }
+        Value::Array(units) => units.iter().find_map(unit_name),
+        Value::String(text) => Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// The first few of `names` for a note.
+pub(super) fn some_of(names: &BTreeSet<String>) -> String {
+    let mut text = names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > 8 {
+        text.push_str(", …");
+    }
+    text
+}
+
+#[cfg(test)]
+pub(super) mod testing;
+#[cfg(test)]
+mod tests;

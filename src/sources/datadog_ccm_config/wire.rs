@@ -1,0 +1,149 @@
+//! The two answers of the source, in JSON:API's envelope: the AWS accounts, and one account's export configuration.
+//!
+//! | answer | what | means |
+//! |---|---|---|
+//! | accounts | `data: []`, `data: null` | no account |
+//! | accounts | an account without `id` or `attributes.aws_account_id` | not to be trusted |
+//! | configuration | 404, no or `null` `data`'s `attributes`, no, `null` or empty `data_export_configs` | not configured |
+//! | configuration | `data.id` of another account | not to be trusted |
+//! | either | no `data` | not to be trusted |
+//!
+//! An account's other attributes hold credentials' ids (`auth_config`); [`Accounts`] has no place for them, so that
+//! writing it again is the answer without them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::request::{Answer, Get};
+use crate::sources::datadog::{Object, bad_answer, present, read_json};
+
+/// The list of accounts, as far as it is read and kept.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Accounts {
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    data: Option<Option<Vec<Object<Account>>>>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Account {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    attributes: Option<Object<AccountAttributes>>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct AccountAttributes {
+    #[serde(default)]
+    aws_account_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Configuration {
+    #[serde(default, deserialize_with = "present")]
+    data: Option<Option<Object<ConfigurationData>>>,
+}
+
+#[derive(Deserialize, Default)]
+struct ConfigurationData {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    attributes: Option<Object<ConfigurationAttributes>>,
+}
+
+#[derive(Deserialize, Default)]
+struct ConfigurationAttributes {
+    #[serde(default)]
+    data_export_configs: Option<Vec<BTreeMap<String, Value>>>,
+}
+
+/// Reads the list of accounts: pairs of Datadog's id and the AWS account id.
+pub(super) fn read_accounts(get: &Get, answer: &Answer) -> Result<Vec<(String, String)>> {
+    let accounts: Accounts = read_json(get, answer)?;
+    let data = accounts.data.ok_or_else(|| bad_answer(get, "the answer has no `data`"))?;
+    let mut found = Vec::new();
+    for (index, Object(account)) in data.unwrap_or_default().into_iter().enumerate() {
+        let bad = |message: &str| bad_answer(get, message).at("item", index);
+        let id = account.id.ok_or_else(|| bad("an account has no `id`"))?;
+        if !is_safe(&id) {
+            return Err(bad("the `id` of an account cannot be part of a path").at("id", id));
+        }
+        let aws_account_id = account.attributes.and_then(|attributes| attributes.0.aws_account_id);
+        let aws_account_id = aws_account_id.filter(|id| !id.trim().is_empty());
+        found.push((id, aws_account_id.ok_or_else(|| bad("an account has no `attributes.aws_account_id`"))?));
+    }
+    Ok(found)
+}
+
+/// Whether an id from an answer may become part of the next request's path: uuids, and nothing that leads elsewhere.
+fn is_safe(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// The list of accounts without anything but the two ids; empty when it is no such list.
+pub(super) fn redacted_accounts(answer: &Answer) -> Vec<u8> {
+    let accounts = serde_json::from_slice::<Accounts>(&answer.body).unwrap_or(Accounts { data: None });
+    serde_json::to_vec(&accounts).unwrap_or_default()
+}
+
+/// One data export; what is absent, `null` or empty is `None`.
+#[derive(Debug, Default, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Export {
+    pub(super) report_name: Option<String>,
+    /// Kept when empty: slashes and their absence are part of the keys below it.
+    pub(super) report_prefix: Option<String>,
+    pub(super) report_type: Option<String>,
+    pub(super) bucket_name: Option<String>,
+    pub(super) bucket_region: Option<String>,
+}
+
+impl Export {
+    /// Where the export is delivered, put together literally: a doubled slash names another key than a single one.
+    pub(super) fn uri(&self) -> Option<String> {
+        let (bucket, name) = (self.bucket_name.as_deref()?, self.report_name.as_deref()?);
+        let prefix = self.report_prefix.as_ref().map(|prefix| format!("{prefix}/"));
+        Some(format!("s3://{bucket}/{}{name}/", prefix.unwrap_or_default()))
+    }
+}
+
+/// Reads the configuration of the account `id`: its exports and the names of what was not read.
+pub(super) fn read_configuration(get: &Get, id: &str, answer: &Answer) -> Result<(Vec<Export>, Vec<String>)> {
+    if answer.status == 404 {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let configuration: Configuration = read_json(get, answer)?;
+    let data = configuration.data.ok_or_else(|| bad_answer(get, "the answer has no `data`"))?.unwrap_or_default().0;
+    if let Some(other) = data.id.filter(|other| !other.eq_ignore_ascii_case(id)) {
+        return Err(bad_answer(get, "the answer is about another account").at("id", other));
+    }
+    let exports = data.attributes.unwrap_or_default().0.data_export_configs.unwrap_or_default();
+    let mut odd = Vec::new();
+    Ok((exports.into_iter().map(|fields| read_export(fields, &mut odd)).collect(), odd))
+}
+
+fn read_export(mut fields: BTreeMap<String, Value>, odd: &mut Vec<String>) -> Export {
+    let mut text = |name: &str| match fields.remove(name)? {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        plain @ (Value::Number(_) | Value::Bool(_)) => Some(plain.to_string()),
+        _ => {
+            odd.push(name.to_owned());
+            None
+        }
+    };
+    let report_prefix = text("report_prefix");
+    let mut filled = |name: &str| text(name).filter(|text| !text.is_empty());
+    let export = Export {
+        report_prefix,
+        report_name: filled("report_name"),
+        report_type: filled("report_type"),
+        bucket_name: filled("bucket_name"),
+        bucket_region: filled("bucket_region"),
+    };
+    odd.extend(fields.into_keys());
+    export
+}

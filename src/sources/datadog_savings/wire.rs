@@ -1,0 +1,155 @@
+//! The answer of `savings/timeseries`: four metrics, each with its own times, a map of series and perhaps a unit.
+//!
+//! Nothing says that the metrics share their times or their series, so each becomes points of its own that are joined
+//! by day and series afterwards. What a metric is checked for:
+//!
+//! | what | must be |
+//! |---|---|
+//! | the metric | there; `null` is a metric without points, as are `null` or empty `series` and `times` |
+//! | a time | a whole number on a UTC midnight: seconds, or milliseconds from 10^11 on |
+//! | the times | strictly rising |
+//! | a series | named once, as long as the times; a series that is `null` has no points |
+//! | a value | a number, or `null` for a day without a value |
+
+use std::collections::HashSet;
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, NaiveTime};
+use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Result};
+use crate::request::{Answer, Get};
+use crate::sources::datadog::{Object, bad_answer, number, present, read_json, unit_name};
+
+/// The metrics, in the order of their columns; a metric's unit is in the column `<metric>_unit`.
+pub(super) const METRICS: [&str; 4] =
+    ["actual_cost", "on_demand_equivalent_cost", "realized_savings", "effective_savings_rate"];
+
+/// From here on a time is in milliseconds: as seconds it would lie in the year 5138.
+const FIRST_MILLISECONDS: f64 = 1e11;
+
+#[derive(Deserialize)]
+struct Savings<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    actual_cost: Option<Option<Object<Wire<'a>>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    on_demand_equivalent_cost: Option<Option<Object<Wire<'a>>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    realized_savings: Option<Option<Object<Wire<'a>>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    effective_savings_rate: Option<Option<Object<Wire<'a>>>>,
+}
+
+#[derive(Deserialize, Default)]
+struct Wire<'a> {
+    #[serde(borrow, default)]
+    series: Option<Series<'a>>,
+    #[serde(borrow, default)]
+    times: Option<Vec<&'a RawValue>>,
+    #[serde(default)]
+    unit: Value,
+}
+
+/// The values of one series by its name.
+type Values<'a> = Option<Vec<Option<&'a RawValue>>>;
+
+/// A map that keeps a name that comes twice, so that it can be refused.
+struct Series<'a>(Vec<(String, Values<'a>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Series<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Vec<(String, Values<'de>)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of series")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(pairs)
+            }
+        }
+        input.deserialize_map(Pairs).map(Series)
+    }
+}
+
+/// One metric of an answer.
+#[derive(Debug, Default)]
+pub(super) struct Metric {
+    pub(super) unit: Option<String>,
+    pub(super) days: Vec<NaiveDate>,
+    /// Name and values, one per day.
+    pub(super) series: Vec<(String, Vec<Option<f64>>)>,
+}
+
+/// Reads the answer to `get`: one metric for each of [`METRICS`].
+pub(super) fn read(get: &Get, answer: &Answer) -> Result<[Metric; 4]> {
+    let savings: Savings<'_> = read_json(get, answer)?;
+    let metric = |index: usize, wire: Option<Option<Object<Wire<'_>>>>| {
+        let name = METRICS.get(index).copied().unwrap_or_default();
+        let bad = |message: String| bad_answer(get, message).at("metric", name);
+        let wire = wire.ok_or_else(|| bad("the answer lacks a metric".to_owned()))?;
+        read_metric(wire.unwrap_or_default().0, &bad)
+    };
+    Ok([
+        metric(0, savings.actual_cost)?,
+        metric(1, savings.on_demand_equivalent_cost)?,
+        metric(2, savings.realized_savings)?,
+        metric(3, savings.effective_savings_rate)?,
+    ])
+}
+
+fn read_metric(wire: Wire<'_>, bad: &dyn Fn(String) -> Error) -> Result<Metric> {
+    let times = wire.times.unwrap_or_default();
+    let mut days: Vec<NaiveDate> = Vec::with_capacity(times.len());
+    for time in times {
+        let day = read_day(time.get()).map_err(|message| bad(message).at("time", time.get()))?;
+        if days.last().is_some_and(|before| *before >= day) {
+            return Err(bad("the times do not rise strictly".to_owned()).at("time", time.get()));
+        }
+        days.push(day);
+    }
+    let mut names = HashSet::new();
+    let mut series: Vec<(String, Vec<Option<f64>>)> = Vec::new();
+    for (name, values) in wire.series.map(|series| series.0).unwrap_or_default() {
+        if !names.insert(name.clone()) {
+            return Err(bad("a series is there twice".to_owned()).at("series", name));
+        }
+        let Some(values) = values else { continue };
+        if values.len() != days.len() {
+            let message = format!("a series has {} values for {} times", values.len(), days.len());
+            return Err(bad(message).at("series", name));
+        }
+        let read = values.into_iter().map(|value| value.map(|value| read_value(value.get())).transpose());
+        let values = read.collect::<Result<Vec<_>, String>>().map_err(|message| bad(message).at("series", &name))?;
+        series.push((name, values));
+    }
+    Ok(Metric { unit: unit_name(&wire.unit), days, series })
+}
+
+fn read_day(text: &str) -> Result<NaiveDate, String> {
+    let time = number(text).filter(|time| time.fract() == 0.0).ok_or("a time is not a whole number")?;
+    let milliseconds = if time.abs() < FIRST_MILLISECONDS { time * 1000.0 } else { time };
+    // Whole and, where the calendar has it, far below 2^53; beyond the calendar the cast ends at a bound it refuses.
+    #[allow(clippy::cast_possible_truncation)]
+    let instant = DateTime::from_timestamp_millis(milliseconds as i64).ok_or("a time is beyond the calendar")?;
+    if instant.time() != NaiveTime::MIN {
+        return Err("a time is not a UTC midnight, and so no daily point".to_owned());
+    }
+    Ok(instant.date_naive())
+}
+
+fn read_value(text: &str) -> Result<f64, String> {
+    number(text).ok_or_else(|| {
+        let shown: String = text.chars().take(40).collect();
+        format!("a value is not a number that a double holds: {shown}")
+    })
+}
