@@ -164,7 +164,8 @@ mod tests {
         for given in ["0.1234567890123", "1.2E-12", "0.0000000000001"] {
             assert_eq!(parse(given), Err(Fault::TooManyDecimals), "{given}");
         }
-        for given in ["", " 1", "1 ", "1,5", "NaN", "Infinity", "-", ".", "1e", "1e+", "--1", "1.2.3", "0x1", "1e99999"] {
+        for given in ["", " 1", "1 ", "1,5", "NaN", "Infinity", "-", ".", "1e", "1e+", "--1", "1.2.3", "0x1", "1e99999"]
+        {
             assert_eq!(parse(given), Err(Fault::NotANumber), "{given}");
         }
         for given in ["100000000000000000000000000", "1e27", "9".repeat(60).as_str()] {

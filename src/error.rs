@@ -254,14 +254,13 @@ impl std::error::Error for Error {
 #[must_use]
 pub fn printable(text: &str) -> String {
     let hostile = |c: char| {
-        (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
     };
     if !text.chars().any(hostile) {
         return text.to_owned();
     }
-    text.chars()
-        .map(|c| if hostile(c) { c.escape_unicode().to_string() } else { c.to_string() })
-        .collect()
+    text.chars().map(|c| if hostile(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
 /// The result of nearly everything here.

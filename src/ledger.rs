@@ -86,7 +86,14 @@ impl Ledger {
 
     /// Takes over what an object's footer says. Slots in `read` were read at `now`; others keep the read time that is
     /// known, or get `otherwise`.
-    pub fn adopt(&mut self, footer: &Footer, bytes: u64, read: &BTreeSet<NaiveDate>, now: DateTime<Utc>, otherwise: DateTime<Utc>) {
+    pub fn adopt(
+        &mut self,
+        footer: &Footer,
+        bytes: u64,
+        read: &BTreeSet<NaiveDate>,
+        now: DateTime<Utc>,
+        otherwise: DateTime<Utc>,
+    ) {
         let before = self.partitions.remove(&footer.partition);
         let known = |slot: &NaiveDate| before.as_ref().and_then(|p| p.days.get(slot)).map(|day| day.read_at);
         let days = footer
@@ -123,7 +130,9 @@ fn merge_partition(a: PartitionState, b: PartitionState) -> PartitionState {
     for (slot, day) in lower.days {
         match higher.days.get_mut(&slot) {
             Some(known) if known.facts.same_content(&day.facts) => known.read_at = known.read_at.max(day.read_at),
-            Some(known) if same_epoch && (day.read_at, &day.facts.digest) > (known.read_at, &known.facts.digest) => *known = day,
+            Some(known) if same_epoch && (day.read_at, &day.facts.digest) > (known.read_at, &known.facts.digest) => {
+                *known = day
+            }
             None if same_epoch => {
                 higher.days.insert(slot, day);
             }
@@ -145,29 +154,31 @@ mod tests {
     /// A generation is one content: the digest of a day follows from its epoch.
     fn ledgers() -> impl Strategy<Value = Ledger> {
         let days = prop::collection::btree_map(0_u32..4, (0_i64..5, 0_u64..3), 0..4);
-        (prop::collection::btree_map(0_u8..3, (1_u64..4, days), 0..3), 0_i64..4, any::<bool>()).prop_map(|(parts, at, first)| {
-            let partitions = parts.into_iter().map(|(name, (epoch, days))| {
-                let days = days.into_iter().map(|(day, (read, changed))| {
-                    let facts = DayFacts {
-                        rows: 1,
-                        digest: format!("{:?}", changed.min(epoch)),
-                        sums: BTreeMap::new(),
-                        estimated: false,
-                        epoch: changed.min(epoch),
-                        read_for: BTreeSet::new(),
-                    };
-                    let slot = NaiveDate::from_ymd_opt(2026, 1, day + 1).unwrap_or_default();
-                    (slot, DayState { read_at: DateTime::from_timestamp(read, 0).unwrap_or_default(), facts })
+        (prop::collection::btree_map(0_u8..3, (1_u64..4, days), 0..3), 0_i64..4, any::<bool>()).prop_map(
+            |(parts, at, first)| {
+                let partitions = parts.into_iter().map(|(name, (epoch, days))| {
+                    let days = days.into_iter().map(|(day, (read, changed))| {
+                        let facts = DayFacts {
+                            rows: 1,
+                            digest: format!("{:?}", changed.min(epoch)),
+                            sums: BTreeMap::new(),
+                            estimated: false,
+                            epoch: changed.min(epoch),
+                            read_for: BTreeSet::new(),
+                        };
+                        let slot = NaiveDate::from_ymd_opt(2026, 1, day + 1).unwrap_or_default();
+                        (slot, DayState { read_at: DateTime::from_timestamp(read, 0).unwrap_or_default(), facts })
+                    });
+                    (format!("p{name}"), PartitionState { epoch, bytes: 0, days: days.collect() })
                 });
-                (format!("p{name}"), PartitionState { epoch, bytes: 0, days: days.collect() })
-            });
-            Ledger {
-                run_id: if first { "a" } else { "b" }.to_owned(),
-                written_at: DateTime::from_timestamp(at, 0).unwrap_or_default(),
-                partitions: partitions.collect(),
-                ..Ledger::empty("t")
-            }
-        })
+                Ledger {
+                    run_id: if first { "a" } else { "b" }.to_owned(),
+                    written_at: DateTime::from_timestamp(at, 0).unwrap_or_default(),
+                    partitions: partitions.collect(),
+                    ..Ledger::empty("t")
+                }
+            },
+        )
     }
 
     fn without_origin(ledger: Ledger) -> BTreeMap<String, PartitionState> {

@@ -209,7 +209,10 @@ fn range_slots(job: &Job, window: Window, now: DateTime<Utc>, notes: &mut Vec<St
         return wrong(format!("the range begins on {}, before the table's begin {begin}", window.start()));
     }
     if window.end() > month_start(today, 1) {
-        return wrong(format!("the range ends on {}, but nothing can be asked past the end of this month", window.last()));
+        return wrong(format!(
+            "the range ends on {}, but nothing can be asked past the end of this month",
+            window.last()
+        ));
     }
     if grain == Grain::Monthly && (window.start().day() != 1 || window.end().day() != 1) {
         return wrong(format!("the range {window} is not whole months, which a MONTHLY table needs"));
@@ -293,7 +296,8 @@ fn cheapest_windows(job: &Job, ledger: &Ledger, due: &[NaiveDate]) -> Vec<Window
 /// [`Kind::Config`] when the range is empty.
 pub fn range(from: NaiveDate, to: NaiveDate) -> Result<Window> {
     Window::new(from, next_day(to)).ok_or_else(|| {
-        Error::new(Kind::Config, format!("the range from {from} to {to} is empty")).advise("--from must not be after --to; both are inclusive")
+        Error::new(Kind::Config, format!("the range from {from} to {to} is empty"))
+            .advise("--from must not be after --to; both are inclusive")
     })
 }
 
@@ -302,3 +306,16 @@ pub fn range(from: NaiveDate, to: NaiveDate) -> Result<Window> {
 pub fn spending_since(now: DateTime<Utc>) -> NaiveDate {
     first_of_month(now.date_naive())
 }
+
+/// Whether what is in the lake is known to be out of date: an estimate whose month has settled since it was read, or a
+/// day that the refresh rule should have read again by now and did not for two days.
+#[must_use]
+pub fn is_stale(job: &Job, day: Option<&DayState>, slot: NaiveDate, now: DateTime<Utc>) -> bool {
+    let Some(day) = day else { return false };
+    let overdue =
+        !job.entry.snapshot && slot >= refresh_start(job, now) && (now - day.read_at).num_hours() >= STALE_HOURS;
+    overdue || is_left_behind(job, day, slot, now)
+}
+
+/// A refreshed day is stale when it was not read for so long: two nightly runs were missed.
+const STALE_HOURS: i64 = 48;

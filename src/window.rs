@@ -241,14 +241,15 @@ pub fn parse_month(text: &str) -> Option<NaiveDate> {
 /// [`Kind::Config`] for anything else.
 pub fn parse_date_argument(text: &str, today: NaiveDate) -> Result<(NaiveDate, NaiveDate)> {
     let single = |day: NaiveDate| (day, day);
-    let ago = |count: &str| count.parse::<u64>().ok().filter(|count| *count <= 36_525).map(|count| days_before(today, count));
+    let ago =
+        |count: &str| count.parse::<u64>().ok().filter(|count| *count <= 36_525).map(|count| days_before(today, count));
     let found = match text {
         "today" => Some(single(today)),
         "yesterday" => Some(single(days_before(today, 1))),
         _ => parse_day(text).map(single).or_else(|| {
-            parse_month(text).map(|first| (first, Partition::Month(first).window().last())).or_else(|| {
-                text.strip_prefix('-').and_then(|rest| rest.strip_suffix('d')).and_then(ago).map(single)
-            })
+            parse_month(text)
+                .map(|first| (first, Partition::Month(first).window().last()))
+                .or_else(|| text.strip_prefix('-').and_then(|rest| rest.strip_suffix('d')).and_then(ago).map(single))
         }),
     };
     found.ok_or_else(|| {
@@ -275,7 +276,9 @@ mod tests {
         assert_eq!(read("2026-07-01"), "2026-07-01 2026-07-01");
         assert_eq!(read("yesterday"), "2026-11-20 2026-11-20");
         assert_eq!(read("-35d"), "2026-10-17 2026-10-17");
-        for wrong in ["", "2026-7-1", "2026-02-30", "2026-13", "-5", "-99999999999999d", "07/01/2026", "+026-01-01", "2026-1é"] {
+        for wrong in
+            ["", "2026-7-1", "2026-02-30", "2026-13", "-5", "-99999999999999d", "07/01/2026", "+026-01-01", "2026-1é"]
+        {
             assert_eq!(read(wrong), "", "{wrong}");
         }
     }

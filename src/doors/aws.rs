@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::AwsSettings;
 use crate::lake::S3Lake;
 
-use super::datadog::is_loopback_or_https;
+use super::is_https_or_loopback;
 
 /// Longest a single attempt may take; the SDK itself has no limit and a mute server would hang it for ever.
 const ATTEMPT: Duration = Duration::from_secs(60);
@@ -29,7 +29,11 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`Kind::Config`] when a role cannot be set up.
 pub async fn load(settings: &AwsSettings, sandbox: Option<&str>) -> Result<SdkConfig> {
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(ATTEMPT).build();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(ATTEMPT)
+        .operation_timeout(ATTEMPT)
+        .build();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .timeout_config(timeouts)
         .retry_config(aws_config::retry::RetryConfig::disabled());
@@ -44,11 +48,8 @@ pub async fn load(settings: &AwsSettings, sandbox: Option<&str>) -> Result<SdkCo
         loader = loader.endpoint_url(url).region(Region::new("us-east-1")).credentials_provider(made_up);
     }
     let config = loader.load().await;
-    let config = if config.region().is_some() {
-        config
-    } else {
-        config.into_builder().region(Region::new("us-east-1")).build()
-    };
+    let config =
+        if config.region().is_some() { config } else { config.into_builder().region(Region::new("us-east-1")).build() };
     let (Some(role), None) = (&settings.role_arn, sandbox) else { return Ok(config) };
     let mut assumed = AssumeRoleProvider::builder(role).session_name("costlake").configure(&config);
     if let Some(id) = &settings.external_id {
@@ -87,14 +88,24 @@ pub async fn account(config: &SdkConfig, settings: &AwsSettings) -> Result<Optio
         .advise("use the credentials of the account the job names, or correct aws.account_id"))
 }
 
-async fn ask_for_account(config: &SdkConfig) -> Result<String> {
+/// The account the credentials belong to, as AWS says it; free of charge.
+///
+/// # Errors
+/// [`Kind::Auth`] when AWS does not accept the credentials or does not allow the question.
+pub async fn ask_for_account(config: &SdkConfig) -> Result<String> {
     let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
     let answer = answer.map_err(|error| {
-        Error::new(Kind::Auth, "cannot ask AWS which account the credentials belong to, which aws.account_id has to be verified against")
-            .because(error)
-            .advise("allow sts:GetCallerIdentity, or remove aws.account_id")
+        Error::new(
+            Kind::Auth,
+            "cannot ask AWS which account the credentials belong to, which aws.account_id has to be verified against",
+        )
+        .because(error)
+        .advise("allow sts:GetCallerIdentity, or remove aws.account_id")
     })?;
-    answer.account().map(str::to_owned).ok_or_else(|| Error::new(Kind::Auth, "AWS does not say which account the credentials belong to"))
+    answer
+        .account()
+        .map(str::to_owned)
+        .ok_or_else(|| Error::new(Kind::Auth, "AWS does not say which account the credentials belong to"))
 }
 
 /// Opens `s3://bucket/prefix` with the default chain's credentials.
@@ -104,18 +115,28 @@ async fn ask_for_account(config: &SdkConfig) -> Result<String> {
 pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool) -> Result<S3Lake> {
     let config = load(&AwsSettings::default(), None).await?;
     credentials(&config).await?;
-    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().or_else(|| config.endpoint_url().map(str::to_owned)).filter(|url| !url.is_empty());
+    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3")
+        .ok()
+        .or_else(|| config.endpoint_url().map(str::to_owned))
+        .filter(|url| !url.is_empty());
     if let Some(url) = &endpoint
         && !allow_http
-        && !is_loopback_or_https(url)
+        && !is_https_or_loopback(url)
     {
-        return Err(Error::new(Kind::Config, "the S3 endpoint is plain http").at("endpoint", url).advise("use https, or pass --allow-http"));
+        return Err(Error::new(Kind::Config, "the S3 endpoint is plain http")
+            .at("endpoint", url)
+            .advise("use https, or pass --allow-http"));
     }
     let region = config.region().map_or("us-east-1", |region| region.as_ref()).to_owned();
-    let provider = config.credentials_provider().ok_or_else(|| Error::new(Kind::Auth, "there are no AWS credentials to use"))?;
+    let provider =
+        config.credentials_provider().ok_or_else(|| Error::new(Kind::Auth, "there are no AWS credentials to use"))?;
     let bridge = Arc::new(Bridge { provider, held: Mutex::default() });
     let build = |retries: usize| {
-        let retry = RetryConfig { max_retries: retries, retry_timeout: Duration::from_secs(60), backoff: BackoffConfig::default() };
+        let retry = RetryConfig {
+            max_retries: retries,
+            retry_timeout: Duration::from_secs(60),
+            backoff: BackoffConfig::default(),
+        };
         let client = ClientOptions::new().with_timeout(ATTEMPT).with_connect_timeout(CONNECT).with_allow_http(true);
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
@@ -126,7 +147,9 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool) -> Result
         if let Some(url) = &endpoint {
             builder = builder.with_endpoint(url);
         }
-        builder.build().map_err(|error| Error::new(Kind::Config, "cannot open the bucket").at("bucket", bucket).because(error))
+        builder
+            .build()
+            .map_err(|error| Error::new(Kind::Config, "cannot open the bucket").at("bucket", bucket).because(error))
     };
     let name = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
     Ok(S3Lake::new(Arc::new(build(4)?), Arc::new(build(0)?), prefix, &name, endpoint.as_deref().unwrap_or("aws")))

@@ -23,11 +23,13 @@ use aws_sdk_costexplorer::Client;
 use aws_sdk_costexplorer::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_costexplorer::operation::get_cost_and_usage::GetCostAndUsageError;
 use aws_sdk_costexplorer::types::{
-    CostCategoryValues, DateInterval, Dimension, DimensionValues, Expression as SdkExpression, Granularity, GroupDefinition,
-    GroupDefinitionType, MatchOption, TagValues,
+    CostCategoryValues, DateInterval, Dimension, DimensionValues, Expression as SdkExpression, Granularity,
+    GroupDefinition, GroupDefinitionType, MatchOption, TagValues,
 };
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::{BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef};
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
@@ -38,7 +40,7 @@ use http_body::{Body, Frame};
 use crate::error::{Error, Kind, Result, printable};
 use crate::request::{Answer, CostQuery, Expression, Values};
 
-use super::datadog::is_loopback_or_https;
+use super::is_https_or_loopback;
 
 /// Largest answer that is read.
 const MAX_BODY: usize = 128 << 20;
@@ -63,8 +65,11 @@ impl CostExplorerDoor {
     /// See the table of the [module](self).
     pub async fn send(&self, query: &CostQuery) -> Result<Answer> {
         let capture = Capture { taken: Arc::default(), allow_http: self.allow_http };
-        let misbuilt = |error: aws_smithy_types::error::operation::BuildError| Error::new(Kind::Internal, "cannot build the request").because(error);
-        let period = DateInterval::builder().start(query.instant(query.window.start())).end(query.instant(query.window.end()));
+        let misbuilt = |error: aws_smithy_types::error::operation::BuildError| {
+            Error::new(Kind::Internal, "cannot build the request").because(error)
+        };
+        let period =
+            DateInterval::builder().start(query.instant(query.window.start())).end(query.instant(query.window.end()));
         let groups = query.group_by.iter().map(|group| {
             GroupDefinition::builder().r#type(GroupDefinitionType::from(group.kind.name())).key(&group.key).build()
         });
@@ -87,20 +92,31 @@ impl CostExplorerDoor {
 
 fn expression(given: &Expression) -> SdkExpression {
     let builder = SdkExpression::builder();
-    let options = |values: &Values| (!values.match_options.is_empty()).then(|| values.match_options.iter().map(|o| MatchOption::from(o.as_str())).collect());
+    let options = |values: &Values| {
+        (!values.match_options.is_empty())
+            .then(|| values.match_options.iter().map(|o| MatchOption::from(o.as_str())).collect())
+    };
     let texts = |values: &Values| (!values.values.is_empty()).then(|| values.values.clone());
     match given {
         Expression::And(list) => builder.set_and(Some(list.iter().map(expression).collect())),
         Expression::Or(list) => builder.set_or(Some(list.iter().map(expression).collect())),
         Expression::Not(inner) => builder.not(expression(inner)),
         Expression::Dimensions(values) => builder.dimensions(
-            DimensionValues::builder().key(Dimension::from(values.key.as_str())).set_values(texts(values)).set_match_options(options(values)).build(),
+            DimensionValues::builder()
+                .key(Dimension::from(values.key.as_str()))
+                .set_values(texts(values))
+                .set_match_options(options(values))
+                .build(),
         ),
-        Expression::Tags(values) => {
-            builder.tags(TagValues::builder().key(&values.key).set_values(texts(values)).set_match_options(options(values)).build())
-        }
+        Expression::Tags(values) => builder.tags(
+            TagValues::builder().key(&values.key).set_values(texts(values)).set_match_options(options(values)).build(),
+        ),
         Expression::CostCategories(values) => builder.cost_categories(
-            CostCategoryValues::builder().key(&values.key).set_values(texts(values)).set_match_options(options(values)).build(),
+            CostCategoryValues::builder()
+                .key(&values.key)
+                .set_values(texts(values))
+                .set_match_options(options(values))
+                .build(),
         ),
     }
     .build()
@@ -126,7 +142,11 @@ impl Capture {
         if taken.too_large {
             return Err(Error::new(Kind::BadAnswer, format!("the answer is larger than {} MiB", MAX_BODY >> 20)));
         }
-        Ok(Answer { status: 200, body: Bytes::from(std::mem::take(&mut taken.body)), request_id: taken.request_id.take() })
+        Ok(Answer {
+            status: 200,
+            body: Bytes::from(std::mem::take(&mut taken.body)),
+            request_id: taken.request_id.take(),
+        })
     }
 }
 
@@ -143,7 +163,7 @@ impl Intercept for Capture {
         _cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let uri = context.request().uri();
-        if self.allow_http || is_loopback_or_https(uri) {
+        if self.allow_http || is_https_or_loopback(uri) {
             return Ok(());
         }
         Err(PLAIN_HTTP.into())
@@ -212,19 +232,28 @@ fn explain(error: &SendError) -> Error {
         SdkError::ServiceError(context) => {
             let raw = context.raw();
             let id = raw.headers().get("x-amzn-requestid").unwrap_or_default().to_owned();
-            let answered = explain_code(context.err().code(), context.err().message().unwrap_or_default(), raw.status().as_u16());
+            let answered =
+                explain_code(context.err().code(), context.err().message().unwrap_or_default(), raw.status().as_u16());
             if id.is_empty() { answered } else { answered.at("request id", id) }
         }
         SdkError::TimeoutError(_) => Error::new(Kind::Unavailable, "Cost Explorer did not answer in time"),
-        SdkError::ResponseError(_) => Error::new(Kind::Unavailable, "the answer of Cost Explorer broke off").because(shorten(&whole)),
-        _ if whole.contains(PLAIN_HTTP) => Error::new(Kind::Config, PLAIN_HTTP).advise("use https, or pass --allow-http"),
+        SdkError::ResponseError(_) => {
+            Error::new(Kind::Unavailable, "the answer of Cost Explorer broke off").because(shorten(&whole))
+        }
+        _ if whole.contains(PLAIN_HTTP) => {
+            Error::new(Kind::Config, PLAIN_HTTP).advise("use https, or pass --allow-http")
+        }
         SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
             Error::new(Kind::Unavailable, "cannot reach Cost Explorer").because(shorten(&whole))
         }
-        SdkError::DispatchFailure(_) if whole.to_lowercase().contains("credential") => Error::new(Kind::Auth, "the AWS credentials cannot be used")
-            .because(shorten(&whole))
-            .advise("renew them: `aws sso login`, or new keys; then run again"),
-        SdkError::DispatchFailure(_) => Error::new(Kind::Unavailable, "cannot reach Cost Explorer").because(shorten(&whole)),
+        SdkError::DispatchFailure(_) if whole.to_lowercase().contains("credential") => {
+            Error::new(Kind::Auth, "the AWS credentials cannot be used")
+                .because(shorten(&whole))
+                .advise("renew them: `aws sso login`, or new keys; then run again")
+        }
+        SdkError::DispatchFailure(_) => {
+            Error::new(Kind::Unavailable, "cannot reach Cost Explorer").because(shorten(&whole))
+        }
         _ => Error::new(Kind::Internal, "the request could not be built").because(shorten(&whole)),
     }
 }
@@ -283,7 +312,13 @@ mod tests {
             ("LimitExceededException", "Rate limit exceeded", 400, Kind::Throttled, "slow down"),
             ("InvalidNextTokenException", "", 400, Kind::Restart, "page token"),
             ("AccessDeniedException", "User not enabled for cost explorer access", 400, Kind::Auth, "not enabled"),
-            ("AccessDeniedException", "User: arn:aws:iam::123456789012:user/x is not authorized", 400, Kind::Auth, "ce:GetCostAndUsage"),
+            (
+                "AccessDeniedException",
+                "User: arn:aws:iam::123456789012:user/x is not authorized",
+                400,
+                Kind::Auth,
+                "ce:GetCostAndUsage",
+            ),
             ("ExpiredTokenException", "", 400, Kind::Auth, "expired"),
             ("DataUnavailableException", "Data is not available.", 400, Kind::Refused, "Data is not available."),
             ("BillExpirationException", "", 400, Kind::Refused, "older"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use crate::error::{Error, Kind, Result};
-use crate::job::{AwsSettings, Job};
+use crate::job::{AwsSettings, Identity, Job};
 use crate::request::{Answer, Request};
 use crate::sources::Provider;
 
@@ -28,15 +28,6 @@ pub struct Outside {
     pub datadog_site: Option<String>,
     /// Base URL of the built-in sandbox: both APIs are asked there, with made-up credentials and without pacing.
     pub sandbox: Option<String>,
-}
-
-/// Who is asked: what a table's fingerprint takes from the outside.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// AWS account, when the credentials or the job tell.
-    pub aws_account: Option<String>,
-    /// Datadog site.
-    pub datadog_site: Option<String>,
 }
 
 /// An open door with its pace.
@@ -127,18 +118,53 @@ impl Doors {
         let config = aws::load(&job.aws, self.outside.sandbox.as_deref()).await?;
         let account = aws::account(&config, &job.aws).await?;
         let door = cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http);
-        Ok((Way::CostExplorer(Arc::new(door)), Identity { aws_account: account, datadog_site: None }))
+        Ok((
+            Way::CostExplorer(Arc::new(door)),
+            Identity { aws_account: account, datadog_site: None, sandbox: self.outside.sandbox.is_some() },
+        ))
+    }
+
+    /// The account behind a job's credentials, asked of AWS for free.
+    ///
+    /// # Errors
+    /// [`Kind::Auth`] when AWS does not accept the credentials.
+    pub async fn aws_account(&self, job: &Job) -> Result<String> {
+        let config = aws::load(&job.aws, self.outside.sandbox.as_deref()).await?;
+        aws::ask_for_account(&config).await
     }
 
     fn open_datadog(&self, site: &str) -> Result<(Way, Identity)> {
         let custom = self.outside.sandbox.as_deref().or(self.outside.datadog_url.as_deref());
         let base_url = datadog::base_url(Some(site), custom, self.outside.allow_http)?;
         let keys = if self.outside.sandbox.is_some() {
-            datadog::keys(|_| Some(SANDBOX_KEY.to_owned()))?
+            datadog::read_keys(|name| (!name.ends_with("_FILE")).then(|| SANDBOX_KEY.to_owned()))?
         } else {
-            datadog::keys(|name| std::env::var(name).ok())?
+            datadog::read_keys(|name| std::env::var(name).ok())?
         };
-        let door = datadog::DatadogDoor::new(base_url, keys)?;
-        Ok((Way::Datadog(Arc::new(door)), Identity { aws_account: None, datadog_site: Some(site.to_owned()) }))
+        let user_agent = concat!("costlake/", env!("CARGO_PKG_VERSION")).to_owned();
+        let settings = datadog::Settings { base_url, api_key: keys.api, app_key: keys.app, user_agent };
+        let door = datadog::DatadogDoor::new(settings)?;
+        Ok((
+            Way::Datadog(Arc::new(door)),
+            Identity {
+                aws_account: None,
+                datadog_site: Some(site.to_owned()),
+                sandbox: self.outside.sandbox.is_some(),
+            },
+        ))
     }
+}
+
+/// Whether a URL is https, or plain http to this machine itself.
+#[must_use]
+pub fn is_https_or_loopback(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    url.scheme() == "https" || is_loopback(&url)
+}
+
+/// Whether the host of a URL is this machine itself.
+fn is_loopback(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

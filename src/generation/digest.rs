@@ -47,14 +47,26 @@ fn push_value(kind: ColumnType, array: &dyn Array, row: usize, out: &mut Vec<u8>
     let misfit = || Error::new(Kind::Internal, "a column does not have the type of its table");
     match kind {
         ColumnType::Boolean => out.push(u8::from(array.as_boolean_opt().ok_or_else(misfit)?.value(row))),
-        ColumnType::Int => out.extend(array.as_primitive_opt::<Int32Type>().ok_or_else(misfit)?.value(row).to_le_bytes()),
-        ColumnType::Bigint => out.extend(array.as_primitive_opt::<Int64Type>().ok_or_else(misfit)?.value(row).to_le_bytes()),
-        ColumnType::Double => out.extend(array.as_primitive_opt::<Float64Type>().ok_or_else(misfit)?.value(row).to_le_bytes()),
-        ColumnType::Date => out.extend(array.as_primitive_opt::<Date32Type>().ok_or_else(misfit)?.value(row).to_le_bytes()),
-        ColumnType::Timestamp => {
-            out.extend(array.as_primitive_opt::<TimestampMillisecondType>().ok_or_else(misfit)?.value(row).to_le_bytes());
+        ColumnType::Int => {
+            out.extend(array.as_primitive_opt::<Int32Type>().ok_or_else(misfit)?.value(row).to_le_bytes())
         }
-        ColumnType::Decimal => out.extend(array.as_primitive_opt::<Decimal128Type>().ok_or_else(misfit)?.value(row).to_le_bytes()),
+        ColumnType::Bigint => {
+            out.extend(array.as_primitive_opt::<Int64Type>().ok_or_else(misfit)?.value(row).to_le_bytes())
+        }
+        ColumnType::Double => {
+            out.extend(array.as_primitive_opt::<Float64Type>().ok_or_else(misfit)?.value(row).to_le_bytes())
+        }
+        ColumnType::Date => {
+            out.extend(array.as_primitive_opt::<Date32Type>().ok_or_else(misfit)?.value(row).to_le_bytes())
+        }
+        ColumnType::Timestamp => {
+            out.extend(
+                array.as_primitive_opt::<TimestampMillisecondType>().ok_or_else(misfit)?.value(row).to_le_bytes(),
+            );
+        }
+        ColumnType::Decimal => {
+            out.extend(array.as_primitive_opt::<Decimal128Type>().ok_or_else(misfit)?.value(row).to_le_bytes())
+        }
         ColumnType::String => {
             let text = array.as_string_opt::<i32>().ok_or_else(misfit)?.value(row);
             out.extend((text.len() as u64).to_le_bytes());

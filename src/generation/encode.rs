@@ -36,7 +36,8 @@ const ROW_GROUP_ROWS: usize = 1 << 20;
 /// # Errors
 /// [`Kind::Internal`] when the writer refuses, which a table's own rows never make it do.
 pub fn encode(table: &Table, batches: &[RecordBatch], footer: &Footer) -> Result<Vec<u8>> {
-    let failed = |error: parquet::errors::ParquetError| Error::new(Kind::Internal, "cannot encode Parquet").because(error);
+    let failed =
+        |error: parquet::errors::ParquetError| Error::new(Kind::Internal, "cannot encode Parquet").because(error);
     let record = serde_json::to_string(footer)
         .map_err(|error| Error::new(Kind::Internal, "cannot write the commit record").because(error))?;
     let options = ArrowWriterOptions::new().with_properties(properties(table, record)?).with_skip_arrow_metadata(true);
@@ -49,7 +50,8 @@ pub fn encode(table: &Table, batches: &[RecordBatch], footer: &Footer) -> Result
 }
 
 fn properties(table: &Table, record: String) -> Result<WriterProperties> {
-    let level = ZstdLevel::try_new(1).map_err(|error| Error::new(Kind::Internal, "no such zstd level").because(error))?;
+    let level =
+        ZstdLevel::try_new(1).map_err(|error| Error::new(Kind::Internal, "no such zstd level").because(error))?;
     let sorting = table
         .sort_key()
         .iter()
@@ -99,6 +101,7 @@ fn align(table: &Table, batch: &RecordBatch) -> Result<RecordBatch> {
             None => Err(Error::new(Kind::Store, format!("the object in the lake has no column `{}`", column.name))),
         })
         .collect::<Result<_>>()?;
-    RecordBatch::try_new(Arc::clone(table.schema()), columns)
-        .map_err(|error| Error::new(Kind::Store, "the object in the lake has other columns than its table").because(error))
+    RecordBatch::try_new(Arc::clone(table.schema()), columns).map_err(|error| {
+        Error::new(Kind::Store, "the object in the lake has other columns than its table").because(error)
+    })
 }

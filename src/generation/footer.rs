@@ -136,13 +136,19 @@ pub fn from_metadata(metadata: &ParquetMetaData) -> Result<Footer> {
     let text = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == KEY)).and_then(|pair| pair.value.as_deref());
     let Some(text) = text else {
         return Err(Error::new(Kind::Store, "the object is not one of costlake's: its footer has no commit record")
-            .advise("costlake never overwrites what it did not write: move the object away, or use another table name"));
+            .advise(
+                "costlake never overwrites what it did not write: move the object away, or use another table name",
+            ));
     };
-    let footer: Footer = serde_json::from_str(text)
-        .map_err(|error| Error::new(Kind::Store, "the commit record in the object's footer cannot be read").because(error))?;
+    let footer: Footer = serde_json::from_str(text).map_err(|error| {
+        Error::new(Kind::Store, "the commit record in the object's footer cannot be read").because(error)
+    })?;
     if footer.format > FORMAT {
-        return Err(Error::new(Kind::Store, format!("the object was written in layout {}, newer than this costlake reads", footer.format))
-            .advise("update costlake"));
+        return Err(Error::new(
+            Kind::Store,
+            format!("the object was written in layout {}, newer than this costlake reads", footer.format),
+        )
+        .advise("update costlake"));
     }
     Ok(footer)
 }

@@ -54,7 +54,12 @@ pub type FetchedDays = BTreeMap<NaiveDate, (RecordBatch, DayFacts)>;
 ///
 /// # Errors
 /// [`Kind::BadAnswer`] naming the row that stands twice or the day that was not asked for.
-pub fn describe(table: &Table, grain: Grain, fetched: &Fetched, read_for: &std::collections::BTreeSet<String>) -> Result<FetchedDays> {
+pub fn describe(
+    table: &Table,
+    grain: Grain,
+    fetched: &Fetched,
+    read_for: &std::collections::BTreeSet<String>,
+) -> Result<FetchedDays> {
     let sorted = rows::sort(table, &fetched.rows)?;
     rows::check_unique(table, &sorted)?;
     let mut days = rows::split_by_slot(table, grain, &sorted)?;
@@ -84,7 +89,8 @@ pub fn is_unchanged(footer: &Footer, fetched: &FetchedDays) -> bool {
     fetched.iter().all(|(slot, (_, facts))| footer.days.get(slot).is_some_and(|known| known.same_content(facts)))
 }
 
-/// Lays the fetched slots over `base` and encodes the next generation.
+/// Lays the fetched slots over `base` and encodes the next generation; `lost_epoch` is the last one known of an object
+/// that is gone (else 0), because epochs only rise.
 ///
 /// # Errors
 /// [`Kind::Store`] when the base does not hold what its own footer says, [`Kind::Internal`] when encoding fails.
@@ -94,9 +100,10 @@ pub fn build(
     partition: Partition,
     fingerprint: &str,
     base: Option<&Base>,
+    lost_epoch: u64,
     fetched: FetchedDays,
 ) -> Result<Built> {
-    let epoch = base.map_or(0, |base| base.footer.epoch) + 1;
+    let epoch = base.map_or(lost_epoch, |base| base.footer.epoch) + 1;
     let mut parts: BTreeMap<NaiveDate, RecordBatch> = BTreeMap::new();
     let mut days: BTreeMap<NaiveDate, DayFacts> = BTreeMap::new();
     if let Some(base) = base {
@@ -117,8 +124,14 @@ pub fn build(
         parts.insert(slot, batch);
         days.insert(slot, facts);
     }
-    let footer =
-        Footer { format: footer::FORMAT, epoch, fingerprint: fingerprint.to_owned(), partition: partition.to_string(), days, replaced };
+    let footer = Footer {
+        format: footer::FORMAT,
+        epoch,
+        fingerprint: fingerprint.to_owned(),
+        partition: partition.to_string(),
+        days,
+        replaced,
+    };
     let batches: Vec<RecordBatch> = parts.into_values().collect();
     let bytes = encode(table, &batches, &footer)?;
     Ok(Built { bytes, footer, changed })

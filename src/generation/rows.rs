@@ -43,7 +43,9 @@ pub fn check_unique(table: &Table, rows: &RecordBatch) -> Result<()> {
                 .map(|index| array_value_to_string(rows.column(*index), row).unwrap_or_default())
                 .collect();
             return Err(Error::new(Kind::BadAnswer, format!("the answer has the row {} twice", key.join(" / ")))
-                .advise("run again; if it stays, the API contradicts itself: report it with the request id of the log"));
+                .advise(
+                    "run again; if it stays, the API contradicts itself: report it with the request id of the log",
+                ));
         }
     }
     Ok(())

@@ -66,20 +66,68 @@ pub static KEYS: &[Key] = &[
     key("source.type", For::All, Shape::Text, "required", "which source: its name in `schemas/`"),
     key("source.granularity", CE, Shape::OneOf(&["DAILY", "MONTHLY", "HOURLY"]), "required", "how fine the rows are"),
     key("source.metrics", CE, Shape::Texts, "required", "one to seven metrics, CamelCase as the API names them"),
-    key("source.group_by", CE, Shape::Tables, "none: totals", "up to two of `{ dimension = … }`, `{ tag = … }`, `{ cost_category = … }`"),
+    key(
+        "source.group_by",
+        CE,
+        Shape::Tables,
+        "none: totals",
+        "up to two of `{ dimension = … }`, `{ tag = … }`, `{ cost_category = … }`",
+    ),
     key("source.filter", CE, Shape::Table, "none", "the API's `Expression`, same names"),
-    key("source.queries", QUERIED, Shape::Tables, "required", "`{ provider, product, commitment_type }`, passed through as written"),
+    key(
+        "source.queries",
+        QUERIED,
+        Shape::Tables,
+        "required",
+        "`{ provider, product, commitment_type }`, passed through as written",
+    ),
     key("source.filter_by", QUERIED, Shape::Text, "none", "Datadog's `filterBy` expression, passed through"),
-    key("source.aws_account_ids", For::Only(&["datadog_ccm_config"]), Shape::Texts, "all", "AWS accounts to look at, twelve digits each"),
+    key(
+        "source.aws_account_ids",
+        For::Only(&["datadog_ccm_config"]),
+        Shape::Texts,
+        "all",
+        "AWS accounts to look at, twelve digits each",
+    ),
     key("window.begin", For::AllButSnapshots, Shape::Text, "required", "first day of the table"),
-    key("window.refresh", For::AllButSnapshots, Shape::Text, "`\"probe\"`; HOURLY `\"2 days\"`, Datadog `\"7 days\"`", "which days are read again: `\"probe\"`, `\"billing-close\"` or `\"N days\"`"),
-    key("window.control", CE, Shape::OneOf(&["enforce", "report"]), "`\"enforce\"`", "whether rows that miss the API's totals are refused or reported"),
-    key("window.full_read_every", CE, Shape::Text, "`\"7 days\"`; `\"1 day\"` with tags or cost categories", "how often open months are read in full under equal totals"),
-    key("window.settle_day", For::All, Shape::Whole, "15", "day of the next month after which a month counts as settled"),
+    key(
+        "window.refresh",
+        For::AllButSnapshots,
+        Shape::Text,
+        "`\"probe\"`; HOURLY `\"2 days\"`, Datadog `\"7 days\"`",
+        "which days are read again: `\"probe\"`, `\"billing-close\"` or `\"N days\"`",
+    ),
+    key(
+        "window.control",
+        CE,
+        Shape::OneOf(&["enforce", "report"]),
+        "`\"enforce\"`",
+        "whether rows that miss the API's totals are refused or reported",
+    ),
+    key(
+        "window.full_read_every",
+        CE,
+        Shape::Text,
+        "`\"7 days\"`; `\"1 day\"` with tags or cost categories",
+        "how often open months are read in full under equal totals",
+    ),
+    key(
+        "window.settle_day",
+        For::All,
+        Shape::Whole,
+        "15",
+        "day of the next month after which a month counts as settled",
+    ),
     key("window.include_today", For::All, Shape::Boolean, "false", "whether the table reaches to today's partial day"),
     key("window.quarantine_share", CE, Shape::Number, "0.2", "change of a settled month that needs `--accept`"),
     key("budget.max_requests_per_run", CE, Shape::Whole, "500", "requests a run may send, 0.01 USD each"),
-    key("budget.max_usd_per_month", CE, Shape::Number, "none", "dollars the runs of a calendar month may spend on requests"),
+    key(
+        "budget.max_usd_per_month",
+        CE,
+        Shape::Number,
+        "none",
+        "dollars the runs of a calendar month may spend on requests",
+    ),
     key("limits.requests_per_second", For::All, Shape::Number, "5", "pace per account"),
     key("limits.fetches_in_flight", For::All, Shape::Whole, "4", "partitions fetched side by side"),
     key("aws.profile", CE, Shape::Text, "the chain's", "profile of `~/.aws/config`"),
@@ -89,7 +137,13 @@ pub static KEYS: &[Key] = &[
     key("aws.account_id", CE, Shape::Text, "what the credentials say", "account the table belongs to, verified"),
     key("aws.billing_view_arn", CE, Shape::Text, "none", "billing view to read"),
     key("datadog.site", DATADOG, Shape::Text, "`DD_SITE`, else `datadoghq.com`", "Datadog site"),
-    key("lake.keep_raw", For::All, Shape::Boolean, "true for Datadog, false for Cost Explorer", "keep the raw answers beside the table"),
+    key(
+        "lake.keep_raw",
+        For::All,
+        Shape::Boolean,
+        "true for Datadog, false for Cost Explorer",
+        "keep the raw answers beside the table",
+    ),
     key("lake.keep_history", For::All, Shape::Boolean, "false", "keep replaced generations"),
 ];
 
@@ -102,7 +156,8 @@ pub fn find(path: &str) -> Option<&'static Key> {
 /// The sections a job file may hold.
 #[must_use]
 pub fn sections() -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = KEYS.iter().filter_map(|key| key.path.split_once('.').map(|(name, _)| name)).collect();
+    let mut names: Vec<&'static str> =
+        KEYS.iter().filter_map(|key| key.path.split_once('.').map(|(name, _)| name)).collect();
     names.dedup();
     names
 }

@@ -118,6 +118,17 @@ pub struct AwsSettings {
     pub account_id: Option<String>,
 }
 
+/// Who is asked: what a table's fingerprint takes from the outside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// AWS account, when the credentials or the job tell.
+    pub aws_account: Option<String>,
+    /// Datadog site.
+    pub datadog_site: Option<String>,
+    /// Whether it is the built-in sandbox, whose made-up figures must never meet real ones in a table.
+    pub sandbox: bool,
+}
+
 /// One job.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -325,7 +336,8 @@ fn read_window(
         (true, Grain::Hourly) => Refresh::Days(2),
         (true, _) => Refresh::Probe,
     };
-    let refresh = section.text("refresh").and_then(|text| read_refresh(section, text, ce, grain)).unwrap_or(default_refresh);
+    let refresh =
+        section.text("refresh").and_then(|text| read_refresh(section, text, ce, grain)).unwrap_or(default_refresh);
     let control = match section.text("control") {
         None | Some("enforce") => Control::Enforce,
         Some("report") => Control::Report,
@@ -363,7 +375,9 @@ fn read_refresh(section: &Section<'_>, text: &str, ce: bool, grain: Grain) -> Op
     };
     match refresh {
         None => section.note("refresh", format!("must be \"probe\", \"billing-close\" or \"N days\", not \"{text}\"")),
-        Some(Refresh::Probe) if !ce => section.note("refresh", "\"probe\" needs the totals that only Cost Explorer answers"),
+        Some(Refresh::Probe) if !ce => {
+            section.note("refresh", "\"probe\" needs the totals that only Cost Explorer answers")
+        }
         Some(Refresh::Probe) if grain == Grain::Hourly => section.note("refresh", "\"probe\" is for DAILY and MONTHLY"),
         Some(_) => {}
     }
@@ -438,7 +452,13 @@ impl BrokenJob {
         let file = self.file.display();
         self.problems
             .iter()
-            .map(|p| if p.key.is_empty() { format!("{file}: {}", p.message) } else { format!("{file}: {} {}", p.key, p.message) })
+            .map(|p| {
+                if p.key.is_empty() {
+                    format!("{file}: {}", p.message)
+                } else {
+                    format!("{file}: {} {}", p.key, p.message)
+                }
+            })
             .collect()
     }
 }

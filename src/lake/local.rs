@@ -73,10 +73,13 @@ impl LocalLake {
     }
 
     pub(super) async fn put(&self, key: &str, bytes: Bytes, condition: Condition<'_>) -> Result<Put> {
-        let (key, wanted) = (key.to_owned(), match condition {
-            Condition::Absent => None,
-            Condition::Still(tag) => Some(tag.clone()),
-        });
+        let (key, wanted) = (
+            key.to_owned(),
+            match condition {
+                Condition::Absent => None,
+                Condition::Still(tag) => Some(tag.clone()),
+            },
+        );
         self.blocking(move |lake| lake.replace(&key, &bytes, wanted.as_ref())).await
     }
 
@@ -174,7 +177,8 @@ impl LocalLake {
         let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = open.map_err(|error| failed("cannot open", &path, error))?;
         file.lock().map_err(|error| {
-            failed("cannot lock", &path, error).advise("the file system must support locks; network file systems often do not")
+            failed("cannot lock", &path, error)
+                .advise("the file system must support locks; network file systems often do not")
         })?;
         Ok(file)
     }
@@ -200,7 +204,9 @@ impl LocalLake {
             self.make_folders(parent)?;
         }
         match fs::create_dir(folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed("cannot make the folder", folder, error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(failed("cannot make the folder", folder, error))
+            }
             _ => folder.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder),
         }
     }
@@ -239,15 +245,23 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed("cannot make durable", folder, error))
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| failed("cannot make durable", folder, error))
 }
 
 fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     let advice = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some room on the disk and run again: nothing is half written",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some room on the disk and run again: nothing is half written"
+        }
         io::ErrorKind::PermissionDenied => "give the user that runs costlake the right to read and write the lake",
-        io::ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only: remount it, or choose another --lake",
-        io::ErrorKind::NotADirectory => "a file stands where a folder is needed: move it away, or choose another --lake",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "the file system is mounted read-only: remount it, or choose another --lake"
+        }
+        io::ErrorKind::NotADirectory => {
+            "a file stands where a folder is needed: move it away, or choose another --lake"
+        }
         _ => "look at the path and the disk, then run again: the objects in the lake are as they were",
     };
     Error::new(Kind::Store, what.to_owned()).at("path", path.display()).because(error).advise(advice)

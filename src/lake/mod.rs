@@ -88,11 +88,16 @@ impl Location {
     /// # Errors
     /// [`Kind::Config`] for another scheme or a bucket without a name.
     pub fn parse(text: &str) -> Result<Self> {
-        let wrong = |message: String| Error::new(Kind::Config, message).advise("--lake takes a folder, file:///folder or s3://bucket/prefix");
+        let wrong = |message: String| {
+            Error::new(Kind::Config, message).advise("--lake takes a folder, file:///folder or s3://bucket/prefix")
+        };
         if let Some(rest) = text.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let prefix = prefix.trim_matches('/');
-            let sound = !bucket.is_empty() && !bucket.contains(['@', '?', '#']) && !prefix.contains("//") && !prefix.contains("..");
+            let sound = !bucket.is_empty()
+                && !bucket.contains(['@', '?', '#'])
+                && !prefix.contains("//")
+                && !prefix.contains("..");
             return sound
                 .then(|| Self::Bucket { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
                 .ok_or_else(|| wrong(format!("`{text}` is not a bucket and prefix")));
@@ -211,7 +216,9 @@ impl Lake {
                 Err(error) => last = Some(error),
             }
         }
-        Err(last.unwrap_or_else(|| Error::new(Kind::Store, "the store refuses to create an object that does not exist")).at("key", key))
+        Err(last
+            .unwrap_or_else(|| Error::new(Kind::Store, "the store refuses to create an object that does not exist"))
+            .at("key", key))
     }
 
     /// Finds out whether the store honours conditional writes; once per lake, the result is kept in it.
@@ -237,7 +244,8 @@ mod tests {
         assert_eq!(shown("file:///data/lake"), "/data/lake");
         assert_eq!(shown("s3://bucket/a/b/"), "s3://bucket/a/b");
         assert_eq!(shown("s3://bucket"), "s3://bucket");
-        for wrong in ["", "gs://bucket/x", "s3://", "s3:///x", "file://relative", "s3://b/../x", "s3://key:secret@b/x"] {
+        for wrong in ["", "gs://bucket/x", "s3://", "s3:///x", "file://relative", "s3://b/../x", "s3://key:secret@b/x"]
+        {
             assert!(Location::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -16,7 +16,8 @@ use crate::error::{Error, Kind, Result};
 use super::{Condition, Put, S3Lake, Tag};
 
 pub(super) async fn prove(lake: &S3Lake, single_writer: bool) -> Result<()> {
-    let name: String = Sha256::digest(lake.endpoint().as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name: String =
+        Sha256::digest(lake.endpoint().as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let record = format!("_costlake/probe/{name}.json");
     if let Some(known) = lake.get(&record, None, None).await? {
         lake.use_bare_tags(known.bytes.windows(4).any(|part| part == b"bare"));

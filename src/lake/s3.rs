@@ -41,7 +41,13 @@ impl fmt::Debug for S3Lake {
 impl S3Lake {
     /// A lake over two handles of one bucket: `reads` may retry, `writes` must not.
     #[must_use]
-    pub fn new(reads: Arc<dyn ObjectStore>, writes: Arc<dyn ObjectStore>, prefix: &str, name: &str, endpoint: &str) -> Self {
+    pub fn new(
+        reads: Arc<dyn ObjectStore>,
+        writes: Arc<dyn ObjectStore>,
+        prefix: &str,
+        name: &str,
+        endpoint: &str,
+    ) -> Self {
         Self {
             reads,
             writes,
@@ -67,23 +73,32 @@ impl S3Lake {
 
     fn path(&self, key: &str) -> Result<Path> {
         let whole = if self.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.prefix) };
-        Path::parse(whole).map_err(|error| Error::new(Kind::Config, "the key is not one S3 takes").at("key", key).because(error))
+        Path::parse(whole)
+            .map_err(|error| Error::new(Kind::Config, "the key is not one S3 takes").at("key", key).because(error))
     }
 
     pub(super) async fn get(&self, key: &str, last: Option<u64>, tag: Option<&Tag>) -> Result<Option<Object>> {
         let path = self.path(key)?;
-        let options = GetOptions { if_match: tag.map(|tag| self.spelled(tag)), range: last.map(GetRange::Suffix), ..GetOptions::default() };
+        let options = GetOptions {
+            if_match: tag.map(|tag| self.spelled(tag)),
+            range: last.map(GetRange::Suffix),
+            ..GetOptions::default()
+        };
         let answer = match self.reads.get_opts(&path, options).await {
             Ok(answer) => answer,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(object_store::Error::Precondition { source, .. }) => {
-                return Err(Error::new(Kind::Superseded, "the object was replaced since it was observed").at("key", key).because(source));
+                return Err(Error::new(Kind::Superseded, "the object was replaced since it was observed")
+                    .at("key", key)
+                    .because(source));
             }
             Err(error) => return Err(self.failed("cannot read from the bucket", key, error)),
         };
         let (tag, size) = (answer.meta.e_tag.clone(), answer.meta.size);
         let bytes = answer.bytes().await.map_err(|error| self.failed("cannot read from the bucket", key, error))?;
-        let tag = tag.ok_or_else(|| Error::new(Kind::Store, "the store answers no ETag, which commits rest on").at("key", key))?;
+        let tag = tag.ok_or_else(|| {
+            Error::new(Kind::Store, "the store answers no ETag, which commits rest on").at("key", key)
+        })?;
         Ok(Some(Object { bytes, tag: Tag(tag), size }))
     }
 
@@ -100,7 +115,9 @@ impl S3Lake {
         };
         match self.writes.put_opts(&path, PutPayload::from(bytes), PutOptions::from(mode)).await {
             Ok(_) => Ok(Put::Done),
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(Put::Refused),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                Ok(Put::Refused)
+            }
             Err(error) => Err(self.failed("cannot write to the bucket", key, error)),
         }
     }
@@ -114,7 +131,10 @@ impl S3Lake {
             .try_collect()
             .await
             .map_err(|error| self.failed("cannot list the bucket", folder, error))?;
-        let entry = |meta: object_store::ObjectMeta| Listed { key: meta.location.as_ref().get(strip..).unwrap_or_default().to_owned(), size: meta.size };
+        let entry = |meta: object_store::ObjectMeta| Listed {
+            key: meta.location.as_ref().get(strip..).unwrap_or_default().to_owned(),
+            size: meta.size,
+        };
         Ok(listed.into_iter().map(entry).collect())
     }
 
@@ -126,7 +146,8 @@ impl S3Lake {
     }
 
     fn failed(&self, what: &str, key: &str, error: object_store::Error) -> Error {
-        let denied = matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. });
+        let denied =
+            matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. });
         let no_bucket = error.to_string().contains("NoSuchBucket");
         let kind = match error {
             _ if denied => Kind::Auth,
@@ -134,9 +155,13 @@ impl S3Lake {
             _ => Kind::Store,
         };
         let advice = match kind {
-            Kind::Auth => "the credentials need s3:GetObject and s3:PutObject below the prefix, and s3:ListBucket on the bucket",
+            Kind::Auth => {
+                "the credentials need s3:GetObject and s3:PutObject below the prefix, and s3:ListBucket on the bucket"
+            }
             Kind::Config => "create the bucket first, or correct --lake",
-            _ => "check the bucket's region (AWS_REGION), the endpoint (AWS_ENDPOINT_URL_S3) and the network, then run again",
+            _ => {
+                "check the bucket's region (AWS_REGION), the endpoint (AWS_ENDPOINT_URL_S3) and the network, then run again"
+            }
         };
         Error::new(kind, what.to_owned()).at("lake", &self.name).at("key", key).because(error).advise(advice)
     }

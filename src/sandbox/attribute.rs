@@ -66,14 +66,11 @@ impl Attribute {
             "REGION" => Dimension::Region,
             "OPERATION" => Dimension::Operation,
             "RESOURCE_ID" | "LINKED_ACCOUNT_NAME" | "SERVICE_CODE" => {
-                return Err(Fault::validation(format!(
-                    "Dimension {key} is not allowed."
-                )));
+                return Err(Fault::validation(format!("Dimension {key} is not allowed.")));
             }
             _ => {
                 let known = VALUELESS.iter().find(|(name, _)| *name == key);
-                let none = known
-                    .ok_or_else(|| Fault::validation(format!("Dimension {key} is invalid.")))?;
+                let none = known.ok_or_else(|| Fault::validation(format!("Dimension {key} is invalid.")))?;
                 return Ok(Self::Valueless(none.1.to_owned()));
             }
         };

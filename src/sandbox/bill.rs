@@ -55,23 +55,15 @@ impl Stage {
         };
         let month = first_of_month(day);
         let closing_reached = |day_of_month: u64| {
-            next_month(month)
-                .checked_add_days(Days::new(day_of_month - 1))
-                .is_some_and(|due| today >= due)
+            next_month(month).checked_add_days(Days::new(day_of_month - 1)).is_some_and(|due| today >= due)
         };
         Some(Self {
             arrived,
-            accrued: if day == month {
-                accrued(month, today)
-            } else {
-                0
-            },
+            accrued: if day == month { accrued(month, today) } else { 0 },
             support: day.day() <= 7 && closing_reached(6),
             late_credit: day.day() == late_credit_day(seed, month) && closing_reached(9),
             corrected: closing_reached(12),
-            refund: month.month().is_multiple_of(3)
-                && day.day() == refund_day(seed, month)
-                && closing_reached(20),
+            refund: month.month().is_multiple_of(3) && day.day() == refund_day(seed, month) && closing_reached(20),
         })
     }
 }
@@ -83,16 +75,12 @@ pub(super) fn first_of_month(day: NaiveDate) -> NaiveDate {
 
 /// The 1st of the month after the one `day` lies in.
 pub(super) fn next_month(day: NaiveDate) -> NaiveDate {
-    first_of_month(day)
-        .checked_add_months(Months::new(1))
-        .unwrap_or(day)
+    first_of_month(day).checked_add_months(Months::new(1)).unwrap_or(day)
 }
 
 /// True while the month of `day` is open: its figures are estimates until the 6th of the next month.
 pub(super) fn estimated(day: NaiveDate, today: NaiveDate) -> bool {
-    next_month(day)
-        .checked_add_days(Days::new(5))
-        .is_some_and(|closing| today < closing)
+    next_month(day).checked_add_days(Days::new(5)).is_some_and(|closing| today < closing)
 }
 
 fn accrued(month: NaiveDate, today: NaiveDate) -> i64 {
@@ -130,12 +118,7 @@ const KEPT_DAYS: usize = 2_000;
 
 impl Bill {
     pub(super) fn new(seed: u64, first_day: NaiveDate) -> Self {
-        Self {
-            seed,
-            first_day,
-            lines: draw(seed),
-            days: Mutex::default(),
-        }
+        Self { seed, first_day, lines: draw(seed), days: Mutex::default() }
     }
 
     /// The items of `day` as of `today`; none before the first day and after today.
@@ -148,18 +131,11 @@ impl Bill {
         if days.len() >= KEPT_DAYS {
             days.clear();
         }
-        Arc::clone(
-            days.entry((day, stage))
-                .or_insert_with(|| Arc::new(self.items(day, stage))),
-        )
+        Arc::clone(days.entry((day, stage)).or_insert_with(|| Arc::new(self.items(day, stage))))
     }
 
     fn items(&self, day: NaiveDate, stage: Stage) -> Vec<Item> {
-        let own = self
-            .lines
-            .iter()
-            .enumerate()
-            .filter(|(_, line)| !line.correction);
+        let own = self.lines.iter().enumerate().filter(|(_, line)| !line.correction);
         own.filter_map(|(index, line)| {
             let amounts = charges::amounts(line, day, stage)?;
             let line = line.corrected.filter(|_| stage.corrected).unwrap_or(index);
@@ -172,10 +148,7 @@ impl Bill {
 /// True for charges that are computed from the usage of machines or meters.
 pub(super) fn is_usage(charge: Charge) -> bool {
     use Charge::{PlanCovered, PlanNegation, Reserved, Usage};
-    matches!(
-        charge,
-        Usage { .. } | PlanCovered { .. } | PlanNegation { .. } | Reserved { .. }
-    )
+    matches!(charge, Usage { .. } | PlanCovered { .. } | PlanNegation { .. } | Reserved { .. })
 }
 
 #[cfg(test)]
@@ -195,11 +168,8 @@ mod tests {
         let query = query("2026-08-01", "2026-11-01", "DAILY", group_by);
         let (before, after) = (read(ce, &query, before), read(ce, &query, after));
         let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
-        let days: BTreeSet<String> = keys
-            .into_iter()
-            .filter(|key| before.get(*key) != after.get(*key))
-            .map(|key| key.0.clone())
-            .collect();
+        let days: BTreeSet<String> =
+            keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).map(|key| key.0.clone()).collect();
         days.into_iter().collect()
     }
 
@@ -207,78 +177,27 @@ mod tests {
     fn moving_the_clock_restates_the_expected_days_only() {
         let ce = service(1_000);
         let nothing = json!([]);
-        let quiet = restated(
-            &ce,
-            &nothing,
-            "2026-10-25T00:00:00Z",
-            "2026-10-25T23:00:00Z",
-        );
+        let quiet = restated(&ce, &nothing, "2026-10-25T00:00:00Z", "2026-10-25T23:00:00Z");
         assert!(quiet.is_empty(), "{quiet:?}");
-        let night = restated(
-            &ce,
-            &nothing,
-            "2026-10-25T08:00:00Z",
-            "2026-10-26T08:00:00Z",
-        );
-        assert_eq!(
-            night,
-            [
-                "2026-10-01",
-                "2026-10-23",
-                "2026-10-24",
-                "2026-10-25",
-                "2026-10-26"
-            ]
-        );
-        let support = restated(
-            &ce,
-            &nothing,
-            "2026-11-05T00:00:00Z",
-            "2026-11-06T00:00:00Z",
-        );
-        assert_eq!(
-            support,
-            (1..=7).map(|d| format!("2026-10-0{d}")).collect::<Vec<_>>()
-        );
-        let credit = restated(
-            &ce,
-            &nothing,
-            "2026-11-08T00:00:00Z",
-            "2026-11-09T00:00:00Z",
-        );
-        assert!(
-            credit.len() == 1 && ("2026-10-12".."2026-10-19").contains(&&*credit[0]),
-            "{credit:?}"
-        );
+        let night = restated(&ce, &nothing, "2026-10-25T08:00:00Z", "2026-10-26T08:00:00Z");
+        assert_eq!(night, ["2026-10-01", "2026-10-23", "2026-10-24", "2026-10-25", "2026-10-26"]);
+        let support = restated(&ce, &nothing, "2026-11-05T00:00:00Z", "2026-11-06T00:00:00Z");
+        assert_eq!(support, (1..=7).map(|d| format!("2026-10-0{d}")).collect::<Vec<_>>());
+        let credit = restated(&ce, &nothing, "2026-11-08T00:00:00Z", "2026-11-09T00:00:00Z");
+        assert!(credit.len() == 1 && ("2026-10-12".."2026-10-19").contains(&&*credit[0]), "{credit:?}");
         let correction = ("2026-11-11T00:00:00Z", "2026-11-12T00:00:00Z");
-        assert!(
-            restated(&ce, &nothing, correction.0, correction.1).is_empty(),
-            "a correction keeps the totals"
-        );
+        assert!(restated(&ce, &nothing, correction.0, correction.1).is_empty(), "a correction keeps the totals");
         let team = json!([{ "Type": "TAG", "Key": "team" }]);
         assert_eq!(restated(&ce, &team, correction.0, correction.1).len(), 31);
-        let refund = restated(
-            &ce,
-            &nothing,
-            "2026-10-19T00:00:00Z",
-            "2026-10-20T00:00:00Z",
-        );
-        assert!(
-            refund
-                .iter()
-                .filter(|day| day.starts_with("2026-09"))
-                .count()
-                == 1,
-            "{refund:?}"
-        );
+        let refund = restated(&ce, &nothing, "2026-10-19T00:00:00Z", "2026-10-20T00:00:00Z");
+        assert!(refund.iter().filter(|day| day.starts_with("2026-09")).count() == 1, "{refund:?}");
     }
 
     #[test]
     fn a_stage_is_a_function_of_the_days() {
         let stage = |today: &str| Stage::of(42, day("2026-10-30"), day(today));
         assert_eq!(stage("2026-10-29"), None);
-        let arrived = ["2026-10-30", "2026-10-31", "2026-11-01", "2026-11-02"]
-            .map(|t| stage(t).unwrap().arrived);
+        let arrived = ["2026-10-30", "2026-10-31", "2026-11-01", "2026-11-02"].map(|t| stage(t).unwrap().arrived);
         assert_eq!(arrived, [20, 55, 90, 100]);
     }
 }

@@ -17,33 +17,15 @@ pub(super) struct Region {
     pub(super) prefix: &'static str,
 }
 
-const VIRGINIA: Region = Region {
-    name: "us-east-1",
-    prefix: "",
-};
-const OREGON: Region = Region {
-    name: "us-west-2",
-    prefix: "USW2-",
-};
-const IRELAND: Region = Region {
-    name: "eu-west-1",
-    prefix: "EU-",
-};
-const FRANKFURT: Region = Region {
-    name: "eu-central-1",
-    prefix: "EUC1-",
-};
+const VIRGINIA: Region = Region { name: "us-east-1", prefix: "" };
+const OREGON: Region = Region { name: "us-west-2", prefix: "USW2-" };
+const IRELAND: Region = Region { name: "eu-west-1", prefix: "EU-" };
+const FRANKFURT: Region = Region { name: "eu-central-1", prefix: "EUC1-" };
 
 /// Where services without a region are booked.
-pub(super) const GLOBAL: Region = Region {
-    name: "global",
-    prefix: "",
-};
+pub(super) const GLOBAL: Region = Region { name: "global", prefix: "" };
 /// Where charges without any place (tax, support, fees) are booked.
-pub(super) const NOWHERE: Region = Region {
-    name: "NoRegion",
-    prefix: "",
-};
+pub(super) const NOWHERE: Region = Region { name: "NoRegion", prefix: "" };
 /// All regions in use.
 pub(super) const REGIONS: [Region; 4] = [VIRGINIA, OREGON, IRELAND, FRANKFURT];
 
@@ -60,30 +42,16 @@ pub(super) const ACCOUNTS: [Account; 8] = [
     account("871265409918", "Harbor Labs (R&D)", 350, "", OREGON),
 ];
 
-const fn account(
-    id: &'static str,
-    name: &'static str,
-    weight: i64,
-    env: &'static str,
-    region: Region,
-) -> Account {
-    Account {
-        id,
-        name,
-        weight,
-        env,
-        region,
-    }
+const fn account(id: &'static str, name: &'static str, weight: i64, env: &'static str, region: Region) -> Account {
+    Account { id, name, weight, env, region }
 }
 
 /// A tag value nobody planned for; clients must carry it unchanged.
 pub(super) const ODD_TEAM: &str = "r&d/50% $=\"moon\\shot\" 🚀";
 
 /// Values of the tag `team`, repeated by how common they are; empty is untagged.
-pub(super) const TEAMS: [&str; 14] = [
-    "platform", "platform", "data", "data", "web", "web", "web", "mobile", "security", "Web", "",
-    "", "", ODD_TEAM,
-];
+pub(super) const TEAMS: [&str; 14] =
+    ["platform", "platform", "data", "data", "web", "web", "web", "mobile", "security", "Web", "", "", "", ODD_TEAM];
 
 /// The value of the cost category `Product` for a team.
 pub(super) fn product(team: &str) -> &'static str {

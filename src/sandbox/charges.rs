@@ -17,11 +17,7 @@ pub(super) fn amounts(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amoun
 }
 
 fn day_hash(line: &Line, day: NaiveDate, what: u64) -> u64 {
-    mix(&[
-        line.salt,
-        what,
-        u64::from(day.num_days_from_ce().unsigned_abs()),
-    ])
+    mix(&[line.salt, what, u64::from(day.num_days_from_ce().unsigned_abs())])
 }
 
 /// Permille by which business has grown since the start of 2026, about 18 % a year.
@@ -38,21 +34,13 @@ fn weekday(day: NaiveDate) -> i64 {
 /// Permille of a spike: a launch or a runaway job on one meter, one day long, a few times a month in all.
 fn spike(line: &Line, day: NaiveDate) -> i64 {
     let hash = day_hash(line, day, 41);
-    if hash.is_multiple_of(1_201) {
-        between(mix(&[hash]), 2_000, 6_000)
-    } else {
-        1_000
-    }
+    if hash.is_multiple_of(1_201) { between(mix(&[hash]), 2_000, 6_000) } else { 1_000 }
 }
 
 /// The quantity of a meter before it is split between charges, in 1e-10 units.
 fn quantity(line: &Line, meter: &Meter, day: NaiveDate, fleet_share: i64) -> i64 {
     let size = between(mix(&[line.salt, 42]), 550, 1_500);
-    let thousandths = share(
-        share(meter.quantity, line.account.weight, 1_000),
-        size,
-        1_000,
-    );
+    let thousandths = share(share(meter.quantity, line.account.weight, 1_000), size, 1_000);
     let grown = share(thousandths, growth(day), 1_000);
     match meter.rhythm {
         Rhythm::Planned(_) | Rhythm::Reserved(_) => {
@@ -60,11 +48,7 @@ fn quantity(line: &Line, meter: &Meter, day: NaiveDate, fleet_share: i64) -> i64
             let evening = i64::from(day.weekday().num_days_from_monday() >= 5 && machines > 6);
             (machines - evening * machines / 5) * 24 * ONE
         }
-        Rhythm::Steady => share(
-            grown,
-            10_000_000 + between(day_hash(line, day, 43), -40_000, 40_000),
-            1,
-        ),
+        Rhythm::Steady => share(grown, 10_000_000 + between(day_hash(line, day, 43), -40_000, 40_000), 1),
         Rhythm::Busy | Rhythm::Rare => {
             let noise = between(day_hash(line, day, 44), 880_000_000, 1_120_000_000);
             let busy = share(grown, noise, 1_000);
@@ -82,9 +66,7 @@ fn usage(line: &Line, meter: &Meter, day: NaiveDate, stage: Stage) -> Option<Amo
         return None;
     }
     let fleet_share = match line.charge {
-        Charge::Usage { share }
-        | Charge::PlanCovered { share }
-        | Charge::PlanNegation { share } => share,
+        Charge::Usage { share } | Charge::PlanCovered { share } | Charge::PlanNegation { share } => share,
         Charge::Reserved { share } => share,
         _ => return None,
     };
@@ -97,37 +79,19 @@ fn usage(line: &Line, meter: &Meter, day: NaiveDate, stage: Stage) -> Option<Amo
     Some(match line.charge {
         Charge::PlanCovered { .. } => row(cost, cost, share(cost, 72, 100), units, normalized),
         Charge::PlanNegation { .. } => row(-cost, -cost, 0, 0, 0),
-        Charge::Reserved { .. } => row(
-            0,
-            share(cost, 58, 100),
-            share(cost, 62, 100),
-            units,
-            normalized,
-        ),
+        Charge::Reserved { .. } => row(0, share(cost, 58, 100), share(cost, 62, 100), units, normalized),
         _ => row(cost, blended(meter, cost), cost, units, normalized),
     })
 }
 
 /// Blended rates differ from unblended ones only where reservations are shared.
 fn blended(meter: &Meter, cost: i64) -> i64 {
-    if matches!(meter.rhythm, Rhythm::Reserved(_)) {
-        share(cost, 937, 1_000)
-    } else {
-        cost
-    }
+    if matches!(meter.rhythm, Rhythm::Reserved(_)) { share(cost, 937, 1_000) } else { cost }
 }
 
 /// Unblended, blended, amortized, net unblended, net amortized, quantity, normalized: net is 3.5 % below public price.
 fn row(unblended: i64, blended: i64, amortized: i64, units: i64, normalized: i64) -> Amounts {
-    [
-        unblended,
-        blended,
-        amortized,
-        share(unblended, 965, 1_000),
-        share(amortized, 965, 1_000),
-        units,
-        normalized,
-    ]
+    [unblended, blended, amortized, share(unblended, 965, 1_000), share(amortized, 965, 1_000), units, normalized]
 }
 
 fn fixed(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amounts> {

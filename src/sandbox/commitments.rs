@@ -50,9 +50,7 @@ impl Selection<'_> {
         PROGRAMS.iter().enumerate().filter(|(_, program)| {
             program.provider.eq_ignore_ascii_case(self.provider)
                 && program.product.eq_ignore_ascii_case(self.product)
-                && self
-                    .kind
-                    .is_none_or(|kind| program.kind.eq_ignore_ascii_case(kind))
+                && self.kind.is_none_or(|kind| program.kind.eq_ignore_ascii_case(kind))
         })
     }
 
@@ -61,68 +59,39 @@ impl Selection<'_> {
         let mut list = Vec::new();
         for (index, program) in self.programs() {
             let last = window.end.pred_opt().unwrap_or(window.end);
-            let previous = window
-                .start
-                .iter_days()
-                .rev()
-                .nth(30)
-                .map(|day| program.term_at(day));
+            let previous = window.start.iter_days().rev().nth(30).map(|day| program.term_at(day));
             let mut terms = vec![program.term_at(window.start), program.term_at(last)];
             terms.extend(previous);
             terms.sort_unstable();
             terms.dedup();
-            list.extend(
-                terms
-                    .into_iter()
-                    .map(|term| program.item(seed, index as u64, term, window)),
-            );
+            list.extend(terms.into_iter().map(|term| program.item(seed, index as u64, term, window)));
         }
         list
     }
 
     /// Money of one day over the selected commitments; none when there are none.
     pub(super) fn spend(&self, seed: u64, day: NaiveDate, today: NaiveDate) -> Option<Spend> {
-        self.programs()
-            .map(|(index, program)| program.spend(seed, index as u64, day, today))
-            .reduce(|a, b| Spend {
-                actual: a.actual + b.actual,
-                on_demand: a.on_demand + b.on_demand,
-                used: a.used + b.used,
-            })
+        self.programs().map(|(index, program)| program.spend(seed, index as u64, day, today)).reduce(|a, b| Spend {
+            actual: a.actual + b.actual,
+            on_demand: a.on_demand + b.on_demand,
+            used: a.used + b.used,
+        })
     }
 }
 
 impl Program {
     /// Begin and end of the term a day lies in.
     fn term_at(&self, day: NaiveDate) -> (NaiveDate, NaiveDate) {
-        let begin =
-            |year| NaiveDate::from_ymd_opt(year, self.begins.0, self.begins.1).unwrap_or(day);
-        let year = if day < begin(day.year()) {
-            day.year() - 1
-        } else {
-            day.year()
-        };
+        let begin = |year| NaiveDate::from_ymd_opt(year, self.begins.0, self.begins.1).unwrap_or(day);
+        let year = if day < begin(day.year()) { day.year() - 1 } else { day.year() };
         let year = year - year.rem_euclid(self.term);
         (begin(year), begin(year + self.term))
     }
 
     /// Used part of a day in ten thousandths; the last two days have not settled.
     fn utilization(&self, seed: u64, index: u64, day: NaiveDate, today: NaiveDate) -> i64 {
-        let noise = between(
-            mix(&[
-                seed,
-                71,
-                index,
-                u64::from(day.num_days_from_ce().unsigned_abs()),
-            ]),
-            -450,
-            350,
-        );
-        let weekend = if day.weekday().num_days_from_monday() >= 5 {
-            700
-        } else {
-            0
-        };
+        let noise = between(mix(&[seed, 71, index, u64::from(day.num_days_from_ce().unsigned_abs())]), -450, 350);
+        let weekend = if day.weekday().num_days_from_monday() >= 5 { 700 } else { 0 };
         let settled = (self.usual_utilization + noise - weekend).clamp(0, 10_000);
         match (today - day).num_days() {
             ..=1 => settled * 91 / 100,
@@ -134,25 +103,15 @@ impl Program {
     fn spend(&self, seed: u64, index: u64, day: NaiveDate, today: NaiveDate) -> Spend {
         let actual = self.hourly * 24;
         let used = actual * self.utilization(seed, index, day, today) / 10_000;
-        Spend {
-            actual,
-            used,
-            on_demand: used * 10_000 / (10_000 - self.discount),
-        }
+        Spend { actual, used, on_demand: used * 10_000 / (10_000 - self.discount) }
     }
 
     fn item(&self, seed: u64, index: u64, term: (NaiveDate, NaiveDate), window: Window) -> Value {
         let id = mix(&[seed, 72, index, u64::from(term.0.year().unsigned_abs())]);
         let active = window.days().filter(|day| (term.0..term.1).contains(day));
-        let used: Vec<i64> = active
-            .map(|day| self.utilization(seed, index, day, window.today))
-            .collect();
+        let used: Vec<i64> = active.map(|day| self.utilization(seed, index, day, window.today)).collect();
         let days = i64::try_from(used.len()).unwrap_or(0);
-        let utilization = used
-            .iter()
-            .sum::<i64>()
-            .checked_div(days)
-            .map(|mean| decimal(mean, 10_000));
+        let utilization = used.iter().sum::<i64>().checked_div(days).map(|mean| decimal(mean, 10_000));
         let mut item = json!({
             "commitment_id": self.id(id),
             "start_date": format!("{}T00:00:00Z", term.0),
@@ -174,22 +133,13 @@ impl Program {
         let (region, purchase_option, count) = (self.region, self.purchase, self.count);
         let spend = decimal(self.hourly, 100);
         match self.variant {
-            Variant::Ec2 {
-                instance,
-                system,
-                class,
-                zone,
-            } => json!({
+            Variant::Ec2 { instance, system, class, zone } => json!({
                 "region": region, "purchase_option": purchase_option, "instance_type": instance,
                 "operating_system": system, "offering_class": class, "availability_zone": zone,
                 "number_of_reservations": count,
                 "number_of_nfus": count * if instance.ends_with(".2xlarge") { 16 } else { 8 },
             }),
-            Variant::Rds {
-                instance,
-                engine,
-                multi_az,
-            } => json!({
+            Variant::Rds { instance, engine, multi_az } => json!({
                 "region": region, "purchase_option": purchase_option, "instance_type": instance,
                 "database_engine": engine, "is_multi_az": multi_az, "number_of_reservations": count,
                 "number_of_nfus": multi_az.map(|multi_az| count * if multi_az { 16 } else { 8 }),
@@ -202,11 +152,7 @@ impl Program {
                 "purchase_option": purchase_option, "savings_plan_type": plan,
                 "committed_spend_per_hour": spend,
             }),
-            Variant::AzureMachine {
-                instance,
-                sub_category,
-                name,
-            } => json!({
+            Variant::AzureMachine { instance, sub_category, name } => json!({
                 "region": region, "instance_type": instance, "meter_sub_category": sub_category,
                 "benefit_name": name, "status": if today < expires { "running" } else { "expired" },
             }),
@@ -240,21 +186,11 @@ impl Program {
 /// Dashes put into 32 hexadecimal digits, with the marks of a random UUID.
 pub(super) fn uuid(digits: &str) -> String {
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
-    format!(
-        "{}-{}-4{}-a{}-{}",
-        part(0, 8),
-        part(8, 12),
-        part(13, 16),
-        part(17, 20),
-        part(20, 32)
-    )
+    format!("{}-{}-4{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
 }
 
 /// A whole number of parts as the double this API answers in.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "Datadog answers doubles; the parts are far below 2^53"
-)]
+#[expect(clippy::cast_precision_loss, reason = "Datadog answers doubles; the parts are far below 2^53")]
 pub(super) fn decimal(parts: i64, of: i64) -> f64 {
     parts as f64 / of as f64
 }

@@ -30,11 +30,7 @@ pub(super) struct CostExplorer {
 
 impl CostExplorer {
     pub(super) fn new(bill: Bill, page_groups: usize) -> Self {
-        Self {
-            bill,
-            page_groups,
-            queries: Mutex::default(),
-        }
+        Self { bill, page_groups, queries: Mutex::default() }
     }
 
     /// Answers one request as of `now`.
@@ -49,26 +45,15 @@ impl CostExplorer {
             ));
         }
         let seed = self.bill.seed;
-        let page = request
-            .token
-            .as_deref()
-            .map(|token| Token::page(token, request.fingerprint, today, seed));
+        let page = request.token.as_deref().map(|token| Token::page(token, request.fingerprint, today, seed));
         let page = page.transpose()?.unwrap_or(0);
         let paged = self.paged(&request, today);
         let more = page + 1 < paged.pages.len();
         let next = u32::try_from(page + 1).ok().filter(|_| more);
-        let token = next.map(|page| {
-            Token {
-                fingerprint: request.fingerprint,
-                page,
-                today,
-            }
-            .text(seed)
-        });
+        let token = next.map(|page| Token { fingerprint: request.fingerprint, page, today }.text(seed));
         let places = paged.pages.get(page).map_or(&[][..], Vec::as_slice);
         let answer = Answer::new(&request, &paged.results, places, token, today);
-        serde_json::to_vec(&answer)
-            .map_err(|error| Fault::new("InternalServerError", error.to_string()))
+        serde_json::to_vec(&answer).map_err(|error| Fault::new("InternalServerError", error.to_string()))
     }
 
     fn paged(&self, request: &Request, today: NaiveDate) -> Arc<Paged> {
@@ -79,12 +64,7 @@ impl CostExplorer {
         }
         let grouped = !request.groupings.is_empty();
         let results = Results::of(request, &self.bill, today);
-        let paged = Arc::new(Paged::new(
-            results,
-            grouped,
-            self.page_groups,
-            self.bill.seed,
-        ));
+        let paged = Arc::new(Paged::new(results, grouped, self.page_groups, self.bill.seed));
         queries.push_front((key, Arc::clone(&paged)));
         queries.truncate(KEPT_QUERIES);
         paged
@@ -154,19 +134,9 @@ impl Serialize for Figures<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.metrics.len()))?;
         for (index, metric) in self.metrics.iter().enumerate() {
-            let sum = self
-                .cell
-                .and_then(|cell| cell.sums.get(index))
-                .copied()
-                .unwrap_or(0);
+            let sum = self.cell.and_then(|cell| cell.sums.get(index)).copied().unwrap_or(0);
             let unit = metric.unit(self.cell.and_then(|cell| cell.unit));
-            map.serialize_entry(
-                metric.name(),
-                &Figure {
-                    amount: amount::text(sum),
-                    unit,
-                },
-            )?;
+            map.serialize_entry(metric.name(), &Figure { amount: amount::text(sum), unit })?;
         }
         map.end()
     }
@@ -212,31 +182,17 @@ fn period_answer<'a>(
     let grouped = !request.groupings.is_empty();
     let group = |cell: &&'a Cell| GroupAnswer {
         keys: results.keys.get(cell.group).map_or(&[], Vec::as_slice),
-        metrics: Figures {
-            metrics: &request.metrics,
-            cell: Some(cell),
-        },
+        metrics: Figures { metrics: &request.metrics, cell: Some(cell) },
     };
     // A period with groups has an empty total; one without has a total of zeros, also when the query is grouped.
-    let total = if grouped && !cells.is_empty() {
-        &[][..]
-    } else {
-        &*request.metrics
-    };
+    let total = if grouped && !cells.is_empty() { &[][..] } else { &*request.metrics };
     PeriodAnswer {
         time_period: Interval {
             start: label(period.start, request.granularity),
             end: label(period.end, request.granularity),
         },
-        total: Figures {
-            metrics: total,
-            cell: cells.first().copied().filter(|_| !grouped),
-        },
-        groups: if grouped {
-            cells.iter().map(group).collect()
-        } else {
-            Vec::new()
-        },
+        total: Figures { metrics: total, cell: cells.first().copied().filter(|_| !grouped) },
+        groups: if grouped { cells.iter().map(group).collect() } else { Vec::new() },
         estimated: estimated(period.start.date(), today),
     }
 }
@@ -249,33 +205,18 @@ fn label(moment: NaiveDateTime, granularity: Granularity) -> String {
 }
 
 /// Names of the accounts on this page, when the query groups by account.
-fn account_names<'a>(
-    request: &Request,
-    results: &Results,
-    order: &[(usize, Vec<&Cell>)],
-) -> Vec<ValueAttributes<'a>> {
+fn account_names<'a>(request: &Request, results: &Results, order: &[(usize, Vec<&Cell>)]) -> Vec<ValueAttributes<'a>> {
     let Some(position) = request.names_accounts() else {
         return Vec::new();
     };
     let seen: std::collections::HashSet<&str> = order
         .iter()
         .flat_map(|(_, cells)| cells)
-        .filter_map(|cell| {
-            results
-                .keys
-                .get(cell.group)?
-                .get(position)
-                .map(String::as_str)
-        })
+        .filter_map(|cell| results.keys.get(cell.group)?.get(position).map(String::as_str))
         .collect();
     let named = ACCOUNTS.iter().filter(|account| seen.contains(account.id));
     named
-        .map(|account| ValueAttributes {
-            value: account.id,
-            attributes: Description {
-                description: account.name,
-            },
-        })
+        .map(|account| ValueAttributes { value: account.id, attributes: Description { description: account.name } })
         .collect()
 }
 
@@ -293,18 +234,15 @@ mod tests {
         let by_account = json!([{ "Type": "DIMENSION", "Key": "LINKED_ACCOUNT" }]);
         let request = query("2026-10-05", "2026-10-06", "DAILY", &by_account).to_string();
         let text = String::from_utf8(ce.answer(request.as_bytes(), at(NOW)).unwrap()).unwrap();
-        assert!(text.starts_with(
-            r#"{"GroupDefinitions":[{"Type":"DIMENSION","Key":"LINKED_ACCOUNT"}],"ResultsByTime":"#
-        ));
+        assert!(
+            text.starts_with(r#"{"GroupDefinitions":[{"Type":"DIMENSION","Key":"LINKED_ACCOUNT"}],"ResultsByTime":"#)
+        );
         let named = r#"{"Value":"000123456789","Attributes":{"description":"harbor-payer"}}"#;
         assert!(text.contains(r#""Total":{},"Groups":[{"Keys":["#) && text.contains(named));
-        let mut by_usage_type = query(
-            "2026-10-05",
-            "2026-10-06",
-            "DAILY",
-            &json!([{ "Type": "DIMENSION", "Key": "USAGE_TYPE" }]),
-        );
-        by_usage_type["Filter"] = json!({ "Dimensions": { "Key": "SERVICE", "Values": ["Amazon Simple Storage Service"] } });
+        let mut by_usage_type =
+            query("2026-10-05", "2026-10-06", "DAILY", &json!([{ "Type": "DIMENSION", "Key": "USAGE_TYPE" }]));
+        by_usage_type["Filter"] =
+            json!({ "Dimensions": { "Key": "SERVICE", "Values": ["Amazon Simple Storage Service"] } });
         let units = ask(&ce, &by_usage_type, NOW).to_string();
         assert!(units.contains("GB-Mo") && units.contains("Requests"));
     }

@@ -5,16 +5,14 @@
 
 /// Mixes words into one well-spread number.
 pub(super) fn mix(words: &[u64]) -> u64 {
-    words.iter().fold(0x9E37_79B9_7F4A_7C15, |state, word| {
-        spread(state.rotate_left(23) ^ spread(*word))
-    })
+    words.iter().fold(0x9E37_79B9_7F4A_7C15, |state, word| spread(state.rotate_left(23) ^ spread(*word)))
 }
 
 /// The number of a text (FNV-1a, then spread).
 pub(super) fn of_text(text: &str) -> u64 {
-    spread(text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-    }))
+    spread(
+        text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)),
+    )
 }
 
 /// A number in `low..=high` drawn from a hash.
@@ -55,9 +53,7 @@ mod tests {
     #[test]
     fn draws_stay_inside_and_reach_both_ends() {
         let drawn: Vec<i64> = (0..200).map(|n| between(mix(&[n]), -2, 2)).collect();
-        assert!(
-            drawn.iter().all(|n| (-2..=2).contains(n)) && drawn.contains(&-2) && drawn.contains(&2)
-        );
+        assert!(drawn.iter().all(|n| (-2..=2).contains(n)) && drawn.contains(&-2) && drawn.contains(&2));
         let hits = (0..10_000).filter(|n| chance(mix(&[*n]), 30)).count();
         assert!((2_700..3_300).contains(&hits), "{hits}");
         assert_eq!(hex(7, 20).len(), 20);

@@ -86,9 +86,7 @@ impl Wire {
 
 fn operands(operator: &str, list: Vec<Wire>) -> Result<Vec<Filter>, Fault> {
     if list.is_empty() {
-        return Err(Fault::validation(format!(
-            "{operator} expression needs at least one operand."
-        )));
+        return Err(Fault::validation(format!("{operator} expression needs at least one operand.")));
     }
     list.into_iter().map(Wire::checked).collect()
 }
@@ -96,9 +94,7 @@ fn operands(operator: &str, list: Vec<Wire>) -> Result<Vec<Filter>, Fault> {
 impl WireValues {
     fn checked(self, attribute: Attribute, may_be_absent: bool) -> Result<Filter, Fault> {
         if self.key.is_empty() {
-            return Err(Fault::validation(
-                "Key should not be empty in an expression.",
-            ));
+            return Err(Fault::validation("Key should not be empty in an expression."));
         }
         let mut absent = false;
         for option in &self.match_options {
@@ -106,10 +102,7 @@ impl WireValues {
                 "EQUALS" | "CASE_SENSITIVE" => {}
                 "ABSENT" if may_be_absent => absent = true,
                 other => {
-                    return Err(Fault::validation(format!(
-                        "Match option {other} is not supported for {}.",
-                        self.key
-                    )));
+                    return Err(Fault::validation(format!("Match option {other} is not supported for {}.", self.key)));
                 }
             }
         }
@@ -117,10 +110,7 @@ impl WireValues {
             return Ok(Filter::Absent(attribute));
         }
         if self.values.is_empty() {
-            return Err(Fault::validation(format!(
-                "Values should not be empty for {}.",
-                self.key
-            )));
+            return Err(Fault::validation(format!("Values should not be empty for {}.", self.key)));
         }
         Ok(Filter::In(attribute, self.values))
     }
@@ -133,9 +123,7 @@ impl Filter {
             Self::All(list) => list.iter().all(|filter| filter.takes(line)),
             Self::Any(list) => list.iter().any(|filter| filter.takes(line)),
             Self::Not(inner) => !inner.takes(line),
-            Self::In(attribute, values) => {
-                values.iter().any(|value| value == attribute.value(line))
-            }
+            Self::In(attribute, values) => values.iter().any(|value| value == attribute.value(line)),
             Self::Absent(attribute) => attribute.value(line).is_empty(),
         }
     }
@@ -154,20 +142,12 @@ mod tests {
     #[test]
     fn filters_take_the_lines_they_name() {
         let ce = service(1_000);
-        let mut query = query(
-            "2026-10-05",
-            "2026-10-06",
-            "DAILY",
-            &json!([{ "Type": "DIMENSION", "Key": "SERVICE" }]),
-        );
+        let mut query = query("2026-10-05", "2026-10-06", "DAILY", &json!([{ "Type": "DIMENSION", "Key": "SERVICE" }]));
         let all = read(&ce, &query, NOW);
         let lambda = json!({ "Dimensions": { "Key": "SERVICE", "Values": ["AWS Lambda"] } });
         query["Filter"] = lambda.clone();
         let only = read(&ce, &query, NOW);
-        assert_eq!(
-            only.keys().map(|(_, keys)| &*keys[0]).collect::<Vec<_>>(),
-            ["AWS Lambda"]
-        );
+        assert_eq!(only.keys().map(|(_, keys)| &*keys[0]).collect::<Vec<_>>(), ["AWS Lambda"]);
         query["Filter"] = json!({ "Not": lambda });
         assert_eq!(read(&ce, &query, NOW).len(), all.len() - 1);
         let untagged = json!({ "Tags": { "Key": "team", "MatchOptions": ["ABSENT"] } });
@@ -175,23 +155,14 @@ mod tests {
         let without = by_period(&read(&ce, &query, NOW), 10);
         query["Filter"] = json!({ "And": [{ "Not": untagged }, { "Not": { "Dimensions": { "Key": "REGION", "Values": ["mars"] } } }] });
         let with = by_period(&read(&ce, &query, NOW), 10);
-        let cost =
-            |sums: &BTreeMap<String, BTreeMap<String, i128>>| sums["2026-10-05"]["UnblendedCost"];
+        let cost = |sums: &BTreeMap<String, BTreeMap<String, i128>>| sums["2026-10-05"]["UnblendedCost"];
         assert!(cost(&without) != 0 && cost(&with) != 0);
         assert_eq!(cost(&without) + cost(&with), cost(&by_period(&all, 10)));
-        query["Filter"] =
-            json!({ "Or": [lambda], "Dimensions": { "Key": "SERVICE", "Values": ["x"] } });
-        assert!(
-            refused(&ce, &query, NOW)
-                .1
-                .starts_with("Expression has more than one roots.")
-        );
+        query["Filter"] = json!({ "Or": [lambda], "Dimensions": { "Key": "SERVICE", "Values": ["x"] } });
+        assert!(refused(&ce, &query, NOW).1.starts_with("Expression has more than one roots."));
         query["Filter"] = json!({ "Tags": { "Key": "team", "Values": ["nobody"] } });
         let empty = ask(&ce, &query, NOW);
         assert_eq!(empty["ResultsByTime"][0]["Groups"], json!([]));
-        assert_eq!(
-            empty["ResultsByTime"][0]["Total"]["UnblendedCost"],
-            json!({ "Amount": "0", "Unit": "USD" })
-        );
+        assert_eq!(empty["ResultsByTime"][0]["Total"]["UnblendedCost"], json!({ "Amount": "0", "Unit": "USD" }));
     }
 }

@@ -15,20 +15,14 @@ fn id(seed: u64, account: &Account) -> String {
 
 /// All integrated accounts, or the one with the given AWS id.
 pub(super) fn accounts(seed: u64, aws_account_id: Option<&str>) -> Value {
-    let wanted = ACCOUNTS
-        .iter()
-        .filter(|account| aws_account_id.is_none_or(|id| id == account.id));
+    let wanted = ACCOUNTS.iter().filter(|account| aws_account_id.is_none_or(|id| id == account.id));
     let data: Vec<Value> = wanted.map(|account| account_data(seed, account)).collect();
     json!({ "data": data })
 }
 
 fn account_data(seed: u64, account: &Account) -> Value {
     let secret = hex(mix(&[seed, 82, of_text(account.id)]), 32);
-    let tags = if account.env.is_empty() {
-        Value::Null
-    } else {
-        json!([format!("env:{}", account.env)])
-    };
+    let tags = if account.env.is_empty() { Value::Null } else { json!([format!("env:{}", account.env)]) };
     json!({
         "id": id(seed, account),
         "type": "account",
@@ -62,12 +56,8 @@ pub(super) fn ccm_config(seed: u64, config_id: &str) -> Result<Value, Missing> {
     if !is_uuid(config_id) {
         return Err(Missing::NotAnId);
     }
-    let account = ACCOUNTS
-        .iter()
-        .find(|account| id(seed, account).eq_ignore_ascii_case(config_id));
-    let account = account
-        .filter(|account| !WITHOUT_EXPORT.contains(&account.id))
-        .ok_or(Missing::NotFound)?;
+    let account = ACCOUNTS.iter().find(|account| id(seed, account).eq_ignore_ascii_case(config_id));
+    let account = account.filter(|account| !WITHOUT_EXPORT.contains(&account.id)).ok_or(Missing::NotFound)?;
     let export = |name: &str, prefix: &str, bucket: String| {
         json!({
             "report_name": name,
@@ -77,17 +67,9 @@ pub(super) fn ccm_config(seed: u64, config_id: &str) -> Result<Value, Missing> {
             "bucket_region": account.region.name,
         })
     };
-    let mut exports = vec![export(
-        "hourly-with-resources",
-        "exports/cur2",
-        format!("harbor-billing-{}", account.id),
-    )];
+    let mut exports = vec![export("hourly-with-resources", "exports/cur2", format!("harbor-billing-{}", account.id))];
     if account.id == ACCOUNTS[0].id {
-        exports.push(export(
-            "organization",
-            "exports/finance/monthly",
-            "harbor-finance".to_owned(),
-        ));
+        exports.push(export("organization", "exports/finance/monthly", "harbor-finance".to_owned()));
     }
     Ok(json!({
         "data": {

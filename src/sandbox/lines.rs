@@ -91,12 +91,7 @@ pub(super) fn draw(seed: u64) -> Vec<Line> {
     lines
 }
 
-fn used_service(
-    account: &'static Account,
-    service: &'static Service,
-    salt: u64,
-    lines: &mut Vec<Line>,
-) {
+fn used_service(account: &'static Account, service: &'static Service, salt: u64, lines: &mut Vec<Line>) {
     if service.global {
         return used_meters(account, service, GLOBAL, salt, lines);
     }
@@ -107,13 +102,7 @@ fn used_service(
     }
 }
 
-fn used_meters(
-    account: &'static Account,
-    service: &'static Service,
-    region: Region,
-    salt: u64,
-    lines: &mut Vec<Line>,
-) {
+fn used_meters(account: &'static Account, service: &'static Service, region: Region, salt: u64, lines: &mut Vec<Line>) {
     let team = TEAMS[usize::try_from(mix(&[salt, 5]) % TEAMS.len() as u64).unwrap_or(0)];
     for (m, meter) in service.meters.iter().enumerate() {
         let salt = mix(&[salt, 6, m as u64]);
@@ -126,11 +115,7 @@ fn used_meters(
             service: service.name,
             usage_type: format!("{}{}", region.prefix, meter.usage_type),
             region: region.name,
-            operation: if unnamed {
-                "NoOperation"
-            } else {
-                meter.operation
-            },
+            operation: if unnamed { "NoOperation" } else { meter.operation },
             team,
             env: if team.is_empty() { "" } else { account.env },
             product: product(team),
@@ -149,24 +134,16 @@ fn charges_of(meter: &Meter, salt: u64) -> Vec<Charge> {
     let share = between(mix(&[salt, 7]), 350, 700);
     let rest = 1_000 - share;
     match meter.rhythm {
-        Rhythm::Planned(_) => vec![
-            Charge::Usage { share: rest },
-            Charge::PlanCovered { share },
-            Charge::PlanNegation { share },
-        ],
+        Rhythm::Planned(_) => {
+            vec![Charge::Usage { share: rest }, Charge::PlanCovered { share }, Charge::PlanNegation { share }]
+        }
         Rhythm::Reserved(_) => vec![Charge::Usage { share: rest }, Charge::Reserved { share }],
         Rhythm::Busy | Rhythm::Steady | Rhythm::Rare => vec![Charge::Usage { share: 1_000 }],
     }
 }
 
 /// A line beside the usage; nowhere, of no operation, and untagged.
-fn charge_line(
-    account: &'static Account,
-    service: &'static str,
-    usage_type: &str,
-    charge: Charge,
-    salt: u64,
-) -> Line {
+fn charge_line(account: &'static Account, service: &'static str, usage_type: &str, charge: Charge, salt: u64) -> Line {
     Line {
         account,
         service,
@@ -187,44 +164,25 @@ fn charge_line(
 
 /// Lines every account has beside its usage.
 fn account_lines(account: &'static Account, salt: u64, lines: &mut Vec<Line>) {
-    let line = |service, usage_type: &str, charge, what| {
-        charge_line(account, service, usage_type, charge, mix(&[salt, what]))
-    };
+    let line =
+        |service, usage_type: &str, charge, what| charge_line(account, service, usage_type, charge, mix(&[salt, what]));
     let home = account.region;
     let mut at_home = |line: Line, operation| {
         let usage_type = format!("{}{}", home.prefix, line.usage_type);
-        lines.push(Line {
-            usage_type,
-            region: home.name,
-            operation,
-            ..line
-        });
+        lines.push(Line { usage_type, region: home.name, operation, ..line });
     };
     if account.weight > 1_000 {
         let rds = "Amazon Relational Database Service";
         let fee = line(rds, "HeavyUsage:db.r6g.xlarge", Charge::ReservationFee, 12);
         at_home(Line { unit: "Hrs", ..fee }, "CreateDBInstance:0014");
-        let late = line(
-            SERVICES[0].name,
-            "BoxUsage:m6i.xlarge",
-            Charge::LateCredit,
-            13,
-        );
+        let late = line(SERVICES[0].name, "BoxUsage:m6i.xlarge", Charge::LateCredit, 13);
         at_home(late, "RunInstances");
     }
     if account.env == "dev" || account.env.is_empty() {
-        at_home(
-            line("AWS Lambda", "Lambda-GB-Second", Charge::Credit, 14),
-            "Invoke",
-        );
+        at_home(line("AWS Lambda", "Lambda-GB-Second", Charge::Credit, 14), "Invoke");
     }
     if account.weight > 2_000 {
-        let refund = line(
-            "AWS Data Transfer",
-            "DataTransfer-Out-Bytes",
-            Charge::Refund,
-            15,
-        );
+        let refund = line("AWS Data Transfer", "DataTransfer-Out-Bytes", Charge::Refund, 15);
         at_home(refund, "RunInstances");
     }
     lines.push(line("Tax", "NoUsageType", Charge::Tax, 11));
@@ -234,22 +192,10 @@ fn account_lines(account: &'static Account, salt: u64, lines: &mut Vec<Line>) {
 fn payer_lines(salt: u64, lines: &mut Vec<Line>) {
     let payer = &ACCOUNTS[0];
     let plans = "Savings Plans for AWS Compute usage";
-    let mut fee = charge_line(
-        payer,
-        plans,
-        "ComputeSP:1yrNoUpfront",
-        Charge::PlanFee,
-        mix(&[salt, 1]),
-    );
+    let mut fee = charge_line(payer, plans, "ComputeSP:1yrNoUpfront", Charge::PlanFee, mix(&[salt, 1]));
     fee.region = GLOBAL.name;
     lines.push(fee);
-    lines.push(charge_line(
-        payer,
-        "AWS Support (Business)",
-        "Dollar",
-        Charge::Support,
-        mix(&[salt, 2]),
-    ));
+    lines.push(charge_line(payer, "AWS Support (Business)", "Dollar", Charge::Support, mix(&[salt, 2])));
 }
 
 /// Gives some untagged usage lines the twin they turn into once somebody has corrected the tag.
@@ -257,9 +203,7 @@ fn add_corrections(lines: &mut Vec<Line>) {
     let untagged: Vec<usize> = lines
         .iter()
         .enumerate()
-        .filter(|(_, line)| {
-            line.meter.is_some() && line.team.is_empty() && chance(mix(&[line.salt, 21]), 40)
-        })
+        .filter(|(_, line)| line.meter.is_some() && line.team.is_empty() && chance(mix(&[line.salt, 21]), 40))
         .map(|(index, _)| index)
         .collect();
     for index in untagged {
@@ -292,14 +236,8 @@ mod tests {
             let own = lines.iter().filter(|line| !line.correction).count();
             assert!((150..=480).contains(&own), "{own} lines for seed {seed}");
             assert!(lines.iter().any(|line| line.team.is_empty()));
-            assert!(
-                lines.iter().any(|line| line.corrected.is_some()),
-                "seed {seed}"
-            );
-            assert!(
-                lines.iter().any(|line| line.team == ODD_TEAM),
-                "seed {seed}"
-            );
+            assert!(lines.iter().any(|line| line.corrected.is_some()), "seed {seed}");
+            assert!(lines.iter().any(|line| line.team == ODD_TEAM), "seed {seed}");
             assert!(lines.iter().any(|line| line.charge == Charge::Tax));
         }
     }

@@ -38,14 +38,7 @@ const fn meter(
     price: i64,
     rhythm: Rhythm,
 ) -> Meter {
-    Meter {
-        usage_type,
-        operation,
-        unit,
-        quantity,
-        price,
-        rhythm,
-    }
+    Meter { usage_type, operation, unit, quantity, price, rhythm }
 }
 
 /// A service under its display name.
@@ -163,16 +156,6 @@ pub(super) const SERVICES: [Service; 13] = [
     service("Amazon Elastic Container Service", false, 45, &CONTAINERS),
 ];
 
-const fn service(
-    name: &'static str,
-    global: bool,
-    spread: u64,
-    meters: &'static [Meter],
-) -> Service {
-    Service {
-        name,
-        global,
-        spread,
-        meters,
-    }
+const fn service(name: &'static str, global: bool, spread: u64, meters: &'static [Meter]) -> Service {
+    Service { name, global, spread, meters }
 }

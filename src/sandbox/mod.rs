@@ -60,12 +60,7 @@ impl Settings {
     /// Settings with the usual seed and page size, beginning at `now`.
     #[must_use]
     pub fn new(now: DateTime<Utc>) -> Self {
-        Self {
-            now,
-            seed: 42,
-            page_groups: 1_000,
-            first_day: None,
-        }
+        Self { now, seed: 42, page_groups: 1_000, first_day: None }
     }
 }
 
@@ -97,9 +92,7 @@ impl Sandbox {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let this_month = first_of_month(settings.now.date_naive());
-        let usual = this_month
-            .checked_sub_months(Months::new(13))
-            .unwrap_or(this_month);
+        let usual = this_month.checked_sub_months(Months::new(13)).unwrap_or(this_month);
         let bill = Bill::new(settings.seed, settings.first_day.unwrap_or(usual));
         Self {
             shared: Arc::new(Shared {
@@ -113,21 +106,13 @@ impl Sandbox {
 
     /// Moves the simulated clock; the bill is restated accordingly.
     pub fn set_now(&self, now: DateTime<Utc>) {
-        *self
-            .shared
-            .now
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = now;
+        *self.shared.now.write().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
     /// The simulated instant.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
-        *self
-            .shared
-            .now
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.shared.now.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Requests that have arrived so far.

@@ -27,27 +27,15 @@ impl Paged {
         let places = if grouped && groups > page_groups {
             unkind_order(&results, page_groups, seed)
         } else {
-            results
-                .periods
-                .iter()
-                .enumerate()
-                .flat_map(|(period, (_, cells))| of_period(period, cells.len()))
-                .collect()
+            results.periods.iter().enumerate().flat_map(|(period, (_, cells))| of_period(period, cells.len())).collect()
         };
         let limit = if grouped { page_groups } else { usize::MAX };
-        Self {
-            results,
-            pages: cut(places, limit),
-        }
+        Self { results, pages: cut(places, limit) }
     }
 }
 
 fn of_period(period: usize, cells: usize) -> Vec<Place> {
-    if cells == 0 {
-        vec![(period, None)]
-    } else {
-        (0..cells).map(|cell| (period, Some(cell))).collect()
-    }
+    if cells == 0 { vec![(period, None)] } else { (0..cells).map(|cell| (period, Some(cell))).collect() }
 }
 
 /// All places in order, but for a few that come back at least a page later.
@@ -62,14 +50,8 @@ fn unkind_order(results: &Results, page_groups: usize, seed: u64) -> Vec<Place> 
         let hash = mix(&[seed, 61, period as u64]);
         let holds = held.is_empty() && cells.len() > 3 && hash.is_multiple_of(5);
         for place in of_period(period, cells.len()) {
-            let late = place
-                .1
-                .is_some_and(|cell| mix(&[hash, cell as u64]).is_multiple_of(9));
-            if holds && late && held.len() < 3 {
-                held.push(place)
-            } else {
-                places.push(place)
-            }
+            let late = place.1.is_some_and(|cell| mix(&[hash, cell as u64]).is_multiple_of(9));
+            if holds && late && held.len() < 3 { held.push(place) } else { places.push(place) }
         }
         if holds {
             held_at = places.len();
@@ -109,33 +91,15 @@ impl Token {
     pub(super) fn text(self, seed: u64) -> String {
         let bytes = self.bytes();
         let seal = seal(&bytes, seed).to_be_bytes();
-        bytes
-            .iter()
-            .chain(&seal)
-            .map(|byte| format!("{byte:02X}"))
-            .collect()
+        bytes.iter().chain(&seal).map(|byte| format!("{byte:02X}")).collect()
     }
 
     /// The page a text leads to, for the query and day it was given out for.
-    pub(super) fn page(
-        text: &str,
-        fingerprint: [u8; 8],
-        today: NaiveDate,
-        seed: u64,
-    ) -> Result<usize, Fault> {
-        let invalid = || {
-            Fault::new(
-                "InvalidNextTokenException",
-                "The pagination token is invalid. Try again without it.",
-            )
-        };
+    pub(super) fn page(text: &str, fingerprint: [u8; 8], today: NaiveDate, seed: u64) -> Result<usize, Fault> {
+        let invalid =
+            || Fault::new("InvalidNextTokenException", "The pagination token is invalid. Try again without it.");
         let page = unsealed(text, seed).ok_or_else(invalid)?;
-        let issued = Self {
-            fingerprint,
-            page,
-            today,
-        }
-        .text(seed);
+        let issued = Self { fingerprint, page, today }.text(seed);
         if issued == text {
             return usize::try_from(page).map_err(|_| invalid());
         }
@@ -152,30 +116,19 @@ impl Token {
 }
 
 fn seal(bytes: &[u8], seed: u64) -> u64 {
-    bytes.iter().fold(mix(&[seed, 62]), |state, byte| {
-        mix(&[state, u64::from(*byte)])
-    })
+    bytes.iter().fold(mix(&[seed, 62]), |state, byte| mix(&[state, u64::from(*byte)]))
 }
 
 /// The page number of a token this sandbox has sealed.
 fn unsealed(text: &str, seed: u64) -> Option<u32> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
-        .collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits
-        .chunks(2)
-        .map(|pair| pair.iter().fold(0, |byte, digit| (byte << 4) | digit))
-        .collect();
+    let digits: Vec<u8> =
+        text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| (byte << 4) | digit)).collect();
     let (body, sealed) = bytes.split_at_checked(16)?;
     if digits.len() != 48 || sealed != seal(body, seed).to_be_bytes() {
         return None;
     }
-    Some(
-        body.get(8..12)?
-            .iter()
-            .fold(0, |page, byte| (page << 8) | u32::from(*byte)),
-    )
+    Some(body.get(8..12)?.iter().fold(0, |page, byte| (page << 8) | u32::from(*byte)))
 }
 
 #[cfg(test)]
@@ -197,36 +150,15 @@ mod tests {
             .iter()
             .map(|page| {
                 let periods = page["ResultsByTime"].as_array().unwrap();
-                assert!(
-                    periods
-                        .iter()
-                        .map(|p| p["Groups"].as_array().unwrap().len())
-                        .sum::<usize>()
-                        <= 97
-                );
-                periods
-                    .iter()
-                    .map(|p| p["TimePeriod"]["Start"].as_str().unwrap().to_owned())
-                    .collect()
+                assert!(periods.iter().map(|p| p["Groups"].as_array().unwrap().len()).sum::<usize>() <= 97);
+                periods.iter().map(|p| p["TimePeriod"]["Start"].as_str().unwrap().to_owned()).collect()
             })
             .collect();
-        assert!(
-            starts
-                .windows(2)
-                .any(|pair| pair[0].last() == pair[1].first()),
-            "no day is cut over pages"
-        );
+        assert!(starts.windows(2).any(|pair| pair[0].last() == pair[1].first()), "no day is cut over pages");
         let late = |(number, page): (usize, &Vec<String>)| {
-            page.iter().any(|day| {
-                starts[..number.saturating_sub(1)]
-                    .iter()
-                    .any(|earlier| earlier.contains(day))
-            })
+            page.iter().any(|day| starts[..number.saturating_sub(1)].iter().any(|earlier| earlier.contains(day)))
         };
-        assert!(
-            starts.iter().enumerate().any(late),
-            "no day comes back later"
-        );
+        assert!(starts.iter().enumerate().any(late), "no day comes back later");
     }
 
     #[test]
@@ -239,10 +171,7 @@ mod tests {
         other["NextPageToken"] = token.clone();
         assert_eq!(refused(&ce, &other, NOW).0, "RequestChangedException");
         first["NextPageToken"] = token;
-        assert_eq!(
-            refused(&ce, &first, "2026-11-22T04:00:00Z").0,
-            "RequestChangedException"
-        );
+        assert_eq!(refused(&ce, &first, "2026-11-22T04:00:00Z").0, "RequestChangedException");
         first["NextPageToken"] = json!("C0FFEE");
         assert_eq!(refused(&ce, &first, NOW).0, "InvalidNextTokenException");
     }

@@ -3,32 +3,12 @@
 /// What distinguishes one kind of commitment from another.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Variant {
-    Ec2 {
-        instance: &'static str,
-        system: &'static str,
-        class: &'static str,
-        zone: Option<&'static str>,
-    },
-    Rds {
-        instance: &'static str,
-        engine: &'static str,
-        multi_az: Option<bool>,
-    },
-    Cache {
-        instance: &'static str,
-        engine: &'static str,
-    },
-    AwsPlan {
-        plan: &'static str,
-    },
-    AzureMachine {
-        instance: &'static str,
-        sub_category: &'static str,
-        name: &'static str,
-    },
-    AzurePlan {
-        name: &'static str,
-    },
+    Ec2 { instance: &'static str, system: &'static str, class: &'static str, zone: Option<&'static str> },
+    Rds { instance: &'static str, engine: &'static str, multi_az: Option<bool> },
+    Cache { instance: &'static str, engine: &'static str },
+    AwsPlan { plan: &'static str },
+    AzureMachine { instance: &'static str, sub_category: &'static str, name: &'static str },
+    AzurePlan { name: &'static str },
 }
 
 /// One program. Money in cents, ratios in ten thousandths.
@@ -57,11 +37,7 @@ const fn aws(
     terms: (&'static str, i32, (u32, u32)),
     size: (i64, i64, i64, i64),
 ) -> Program {
-    let kind = if matches!(variant, Variant::AwsPlan { .. }) {
-        "sp"
-    } else {
-        "ri"
-    };
+    let kind = if matches!(variant, Variant::AwsPlan { .. }) { "sp" } else { "ri" };
     let (purchase, term, begins) = terms;
     let (count, hourly, discount, usual_utilization) = size;
     Program {
@@ -86,11 +62,7 @@ const fn azure(
     terms: (i32, (u32, u32)),
     size: (i64, i64, i64, i64),
 ) -> Program {
-    let kind = if matches!(variant, Variant::AzurePlan { .. }) {
-        "sp"
-    } else {
-        "ri"
-    };
+    let kind = if matches!(variant, Variant::AzurePlan { .. }) { "sp" } else { "ri" };
     let (count, hourly, discount, usual_utilization) = size;
     Program {
         provider: "azure",
@@ -108,26 +80,12 @@ const fn azure(
     }
 }
 
-const fn ec2(
-    instance: &'static str,
-    system: &'static str,
-    class: &'static str,
-    zone: Option<&'static str>,
-) -> Variant {
-    Variant::Ec2 {
-        instance,
-        system,
-        class,
-        zone,
-    }
+const fn ec2(instance: &'static str, system: &'static str, class: &'static str, zone: Option<&'static str>) -> Variant {
+    Variant::Ec2 { instance, system, class, zone }
 }
 
 const fn rds(instance: &'static str, engine: &'static str, multi_az: Option<bool>) -> Variant {
-    Variant::Rds {
-        instance,
-        engine,
-        multi_az,
-    }
+    Variant::Rds { instance, engine, multi_az }
 }
 
 /// All programs of the company.

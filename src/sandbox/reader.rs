@@ -45,9 +45,7 @@ pub(super) fn ask(ce: &CostExplorer, query: &Value, now: &str) -> Value {
 }
 
 pub(super) fn refused(ce: &CostExplorer, query: &Value, now: &str) -> (String, String) {
-    let fault = ce
-        .answer(query.to_string().as_bytes(), at(now))
-        .unwrap_err();
+    let fault = ce.answer(query.to_string().as_bytes(), at(now)).unwrap_err();
     (fault.code.to_owned(), fault.message)
 }
 
@@ -67,18 +65,11 @@ pub(super) fn pages(ce: &CostExplorer, query: &Value, now: &str) -> Vec<Value> {
 
 pub(super) fn figures(metrics: &Value) -> BTreeMap<String, i128> {
     let metrics = metrics.as_object().unwrap();
-    metrics
-        .iter()
-        .map(|(name, figure)| (name.clone(), units(figure["Amount"].as_str().unwrap())))
-        .collect()
+    metrics.iter().map(|(name, figure)| (name.clone(), units(figure["Amount"].as_str().unwrap()))).collect()
 }
 
 pub(super) fn texts(keys: &Value) -> Vec<String> {
-    keys.as_array()
-        .unwrap()
-        .iter()
-        .map(|key| key.as_str().unwrap().to_owned())
-        .collect()
+    keys.as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect()
 }
 
 /// All groups of all pages, or the totals with empty keys; asserts that nothing comes twice.
@@ -89,19 +80,12 @@ pub(super) fn read(ce: &CostExplorer, query: &Value, now: &str) -> Sums {
         for period in page["ResultsByTime"].as_array().unwrap() {
             let start = period["TimePeriod"]["Start"].as_str().unwrap().to_owned();
             if !grouped {
-                assert!(
-                    sums.insert((start, Vec::new()), figures(&period["Total"]))
-                        .is_none()
-                );
+                assert!(sums.insert((start, Vec::new()), figures(&period["Total"])).is_none());
                 continue;
             }
             for group in period["Groups"].as_array().unwrap() {
                 let key = (start.clone(), texts(&group["Keys"]));
-                assert!(
-                    sums.insert(key.clone(), figures(&group["Metrics"]))
-                        .is_none(),
-                    "{key:?} came twice"
-                );
+                assert!(sums.insert(key.clone(), figures(&group["Metrics"])).is_none(), "{key:?} came twice");
             }
         }
     }
@@ -112,9 +96,7 @@ pub(super) fn read(ce: &CostExplorer, query: &Value, now: &str) -> Sums {
 pub(super) fn by_period(sums: &Sums, prefix: usize) -> BTreeMap<String, BTreeMap<String, i128>> {
     let mut periods: BTreeMap<String, BTreeMap<String, i128>> = BTreeMap::new();
     for ((start, _), figures) in sums {
-        let period = periods
-            .entry(start.get(..prefix).unwrap_or(start).to_owned())
-            .or_default();
+        let period = periods.entry(start.get(..prefix).unwrap_or(start).to_owned()).or_default();
         for (name, amount) in figures {
             *period.entry(name.clone()).or_default() += amount;
         }

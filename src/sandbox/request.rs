@@ -59,9 +59,7 @@ impl Definition {
             _ if self.key.is_empty() => Err(Fault::validation("GroupBy key should not be empty.")),
             "TAG" => Ok(Attribute::Tag(self.key.clone())),
             "COST_CATEGORY" => Ok(Attribute::Category(self.key.clone())),
-            other => Err(Fault::validation(format!(
-                "GroupBy type {other} is invalid."
-            ))),
+            other => Err(Fault::validation(format!("GroupBy type {other} is invalid."))),
         }
     }
 }
@@ -102,9 +100,7 @@ impl Granularity {
             Some("DAILY") => Ok(Self::Daily),
             Some("MONTHLY") => Ok(Self::Monthly),
             Some("HOURLY") => Ok(Self::Hourly),
-            _ => Err(Fault::validation(
-                "Granularity should be either 'MONTHLY' or 'DAILY' or 'HOURLY'",
-            )),
+            _ => Err(Fault::validation("Granularity should be either 'MONTHLY' or 'DAILY' or 'HOURLY'")),
         }
     }
 }
@@ -134,8 +130,8 @@ pub(super) struct Period {
 impl Request {
     /// Reads and checks a body at `now`.
     pub(super) fn read(body: &[u8], now: DateTime<Utc>) -> Result<Self, Fault> {
-        let mut value: serde_json::Value = serde_json::from_slice(body)
-            .map_err(|error| Fault::new("SerializationException", error.to_string()))?;
+        let mut value: serde_json::Value =
+            serde_json::from_slice(body).map_err(|error| Fault::new("SerializationException", error.to_string()))?;
         let wire: WireRequest = serde_json::from_value(value.clone())
             .map_err(|error| Fault::new("SerializationException", error.to_string()))?;
         if let Some(members) = value.as_object_mut() {
@@ -156,10 +152,7 @@ impl Request {
                 Granularity::Daily => start + TimeDelta::days(1),
                 Granularity::Monthly => next_month(start.date()).and_time(start.time()),
             };
-            periods.push(Period {
-                start,
-                end: end.min(self.end),
-            });
+            periods.push(Period { start, end: end.min(self.end) });
             start = end;
         }
         periods
@@ -167,9 +160,7 @@ impl Request {
 
     /// True when the linked accounts' names belong into the answer.
     pub(super) fn names_accounts(&self) -> Option<usize> {
-        self.groupings
-            .iter()
-            .position(|grouping| *grouping == Attribute::Dimension(Dimension::LinkedAccount))
+        self.groupings.iter().position(|grouping| *grouping == Attribute::Dimension(Dimension::LinkedAccount))
     }
 }
 
@@ -183,9 +174,7 @@ impl WireRequest {
         let groupings = groupings(&self.group_by)?;
         let view = self.billing_view_arn.as_deref();
         if view.is_some_and(|arn| !arn.contains(":billingview/")) {
-            return Err(Fault::validation(
-                "BillingViewArn is not the ARN of a billing view.",
-            ));
+            return Err(Fault::validation("BillingViewArn is not the ARN of a billing view."));
         }
         Ok(Request {
             start,
@@ -203,16 +192,12 @@ impl WireRequest {
 
 fn groupings(definitions: &[Definition]) -> Result<Vec<Attribute>, Fault> {
     if definitions.len() > 2 {
-        return Err(Fault::validation(
-            "Number of groups should be between 0 and 2.",
-        ));
+        return Err(Fault::validation("Number of groups should be between 0 and 2."));
     }
     if let [first, second] = definitions
         && first == second
     {
-        return Err(Fault::validation(
-            "GroupBy should not hold the same definition twice.",
-        ));
+        return Err(Fault::validation("GroupBy should not hold the same definition twice."));
     }
     definitions.iter().map(Definition::attribute).collect()
 }
@@ -224,16 +209,10 @@ fn metrics(names: &[String]) -> Result<Vec<Metric>, Fault> {
     let mut seen = HashSet::new();
     let mut metrics = Vec::new();
     for name in names {
-        let index = NAMES
-            .iter()
-            .position(|(camel, snake)| name == camel || name == snake)
-            .ok_or_else(|| {
-                let known: Vec<&str> = NAMES.iter().map(|(_, snake)| *snake).collect();
-                Fault::validation(format!(
-                    "Invalid metric {name}. Metrics should be among: {}",
-                    known.join(", ")
-                ))
-            })?;
+        let index = NAMES.iter().position(|(camel, snake)| name == camel || name == snake).ok_or_else(|| {
+            let known: Vec<&str> = NAMES.iter().map(|(_, snake)| *snake).collect();
+            Fault::validation(format!("Invalid metric {name}. Metrics should be among: {}", known.join(", ")))
+        })?;
         if seen.insert(index) {
             metrics.push(Metric(index));
         }
@@ -247,21 +226,13 @@ fn moment(text: &str, granularity: Granularity) -> Result<NaiveDateTime, Fault> 
             .ok()
             .filter(|moment| moment.minute() == 0 && moment.second() == 0),
         Granularity::Daily | Granularity::Monthly if text.len() == 10 => {
-            NaiveDate::parse_from_str(text, "%Y-%m-%d")
-                .ok()
-                .map(NaiveDateTime::from)
+            NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(NaiveDateTime::from)
         }
         _ => None,
     };
     parsed.ok_or_else(|| {
-        let format = if granularity == Granularity::Hourly {
-            "yyyy-MM-dd'T'HH:mm:ss'Z'"
-        } else {
-            "yyyy-MM-dd"
-        };
-        Fault::validation(format!(
-            "Time {text} is invalid. Valid format is: {format}."
-        ))
+        let format = if granularity == Granularity::Hourly { "yyyy-MM-dd'T'HH:mm:ss'Z'" } else { "yyyy-MM-dd" };
+        Fault::validation(format!("Time {text} is invalid. Valid format is: {format}."))
     })
 }
 
@@ -273,44 +244,28 @@ fn check_window(
 ) -> Result<(), Fault> {
     let today = now.date_naive();
     if start >= end {
-        return Err(Fault::validation(
-            "Start date (and hour) should be before end date (and hour)",
-        ));
+        return Err(Fault::validation("Start date (and hour) should be before end date (and hour)"));
     }
     if end > NaiveDateTime::from(next_month(today)) {
-        return Err(Fault::validation(
-            "end date past the beginning of next month",
-        ));
+        return Err(Fault::validation("end date past the beginning of next month"));
     }
     if start.date() > today {
-        return Err(Fault::validation(
-            "start date should be no later than the current date",
-        ));
+        return Err(Fault::validation("start date should be no later than the current date"));
     }
     check_history(start.date(), granularity, today)
 }
 
 /// Refuses what lies before the history the service keeps.
-fn check_history(
-    start: NaiveDate,
-    granularity: Granularity,
-    today: NaiveDate,
-) -> Result<(), Fault> {
+fn check_history(start: NaiveDate, granularity: Granularity, today: NaiveDate) -> Result<(), Fault> {
     let month = first_of_month(today);
-    let months_back = |count| {
-        month
-            .checked_sub_months(Months::new(count))
-            .unwrap_or(NaiveDate::MIN)
-    };
+    let months_back = |count| month.checked_sub_months(Months::new(count)).unwrap_or(NaiveDate::MIN);
     if start < months_back(38) {
         return Err(Fault::new(
             "BillExpirationException",
             "The requested report expired. Update the date interval and try again.",
         ));
     }
-    let hourly_floor = today
-        .checked_sub_days(Days::new(14))
-        .unwrap_or(NaiveDate::MIN);
+    let hourly_floor = today.checked_sub_days(Days::new(14)).unwrap_or(NaiveDate::MIN);
     if granularity == Granularity::Hourly && start < hourly_floor {
         return Err(Fault::validation(
             "Start date is more than 14 days ago for hourly granularity. Please adjust start date as we support only 14 \
@@ -318,9 +273,7 @@ fn check_history(
         ));
     }
     if start < months_back(13) {
-        return Err(Fault::validation(
-            "You haven't enabled historical data beyond 14 months.",
-        ));
+        return Err(Fault::validation("You haven't enabled historical data beyond 14 months."));
     }
     Ok(())
 }
@@ -339,53 +292,30 @@ mod tests {
         let none = json!([]);
         let message = |query: Value| refused(&ce, &query, NOW).1;
         assert!(
-            message(query("2026-10-05", "2026-10-05", "DAILY", &none))
-                .starts_with("Start date (and hour) should be")
+            message(query("2026-10-05", "2026-10-05", "DAILY", &none)).starts_with("Start date (and hour) should be")
         );
         assert_eq!(
             message(query("2026-11-05", "2026-12-02", "DAILY", &none)),
             "end date past the beginning of next month"
         );
         assert!(
-            message(query("2025-09-30", "2026-10-05", "DAILY", &none))
-                .starts_with("You haven't enabled historical")
+            message(query("2025-09-30", "2026-10-05", "DAILY", &none)).starts_with("You haven't enabled historical")
         );
         assert!(
-            message(query(
-                "2026-11-06T00:00:00Z",
-                "2026-11-07T00:00:00Z",
-                "HOURLY",
-                &none
-            ))
-            .contains("14 days ago")
+            message(query("2026-11-06T00:00:00Z", "2026-11-07T00:00:00Z", "HOURLY", &none)).contains("14 days ago")
         );
-        assert!(
-            message(query("2026-10-05", "2026-10-06", "WEEKLY", &none))
-                .starts_with("Granularity should be")
-        );
+        assert!(message(query("2026-10-05", "2026-10-06", "WEEKLY", &none)).starts_with("Granularity should be"));
         let service = json!({ "Type": "DIMENSION", "Key": "SERVICE" });
         assert!(
-            message(query(
-                "2026-10-05",
-                "2026-10-06",
-                "DAILY",
-                &json!([service, service, service])
-            ))
-            .contains("groups")
+            message(query("2026-10-05", "2026-10-06", "DAILY", &json!([service, service, service]))).contains("groups")
         );
         let resource = json!([{ "Type": "DIMENSION", "Key": "RESOURCE_ID" }]);
         assert_eq!(
             message(query("2026-10-05", "2026-10-06", "DAILY", &resource)),
             "Dimension RESOURCE_ID is not allowed."
         );
-        assert_eq!(
-            refused(&ce, &query("2020-10-05", "2026-10-06", "DAILY", &none), NOW).0,
-            "BillExpirationException"
-        );
+        assert_eq!(refused(&ce, &query("2020-10-05", "2026-10-06", "DAILY", &none), NOW).0, "BillExpirationException");
         let early = query("2025-09-01", "2025-09-02", "DAILY", &none);
-        assert_eq!(
-            refused(&ce, &early, "2025-09-03T00:00:00Z").0,
-            "DataUnavailableException"
-        );
+        assert_eq!(refused(&ce, &early, "2025-09-03T00:00:00Z").0, "DataUnavailableException");
     }
 }

@@ -30,9 +30,7 @@ pub async fn serve(
     sandbox: Sandbox,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, sandbox.router())
-        .with_graceful_shutdown(shutdown)
-        .await
+    axum::serve(listener, sandbox.router()).with_graceful_shutdown(shutdown).await
 }
 
 pub(super) fn router(sandbox: Sandbox) -> Router {
@@ -40,15 +38,9 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
     let accounts = "/api/v2/integration/aws/accounts";
     Router::new()
         .route("/", post(cost_explorer))
-        .route(
-            &format!("{commitments}/commitment-list"),
-            get(commitment_list),
-        )
+        .route(&format!("{commitments}/commitment-list"), get(commitment_list))
         .route(&format!("{commitments}/savings/timeseries"), get(savings))
-        .route(
-            &format!("{commitments}/utilization/timeseries"),
-            get(utilization),
-        )
+        .route(&format!("{commitments}/utilization/timeseries"), get(utilization))
         .route(accounts, get(aws_accounts))
         .route(&format!("{accounts}/{{id}}/ccm_config"), get(ccm_config))
         .route("/_sandbox/clock", get(read_clock).post(move_clock))
@@ -75,48 +67,30 @@ async fn move_clock(State(sandbox): State<Sandbox>, body: Bytes) -> Response {
             Json(clock).into_response()
         }
         Err(error) => {
-            let refusal = Refusal::new(
-                400,
-                "Bad Request",
-                format!("expected {{\"now\": \"<UTC instant>\"}}: {error}"),
-            );
+            let refusal = Refusal::new(400, "Bad Request", format!("expected {{\"now\": \"<UTC instant>\"}}: {error}"));
             (StatusCode::BAD_REQUEST, Json(refusal.body())).into_response()
         }
     }
 }
 
 async fn unknown_path() -> Response {
-    (
-        StatusCode::NOT_FOUND,
-        Json(Refusal::new(404, "Not Found", "no such path in the sandbox").body()),
-    )
-        .into_response()
+    (StatusCode::NOT_FOUND, Json(Refusal::new(404, "Not Found", "no such path in the sandbox").body())).into_response()
 }
 
 fn count(counter: &AtomicU64) -> u64 {
     counter.fetch_add(1, Ordering::Relaxed)
 }
 
-async fn cost_explorer(
-    State(sandbox): State<Sandbox>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn cost_explorer(State(sandbox): State<Sandbox>, headers: HeaderMap, body: Bytes) -> Response {
     let number = count(&sandbox.shared.cost_explorer_requests);
-    let answer = checked_target(&headers)
-        .and_then(|()| sandbox.shared.cost_explorer.answer(&body, sandbox.now()));
+    let answer = checked_target(&headers).and_then(|()| sandbox.shared.cost_explorer.answer(&body, sandbox.now()));
     let (status, body) = match answer {
         Ok(body) => (StatusCode::OK, body),
-        Err(fault) if fault.code == "InternalServerError" => {
-            (StatusCode::INTERNAL_SERVER_ERROR, fault_body(&fault))
-        }
+        Err(fault) if fault.code == "InternalServerError" => (StatusCode::INTERNAL_SERVER_ERROR, fault_body(&fault)),
         Err(fault) => (StatusCode::BAD_REQUEST, fault_body(&fault)),
     };
     let request_id = uuid(&hex(mix(&[sandbox.seed(), 91, number]), 32));
-    let headers = [
-        (header::CONTENT_TYPE.as_str(), "application/x-amz-json-1.1"),
-        ("x-amzn-requestid", &*request_id),
-    ];
+    let headers = [(header::CONTENT_TYPE.as_str(), "application/x-amz-json-1.1"), ("x-amzn-requestid", &*request_id)];
     (status, headers, body).into_response()
 }
 
@@ -125,28 +99,17 @@ fn fault_body(fault: &Fault) -> Vec<u8> {
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-        .trim()
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim()
 }
 
 fn checked_target(headers: &HeaderMap) -> Result<(), Fault> {
     let target = text(headers, "x-amz-target");
-    let json =
-        text(headers, header::CONTENT_TYPE.as_str()).starts_with("application/x-amz-json-1.1");
+    let json = text(headers, header::CONTENT_TYPE.as_str()).starts_with("application/x-amz-json-1.1");
     if !json || target != "AWSInsightsIndexService.GetCostAndUsage" {
-        return Err(Fault::new(
-            "UnknownOperationException",
-            format!("The operation {target:?} is not known."),
-        ));
+        return Err(Fault::new("UnknownOperationException", format!("The operation {target:?} is not known.")));
     }
     if !text(headers, header::AUTHORIZATION.as_str()).starts_with("AWS4-HMAC-SHA256") {
-        return Err(Fault::new(
-            "MissingAuthenticationTokenException",
-            "Missing Authentication Token",
-        ));
+        return Err(Fault::new("MissingAuthenticationTokenException", "Missing Authentication Token"));
     }
     Ok(())
 }
@@ -158,38 +121,25 @@ fn datadog_answer(
     answer: impl FnOnce(u64) -> Result<Value, Refusal>,
 ) -> Response {
     let number = count(&sandbox.shared.datadog_requests);
-    let (status, content_type, body) = if text(headers, "dd-api-key").is_empty()
-        || text(headers, "dd-application-key").is_empty()
-    {
-        (403, "application/json", json!({ "errors": ["Forbidden"] }))
-    } else {
-        match answer(sandbox.seed()) {
-            Ok(body) => (200, "application/vnd.api+json", body),
-            Err(refusal) => (refusal.status, "application/vnd.api+json", refusal.body()),
-        }
-    };
+    let (status, content_type, body) =
+        if text(headers, "dd-api-key").is_empty() || text(headers, "dd-application-key").is_empty() {
+            (403, "application/json", json!({ "errors": ["Forbidden"] }))
+        } else {
+            match answer(sandbox.seed()) {
+                Ok(body) => (200, "application/vnd.api+json", body),
+                Err(refusal) => (refusal.status, "application/vnd.api+json", refusal.body()),
+            }
+        };
     let limit = 600;
     let limits = [
         ("x-ratelimit-limit", limit.to_string()),
         ("x-ratelimit-period", "60".to_owned()),
-        (
-            "x-ratelimit-remaining",
-            (limit - 1 - number % limit).to_string(),
-        ),
-        (
-            "x-ratelimit-reset",
-            (60 - sandbox.now().second()).to_string(),
-        ),
+        ("x-ratelimit-remaining", (limit - 1 - number % limit).to_string()),
+        ("x-ratelimit-reset", (60 - sandbox.now().second()).to_string()),
         ("x-ratelimit-name", "cloud_cost_commitments".to_owned()),
     ];
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (
-        status,
-        [(header::CONTENT_TYPE, content_type)],
-        limits,
-        body.to_string(),
-    )
-        .into_response()
+    (status, [(header::CONTENT_TYPE, content_type)], limits, body.to_string()).into_response()
 }
 
 async fn commitment_list(
@@ -197,19 +147,11 @@ async fn commitment_list(
     headers: HeaderMap,
     Query(parameters): Query<Parameters>,
 ) -> Response {
-    datadog_answer(&sandbox, &headers, |seed| {
-        datadog::commitment_list(seed, &parameters, sandbox.now())
-    })
+    datadog_answer(&sandbox, &headers, |seed| datadog::commitment_list(seed, &parameters, sandbox.now()))
 }
 
-async fn savings(
-    State(sandbox): State<Sandbox>,
-    headers: HeaderMap,
-    Query(parameters): Query<Parameters>,
-) -> Response {
-    datadog_answer(&sandbox, &headers, |seed| {
-        datadog::savings(seed, &parameters, sandbox.now())
-    })
+async fn savings(State(sandbox): State<Sandbox>, headers: HeaderMap, Query(parameters): Query<Parameters>) -> Response {
+    datadog_answer(&sandbox, &headers, |seed| datadog::savings(seed, &parameters, sandbox.now()))
 }
 
 async fn utilization(
@@ -217,9 +159,7 @@ async fn utilization(
     headers: HeaderMap,
     Query(parameters): Query<Parameters>,
 ) -> Response {
-    datadog_answer(&sandbox, &headers, |seed| {
-        datadog::utilization(seed, &parameters, sandbox.now())
-    })
+    datadog_answer(&sandbox, &headers, |seed| datadog::utilization(seed, &parameters, sandbox.now()))
 }
 
 async fn aws_accounts(
@@ -227,15 +167,9 @@ async fn aws_accounts(
     headers: HeaderMap,
     Query(parameters): Query<Parameters>,
 ) -> Response {
-    datadog_answer(&sandbox, &headers, |seed| {
-        Ok(datadog::accounts(seed, &parameters))
-    })
+    datadog_answer(&sandbox, &headers, |seed| Ok(datadog::accounts(seed, &parameters)))
 }
 
-async fn ccm_config(
-    State(sandbox): State<Sandbox>,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Response {
+async fn ccm_config(State(sandbox): State<Sandbox>, headers: HeaderMap, Path(id): Path<String>) -> Response {
     datadog_answer(&sandbox, &headers, |seed| datadog::ccm_config(seed, &id))
 }

@@ -55,12 +55,8 @@ pub struct Entry {
 }
 
 /// Every source there is.
-pub static REGISTRY: &[Entry] = &[
-    aws_cost_and_usage::ENTRY,
-    datadog_commitments::ENTRY,
-    datadog_savings::ENTRY,
-    datadog_ccm_config::ENTRY,
-];
+pub static REGISTRY: &[Entry] =
+    &[aws_cost_and_usage::ENTRY, datadog_commitments::ENTRY, datadog_savings::ENTRY, datadog_ccm_config::ENTRY];
 
 /// What the API's answers taught about their size: rows a page can hold and rows of a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

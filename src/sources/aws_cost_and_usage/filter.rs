@@ -70,7 +70,10 @@ fn read_values(path: &str, value: &toml::Value, problems: &Problems, may_be_abse
         return None;
     };
     for name in table.keys().filter(|name| !["Key", "Values", "MatchOptions"].contains(&name.as_str())) {
-        problems.note(format!("{path}.{name}"), format!("is not known here{}", nearest(name, ["Key", "Values", "MatchOptions"])));
+        problems.note(
+            format!("{path}.{name}"),
+            format!("is not known here{}", nearest(name, ["Key", "Values", "MatchOptions"])),
+        );
     }
     let key = table.get("Key").and_then(toml::Value::as_str).filter(|key| !key.is_empty());
     if key.is_none() {
@@ -130,11 +133,20 @@ mod tests {
         for (text, wanted) in [
             ("filter = { And = [], Or = [] }", "filter must hold exactly one of"),
             ("filter = {}", "filter must hold exactly one of"),
-            ("filter = { Dimension = { Key = 'a', Values = ['b'] } }", "filter.Dimension is not part of an expression (did you mean `Dimensions`?)"),
+            (
+                "filter = { Dimension = { Key = 'a', Values = ['b'] } }",
+                "filter.Dimension is not part of an expression (did you mean `Dimensions`?)",
+            ),
             ("filter = { And = [{ Not = 3 }, { Tags = { Values = ['x'] } }] }", "filter.And[0].Not must be a table"),
             ("filter = { And = [{ Not = 3 }, { Tags = { Values = ['x'] } }] }", "filter.And[1].Tags.Key is missing"),
-            ("filter = { Dimensions = { Key = 'SERVICE', Values = ['x'], MatchOptions = ['ABSENT'] } }", "is not one of EQUALS"),
-            ("filter = { Tags = { Key = 'a', Values = ['x'], MatchOptions = ['ABSENT'] } }", "Values must be left out with ABSENT"),
+            (
+                "filter = { Dimensions = { Key = 'SERVICE', Values = ['x'], MatchOptions = ['ABSENT'] } }",
+                "is not one of EQUALS",
+            ),
+            (
+                "filter = { Tags = { Key = 'a', Values = ['x'], MatchOptions = ['ABSENT'] } }",
+                "Values must be left out with ABSENT",
+            ),
             ("filter = { Tags = { Key = 'a' } }", "filter.Tags.Values must hold at least one value"),
         ] {
             let problems = problems_of(text);

@@ -47,7 +47,8 @@ pub fn read(section: &Section<'_>) -> Option<Params> {
     let grain = read_grain(section);
     let metrics = read_metrics(section);
     let groupings = read_groupings(section);
-    let filter = section.value("filter").and_then(|value| filter::read(&section.path("filter"), value, section.problems()));
+    let filter =
+        section.value("filter").and_then(|value| filter::read(&section.path("filter"), value, section.problems()));
     let billing_view_arn = section.text("billing_view_arn").map(str::to_owned);
     if let Some(arn) = &billing_view_arn
         && !(arn.starts_with("arn:aws") && arn.contains(":billing::") && arn.contains(":billingview/"))
@@ -131,7 +132,10 @@ fn read_grouping(section: &Section<'_>, path: &str, table: &toml::Table) -> Opti
     };
     let is_dimension = key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
     if kind == GroupingKind::Dimension && !is_dimension {
-        problems.note(format!("{path}.{name}"), format!("\"{key}\" is not a dimension: they are written in capitals, such as SERVICE"));
+        problems.note(
+            format!("{path}.{name}"),
+            format!("\"{key}\" is not a dimension: they are written in capitals, such as SERVICE"),
+        );
         return None;
     }
     Some(Grouping { kind, key: key.to_owned() })
@@ -194,7 +198,10 @@ fn read_columns(
         if column.name == "estimated" {
             columns.extend(groupings.iter().filter_map(|grouping| {
                 let name = column_of(grouping);
-                let template = schema.iter().filter(|c| is_group(c)).find(|c| c.name == name || c.name == template_of(grouping.kind))?;
+                let template = schema
+                    .iter()
+                    .filter(|c| is_group(c))
+                    .find(|c| c.name == name || c.name == template_of(grouping.kind))?;
                 let doc = match grouping.kind {
                     GroupingKind::Dimension if template.name == name => template.doc.clone(),
                     _ => format!("{} ({})", template.doc, grouping.key),

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, RecordBatch, StringArray, StringBuilder, TimestampMillisecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, RecordBatch, StringArray, StringBuilder,
+    TimestampMillisecondArray,
 };
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
@@ -88,7 +89,12 @@ impl PageReader {
         let mut starts = Vec::with_capacity(self.rows.periods.len());
         for period in &self.rows.periods {
             let start = Start::read(self.grain, &period.start, &period.end).ok_or_else(|| {
-                bad(format!("the answer has a period {} to {}, which is not one {} period", period.start, period.end, self.grain.name()))
+                bad(format!(
+                    "the answer has a period {} to {}, which is not one {} period",
+                    period.start,
+                    period.end,
+                    self.grain.name()
+                ))
             })?;
             if !self.windows.iter().any(|window| window.contains(start.day)) {
                 return Err(bad(format!("the answer has the period {}, which was not asked for", period.start)));
@@ -127,8 +133,10 @@ impl PageReader {
                 per_row(&self.rows).into_iter().map(|index| Date32Days::of(starts[index].day)),
             )),
             "period_start" => Arc::new(
-                TimestampMillisecondArray::from_iter_values(per_row(&self.rows).into_iter().map(|index| starts[index].millis))
-                    .with_timezone("UTC"),
+                TimestampMillisecondArray::from_iter_values(
+                    per_row(&self.rows).into_iter().map(|index| starts[index].millis),
+                )
+                .with_timezone("UTC"),
             ),
             "estimated" => {
                 let flags = per_row(&self.rows).into_iter().map(|index| Some(self.rows.periods[index].estimated));
@@ -175,7 +183,12 @@ impl Reader for PageReader {
         self.check_page(&end).map_err(|error| error.at("page", self.pages))?;
         Ok(end
             .next_token
-            .map(|token| Request::CostAndUsage(Box::new(crate::request::CostQuery { page_token: Some(token), ..(**query).clone() })))
+            .map(|token| {
+                Request::CostAndUsage(Box::new(crate::request::CostQuery {
+                    page_token: Some(token),
+                    ..(**query).clone()
+                }))
+            })
             .into_iter()
             .collect())
     }
@@ -185,7 +198,8 @@ impl Reader for PageReader {
     }
 
     fn slots_met(&self) -> u64 {
-        let starts: BTreeSet<&str> = self.rows.periods.iter().map(|period| period.start.get(..10).unwrap_or_default()).collect();
+        let starts: BTreeSet<&str> =
+            self.rows.periods.iter().map(|period| period.start.get(..10).unwrap_or_default()).collect();
         starts.len() as u64
     }
 
@@ -204,8 +218,9 @@ impl Reader for PageReader {
         // Names are looked up from the keys, and both builders are only cloned from, so the order does not matter.
         let columns: Vec<ArrayRef> =
             table.columns().iter().map(|column| self.column(&column.name, &starts)).collect::<Result<_>>()?;
-        let rows = RecordBatch::try_new(Arc::clone(table.schema()), columns)
-            .map_err(|error| Error::new(Kind::Internal, "the columns of an answer do not fit the table").because(error))?;
+        let rows = RecordBatch::try_new(Arc::clone(table.schema()), columns).map_err(|error| {
+            Error::new(Kind::Internal, "the columns of an answer do not fit the table").because(error)
+        })?;
         Ok(Fetched { rows, slots, estimated, notes: Vec::new(), page_rows: self.page_rows })
     }
 }
@@ -222,7 +237,9 @@ impl Start {
     fn read(grain: Grain, start: &str, end: &str) -> Option<Self> {
         let day = parse_day(start.get(..10)?)?;
         if grain == Grain::Hourly {
-            let instant = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ").ok().map(|at| at.and_utc().timestamp_millis());
+            let instant = |text: &str| {
+                NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ").ok().map(|at| at.and_utc().timestamp_millis())
+            };
             let (from, to) = (instant(start)?, instant(end)?);
             return (from % HOUR_MS == 0 && to - from == HOUR_MS).then_some(Self { day, millis: from });
         }

@@ -325,12 +325,18 @@ fn keep_unit(rows: &mut Rows, index: usize, unit: Option<&str>, amount: i128) ->
             Ok(())
         }
         (Some(unit), Some(known)) if unit == known => Ok(()),
-        (Some(unit), Some(known)) => Err(format!("costs are in {known} and in {}, but one answer has one currency", shorten(unit))),
+        (Some(unit), Some(known)) => {
+            Err(format!("costs are in {known} and in {}, but one answer has one currency", shorten(unit)))
+        }
     }
 }
 
 fn shorten(text: &str) -> String {
-    if text.chars().count() <= 60 { text.to_owned() } else { format!("{}…", text.chars().take(60).collect::<String>()) }
+    if text.chars().count() <= 60 {
+        text.to_owned()
+    } else {
+        format!("{}…", text.chars().take(60).collect::<String>())
+    }
 }
 
 #[derive(Deserialize)]

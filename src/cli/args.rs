@@ -1,0 +1,125 @@
+//! The command line, as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A cloud bill as exact, always-current Parquet: AWS Cost Explorer and Datadog to S3 or a local folder.
+#[derive(Debug, Parser)]
+#[command(name = "costlake", version, propagate_version = true, disable_help_subcommand = true, after_help = EXIT_CODES)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 some windows failed, nothing lost; 2 usage or configuration; 3 authentication or permission;
+4 budget reached; 5 another writer won; 6 gaps found (status --check); 7 outcome of a write unknown; 130 interrupted.
+Dates are inclusive UTC days: 2026-07-01, 2026-07, today, yesterday, -35d.";
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Global {
+    /// Folder of job files.
+    #[arg(long, global = true, env = "COSTLAKE_JOBS", default_value = "jobs", value_name = "DIR")]
+    pub(super) jobs: PathBuf,
+    /// Where the tables are: a folder, file:///folder or s3://bucket/prefix.
+    #[arg(long, global = true, env = "COSTLAKE_LAKE", default_value = "lake", value_name = "URL")]
+    pub(super) lake: String,
+    /// Write to a store that ignores conditional writes; only one costlake may ever run on it.
+    #[arg(long, global = true)]
+    pub(super) single_writer: bool,
+    /// Allow plain http to hosts other than this machine.
+    #[arg(long, global = true)]
+    pub(super) allow_http: bool,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub(super) output: Output,
+    /// How logs are printed (on stderr).
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub(super) log_format: Output,
+    /// No progress, and only errors in the log.
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people.
+    Text,
+    /// For machines: one document.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run all shipped jobs against the built-in sandbox: no credentials, no costs.
+    Demo,
+    /// Check job files, all problems at once.
+    Check {
+        /// Jobs; all of them without a name.
+        jobs: Vec<String>,
+        /// Also try the credentials and the lake; sends nothing that costs.
+        #[arg(long)]
+        online: bool,
+    },
+    /// Show what a run would ask, and for how many dollars; does nothing.
+    Plan {
+        /// Jobs; all of them without a name.
+        jobs: Vec<String>,
+        /// First day of a range instead of what is due.
+        #[arg(long, requires = "to", allow_hyphen_values = true, value_name = "DATE")]
+        from: Option<String>,
+        /// Last day of the range.
+        #[arg(long, requires = "from", allow_hyphen_values = true, value_name = "DATE")]
+        to: Option<String>,
+    },
+    /// Bring jobs up to date: the nightly run.
+    Run {
+        /// Jobs; all of them without a name.
+        jobs: Vec<String>,
+    },
+    /// Read every day of a range again.
+    Backfill {
+        /// Jobs.
+        #[arg(required = true)]
+        jobs: Vec<String>,
+        /// First day.
+        #[arg(long, allow_hyphen_values = true, value_name = "DATE")]
+        from: String,
+        /// Last day.
+        #[arg(long, allow_hyphen_values = true, value_name = "DATE")]
+        to: String,
+        /// Only days never read.
+        #[arg(long)]
+        missing: bool,
+        /// Show the plan and stop.
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask before spending.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Show which days are in the lake.
+    Status {
+        /// Jobs; all of them without a name.
+        jobs: Vec<String>,
+        /// Exit with 6 when days are missing or estimates are left behind.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Print a DuckDB script with a view per table: duckdb -init <(costlake connect)
+    Connect,
+    /// Serve the imitation of both APIs.
+    Sandbox {
+        /// Address to listen on.
+        #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
+        listen: String,
+    },
+    /// Print shell completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}

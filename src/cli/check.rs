@@ -1,0 +1,87 @@
+//! `check`: are the job files right, and, with `--online`, do the credentials work?
+
+use serde_json::json;
+
+use crate::error::Result;
+use crate::job::Job;
+use crate::pipeline::{Context, plan_job, try_credentials};
+use crate::plan::Ask;
+
+use super::args::{Global, Output};
+use super::screen::{self, BOLD, DIM, GREEN};
+use super::{clock, clock_document, context, exit_code, outside, progress, select, tell_broken, tell_clock};
+
+/// `costlake check`.
+pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Result<u8> {
+    progress::start(global);
+    let (jobs, broken) = select(global, names)?;
+    let now = clock()?;
+    tell_clock(now);
+    let mut codes = vec![tell_broken(&broken)];
+    let context = if online { Some(context(global, outside(global), None).await?) } else { None };
+    let mut documents = Vec::new();
+    for job in &jobs {
+        let tried = match &context {
+            Some(context) => Some(try_online(context, job).await),
+            None => None,
+        };
+        if let Some(Err(error)) = &tried {
+            let report = error.kind();
+            screen::failure(&format!("{}: {}", job.name, error.report()));
+            codes.push(report.exit_code());
+        }
+        let firings: Vec<String> = firings(job, now);
+        let access = tried.and_then(Result::ok);
+        if global.output == Output::Text {
+            print(job, &firings, access.as_deref());
+        }
+        let columns: Vec<&str> = job.source.table().columns().iter().map(|column| column.name.as_str()).collect();
+        documents.push(json!({
+            "job": job.name, "file": job.file, "source": job.entry.name, "next_firings": firings, "columns": columns, "access": access,
+        }));
+    }
+    let code = exit_code(codes);
+    match global.output {
+        Output::Json => screen::json(&json!({
+            "clock": clock_document(now), "jobs": documents, "broken": broken, "exit_code": code,
+        }))?,
+        Output::Text if code == 0 => {
+            screen::out(&format!("{GREEN}all right{GREEN:#}: {}", screen::plural(jobs.len() as u64, "job")));
+        }
+        Output::Text => {}
+    }
+    Ok(code)
+}
+
+fn firings(job: &Job, now: crate::clock::Clock) -> Vec<String> {
+    let next = job.schedule.as_ref().map(|schedule| schedule.next(now.now(), 3));
+    next.unwrap_or_default().iter().map(|at| at.format("%Y-%m-%d %H:%M %Z").to_string()).collect()
+}
+
+fn print(job: &Job, firings: &[String], access: Option<&str>) {
+    screen::out(&format!("{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}", job.name, job.file.display()));
+    if let Some(description) = &job.description {
+        screen::out(&format!("  {description}"));
+    }
+    let grain = job.source.grain().name().to_lowercase();
+    let columns: Vec<&str> = job.source.table().columns().iter().map(|column| column.name.as_str()).collect();
+    screen::out(&format!("  source    {}, {grain} rows", job.entry.name));
+    screen::out(&format!("  columns   {}", columns.join(", ")));
+    match &job.schedule {
+        Some(schedule) => {
+            screen::out(&format!("  schedule  {} ({}), next {}", schedule.cron, schedule.timezone, firings.join(", ")));
+        }
+        None => screen::out("  schedule  none: by hand only"),
+    }
+    if let Some(access) = access {
+        screen::out(&format!("  access    {access}"));
+    }
+    screen::out("");
+}
+
+/// Opens the job's door and its books. Nothing is sent that costs: Cost Explorer itself is not asked.
+async fn try_online(context: &Context, job: &Job) -> Result<String> {
+    let access = try_credentials(context, job).await?;
+    plan_job(context, job, Ask::Due).await?;
+    Ok(access)
+}

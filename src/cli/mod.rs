@@ -1,0 +1,226 @@
+//! The command line: arguments to calls, reports to tables and JSON, everything to one exit code.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use clap::{CommandFactory, Parser};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::doors::{Doors, Outside, aws};
+use crate::error::{Error, Kind, Result, combined_exit_code};
+use crate::job::section::nearest;
+use crate::job::{self, BrokenJob, Job};
+use crate::lake::{Lake, LocalLake, Location};
+use crate::pipeline::Context;
+use crate::pipeline::send::Patience;
+
+mod args;
+mod check;
+mod connect;
+mod demo;
+mod progress;
+mod run;
+mod sandbox;
+mod screen;
+mod status;
+
+use args::{Arguments, Command, Global, Output};
+
+/// Runs the program on `arguments`, the first of which is its own name.
+#[must_use]
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            screen::error(&Error::new(Kind::Internal, "cannot start the runtime").because(error));
+            return ExitCode::from(1);
+        }
+    };
+    let code = runtime.block_on(async {
+        match dispatch(&arguments).await {
+            Ok(code) => code,
+            Err(error) => {
+                report_error(&arguments.global, &error);
+                error.kind().exit_code()
+            }
+        }
+    });
+    // Work that a signal cut short may still hold a thread; nothing of it is half done.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    ExitCode::from(code)
+}
+
+fn report_error(global: &Global, error: &Error) {
+    screen::error(error);
+    if global.output == Output::Json {
+        let kind = error.kind();
+        let document =
+            json!({ "error": { "kind": kind.name(), "text": error.report() }, "exit_code": kind.exit_code() });
+        let _ = screen::json(&document);
+    }
+}
+
+async fn dispatch(arguments: &Arguments) -> Result<u8> {
+    let global = &arguments.global;
+    match &arguments.command {
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "costlake", &mut script);
+            screen::out(String::from_utf8_lossy(&script).trim_end());
+            Ok(0)
+        }
+        Command::Sandbox { listen } => sandbox::serve(global, listen).await,
+        Command::Demo => demo::demo(global).await,
+        Command::Check { jobs, online } => check::check(global, jobs, *online).await,
+        Command::Plan { jobs, from, to } => run::plan(global, jobs, from.as_deref().zip(to.as_deref())).await,
+        Command::Run { jobs } => run::run(global, jobs).await,
+        Command::Backfill { jobs, from, to, missing, dry_run, yes } => {
+            let asked = run::Backfill { jobs, from, to, missing: *missing, dry_run: *dry_run, yes: *yes };
+            run::backfill(global, &asked).await
+        }
+        Command::Status { jobs, check } => status::status(global, jobs, *check).await,
+        Command::Connect => connect::connect(global).await,
+    }
+}
+
+/// The clock as the environment sets it.
+fn clock() -> Result<Clock> {
+    Clock::from_text(std::env::var("COSTLAKE_NOW").ok().as_deref())
+}
+
+/// `now` for JSON documents, and whether it was set by hand.
+fn clock_document(clock: Clock) -> Value {
+    json!({ "now": clock.now(), "fixed_by_costlake_now": clock.fixed().is_some() })
+}
+
+/// Says on stderr that the clock is not the real one.
+fn tell_clock(clock: Clock) {
+    if let Some(at) = clock.fixed() {
+        screen::tell(&format!("clock: fixed to {} by COSTLAKE_NOW", shown(at)));
+    }
+}
+
+fn shown(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn outside(global: &Global) -> Outside {
+    let set = |name: &str| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+    Outside {
+        allow_http: global.allow_http,
+        datadog_url: set("COSTLAKE_DATADOG_URL"),
+        datadog_site: set("DD_SITE"),
+        sandbox: None,
+    }
+}
+
+/// Opens the lake of `--lake`.
+async fn open_lake(global: &Global) -> Result<(Location, Arc<Lake>)> {
+    let location = Location::parse(&global.lake)?;
+    let lake = match &location {
+        Location::Folder(path) => {
+            let path = std::path::absolute(path).map_err(|error| {
+                Error::new(Kind::Config, "cannot tell where the lake is").at("lake", &global.lake).because(error)
+            })?;
+            Lake::Local(LocalLake::new(path))
+        }
+        Location::Bucket { bucket, prefix } => Lake::S3(aws::open_bucket(bucket, prefix, global.allow_http).await?),
+    };
+    Ok((location, Arc::new(lake)))
+}
+
+/// Everything a run needs.
+async fn context(global: &Global, outside: Outside, listener: Option<crate::pipeline::Listener>) -> Result<Context> {
+    let clock = clock()?;
+    let (_, lake) = open_lake(global).await?;
+    Ok(Context {
+        doors: Arc::new(Doors::new(outside)),
+        lake,
+        clock,
+        patience: Patience::default(),
+        cancel: cancelled_by_signals(),
+        single_writer: global.single_writer,
+        no_budget: false,
+        listener,
+    })
+}
+
+/// A token that the first Ctrl-C or SIGTERM cancels; a second one ends the process at once.
+fn cancelled_by_signals() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        cancel.cancel();
+        screen::tell("stopping: what is being written is finished first; press Ctrl-C again to stop at once");
+        wait_for_signal().await;
+        std::process::exit(130);
+    });
+    token
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+/// The jobs named on the command line, or all of them, and the broken files among these.
+fn select(global: &Global, names: &[String]) -> Result<(Vec<Job>, Vec<BrokenJob>)> {
+    let (jobs, broken) = job::load_all(&global.jobs)?;
+    let stem = |broken: &BrokenJob| {
+        broken.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    if names.is_empty() {
+        if jobs.is_empty() && broken.is_empty() {
+            return Err(Error::new(Kind::Config, "there are no job files")
+                .at("folder", global.jobs.display())
+                .advise("a job is a file <table>.toml in that folder; the README shows one"));
+        }
+        return Ok((jobs, broken));
+    }
+    for name in names {
+        let known: Vec<String> = jobs.iter().map(|job| job.name.clone()).chain(broken.iter().map(stem)).collect();
+        if !known.contains(name) {
+            let hint = nearest(name, known.iter().map(String::as_str));
+            return Err(
+                Error::new(Kind::Config, format!("there is no job `{name}`{hint}")).at("folder", global.jobs.display())
+            );
+        }
+    }
+    let jobs = jobs.into_iter().filter(|job| names.contains(&job.name)).collect();
+    let broken = broken.into_iter().filter(|broken| names.contains(&stem(broken))).collect();
+    Ok((jobs, broken))
+}
+
+/// Tells what is wrong with job files; the exit code they call for.
+fn tell_broken(broken: &[BrokenJob]) -> u8 {
+    for line in broken.iter().flat_map(BrokenJob::lines) {
+        screen::failure(&line);
+    }
+    if broken.is_empty() { 0 } else { Kind::Config.exit_code() }
+}
+
+fn exit_code(codes: impl IntoIterator<Item = u8>) -> u8 {
+    combined_exit_code(codes)
+}

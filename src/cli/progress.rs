@@ -1,0 +1,131 @@
+//! Progress on stderr: a bar per job where a person watches, nothing elsewhere (the log tells).
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::pipeline::{Event, Listener};
+use crate::report::{Asked, usd};
+
+use super::args::{Global, Output};
+use super::screen::{count, is_watched, plural};
+
+/// The bars of a run.
+#[derive(Clone, Default)]
+pub(super) struct Bars {
+    all: MultiProgress,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    bar: Option<ProgressBar>,
+    asked: HashMap<String, (u64, Asked)>,
+}
+
+impl Bars {
+    /// Who hears of the pipeline's events.
+    pub(super) fn listener(&self) -> Listener {
+        let bars = self.clone();
+        Arc::new(move |event| bars.show(event))
+    }
+
+    fn show(&self, event: Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Planned { job, fetches, .. } => {
+                let bar = self.all.add(ProgressBar::new(fetches));
+                if let Ok(style) =
+                    ProgressStyle::with_template("{prefix:<22} {bar:24.cyan/dim} {pos:>3}/{len} windows  {msg}")
+                {
+                    bar.set_style(style.progress_chars("━━╌"));
+                }
+                bar.set_prefix(job);
+                bar.tick();
+                *state = State { bar: Some(bar), asked: HashMap::new() };
+            }
+            Event::FetchStarted { .. } => {}
+            Event::Page { partition, rows, asked } => {
+                state.asked.insert(partition, (rows, asked));
+                state.tell();
+            }
+            Event::FetchEnded { .. } => {
+                if let Some(bar) = &state.bar {
+                    bar.inc(1);
+                }
+                state.tell();
+            }
+            Event::JobEnded { .. } => {
+                if let Some(bar) = state.bar.take() {
+                    bar.finish_and_clear();
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    fn tell(&self) {
+        let Some(bar) = &self.bar else { return };
+        let rows: u64 = self.asked.values().map(|(rows, _)| rows).sum();
+        let mut total = Asked::default();
+        for (_, asked) in self.asked.values() {
+            total.add(asked);
+        }
+        let dollars =
+            if total.charged_pages > 0 { format!("  {} USD", usd(total.charged_pages)) } else { String::new() };
+        bar.set_message(format!("{}  {} rows{dollars}", plural(total.pages, "page"), count(rows)));
+    }
+}
+
+/// Writes log lines between the bars.
+#[derive(Clone)]
+struct BetweenBars(Option<MultiProgress>);
+
+impl Write for BetweenBars {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let write = || io::stderr().lock().write_all(bytes).map(|()| bytes.len());
+        match &self.0 {
+            Some(bars) => bars.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for BetweenBars {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Starts the log and, where a person watches, the bars. `COSTLAKE_LOG` takes a filter such as `costlake=debug`.
+pub(super) fn start(global: &Global) -> Option<Bars> {
+    let bars = (is_watched() && !global.quiet && global.log_format == Output::Text).then(Bars::default);
+    let usual = match (global.quiet, &bars) {
+        (true, _) => "error",
+        (false, Some(_)) => "warn",
+        (false, None) => "warn,costlake=info",
+    };
+    let filter = std::env::var("COSTLAKE_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(usual)))
+        .with_writer(BetweenBars(bars.as_ref().map(|bars| bars.all.clone())))
+        .with_ansi(is_watched() && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty()))
+        .with_target(false);
+    // A second start in one process (tests) keeps the first log.
+    let _ = match global.log_format {
+        Output::Text => builder.try_init(),
+        Output::Json => builder.json().try_init(),
+    };
+    bars
+}

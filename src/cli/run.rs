@@ -1,0 +1,307 @@
+//! `run`, `backfill` and `plan`.
+
+use std::time::Duration;
+
+use anstyle::Style;
+
+use serde_json::json;
+
+use crate::error::{Kind, Result};
+use crate::job::Job;
+use crate::pipeline::{Context, plan_job, run_job};
+use crate::plan::{Ask, Plan, range};
+use crate::report::{FetchReport, JobReport, Outcome, usd};
+use crate::sources::Provider;
+use crate::window::parse_date_argument;
+
+use super::args::{Global, Output};
+use super::screen::{self, BOLD, DIM, GREEN, PLAIN, RED, YELLOW, bytes, count, grid, plural};
+use super::{clock, clock_document, context, exit_code, outside, progress, select, tell_broken, tell_clock};
+
+/// What `backfill` was asked.
+pub(super) struct Backfill<'a> {
+    pub(super) jobs: &'a [String],
+    pub(super) from: &'a str,
+    pub(super) to: &'a str,
+    pub(super) missing: bool,
+    pub(super) dry_run: bool,
+    pub(super) yes: bool,
+}
+
+/// `costlake run`.
+pub(super) async fn run(global: &Global, names: &[String]) -> Result<u8> {
+    let bars = progress::start(global);
+    let (jobs, broken) = select(global, names)?;
+    let context = context(global, outside(global), bars.map(|bars| bars.listener())).await?;
+    tell_clock(context.clock);
+    let broken_code = tell_broken(&broken);
+    let reports = run_all(&context, &jobs, "run", Ask::Due).await;
+    finish(global, &context, &reports, broken_code, &json!(broken))
+}
+
+/// `costlake backfill`.
+pub(super) async fn backfill(global: &Global, asked: &Backfill<'_>) -> Result<u8> {
+    let ask = ask_of(asked.from, asked.to, asked.missing)?;
+    if asked.dry_run {
+        return show_plans(global, asked.jobs, ask).await;
+    }
+    let bars = progress::start(global);
+    let (jobs, broken) = select(global, asked.jobs)?;
+    let broken_code = tell_broken(&broken);
+    if broken_code != 0 {
+        return Ok(broken_code);
+    }
+    let context = context(global, outside(global), bars.map(|bars| bars.listener())).await?;
+    tell_clock(context.clock);
+    if screen::can_be_asked() && !asked.yes && !confirm(&context, &jobs, ask).await? {
+        screen::tell("nothing was asked and nothing was written");
+        return Ok(0);
+    }
+    let reports = run_all(&context, &jobs, "backfill", ask).await;
+    finish(global, &context, &reports, 0, &json!([]))
+}
+
+/// `costlake plan`.
+pub(super) async fn plan(global: &Global, names: &[String], dates: Option<(&str, &str)>) -> Result<u8> {
+    let ask = dates.map_or(Ok(Ask::Due), |(from, to)| ask_of(from, to, false))?;
+    show_plans(global, names, ask).await
+}
+
+fn ask_of(from: &str, to: &str, missing_only: bool) -> Result<Ask> {
+    let today = clock()?.now().date_naive();
+    let (first, _) = parse_date_argument(from, today).map_err(|error| error.at("flag", "--from"))?;
+    let (_, last) = parse_date_argument(to, today).map_err(|error| error.at("flag", "--to"))?;
+    Ok(Ask::Range { window: range(first, last)?, missing_only })
+}
+
+pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask: Ask) -> Vec<JobReport> {
+    let mut reports = Vec::new();
+    for job in jobs {
+        if context.cancel.is_cancelled() {
+            break;
+        }
+        reports.push(run_job(context, job, command, ask).await);
+    }
+    reports
+}
+
+/// Shows the plan and asks whether to go on.
+async fn confirm(context: &Context, jobs: &[Job], ask: Ask) -> Result<bool> {
+    let (mut requests, mut slots) = (0, 0);
+    for job in jobs {
+        let (planned, _) = plan_job(context, job, ask).await?;
+        requests += if job.entry.provider == Provider::CostExplorer { planned.expected_requests() } else { 0 };
+        slots += planned.slots();
+    }
+    let dollars = if requests > 0 { format!(", about {} USD", usd(requests)) } else { String::new() };
+    let what = format!("{} of {} will be read{dollars}.", plural(slots, "day"), plural(jobs.len() as u64, "job"));
+    Ok(slots == 0 || screen::ask(&format!("{what} Go on?")))
+}
+
+async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
+    progress::start(global);
+    let (jobs, broken) = select(global, names)?;
+    let context = context(global, outside(global), None).await?;
+    tell_clock(context.clock);
+    let mut codes = vec![tell_broken(&broken)];
+    let (mut plans, mut documents) = (Vec::new(), Vec::new());
+    for job in &jobs {
+        match plan_job(&context, job, ask).await {
+            Ok((planned, books)) => {
+                documents.push(plan_document(job, &planned, books.ledger.learnt.page_rows > 0));
+                plans.push((job, planned));
+            }
+            Err(error) => {
+                let error = error.at("job", &job.name);
+                screen::error(&error);
+                codes.push(error.kind().exit_code());
+            }
+        }
+    }
+    let code = exit_code(codes);
+    match global.output {
+        Output::Json => screen::json(&json!({
+            "clock": clock_document(context.clock), "lake": global.lake, "jobs": documents, "broken": broken, "exit_code": code,
+        }))?,
+        Output::Text => print_plans(&plans),
+    }
+    Ok(code)
+}
+
+fn is_paid(job: &Job) -> bool {
+    job.entry.provider == Provider::CostExplorer
+}
+
+fn plan_document(job: &Job, planned: &Plan, learnt: bool) -> serde_json::Value {
+    let cents = if is_paid(job) { planned.expected_requests() } else { 0 };
+    let fetches: Vec<_> = planned
+        .fetches
+        .iter()
+        .map(|fetch| {
+            let windows: Vec<_> = fetch.windows.iter().map(|w| json!({ "start": w.start(), "end": w.end() })).collect();
+            json!({
+                "partition": fetch.partition.to_string(), "windows": windows,
+                "days": fetch.slots.len(), "expected_requests": fetch.expected_requests,
+            })
+        })
+        .collect();
+    json!({
+        "job": job.name, "fetches": fetches, "expected_requests": planned.expected_requests(), "expected_usd": usd(cents),
+        "pages_learnt_from_earlier_runs": learnt, "max_requests_per_run": job.budget.max_requests_per_run, "notes": planned.notes,
+    })
+}
+
+fn print_plans(plans: &[(&Job, Plan)]) {
+    let mut rows = Vec::new();
+    for (job, planned) in plans {
+        for fetch in &planned.fetches {
+            let windows: Vec<String> = fetch.windows.iter().map(ToString::to_string).collect();
+            let dollars = if is_paid(job) { usd(fetch.expected_requests) } else { "free".to_owned() };
+            rows.push((
+                vec![
+                    job.name.clone(),
+                    fetch.partition.to_string(),
+                    abbreviated(&windows),
+                    fetch.slots.len().to_string(),
+                    fetch.expected_requests.to_string(),
+                    dollars,
+                ],
+                PLAIN,
+            ));
+        }
+        if planned.fetches.is_empty() {
+            rows.push((
+                vec![
+                    job.name.clone(),
+                    "-".to_owned(),
+                    "nothing is due".to_owned(),
+                    "0".to_owned(),
+                    "0".to_owned(),
+                    "-".to_owned(),
+                ],
+                PLAIN,
+            ));
+        }
+    }
+    screen::out(&grid(&["job", "partition", "windows (UTC, inclusive)", "days", "requests", "USD"], &[3, 4, 5], rows));
+    let cents: u64 = plans.iter().filter(|(job, _)| is_paid(job)).map(|(_, planned)| planned.expected_requests()).sum();
+    let requests: u64 = plans.iter().map(|(_, planned)| planned.expected_requests()).sum();
+    screen::out(&format!("\nexpected: {}, {} USD. Nothing was asked.", plural(requests, "request"), usd(cents)));
+    for (job, planned) in plans {
+        if job.budget.max_requests_per_run.is_some_and(|cap| is_paid(job) && planned.expected_requests() > cap) {
+            screen::out(&format!(
+                "{}: more than budget.max_requests_per_run allows; it will take several runs",
+                job.name
+            ));
+        }
+        for note in &planned.notes {
+            screen::out(&format!("{}: {note}", job.name));
+        }
+    }
+}
+
+fn abbreviated(windows: &[String]) -> String {
+    match windows {
+        [] => "-".to_owned(),
+        [one] => one.clone(),
+        [first, .., last] if windows.len() > 3 => format!("{first}, … {} more, {last}", windows.len() - 2),
+        few => few.join(", "),
+    }
+}
+
+/// Prints the reports and decides the exit code.
+pub(super) fn finish(
+    global: &Global,
+    context: &Context,
+    reports: &[JobReport],
+    broken_code: u8,
+    broken: &serde_json::Value,
+) -> Result<u8> {
+    let interrupted = if context.cancel.is_cancelled() { Kind::Interrupted.exit_code() } else { 0 };
+    let code = exit_code(reports.iter().map(|report| report.exit_code).chain([broken_code, interrupted]));
+    if global.output == Output::Json {
+        let document = json!({
+            "clock": clock_document(context.clock), "lake": global.lake, "jobs": reports, "broken": broken, "exit_code": code,
+        });
+        screen::json(&document)?;
+    } else {
+        for report in reports {
+            print_report(report);
+        }
+        print_totals(reports);
+    }
+    for report in reports {
+        for (partitions, failure) in report.failures() {
+            let whole = if partitions.contains(", ") {
+                format!("{} (also {partitions})", failure.text)
+            } else {
+                failure.text.clone()
+            };
+            screen::failure(&whole);
+        }
+    }
+    Ok(code)
+}
+
+fn print_report(report: &JobReport) {
+    screen::out(&format!("{BOLD}{}{BOLD:#}", report.job));
+    if report.fetches.is_empty() && report.failure.is_none() {
+        screen::out("  nothing was due");
+    }
+    if !report.fetches.is_empty() {
+        let header = ["partition", "windows", "pages", "rows", "days changed", "object", "outcome"];
+        let table = grid(&header, &[2, 3, 4, 5], report.fetches.iter().map(fetch_row));
+        screen::out(&table);
+    }
+    for note in report.notes.iter().chain(report.fetches.iter().flat_map(|fetch| &fetch.notes)) {
+        screen::out(&format!("  {DIM}note: {note}{DIM:#}"));
+    }
+    screen::out("");
+}
+
+fn fetch_row(fetch: &FetchReport) -> (Vec<String>, Style) {
+    let (outcome, style) = match (fetch.outcome, fetch.epoch) {
+        (Outcome::Committed, Some(epoch)) => (format!("committed, generation {epoch}"), GREEN),
+        (Outcome::Committed, None) => ("committed".to_owned(), GREEN),
+        (Outcome::Unchanged, _) => ("unchanged".to_owned(), DIM),
+        (Outcome::Failed, _) => {
+            let kind = fetch.failure.as_ref().map_or("", |failure| failure.kind.as_str());
+            (format!("failed: {}", kind.replace('_', " ")), RED)
+        }
+        (Outcome::NotStarted, _) => ("not started".to_owned(), YELLOW),
+    };
+    let cells = vec![
+        fetch.partition.clone(),
+        abbreviated(&fetch.windows),
+        count(fetch.asked.pages),
+        count(fetch.rows),
+        count(fetch.changed_days),
+        if fetch.object_bytes == 0 { "-".to_owned() } else { bytes(fetch.object_bytes) },
+        outcome,
+    ];
+    (cells, style)
+}
+
+fn print_totals(reports: &[JobReport]) {
+    let header = ["job", "requests", "USD", "rows", "objects", "retries", "seconds", "result"];
+    let rows = reports.iter().map(|report| {
+        let (result, style) = match report.exit_code {
+            0 if report.objects_written == 0 => ("current".to_owned(), GREEN),
+            0 => ("done".to_owned(), GREEN),
+            code => (format!("exit {code}"), RED),
+        };
+        let seconds = Duration::from_millis(report.duration_ms).as_secs_f64();
+        let cells = vec![
+            report.job.clone(),
+            count(report.asked.requests),
+            report.usd.clone(),
+            count(report.rows),
+            count(report.objects_written),
+            count(report.asked.retries),
+            format!("{seconds:.1}"),
+            result,
+        ];
+        (cells, style)
+    });
+    screen::out(&grid(&header, &[1, 2, 3, 4, 5, 6], rows));
+}

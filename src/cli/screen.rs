@@ -1,0 +1,135 @@
+//! Everything that is printed goes through here: results on stdout, words about them on stderr. Colour only where a
+//! terminal shows it and `NO_COLOR` does not forbid it; colour never says anything that the text does not.
+
+use std::io::{IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table as Grid, TableStyle};
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+
+/// Prints a result on stdout. A reader that went away (`| head`) is no error.
+pub(super) fn out(text: &str) {
+    let mut stdout = anstream::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
+}
+
+/// Prints words about the work on stderr.
+pub(super) fn tell(text: &str) {
+    let mut stderr = anstream::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.write_all(b"\n"));
+}
+
+/// Prints one document.
+pub(super) fn json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value);
+    out(&text.map_err(|error| Error::new(Kind::Internal, "cannot print JSON").because(error))?);
+    Ok(())
+}
+
+/// Prints an error with its causes and advice, once.
+pub(super) fn error(error: &Error) {
+    failure(&error.report());
+}
+
+/// Prints the text of a failure.
+pub(super) fn failure(text: &str) {
+    let style = RED.bold();
+    tell(&format!("{style}error{style:#}: {text}"));
+}
+
+/// Whether a person watches stderr.
+pub(super) fn is_watched() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Whether a person can answer a question.
+pub(super) fn can_be_asked() -> bool {
+    std::io::stdin().is_terminal() && is_watched()
+}
+
+/// Asks; anything but y or yes is no.
+pub(super) fn ask(question: &str) -> bool {
+    let mut stderr = anstream::stderr().lock();
+    let _ = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    read.is_ok() && matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+pub(super) const GREEN: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
+pub(super) const YELLOW: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
+pub(super) const RED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const PLAIN: Style = Style::new();
+pub(super) const BOLD: Style = Style::new().bold();
+
+/// A table with a rule under its header; the columns in `right` are aligned to the right. Each row ends in a cell with
+/// a style of its own.
+pub(super) fn grid(header: &[&str], right: &[usize], rows: impl IntoIterator<Item = (Vec<String>, Style)>) -> String {
+    let mut grid = Grid::new();
+    let rule = LineStyle::none().fill('─').junction('─');
+    grid.load_style(TableStyle::new().header_separator(rule));
+    grid.set_content_arrangement(ContentArrangement::Disabled);
+    grid.set_header(header.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let mut ends = Vec::new();
+    for (row, style) in rows {
+        ends.push((row.last().cloned().unwrap_or_default(), style));
+        grid.add_row(row);
+    }
+    for index in right {
+        if let Some(column) = grid.column_mut(*index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines = grid.lines().enumerate().map(|(number, line)| {
+        let line = line.trim_end().to_owned();
+        let end = number.checked_sub(2).and_then(|row| ends.get(row));
+        match end.and_then(|(text, style)| Some((line.strip_suffix(text.as_str())?.to_owned(), text, style))) {
+            Some((rest, text, style)) => format!("{rest}{style}{text}{style:#}"),
+            None => line,
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A number with thousands apart: `1,234,567`.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes as people read them.
+pub(super) fn bytes(number: u64) -> String {
+    match number {
+        0..1_000 => format!("{number} B"),
+        1_000..1_000_000 => format!("{}.{} kB", number / 1_000, number % 1_000 / 100),
+        _ => format!("{}.{} MB", number / 1_000_000, number % 1_000_000 / 100_000),
+    }
+}
+
+/// `1 day`, `2 days`.
+pub(super) fn plural(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{} {what}s", count(number)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bytes, count, plural};
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([5, 1_500, 22_300_000].map(bytes), ["5 B", "1.5 kB", "22.3 MB"]);
+        assert_eq!([plural(1, "day"), plural(2, "day")], ["1 day", "2 days"]);
+    }
+}

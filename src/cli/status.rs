@@ -1,0 +1,208 @@
+//! `status`: a calendar of every table, a line per month and a cell per day.
+
+use std::collections::BTreeMap;
+
+use anstyle::Style;
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use serde_json::{Value, json};
+
+use crate::error::{Kind, Result};
+use crate::job::Job;
+use crate::ledger::{DayState, Ledger};
+use crate::ledger_store::LedgerStore;
+use crate::plan::{SlotState, is_stale, span, state_of};
+use crate::window::{Grain, Window, first_of_month, month_start};
+
+use super::args::{Global, Output};
+use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, count, plural};
+use super::{clock, clock_document, exit_code, open_lake, progress, select, shown, tell_broken, tell_clock};
+
+/// One slot as it is shown.
+struct Slot {
+    day: NaiveDate,
+    state: SlotState,
+    stale: bool,
+    known: Option<DayState>,
+}
+
+/// `costlake status`.
+pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Result<u8> {
+    progress::start(global);
+    let (jobs, broken) = select(global, names)?;
+    let clock = clock()?;
+    tell_clock(clock);
+    let now = clock.now();
+    let (location, lake) = open_lake(global).await?;
+    let mut codes = vec![tell_broken(&broken)];
+    let mut documents = Vec::new();
+    for job in &jobs {
+        let (books, notes) = LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now).await?;
+        let slots = slots_of(job, &books.ledger, now);
+        let gaps: Vec<&Slot> = slots.iter().filter(|slot| slot.state == SlotState::Missing || slot.stale).collect();
+        if check && !gaps.is_empty() {
+            codes.push(Kind::Gap.exit_code());
+            screen::failure(&gap_text(job, &gaps));
+        }
+        match global.output {
+            Output::Text => print(job, &slots, &notes),
+            Output::Json => documents.push(document(job, &slots, &books.ledger, &notes)),
+        }
+    }
+    let code = exit_code(codes);
+    if global.output == Output::Json {
+        screen::json(&json!({
+            "clock": clock_document(clock), "lake": location.to_string(), "tables": documents, "broken": broken, "exit_code": code,
+        }))?;
+    }
+    Ok(code)
+}
+
+/// Every slot from the first one the table has or should have to the last.
+fn slots_of(job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Vec<Slot> {
+    let grain = job.source.grain();
+    let mut known: BTreeMap<NaiveDate, &DayState> = BTreeMap::new();
+    for partition in ledger.partitions.values() {
+        known.extend(partition.days.iter().map(|(slot, day)| (*slot, day)));
+    }
+    let mut days: Vec<NaiveDate> = known.keys().copied().collect();
+    days.extend(span(job, now).into_iter().flat_map(|span| grain.slots(span)));
+    days.sort_unstable();
+    days.dedup();
+    days.into_iter()
+        .map(|day| {
+            let found = known.get(&day).copied();
+            Slot {
+                day,
+                state: state_of(job, found, day, now),
+                stale: is_stale(job, found, day, now),
+                known: found.cloned(),
+            }
+        })
+        .collect()
+}
+
+fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
+    let named: Vec<String> = gaps
+        .iter()
+        .take(10)
+        .map(|slot| format!("{} {}", slot.day, if slot.state == SlotState::Missing { "missing" } else { "stale" }))
+        .collect();
+    let more = if gaps.len() > 10 { format!(" and {} more", gaps.len() - 10) } else { String::new() };
+    format!("{}: {}{more}\n  what to do: costlake run {}", job.name, named.join(", "), job.name)
+}
+
+fn cell(slot: &Slot) -> (char, Style) {
+    match slot.state {
+        _ if slot.stale => ('!', RED),
+        SlotState::Missing => ('?', RED),
+        SlotState::Estimated => ('~', YELLOW),
+        SlotState::Settled => ('■', GREEN),
+        SlotState::OutOfReach => ('x', DIM),
+    }
+}
+
+fn print(job: &Job, slots: &[Slot], notes: &[String]) {
+    let rows: u64 = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|day| day.facts.rows).sum();
+    let read = slots.iter().filter(|slot| slot.known.is_some()).count() as u64;
+    let unit = if job.source.grain() == Grain::Monthly { "month" } else { "day" };
+    screen::out(&format!("{BOLD}{}{BOLD:#}  {}, {} rows", job.name, plural(read, unit), count(rows)));
+    if let Some(last) = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|day| day.read_at).max() {
+        screen::out(&format!("  last read {}", shown(last)));
+    }
+    for note in notes {
+        screen::out(&format!("  {DIM}note: {note}{DIM:#}"));
+    }
+    if job.source.grain() == Grain::Monthly {
+        print_months(slots)
+    } else {
+        print_days(slots)
+    }
+    screen::out(&format!("  {}\n", legend(slots)));
+}
+
+fn print_days(slots: &[Slot]) {
+    let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return };
+    screen::out(&format!("  {DIM}          1    5    10   15   20   25   30{DIM:#}"));
+    let mut month = first_of_month(first.day);
+    while month <= last.day {
+        let mut line = format!("  {}   ", month.format("%Y-%m"));
+        for day in Window::new(month, month_start(month, 1)).into_iter().flat_map(|window| window.days()) {
+            match slots.binary_search_by_key(&day, |slot| slot.day).ok().and_then(|index| slots.get(index)) {
+                Some(slot) => {
+                    let (sign, style) = cell(slot);
+                    line.push_str(&format!("{style}{sign}{style:#}"));
+                }
+                None => line.push(' '),
+            }
+        }
+        screen::out(line.trim_end());
+        month = month_start(month, 1);
+    }
+}
+
+fn print_months(slots: &[Slot]) {
+    let mut by_year: BTreeMap<i32, Vec<&Slot>> = BTreeMap::new();
+    for slot in slots {
+        by_year.entry(slot.day.year()).or_default().push(slot);
+    }
+    screen::out(&format!("  {DIM}      Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec{DIM:#}"));
+    for (year, slots) in by_year {
+        let mut line = format!("  {year}  ");
+        for month in 1..=12 {
+            match slots.iter().find(|slot| slot.day.month() == month) {
+                Some(slot) => {
+                    let (sign, style) = cell(slot);
+                    line.push_str(&format!("{style}{sign}{style:#}   "));
+                }
+                None => line.push_str("    "),
+            }
+        }
+        screen::out(line.trim_end());
+    }
+}
+
+/// The signs that occur, with how often.
+fn legend(slots: &[Slot]) -> String {
+    let names = [
+        ("settled", SlotState::Settled),
+        ("estimated", SlotState::Estimated),
+        ("missing", SlotState::Missing),
+        ("out of reach", SlotState::OutOfReach),
+    ];
+    let mut parts = Vec::new();
+    for (name, state) in names {
+        let mut of_state = slots.iter().filter(|slot| slot.state == state && !slot.stale).peekable();
+        if let Some(slot) = of_state.peek() {
+            let (sign, style) = cell(slot);
+            parts.push(format!("{style}{sign}{style:#} {name} {}", of_state.count()));
+        }
+    }
+    let stale = slots.iter().filter(|slot| slot.stale).count();
+    if stale > 0 {
+        parts.push(format!("{RED}!{RED:#} stale {stale}"));
+    }
+    parts.join("   ")
+}
+
+fn document(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String]) -> Value {
+    let days: Vec<Value> = slots
+        .iter()
+        .map(|slot| {
+            let mut day = json!({ "day": slot.day, "state": slot.state, "stale": slot.stale });
+            if let Some(known) = &slot.known {
+                day["read_at"] = json!(known.read_at);
+                day["rows"] = json!(known.facts.rows);
+                day["estimated"] = json!(known.facts.estimated);
+                day["sums"] = json!(known.facts.sums);
+                day["generation"] = json!(known.facts.epoch);
+            }
+            day
+        })
+        .collect();
+    let partitions: Vec<Value> = ledger
+        .partitions
+        .iter()
+        .map(|(name, state)| json!({ "partition": name, "generation": state.epoch, "bytes": state.bytes }))
+        .collect();
+    json!({ "table": job.name, "source": job.entry.name, "partitions": partitions, "days": days, "notes": notes })
+}

@@ -1,0 +1,311 @@
+//! Where a table's books are kept: fingerprint, ledger snapshots and run records, all create-only objects in the lake.
+//!
+//! A snapshot is written under the next number. When somebody else took that number, theirs is merged in and the next
+//! one tried: the join does not care about order. Data objects come first and the ledger second, so a crash in between
+//! leaves the ledger behind, never ahead.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Kind, Result};
+use crate::generation::Footer;
+use crate::generation::footer::{self, Suffix};
+use crate::job::{Identity, Job};
+use crate::lake::{Lake, Tag};
+use crate::ledger::{self, Ledger};
+use crate::report::JobReport;
+use crate::window::{Grain, Partition};
+
+/// Snapshots that are kept; the newest suffices, the others are for people.
+const KEPT_SNAPSHOTS: usize = 20;
+/// Attempts to find a free number.
+const MAX_CLASHES: u32 = 100;
+/// Last bytes of an object that are read to see its footer.
+const SUFFIX: u64 = 64 << 10;
+
+/// What may never change for a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRecord {
+    /// Layout version.
+    pub format: u32,
+    /// Name.
+    pub table: String,
+    /// Pairs of name and text: source, grouping, metrics, filter, granularity, billing view, site.
+    pub fingerprint: Vec<(String, String)>,
+    /// AWS account, when it was known at the first run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+}
+
+impl TableRecord {
+    /// The record of a job's table.
+    #[must_use]
+    pub fn of(job: &Job, identity: &Identity) -> Self {
+        let mut pairs = vec![("source".to_owned(), job.entry.name.to_owned())];
+        pairs.extend(job.source.fingerprint().into_iter().map(|(name, text)| (name.to_owned(), text)));
+        pairs.extend(identity.datadog_site.clone().map(|site| ("datadog_site".to_owned(), site)));
+        if identity.sandbox {
+            pairs.push(("figures".to_owned(), "made up by the sandbox of `costlake demo`".to_owned()));
+        }
+        Self { format: 1, table: job.name.clone(), fingerprint: pairs, account: identity.aws_account.clone() }
+    }
+
+    /// The fingerprint as 64 hexadecimal digits, for the footers.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, text) in &self.fingerprint {
+            hash.update(name.as_bytes());
+            hash.update([0]);
+            hash.update(text.as_bytes());
+            hash.update([0]);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Refuses a job that would write something else into the table than is in it.
+    fn check(&self, ours: &Self, known_account: Option<&str>) -> Result<()> {
+        let shown = |record: &Self| {
+            let other = |name: &str, text: &str| !self.has(name, text) || !ours.has(name, text);
+            let pairs: Vec<String> = record
+                .fingerprint
+                .iter()
+                .filter(|(name, text)| other(name, text))
+                .map(|(name, text)| format!("{name} {text}"))
+                .collect();
+            if pairs.is_empty() { "nothing of it".to_owned() } else { pairs.join(", ") }
+        };
+        let way_out =
+            "give the changed job a new name (a new file in the jobs folder makes a new table), or change the job back";
+        if self.fingerprint != ours.fingerprint {
+            return Err(Error::new(
+                Kind::Config,
+                format!("the table `{}` holds something else than the job asks for", self.table),
+            )
+            .at("table has", shown(self))
+            .at("job asks for", shown(ours))
+            .advise(way_out));
+        }
+        match (self.account.as_deref().or(known_account), ours.account.as_deref()) {
+            (Some(theirs), Some(now)) if theirs != now => Err(Error::new(
+                Kind::Config,
+                format!("the table `{}` belongs to AWS account {theirs}, but the credentials to {now}", self.table),
+            )
+            .advise("use the other account's credentials, or give the job a new name")),
+            _ => Ok(()),
+        }
+    }
+
+    fn has(&self, name: &str, text: &str) -> bool {
+        self.fingerprint.iter().any(|(n, t)| n == name && t == text)
+    }
+}
+
+/// A partition object as it was seen in one read.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// Identity of its bytes.
+    pub tag: Tag,
+    /// Its size.
+    pub size: u64,
+    /// Its footer.
+    pub footer: Footer,
+}
+
+/// The key of a partition's object.
+#[must_use]
+pub fn data_key(table: &str, partition: Partition) -> String {
+    format!("{table}/{}/data.parquet", partition.folder())
+}
+
+/// Looks at a partition's object: its tag and footer from one answer, or `None` when there is none.
+///
+/// # Errors
+/// When it cannot be read or is not costlake's.
+pub async fn observe(lake: &Lake, table: &str, partition: Partition) -> Result<Option<Observed>> {
+    let key = data_key(table, partition);
+    let mut length = SUFFIX;
+    for _ in 0..4 {
+        let Some(object) = lake.suffix(&key, length).await? else { return Ok(None) };
+        match footer::from_suffix(&object.bytes).map_err(|error| error.at("key", &key))? {
+            Suffix::Whole(footer) => return Ok(Some(Observed { tag: object.tag, size: object.size, footer: *footer })),
+            Suffix::Longer(needed) => length = needed,
+        }
+    }
+    Err(Error::new(Kind::Store, "the object changes faster than it can be read").at("key", key))
+}
+
+/// The open books of one table.
+#[derive(Debug)]
+pub struct LedgerStore {
+    lake: Arc<Lake>,
+    table: String,
+    sequence: u64,
+    /// The state as last read or written, with what was learnt since.
+    pub ledger: Ledger,
+}
+
+impl LedgerStore {
+    /// Reads the newest snapshot; when there is none, what the footers of the objects tell.
+    ///
+    /// # Errors
+    /// When the lake cannot be read, or the snapshot is of a newer layout.
+    pub async fn open(lake: Arc<Lake>, table: &str, grain: Grain, now: DateTime<Utc>) -> Result<(Self, Vec<String>)> {
+        let folder = format!("_costlake/{table}/ledger");
+        let newest = lake.list(&folder).await?.into_iter().filter_map(|entry| sequence_of(&entry.key)).max();
+        let mut store =
+            Self { lake, table: table.to_owned(), sequence: newest.unwrap_or(0), ledger: Ledger::empty(table) };
+        let mut notes = Vec::new();
+        match newest {
+            Some(sequence) => match store.read(sequence).await? {
+                Some(ledger) => store.ledger = ledger,
+                None => notes.extend(store.rebuild(grain, now).await?.map(|n| {
+                    format!("the newest ledger snapshot is damaged: rebuilt from the footers of {n} objects")
+                })),
+            },
+            None => notes.extend(
+                store
+                    .rebuild(grain, now)
+                    .await?
+                    .map(|n| format!("there is no ledger: rebuilt from the footers of {n} objects")),
+            ),
+        }
+        Ok((store, notes))
+    }
+
+    async fn read(&self, sequence: u64) -> Result<Option<Ledger>> {
+        let key = snapshot_key(&self.table, sequence);
+        let Some(object) = self.lake.read(&key, None).await? else { return Ok(None) };
+        let Ok(value) = serde_json::from_slice::<serde_json::Value>(&object.bytes) else { return Ok(None) };
+        let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        if format > u64::from(ledger::FORMAT) {
+            return Err(Error::new(
+                Kind::Config,
+                format!("the ledger is of layout {format}, newer than this costlake reads"),
+            )
+            .at("key", key)
+            .advise("update costlake"));
+        }
+        Ok(serde_json::from_value(value).ok())
+    }
+
+    /// Fills the ledger from the footers; `None` when there is no object.
+    async fn rebuild(&mut self, grain: Grain, now: DateTime<Utc>) -> Result<Option<usize>> {
+        let mut found = 0;
+        for entry in self.lake.list(&self.table).await? {
+            let partition = entry.key.split('/').nth(1).and_then(|folder| folder.split_once('='));
+            let Some(partition) = partition.and_then(|(_, value)| grain.parse_partition(value)) else { continue };
+            if let Some(seen) = observe(&self.lake, &self.table, partition).await? {
+                self.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, DateTime::<Utc>::UNIX_EPOCH);
+                found += 1;
+            }
+        }
+        Ok((found > 0).then_some(found))
+    }
+
+    /// Writes what is known now as the next snapshot, merged with what others wrote meanwhile.
+    ///
+    /// # Errors
+    /// When the lake cannot be written.
+    pub async fn save(&mut self, run_id: &str, now: DateTime<Utc>) -> Result<()> {
+        for _ in 0..MAX_CLASHES {
+            run_id.clone_into(&mut self.ledger.run_id);
+            self.ledger.written_at = now;
+            let next = self.sequence + 1;
+            let text = serde_json::to_vec(&self.ledger)
+                .map_err(|error| Error::new(Kind::Internal, "cannot write the ledger").because(error))?;
+            let created = self.lake.create(&snapshot_key(&self.table, next), Bytes::from(text)).await?;
+            self.sequence = next;
+            if created {
+                return Ok(());
+            }
+            if let Some(theirs) = self.read(next).await? {
+                self.ledger = self.ledger.clone().merge(theirs);
+            }
+        }
+        Err(Error::new(Kind::Store, "others write the ledger faster than this run can").at("table", &self.table))
+    }
+
+    /// Removes snapshots but the newest.
+    ///
+    /// # Errors
+    /// When the lake cannot be listed or an old snapshot cannot be removed.
+    pub async fn prune(&self) -> Result<()> {
+        let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
+        for entry in listed.iter().rev().skip(KEPT_SNAPSHOTS) {
+            self.lake.remove_ledger_snapshot(&entry.key).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the table is the one the job means, and names it when it is new.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when its fingerprint or account is another one.
+    pub async fn claim(&mut self, ours: &TableRecord) -> Result<()> {
+        let key = format!("_costlake/{}/table.json", self.table);
+        let known = match self.lake.read(&key, None).await? {
+            Some(object) => object.bytes,
+            None => {
+                let text = serde_json::to_vec_pretty(ours)
+                    .map_err(|error| Error::new(Kind::Internal, "cannot write the table's record").because(error))?;
+                if self.lake.create(&key, Bytes::from(text.clone())).await? {
+                    Bytes::from(text)
+                } else {
+                    self.lake.read(&key, None).await?.map(|object| object.bytes).unwrap_or_default()
+                }
+            }
+        };
+        let record: TableRecord = serde_json::from_slice(&known).map_err(|error| {
+            Error::new(Kind::Config, "the table's record cannot be read").at("key", &key).because(error)
+        })?;
+        record.check(ours, self.ledger.account.as_deref())?;
+        if self.ledger.account.is_none() {
+            self.ledger.account.clone_from(&ours.account);
+        }
+        Ok(())
+    }
+
+    /// Keeps the record of a run.
+    ///
+    /// # Errors
+    /// When the lake cannot be written.
+    pub async fn record_run(lake: &Lake, report: &JobReport) -> Result<()> {
+        let key = format!("_costlake/{}/runs/{}/{}.json", report.job, report.started_at.date_naive(), report.run_id);
+        let text = serde_json::to_vec(report)
+            .map_err(|error| Error::new(Kind::Internal, "cannot write the run record").because(error))?;
+        lake.create(&key, Bytes::from(text)).await.map(|_| ())
+    }
+
+    /// Pages charged in the runs of the month that begins on `first`.
+    ///
+    /// # Errors
+    /// When the run records cannot be read.
+    pub async fn charged_pages_since(lake: &Lake, table: &str, first: chrono::NaiveDate) -> Result<u64> {
+        let folder = format!("_costlake/{table}/runs");
+        let mut pages = 0;
+        for entry in lake.list(&folder).await? {
+            let day = entry.key.split('/').nth(3).and_then(crate::window::parse_day);
+            if day.is_some_and(|day| day >= first)
+                && let Some(object) = lake.read(&entry.key, None).await?
+                && let Ok(report) = serde_json::from_slice::<JobReport>(&object.bytes)
+            {
+                pages += report.asked.charged_pages;
+            }
+        }
+        Ok(pages)
+    }
+}
+
+fn snapshot_key(table: &str, sequence: u64) -> String {
+    format!("_costlake/{table}/ledger/{sequence:020}.json")
+}
+
+fn sequence_of(key: &str) -> Option<u64> {
+    key.rsplit('/').next()?.strip_suffix(".json").filter(|digits| digits.len() == 20)?.parse().ok()
+}

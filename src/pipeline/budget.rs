@@ -1,0 +1,135 @@
+//! The cap on requests: reserved before a fetch begins, taken one by one, never passed.
+//!
+//! Every request that is sent counts, also one that fails and is sent again. A fetch reserves what it is expected to
+//! take; what it needs beyond that comes from what nobody reserved.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::{Error, Kind};
+
+/// The cap of one run.
+#[derive(Debug)]
+pub struct Budget {
+    cap: Option<u64>,
+    /// The key of the job file that set the cap.
+    key: &'static str,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sent: u64,
+    reserved: u64,
+}
+
+impl Budget {
+    /// A cap of so many requests, set by the job's `key`; none for free APIs.
+    #[must_use]
+    pub fn new(cap: Option<u64>, key: &'static str) -> Self {
+        Self { cap, key, state: Mutex::default() }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests that nobody has sent or reserved; `None` without a cap.
+    #[must_use]
+    pub fn room(&self) -> Option<u64> {
+        let state = self.state();
+        self.cap.map(|cap| cap.saturating_sub(state.sent + state.reserved))
+    }
+
+    /// The cap.
+    #[must_use]
+    pub fn cap(&self) -> Option<u64> {
+        self.cap
+    }
+
+    /// Requests sent so far.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.state().sent
+    }
+
+    /// Sets `count` requests aside, or as many as there are left.
+    pub fn reserve(&self, count: u64) -> Allowance<'_> {
+        let mut state = self.state();
+        let room = self.cap.map_or(count, |cap| cap.saturating_sub(state.sent + state.reserved));
+        let left = count.min(room);
+        state.reserved += left;
+        Allowance { budget: self, left }
+    }
+
+    /// The error of a run that reached the cap; `needed` is what would have been enough, as far as it is known.
+    #[must_use]
+    pub fn reached(&self, needed: Option<u64>) -> Error {
+        let cap = self.cap.unwrap_or(0);
+        let error = Error::new(Kind::Budget, format!("the cap of {cap} requests (0.01 USD each) is reached"))
+            .at("key", self.key);
+        match needed {
+            Some(needed) => error.advise(format!(
+                "the smallest step, one day, needs at least {needed} requests: raise {} to that or more",
+                self.key
+            )),
+            None => error.advise(format!(
+                "finished partitions are kept and the next run goes on from here; raise {} to get through faster",
+                self.key
+            )),
+        }
+    }
+}
+
+/// Requests one fetch may send.
+#[derive(Debug)]
+pub struct Allowance<'a> {
+    budget: &'a Budget,
+    left: u64,
+}
+
+impl Allowance<'_> {
+    /// Takes one request; false when the cap does not allow it.
+    pub fn take(&mut self) -> bool {
+        let mut state = self.budget.state();
+        if self.left > 0 {
+            self.left -= 1;
+            state.reserved -= 1;
+        } else if self.budget.cap.is_some_and(|cap| state.sent + state.reserved >= cap) {
+            return false;
+        }
+        state.sent += 1;
+        true
+    }
+}
+
+impl Drop for Allowance<'_> {
+    fn drop(&mut self) {
+        self.budget.state().reserved -= self.left;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Budget;
+
+    #[test]
+    fn no_more_is_sent_than_the_cap_allows() {
+        let budget = Budget::new(Some(5), "budget.max_requests_per_run");
+        let mut first = budget.reserve(3);
+        let mut second = budget.reserve(3);
+        assert_eq!(budget.room(), Some(0));
+        assert!(second.take() && second.take() && !second.take(), "the other's reservation is not taken");
+        assert!(first.take());
+        drop(first);
+        assert_eq!(budget.room(), Some(2), "what was not used comes back");
+        assert!(second.take() && second.take() && !second.take());
+        assert_eq!(budget.sent(), 5);
+    }
+
+    #[test]
+    fn a_free_api_has_no_cap() {
+        let budget = Budget::new(None, "");
+        let mut allowance = budget.reserve(1);
+        assert!((0..1_000).all(|_| allowance.take()));
+    }
+}

@@ -1,0 +1,127 @@
+//! Publishing a generation, and settling what became of the write.
+//!
+//! The object is replaced only if it is still the one observed before the API was asked. Every answer but "done" is
+//! settled by reading back, because the write may have landed although the answer was lost:
+//!
+//! | what is there now | then |
+//! |---|---|
+//! | ours: same epoch, same days | committed, whoever's request it was |
+//! | still the observed one | the write may be on its way: the same bytes are sent again under the same condition |
+//! | another generation | superseded: theirs stands, nothing of ours is laid over it |
+//! | nothing, though something was observed | somebody deleted it: an error |
+//! | it cannot be read, or five attempts told nothing | the outcome is unknown (exit code 7) |
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use crate::error::{Error, Kind, Result};
+use crate::generation::Footer;
+use crate::lake::{Condition, Lake, Put};
+use crate::ledger_store::{Observed, data_key, observe};
+use crate::window::Partition;
+
+/// A generation is published at most this long after its observation.
+pub const MAX_AGE: Duration = Duration::from_secs(30 * 60);
+const ATTEMPTS: u32 = 5;
+
+/// Where a generation goes and what it replaces.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// The table.
+    pub table: &'a str,
+    /// The partition.
+    pub partition: Partition,
+    /// The object that was observed before fetching.
+    pub observed: Option<&'a Observed>,
+    /// When it was observed.
+    pub observed_at: Instant,
+    /// First wait between attempts to settle.
+    pub first_wait: Duration,
+}
+
+/// Publishes `bytes`, whose footer is `footer`.
+///
+/// # Errors
+/// [`Kind::Superseded`], [`Kind::OutcomeUnknown`], or what kept the write from being sent.
+pub async fn publish(lake: &Lake, target: &Target<'_>, bytes: Bytes, footer: &Footer) -> Result<()> {
+    let key = data_key(target.table, target.partition);
+    if target.observed_at.elapsed() > MAX_AGE {
+        return Err(Error::new(
+            Kind::Store,
+            "the fetch took longer than 30 minutes, so its observation is too old to publish on",
+        )
+        .at("partition", target.partition)
+        .advise("run again; if it stays slow, raise limits.requests_per_second or shorten the range"));
+    }
+    let condition = target.observed.map_or(Condition::Absent, |seen| Condition::Still(&seen.tag));
+    let mut last = None;
+    for attempt in 1..=ATTEMPTS {
+        match lake.put(&key, bytes.clone(), condition).await {
+            Ok(Put::Done) => return Ok(()),
+            Ok(Put::Refused) => {}
+            Err(error) if matches!(error.kind(), Kind::Auth | Kind::Config | Kind::Internal) => return Err(error),
+            Err(error) => {
+                warn!(key, attempt, "{error}; reading back what became of the write");
+                last = Some(error);
+            }
+        }
+        match settle(lake, target, footer).await {
+            Ok(Settled::Ours) => return Ok(()),
+            Ok(Settled::Theirs(epoch)) => return Err(superseded(target, epoch)),
+            Ok(Settled::Gone) => return Err(gone(&key)),
+            // A local disk has no writes on their way: what is not there did not happen.
+            Ok(Settled::Before) if matches!(lake, Lake::Local(_)) => {
+                if let Some(error) = last {
+                    return Err(error);
+                }
+            }
+            Ok(Settled::Before) => {}
+            Err(error) => last = Some(error),
+        }
+        sleep(target.first_wait.saturating_mul(1 << (attempt - 1))).await;
+    }
+    let unknown = Error::new(Kind::OutcomeUnknown, "whether the write landed could not be told")
+        .at("key", &key)
+        .advise("run again: the next run looks first and goes on from what is there");
+    Err(match last {
+        Some(cause) => unknown.because(cause),
+        None => unknown,
+    })
+}
+
+enum Settled {
+    Ours,
+    Before,
+    Theirs(u64),
+    Gone,
+}
+
+async fn settle(lake: &Lake, target: &Target<'_>, ours: &Footer) -> Result<Settled> {
+    let now = observe(lake, target.table, target.partition).await?;
+    Ok(match (now, target.observed) {
+        (Some(now), _) if now.footer == *ours => {
+            info!(partition = %target.partition, epoch = ours.epoch, "the write had landed");
+            Settled::Ours
+        }
+        (Some(now), Some(seen)) if now.tag == seen.tag => Settled::Before,
+        (Some(now), _) => Settled::Theirs(now.footer.epoch),
+        (None, None) => Settled::Before,
+        (None, Some(_)) => Settled::Gone,
+    })
+}
+
+fn superseded(target: &Target<'_>, epoch: u64) -> Error {
+    Error::new(Kind::Superseded, format!("superseded: another writer committed generation {epoch} first"))
+        .at("table", target.table)
+        .at("partition", target.partition)
+        .advise("theirs stands; run again if this run should have the last word")
+}
+
+fn gone(key: &str) -> Error {
+    Error::new(Kind::Store, "the object was deleted while this run was fetching")
+        .at("key", key)
+        .advise("costlake never deletes data: find out who did, then run again")
+}

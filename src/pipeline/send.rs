@@ -1,0 +1,155 @@
+//! Sending: the one place that decides on retries.
+//!
+//! | the attempt ends in | then |
+//! |---|---|
+//! | an answer | the pace may rise |
+//! | `Throttled` | the pace halves; sent again after the wait the API names, else after a jittered backoff |
+//! | `Unavailable` | sent again after a jittered backoff |
+//! | anything else | the fetch hears of it |
+//!
+//! At most [`Patience::attempts`] attempts; waits the API names are honoured up to five minutes. Every attempt counts
+//! against the budget. All requests are reads, so sending one again is safe.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info_span, warn};
+
+use crate::doors::Door;
+use crate::error::{Error, Kind, Result};
+use crate::report::Asked;
+use crate::request::{Answer, Request};
+
+use super::budget::{Allowance, Budget};
+
+/// How often and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Attempts per request, the first included.
+    pub attempts: u32,
+    /// Longest first wait; it doubles with each attempt, and a random part of it is waited.
+    pub first_wait: Duration,
+    /// Longest wait of the backoff.
+    pub longest_wait: Duration,
+}
+
+/// Longest wait that is honoured when the API names one.
+pub const LONGEST_NAMED_WAIT: Duration = Duration::from_secs(300);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { attempts: 8, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(60) }
+    }
+}
+
+impl Patience {
+    /// The wait before attempt number `next` (2 is the first repetition): "full jitter" over a doubling range.
+    #[must_use]
+    pub fn wait(&self, next: u32, named: Option<Duration>) -> Duration {
+        if let Some(named) = named {
+            return named.min(LONGEST_NAMED_WAIT);
+        }
+        let range = self.first_wait.saturating_mul(1 << next.saturating_sub(2).min(16)).min(self.longest_wait);
+        range.mul_f64(0.2 + 0.8 * fastrand::f64())
+    }
+}
+
+/// What sending needs to know.
+#[derive(Debug)]
+pub(super) struct Sender<'a> {
+    pub(super) door: &'a Door,
+    pub(super) budget: &'a Budget,
+    pub(super) patience: Patience,
+    pub(super) cancel: &'a CancellationToken,
+}
+
+impl Sender<'_> {
+    /// Sends until there is an answer or no hope for one.
+    pub(super) async fn send(
+        &self,
+        request: &Request,
+        allowance: &mut Allowance<'_>,
+        asked: &mut Asked,
+    ) -> Result<Answer> {
+        let mut attempt = 1;
+        loop {
+            if let Some(pace) = &self.door.pace {
+                self.unless_cancelled(pace.turn()).await?;
+            }
+            if self.cancel.is_cancelled() {
+                return Err(interrupted());
+            }
+            if request.is_charged() && !allowance.take() {
+                return Err(self.budget.reached(None));
+            }
+            asked.requests += 1;
+            let span = info_span!("request", what = %request, attempt);
+            let error = match self.door.send(request).instrument(span.clone()).await {
+                Ok(answer) => {
+                    self.answered(request, &answer, asked, &span);
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            if error.kind() == Kind::Throttled {
+                asked.throttles += 1;
+                if let Some(pace) = &self.door.pace {
+                    pace.throttled();
+                }
+            }
+            if !error.kind().is_transient() || attempt >= self.patience.attempts {
+                return Err(if attempt > 1 { error.at("attempts", attempt) } else { error });
+            }
+            attempt += 1;
+            asked.retries += 1;
+            let wait = self.patience.wait(attempt, error.wait_hint());
+            span.in_scope(|| warn!(wait_ms = wait.as_millis(), attempt, "{error}; sending again"));
+            self.unless_cancelled(tokio::time::sleep(wait)).await?;
+        }
+    }
+
+    fn answered(&self, request: &Request, answer: &Answer, asked: &mut Asked, span: &tracing::Span) {
+        asked.pages += 1;
+        asked.charged_pages += u64::from(request.is_charged());
+        asked.answer_bytes += answer.body.len() as u64;
+        if let Some(pace) = &self.door.pace {
+            pace.answered();
+        }
+        span.in_scope(|| {
+            debug!(status = answer.status, bytes = answer.body.len(), request_id = answer.request_id, "answered")
+        });
+    }
+
+    async fn unless_cancelled(&self, wait: impl Future<Output = ()>) -> Result<()> {
+        tokio::select! {
+            () = wait => Ok(()),
+            () = self.cancel.cancelled() => Err(interrupted()),
+        }
+    }
+}
+
+/// The error of work that a signal stopped.
+#[must_use]
+pub(super) fn interrupted() -> Error {
+    Error::new(Kind::Interrupted, "stopped by a signal").advise("nothing is half written: run again to go on")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Patience;
+    use std::time::Duration;
+
+    #[test]
+    fn waits_double_and_are_capped() {
+        let patience = Patience::default();
+        for (next, longest) in [(2, 1), (3, 2), (4, 4), (8, 60), (40, 60)] {
+            let wait = patience.wait(next, None);
+            assert!(
+                wait <= Duration::from_secs(longest) && wait >= Duration::from_secs(longest) / 5,
+                "{next}: {wait:?}"
+            );
+        }
+        assert_eq!(patience.wait(2, Some(Duration::from_secs(7))), Duration::from_secs(7));
+        assert_eq!(patience.wait(2, Some(Duration::from_secs(86_400))), Duration::from_secs(300));
+    }
+}

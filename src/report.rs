@@ -1,0 +1,200 @@
+//! What a run did: shown on the terminal, printed as JSON, and kept as the run record.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, combined_exit_code};
+
+/// What became of one fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A new generation is in the lake.
+    Committed,
+    /// The answer is what the lake already holds; nothing was written.
+    Unchanged,
+    /// Nothing was written; the error says why.
+    Failed,
+    /// It did not begin, because something before it made that pointless.
+    NotStarted,
+}
+
+/// An error as it is kept: everything a person needs, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Name of the error's kind.
+    pub kind: String,
+    /// Message, place, causes and advice.
+    pub text: String,
+    /// Exit code of this failure alone.
+    pub exit_code: u8,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self { kind: error.kind().name().to_owned(), text: error.report(), exit_code: error.kind().exit_code() }
+    }
+}
+
+/// Counters of what was asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Requests sent, failed ones included.
+    pub requests: u64,
+    /// Pages answered.
+    pub pages: u64,
+    /// Pages that are charged for, 0.01 USD each.
+    pub charged_pages: u64,
+    /// Requests sent again.
+    pub retries: u64,
+    /// Requests the API refused for speed.
+    pub throttles: u64,
+    /// Bytes of answers.
+    pub answer_bytes: u64,
+}
+
+impl Asked {
+    /// Dollars as text, exactly.
+    #[must_use]
+    pub fn usd(&self) -> String {
+        usd(self.charged_pages)
+    }
+
+    /// Adds another count.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.pages += other.pages;
+        self.charged_pages += other.charged_pages;
+        self.retries += other.retries;
+        self.throttles += other.throttles;
+        self.answer_bytes += other.answer_bytes;
+    }
+}
+
+/// Cents as dollars: `1.46`.
+#[must_use]
+pub fn usd(cents: u64) -> String {
+    format!("{}.{:02}", cents / 100, cents % 100)
+}
+
+/// What one fetch did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchReport {
+    /// Partition value.
+    pub partition: String,
+    /// Days that were read, inclusive ranges.
+    pub windows: Vec<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Generation in the lake afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// Rows fetched.
+    pub rows: u64,
+    /// Slots whose content is new or different.
+    pub changed_days: u64,
+    /// Bytes of the object written; 0 when none was.
+    pub object_bytes: u64,
+    /// What was asked for it.
+    pub asked: Asked,
+    /// Things to know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// What one run of one job did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobReport {
+    /// Layout version of the record.
+    pub format: u32,
+    /// Name of the job and its table.
+    pub job: String,
+    /// The run.
+    pub run_id: String,
+    /// `run`, `backfill` or `demo`.
+    pub command: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// True when the clock was set by `COSTLAKE_NOW`.
+    pub clock_is_fixed: bool,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// 0 when all is well; see the table of exit codes.
+    pub exit_code: u8,
+    /// Everything asked, together.
+    pub asked: Asked,
+    /// Dollars spent on requests.
+    pub usd: String,
+    /// Rows fetched.
+    pub rows: u64,
+    /// Objects written.
+    pub objects_written: u64,
+    /// One entry per partition.
+    pub fetches: Vec<FetchReport>,
+    /// Things to know about the whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What kept the job from planning at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+impl JobReport {
+    /// A report of a run that has just begun.
+    #[must_use]
+    pub fn begin(job: &str, run_id: &str, command: &str, started_at: DateTime<Utc>, clock_is_fixed: bool) -> Self {
+        Self {
+            format: 1,
+            job: job.to_owned(),
+            run_id: run_id.to_owned(),
+            command: command.to_owned(),
+            started_at,
+            clock_is_fixed,
+            duration_ms: 0,
+            exit_code: 0,
+            asked: Asked::default(),
+            usd: usd(0),
+            rows: 0,
+            objects_written: 0,
+            fetches: Vec::new(),
+            notes: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// Adds up the fetches and decides the exit code.
+    pub fn close(&mut self) {
+        self.fetches.sort_by(|a, b| a.partition.cmp(&b.partition));
+        self.asked = Asked::default();
+        for fetch in &self.fetches {
+            self.asked.add(&fetch.asked);
+        }
+        self.usd = self.asked.usd();
+        self.rows = self.fetches.iter().map(|fetch| fetch.rows).sum();
+        self.objects_written = self.fetches.iter().filter(|fetch| fetch.outcome == Outcome::Committed).count() as u64;
+        let failures = self.fetches.iter().filter_map(|fetch| fetch.failure.as_ref()).chain(self.failure.as_ref());
+        self.exit_code = combined_exit_code(failures.map(|failure| failure.exit_code));
+    }
+
+    /// Every failure, each text once.
+    #[must_use]
+    pub fn failures(&self) -> Vec<(String, &Failure)> {
+        let mut seen: Vec<(String, &Failure)> = Vec::new();
+        let all = self.failure.iter().map(|failure| (String::new(), failure));
+        let of_fetches =
+            self.fetches.iter().filter_map(|f| f.failure.as_ref().map(|failure| (f.partition.clone(), failure)));
+        for (partition, failure) in all.chain(of_fetches) {
+            match seen.iter_mut().find(|(_, known)| known.text == failure.text) {
+                Some((partitions, _)) => {
+                    partitions.push_str(", ");
+                    partitions.push_str(&partition);
+                }
+                None => seen.push((partition, failure)),
+            }
+        }
+        seen
+    }
+}

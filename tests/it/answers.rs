@@ -1,0 +1,1 @@
+//! What the APIs answer, good and bad, and what becomes of it.

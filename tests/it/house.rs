@@ -1,0 +1,1 @@
+//! The house rules: floors, registry, published schema, README.

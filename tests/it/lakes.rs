@@ -1,0 +1,1 @@
+//! What the lake does: conditions, lost answers, crashes, two writers.

@@ -1,0 +1,8 @@
+//! The integration tests, in one binary so that it links once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+
+mod answers;
+mod house;
+mod lakes;
+mod support;
