@@ -54,15 +54,12 @@ wait_until() { # SECONDS WHAT COMMAND...
 osd_is_up() { timeout 10 ceph osd stat 2>/dev/null | grep -q '1 up'; }
 gateway_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-start() { # DIR S3_PORT MON_V2 MON_V1
+boot() { # DIR S3_PORT MON_V2 MON_V1
   local dir=$1 port=$2 v2=$3 v1=$4 fsid uuid
-  mkdir -p "$dir/mon" "$dir/osd" "$dir/run" "$dir/log" "$dir/rgw"
-  dir=$(cd "$dir" && pwd)
   fsid=$(cat /proc/sys/kernel/random/uuid)
   uuid=$(cat /proc/sys/kernel/random/uuid)
   write_config "$dir" "$v2" "$v1" "$fsid"
   export CEPH_CONF=$dir/ceph.conf
-  exec 4>&1 >"$dir/log/start.log"
 
   ceph-authtool -C "$dir/keyring" --gen-key -n mon. --cap mon 'allow *'
   ceph-authtool "$dir/keyring" --gen-key -n client.admin --cap mon 'allow *' --cap osd 'allow *' --cap mgr 'allow *'
@@ -79,8 +76,19 @@ start() { # DIR S3_PORT MON_V2 MON_V1
     --pid-file "$dir/run/rgw.pid" --log-file "$dir/log/rgw.log"
   wait_until 120 "the gateway listening" gateway_answers "$port"
   timeout 120 radosgw-admin user create --uid=costlake --display-name=costlake --access-key=AK --secret-key=SK
-  exec >&4 4>&-
-  echo "http://127.0.0.1:$port"
+}
+
+# A script of its own, so that the daemons inherit the log and not the caller's output, which they would hold open.
+start() { # DIR S3_PORT MON_V2 MON_V1
+  local dir
+  mkdir -p "$1/mon" "$1/osd" "$1/run" "$1/log" "$1/rgw"
+  dir=$(cd "$1" && pwd)
+  if ! "$0" boot "$dir" "$2" "$3" "$4" </dev/null >"$dir/log/start.log" 2>&1; then
+    echo "ceph: did not start; its last words:" >&2
+    tail -n 20 "$dir/log/start.log" >&2
+    return 1
+  fi
+  echo "http://127.0.0.1:$2"
 }
 
 end_process() { # PIDFILE: asks first, insists after ten seconds
@@ -103,6 +111,7 @@ stop() { # DIR. Gateway, OSD, monitor: without a monitor the OSD hangs in its sh
 
 case "${1:-}" in
   start) shift; start "$@" ;;
+  boot) shift; boot "$@" ;; # what start runs
   stop) shift; stop "$@" ;;
   *) echo "usage: ceph.sh start DIR S3_PORT MON_V2_PORT MON_V1_PORT | stop DIR" >&2; exit 2 ;;
 esac

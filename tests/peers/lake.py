@@ -11,7 +11,6 @@ import datetime
 import decimal
 import gzip
 import hashlib
-import http.client
 import json
 import os
 import pathlib
@@ -23,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import traceback
 import urllib.request
 
@@ -181,6 +181,12 @@ AWS = {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "SK", "AWS_REGION": "
 DATADOG = {"DD_API_KEY": "0" * 31 + "1", "DD_APP_KEY": "0" * 39 + "2"}
 
 
+def mark(process):
+    """A file that exists while the process does: run.sh ends what a check that was killed left behind."""
+    (work() / "pids").mkdir(exist_ok=True)
+    return work() / "pids" / str(process.pid)
+
+
 class Server:
     """A process that listens on loopback; it is ready when it accepts connections, and is gone after `with`."""
 
@@ -196,10 +202,7 @@ class Server:
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 env=self.environment, cwd=self.directory, start_new_session=True,
             )
-        pids = work() / "pids"
-        pids.mkdir(exist_ok=True)
-        self.mark = pids / str(self.process.pid)
-        self.mark.touch()
+        mark(self.process).touch()
         try:
             wait_for(lambda: self.alive() and accepts(self.port), 60, f"{self.name} listening on port {self.port}")
         except BaseException as error:
@@ -224,7 +227,7 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
-        self.mark.unlink(missing_ok=True)
+        mark(self.process).unlink(missing_ok=True)
 
 
 def accepts(port):
@@ -267,10 +270,12 @@ class Costlake:
         command = [str(binary()), *map(str, arguments), "--jobs", str(self.jobs)]
         if lake is not None:
             command += ["--lake", str(lake)]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=self.home, env=self.environment | environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )
+        mark(process).touch()
+        return process
 
     def run(self, *arguments, lake=None, expect=0, timeout=600, **environment):
         return finish(self.start(*arguments, lake=lake, **environment), expect, timeout)
@@ -289,6 +294,8 @@ def finish(process, expect=0, timeout=600):
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
         raise TimeoutError(f"{' '.join(process.args[1:])} ran longer than {timeout} s: {err[-1500:].decode(errors='replace')}")
+    finally:
+        mark(process).unlink(missing_ok=True)
     done = Done(process.args, process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
     expected = expect if isinstance(expect, (set, frozenset)) else {expect}
     if expected != {None} and done.code not in expected:
@@ -369,10 +376,8 @@ class Ceph:
                 check=True, capture_output=True, text=True, timeout=300,
             ).stdout.strip()
         except BaseException as error:
-            log = self.directory / "log" / "start.log"
             self.__exit__(None, None, None)
-            details = [getattr(error, "stderr", "") or "", log.read_text()[-2000:] if log.exists() else ""]
-            raise RuntimeError(f"Ceph did not start: {error}; {' '.join(details)}") from error
+            raise RuntimeError(f"{error}: {getattr(error, 'stderr', None) or ''}") from error
         return self
 
     def __exit__(self, *_):
@@ -490,6 +495,11 @@ def searchable(path):
         forms.append(json.dumps(file.read().to_pylist(), default=str, ensure_ascii=False).encode())
         forms.append(repr(file.metadata.metadata).encode())
     return b"\n".join(forms)
+
+
+def job(name):
+    """A shipped job file."""
+    return tomllib.loads((JOBS / f"{name}.toml").read_text())
 
 
 def toml_string(text):
