@@ -26,7 +26,7 @@ def compare(group, store, table, expected):
     return sums
 
 
-def race(group, costlake, bucket, expected, **environment):
+def race(group, costlake, bucket, expected, versioned, **environment):
     """Two writers of the same month at once: each is done or says that another won; the table has one month, once."""
     arguments = ("backfill", RACED, "--from", RACE_FROM, "--to", RACE_TO, "--yes")
     pair = [costlake.start(*arguments, lake=bucket.lake, **environment) for _ in range(2)]
@@ -39,7 +39,40 @@ def race(group, costlake, bucket, expected, **environment):
     group.true(0 in codes, f"nobody won: exit codes {codes}")
     group.equal(sorted(bucket.objects(RACED)), [f"{RACED}/billing_period=2026-10/data.parquet"], "data objects")
     compare(group, bucket, RACED, expected)
+    if versioned:
+        versions = bucket.client.list_object_versions(Bucket=bucket.bucket, Prefix=f"{bucket.prefix}/{RACED}/")
+        group.equal(len(versions.get("Versions", [])), 1, "times the data object was written")
+        group.equal(len(versions.get("DeleteMarkers", [])), 0, "times it was deleted")
     group.note(f"exit codes {codes}")
+
+
+def set_versioned(client, bucket):
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
+def store_without_conditions(tally, url, costlake, local):
+    """Ceph 16 takes `If-None-Match: *` as no condition in a versioned bucket: a real store that must be refused."""
+    table = "datadog_commitments"
+    bucket = lake.Bucket(url, "versioned", "bills")
+    bucket.client.create_bucket(Bucket="versioned")
+    set_versioned(bucket.client, "versioned")
+    where = {"lake": bucket.lake, "AWS_ENDPOINT_URL_S3": url}
+    with tally.group("Ceph, versioned bucket: create-if-absent twice succeeds twice (what makes it a test)") as group:
+        for _ in range(2):
+            bucket.client.put_object(Bucket="versioned", Key="twice", Body=b"", IfNoneMatch="*")
+        group.compared += 1
+    with tally.group("Ceph, versioned bucket: refused, naming the way out, and no data object written") as group:
+        done = costlake.run("run", table, expect={None}, timeout=TIMEOUT, **where)
+        group.true(done.code not in (0, 101) and done.code > 0, f"exit {done.code}: {done.out[-500:]} {done.err[-1500:]}")
+        group.true("single-writer" in done.out + done.err, f"--single-writer is not named: {done.err[-1500:]}")
+        group.equal(sorted(bucket.marks(table)), [], "data objects")
+        group.note(f"exit {done.code}")
+    with tally.group("Ceph, versioned bucket: accepted with --single-writer, rows and sums as in the local lake") as group:
+        for _ in range(2):
+            costlake.run("run", table, "--single-writer", timeout=TIMEOUT, **where)
+        compare(group, bucket, table, local.get(table) or {})
+        versions = bucket.client.list_object_versions(Bucket="versioned", Prefix=f"{bucket.prefix}/{table}/")["Versions"]
+        group.equal(len(versions), len(bucket.marks(table)), "times a data object was written, two runs")
 
 
 def on_store(tally, name, url, costlake, local):
@@ -63,9 +96,14 @@ def on_store(tally, name, url, costlake, local):
         group.same_mapping(bucket.marks(RACED), before, "ETag and time of the data objects")
 
     month = {day: sums for day, sums in (local.get(RACED) or {}).items() if RACE_FROM <= day <= RACE_TO}
-    for attempt in (1, 2):
+    # Where versions can be kept without the conditions being lost, they tell how often an object was written.
+    versioned = name == "moto"
+    bucket.client.create_bucket(Bucket="raced")
+    if versioned:
+        set_versioned(bucket.client, "raced")
+    for attempt in (1, 2, 3):
         with tally.group(f"{name}: two backfills of one month at once, into an empty prefix, round {attempt}") as group:
-            race(group, costlake, lake.Bucket(url, "costlake", f"race-{attempt}"), month, AWS_ENDPOINT_URL_S3=url)
+            race(group, costlake, lake.Bucket(url, "raced", f"race-{attempt}"), month, versioned, AWS_ENDPOINT_URL_S3=url)
 
 
 def check(tally, stack):
@@ -90,6 +128,8 @@ def check(tally, stack):
                 group.true(False, str(error))
             continue
         on_store(tally, name, started.url, costlake, local)
+        if name == "Ceph":
+            store_without_conditions(tally, started.url, costlake, local)
 
 
 lake.main(check)
