@@ -68,8 +68,12 @@ fi
 COSTLAKE_PEERS_WORK=$(mktemp -d)
 export COSTLAKE_PEERS_WORK COSTLAKE_PEERS_TALLY=$COSTLAKE_PEERS_WORK/tally
 : >"$COSTLAKE_PEERS_TALLY"
+running=
 clean_up() {
   local mark ceph
+  if [ -n "$running" ]; then
+    kill "$running" 2>/dev/null && wait "$running" 2>/dev/null
+  fi
   for mark in "$COSTLAKE_PEERS_WORK"/pids/*; do
     [ -e "$mark" ] && kill -9 -- "-$(basename "$mark")" 2>/dev/null
   done
@@ -85,7 +89,10 @@ trap 'exit 143' TERM
 for name in $selected; do
   before=$(wc -l <"$COSTLAKE_PEERS_TALLY")
   code=0
-  timeout --kill-after=60 1200 "$cache/venv/bin/python" "$here/check_$name.py" </dev/null || code=$?
+  timeout --kill-after=60 1200 "$cache/venv/bin/python" "$here/check_$name.py" </dev/null &
+  running=$!
+  wait "$running" || code=$?
+  running=
   if [ "$(wc -l <"$COSTLAKE_PEERS_TALLY")" = "$before" ]; then
     echo "FAIL $name: the check ended with exit code $code before it was done"
     echo "0 1" >>"$COSTLAKE_PEERS_TALLY"
