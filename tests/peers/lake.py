@@ -502,5 +502,16 @@ def job(name):
     return tomllib.loads((JOBS / f"{name}.toml").read_text())
 
 
+def unpaced_jobs():
+    """The shipped job files as they are, but for the pace: 5 requests a second is for the real APIs, not for loopback."""
+    copies = temporary("jobs")
+    for file in sorted(JOBS.glob("*.toml")):
+        text = file.read_text()
+        if "limits" in tomllib.loads(text):
+            raise ValueError(f"{file.name} has limits of its own, so none can be added")
+        (copies / file.name).write_text(text + "\n[limits]\nrequests_per_second = 200\n")
+    return copies
+
+
 def toml_string(text):
     return json.dumps(text, ensure_ascii=False)

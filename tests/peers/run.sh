@@ -21,15 +21,20 @@ if [ ! -x "$COSTLAKE_BIN" ]; then
 fi
 COSTLAKE_BIN=$(realpath "$COSTLAKE_BIN")
 
-available=$(cd $here && ls check_*.py | sed 's/^check_//; s/\.py$//')
-selected=${*:-$available}
-for name in $selected; do
+available=()
+for file in "$here"/check_*.py; do
+  name=${file##*/check_}
+  available+=("${name%.py}")
+done
+selected=("$@")
+[ $# -gt 0 ] || selected=("${available[@]}")
+for name in "${selected[@]}"; do
   if [ ! -f "$here/check_$name.py" ]; then
-    echo "peers: no check is called $name; there are: $(echo $available)" >&2
+    echo "peers: no check is called $name; there are: ${available[*]}" >&2
     exit 2
   fi
 done
-needed() { grep -qw "$1" <<<"$(echo $selected)"; }
+needed() { [[ " ${selected[*]} " == *" $1 "* ]]; }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 refreshed=no
@@ -86,7 +91,7 @@ trap 'clean_up || true' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-for name in $selected; do
+for name in "${selected[@]}"; do
   before=$(wc -l <"$COSTLAKE_PEERS_TALLY")
   code=0
   timeout --kill-after=60 1200 "$cache/venv/bin/python" "$here/check_$name.py" </dev/null &
