@@ -1,0 +1,248 @@
+"""The demo's lake, read by DuckDB, pyarrow, polars and Spark: equal rows, equal exact sums, and the types of the schema files."""
+
+import datetime
+import json
+import os
+import re
+from decimal import Decimal
+
+import lake
+
+NOW = "2026-11-16T12:00:00Z"
+
+# The schema files' types, as each reader must see them.
+DUCKDB = {"boolean": "BOOLEAN", "int": "INTEGER", "bigint": "BIGINT", "double": "DOUBLE", "string": "VARCHAR", "date": "DATE",
+          "timestamp": "TIMESTAMP WITH TIME ZONE", "decimal(38,12)": "DECIMAL(38,12)"}
+ARROW = {"boolean": "bool", "int": "int32", "bigint": "int64", "double": "double", "string": "string", "date": "date32[day]",
+         "timestamp": "timestamp[ms, tz=UTC]", "decimal(38,12)": "decimal128(38, 12)"}
+POLARS = {"boolean": "Boolean", "int": "Int32", "bigint": "Int64", "double": "Float64", "string": "String", "date": "Date",
+          "timestamp": "Datetime(time_unit='ms', time_zone='UTC')", "decimal(38,12)": "Decimal(precision=38, scale=12)"}
+SPARK = {"boolean": "boolean", "int": "int", "bigint": "bigint", "double": "double", "string": "string", "date": "date",
+         "timestamp": "timestamp", "decimal(38,12)": "decimal(38,12)"}
+
+HOURLY = """description = "The last days by the hour"
+[schedule]
+cron = "30 6 * * *"
+timezone = "UTC"
+[source]
+type = "aws_cost_and_usage"
+granularity = "HOURLY"
+metrics = ["UnblendedCost", "UsageQuantity"]
+group_by = [{ dimension = "SERVICE" }]
+[window]
+begin = "2026-11-12"
+"""
+
+
+def slug(text):
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def grouping_columns(job):
+    names = []
+    for entry in job["source"].get("group_by", []):
+        ((kind, key),) = entry.items()
+        names.append(slug(key) if kind == "dimension" else f"{kind}_{slug(key)}")
+    return names
+
+
+def expected_types(job):
+    """Column -> type, for every column the table may have: those of the schema file, and the job's groupings (strings)."""
+    listed = json.loads((lake.SCHEMAS / f"{job['source']['type']}.json").read_text())
+    types = {c["name"]: c["type"] for c in (listed["columns"] if isinstance(listed, dict) else listed)}
+    return types | dict.fromkeys(grouping_columns(job), "string")
+
+
+class Table:
+    def __init__(self, root, name, job):
+        self.name, self.job = name, job
+        self.files = sorted(map(str, (root / name).glob("*/*.parquet")))
+        self.glob = f"{root}/{name}/*/*.parquet"
+        self.directory = f"{root}/{name}"
+
+
+# Each reader answers two questions: column -> type (as it prints it), and day -> {"rows", column -> exact sum of decimals,
+# (column, "min"/"max") of doubles, (column, "set") = how many values are not null}.
+
+
+def day_column(columns):
+    return "usage_date" if "usage_date" in columns and "period_start" not in columns else "period_start"
+
+
+def read_duckdb(table, decimals, doubles, columns):
+    import duckdb
+
+    day = day_column(columns)
+    with duckdb.connect() as db:
+        db.sql("SET TimeZone = 'UTC'")
+        source = f"read_parquet('{table.glob}', hive_partitioning = false)"
+        types = {r[0]: r[1] for r in db.sql(f"DESCRIBE SELECT * FROM {source}").fetchall()}
+        wanted = ['count(*)'] + [f'sum("{c}")' for c in decimals] + [f'{f}("{c}")' for c in doubles for f in ("min", "max")]
+        wanted += [f'count("{c}")' for c in columns]
+        rows = db.sql(f"SELECT CAST({day} AS DATE), {', '.join(wanted)} FROM {source} GROUP BY 1").fetchall()
+    return types, {r[0].isoformat(): answer(r[1:], decimals, doubles, columns) for r in rows}
+
+
+def answer(values, decimals, doubles, columns):
+    names = ["rows", *decimals, *((c, f) for c in doubles for f in ("min", "max")), *((c, "set") for c in columns)]
+    return dict(zip(names, values, strict=True))
+
+
+def read_arrow(table, decimals, doubles, columns):
+    """pyarrow's values, added up by Python's decimals."""
+    import pyarrow.parquet as pq
+
+    types, days = {}, {}
+    for path in table.files:
+        file = pq.ParquetFile(path)
+        for field in file.schema_arrow:
+            text = re.sub(r"^dictionary<values=(\w+),.*>$", r"\1", str(field.type))
+            types.setdefault(field.name, set()).add(text)
+        for row in file.read().to_pylist():
+            day = days.setdefault(lake.day_of(row).isoformat(), {})
+            day["rows"] = day.get("rows", 0) + 1
+            for c in columns:
+                value = row[c]
+                day[c, "set"] = day.get((c, "set"), 0) + (value is not None)
+                if c in decimals:
+                    day[c] = day.get(c) if value is None else (day.get(c) or Decimal(0)) + value
+                if c in doubles:
+                    for name, choose in (("min", min), ("max", max)):
+                        kept = day.get((c, name))
+                        day[c, name] = kept if value is None else value if kept is None else choose(kept, value)
+    return {c: ", ".join(sorted(t)) for c, t in types.items()}, days
+
+
+def read_polars(table, decimals, doubles, columns):
+    import polars as pl
+
+    frame = pl.read_parquet(table.files, hive_partitioning=False)
+    types = {c: re.sub(r"^Categorical.*$", "String", str(t)) for c, t in frame.schema.items()}
+    wanted = [pl.len().alias("n")] + [
+        pl.when(pl.col(c).count() > 0).then(pl.col(c).sum()).alias("sum " + c) for c in decimals
+    ] + [getattr(pl.col(c), f)().alias(f"{f} {c}") for c in doubles for f in ("min", "max")]
+    wanted += [pl.col(c).count().alias("set " + c) for c in columns]
+    grouped = frame.group_by(pl.col(day_column(columns)).cast(pl.Date).alias("the day")).agg(wanted)
+    return types, {r[0].isoformat(): answer(r[1:], decimals, doubles, columns) for r in grouped.rows()}
+
+
+class Spark:
+    def __init__(self, stack):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        os.environ.setdefault("PYSPARK_PYTHON", os.sys.executable)
+        from pyspark.sql import SparkSession
+
+        scratch = lake.temporary("spark")
+        builder = SparkSession.builder.master("local[1]").appName("readers")
+        for key, value in {
+            "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.sql.session.timeZone": "UTC", "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1", "spark.driver.memory": "1g", "spark.sql.shuffle.partitions": "1",
+            "spark.local.dir": str(scratch), "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+            "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+        }.items():
+            builder = builder.config(key, value)
+        self.session = builder.getOrCreate()
+        self.session.sparkContext.setLogLevel("ERROR")
+        stack.callback(self.session.stop)
+
+    def __call__(self, table, decimals, doubles, columns):
+        from pyspark.sql import functions as f
+
+        # The folder as a whole, as Spark users read it: that finds the partition column too.
+        frame = self.session.read.parquet(table.directory)
+        partition = os.path.basename(os.path.dirname(table.files[0])).partition("=")[0]
+        types = {c: t for c, t in frame.dtypes if c != partition}
+        wanted = [f.count(f.lit(1))] + [f.sum(c) for c in decimals]
+        wanted += [g(c) for c in doubles for g in (f.min, f.max)] + [f.count(c) for c in columns]
+        rows = frame.groupBy(f.to_date(day_column(columns)).alias("the day")).agg(*wanted).collect()
+        return types, {r[0].isoformat(): answer(tuple(r)[1:], decimals, doubles, columns) for r in rows}
+
+
+def in_all_readers(tally, tables, readers):
+    for table in tables:
+        allowed = expected_types(table.job)
+        first = {}
+        for name, (read, spelled) in readers.items():
+            with tally.group(f"{table.name}: {name} sees the schema's types, and the rows and sums of the other readers") as group:
+                group.true(table.files, "no data object")
+                if not first:
+                    import pyarrow.parquet as pq
+
+                    first["columns"] = pq.ParquetFile(table.files[0]).schema_arrow.names
+                columns = first["columns"]
+                for column in columns:
+                    group.true(column in allowed, f"{column} is neither in the schema file nor a grouping of the job")
+                decimals = [c for c in columns if allowed.get(c) == "decimal(38,12)"]
+                doubles = [c for c in columns if allowed.get(c) == "double"]
+                types, days = read(table, decimals, doubles, columns)
+                group.same_mapping(types, {c: spelled[allowed[c]] for c in columns if c in allowed}, "types")
+                group.true(days, "no rows")
+                # pyarrow goes first: its values, added up by Python's decimals, are what the engines are held to.
+                group.same_mapping(days, first.setdefault("days", days), "per day")
+                group.note(f"{sum(d['rows'] for d in days.values())} rows, {len(days)} days, {len(decimals)} decimal columns")
+                for column in decimals[:1]:
+                    total = sum(d[column] for d in days.values() if d[column] is not None)
+                    group.note(f"{column} {total:f}")
+
+
+def quoted_queries(text):
+    """The SQL of every line that starts with `duckdb -c "`, up to its closing quote, with the shell's escapes undone."""
+    found = re.findall(r'^[ \t$]*duckdb -c "((?:[^"\\]|\\.)*)"', text, re.MULTILINE | re.DOTALL)
+    return [re.sub(r'\\(["\\$`])', r"\1", sql) for sql in found]
+
+
+def check(tally, stack):
+    costlake = lake.Costlake(NOW)
+    root = lake.temporary("lake")
+    printed = ""
+    with tally.group("demo: every shipped job has its table") as group:
+        done = costlake.run("demo", lake=root)
+        printed = done.out
+        shipped = sorted(p.stem for p in lake.JOBS.glob("*.toml"))
+        group.true(len(shipped) >= 7, f"only {len(shipped)} jobs are shipped")
+        group.equal(lake.Folder(root).tables(), shipped, "tables")
+    tables = [Table(root, name, lake.job(name)) for name in lake.Folder(root).tables()]
+
+    # No shipped job is HOURLY, so timestamps get a table of their own.
+    hourly_jobs, hourly_root = lake.temporary("jobs"), lake.temporary("hourly")
+    (hourly_jobs / "by_hour.toml").write_text(HOURLY)
+    with tally.group("an HOURLY job fills its table from the sandbox") as group:
+        with lake.sandbox(NOW) as server:
+            lake.Costlake(NOW, jobs=hourly_jobs, **lake.against(server)).run("run", "by_hour", lake=hourly_root)
+        rows = lake.read_rows(lake.Folder(hourly_root), "by_hour")
+        hours = {r["period_start"] for r in rows}
+        group.true(len(hours) > 24, f"{len(hours)} hours")
+        group.true(all(isinstance(h, datetime.datetime) and h.utcoffset() == datetime.timedelta(0) for h in hours), "hours are not UTC instants")
+        tables.append(Table(hourly_root, "by_hour", lake.tomllib.loads(HOURLY)))
+
+    spark = Spark(stack)
+    in_all_readers(tally, tables, {
+        "pyarrow": (read_arrow, ARROW), "DuckDB": (read_duckdb, DUCKDB), "polars": (read_polars, POLARS), "Spark": (spark, SPARK),
+    })
+
+    import duckdb
+
+    with tally.group("the three queries that demo prints answer something in DuckDB") as group:
+        queries = quoted_queries(printed)
+        group.equal(len(queries), 3, "queries printed")
+        os.chdir(costlake.home)  # as one would paste them where demo ran
+        for sql in queries:
+            with duckdb.connect() as db:
+                rows = db.sql(sql).fetchall()
+            group.true(rows and any(v is not None for row in rows for v in row), f"no answer: {sql}")
+
+    with tally.group("connect's script makes a view of every table in DuckDB, with all its rows") as group:
+        script = costlake.run("connect", lake=root).out
+        with duckdb.connect() as db:
+            db.execute(script)
+            views = {r[0]: r[1] for r in db.sql("SELECT view_name, schema_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+            group.equal(sorted(views), sorted(t.name for t in tables if t.files and t.name != "by_hour"), "views")
+            for view, schema in views.items():
+                got = db.sql(f'SELECT count(*) FROM "{schema}"."{view}"').fetchall()[0][0]
+                files = db.sql(f"SELECT count(*) FROM read_parquet('{root}/{view}/*/*.parquet')").fetchall()[0][0]
+                group.equal(got, files, f"rows of {view}")
+                group.true(got > 0, f"{view} is empty")
+                group.true("billing_period" in db.sql(f'SELECT * FROM "{schema}"."{view}"').columns, f"{view} has no billing_period")
+
+
+lake.main(check)

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, pyarrow, polars, Spark.
+#
+#   tests/peers/run.sh [CHECK...]     for example: tests/peers/run.sh s3 readers; without names, all of them
+#
+# COSTLAKE_BIN          the program (default: release/costlake in the target directory)
+# COSTLAKE_PEERS_CACHE  where the Python packages are kept (default: peers in the target directory)
+#
+# Installs what is missing; servers listen on 127.0.0.1 only, and none outlives this script.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+export PYTHONDONTWRITEBYTECODE=1
+here=tests/peers
+target=${CARGO_TARGET_DIR:-target}
+cache=${COSTLAKE_PEERS_CACHE:-$target/peers}
+export COSTLAKE_BIN=${COSTLAKE_BIN:-$target/release/costlake}
+if [ ! -x "$COSTLAKE_BIN" ]; then
+  echo "peers: $COSTLAKE_BIN is not there; build it with: cargo build --release --locked" >&2
+  exit 2
+fi
+COSTLAKE_BIN=$(realpath "$COSTLAKE_BIN")
+
+available=()
+for file in "$here"/check_*.py; do
+  name=${file##*/check_}
+  available+=("${name%.py}")
+done
+selected=("$@")
+[ $# -gt 0 ] || selected=("${available[@]}")
+for name in "${selected[@]}"; do
+  if [ ! -f "$here/check_$name.py" ]; then
+    echo "peers: no check is called $name; there are: ${available[*]}" >&2
+    exit 2
+  fi
+done
+needed() { [[ " ${selected[*]} " == *" $1 "* ]]; }
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+refreshed=no
+apt_install() { # says what it installs; its chatter only when it fails
+  local log
+  log=$(mktemp)
+  echo "peers: installing $*"
+  if [ $refreshed = no ]; then
+    as_root apt-get update -qq </dev/null >"$log" 2>&1 || { cat "$log" >&2; return 1; }
+    refreshed=yes
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >"$log" 2>&1 ||
+    { cat "$log" >&2; return 1; }
+  rm -f "$log"
+}
+
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
+wanted=$(sha256sum <$here/requirements.txt)
+if [ "$(cat "$cache/installed" 2>/dev/null)" != "$wanted" ]; then
+  echo "peers: installing the Python packages of $here/requirements.txt"
+  rm -rf "$cache/venv" "$cache/installed"
+  if ! python3 -m venv "$cache/venv" >/dev/null 2>&1; then
+    apt_install python3-venv
+    rm -rf "$cache/venv"
+    python3 -m venv "$cache/venv"
+  fi
+  "$cache/venv/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements.txt </dev/null
+  echo "$wanted" >"$cache/installed"
+fi
+if needed readers && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
+if needed s3 && ! { command -v radosgw && command -v ceph-mon && command -v ceph-osd && command -v ceph; } >/dev/null; then
+  apt_install ceph-mon ceph-osd radosgw ceph-common
+fi
+
+COSTLAKE_PEERS_WORK=$(mktemp -d)
+export COSTLAKE_PEERS_WORK COSTLAKE_PEERS_TALLY=$COSTLAKE_PEERS_WORK/tally
+: >"$COSTLAKE_PEERS_TALLY"
+running=
+clean_up() {
+  local mark ceph
+  if [ -n "$running" ]; then
+    kill "$running" 2>/dev/null && wait "$running" 2>/dev/null
+  fi
+  for mark in "$COSTLAKE_PEERS_WORK"/pids/*; do
+    [ -e "$mark" ] && kill -9 -- "-$(basename "$mark")" 2>/dev/null
+  done
+  for ceph in "$COSTLAKE_PEERS_WORK"/ceph-*; do
+    [ -d "$ceph" ] && $here/ceph.sh stop "$ceph"
+  done
+  rm -rf "$COSTLAKE_PEERS_WORK"
+}
+trap 'clean_up || true' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+for name in "${selected[@]}"; do
+  before=$(wc -l <"$COSTLAKE_PEERS_TALLY")
+  code=0
+  timeout --kill-after=60 1200 "$cache/venv/bin/python" "$here/check_$name.py" </dev/null &
+  running=$!
+  wait "$running" || code=$?
+  running=
+  if [ "$(wc -l <"$COSTLAKE_PEERS_TALLY")" = "$before" ]; then
+    echo "FAIL $name: the check ended with exit code $code before it was done"
+    echo "0 1" >>"$COSTLAKE_PEERS_TALLY"
+  fi
+done
+
+read -r passed failed < <(awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }' "$COSTLAKE_PEERS_TALLY")
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
