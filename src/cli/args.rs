@@ -22,7 +22,14 @@ Dates are inclusive UTC days: 2026-07-01, 2026-07, today, yesterday, -35d.";
 #[derive(Debug, Clone, Args)]
 pub(super) struct Global {
     /// Folder of job files.
-    #[arg(long, global = true, env = "COSTLAKE_JOBS", default_value = "jobs", value_name = "DIR")]
+    #[arg(
+        id = "jobs_folder",
+        long = "jobs",
+        global = true,
+        env = "COSTLAKE_JOBS",
+        default_value = "jobs",
+        value_name = "DIR"
+    )]
     pub(super) jobs: PathBuf,
     /// Where the tables are: a folder, file:///folder or s3://bucket/prefix.
     #[arg(long, global = true, env = "COSTLAKE_LAKE", default_value = "lake", value_name = "URL")]
@@ -122,4 +129,18 @@ pub(super) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Arguments;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+        let typed = ["costlake", "run", "a_job", "--jobs", "elsewhere", "--lake", "s3://b/p"];
+        let read = Arguments::try_parse_from(typed).expect("a command");
+        assert_eq!(read.global.jobs, std::path::Path::new("elsewhere"));
+    }
 }
