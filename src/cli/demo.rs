@@ -12,7 +12,7 @@ use crate::sandbox::{Sandbox, Settings, serve};
 use crate::window::month_start;
 
 use super::args::{Global, Output};
-use super::run::{finish, run_all};
+use super::run::{DEMO, finish, run_all};
 use super::{context, open_lake, progress, screen, tell_clock};
 
 /// The jobs of the `jobs/` folder, built in so that the demo needs no files.
@@ -50,7 +50,7 @@ pub(super) async fn demo(global: &Global) -> Result<u8> {
             jobs.len()
         ));
     }
-    let reports = run_all(&context, &jobs, "demo", Ask::Due).await;
+    let reports = run_all(&context, &jobs, DEMO, Ask::Due).await;
     server.abort();
     let code = finish(global, &context, &reports, 0, &serde_json::json!([]))?;
     if code == 0 && global.output == Output::Text {

@@ -18,6 +18,9 @@ use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, PLAIN, RED, YELLOW, bytes, count, grid, plural};
 use super::{clock, clock_document, context, exit_code, outside, progress, select, tell_broken, tell_clock};
 
+/// The command whose reports show totals only: its partitions are all alike.
+pub(super) const DEMO: &str = "demo";
+
 /// What `backfill` was asked.
 pub(super) struct Backfill<'a> {
     pub(super) jobs: &'a [String],
@@ -225,7 +228,7 @@ pub(super) fn finish(
         });
         screen::json(&document)?;
     } else {
-        for report in reports {
+        for report in reports.iter().filter(|report| report.command != DEMO || report.exit_code != 0) {
             print_report(report);
         }
         print_totals(reports);
