@@ -110,7 +110,13 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
     let (mut plans, mut documents) = (Vec::new(), Vec::new());
     for job in &jobs {
         match plan_job(&context, job, ask).await {
-            Ok((planned, books)) => {
+            Ok((mut planned, books)) => {
+                if is_paid(job) && books.ledger.learnt.page_rows == 0 {
+                    planned.notes.push(
+                        "how much fits on a page is not learnt yet: a page a day is assumed, usually far too many"
+                            .to_owned(),
+                    );
+                }
                 documents.push(plan_document(job, &planned, books.ledger.learnt.page_rows > 0));
                 plans.push((job, planned));
             }
@@ -193,7 +199,7 @@ fn print_plans(plans: &[(&Job, Plan)]) {
     for (job, planned) in plans {
         if job.budget.max_requests_per_run.is_some_and(|cap| is_paid(job) && planned.expected_requests() > cap) {
             screen::out(&format!(
-                "{}: more than budget.max_requests_per_run allows; it will take several runs",
+                "{}: more than budget.max_requests_per_run allows; it may take several runs",
                 job.name
             ));
         }

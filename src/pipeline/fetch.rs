@@ -55,7 +55,10 @@ pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
     if let Err(error) = attempt(job, planned, &mut report).await {
         let error = error.at("job", &job.job.name).at("partition", planned.partition);
         job.halt_after(error.kind());
-        report.outcome = Outcome::Failed;
+        // A fetch that the budget shortened has committed its days and still says that days are left.
+        if !matches!(report.outcome, Outcome::Committed | Outcome::Unchanged) {
+            report.outcome = Outcome::Failed;
+        }
         report.failure = Some((&error).into());
     }
     job.tell(Event::FetchEnded { partition: report.partition.clone(), outcome: report.outcome });
@@ -63,6 +66,16 @@ pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
 }
 
 async fn attempt(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<()> {
+    let read = read_and_publish(job, planned, report).await?;
+    if read < planned.slots.len() {
+        report.notes.push(format!("shortened to {read} of {} days by the budget", planned.slots.len()));
+        return Err(job.budget.reached(None));
+    }
+    Ok(())
+}
+
+/// Reads as much of the fetch as the budget allows and publishes it; the number of slots that were read.
+async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<usize> {
     let table = &job.job.name;
     let observed_at = Instant::now();
     let observed = observe(&job.context.lake, table, planned.partition).await?;
@@ -73,9 +86,6 @@ async fn attempt(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) ->
 
     let (fetched, answers) = read_all(job, &fetch, &mut allowance, report).await?;
     drop(allowance);
-    if fetch.slots.len() < planned.slots.len() {
-        report.notes.push(format!("shortened to {} of {} days by the budget", fetch.slots.len(), planned.slots.len()));
-    }
     report.rows = fetched.rows.num_rows() as u64;
     report.notes.extend(fetched.notes.iter().cloned());
     let source = &job.job.source;
@@ -85,7 +95,8 @@ async fn attempt(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) ->
     if let Some(seen) = unchanged {
         report.outcome = Outcome::Unchanged;
         report.epoch = Some(seen.footer.epoch);
-        return enter(job, &seen.footer, seen.size, &fetched.slots, learnt).await;
+        enter(job, &seen.footer, seen.size, &fetched.slots, learnt).await?;
+        return Ok(fetch.slots.len());
     }
     let base = load_base(job, &fetch, observed.as_ref()).await?;
     raw::keep(job, &fetch, &answers).await?;
@@ -100,7 +111,8 @@ async fn attempt(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) ->
     report.epoch = Some(built.footer.epoch);
     report.changed_days = built.changed.len() as u64;
     report.object_bytes = size;
-    enter(job, &built.footer, size, &fetched.slots, learnt).await
+    enter(job, &built.footer, size, &fetched.slots, learnt).await?;
+    Ok(fetch.slots.len())
 }
 
 /// Compares the object with the ledger. An object ahead of it is taken over; one behind it, or gone, would make kept

@@ -84,7 +84,11 @@ impl Sender<'_> {
             }
             asked.requests += 1;
             let span = info_span!("request", what = %request, attempt);
-            let error = match self.door.send(request).instrument(span.clone()).await {
+            let sent = tokio::select! {
+                sent = self.door.send(request).instrument(span.clone()) => sent,
+                () = self.cancel.cancelled() => return Err(interrupted()),
+            };
+            let error = match sent {
                 Ok(answer) => {
                     self.answered(request, &answer, asked, &span);
                     return Ok(answer);
