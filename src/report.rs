@@ -15,6 +15,8 @@ pub enum Outcome {
     Unchanged,
     /// Nothing was written; the error says why.
     Failed,
+    /// A signal stopped it; nothing was written.
+    Stopped,
     /// It did not begin, because something before it made that pointless.
     NotStarted,
 }

@@ -277,6 +277,7 @@ fn fetch_row(fetch: &FetchReport) -> (Vec<String>, Style) {
             let kind = fetch.failure.as_ref().map_or("", |failure| failure.kind.as_str());
             (format!("failed: {}", kind.replace('_', " ")), RED)
         }
+        (Outcome::Stopped, _) => ("stopped, nothing written".to_owned(), YELLOW),
         (Outcome::NotStarted, _) => ("not started".to_owned(), YELLOW),
     };
     let cells = vec![

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -24,11 +27,12 @@ use super::is_https_or_loopback;
 const ATTEMPT: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Loads the configuration of a job; `sandbox` replaces endpoint and credentials.
+/// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
+/// tell its region.
 ///
 /// # Errors
 /// [`Kind::Config`] when a role cannot be set up.
-pub async fn load(settings: &AwsSettings, sandbox: Option<&str>) -> Result<SdkConfig> {
+pub async fn load(settings: &AwsSettings, sandbox: Option<&str>, ask_instance: bool) -> Result<SdkConfig> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .operation_attempt_timeout(ATTEMPT)
@@ -42,6 +46,14 @@ pub async fn load(settings: &AwsSettings, sandbox: Option<&str>) -> Result<SdkCo
     }
     if let Some(region) = &settings.region {
         loader = loader.region(Region::new(region.clone()));
+    } else if !ask_instance {
+        // Cost Explorer has one endpoint per AWS partition: it is not worth asking the machine where it stands.
+        let mut profile = ProfileFileRegionProvider::builder();
+        if let Some(name) = &settings.profile {
+            profile = profile.profile_name(name);
+        }
+        let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build());
+        loader = loader.region(chain.or_else(Region::new("us-east-1")));
     }
     if let Some(url) = sandbox {
         let made_up = Credentials::for_tests();
@@ -113,7 +125,7 @@ pub async fn ask_for_account(config: &SdkConfig) -> Result<String> {
 /// # Errors
 /// [`Kind::Auth`] without credentials, [`Kind::Config`] for a refused endpoint.
 pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool) -> Result<S3Lake> {
-    let config = load(&AwsSettings::default(), None).await?;
+    let config = load(&AwsSettings::default(), None, true).await?;
     credentials(&config).await?;
     let endpoint = std::env::var("AWS_ENDPOINT_URL_S3")
         .ok()

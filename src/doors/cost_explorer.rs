@@ -227,7 +227,7 @@ impl Body for Divert {
 type SendError = SdkError<GetCostAndUsageError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>;
 
 fn explain(error: &SendError) -> Error {
-    let whole = aws_smithy_types::error::display::DisplayErrorContext(error).to_string();
+    let whole = chain(error);
     match error {
         SdkError::ServiceError(context) => {
             let raw = context.raw();
@@ -256,6 +256,20 @@ fn explain(error: &SendError) -> Error {
         }
         _ => Error::new(Kind::Internal, "the request could not be built").because(shorten(&whole)),
     }
+}
+
+/// An error and its causes, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !texts.iter().any(|known| known.contains(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    texts.join(": ")
 }
 
 /// What an error code of the API means; `message` is the API's own text.

@@ -115,7 +115,7 @@ impl Doors {
     }
 
     async fn open_cost_explorer(&self, job: &Job) -> Result<(Way, Identity)> {
-        let config = aws::load(&job.aws, self.outside.sandbox.as_deref()).await?;
+        let config = aws::load(&job.aws, self.outside.sandbox.as_deref(), false).await?;
         let account = aws::account(&config, &job.aws).await?;
         let door = cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http);
         Ok((
@@ -129,7 +129,7 @@ impl Doors {
     /// # Errors
     /// [`Kind::Auth`] when AWS does not accept the credentials.
     pub async fn aws_account(&self, job: &Job) -> Result<String> {
-        let config = aws::load(&job.aws, self.outside.sandbox.as_deref()).await?;
+        let config = aws::load(&job.aws, self.outside.sandbox.as_deref(), false).await?;
         aws::ask_for_account(&config).await
     }
 

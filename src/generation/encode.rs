@@ -5,7 +5,7 @@
 //! | compression | zstd level 1 | level 3 costs a quarter more CPU for no fewer bytes on this data |
 //! | dictionary | keys yes, amounts no | amounts hardly repeat |
 //! | amounts | `FIXED_LEN_BYTE_ARRAY(16)`, plain | `BYTE_STREAM_SPLIT` would be smaller, but DuckDB refuses it on decimals |
-//! | order | time, then keys | one row group a partition; days stand together |
+//! | order | time, then keys, one row group | a row group a day takes twice the CPU to scan a year (29 against 13 ms) and 4% more bytes; key order is faster only for one key over a year (6 against 13 ms) and would need a sort of kept rows |
 //! | page index | on | readers skip pages by day |
 //! | `created_by` | the layout's version, not the program's | an update of costlake rewrites nothing |
 //! | embedded Arrow schema | none | strings are strings everywhere |

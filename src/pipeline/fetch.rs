@@ -53,14 +53,19 @@ pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
         return report;
     }
     if let Err(error) = attempt(job, planned, &mut report).await {
+        if error.kind() == Kind::Interrupted {
+            report.outcome = Outcome::Stopped;
+            return report;
+        }
         let error = error.at("job", &job.job.name).at("partition", planned.partition);
-        job.halt_after(error.kind());
+        job.halt_after(error.kind(), &report.asked);
         // A fetch that the budget shortened has committed its days and still says that days are left.
         if !matches!(report.outcome, Outcome::Committed | Outcome::Unchanged) {
             report.outcome = Outcome::Failed;
         }
         report.failure = Some((&error).into());
     }
+    job.answered.fetch_or(report.asked.pages > 0, std::sync::atomic::Ordering::Relaxed);
     job.tell(Event::FetchEnded { partition: report.partition.clone(), outcome: report.outcome });
     report
 }

@@ -109,6 +109,8 @@ pub(crate) struct JobRun<'a> {
     fingerprint: String,
     run_id: String,
     halted: AtomicBool,
+    /// Whether any request of the run was answered.
+    answered: AtomicBool,
 }
 
 impl JobRun<'_> {
@@ -126,9 +128,12 @@ impl JobRun<'_> {
         self.halted.load(Ordering::Relaxed) || self.context.cancel.is_cancelled()
     }
 
-    /// After some errors the other fetches of the job have no chance either.
-    fn halt_after(&self, kind: Kind) {
-        if matches!(kind, Kind::Auth | Kind::Budget | Kind::Interrupted | Kind::Config | Kind::Internal) {
+    /// After some errors the other fetches of the job have no chance either: an API that never answered anything will
+    /// not answer them. One that did may fail for this window alone, so the others go on.
+    fn halt_after(&self, kind: Kind, asked: &Asked) {
+        let hopeless = matches!(kind, Kind::Auth | Kind::Budget | Kind::Config | Kind::Internal);
+        let silent = kind.is_transient() && asked.pages == 0 && !self.answered.load(Ordering::Relaxed);
+        if hopeless || silent {
             self.halted.store(true, Ordering::Relaxed);
         }
     }
@@ -198,6 +203,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         fingerprint: record.digest(),
         run_id: run_id.to_owned(),
         halted: AtomicBool::new(false),
+        answered: AtomicBool::new(false),
     };
     run.tell(Event::Planned {
         job: job.name.clone(),
