@@ -1,0 +1,253 @@
+//! From the tables of a job file to a [`Job`]: each section its function, every mistake noted with its key.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use crate::sources::{self, Provider, Source};
+use crate::window::Grain;
+
+use super::keys::{self, For};
+use super::section::{Problems, Section, nearest};
+use super::{AwsSettings, BudgetRules, Control, Job, Limits, Refresh, Schedule, WindowRules};
+
+/// Reads a whole job file; `None` when too much is wrong to make a job of it.
+pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Problems) -> Option<Job> {
+    let section = |name: &'static str| {
+        let value = root.get(name);
+        if value.is_some_and(|value| !value.is_table()) {
+            problems.note(name, format!("must be a table: write [{name}] on a line of its own"));
+        }
+        Section::new(name, value.and_then(toml::Value::as_table), problems)
+    };
+    let top = Section::new("", Some(root), problems);
+    let source_section = section("source");
+    let entry = source_section.required_text("type").and_then(|name| find_source(&source_section, name));
+    check_keys(root, entry, problems);
+
+    let description = top.text("description").map(str::to_owned);
+    let schedule = read_schedule(&section("schedule"));
+    let source = entry.and_then(|entry| (entry.build)(&Section::new("source", Some(&joined(root)), problems)));
+    let grain = source.as_ref().map_or(Grain::Daily, |source| source.grain());
+    let window = read_window(&section("window"), entry, grain, source.as_deref());
+    let budget = read_budget(&section("budget"), entry);
+    let limits = read_limits(&section("limits"));
+    let aws = read_aws(&section("aws"));
+    let datadog_site = section("datadog").text("site").map(str::to_owned);
+    let lake = section("lake");
+    let (keep_raw, keep_history) = (lake.boolean("keep_raw"), lake.boolean("keep_history"));
+    let entry = entry?;
+    Some(Job {
+        name,
+        file: file.to_owned(),
+        description,
+        schedule,
+        entry,
+        source: source?,
+        window,
+        budget,
+        limits,
+        aws,
+        datadog_site,
+        keep_raw: keep_raw.unwrap_or(entry.provider == Provider::Datadog),
+        keep_history: keep_history.unwrap_or(false),
+    })
+}
+
+/// `[source]` with `aws.billing_view_arn`, which is part of what is asked, at hand under its own name.
+fn joined(root: &toml::Table) -> toml::Table {
+    let mut source = root.get("source").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+    if let Some(arn) = root.get("aws").and_then(|aws| aws.get("billing_view_arn")) {
+        source.insert("billing_view_arn".to_owned(), arn.clone());
+    }
+    source
+}
+
+fn find_source(section: &Section<'_>, name: &str) -> Option<&'static sources::Entry> {
+    let entry = sources::find(name);
+    if entry.is_none() {
+        let known: Vec<&str> = sources::REGISTRY.iter().map(|entry| entry.name).collect();
+        let hint = nearest(name, known.iter().copied());
+        section.note("type", format!("there is no source `{name}`{hint}; there are {}", known.join(", ")));
+    }
+    entry
+}
+
+/// Notes unknown keys with the nearest known one, and keys of other sources.
+fn check_keys(root: &toml::Table, entry: Option<&'static sources::Entry>, problems: &Problems) {
+    for (name, value) in root {
+        let known_section = keys::sections().contains(&name.as_str());
+        match value.as_table() {
+            Some(table) if known_section => {
+                for key in table.keys() {
+                    check_key(&format!("{name}.{key}"), key, entry, problems);
+                }
+            }
+            _ if known_section => {}
+            _ => check_key(name, name, entry, problems),
+        }
+    }
+}
+
+fn check_key(path: &str, name: &str, entry: Option<&'static sources::Entry>, problems: &Problems) {
+    let Some(key) = keys::find(path) else {
+        let paths = keys::KEYS.iter().map(|key| key.path);
+        let same_name = keys::KEYS.iter().find(|key| key.path.rsplit('.').next() == Some(name));
+        let hint = same_name.map_or_else(|| nearest(path, paths), |key| format!(" (did you mean `{}`?)", key.path));
+        problems.note(path, format!("is not a key of a job file{hint}"));
+        return;
+    };
+    let Some(entry) = entry else { return };
+    match key.sources {
+        For::Only(names) if !names.contains(&entry.name) => {
+            problems.note(path, format!("is for {} and means nothing to {}", names.join(", "), entry.name));
+        }
+        _ => {}
+    }
+}
+
+fn read_schedule(section: &Section<'_>) -> Option<Schedule> {
+    let timezone = section.text("timezone").and_then(|name| {
+        let zone = name.parse::<chrono_tz::Tz>().ok();
+        if zone.is_none() {
+            let hint = nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+            section.note("timezone", format!("there is no time zone `{name}`{hint}"));
+        }
+        zone
+    });
+    let cron = section.text("cron")?;
+    let parsed = croner::parser::CronParser::builder()
+        .seconds(croner::parser::Seconds::Disallowed)
+        .year(croner::parser::Year::Disallowed)
+        .build()
+        .parse(cron);
+    let parsed = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            section.note("cron", format!("\"{cron}\" is not a five-field cron expression: {error}"));
+            return None;
+        }
+    };
+    let never = parsed.find_next_occurrence(&DateTime::<Utc>::UNIX_EPOCH, false).is_err();
+    if never {
+        section.note("cron", format!("\"{cron}\" never fires"));
+    }
+    (!never).then(|| Schedule { cron: cron.to_owned(), parsed, timezone: timezone.unwrap_or(chrono_tz::UTC) })
+}
+
+fn read_window(
+    section: &Section<'_>,
+    entry: Option<&'static sources::Entry>,
+    grain: Grain,
+    source: Option<&dyn Source>,
+) -> WindowRules {
+    let snapshot = entry.is_some_and(|entry| entry.snapshot);
+    if !snapshot && section.value("begin").is_none() {
+        section.note("begin", "is missing: the first day of the table, such as \"2025-11-01\"");
+    }
+    let begin = section.day("begin").map(|day| grain.slot_of(day)).filter(|_| !snapshot);
+    let ce = entry.is_none_or(|entry| entry.provider == Provider::CostExplorer);
+    let default_refresh = match (ce, grain) {
+        (false, _) => Refresh::Days(7),
+        (true, Grain::Hourly) => Refresh::Days(2),
+        (true, _) => Refresh::Probe,
+    };
+    let refresh =
+        section.text("refresh").and_then(|text| read_refresh(section, text, ce, grain)).unwrap_or(default_refresh);
+    let control = match section.text("control") {
+        None | Some("enforce") => Control::Enforce,
+        Some("report") => Control::Report,
+        Some(other) => {
+            section.note("control", format!("must be \"enforce\" or \"report\", not \"{other}\""));
+            Control::Enforce
+        }
+    };
+    let by_tag = source.is_some_and(|source| {
+        source.table().columns().iter().any(|c| c.name.starts_with("tag_") || c.name.starts_with("cost_category_"))
+    });
+    let full = section.text("full_read_every").and_then(|text| {
+        let days = parse_days(text);
+        if days.is_none() {
+            section.note("full_read_every", format!("must be \"N days\", not \"{text}\""));
+        }
+        days
+    });
+    WindowRules {
+        begin,
+        refresh,
+        control,
+        full_read_every_days: full.unwrap_or(if by_tag { 1 } else { 7 }),
+        settle_day: section.whole("settle_day", 1, 28).and_then(|day| u32::try_from(day).ok()).unwrap_or(15),
+        include_today: section.boolean("include_today").unwrap_or(false),
+        quarantine_share: section.number("quarantine_share", 0.0, 1_000.0).unwrap_or(0.2),
+    }
+}
+
+fn read_refresh(section: &Section<'_>, text: &str, ce: bool, grain: Grain) -> Option<Refresh> {
+    let refresh = match text {
+        "probe" => Some(Refresh::Probe),
+        "billing-close" => Some(Refresh::BillingClose),
+        _ => parse_days(text).map(Refresh::Days),
+    };
+    match refresh {
+        None => section.note("refresh", format!("must be \"probe\", \"billing-close\" or \"N days\", not \"{text}\"")),
+        Some(Refresh::Probe) if !ce => {
+            section.note("refresh", "\"probe\" needs the totals that only Cost Explorer answers")
+        }
+        Some(Refresh::Probe) if grain == Grain::Hourly => section.note("refresh", "\"probe\" is for DAILY and MONTHLY"),
+        Some(_) => {}
+    }
+    refresh
+}
+
+/// Reads `7 days` or `1 day`.
+fn parse_days(text: &str) -> Option<u64> {
+    let (count, unit) = text.split_once(' ')?;
+    let count = count.parse::<u64>().ok().filter(|count| (1..=1200).contains(count))?;
+    (unit == "days" || (unit == "day" && count == 1)).then_some(count)
+}
+
+fn read_budget(section: &Section<'_>, entry: Option<&'static sources::Entry>) -> BudgetRules {
+    let paid = entry.is_some_and(|entry| entry.provider == Provider::CostExplorer);
+    let requests = section.whole("max_requests_per_run", 1, 1_000_000);
+    let usd = section.number("max_usd_per_month", 0.01, 1_000_000.0);
+    BudgetRules {
+        max_requests_per_run: paid.then(|| requests.unwrap_or(500)),
+        // A cap in dollars, at most a million: whole cents fit exactly.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        max_cents_per_month: usd.map(|usd| (usd * 100.0).round() as u64),
+    }
+}
+
+fn read_limits(section: &Section<'_>) -> Limits {
+    let in_flight = section.whole("fetches_in_flight", 1, 64).and_then(|n| usize::try_from(n).ok());
+    Limits {
+        requests_per_second: section.number("requests_per_second", 0.01, 1_000.0).unwrap_or(5.0),
+        fetches_in_flight: in_flight.unwrap_or(4),
+    }
+}
+
+fn read_aws(section: &Section<'_>) -> AwsSettings {
+    let text = |key: &str| section.text(key).map(str::to_owned);
+    let account_id = text("account_id");
+    if let Some(id) = &account_id
+        && (id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit()))
+    {
+        section.note("account_id", format!("must be twelve digits in quotes, not \"{id}\""));
+    }
+    if text("external_id").is_some() && text("role_arn").is_none() {
+        section.note("external_id", "means nothing without aws.role_arn");
+    }
+    for key in ["profile", "role_arn", "external_id", "region"] {
+        if text(key).is_some_and(|value| value.starts_with("AKIA") || value.starts_with("ASIA")) {
+            section.note(key, "looks like an access key: keys never belong into a job file");
+        }
+    }
+    AwsSettings {
+        profile: text("profile"),
+        role_arn: text("role_arn"),
+        external_id: text("external_id"),
+        region: text("region"),
+        account_id,
+    }
+}
