@@ -1,1 +1,4 @@
 //! What the APIs answer, good and bad, and what becomes of it.
+
+mod bad;
+mod odd;
