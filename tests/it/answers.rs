@@ -2,6 +2,12 @@
 
 mod bad;
 mod budget;
+mod commands;
 mod datadog;
+mod grains;
+mod happy;
+mod identity;
+mod job_files;
 mod odd;
 mod refusals;
+mod secrets;

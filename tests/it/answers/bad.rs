@@ -101,10 +101,7 @@ fn periods_of_a_wrong_length() {
     let mut long = day(FIRST, &[("EC2", "1")]);
     long["TimePeriod"]["End"] = json!(after(SECOND));
     let second = day(SECOND, &[("EC2", "1")]);
-    refused_page(
-        &page(&[long, second.clone()], None),
-        &["a period 2026-11-01 to 2026-11-03", "not one DAILY period"],
-    );
+    refused_page(&page(&[long, second.clone()], None), &["a period 2026-11-01 to 2026-11-03", "not one DAILY period"]);
     let mut timed = day(FIRST, &[("EC2", "1")]);
     timed["TimePeriod"] = json!({ "Start": "2026-11-01T00:00:00Z", "End": "2026-11-02T00:00:00Z" });
     refused_page(&page(&[timed, second], None), &["not one DAILY period"]);
@@ -134,9 +131,10 @@ fn the_answer_to_another_question() {
     let mut tag = two_days();
     tag["GroupDefinitions"][0]["Type"] = json!("TAG");
     refused_page(&tag, &["grouped by TAG SERVICE"]);
-    refused_page(&with_group(json!({ "Keys": ["EC2", "x"], "Metrics": { "UnblendedCost": dollars("1") } })), &[
-        "a group has 2 keys, but 1 were grouped by",
-    ]);
+    refused_page(
+        &with_group(json!({ "Keys": ["EC2", "x"], "Metrics": { "UnblendedCost": dollars("1") } })),
+        &["a group has 2 keys, but 1 were grouped by"],
+    );
     refused_page(&with_group(json!({ "Keys": [], "Metrics": { "UnblendedCost": dollars("1") } })), &["0 keys"]);
 }
 

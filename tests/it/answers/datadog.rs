@@ -104,7 +104,11 @@ fn answers_that_are_none_are_refused() {
 fn a_redirect_is_not_followed() {
     let stranger = Script::new();
     let target = format!("{}/elsewhere", stranger.url().replace("127.0.0.1", "localhost"));
-    given_up(Reply::new(302, "").with("location", &target), 1, &["redirects are not followed", "redirects to localhost"]);
+    given_up(
+        Reply::new(302, "").with("location", &target),
+        1,
+        &["redirects are not followed", "redirects to localhost"],
+    );
     assert!(stranger.take_asked().is_empty(), "the keys were carried to another host");
 }
 

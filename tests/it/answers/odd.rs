@@ -32,7 +32,8 @@ fn rows_of_pages(pages: &[Value]) -> Vec<Row> {
 
 #[test]
 fn amounts_keep_every_digit() {
-    let written = ["1.2E-7", "-0", "0.123456789012", "-0.000000000001", "1E+3", "12345678901234567890123456", "+1", ".5"];
+    let written =
+        ["1.2E-7", "-0", "0.123456789012", "-0.000000000001", "1E+3", "12345678901234567890123456", "+1", ".5"];
     let groups = written.iter().enumerate().map(|(index, amount)| group(&format!("service {index}"), amount)).collect();
     let rows = rows_of_pages(&[page(&[result(FIRST, groups), day(SECOND, &[])], None)]);
     assert_eq!(
@@ -54,9 +55,7 @@ fn amounts_keep_every_digit() {
 #[test]
 fn units_of_usage_differ_between_rows() {
     let job = DAILY.replace(r#"["UnblendedCost"]"#, r#"["UsageQuantity", "UnblendedCost"]"#);
-    let used = |service: &str, quantity: Value| {
-        json!({ "Keys": [service], "Metrics": { "UnblendedCost": dollars("1"), "UsageQuantity": quantity } })
-    };
+    let used = |service: &str, quantity: Value| json!({ "Keys": [service], "Metrics": { "UnblendedCost": dollars("1"), "UsageQuantity": quantity } });
     let groups = vec![
         used("a", json!({ "Amount": "1", "Unit": "Hrs" })),
         used("b", json!({ "Amount": "2", "Unit": "GB-Mo" })),
@@ -103,8 +102,7 @@ fn account_ids_keep_their_zeros() {
     let job = DAILY.replace("\"SERVICE\"", "\"LINKED_ACCOUNT\"");
     let mut answer = page(&[day(FIRST, &[("000000000123", "1"), ("123456789012", "2")]), day(SECOND, &[])], None);
     answer["GroupDefinitions"][0]["Key"] = json!("LINKED_ACCOUNT");
-    answer["DimensionValueAttributes"] =
-        json!([{ "Value": "000000000123", "Attributes": { "description": "payer" } }, { "Value": "9", "Attributes": {} }]);
+    answer["DimensionValueAttributes"] = json!([{ "Value": "000000000123", "Attributes": { "description": "payer" } }, { "Value": "9", "Attributes": {} }]);
     let rows = rows_of(&job, &[answer.to_string()]);
     assert_eq!(column(&rows, "linked_account"), ["000000000123", "123456789012"]);
     assert_eq!(column(&rows, "linked_account_name"), ["payer", "NULL"]);

@@ -78,7 +78,8 @@ fn a_broken_pagination_starts_at_the_first_page_again() {
         script.then(two_pages());
         let done = house.json(&["run"]);
         done.exits(0).says("started again at page 1");
-        let tokens: Vec<Value> = script.take_asked().iter().map(|asked| asked.json()["NextPageToken"].clone()).collect();
+        let tokens: Vec<Value> =
+            script.take_asked().iter().map(|asked| asked.json()["NextPageToken"].clone()).collect();
         assert_eq!(tokens, [json!(null), json!("lost"), json!(null), json!("second")]);
         let rows = house.rows("costs");
         assert_eq!(column(&rows, "unblended_cost"), ["1.000000000000", "2.000000000000", "3.000000000000"]);

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, TimestampMillisecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use costlake::decimal;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -64,8 +67,9 @@ fn rows_of(path: &Path) -> Vec<Row> {
         let batch = batch.expect("a batch");
         let schema = batch.schema();
         let options = FormatOptions::default();
+        let shown: Vec<ArrayRef> = batch.columns().iter().map(with_readable_zone).collect();
         let columns: Vec<_> =
-            batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).expect("a column")).collect();
+            shown.iter().map(|column| ArrayFormatter::try_new(column, &options).expect("a column")).collect();
         for index in 0..batch.num_rows() {
             let filled = (0..columns.len()).filter(|column| batch.column(*column).is_valid(index));
             let mut row: Row = filled
@@ -76,6 +80,17 @@ fn rows_of(path: &Path) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// Arrow knows the zone `UTC` only by its offset here.
+fn with_readable_zone(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Timestamp(_, Some(zone)) => {
+            assert_eq!(&**zone, "UTC");
+            Arc::new(column.as_primitive::<TimestampMillisecondType>().clone().with_timezone("+00:00"))
+        }
+        _ => Arc::clone(column),
+    }
 }
 
 /// The exact sum of a column, in units of 10^-12.
