@@ -250,15 +250,29 @@ pub fn fetch_of(job: &Job, ledger: &Ledger, partition: Partition, due: &[NaiveDa
     Fetch { partition, slots, windows, expected_requests }
 }
 
-/// The longest leading part of `fetch` that is expected to take at most `room` requests; `None` when not even one slot
-/// does.
+/// As many slots of `fetch` as are expected to take at most `room` requests; `None` when not even one slot does.
+///
+/// Days never read come first, then those that were read longest ago: a cap that is too small for everything must not
+/// spend itself on the same first days every night while the others wait for ever.
 #[must_use]
 pub fn shortened(job: &Job, ledger: &Ledger, fetch: &Fetch, room: u64) -> Option<Fetch> {
+    let partition = fetch.partition.to_string();
+    let mut by_need = fetch.slots.clone();
+    by_need.sort_by_key(|slot| (ledger.day(&partition, *slot).map(|day| day.read_at), *slot));
     let fits = |count: usize| {
-        let part = fetch_of(job, ledger, fetch.partition, &fetch.slots[..count]);
+        let mut part = by_need[..count].to_vec();
+        part.sort_unstable();
+        let part = fetch_of(job, ledger, fetch.partition, &part);
         (part.expected_requests <= room).then_some(part)
     };
     (1..=fetch.slots.len()).rev().find_map(fits)
+}
+
+/// Whether `fetch` reads a day that was never read.
+#[must_use]
+pub fn has_unread(ledger: &Ledger, fetch: &Fetch) -> bool {
+    let partition = fetch.partition.to_string();
+    fetch.slots.iter().any(|slot| ledger.day(&partition, *slot).is_none())
 }
 
 /// The windows over `due` with the fewest expected requests; among equals the one that reads fewest extra days.

@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord, observe};
-use crate::plan::{Ask, Fetch, Plan, plan, spending_since};
+use crate::plan::{Ask, Fetch, Plan, has_unread, plan, spending_since};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
 
@@ -220,13 +220,22 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     Ok(())
 }
 
+/// Runs the fetches side by side, those with days never read before those that only read days again, so that the
+/// latter cannot use up the budget of the former.
 async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
+    let ledger = run.books.lock().await.ledger.clone();
+    let (unread, again): (Vec<_>, Vec<_>) = planned.fetches.iter().partition(|fetch| has_unread(&ledger, fetch));
     let one = |planned: &Fetch| {
         let span = info_span!("fetch", partition = %planned.partition);
         let planned = planned.clone();
         async move { fetch::run(run, &planned).await }.instrument(span)
     };
-    futures::stream::iter(&planned.fetches).map(one).buffer_unordered(run.job.limits.fetches_in_flight).collect().await
+    let mut reports = Vec::new();
+    for fetches in [unread, again] {
+        let running = futures::stream::iter(fetches).map(one).buffer_unordered(run.job.limits.fetches_in_flight);
+        reports.extend(running.collect::<Vec<_>>().await);
+    }
+    reports
 }
 
 /// Looks at the objects of the planned partitions and takes over those that are ahead of the ledger, so that a run
