@@ -10,4 +10,5 @@ mod identity;
 mod job_files;
 mod odd;
 mod refusals;
+mod restated;
 mod secrets;
