@@ -78,7 +78,7 @@ fn bodies_of_another_shape() {
 #[test]
 fn days_that_are_missing() {
     let first = day(FIRST, &[("EC2", "1")]);
-    refused_page(&page(&[first.clone()], None), &["has no period for 2026-11-02, which was asked for"]);
+    refused_page(&page(std::slice::from_ref(&first), None), &["has no period for 2026-11-02, which was asked for"]);
     refused_page(&page(&[], None), &["has no period for 2026-11-01"]);
     let replies = [Reply::good(&page(&[first], Some("next"))), Reply::good(&page(&[], None))];
     refused(&replies, 1, &["has no period for 2026-11-02", "2026-11-01..2026-11-02"]);

@@ -101,7 +101,10 @@ fn nightly_runs_get_through_although_days_are_read_again() {
 #[test]
 fn a_day_larger_than_the_cap_names_the_cap_it_needs() {
     let (script, house) = house("max_requests_per_run = 3", |_| 7);
-    let last = (0..6).map(|_| run_within(&script, &house, 3)).last().expect("a run");
+    for _ in 0..5 {
+        run_within(&script, &house, 3).exits(4);
+    }
+    let last = run_within(&script, &house, 3);
     last.exits(4).says("one day, needs at least").says("raise budget.max_requests_per_run to that or more");
     assert!(house.objects().is_empty());
     house.job("costs", &format!("{DAILY}\n[budget]\nmax_requests_per_run = 40\n"));
