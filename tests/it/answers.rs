@@ -3,6 +3,7 @@
 mod bad;
 mod budget;
 mod commands;
+mod credentials;
 mod datadog;
 mod grains;
 mod happy;

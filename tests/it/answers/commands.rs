@@ -231,3 +231,17 @@ fn help_and_completions_need_nothing() {
     house.costlake(&["completions", "bash"]).exits(0).says("_costlake()");
     assert!(!house.folder().join("lake").exists());
 }
+
+#[test]
+fn quiet_says_only_what_went_wrong() {
+    let (_sandbox, house) = open();
+    let quiet = house.costlake(&["--quiet", "run"]);
+    quiet.exits(0).hides("INFO").hides("WARN");
+    let loud = house.costlake(&["run"]);
+    loud.exits(0).says("INFO").says("unchanged");
+    assert!(
+        !loud.stdout.contains("INFO") && !loud.stdout.contains('\u{1b}'),
+        "logs and colours are not results: {loud}"
+    );
+    house.costlake(&["--quiet", "run", "nobody"]).exits(2).says("there is no job `nobody`");
+}
