@@ -12,8 +12,11 @@
 //!
 //! `faults` is the store that fails as scripted, `world` the rest of a run's surroundings, `binary` the program.
 
+mod binary;
+mod disks;
 mod faults;
 mod generations;
+mod kills;
 mod loops;
 mod recovery;
 mod settling;

@@ -157,7 +157,10 @@ pub(super) struct Held {
 
 /// Every object of the table by partition; each holds exactly what its footer says, and there is nothing else.
 pub(super) async fn contents<S: ObjectStore>(store: &Arc<S>, job: &Job) -> BTreeMap<String, Held> {
-    let lake = lake(store);
+    contents_of(&lake(store), job).await
+}
+
+pub(super) async fn contents_of(lake: &Lake, job: &Job) -> BTreeMap<String, Held> {
     let mut found = BTreeMap::new();
     for entry in lake.list(&job.name).await.expect("a listing") {
         let parts: Vec<&str> = entry.key.split('/').collect();
@@ -198,13 +201,21 @@ pub(super) fn rows_of(contents: &BTreeMap<String, Held>) -> BTreeMap<&str, &[Str
 
 /// The ledger as the next run will find it.
 pub(super) async fn ledger<S: ObjectStore>(store: &Arc<S>, job: &Job) -> Ledger {
-    let opened = LedgerStore::open(Arc::new(lake(store)), &job.name, job.source.grain(), at(LATER)).await;
-    opened.expect("a ledger").0.ledger
+    ledger_of(Arc::new(lake(store)), job).await
+}
+
+async fn ledger_of(lake: Arc<Lake>, job: &Job) -> Ledger {
+    LedgerStore::open(lake, &job.name, job.source.grain(), at(LATER)).await.expect("a ledger").0.ledger
 }
 
 /// Asserts that the ledger says of every object what its footer says, and knows no other.
 pub(super) async fn assert_ledger_agrees<S: ObjectStore>(store: &Arc<S>, job: &Job) {
-    let (ledger, contents) = (ledger(store, job).await, contents(store, job).await);
+    assert_ledger_agrees_in(lake(store), job).await;
+}
+
+pub(super) async fn assert_ledger_agrees_in(lake: Lake, job: &Job) {
+    let contents = contents_of(&lake, job).await;
+    let ledger = ledger_of(Arc::new(lake), job).await;
     assert!(ledger.partitions.keys().eq(contents.keys()), "{:?}", ledger.partitions.keys());
     for (partition, held) in &contents {
         let known = &ledger.partitions[partition];
