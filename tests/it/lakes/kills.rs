@@ -133,8 +133,10 @@ fn a_signal_does_not_wait_for_an_api_that_is_silent() {
 
 #[test]
 fn two_runs_at_once_are_as_good_as_one() {
-    let (stage, base) = begun();
+    let (mut stage, base) = begun();
     let (new, _) = stage.uninterrupted(&base);
+    // Slow enough that both look before either writes.
+    stage.set_pace(50.0);
     let mut superseded = 0;
     for round in 0..10 {
         let lake = stage.path(&format!("lake{round}"));
