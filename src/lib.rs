@@ -14,7 +14,8 @@
 //!       Parquet bytes ──► conditional PUT (only if the object is still the one observed) ──► ledger
 //! ```
 //!
-//! Modules in floor order: each imports only from floors below it (`tests/it/floors.rs` keeps this true).
+//! Modules in floor order: each imports only from floors below it, and on its own floor from those named before it,
+//! but for a job, which builds the source it names (`tests/it/house/floors.rs` keeps this true).
 //!
 //! | floor | modules |
 //! |---|---|
@@ -22,7 +23,7 @@
 //! | 1 the seam | [`job`], [`sources`], [`generation`], [`ledger`], [`plan`], [`report`] |
 //! | 2 doors and lake: each hides one outside thing | [`clock`], [`lake`], [`doors`], [`ledger_store`] |
 //! | 3 the flow, the only room where source, doors, lake and ledger meet | [`pipeline`] |
-//! | 4 drivers | [`cli`], [`sandbox`] |
+//! | 4 drivers | [`sandbox`], [`cli`] |
 
 #![cfg_attr(
     test,

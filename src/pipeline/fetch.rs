@@ -150,12 +150,13 @@ async fn check_observation(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Ob
                 format!("the object is at generation {}", seen.footer.epoch)
             });
             let window = fetch.partition.window();
+            let first = job.job.window.begin.map_or(window.start(), |begin| begin.max(window.start()));
             Err(Error::new(Kind::Store, format!("{what}, but the ledger knows generation {known}"))
                 .at("key", data_key(&job.job.name, fetch.partition))
                 .advise(format!(
                     "costlake never deletes data: restore the object, or move what is there away and run `costlake backfill {} --from {} --to {}`",
                     job.job.name,
-                    window.start(),
+                    first,
                     window.last()
                 )))
         }

@@ -1,1 +1,14 @@
-//! The house rules: floors, registry, published schema, README.
+//! The house rules: floors, registry, published schema, README, sizes.
+//!
+//! | room | keeps honest |
+//! |---|---|
+//! | [`floors`] | the map in `src/lib.rs`: imports only go down |
+//! | [`registry`] | every source has schema, job, fixtures and a line in the README; the published job schema |
+//! | [`readme`] | every key, command, flag and job file the README names is real, and none is left out |
+//! | [`sizes`] | files and functions stay short, and no file is named after what it is not |
+
+mod floors;
+mod readme;
+mod registry;
+mod sizes;
+mod source;

@@ -1,1 +1,24 @@
 //! What the lake does: conditions, lost answers, crashes, two writers.
+//!
+//! | room | what happens to a run |
+//! |---|---|
+//! | [`loops`] | each of its calls to the store fails once, one after the other |
+//! | [`settling`] | its write of data is lost, late, refused or raced |
+//! | [`recovery`] | the ledger or an object is not as the last run left it |
+//! | [`generations`] | nothing, but what it wrote is looked at closely |
+//! | [`stores`] | the store is dishonest or peculiar |
+//! | [`disks`] | the disk is full, read-only or in the way; the real binary on a real disk |
+//! | [`kills`] | it is killed, stopped, or runs twice at once; the real binary |
+//!
+//! `faults` is the store that fails as scripted, `world` the rest of a run's surroundings, `binary` the program.
+
+mod binary;
+mod disks;
+mod faults;
+mod generations;
+mod kills;
+mod loops;
+mod recovery;
+mod settling;
+mod stores;
+mod world;

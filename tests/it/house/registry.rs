@@ -1,0 +1,100 @@
+//! Every source has what a source needs, and the published job schema is the one of the keys.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use costlake::job;
+use costlake::job::keys::{KEYS, json_schema};
+use costlake::sources::{Provider, REGISTRY};
+use costlake::table::parse_schema;
+
+use super::source::{files, read, root};
+
+const JOB_SCHEMA: &str = "schemas/job.schema.json";
+
+#[test]
+fn every_source_has_a_schema_that_every_reader_understands() {
+    for entry in REGISTRY {
+        let text = read(format!("schemas/{}.json", entry.name));
+        assert_eq!(text, entry.schema, "{}", entry.name);
+        let columns = parse_schema(&text).unwrap_or_else(|error| panic!("{}: {error}", entry.name));
+        assert!(!columns.is_empty());
+        let mut names = BTreeSet::new();
+        for column in &columns {
+            let name = column.name.as_str();
+            // `tag_<slug>` stands for as many columns as a job makes of it.
+            let plain = name.replace(['<', '>'], "");
+            let sound = plain.starts_with(|c: char| c.is_ascii_lowercase())
+                && plain.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+                && name.matches('<').count() <= 1
+                && name.contains('<') == name.ends_with('>');
+            assert!(sound, "{}: {name}", entry.name);
+            assert!(names.insert(name), "{}: {name} stands twice", entry.name);
+            assert!(column.doc.len() > 10, "{}: {name} is not explained", entry.name);
+        }
+    }
+}
+
+#[test]
+fn there_are_no_schemas_without_a_source() {
+    for path in files("schemas") {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        assert!(path.ends_with(JOB_SCHEMA) || costlake::sources::find(&name).is_some(), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_shipped_job_is_right_and_every_source_has_one() {
+    let (jobs, broken) = job::load_all(&root().join("jobs")).expect("the jobs");
+    let lines: Vec<String> = broken.iter().flat_map(job::BrokenJob::lines).collect();
+    assert_eq!(lines, Vec::<String>::new());
+    for entry in REGISTRY {
+        assert!(jobs.iter().any(|job| job.entry.name == entry.name), "no job in jobs/ shows {}", entry.name);
+    }
+    for job in &jobs {
+        assert!(job.description.is_some() && job.schedule.is_some(), "{} is an example: show both", job.name);
+    }
+}
+
+#[test]
+fn every_datadog_source_has_recorded_answers() {
+    for entry in REGISTRY.iter().filter(|entry| entry.provider == Provider::Datadog) {
+        let recorded = files(&format!("src/sources/{}/fixtures", entry.name));
+        assert!(!recorded.is_empty(), "{}", entry.name);
+        for path in recorded {
+            let parsed: Result<serde_json::Value, _> = serde_json::from_str(&read(&path));
+            assert!(parsed.is_ok(), "{}: {parsed:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_source_has_the_same_rooms() {
+    for entry in REGISTRY {
+        for room in ["mod.rs", "params.rs", "wire.rs"] {
+            let text = read(format!("src/sources/{}/{room}", entry.name));
+            assert!(text.starts_with("//!"), "{}/{room} does not say what it is for", entry.name);
+        }
+    }
+}
+
+/// After a change of the keys: `COSTLAKE_BLESS=1 cargo test --test it house` writes the file anew.
+#[test]
+fn the_published_job_schema_is_the_one_of_the_keys() {
+    let wanted = format!("{}\n", serde_json::to_string_pretty(&json_schema()).expect("JSON"));
+    let path = root().join(JOB_SCHEMA);
+    if std::env::var_os("COSTLAKE_BLESS").is_some() {
+        fs::write(&path, &wanted).expect("a file");
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == wanted, "{JOB_SCHEMA} is not up to date: run COSTLAKE_BLESS=1 cargo test --test it house");
+}
+
+#[test]
+fn every_key_is_explained() {
+    let mut paths = BTreeSet::new();
+    for key in KEYS {
+        assert!(paths.insert(key.path), "{} stands twice", key.path);
+        assert!(!key.doc.is_empty() && !key.default.is_empty(), "{}", key.path);
+    }
+}

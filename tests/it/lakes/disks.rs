@@ -1,0 +1,129 @@
+//! The disk is full, read-only, or something is in the way: an error that says so, old data intact, and a next run
+//! that completes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use super::binary::{Stage, assert_ledgers_agree, assert_nothing_staged, copy, said, tables};
+use super::world::{EARLY, LATER, at};
+
+#[test]
+fn a_file_where_a_folder_is_needed_is_named() {
+    let stage = Stage::start(LATER);
+    let file = stage.path("file");
+    fs::write(&file, "mine").expect("a file");
+    for lake in [file.clone(), file.join("lake")] {
+        let output = stage.run(&lake);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains("a file stands where a folder is needed"), "{}", said(&output));
+        assert!(said(&output).contains(&file.display().to_string()), "{}", said(&output));
+    }
+    assert_eq!(fs::read(&file).expect("a file"), b"mine");
+}
+
+#[test]
+fn a_file_in_place_of_a_table_leaves_the_other_tables_alone() {
+    let stage = Stage::start(LATER);
+    let (lake, whole) = (stage.path("lake"), stage.path("whole"));
+    fs::create_dir(&lake).expect("a folder");
+    fs::write(lake.join("cost"), "mine").expect("a file");
+    let output = stage.run(&lake);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(fs::read(lake.join("cost")).expect("a file"), b"mine");
+    fs::remove_file(lake.join("cost")).expect("a removal");
+    stage.run_well(&whole);
+    assert!(tables(&lake)[1] == tables(&whole)[1], "the other table is complete");
+    stage.run_well(&lake);
+    assert!(tables(&lake) == tables(&whole));
+    assert_nothing_staged(&lake);
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_is_named() {
+    let stage = Stage::start(LATER);
+    let lake = stage.path("lake");
+    fs::create_dir(&lake).expect("a folder");
+    fs::set_permissions(&lake, fs::Permissions::from_mode(0o555)).expect("permissions");
+    if fs::write(lake.join("probe"), "").is_ok() {
+        println!("skipped: permissions do not bind this user (root)");
+        return;
+    }
+    let output = stage.run(&lake);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("the right to read and write the lake"), "{}", said(&output));
+}
+
+/// Whether a mount namespace of one's own can be had here.
+fn can_mount(at: &Path) -> bool {
+    let tried = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "none"]).arg(at).output();
+    tried.is_ok_and(|output| output.status.success())
+}
+
+/// Makes a lake at [`EARLY`], breaks its disk, runs at [`LATER`], mends it and runs again, all in a mount namespace.
+/// `$LAKE` is the lake; copies of it after each run are left beside it.
+const SCRIPT: &str = r#"
+    run() { code=0; "$COSTLAKE" run > "$OUT/$1.said" 2>&1 || code=$?; echo $code > "$OUT/$1.code"; }
+    mount -t tmpfs -o size=1m none "$LAKE"
+    cp -r "$OUT/base/." "$LAKE"
+    eval "$BREAK"
+    run broken
+    eval "$MEND"
+    cp -r "$LAKE" "$OUT/broken"
+    run mended
+    cp -r "$LAKE" "$OUT/mended"
+"#;
+
+/// Runs on a disk that is broken and mended by these commands; the broken run has to say `advice`.
+fn run_on_broken_disk(break_it: &str, mend_it: &str, advice: &str) {
+    let stage = Stage::start(EARLY);
+    let (base, lake) = (stage.path("base"), stage.path("lake"));
+    fs::create_dir(&lake).expect("a folder");
+    if !can_mount(&lake) {
+        println!("skipped: no mount namespace to be had here");
+        return;
+    }
+    stage.run_well(&base);
+    stage.sandbox.set_now(at(LATER));
+    let (new, _) = stage.uninterrupted(&base);
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-ec", SCRIPT]);
+    stage.surround(&mut command, &lake);
+    command.env("LAKE", &lake).env("OUT", stage.folder.path()).env("COSTLAKE", env!("CARGO_BIN_EXE_costlake"));
+    let output = command.env("BREAK", break_it).env("MEND", mend_it).output().expect("unshare");
+    assert!(output.status.success(), "{}", said(&output));
+    let read = |name: &str| fs::read_to_string(stage.path(name)).expect("a file");
+    let broken = read("broken.said");
+    assert_eq!(read("broken.code").trim(), "1", "{broken}");
+    assert!(broken.contains(advice), "{broken}");
+    assert!(tables(&stage.path("broken")) == tables(&base), "old data intact: {broken}");
+    assert_eq!(read("mended.code").trim(), "0", "{}", read("mended.said"));
+    assert!(tables(&stage.path("mended")) == new, "the next run completes");
+    assert_ledgers_agree(&stage.path("mended"));
+    assert_nothing_staged(&stage.path("mended"));
+}
+
+#[test]
+fn a_full_disk_is_named_and_harms_nothing() {
+    let fill = r#"dd if=/dev/zero of="$LAKE/filler" bs=1k count=4096 2>/dev/null || true"#;
+    run_on_broken_disk(fill, r#"rm "$LAKE/filler""#, "free some room on the disk");
+}
+
+#[test]
+fn a_read_only_disk_is_named_and_harms_nothing() {
+    run_on_broken_disk(r#"mount -o remount,ro "$LAKE""#, r#"mount -o remount,rw "$LAKE""#, "mounted read-only");
+}
+
+#[test]
+fn a_lake_can_be_moved() {
+    let stage = Stage::start(EARLY);
+    let (here, there) = (stage.path("here"), stage.path("a/new/place"));
+    stage.run_well(&here);
+    copy(&here, &there);
+    fs::remove_dir_all(&here).expect("a removal");
+    stage.sandbox.set_now(at(LATER));
+    stage.run_well(&there);
+    assert_ledgers_agree(&there);
+    assert!(!here.exists());
+}

@@ -1,0 +1,270 @@
+//! An object store in memory that fails as scripted and remembers every call.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use costlake::generation::footer::{Suffix, from_suffix};
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+/// What is done to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing happens, and an error comes back.
+    Before,
+    /// It happens, and the answer is lost.
+    After,
+    /// It happens, and the store answers that the condition did not hold: a write that met its own repetition.
+    Landed,
+    /// Nothing happens, and the store answers that the condition did not hold: S3's 409 between racing writes.
+    Conflict,
+    /// The answer is lost, and it happens only right before the next write.
+    Late,
+    /// The answer is lost, and it happens when [`Faults::land`] says so.
+    Adrift,
+    /// The store denies the call.
+    Denied,
+    /// Another writer's object lands first, then the call is done.
+    Meanwhile(Bytes),
+    /// Somebody deletes the object first, then the call is done.
+    Vanish,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Put,
+    List,
+    Delete,
+}
+
+/// One call, numbered from 1 since the script was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) number: usize,
+    pub(super) verb: Verb,
+    /// Key in the bucket, prefix included.
+    pub(super) key: String,
+}
+
+impl Call {
+    pub(super) fn puts_data(&self) -> bool {
+        self.verb == Verb::Put && is_data(&self.key)
+    }
+}
+
+fn is_data(key: &str) -> bool {
+    key.ends_with("/data.parquet")
+}
+
+type Script = Box<dyn Fn(&Call) -> Option<Fault> + Send + Sync>;
+type Write = (Path, PutPayload, PutOptions);
+
+#[derive(Default)]
+struct State {
+    script: Option<Script>,
+    calls: Vec<Call>,
+    late: Vec<Write>,
+    adrift: Vec<Write>,
+    /// Key and generation of every data object that was written, in order.
+    written: Vec<(String, u64)>,
+    forbidden: Vec<String>,
+}
+
+/// The store.
+pub(super) struct Faults {
+    pub(super) inner: Arc<InMemory>,
+    state: Arc<Mutex<State>>,
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Faults")
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a store that fails as scripted")
+    }
+}
+
+impl Faults {
+    /// A store that holds what `base` holds; nothing fails yet.
+    pub(super) fn over(base: &InMemory) -> Arc<Self> {
+        Arc::new(Self { inner: Arc::new(base.fork()), state: Arc::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on every call is done to as `script` says; calls are numbered from 1 again.
+    pub(super) fn script(&self, script: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) {
+        let mut state = self.state();
+        state.script = Some(Box::new(script));
+        state.calls.clear();
+    }
+
+    /// From now on nothing fails.
+    pub(super) fn heal(&self) {
+        self.script(|_| None);
+    }
+
+    /// The calls since the script was set.
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    /// Key and generation of every data object written so far.
+    pub(super) fn written(&self) -> Vec<(String, u64)> {
+        self.state().written.clone()
+    }
+
+    /// Deletions and renames of anything but old ledger snapshots.
+    pub(super) fn forbidden(&self) -> Vec<String> {
+        self.state().forbidden.clone()
+    }
+
+    /// Lets every write that is still on its way arrive.
+    pub(super) async fn land(&self) {
+        let writes: Vec<Write> = {
+            let mut state = self.state();
+            let late = std::mem::take(&mut state.late);
+            late.into_iter().chain(std::mem::take(&mut state.adrift)).collect()
+        };
+        for write in writes {
+            let _ = self.write(write).await;
+        }
+    }
+
+    fn decide(&self, verb: Verb, key: &str) -> Option<Fault> {
+        decide(&self.state, verb, key)
+    }
+
+    async fn write(&self, (path, payload, options): Write) -> Result<PutResult> {
+        let bytes = Bytes::from(payload.clone());
+        let done = self.inner.put_opts(&path, payload, options).await?;
+        if is_data(path.as_ref())
+            && let Ok(Suffix::Whole(footer)) = from_suffix(&bytes)
+        {
+            self.state().written.push((path.to_string(), footer.epoch));
+        }
+        Ok(done)
+    }
+}
+
+fn decide(state: &Mutex<State>, verb: Verb, key: &str) -> Option<Fault> {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let call = Call { number: state.calls.len() + 1, verb, key: key.to_owned() };
+    let fault = state.script.as_ref().and_then(|script| script(&call));
+    state.calls.push(call);
+    fault
+}
+
+fn lost() -> Error {
+    Error::Generic { store: "S3", source: "connection reset by the test".into() }
+}
+
+fn denied(path: &Path) -> Error {
+    Error::PermissionDenied { path: path.to_string(), source: "denied by the test".into() }
+}
+
+/// What the store says when a condition does not hold.
+fn refused(path: &Path, mode: &PutMode) -> Error {
+    let (path, source) = (path.to_string(), "refused by the test".into());
+    match mode {
+        PutMode::Update(_) => Error::Precondition { path, source },
+        _ => Error::AlreadyExists { path, source },
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Faults {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let late = std::mem::take(&mut self.state().late);
+        for write in late {
+            let _ = self.write(write).await;
+        }
+        let mode = options.mode.clone();
+        let write = (path.clone(), payload, options);
+        let Some(fault) = self.decide(Verb::Put, path.as_ref()) else { return self.write(write).await };
+        match fault {
+            Fault::Before => return Err(lost()),
+            Fault::Denied => return Err(denied(path)),
+            Fault::Conflict => return Err(refused(path, &mode)),
+            Fault::Late => self.state().late.push(write),
+            Fault::Adrift => self.state().adrift.push(write),
+            Fault::After => drop(self.write(write).await?),
+            Fault::Landed => {
+                let _ = self.write(write).await?;
+                return Err(refused(path, &mode));
+            }
+            Fault::Meanwhile(theirs) => {
+                self.write((path.clone(), theirs.into(), PutOptions::default())).await?;
+                return self.write(write).await;
+            }
+            Fault::Vanish => {
+                self.inner.delete(path).await?;
+                return self.write(write).await;
+            }
+        }
+        Err(lost())
+    }
+
+    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.state().forbidden.push(format!("multipart upload to {path}"));
+        self.inner.put_multipart_opts(path, options).await
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        match self.decide(Verb::Get, path.as_ref()) {
+            None => self.inner.get_opts(path, options).await,
+            Some(Fault::Denied) => Err(denied(path)),
+            Some(_) => Err(lost()),
+        }
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let (inner, state) = (self.inner.clone(), self.state.clone());
+        let delete = move |path: Result<Path>| {
+            let (inner, state) = (inner.clone(), state.clone());
+            async move {
+                let path = path?;
+                if !path.as_ref().contains("/ledger/") {
+                    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                    state.forbidden.push(format!("deletion of {path}"));
+                }
+                match decide(&state, Verb::Delete, path.as_ref()) {
+                    None => inner.delete(&path).await.map(|()| path),
+                    Some(_) => Err(lost()),
+                }
+            }
+        };
+        paths.then(delete).boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.decide(Verb::List, prefix.map_or("", |prefix| prefix.as_ref())) {
+            None => self.inner.list(prefix),
+            Some(_) => stream::once(std::future::ready(Err(lost())).boxed()).boxed(),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.state().forbidden.push(format!("copy of {from} to {to}"));
+        self.inner.copy_opts(from, to, options).await
+    }
+}

@@ -1,0 +1,156 @@
+//! The program is killed, stopped by a signal, or runs twice at once, on a real disk.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use costlake::sandbox::{Sandbox, Settings};
+
+use super::binary::{Stage, Tables, assert_ledgers_agree, assert_nothing_staged, copy, said, tables};
+use super::world::{EARLY, LATER, at};
+
+/// A stage at [`LATER`], and a lake as a run at [`EARLY`] left it.
+fn begun() -> (Stage, PathBuf) {
+    let stage = Stage::start(EARLY);
+    let base = stage.path("base");
+    stage.run_well(&base);
+    stage.sandbox.set_now(at(LATER));
+    (stage, base)
+}
+
+/// Asserts that every object of `found` is the one of `old` or that of `new`.
+fn assert_old_or_new(found: &Tables, old: &Tables, new: &Tables, what: &str) {
+    for ((found, old), new) in found.iter().zip(old).zip(new) {
+        assert!(found.keys().all(|partition| new.contains_key(partition)), "{what}");
+        for (partition, new) in new {
+            let held = found.get(partition);
+            assert!(held == Some(new) || held == old.get(partition), "{what}: {partition} is neither old nor new");
+        }
+    }
+}
+
+/// What holds after a clean run, whatever happened before.
+fn assert_complete(lake: &Path, new: &Tables, what: &str) {
+    assert!(tables(lake) == *new, "{what}: not what an uninterrupted run leaves");
+    assert_ledgers_agree(lake);
+    assert_nothing_staged(lake);
+}
+
+#[test]
+fn a_run_killed_at_any_instant_is_finished_by_the_next() {
+    const ROUNDS: u32 = 20;
+    let (stage, base) = begun();
+    let old = tables(&base);
+    let (new, length) = stage.uninterrupted(&base);
+    assert!(old[0] != new[0] && old[1] != new[1], "a run that changes nothing proves nothing");
+    let mut died = 0;
+    for round in 0..ROUNDS {
+        let lake = stage.path(&format!("lake{round}"));
+        // Odd rounds begin without a lake.
+        let old = if round % 2 == 0 { &old } else { &vec![Default::default(); 2] };
+        if round % 2 == 0 {
+            copy(&base, &lake);
+        }
+        let new = if round % 2 == 0 { new.clone() } else { stage_new(&stage, round) };
+        let wait = length.mul_f64((f64::from(round) + fastrand::f64()) / f64::from(ROUNDS));
+        let mut child = stage.command(&lake).spawn().expect("the program");
+        std::thread::sleep(wait);
+        child.kill().expect("a kill");
+        died += u32::from(child.wait().expect("an end").code().is_none());
+        let what = format!("killed after {wait:?} of {length:?}");
+        assert_old_or_new(&tables(&lake), old, &new, &what);
+        stage.run_well(&lake);
+        assert_complete(&lake, &new, &what);
+    }
+    assert!(died >= ROUNDS / 2, "only {died} of {ROUNDS} runs were killed before they ended");
+}
+
+/// What an uninterrupted run makes of nothing.
+fn stage_new(stage: &Stage, round: u32) -> Tables {
+    let lake = stage.path(&format!("whole{round}"));
+    stage.run_well(&lake);
+    tables(&lake)
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill");
+    assert!(sent.success());
+}
+
+/// Waits until `path` is there, which the program makes on its way.
+fn wait_for(path: &Path) {
+    let begun = Instant::now();
+    while !path.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{} does not come", path.display());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Sends a signal once `sign` is there; the run has to end within seconds, saying so.
+fn stop(stage: &Stage, lake: &Path, name: &str, sign: &str) {
+    let child = stage.command(lake).spawn().expect("the program");
+    wait_for(&lake.join(sign));
+    signal(&child, name);
+    let begun = Instant::now();
+    let output = child.wait_with_output().expect("an end");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{name} took {:?}", begun.elapsed());
+    assert_eq!(output.status.code(), Some(130), "{name}: {}", said(&output));
+    assert!(said(&output).contains("stopped by a signal"), "{name}: {}", said(&output));
+}
+
+#[test]
+fn a_signal_stops_a_run_and_the_next_one_goes_on() {
+    let (mut stage, base) = begun();
+    let old = tables(&base);
+    let (new, _) = stage.uninterrupted(&base);
+    for name in ["-TERM", "-INT"] {
+        let lake = stage.path(name);
+        copy(&base, &lake);
+        // One request a second: the signal comes between the first answer and the last.
+        stage.set_pace(1.0);
+        let first = std::fs::read_dir(base.join("_costlake/cost/ledger")).expect("a folder").count() + 1;
+        stop(&stage, &lake, name, &format!("_costlake/cost/ledger/{first:020}.json"));
+        assert_old_or_new(&tables(&lake), &old, &new, name);
+        stage.set_pace(1_000.0);
+        stage.run_well(&lake);
+        assert_complete(&lake, &new, name);
+    }
+}
+
+#[test]
+fn a_signal_does_not_wait_for_an_api_that_is_silent() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("an address"));
+    let stage = Stage::asking(url, Sandbox::new(Settings::new(at(LATER))));
+    let accepted = std::thread::spawn(move || silent.accept());
+    for name in ["-TERM", "-INT"] {
+        let lake = stage.path(name);
+        stop(&stage, &lake, name, "_costlake/cost/table.json");
+        assert!(tables(&lake).iter().all(|table| table.is_empty()));
+    }
+    assert!(accepted.join().expect("a thread").is_ok(), "the program asked");
+}
+
+#[test]
+fn two_runs_at_once_are_as_good_as_one() {
+    let (mut stage, base) = begun();
+    let (new, _) = stage.uninterrupted(&base);
+    // Slow enough that both look before either writes.
+    stage.set_pace(50.0);
+    let mut superseded = 0;
+    for round in 0..10 {
+        let lake = stage.path(&format!("lake{round}"));
+        copy(&base, &lake);
+        let both = [(); 2].map(|()| stage.command(&lake).spawn().expect("the program"));
+        for child in both {
+            let output = child.wait_with_output().expect("an end");
+            let code = output.status.code();
+            assert!(matches!(code, Some(0 | 5)), "{code:?}: {}", said(&output));
+            superseded += u32::from(code == Some(5));
+        }
+        assert!(tables(&lake) == new, "round {round}: not what one run leaves");
+        stage.run_well(&lake);
+        assert_complete(&lake, &new, &format!("round {round}"));
+    }
+    println!("{superseded} of 20 runs were superseded");
+}

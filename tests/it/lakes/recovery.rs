@@ -1,0 +1,266 @@
+//! The ledger or an object is not as the last run left it: taken over, rebuilt, or refused with what to do.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use costlake::generation::{decode, encode};
+use costlake::job::Job;
+use costlake::lake::Lake;
+use costlake::plan::Ask;
+use costlake::report::JobReport;
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
+
+use super::faults::Faults;
+use super::world::{
+    LATER, LATEST, World, assert_ledger_agrees, begun, contents, cost_job, data_key, days, failure, lake, ledger,
+    october, parse, put,
+};
+
+fn ledger_folder(job: &Job) -> String {
+    format!("_costlake/{}/ledger", job.name)
+}
+
+/// Removes every ledger snapshot of the table but the oldest `kept`.
+async fn forget(store: &Arc<InMemory>, job: &Job, kept: usize) {
+    let lake = lake(store);
+    for entry in lake.list(&ledger_folder(job)).await.expect("a listing").into_iter().skip(kept) {
+        lake.remove_ledger_snapshot(&entry.key).await.expect("a removal");
+    }
+}
+
+async fn snapshots(lake: &Lake, job: &Job) -> usize {
+    lake.list(&ledger_folder(job)).await.expect("a listing").len()
+}
+
+/// A bucket after two runs, and how many ledger snapshots the first of them left.
+async fn two_runs(job: &Job) -> (World, Arc<InMemory>, usize) {
+    let (world, store) = begun(job).await;
+    let of_first = snapshots(&lake(&store), job).await;
+    world.run_well(&store, job).await;
+    (world, store, of_first)
+}
+
+#[tokio::test]
+async fn objects_ahead_of_the_ledger_are_taken_over_and_not_paid_twice() {
+    let job = cost_job();
+    let (world, store, of_first) = two_runs(&job).await;
+    let before = contents(&store, &job).await;
+    let intact = world.run_well(&Arc::new(store.fork()), &job).await;
+    forget(&store, &job, of_first).await;
+    assert!(!ledger(&store, &job).await.partitions.contains_key("2026-11"), "the ledger is behind now");
+    let report = world.run_well(&store, &job).await;
+    assert_eq!(report.asked.requests, intact.asked.requests, "no page more than with an intact ledger");
+    let windows = |report: &JobReport| report.fetches.iter().map(|fetch| fetch.windows.clone()).collect::<Vec<_>>();
+    assert_eq!(windows(&report), windows(&intact));
+    assert_eq!(report.objects_written, 0, "{report:#?}");
+    assert_eq!(contents(&store, &job).await, before);
+    assert_ledger_agrees(&store, &job).await;
+}
+
+#[tokio::test]
+async fn a_lost_ledger_is_rebuilt_from_the_footers() {
+    let job = cost_job();
+    let (world, store, _) = two_runs(&job).await;
+    let (before, known) = (contents(&store, &job).await, ledger(&store, &job).await);
+    forget(&store, &job, 0).await;
+    let rebuilt = ledger(&store, &job).await;
+    let facts = |ledger: &costlake::ledger::Ledger| {
+        let days = ledger.partitions.values().flat_map(|state| &state.days);
+        days.map(|(day, state)| (*day, state.facts.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(facts(&rebuilt), facts(&known), "every day is known again");
+    world.set(LATEST);
+    let report = world.run_well(&store, &job).await;
+    assert!(report.notes.iter().any(|note| note.contains("rebuilt from the footers of 2 objects")), "{report:#?}");
+    let after = contents(&store, &job).await;
+    assert_eq!(after["2026-11"].footer.epoch, before["2026-11"].footer.epoch + 1, "the generations go on");
+    assert_ledger_agrees(&store, &job).await;
+}
+
+#[tokio::test]
+async fn a_damaged_ledger_snapshot_is_rebuilt_and_not_overwritten() {
+    let job = cost_job();
+    let (world, store, _) = two_runs(&job).await;
+    let newest = lake(&store).list(&ledger_folder(&job)).await.expect("a listing").pop().expect("a snapshot").key;
+    let key = format!("{}/{newest}", super::world::PREFIX);
+    put(&store, &key, "{\"format\":1,\"table\":\"co").await;
+    let report = world.run_well(&store, &job).await;
+    assert!(report.notes.iter().any(|note| note.contains("snapshot is damaged: rebuilt")), "{report:#?}");
+    assert_ledger_agrees(&store, &job).await;
+    let damaged = lake(&store).read(&newest, None).await.expect("a read").expect("an object");
+    assert!(damaged.bytes.ends_with(b"co"), "snapshots are create-only");
+}
+
+#[tokio::test]
+async fn a_ledger_of_a_newer_layout_is_left_alone() {
+    let job = cost_job();
+    let (world, store) = begun(&job).await;
+    let before = contents(&store, &job).await;
+    let key = format!("{}/{}/{:020}.json", super::world::PREFIX, ledger_folder(&job), 99);
+    put(&store, &key, r#"{"format":2,"something":"else"}"#).await;
+    let report = world.run(&store, &job).await;
+    assert_eq!((report.exit_code, report.asked.requests), (2, 0), "{report:#?}");
+    assert!(failure(&report).contains("newer than this costlake reads"), "{report:#?}");
+    assert_eq!(contents(&store, &job).await, before);
+}
+
+/// A Parquet file that somebody else wrote.
+fn foreign_parquet(job: &Job) -> Bytes {
+    let table = job.source.table();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), table.schema().clone(), None).expect("a writer");
+    writer.write(&arrow::array::RecordBatch::new_empty(table.schema().clone())).expect("a write");
+    writer.into_inner().expect("a file").into()
+}
+
+#[tokio::test]
+async fn a_foreign_object_is_never_overwritten() {
+    let job = cost_job();
+    let month = days("2026-11-01", "2026-11-02");
+    let lists = [Bytes::from("service,cost\nEC2,1\n"), Bytes::new(), Bytes::from("PAR1"), foreign_parquet(&job)];
+    for (foreign, ask) in lists.iter().flat_map(|foreign| [(foreign, Ask::Due), (foreign, month)]) {
+        let (world, store) = begun(&job).await;
+        let key = data_key(&job, "2026-11");
+        put(&store, &key, foreign.clone()).await;
+        let report = world.ask(&store, &job, ask).await;
+        assert_eq!((report.exit_code, report.asked.requests), (1, 0), "{report:#?}");
+        let text = failure(&report);
+        assert!(text.contains("not one of costlake's") && text.contains("billing_period=2026-11"), "{text}");
+        let found = store.get(&key.clone().into()).await.expect("an object").bytes().await.expect("bytes");
+        assert_eq!(&found, foreign, "untouched");
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_another_table_is_refused() {
+    let (job, other) = (cost_job(), parse("cost", &OTHER_METRIC.replace("UnblendedCost", "AmortizedCost")));
+    let (world, store) = begun(&job).await;
+    let elsewhere = Arc::new(InMemory::new());
+    world.run_well(&elsewhere, &other).await;
+    let theirs = contents(&elsewhere, &other).await["2026-11"].bytes.clone();
+    put(&store, &data_key(&job, "2026-11"), theirs.clone()).await;
+    let report = world.run(&store, &job).await;
+    assert_eq!(report.exit_code, 2, "{report:#?}");
+    let report = world.run(&store, &other).await;
+    assert_eq!(report.exit_code, 2, "the table's own record refuses the other job: {report:#?}");
+    assert!(failure(&report).contains("holds something else"), "{report:#?}");
+}
+
+const OTHER_METRIC: &str = r#"
+    source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
+    window = { begin = "2026-10-30" }
+"#;
+
+/// Follows the advice of an error to the letter: `costlake backfill <job> --from <day> --to <day>`.
+fn advised(text: &str, job: &Job) -> Ask {
+    let words: Vec<&str> = text.split([' ', '`', '\n']).collect();
+    let after = |word: &str| words.iter().position(|known| *known == word).map(|index| words[index + 1]);
+    assert_eq!(after("backfill"), Some(job.name.as_str()), "{text}");
+    days(after("--from").expect("a first day"), after("--to").expect("a last day"))
+}
+
+/// Deletes the object of `month`; a run at `now` that reads only some of its days has to refuse, and its advice to work.
+async fn delete_and_restore(month: &str, now: &str) {
+    let job = cost_job();
+    let (world, store, _) = two_runs(&job).await;
+    let before = contents(&store, &job).await;
+    store.delete(&data_key(&job, month).into()).await.expect("a deletion");
+    world.set(now);
+    let report = world.run(&store, &job).await;
+    assert_eq!(report.exit_code, 1, "{report:#?}");
+    let text = failure(&report);
+    assert!(text.contains("the object is gone"), "{text}");
+    assert!(text.contains(&format!("key cost/billing_period={month}/data.parquet")), "{text}");
+    assert!(!contents(&store, &job).await.contains_key(month), "the days that are not read would vanish");
+    let report = world.ask(&store, &job, advised(&text, &job)).await;
+    assert_eq!(report.exit_code, 0, "the advice was: {text}\n{report:#?}");
+    let after = contents(&store, &job).await;
+    assert_eq!(after[month].footer.epoch, before[month].footer.epoch + 1, "the generations go on");
+    let days: Vec<_> = before[month].footer.days.keys().collect();
+    assert!(days.iter().all(|day| after[month].footer.days.contains_key(day)), "{days:?}");
+    assert_ledger_agrees(&store, &job).await;
+}
+
+#[tokio::test]
+async fn a_deleted_object_of_the_first_month_is_an_error_whose_advice_works() {
+    delete_and_restore("2026-10", LATER).await;
+}
+
+#[tokio::test]
+async fn a_deleted_object_of_this_month_is_an_error_whose_advice_works() {
+    delete_and_restore("2026-11", "2026-11-06T06:00:00Z").await;
+}
+
+#[tokio::test]
+async fn a_deleted_object_all_of_whose_days_are_read_anyway_comes_back() {
+    let job = cost_job();
+    let (world, store, _) = two_runs(&job).await;
+    let intact = Arc::new(store.fork());
+    assert_eq!(world.ask(&intact, &job, october()).await.exit_code, 0);
+    store.delete(&data_key(&job, "2026-10").into()).await.expect("a deletion");
+    assert_eq!(world.ask(&store, &job, october()).await.exit_code, 0);
+    let (after, intact) = (contents(&store, &job).await, contents(&intact, &job).await);
+    assert_eq!(after["2026-10"].rows, intact["2026-10"].rows);
+    assert_eq!(after["2026-10"].footer.epoch, 3, "two generations had been there");
+    assert_ledger_agrees(&store, &job).await;
+}
+
+#[tokio::test]
+async fn an_object_behind_its_ledger_is_refused() {
+    let job = cost_job();
+    let (world, base) = begun(&job).await;
+    let store = Arc::new(base.fork());
+    world.run_well(&store, &job).await;
+    let old = contents(&base, &job).await["2026-10"].clone();
+    put(&store, &data_key(&job, "2026-10"), old.bytes.clone()).await;
+    for ask in [Ask::Due, october()] {
+        let report = world.ask(&store, &job, ask).await;
+        assert_eq!(report.exit_code, 1, "{report:#?}");
+        let text = failure(&report);
+        assert!(text.contains("the object is at generation 1, but the ledger knows generation 2"), "{text}");
+        assert_eq!(contents(&store, &job).await["2026-10"], old, "untouched");
+    }
+}
+
+/// The run of [`LATER`] keeps October 30th from this object, which is not what the last run wrote.
+async fn run_over_damaged(damage: impl Fn(&Job, &[u8]) -> Vec<u8>) -> String {
+    let job = cost_job();
+    let (world, base) = begun(&job).await;
+    let key = data_key(&job, "2026-10");
+    let damaged = Bytes::from(damage(&job, &contents(&base, &job).await["2026-10"].bytes));
+    put(&base, &key, damaged.clone()).await;
+    let store = Faults::over(&base);
+    let report = world.run(&store, &job).await;
+    assert_eq!(report.exit_code, 1, "{report:#?}");
+    let found = store.get(&key.into()).await.expect("an object").bytes().await.expect("bytes");
+    assert_eq!(found, damaged, "a damaged object is not written over");
+    let text = failure(&report);
+    assert!(text.contains("partition 2026-10"), "{text}");
+    text
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_a_kept_day_is_found() {
+    for byte in [8, 40, 200] {
+        let text = run_over_damaged(|_, bytes| {
+            let mut bytes = bytes.to_vec();
+            bytes[byte] ^= 0x10;
+            bytes
+        })
+        .await;
+        assert!(text.contains("cannot be read") || text.contains("does not hold what its footer says"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_not_what_the_footer_promises_are_found() {
+    let text = run_over_damaged(|job, bytes| {
+        let table = job.source.table();
+        let whole = decode(table, Bytes::copy_from_slice(bytes)).expect("rows");
+        let footer = super::world::held(job, Bytes::copy_from_slice(bytes)).footer;
+        encode(table, &[whole.slice(1, whole.num_rows() - 1)], &footer).expect("an object")
+    })
+    .await;
+    assert!(text.contains("does not hold what its footer says"), "{text}");
+    assert!(text.contains("day 2026-10-30") && text.contains("what to do:"), "{text}");
+}

@@ -1,0 +1,165 @@
+//! The write of data is lost, late, refused, denied or raced: what became of it is read back, and said.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use costlake::job::Job;
+use costlake::report::JobReport;
+use object_store::memory::InMemory;
+
+use super::faults::{Call, Fault, Faults, Verb};
+use super::world::{
+    Held, LATER, LATEST, World, assert_ledger_agrees, begun, contents, cost_job, data_key, failure, october, rows_of,
+};
+
+/// A run whose calls fail as `script` says, on a bucket as the first run left it.
+async fn scripted(
+    script: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static,
+) -> (World, Job, Arc<Faults>, JobReport) {
+    let job = cost_job();
+    let (world, base) = begun(&job).await;
+    let store = Faults::over(&base);
+    store.script(script);
+    let report = world.run(&store, &job).await;
+    (world, job, store, report)
+}
+
+fn is_october(call: &Call) -> bool {
+    call.puts_data() && call.key.contains("=2026-10/")
+}
+
+/// What another run commits at the world's clock, all of October included.
+async fn committed_elsewhere(world: &World, job: &Job, base: &InMemory) -> BTreeMap<String, Held> {
+    let store = Arc::new(base.fork());
+    assert_eq!(world.ask(&store, job, october()).await.exit_code, 0);
+    world.run_well(&store, job).await;
+    contents(&store, job).await
+}
+
+#[tokio::test]
+async fn writes_that_never_land_are_given_up_as_unknown() {
+    let (world, job, store, report) = scripted(|call| call.puts_data().then_some(Fault::Before)).await;
+    assert_eq!(report.exit_code, 7, "{report:#?}");
+    let failures = report.failures();
+    assert!(failures[0].1.text.contains("whether the write landed could not be told"), "{failures:?}");
+    assert!(failures[0].1.text.contains("key cost/billing_period=2026-10/data.parquet"), "{failures:?}");
+    let tries = store.calls().iter().filter(|call| is_october(call)).count();
+    assert_eq!(tries, 5, "the same write is sent five times");
+    let before = contents(&store.inner, &job).await;
+    assert_eq!(before["2026-10"].footer.epoch, 1);
+    assert_ledger_agrees(&store.inner, &job).await;
+    store.heal();
+    world.run_well(&store, &job).await;
+    assert_eq!(contents(&store.inner, &job).await["2026-10"].footer.epoch, 2);
+}
+
+#[tokio::test]
+async fn a_write_that_landed_unseen_is_unknown_and_adopted_by_the_next_run() {
+    let seen = AtomicBool::new(false);
+    let (world, job, store, report) = scripted(move |call| {
+        // From the write of October on, nothing of October can be read any more.
+        if is_october(call) {
+            seen.store(true, Ordering::Relaxed);
+            return Some(Fault::After);
+        }
+        let blind = seen.load(Ordering::Relaxed);
+        (blind && call.verb == Verb::Get && call.key.contains("=2026-10/")).then_some(Fault::Before)
+    })
+    .await;
+    assert_eq!(report.exit_code, 7, "{report:#?}");
+    let landed = contents(&store.inner, &job).await;
+    assert_eq!(landed["2026-10"].footer.epoch, 2, "it had landed all the same");
+    store.heal();
+    world.run_well(&store, &job).await;
+    assert_eq!(contents(&store.inner, &job).await["2026-10"], landed["2026-10"], "and is not written again");
+    assert_ledger_agrees(&store.inner, &job).await;
+}
+
+#[tokio::test]
+async fn another_writers_generation_stands() {
+    let job = cost_job();
+    let (world, base) = begun(&job).await;
+    world.set(LATEST);
+    let theirs = committed_elsewhere(&world, &job, &base).await;
+    for month in ["2026-10", "2026-11"] {
+        world.set(LATER);
+        let store = Faults::over(&base);
+        let (bytes, key) = (theirs[month].bytes.clone(), data_key(&job, month));
+        store.script(move |call| (call.verb == Verb::Put && call.key == key).then(|| Fault::Meanwhile(bytes.clone())));
+        let report = world.run(&store, &job).await;
+        assert_eq!(report.exit_code, 5, "{month}: {report:#?}");
+        let text = failure(&report);
+        assert!(text.contains("superseded: another writer committed generation"), "{text}");
+        assert!(text.contains(&format!("partition {month}")), "{text}");
+        assert_eq!(contents(&store.inner, &job).await[month], theirs[month], "theirs stands");
+        store.heal();
+        world.set(LATEST);
+        assert_eq!(world.ask(&store, &job, october()).await.exit_code, 0);
+        world.run_well(&store, &job).await;
+        assert_eq!(rows_of(&contents(&store.inner, &job).await), rows_of(&theirs), "later runs go on from it");
+        assert_ledger_agrees(&store.inner, &job).await;
+    }
+}
+
+#[tokio::test]
+async fn the_very_same_generation_of_another_run_counts_as_ours() {
+    let job = cost_job();
+    let (world, base) = begun(&job).await;
+    let elsewhere = Arc::new(base.fork());
+    world.run_well(&elsewhere, &job).await;
+    let twin = contents(&elsewhere, &job).await;
+    let store = Faults::over(&base);
+    let bytes = twin["2026-10"].bytes.clone();
+    store.script(move |call| is_october(call).then(|| Fault::Meanwhile(bytes.clone())));
+    let report = world.run(&store, &job).await;
+    assert_eq!(report.exit_code, 0, "{report:#?}");
+    assert_eq!(contents(&store.inner, &job).await, twin);
+    assert_ledger_agrees(&store.inner, &job).await;
+}
+
+#[tokio::test]
+async fn an_object_deleted_while_fetching_is_not_written_anew() {
+    let (_, job, store, report) = scripted(|call| is_october(call).then_some(Fault::Vanish)).await;
+    assert_eq!(report.exit_code, 1, "{report:#?}");
+    let text = failure(&report);
+    assert!(text.contains("the object was deleted while this run was fetching"), "{text}");
+    assert!(text.contains("key cost/billing_period=2026-10/data.parquet"), "{text}");
+    assert!(!contents(&store.inner, &job).await.contains_key("2026-10"));
+}
+
+#[tokio::test]
+async fn a_denied_write_is_not_tried_again() {
+    let (_, job, store, report) = scripted(|call| call.puts_data().then_some(Fault::Denied)).await;
+    assert_eq!(report.exit_code, 3, "{report:#?}");
+    assert!(failure(&report).contains("s3:PutObject"), "{report:#?}");
+    assert_eq!(store.calls().iter().filter(|call| call.puts_data()).count(), 1);
+    assert_eq!(contents(&store.inner, &job).await["2026-10"].footer.epoch, 1);
+}
+
+#[tokio::test]
+async fn a_write_that_arrives_after_the_run_gave_up_is_adopted() {
+    let (world, job, store, report) = scripted(|call| call.puts_data().then_some(Fault::Adrift)).await;
+    assert_eq!(report.exit_code, 7, "{report:#?}");
+    store.land().await;
+    let landed = contents(&store.inner, &job).await;
+    assert_eq!(landed["2026-10"].footer.epoch, 2);
+    store.heal();
+    world.run_well(&store, &job).await;
+    assert_eq!(contents(&store.inner, &job).await, landed);
+    assert_ledger_agrees(&store.inner, &job).await;
+}
+
+#[tokio::test]
+async fn a_write_that_arrives_after_a_newer_run_changes_nothing() {
+    let (world, job, store, report) = scripted(|call| call.puts_data().then_some(Fault::Adrift)).await;
+    assert_eq!(report.exit_code, 7, "{report:#?}");
+    store.heal();
+    world.set(LATEST);
+    assert_eq!(world.ask(&store, &job, october()).await.exit_code, 0);
+    world.run_well(&store, &job).await;
+    let newer = contents(&store.inner, &job).await;
+    store.land().await;
+    assert_eq!(contents(&store.inner, &job).await, newer, "both a creation and a replacement were on their way");
+    assert_eq!(store.written().len(), 2, "{:?}", store.written());
+}

@@ -1,0 +1,241 @@
+//! What surrounds a run: a sandbox on loopback, a bucket in memory, small jobs, and a close look at what is in the lake.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::util::display::array_value_to_string;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use costlake::clock::Clock;
+use costlake::doors::{Doors, Outside};
+use costlake::generation::footer::{Suffix, from_suffix};
+use costlake::generation::{Footer, decode, digest, rows};
+use costlake::job::{self, Job};
+use costlake::lake::{Lake, S3Lake};
+use costlake::ledger::Ledger;
+use costlake::ledger_store::LedgerStore;
+use costlake::pipeline::send::Patience;
+use costlake::pipeline::{Context, run_job};
+use costlake::plan::{Ask, range};
+use costlake::report::JobReport;
+use costlake::sandbox::{Sandbox, Settings, serve};
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio_util::sync::CancellationToken;
+
+/// The prefix of the lake in its bucket.
+pub(super) const PREFIX: &str = "bill";
+
+/// When the first run is: the last days of October are read.
+pub(super) const EARLY: &str = "2026-11-01T06:00:00Z";
+/// When the second run is: the last day of October is read again, and two days of November are new.
+pub(super) const LATER: &str = "2026-11-03T06:00:00Z";
+/// When the third run is: both November days are read again, and one is new.
+pub(super) const LATEST: &str = "2026-11-04T06:00:00Z";
+
+/// A table with everything a run can write: raw answers and replaced generations too.
+pub(super) fn cost_job() -> Job {
+    parse(
+        "cost",
+        r#"
+        source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
+        window = { begin = "2026-10-30", refresh = "3 days" }
+        limits = { fetches_in_flight = 1 }
+        lake = { keep_raw = true, keep_history = true }
+        "#,
+    )
+}
+
+/// A small Datadog table.
+pub(super) fn savings_job() -> Job {
+    parse(
+        "savings",
+        r#"
+        source = { type = "datadog_savings", queries = [{ provider = "aws", product = "ec2" }] }
+        window = { begin = "2026-10-30", refresh = "3 days" }
+        limits = { fetches_in_flight = 1 }
+        "#,
+    )
+}
+
+pub(super) fn parse(name: &str, text: &str) -> Job {
+    job::parse(Path::new(&format!("{name}.toml")), text).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+pub(super) fn at(text: &str) -> DateTime<Utc> {
+    text.parse().expect("an instant")
+}
+
+/// Every day from the table's begin to the end of October.
+pub(super) fn october() -> Ask {
+    days("2026-10-30", "2026-10-31")
+}
+
+pub(super) fn days(from: &str, to: &str) -> Ask {
+    let day = |text: &str| costlake::window::parse_day(text).expect("a day");
+    Ask::Range { window: range(day(from), day(to)).expect("a range"), missing_only: false }
+}
+
+/// The APIs and the doors to them.
+pub(super) struct World {
+    pub(super) sandbox: Sandbox,
+    doors: Arc<Doors>,
+}
+
+impl World {
+    /// A sandbox whose clock stands at `now`.
+    pub(super) async fn start(now: &str) -> Self {
+        Self::with(Settings::new(at(now))).await
+    }
+
+    pub(super) async fn with(settings: Settings) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let sandbox = Sandbox::new(settings);
+        tokio::spawn(serve(listener, sandbox.clone(), std::future::pending()));
+        Self { sandbox, doors: Arc::new(Doors::new(Outside { sandbox: Some(url), ..Outside::default() })) }
+    }
+
+    pub(super) fn set(&self, now: &str) {
+        self.sandbox.set_now(at(now));
+    }
+
+    pub(super) fn context(&self, lake: Lake) -> Context {
+        let millisecond = Duration::from_millis(1);
+        Context {
+            doors: self.doors.clone(),
+            lake: Arc::new(lake),
+            clock: Clock::Fixed(self.sandbox.now()),
+            patience: Patience { attempts: 2, first_wait: millisecond, longest_wait: millisecond },
+            cancel: CancellationToken::new(),
+            single_writer: false,
+            no_budget: false,
+            listener: None,
+        }
+    }
+
+    pub(super) async fn run<S: ObjectStore>(&self, store: &Arc<S>, job: &Job) -> JobReport {
+        self.ask(store, job, Ask::Due).await
+    }
+
+    pub(super) async fn ask<S: ObjectStore>(&self, store: &Arc<S>, job: &Job, ask: Ask) -> JobReport {
+        run_job(&self.context(lake(store)), job, "run", ask).await
+    }
+
+    /// A run that has to end well.
+    pub(super) async fn run_well<S: ObjectStore>(&self, store: &Arc<S>, job: &Job) -> JobReport {
+        let report = self.run(store, job).await;
+        assert_eq!(report.exit_code, 0, "{report:#?}");
+        report
+    }
+}
+
+/// A world at [`LATER`], and a bucket as a run at [`EARLY`] left it.
+pub(super) async fn begun(job: &Job) -> (World, Arc<InMemory>) {
+    let world = World::start(EARLY).await;
+    let store = Arc::new(InMemory::new());
+    world.run_well(&store, job).await;
+    world.set(LATER);
+    (world, store)
+}
+
+pub(super) fn lake<S: ObjectStore>(store: &Arc<S>) -> Lake {
+    Lake::S3(S3Lake::new(store.clone(), store.clone(), PREFIX, "s3://bucket/bill", "test"))
+}
+
+/// One data object.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Held {
+    pub(super) bytes: Bytes,
+    pub(super) footer: Footer,
+    /// The rows as text, in order.
+    pub(super) rows: Vec<String>,
+}
+
+/// Every object of the table by partition; each holds exactly what its footer says, and there is nothing else.
+pub(super) async fn contents<S: ObjectStore>(store: &Arc<S>, job: &Job) -> BTreeMap<String, Held> {
+    contents_of(&lake(store), job).await
+}
+
+pub(super) async fn contents_of(lake: &Lake, job: &Job) -> BTreeMap<String, Held> {
+    let mut found = BTreeMap::new();
+    for entry in lake.list(&job.name).await.expect("a listing") {
+        let parts: Vec<&str> = entry.key.split('/').collect();
+        let [_, folder, "data.parquet"] = parts[..] else { panic!("a stray object: {}", entry.key) };
+        let bytes = lake.read(&entry.key, None).await.expect("a read").expect("an object").bytes;
+        let held = held(job, bytes);
+        assert_eq!(folder, format!("billing_period={}", held.footer.partition));
+        found.insert(held.footer.partition.clone(), held);
+    }
+    found
+}
+
+/// Reads an object and checks it against its own footer.
+pub(super) fn held(job: &Job, bytes: Bytes) -> Held {
+    let table = job.source.table();
+    let Ok(Suffix::Whole(footer)) = from_suffix(&bytes) else { panic!("no footer") };
+    let whole = decode(table, bytes.clone()).expect("rows");
+    let by_day = rows::split_by_slot(table, job.source.grain(), &whole).expect("days");
+    for (day, facts) in &footer.days {
+        let batch = by_day.get(day).cloned().unwrap_or_else(|| whole.slice(0, 0));
+        assert_eq!(digest::of_rows(table, &batch).expect("a digest"), facts.digest, "{day}");
+        assert_eq!(rows::sums(table, &batch).expect("sums"), facts.sums, "{day}");
+    }
+    assert!(by_day.keys().all(|day| footer.days.contains_key(day)), "a day that the footer does not know");
+    Held { rows: as_text(&whole), footer: *footer, bytes }
+}
+
+pub(super) fn as_text(batch: &RecordBatch) -> Vec<String> {
+    let cell = |column, row| array_value_to_string(batch.column(column), row).expect("a value");
+    (0..batch.num_rows())
+        .map(|row| (0..batch.num_columns()).map(|column| cell(column, row)).collect::<Vec<_>>().join("|"))
+        .collect()
+}
+
+pub(super) fn rows_of(contents: &BTreeMap<String, Held>) -> BTreeMap<&str, &[String]> {
+    contents.iter().map(|(partition, held)| (partition.as_str(), held.rows.as_slice())).collect()
+}
+
+/// The ledger as the next run will find it.
+pub(super) async fn ledger<S: ObjectStore>(store: &Arc<S>, job: &Job) -> Ledger {
+    ledger_of(Arc::new(lake(store)), job).await
+}
+
+async fn ledger_of(lake: Arc<Lake>, job: &Job) -> Ledger {
+    LedgerStore::open(lake, &job.name, job.source.grain(), at(LATER)).await.expect("a ledger").0.ledger
+}
+
+/// Asserts that the ledger says of every object what its footer says, and knows no other.
+pub(super) async fn assert_ledger_agrees<S: ObjectStore>(store: &Arc<S>, job: &Job) {
+    assert_ledger_agrees_in(lake(store), job).await;
+}
+
+pub(super) async fn assert_ledger_agrees_in(lake: Lake, job: &Job) {
+    let contents = contents_of(&lake, job).await;
+    let ledger = ledger_of(Arc::new(lake), job).await;
+    assert!(ledger.partitions.keys().eq(contents.keys()), "{:?}", ledger.partitions.keys());
+    for (partition, held) in &contents {
+        let known = &ledger.partitions[partition];
+        assert_eq!((known.epoch, known.bytes), (held.footer.epoch, held.bytes.len() as u64), "{partition}");
+        let facts: Vec<_> = known.days.iter().map(|(day, state)| (day, &state.facts)).collect();
+        assert_eq!(facts, held.footer.days.iter().collect::<Vec<_>>(), "{partition}");
+    }
+}
+
+pub(super) fn data_key(job: &Job, month: &str) -> String {
+    format!("{PREFIX}/{}/billing_period={month}/data.parquet", job.name)
+}
+
+pub(super) async fn put<S: ObjectStore>(store: &Arc<S>, key: &str, bytes: impl Into<Bytes>) {
+    store.put(&key.into(), bytes.into().into()).await.expect("a write");
+}
+
+/// The text of a report's only failure.
+pub(super) fn failure(report: &JobReport) -> String {
+    let failures = report.failures();
+    assert_eq!(failures.len(), 1, "{report:#?}");
+    failures[0].1.text.clone()
+}
