@@ -81,11 +81,8 @@ fn commands_and_flags_are_real() {
         let unknown: Vec<String> = flags(ours).difference(known).cloned().collect();
         assert!(unknown.is_empty(), "`{piece}`: {name} does not take {unknown:?}");
     }
-    assert!(
-        seen.iter().eq(commands.keys()),
-        "the README leaves out {:?}",
-        commands.keys().filter(|c| !seen.contains(*c))
-    );
+    let left_out: Vec<&String> = commands.keys().filter(|name| *name != "help" && !seen.contains(*name)).collect();
+    assert!(left_out.is_empty(), "the README leaves out {left_out:?}");
 }
 
 #[test]

@@ -123,7 +123,8 @@ async fn a_foreign_object_is_never_overwritten() {
         let key = data_key(&job, "2026-11");
         put(&store, &key, foreign.clone()).await;
         let report = world.ask(&store, &job, ask).await;
-        assert_eq!((report.exit_code, report.asked.requests), (1, 0), "{report:#?}");
+        let asked = report.fetches.iter().find(|fetch| fetch.partition == "2026-11").expect("the month").asked.requests;
+        assert_eq!((report.exit_code, asked), (1, 0), "{report:#?}");
         let text = failure(&report);
         assert!(text.contains("not one of costlake's") && text.contains("billing_period=2026-11"), "{text}");
         let found = store.get(&key.clone().into()).await.expect("an object").bytes().await.expect("bytes");
