@@ -1,7 +1,7 @@
 //! The ledger: what is known of a table, as a value with pure transitions.
 //!
 //! Snapshots of it are numbered and create-only; the newest suffices. Two writers may each hold one: [`Ledger::merge`]
-//! joins them so that the order of writing cannot matter (it is commutative, associative and idempotent).
+//! joins them so that the order of writing cannot matter (it is commutative and idempotent, and epochs only rise).
 //!
 //! | of one partition | kept |
 //! |---|---|
@@ -16,7 +16,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::generation::{DayFacts, Footer};
-use crate::sources::Learnt;
+use crate::sources::{Learnt, Stopped};
 
 /// Version of the snapshot's layout.
 pub const FORMAT: u32 = 1;
@@ -38,6 +38,9 @@ pub struct Ledger {
     /// What the size of answers taught.
     #[serde(default)]
     pub learnt: Learnt,
+    /// By partition value: fetches that the budget stopped.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stopped: BTreeMap<String, Stopped>,
     /// By partition value.
     pub partitions: BTreeMap<String, PartitionState>,
 }
@@ -74,8 +77,16 @@ impl Ledger {
             written_at: DateTime::<Utc>::UNIX_EPOCH,
             account: None,
             learnt: Learnt::default(),
+            stopped: BTreeMap::new(),
             partitions: BTreeMap::new(),
         }
+    }
+
+    /// What is known of the size of answers for one partition: what all answers taught, and whether its own last fetch
+    /// had to be stopped.
+    #[must_use]
+    pub fn learnt_of(&self, partition: &str) -> Learnt {
+        Learnt { stopped: self.stopped.get(partition).copied(), ..self.learnt }
     }
 
     /// The state of a slot in the partition named `partition`.

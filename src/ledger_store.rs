@@ -28,6 +28,9 @@ const MAX_CLASHES: u32 = 100;
 /// Last bytes of an object that are read to see its footer.
 const SUFFIX: u64 = 64 << 10;
 
+/// Name of the pair that marks made-up figures.
+const FIGURES: &str = "figures";
+
 /// What may never change for a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRecord {
@@ -50,7 +53,7 @@ impl TableRecord {
         pairs.extend(job.source.fingerprint().into_iter().map(|(name, text)| (name.to_owned(), text)));
         pairs.extend(identity.datadog_site.clone().map(|site| ("datadog_site".to_owned(), site)));
         if identity.sandbox {
-            pairs.push(("figures".to_owned(), "made up by the sandbox of `costlake demo`".to_owned()));
+            pairs.push((FIGURES.to_owned(), "made up by the sandbox of `costlake demo`".to_owned()));
         }
         Self { format: 1, table: job.name.clone(), fingerprint: pairs, account: identity.aws_account.clone() }
     }
@@ -80,8 +83,12 @@ impl TableRecord {
                 .collect();
             if pairs.is_empty() { "nothing of it".to_owned() } else { pairs.join(", ") }
         };
-        let way_out =
-            "give the changed job a new name (a new file in the jobs folder makes a new table), or change the job back";
+        let figures = |record: &Self| record.fingerprint.iter().any(|(name, _)| name == FIGURES);
+        let way_out = if figures(self) != figures(ours) {
+            "one of the two is the demo's made-up bill: choose another --lake"
+        } else {
+            "give the changed job a new name (a new file in the jobs folder makes a new table), or change the job back"
+        };
         if self.fingerprint != ours.fingerprint {
             return Err(Error::new(
                 Kind::Config,
@@ -146,6 +153,8 @@ pub struct LedgerStore {
     lake: Arc<Lake>,
     table: String,
     sequence: u64,
+    /// Whether the table's record is there and ours.
+    claimed: bool,
     /// The state as last read or written, with what was learnt since.
     pub ledger: Ledger,
 }
@@ -156,10 +165,10 @@ impl LedgerStore {
     /// # Errors
     /// When the lake cannot be read, or the snapshot is of a newer layout.
     pub async fn open(lake: Arc<Lake>, table: &str, grain: Grain, now: DateTime<Utc>) -> Result<(Self, Vec<String>)> {
-        let folder = format!("_costlake/{table}/ledger");
-        let newest = lake.list(&folder).await?.into_iter().filter_map(|entry| sequence_of(&entry.key)).max();
         let mut store =
-            Self { lake, table: table.to_owned(), sequence: newest.unwrap_or(0), ledger: Ledger::empty(table) };
+            Self { lake, table: table.to_owned(), sequence: 0, claimed: false, ledger: Ledger::empty(table) };
+        let newest = store.newest().await?;
+        store.sequence = newest.unwrap_or(0);
         let mut notes = Vec::new();
         match newest {
             Some(sequence) => match store.read(sequence).await? {
@@ -176,6 +185,12 @@ impl LedgerStore {
             ),
         }
         Ok((store, notes))
+    }
+
+    /// Number of the newest snapshot.
+    async fn newest(&self) -> Result<Option<u64>> {
+        let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
+        Ok(listed.iter().filter_map(|entry| sequence_of(&entry.key)).max())
     }
 
     async fn read(&self, sequence: u64) -> Result<Option<Ledger>> {
@@ -220,11 +235,13 @@ impl LedgerStore {
             let text = serde_json::to_vec(&self.ledger)
                 .map_err(|error| Error::new(Kind::Internal, "cannot write the ledger").because(error))?;
             let created = self.lake.create(&snapshot_key(&self.table, next), Bytes::from(text)).await?;
-            self.sequence = next;
-            if created {
+            // A writer that slept may find its number free because it was pruned: only the newest snapshot counts.
+            let newest = self.newest().await?.unwrap_or(next);
+            self.sequence = newest.max(next);
+            if created && newest <= next {
                 return Ok(());
             }
-            if let Some(theirs) = self.read(next).await? {
+            if let Some(theirs) = self.read(self.sequence).await? {
                 self.ledger = self.ledger.clone().merge(theirs);
             }
         }
@@ -243,32 +260,37 @@ impl LedgerStore {
         Ok(())
     }
 
-    /// Makes sure that the table is the one the job means, and names it when it is new.
+    /// Makes sure that the table, if there is one yet, is the one the job means.
     ///
     /// # Errors
     /// [`Kind::Config`] when its fingerprint or account is another one.
-    pub async fn claim(&mut self, ours: &TableRecord) -> Result<()> {
-        let key = format!("_costlake/{}/table.json", self.table);
-        let known = match self.lake.read(&key, None).await? {
-            Some(object) => object.bytes,
-            None => {
-                let text = serde_json::to_vec_pretty(ours)
-                    .map_err(|error| Error::new(Kind::Internal, "cannot write the table's record").because(error))?;
-                if self.lake.create(&key, Bytes::from(text.clone())).await? {
-                    Bytes::from(text)
-                } else {
-                    self.lake.read(&key, None).await?.map(|object| object.bytes).unwrap_or_default()
-                }
-            }
-        };
-        let record: TableRecord = serde_json::from_slice(&known).map_err(|error| {
+    pub async fn check(&mut self, ours: &TableRecord) -> Result<()> {
+        let key = table_key(&self.table);
+        let Some(known) = self.lake.read(&key, None).await? else { return Ok(()) };
+        let record: TableRecord = serde_json::from_slice(&known.bytes).map_err(|error| {
             Error::new(Kind::Config, "the table's record cannot be read").at("key", &key).because(error)
         })?;
         record.check(ours, self.ledger.account.as_deref())?;
         if self.ledger.account.is_none() {
             self.ledger.account.clone_from(&ours.account);
         }
+        self.claimed = true;
         Ok(())
+    }
+
+    /// Names the table when it is new. This waits until there is something to write, so that a job that was never
+    /// answered can still be corrected.
+    ///
+    /// # Errors
+    /// As [`LedgerStore::check`]; another run may have named the table meanwhile.
+    pub async fn claim(&mut self, ours: &TableRecord) -> Result<()> {
+        if self.claimed {
+            return Ok(());
+        }
+        let text = serde_json::to_vec_pretty(ours)
+            .map_err(|error| Error::new(Kind::Internal, "cannot write the table's record").because(error))?;
+        self.lake.create(&table_key(&self.table), Bytes::from(text)).await?;
+        self.check(ours).await
     }
 
     /// Keeps the record of a run.
@@ -300,6 +322,10 @@ impl LedgerStore {
         }
         Ok(pages)
     }
+}
+
+fn table_key(table: &str) -> String {
+    format!("_costlake/{table}/table.json")
 }
 
 fn snapshot_key(table: &str, sequence: u64) -> String {

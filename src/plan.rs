@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Job, Refresh};
 use crate::ledger::{DayState, Ledger};
-use crate::sources::Provider;
+use crate::sources::{Learnt, Provider};
 use crate::window::{Grain, Partition, Window, days_before, first_of_month, month_start, next_day};
 
 /// What is asked of the planner.
@@ -181,7 +181,7 @@ fn due_slots(job: &Job, ledger: &Ledger, now: DateTime<Utc>, notes: &mut Vec<Str
 /// An estimate that was last read before its month settled, and the month has settled since.
 fn is_left_behind(job: &Job, day: &DayState, slot: NaiveDate, now: DateTime<Utc>) -> bool {
     let settles = settles_on(job, slot);
-    day.facts.estimated && now.date_naive() > settles && day.read_at.date_naive() < settles
+    day.facts.estimated && now.date_naive() > settles && day.read_at.date_naive() <= settles
 }
 
 /// First slot that is read again by the refresh rule.
@@ -244,30 +244,62 @@ fn fetches(job: &Job, ledger: &Ledger, slots: &[NaiveDate]) -> Vec<Fetch> {
 #[must_use]
 pub fn fetch_of(job: &Job, ledger: &Ledger, partition: Partition, due: &[NaiveDate]) -> Fetch {
     let grain = job.source.grain();
-    let windows = cheapest_windows(job, ledger, due);
+    let windows = cheapest_windows(job, &ledger.learnt_of(&partition.to_string()), due);
     let slots = windows.iter().flat_map(|window| grain.slots(*window)).collect();
-    let expected_requests = job.source.expected_requests(&windows, &ledger.learnt);
+    let expected_requests = job.source.expected_requests(&windows, &ledger.learnt_of(&partition.to_string()));
     Fetch { partition, slots, windows, expected_requests }
 }
 
-/// The longest leading part of `fetch` that is expected to take at most `room` requests; `None` when not even one slot
-/// does.
+/// As many slots of `fetch` as are expected to take at most `room` requests; `None` when not even one slot does.
+///
+/// Days never read come first, then those that were read longest ago: a cap that is too small for everything must not
+/// spend itself on the same first days every night while the others wait for ever.
 #[must_use]
 pub fn shortened(job: &Job, ledger: &Ledger, fetch: &Fetch, room: u64) -> Option<Fetch> {
+    let partition = fetch.partition.to_string();
+    let mut by_need = fetch.slots.clone();
+    by_need.sort_by_key(|slot| (ledger.day(&partition, *slot).map(|day| day.read_at), *slot));
     let fits = |count: usize| {
-        let part = fetch_of(job, ledger, fetch.partition, &fetch.slots[..count]);
+        let mut part = by_need[..count].to_vec();
+        part.sort_unstable();
+        let part = fetch_of(job, ledger, fetch.partition, &part);
         (part.expected_requests <= room).then_some(part)
     };
     (1..=fetch.slots.len()).rev().find_map(fits)
 }
 
+/// The order in which fetches run: those with days never read, then those that only read days again. With `apart` a
+/// fetch of both is two, one in each stage, and the second stage begins with the days that were read longest ago.
+#[must_use]
+pub fn stages(job: &Job, ledger: &Ledger, fetches: &[Fetch], apart: bool) -> [Vec<Fetch>; 2] {
+    let read_at =
+        |fetch: &Fetch, slot: &NaiveDate| ledger.day(&fetch.partition.to_string(), *slot).map(|day| day.read_at);
+    let mut stages = [Vec::new(), Vec::new()];
+    for fetch in fetches {
+        let (again, unread): (Vec<NaiveDate>, Vec<NaiveDate>) =
+            fetch.slots.iter().partition(|slot| read_at(fetch, slot).is_some());
+        match (unread.is_empty(), again.is_empty() || !apart) {
+            (true, _) => stages[1].push(fetch.clone()),
+            (false, true) => stages[0].push(fetch.clone()),
+            (false, false) => {
+                stages[0].push(fetch_of(job, ledger, fetch.partition, &unread));
+                stages[1].push(fetch_of(job, ledger, fetch.partition, &again));
+            }
+        }
+    }
+    if apart {
+        stages[1].sort_by_key(|fetch| fetch.slots.iter().filter_map(|slot| read_at(fetch, slot)).min());
+    }
+    stages
+}
+
 /// The windows over `due` with the fewest expected requests; among equals the one that reads fewest extra days.
 ///
 /// `best[i]` is the cheapest way to cover the first `i` due slots; each step adds one window over `due[j..i]`.
-fn cheapest_windows(job: &Job, ledger: &Ledger, due: &[NaiveDate]) -> Vec<Window> {
+fn cheapest_windows(job: &Job, learnt: &Learnt, due: &[NaiveDate]) -> Vec<Window> {
     let grain = job.source.grain();
     let cost = |window: Window| {
-        let requests = job.source.expected_requests(&[window], &ledger.learnt);
+        let requests = job.source.expected_requests(&[window], learnt);
         (requests, grain.slots(window).count())
     };
     let mut best: Vec<((u64, usize), usize)> = vec![((0, 0), 0)];
@@ -312,8 +344,11 @@ pub fn spending_since(now: DateTime<Utc>) -> NaiveDate {
 #[must_use]
 pub fn is_stale(job: &Job, day: Option<&DayState>, slot: NaiveDate, now: DateTime<Utc>) -> bool {
     let Some(day) = day else { return false };
-    let overdue =
-        !job.entry.snapshot && slot >= refresh_start(job, now) && (now - day.read_at).num_hours() >= STALE_HOURS;
+    let begun = job.window.begin.is_none_or(|begin| slot >= begin);
+    let overdue = begun
+        && !job.entry.snapshot
+        && slot >= refresh_start(job, now)
+        && (now - day.read_at).num_hours() >= STALE_HOURS;
     overdue || is_left_behind(job, day, slot, now)
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A cloud bill as exact, always-current Parquet: AWS Cost Explorer and Datadog to S3 or a local folder.
 #[derive(Debug, Parser)]
-#[command(name = "costlake", version, propagate_version = true, disable_help_subcommand = true, after_help = EXIT_CODES)]
+#[command(name = "costlake", version, propagate_version = true, after_help = EXIT_CODES)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) global: Global,

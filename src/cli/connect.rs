@@ -67,7 +67,7 @@ fn view(job: &Job, base: &str, has_objects: bool) -> String {
     let list: Vec<String> =
         columns.iter().map(|column| identifier(&column.name)).chain([identifier(partition)]).collect();
     let body = if has_objects {
-        let files = literal(&format!("{}/{}/*/*.parquet", base.trim_end_matches('/'), job.name));
+        let files = literal(&format!("{}/{}/*/data.parquet", base.trim_end_matches('/'), job.name));
         format!("SELECT {} FROM read_parquet({files}, hive_partitioning = true, union_by_name = true)", list.join(", "))
     } else {
         let typed: Vec<String> =

@@ -77,7 +77,7 @@ fn shipped_jobs(first_day: NaiveDate) -> Result<Vec<Job>> {
 /// Three questions to the lake that was just made, ready to paste.
 fn next_steps(lake: &str) -> String {
     let table = |name: &str| {
-        format!("read_parquet('{}/{name}/*/*.parquet', hive_partitioning = true)", lake.replace('\'', "''"))
+        format!("read_parquet('{}/{name}/*/data.parquet', hive_partitioning = true)", lake.replace('\'', "''"))
     };
     let queries = [
         (
@@ -116,7 +116,7 @@ fn next_steps(lake: &str) -> String {
     text.push_str(&format!(
         "\nAll tables as views:  duckdb -init <(costlake connect --lake {lake})\n\
          Which days are there: costlake status --lake {lake}\n\
-         Your own bill next:   edit jobs/aws_cost_by_service.toml, then costlake check, costlake plan, costlake run"
+         Your own bill next:   edit jobs/aws_cost_by_service.toml, choose a lake of its own (--lake bills), then costlake check, plan, run"
     ));
     text
 }

@@ -52,6 +52,9 @@ pub(super) async fn backfill(global: &Global, asked: &Backfill<'_>) -> Result<u8
     let (jobs, broken) = select(global, asked.jobs)?;
     let broken_code = tell_broken(&broken);
     if broken_code != 0 {
+        if global.output == Output::Json {
+            screen::json(&json!({ "jobs": [], "broken": broken, "exit_code": broken_code }))?;
+        }
         return Ok(broken_code);
     }
     let context = context(global, outside(global), bars.map(|bars| bars.listener())).await?;

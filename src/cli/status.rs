@@ -36,7 +36,15 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
     let mut codes = vec![tell_broken(&broken)];
     let mut documents = Vec::new();
     for job in &jobs {
-        let (books, notes) = LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now).await?;
+        let (books, notes) = match LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                let error = error.at("job", &job.name);
+                screen::error(&error);
+                codes.push(error.kind().exit_code());
+                continue;
+            }
+        };
         let slots = slots_of(job, &books.ledger, now);
         let gaps: Vec<&Slot> = slots.iter().filter(|slot| slot.state == SlotState::Missing || slot.stale).collect();
         if check && !gaps.is_empty() {

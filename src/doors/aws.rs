@@ -21,7 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::AwsSettings;
 use crate::lake::S3Lake;
 
-use super::is_https_or_loopback;
+use super::{causes, is_https_or_loopback};
 
 /// Longest a single attempt may take; the SDK itself has no limit and a mute server would hang it for ever.
 const ATTEMPT: Duration = Duration::from_secs(60);
@@ -71,14 +71,19 @@ pub async fn load(settings: &AwsSettings, sandbox: Option<&str>, ask_instance: b
     Ok(config.into_builder().credentials_provider(provider).build())
 }
 
-async fn credentials(config: &SdkConfig) -> Result<Credentials> {
+async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Credentials> {
     let missing = || {
-        Error::new(Kind::Auth, "there are no AWS credentials to use").advise(
+        match &settings.role_arn {
+        Some(_) => Error::new(Kind::Auth, "the role of aws.role_arn cannot be assumed").advise(
+            "check that the role's trust policy names the caller, that aws.external_id fits it, and that the caller itself has credentials",
+        ),
+        None => Error::new(Kind::Auth, "there are no AWS credentials to use").advise(
             "set AWS_PROFILE (after `aws sso login` where you use SSO), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached",
-        )
+        ),
+    }
     };
     let provider = config.credentials_provider().ok_or_else(missing)?;
-    provider.provide_credentials().await.map_err(|error| missing().because(error))
+    provider.provide_credentials().await.map_err(|error| missing().because(causes(&error)))
 }
 
 /// The account the credentials belong to, as far as it can be told; `aws.account_id` is verified against it.
@@ -86,7 +91,7 @@ async fn credentials(config: &SdkConfig) -> Result<Credentials> {
 /// # Errors
 /// [`Kind::Auth`] without credentials or when they belong to another account than the job names.
 pub async fn account(config: &SdkConfig, settings: &AwsSettings) -> Result<Option<String>> {
-    let credentials = credentials(config).await?;
+    let credentials = credentials(config, settings).await?;
     let told = credentials.account_id().map(|id| id.as_str().to_owned());
     let Some(wanted) = &settings.account_id else { return Ok(told) };
     let found = match told {
@@ -111,7 +116,7 @@ pub async fn ask_for_account(config: &SdkConfig) -> Result<String> {
             Kind::Auth,
             "cannot ask AWS which account the credentials belong to, which aws.account_id has to be verified against",
         )
-        .because(error)
+        .because(causes(&error))
         .advise("allow sts:GetCallerIdentity, or remove aws.account_id")
     })?;
     answer
@@ -126,7 +131,7 @@ pub async fn ask_for_account(config: &SdkConfig) -> Result<String> {
 /// [`Kind::Auth`] without credentials, [`Kind::Config`] for a refused endpoint.
 pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool) -> Result<S3Lake> {
     let config = load(&AwsSettings::default(), None, true).await?;
-    credentials(&config).await?;
+    credentials(&config, &AwsSettings::default()).await?;
     let endpoint = std::env::var("AWS_ENDPOINT_URL_S3")
         .ok()
         .or_else(|| config.endpoint_url().map(str::to_owned))

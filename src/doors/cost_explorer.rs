@@ -40,7 +40,7 @@ use http_body::{Body, Frame};
 use crate::error::{Error, Kind, Result, printable};
 use crate::request::{Answer, CostQuery, Expression, Values};
 
-use super::is_https_or_loopback;
+use super::{causes, is_https_or_loopback, without_identities};
 
 /// Largest answer that is read.
 const MAX_BODY: usize = 128 << 20;
@@ -227,7 +227,7 @@ impl Body for Divert {
 type SendError = SdkError<GetCostAndUsageError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>;
 
 fn explain(error: &SendError) -> Error {
-    let whole = chain(error);
+    let whole = causes(error);
     match error {
         SdkError::ServiceError(context) => {
             let raw = context.raw();
@@ -258,23 +258,9 @@ fn explain(error: &SendError) -> Error {
     }
 }
 
-/// An error and its causes, each said once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !texts.iter().any(|known| known.contains(&text)) {
-            texts.push(text);
-        }
-        next = error.source();
-    }
-    texts.join(": ")
-}
-
 /// What an error code of the API means; `message` is the API's own text.
 fn explain_code(code: Option<&str>, message: &str, status: u16) -> Error {
-    let words = shorten(message);
+    let words = shorten(&without_identities(message));
     let refused = |what: &str| Error::new(Kind::Refused, format!("{what}: {words}"));
     match code.unwrap_or_default() {
         "LimitExceededException" | "ThrottlingException" | "Throttling" | "ThrottledException" | "TooManyRequestsException"

@@ -100,7 +100,7 @@ impl Doors {
         let mut opened = self.opened.lock().await;
         if let Some(door) = opened.get(&key) {
             if let Some(pace) = &door.pace {
-                pace.at_most(job.limits.requests_per_second);
+                pace.set_limit(job.limits.requests_per_second);
             }
             return Ok(door.clone());
         }
@@ -155,6 +155,29 @@ impl Doors {
     }
 }
 
+/// Text of AWS without what identifies the caller: ARNs and account ids stay out of logs and records.
+#[must_use]
+pub fn without_identities(text: &str) -> String {
+    let is_account = |word: &str| word.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() == 12);
+    let hide = |word: &str| if word.contains("arn:aws") || is_account(word) { "…" } else { word }.to_owned();
+    text.split(' ').map(hide).collect::<Vec<_>>().join(" ")
+}
+
+/// An error and its causes, each said once, without what identifies the caller.
+#[must_use]
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = without_identities(&error.to_string());
+        if !texts.iter().any(|known| known.contains(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    texts.join(": ")
+}
+
 /// Whether a URL is https, or plain http to this machine itself.
 #[must_use]
 pub fn is_https_or_loopback(url: &str) -> bool {
@@ -167,4 +190,15 @@ fn is_loopback(url: &reqwest::Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_identities;
+
+    #[test]
+    fn arns_and_accounts_are_left_out_and_dates_stay() {
+        let said = "User: arn:aws:iam::123456789012:user/x of 123456789012, since 2026-11-01T00:00Z";
+        assert_eq!(without_identities(said), "User: … of …, since 2026-11-01T00:00Z".replace("…,", "…"));
+    }
 }

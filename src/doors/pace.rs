@@ -36,11 +36,12 @@ impl Pace {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lowers the limit to what another job of the same account allows.
-    pub fn at_most(&self, requests_per_second: f64) {
+    /// Takes over the limit of the job that asks now; what throttling taught stays.
+    pub fn set_limit(&self, requests_per_second: f64) {
         let mut state = self.state();
-        state.limit = state.limit.min(requests_per_second);
-        state.rate = state.rate.min(state.limit);
+        let throttled = state.rate < state.limit;
+        state.limit = requests_per_second;
+        state.rate = if throttled { state.rate.min(state.limit) } else { state.limit };
     }
 
     /// Waits until the next request may leave.

@@ -102,6 +102,9 @@ fn check_key(path: &str, name: &str, entry: Option<&'static sources::Entry>, pro
         For::Only(names) if !names.contains(&entry.name) => {
             problems.note(path, format!("is for {} and means nothing to {}", names.join(", "), entry.name));
         }
+        For::AllButSnapshots if entry.snapshot && path != "window.begin" => {
+            problems.note(path, format!("means nothing to {}, which only tells today's state", entry.name));
+        }
         _ => {}
     }
 }

@@ -5,6 +5,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
 use crate::error::{Error, Kind};
 
 /// The cap of one run.
@@ -14,6 +17,7 @@ pub struct Budget {
     /// The key of the job file that set the cap.
     key: &'static str,
     state: Mutex<State>,
+    released: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -26,7 +30,7 @@ impl Budget {
     /// A cap of so many requests, set by the job's `key`; none for free APIs.
     #[must_use]
     pub fn new(cap: Option<u64>, key: &'static str) -> Self {
-        Self { cap, key, state: Mutex::default() }
+        Self { cap, key, state: Mutex::default(), released: Notify::new() }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -38,6 +42,17 @@ impl Budget {
     pub fn room(&self) -> Option<u64> {
         let state = self.state();
         self.cap.map(|cap| cap.saturating_sub(state.sent + state.reserved))
+    }
+
+    /// Requests that are set aside and not sent yet.
+    #[must_use]
+    pub fn reserved(&self) -> u64 {
+        self.state().reserved
+    }
+
+    /// Completes when a reservation ends after this call.
+    pub fn released(&self) -> Notified<'_> {
+        self.released.notified()
     }
 
     /// The cap.
@@ -105,6 +120,7 @@ impl Allowance<'_> {
 impl Drop for Allowance<'_> {
     fn drop(&mut self) {
         self.budget.state().reserved -= self.left;
+        self.budget.released.notify_waiters();
     }
 }
 

@@ -96,6 +96,7 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     let source = &job.job.source;
     let days = generation::describe(source.table(), source.grain(), &fetched, &source.read_for())?;
     let learnt = learn(&fetched, fetch.slots.len() as u64, report.asked.charged_pages);
+    job.books.lock().await.claim(&job.record).await?;
     let unchanged = observed.as_ref().filter(|seen| generation::is_unchanged(&seen.footer, &days));
     if let Some(seen) = unchanged {
         report.outcome = Outcome::Unchanged;
@@ -163,27 +164,32 @@ async fn check_observation(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Ob
     }
 }
 
-/// The fetch as the budget allows it, with its requests reserved.
+/// The fetch as the budget allows it, with its requests reserved. What other fetches have set aside and do not need
+/// comes back when they end, so that is waited for.
 async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, Allowance<'j>)> {
-    let Some(room) = job.budget.room() else {
-        return Ok((planned.clone(), job.budget.reserve(planned.expected_requests)));
-    };
-    let ledger = job.books.lock().await.ledger.clone();
-    let now = fetch_of(job.job, &ledger, planned.partition, &planned.slots);
-    let fitting = if now.expected_requests <= room { Some(now) } else { shortened(job.job, &ledger, &now, room) };
-    match fitting {
-        Some(fetch) => {
+    loop {
+        let released = job.budget.released();
+        let Some(room) = job.budget.room() else {
+            return Ok((planned.clone(), job.budget.reserve(planned.expected_requests)));
+        };
+        let ledger = job.books.lock().await.ledger.clone();
+        let now = fetch_of(job.job, &ledger, planned.partition, &planned.slots);
+        if now.expected_requests <= room {
+            let allowance = job.budget.reserve(now.expected_requests);
+            return Ok((now, allowance));
+        }
+        if job.budget.reserved() > 0 {
+            released.await;
+            continue;
+        }
+        if let Some(fetch) = shortened(job.job, &ledger, &now, room) {
             let allowance = job.budget.reserve(fetch.expected_requests);
-            Ok((fetch, allowance))
+            return Ok((fetch, allowance));
         }
-        None => {
-            let one_day = planned
-                .slots
-                .first()
-                .map(|slot| fetch_of(job.job, &ledger, planned.partition, &[*slot]).expected_requests);
-            let cap = job.budget.cap().unwrap_or(0);
-            Err(job.budget.reached(one_day.filter(|needed| *needed > cap)))
-        }
+        let one_day =
+            planned.slots.first().map(|slot| fetch_of(job.job, &ledger, planned.partition, &[*slot]).expected_requests);
+        let cap = job.budget.cap().unwrap_or(0);
+        return Err(job.budget.reached(one_day.filter(|needed| *needed > cap)));
     }
 }
 
@@ -268,11 +274,12 @@ async fn remember_size(job: &JobRun<'_>, fetch: &Fetch, slots_met: u64, sent: u6
     let slots = fetch.slots.len() as u64;
     let met = slots_met.clamp(1, slots);
     // At least twice what was expected: the span halves with each stop, so the next runs get through.
-    let pages = sent.max(fetch.expected_requests * 2);
+    // A single day cannot be halved: only what was seen of it is known.
+    let pages = if slots == 1 { sent } else { sent.max(fetch.expected_requests * 2) };
     let stopped =
         if sent * slots >= pages * met { Stopped { slots: met, pages: sent } } else { Stopped { slots, pages } };
     let mut books = job.books.lock().await;
-    books.ledger.learnt.stopped = Some(stopped);
+    books.ledger.stopped.insert(fetch.partition.to_string(), stopped);
     books.save(&job.run_id, job.now()).await?;
     Ok(stopped.pages.div_ceil(stopped.slots.max(1)).max(sent))
 }
@@ -284,7 +291,6 @@ fn learn(fetched: &Fetched, slots: u64, pages: u64) -> impl FnOnce(&mut Learnt) 
         learnt.page_rows = if pages > 1 { page_rows } else { learnt.page_rows.max(page_rows) };
         let slot_rows = rows.div_ceil(slots.max(1));
         learnt.slot_rows = if slots >= 5 { slot_rows } else { learnt.slot_rows.max(slot_rows) };
-        learnt.stopped = None;
     }
 }
 
@@ -334,5 +340,6 @@ async fn enter(
     let mut books: tokio::sync::MutexGuard<'_, LedgerStore> = job.books.lock().await;
     books.ledger.adopt(footer, size, read, job.now(), job.now());
     learn(&mut books.ledger.learnt);
+    books.ledger.stopped.remove(&footer.partition);
     books.save(&job.run_id, job.now()).await
 }

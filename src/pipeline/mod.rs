@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord, observe};
-use crate::plan::{Ask, Fetch, Plan, plan, spending_since};
+use crate::plan::{Ask, Fetch, Plan, plan, spending_since, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
 
@@ -107,6 +107,7 @@ pub(crate) struct JobRun<'a> {
     books: Mutex<LedgerStore>,
     budget: Budget,
     fingerprint: String,
+    record: TableRecord,
     run_id: String,
     halted: AtomicBool,
     /// Whether any request of the run was answered.
@@ -188,7 +189,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     report.notes.extend(notes);
     let record = TableRecord::of(job, &door.identity);
     let mut planned = plan(job, &books.ledger, now, ask)?;
-    books.claim(&record).await?;
+    books.check(&record).await?;
     if catch_up(context, job, &mut books, &planned, now).await? {
         planned = plan(job, &books.ledger, now, ask)?;
     }
@@ -201,6 +202,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         books: Mutex::new(books),
         budget,
         fingerprint: record.digest(),
+        record,
         run_id: run_id.to_owned(),
         halted: AtomicBool::new(false),
         answered: AtomicBool::new(false),
@@ -220,13 +222,24 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     Ok(())
 }
 
+/// Runs the fetches side by side in two stages: days never read come first, so that days that are only read again
+/// cannot use up the budget of the former. Where the budget does not reach for everything, the stages share no fetch,
+/// and days are read again in the order of their last read.
 async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
+    let ledger = run.books.lock().await.ledger.clone();
+    let tight = run.budget.room().is_some_and(|room| planned.expected_requests() > room);
+    let stages = stages(run.job, &ledger, &planned.fetches, tight);
     let one = |planned: &Fetch| {
         let span = info_span!("fetch", partition = %planned.partition);
         let planned = planned.clone();
         async move { fetch::run(run, &planned).await }.instrument(span)
     };
-    futures::stream::iter(&planned.fetches).map(one).buffer_unordered(run.job.limits.fetches_in_flight).collect().await
+    let mut reports = Vec::new();
+    for fetches in &stages {
+        let running = futures::stream::iter(fetches).map(one).buffer_unordered(run.job.limits.fetches_in_flight);
+        reports.extend(running.collect::<Vec<_>>().await);
+    }
+    reports
 }
 
 /// Looks at the objects of the planned partitions and takes over those that are ahead of the ledger, so that a run
@@ -242,7 +255,8 @@ async fn catch_up(
     let looks = planned.fetches.iter().map(|fetch| observe(&context.lake, &job.name, fetch.partition));
     let seen: Vec<_> = futures::stream::iter(looks).buffered(8).collect().await;
     for seen in seen {
-        let Some(seen) = seen? else { continue };
+        // An object that cannot be read is the business of its own fetch.
+        let Ok(Some(seen)) = seen else { continue };
         let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
         if seen.footer.epoch > known {
             books.ledger.adopt(&seen.footer, seen.size, &std::collections::BTreeSet::new(), now, now);

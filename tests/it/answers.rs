@@ -1,1 +1,15 @@
 //! What the APIs answer, good and bad, and what becomes of it.
+
+mod bad;
+mod budget;
+mod commands;
+mod credentials;
+mod datadog;
+mod grains;
+mod happy;
+mod identity;
+mod job_files;
+mod odd;
+mod refusals;
+mod restated;
+mod secrets;

@@ -101,6 +101,7 @@ impl PageReader {
             }
             starts.push(start);
         }
+        self.check_totals(&starts)?;
         let met: HashSet<i64> = starts.iter().map(|start| start.millis).collect();
         for window in &self.windows {
             for slot in self.grain.slots(*window) {
@@ -114,6 +115,23 @@ impl PageReader {
             }
         }
         Ok(starts)
+    }
+
+    /// A day without a group on any page must have a total of zero.
+    fn check_totals(&self, starts: &[Start]) -> Result<()> {
+        let with_rows: HashSet<i64> = self.rows.period.iter().map(|index| starts[*index as usize].millis).collect();
+        let lost = self
+            .rows
+            .periods
+            .iter()
+            .zip(starts)
+            .find(|(period, start)| period.has_total && !with_rows.contains(&start.millis));
+        match lost {
+            Some((period, _)) if !self.groupings.is_empty() => {
+                Err(bad(format!("the answer has a total but no groups for {}", period.start)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn column(&mut self, name: &str, starts: &[Start]) -> Result<ArrayRef> {
@@ -171,6 +189,10 @@ impl Reader for PageReader {
         let Request::CostAndUsage(query) = request else {
             return Err(Error::new(Kind::Internal, "the reader of Cost Explorer got another API's answer"));
         };
+        if query.page_token.is_none() {
+            // Tokens are compared within one series only: nothing says that two series may not share one.
+            self.tokens.clear();
+        }
         self.pages += 1;
         let before = self.rows.period.len();
         let wanted = Wanted { groupings: &self.groupings, metrics: &self.metrics };

@@ -39,6 +39,8 @@ pub(super) struct Period {
     pub(super) start: String,
     pub(super) end: String,
     pub(super) estimated: bool,
+    /// Whether a grouped answer has a total here that is not zero.
+    pub(super) has_total: bool,
 }
 
 /// What a page says beside its rows.
@@ -184,7 +186,7 @@ struct ResultSeed<'a, 'w> {
 
 object_seed!(ResultSeed -> (), "one result by time", |result, map| {
     let first_row = result.rows.period.len();
-    let (mut period, mut estimated, mut seen_total) = (None, false, false);
+    let (mut period, mut estimated, mut seen_total, mut has_total) = (None, false, false, false);
     let grouped = !result.wanted.groupings.is_empty();
     while let Some(name) = map.next_key::<Text<'de>>()? {
         match &*name.0 {
@@ -195,6 +197,12 @@ object_seed!(ResultSeed -> (), "one result by time", |result, map| {
                 map.next_value_seed(MetricsSeed { wanted: result.wanted, rows: &mut *result.rows })?;
                 result.rows.period.push(0);
                 seen_total = true;
+            }
+            "Total" => {
+                let total = map.next_value::<Option<BTreeMap<Text<'de>, MetricValue<'de>>>>()?.unwrap_or_default();
+                has_total = total.values().any(|value| {
+                    value.amount.as_ref().is_some_and(|amount| decimal::parse(&amount.0) != Ok(0))
+                });
             }
             _ => {
                 map.next_value::<IgnoredAny>()?;
@@ -208,7 +216,7 @@ object_seed!(ResultSeed -> (), "one result by time", |result, map| {
         return Err(A::Error::custom(format!("the result of {start} has no Total")));
     }
     let index = u32::try_from(result.rows.periods.len()).map_err(A::Error::custom)?;
-    result.rows.periods.push(Period { start, end, estimated });
+    result.rows.periods.push(Period { start, end, estimated, has_total });
     result.rows.period[first_row..].fill(index);
     Ok(())
 });
@@ -349,5 +357,5 @@ struct MetricValue<'a> {
 }
 
 /// Text borrowed from the answer where it has no escapes.
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);

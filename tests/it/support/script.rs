@@ -1,0 +1,187 @@
+//! An HTTP server on loopback that answers from a script, well or badly, and remembers what it was asked.
+//!
+//! It speaks just enough HTTP by hand, because the answers it has to give are ones that no decent server gives.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+
+/// One request as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// Path with query.
+    pub(crate) path: String,
+    headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Asked {
+    /// The value of a header, by its lower-case name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("a JSON request")
+    }
+}
+
+/// One answer, or what comes in its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    manner: Manner,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Whole,
+    HalfTheBody,
+    HangUp,
+}
+
+impl Reply {
+    /// A status and a body.
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, headers: Vec::new(), body: body.into(), manner: Manner::Whole }
+    }
+
+    /// A good answer.
+    pub(crate) fn good(body: &Value) -> Self {
+        Self::new(200, body.to_string())
+    }
+
+    /// An error in the words of Cost Explorer.
+    pub(crate) fn fault(code: &str, message: &str) -> Self {
+        Self::new(400, json!({ "__type": code, "Message": message }).to_string())
+    }
+
+    /// The same answer with one more header.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same answer, but the connection ends in the middle of its body.
+    pub(crate) fn cut_off(self) -> Self {
+        Self { manner: Manner::HalfTheBody, ..self }
+    }
+
+    /// No answer: the connection ends.
+    pub(crate) fn hang_up() -> Self {
+        Self { manner: Manner::HangUp, ..Self::new(200, "") }
+    }
+
+    fn write(&self, mut stream: &TcpStream) -> std::io::Result<()> {
+        if self.manner == Manner::HangUp {
+            return Ok(());
+        }
+        let mut head = format!("HTTP/1.1 {} Scripted\r\ncontent-length: {}\r\n", self.status, self.body.len());
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("connection: close\r\n\r\n");
+        stream.write_all(head.as_bytes())?;
+        let sent = if self.manner == Manner::HalfTheBody { self.body.len() / 2 } else { self.body.len() };
+        stream.write_all(&self.body[..sent])?;
+        stream.flush()
+    }
+}
+
+type Responder = Box<dyn FnMut(&Asked) -> Reply + Send>;
+
+#[derive(Default)]
+struct State {
+    replies: VecDeque<Reply>,
+    responder: Option<Responder>,
+    asked: Vec<Asked>,
+}
+
+/// The server; it serves until the test's process ends.
+pub(crate) struct Script {
+    url: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl Script {
+    /// A server without answers: what is not scripted is refused for good.
+    pub(crate) fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let state: Arc<Mutex<State>> = Arc::default();
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || converse(&stream, &shared));
+            }
+        });
+        Self { url, state }
+    }
+
+    /// A server that works its answers out from the requests.
+    pub(crate) fn answering(responder: impl FnMut(&Asked) -> Reply + Send + 'static) -> Self {
+        let script = Self::new();
+        script.state().responder = Some(Box::new(responder));
+        script
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The next answers, in order.
+    pub(crate) fn then(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.state().replies.extend(replies);
+    }
+
+    /// What was asked since the last look; every scripted answer must have been given.
+    pub(crate) fn take_asked(&self) -> Vec<Asked> {
+        let mut state = self.state();
+        assert!(state.replies.is_empty(), "{} scripted answers were never asked for", state.replies.len());
+        std::mem::take(&mut state.asked)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn converse(stream: &TcpStream, state: &Mutex<State>) {
+    let Ok(Some(asked)) = read(stream) else { return };
+    let reply = {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = state.replies.pop_front();
+        let reply = next.or_else(|| state.responder.as_mut().map(|respond| respond(&asked)));
+        state.asked.push(asked);
+        reply.unwrap_or_else(|| Reply::fault("ValidationException", "the script has no answer to this"))
+    };
+    // The other side may have gone away, which is its own business.
+    let _ = reply.write(stream);
+}
+
+fn read(stream: &TcpStream) -> std::io::Result<Option<Asked>> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut headers = Vec::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.push((name.to_lowercase(), value.trim().to_owned()));
+    }
+    let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut body)?;
+    Ok(Some(Asked { path, headers, body: String::from_utf8_lossy(&body).into_owned() }))
+}
