@@ -5,9 +5,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+
+use costlake::job::Job;
+use costlake::lake::{Lake, LocalLake};
+use costlake::pipeline::{Event, run_job};
+use costlake::plan::Ask;
 
 use super::binary::{Stage, assert_ledgers_agree, assert_nothing_staged, copy, said, tables};
-use super::world::{EARLY, LATER, at};
+use super::world::{EARLY, LATER, World, at, cost_job, october};
 
 #[test]
 fn a_file_where_a_folder_is_needed_is_named() {
@@ -113,6 +119,52 @@ fn a_full_disk_is_named_and_harms_nothing() {
 #[test]
 fn a_read_only_disk_is_named_and_harms_nothing() {
     run_on_broken_disk(r#"mount -o remount,ro "$LAKE""#, r#"mount -o remount,rw "$LAKE""#, "mounted read-only");
+}
+
+#[test]
+fn readers_never_see_a_file_beside_the_object() {
+    let stage = Stage::start(EARLY);
+    let lake = stage.path("lake");
+    stage.run_well(&lake);
+    stage.sandbox.set_now(at(LATER));
+    let mut run = stage.command(&lake).spawn().expect("the program");
+    let mut looks = 0;
+    while run.try_wait().expect("a child").is_none() {
+        for folder in fs::read_dir(lake.join("cost")).expect("a folder").flatten() {
+            for file in fs::read_dir(folder.path()).expect("a folder").flatten() {
+                assert_eq!(file.file_name(), "data.parquet", "seen while a run was writing");
+            }
+        }
+        looks += 1;
+    }
+    assert!(looks > 10, "only {looks} looks");
+}
+
+#[tokio::test]
+async fn on_a_disk_too_another_writers_generation_stands() {
+    // Without history the old object is not read again, so that only the write itself can find out.
+    let (job, folder) = (Job { keep_history: false, ..cost_job() }, tempfile::tempdir().expect("a folder"));
+    let open = |name: &str| Lake::Local(LocalLake::new(folder.path().join(name)));
+    let world = World::start(EARLY).await;
+    for name in ["ours", "theirs"] {
+        let report = run_job(&world.context(open(name)), &job, "run", Ask::Due).await;
+        assert_eq!(report.exit_code, 0, "{report:#?}");
+    }
+    world.set("2026-11-20T06:00:00Z");
+    assert_eq!(run_job(&world.context(open("theirs")), &job, "run", october()).await.exit_code, 0);
+    world.set(LATER);
+    let object = |name: &str| folder.path().join(name).join("cost/billing_period=2026-10/data.parquet");
+    let (from, to) = (object("theirs"), object("ours"));
+    let mut context = world.context(open("ours"));
+    // Theirs comes while ours is being fetched.
+    context.listener = Some(Arc::new(move |event| {
+        if matches!(&event, Event::Page { partition, .. } if partition == "2026-10") {
+            fs::copy(&from, &to).expect("a copy");
+        }
+    }));
+    let report = run_job(&context, &job, "run", october()).await;
+    assert_eq!(report.exit_code, 5, "{report:#?}");
+    assert_eq!(fs::read(object("ours")).expect("a file"), fs::read(object("theirs")).expect("a file"));
 }
 
 #[test]

@@ -229,6 +229,10 @@ impl ObjectStore for Faults {
         match self.decide(Verb::Get, path.as_ref()) {
             None => self.inner.get_opts(path, options).await,
             Some(Fault::Denied) => Err(denied(path)),
+            Some(Fault::Meanwhile(theirs)) => {
+                self.write((path.clone(), theirs.into(), PutOptions::default())).await?;
+                self.inner.get_opts(path, options).await
+            }
             Some(_) => Err(lost()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use costlake::job::Job;
 use costlake::report::JobReport;
@@ -100,6 +100,27 @@ async fn another_writers_generation_stands() {
         assert_eq!(rows_of(&contents(&store.inner, &job).await), rows_of(&theirs), "later runs go on from it");
         assert_ledger_agrees(&store.inner, &job).await;
     }
+}
+
+#[tokio::test]
+async fn kept_days_are_never_taken_from_another_generation() {
+    let job = cost_job();
+    let (world, base) = begun(&job).await;
+    world.set(LATEST);
+    let theirs = committed_elsewhere(&world, &job, &base).await["2026-10"].clone();
+    world.set(LATER);
+    let store = Faults::over(&base);
+    let (bytes, key, gets) = (theirs.bytes.clone(), data_key(&job, "2026-10"), AtomicUsize::new(0));
+    // Two looks at the footer come first; the third read is that of the rows to keep.
+    store.script(move |call| {
+        let is_look = call.verb == Verb::Get && call.key == key;
+        (is_look && gets.fetch_add(1, Ordering::Relaxed) == 2).then(|| Fault::Meanwhile(bytes.clone()))
+    });
+    let report = world.run(&store, &job).await;
+    assert_eq!(report.exit_code, 5, "{report:#?}");
+    assert!(failure(&report).contains("replaced since it was observed"), "{report:#?}");
+    assert!(!store.calls().iter().any(is_october), "nothing is laid over it");
+    assert_eq!(contents(&store.inner, &job).await["2026-10"], theirs);
 }
 
 #[tokio::test]
