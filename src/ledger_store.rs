@@ -13,20 +13,20 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
-use crate::generation::Footer;
-use crate::generation::footer::{self, Suffix};
 use crate::job::{Identity, Job};
-use crate::lake::{Lake, Tag};
+use crate::lake::Lake;
 use crate::ledger::{self, Ledger};
 use crate::report::JobReport;
-use crate::window::{Grain, Partition};
+use crate::window::Grain;
+
+mod object;
+
+pub use object::{Look, Observed, data_key, look, observe, partition_of};
 
 /// Snapshots that are kept; the newest suffices, the others are for people.
 const KEPT_SNAPSHOTS: usize = 20;
 /// Attempts to find a free number.
 const MAX_CLASHES: u32 = 100;
-/// Last bytes of an object that are read to see its footer.
-const SUFFIX: u64 = 64 << 10;
 
 /// Name of the pair that marks made-up figures.
 const FIGURES: &str = "figures";
@@ -71,6 +71,36 @@ impl TableRecord {
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The record that is kept of a table; `None` when it has none yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn kept(lake: &Lake, table: &str) -> Result<Option<Self>> {
+        let key = record_key(table);
+        let Some(object) = lake.read(&key, None).await? else { return Ok(None) };
+        Self::parse(&key, &object.bytes).map(Some)
+    }
+
+    fn parse(key: &str, text: &[u8]) -> Result<Self> {
+        serde_json::from_slice(text).map_err(|error| {
+            Error::new(Kind::Config, "the table's record cannot be read").at("key", key).because(error)
+        })
+    }
+
+    /// Makes sure that a job still fits this record, as far as that can be told without asking the API who it is.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the job asks for something else than the table holds.
+    pub fn check_offline(&self, job: &Job) -> Result<()> {
+        let text = |name: &str| self.fingerprint.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone());
+        let identity = Identity {
+            aws_account: self.account.clone(),
+            datadog_site: text("datadog_site"),
+            sandbox: text("figures").is_some(),
+        };
+        self.check(&Self::of(job, &identity), None)
+    }
+
     /// Refuses a job that would write something else into the table than is in it.
     fn check(&self, ours: &Self, known_account: Option<&str>) -> Result<()> {
         let shown = |record: &Self| {
@@ -113,40 +143,6 @@ impl TableRecord {
     }
 }
 
-/// A partition object as it was seen in one read.
-#[derive(Debug, Clone)]
-pub struct Observed {
-    /// Identity of its bytes.
-    pub tag: Tag,
-    /// Its size.
-    pub size: u64,
-    /// Its footer.
-    pub footer: Footer,
-}
-
-/// The key of a partition's object.
-#[must_use]
-pub fn data_key(table: &str, partition: Partition) -> String {
-    format!("{table}/{}/data.parquet", partition.folder())
-}
-
-/// Looks at a partition's object: its tag and footer from one answer, or `None` when there is none.
-///
-/// # Errors
-/// When it cannot be read or is not costlake's.
-pub async fn observe(lake: &Lake, table: &str, partition: Partition) -> Result<Option<Observed>> {
-    let key = data_key(table, partition);
-    let mut length = SUFFIX;
-    for _ in 0..4 {
-        let Some(object) = lake.suffix(&key, length).await? else { return Ok(None) };
-        match footer::from_suffix(&object.bytes).map_err(|error| error.at("key", &key))? {
-            Suffix::Whole(footer) => return Ok(Some(Observed { tag: object.tag, size: object.size, footer: *footer })),
-            Suffix::Longer(needed) => length = needed,
-        }
-    }
-    Err(Error::new(Kind::Store, "the object changes faster than it can be read").at("key", key))
-}
-
 /// The open books of one table.
 #[derive(Debug)]
 pub struct LedgerStore {
@@ -155,6 +151,7 @@ pub struct LedgerStore {
     sequence: u64,
     /// Whether the table's record is there and ours.
     claimed: bool,
+    rebuilt: bool,
     /// The state as last read or written, with what was learnt since.
     pub ledger: Ledger,
 }
@@ -165,25 +162,27 @@ impl LedgerStore {
     /// # Errors
     /// When the lake cannot be read, or the snapshot is of a newer layout.
     pub async fn open(lake: Arc<Lake>, table: &str, grain: Grain, now: DateTime<Utc>) -> Result<(Self, Vec<String>)> {
-        let mut store =
-            Self { lake, table: table.to_owned(), sequence: 0, claimed: false, ledger: Ledger::empty(table) };
+        let mut store = Self {
+            lake,
+            table: table.to_owned(),
+            sequence: 0,
+            claimed: false,
+            rebuilt: false,
+            ledger: Ledger::empty(table),
+        };
         let newest = store.newest().await?;
         store.sequence = newest.unwrap_or(0);
-        let mut notes = Vec::new();
-        match newest {
-            Some(sequence) => match store.read(sequence).await? {
-                Some(ledger) => store.ledger = ledger,
-                None => notes.extend(store.rebuild(grain, now).await?.map(|n| {
-                    format!("the newest ledger snapshot is damaged: rebuilt from the footers of {n} objects")
-                })),
-            },
-            None => notes.extend(
-                store
-                    .rebuild(grain, now)
-                    .await?
-                    .map(|n| format!("there is no ledger: rebuilt from the footers of {n} objects")),
-            ),
+        let kept = match newest {
+            Some(sequence) => store.read(sequence).await?,
+            None => None,
+        };
+        if let Some(ledger) = kept {
+            store.ledger = ledger;
+            return Ok((store, Vec::new()));
         }
+        let why = if newest.is_some() { "the newest ledger snapshot is damaged" } else { "there is no ledger" };
+        let notes = store.rebuild(why, grain, now).await?;
+        store.rebuilt = !notes.is_empty();
         Ok((store, notes))
     }
 
@@ -191,6 +190,12 @@ impl LedgerStore {
     async fn newest(&self) -> Result<Option<u64>> {
         let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
         Ok(listed.iter().filter_map(|entry| sequence_of(&entry.key)).max())
+    }
+
+    /// Whether what is known comes from the footers, because no snapshot could be read.
+    #[must_use]
+    pub fn is_rebuilt(&self) -> bool {
+        self.rebuilt
     }
 
     async fn read(&self, sequence: u64) -> Result<Option<Ledger>> {
@@ -209,18 +214,32 @@ impl LedgerStore {
         Ok(serde_json::from_value(value).ok())
     }
 
-    /// Fills the ledger from the footers; `None` when there is no object.
-    async fn rebuild(&mut self, grain: Grain, now: DateTime<Utc>) -> Result<Option<usize>> {
-        let mut found = 0;
+    /// Fills the ledger from the footers, and says what they do not tell; nothing when there is no object. Days count as
+    /// read when their object was written.
+    async fn rebuild(&mut self, why: &str, grain: Grain, now: DateTime<Utc>) -> Result<Vec<String>> {
+        let (mut found, mut notes) = (0, Vec::new());
         for entry in self.lake.list(&self.table).await? {
-            let partition = entry.key.split('/').nth(1).and_then(|folder| folder.split_once('='));
-            let Some(partition) = partition.and_then(|(_, value)| grain.parse_partition(value)) else { continue };
-            if let Some(seen) = observe(&self.lake, &self.table, partition).await? {
-                self.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, DateTime::<Utc>::UNIX_EPOCH);
-                found += 1;
+            let Some(partition) = partition_of(&self.table, grain, &entry.key) else { continue };
+            match look(&self.lake, &self.table, partition).await? {
+                Look::Absent => {}
+                Look::Whole(seen) if seen.footer.partition == partition.to_string() => {
+                    self.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, entry.modified);
+                    found += 1;
+                }
+                Look::Whole(_) | Look::Unreadable { .. } => {
+                    notes.push(format!("{} is left out of the ledger: it is not the partition's object", entry.key));
+                }
             }
         }
-        Ok((found > 0).then_some(found))
+        if found > 0 || !notes.is_empty() {
+            notes.insert(0, format!("{why}: rebuilt from the footers of {found} objects"));
+            notes.push(
+                "gone with the ledger: when each day was last read (shown is when its object was written), what answers \
+                 taught about their size, and objects that are gone as well"
+                    .to_owned(),
+            );
+        }
+        Ok(notes)
     }
 
     /// Writes what is known now as the next snapshot, merged with what others wrote meanwhile.
@@ -265,11 +284,9 @@ impl LedgerStore {
     /// # Errors
     /// [`Kind::Config`] when its fingerprint or account is another one.
     pub async fn check(&mut self, ours: &TableRecord) -> Result<()> {
-        let key = table_key(&self.table);
+        let key = record_key(&self.table);
         let Some(known) = self.lake.read(&key, None).await? else { return Ok(()) };
-        let record: TableRecord = serde_json::from_slice(&known.bytes).map_err(|error| {
-            Error::new(Kind::Config, "the table's record cannot be read").at("key", &key).because(error)
-        })?;
+        let record = TableRecord::parse(&key, &known.bytes)?;
         record.check(ours, self.ledger.account.as_deref())?;
         if self.ledger.account.is_none() {
             self.ledger.account.clone_from(&ours.account);
@@ -289,7 +306,7 @@ impl LedgerStore {
         }
         let text = serde_json::to_vec_pretty(ours)
             .map_err(|error| Error::new(Kind::Internal, "cannot write the table's record").because(error))?;
-        self.lake.create(&table_key(&self.table), Bytes::from(text)).await?;
+        self.lake.create(&record_key(&self.table), Bytes::from(text)).await?;
         self.check(ours).await
     }
 
@@ -324,7 +341,7 @@ impl LedgerStore {
     }
 }
 
-fn table_key(table: &str) -> String {
+fn record_key(table: &str) -> String {
     format!("_costlake/{table}/table.json")
 }
 

@@ -37,6 +37,13 @@ pub enum Ask {
         /// Only days never read.
         missing_only: bool,
     },
+    /// Every day the ledger knows of some partitions, so that their objects are written anew whatever is in them.
+    Known {
+        /// The first partition.
+        first: Partition,
+        /// The last one.
+        last: Partition,
+    },
 }
 
 /// The due slots of one partition.
@@ -151,8 +158,19 @@ pub fn plan(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask) -> Result<
             };
             slots.into_iter().filter(|slot| !missing_only || missing(slot)).collect()
         }
+        Ask::Known { first, last } => known_slots(job, ledger, first, last)?,
     };
     Ok(Plan { fetches: fetches(job, ledger, &slots), notes })
+}
+
+/// The days the ledger knows of the partitions from `first` to `last`.
+fn known_slots(job: &Job, ledger: &Ledger, first: Partition, last: Partition) -> Result<Vec<NaiveDate>> {
+    if job.entry.snapshot {
+        let message = format!("{} tells only today's state: past days cannot be read again", job.entry.name);
+        return Err(Error::new(Kind::Config, message).at("job", &job.name));
+    }
+    let known = ledger.partitions.range(first.to_string()..=last.to_string()).map(|(_, state)| state);
+    Ok(known.flat_map(|state| state.days.keys().copied()).collect())
 }
 
 fn due_slots(job: &Job, ledger: &Ledger, now: DateTime<Utc>, notes: &mut Vec<String>) -> Vec<NaiveDate> {

@@ -152,3 +152,15 @@ pub fn from_metadata(metadata: &ParquetMetaData) -> Result<Footer> {
     }
     Ok(footer)
 }
+
+/// Whether the last bytes of an object are those of a sound Parquet file that has no commit record: somebody else's.
+#[must_use]
+pub fn is_without_record(bytes: &[u8]) -> bool {
+    let Some((body, [a, b, c, d, b'P', b'A', b'R', b'1'])) = bytes.split_last_chunk() else { return false };
+    let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+    let Some(start) = body.len().checked_sub(length) else { return false };
+    ParquetMetaDataReader::decode_metadata(&body[start..]).is_ok_and(|metadata| {
+        let pairs = metadata.file_metadata().key_value_metadata();
+        pairs.is_none_or(|pairs| pairs.iter().all(|pair| pair.key != KEY))
+    })
+}

@@ -90,7 +90,7 @@ pub fn is_unchanged(footer: &Footer, fetched: &FetchedDays) -> bool {
 }
 
 /// Lays the fetched slots over `base` and encodes the next generation; `lost_epoch` is the last one known of an object
-/// that is gone (else 0), because epochs only rise.
+/// that is gone or was put back to an older state (else 0), because epochs only rise.
 ///
 /// # Errors
 /// [`Kind::Store`] when the base does not hold what its own footer says, [`Kind::Internal`] when encoding fails.
@@ -103,7 +103,7 @@ pub fn build(
     lost_epoch: u64,
     fetched: FetchedDays,
 ) -> Result<Built> {
-    let epoch = base.map_or(lost_epoch, |base| base.footer.epoch) + 1;
+    let epoch = base.map_or(0, |base| base.footer.epoch).max(lost_epoch) + 1;
     let mut parts: BTreeMap<NaiveDate, RecordBatch> = BTreeMap::new();
     let mut days: BTreeMap<NaiveDate, DayFacts> = BTreeMap::new();
     if let Some(base) = base {

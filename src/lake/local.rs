@@ -225,7 +225,8 @@ impl LocalLake {
             if meta.is_dir() {
                 self.walk(&entry.path(), &key, found)?;
             } else {
-                found.push(Listed { key, size: meta.len() });
+                let modified = meta.modified().map_err(|error| failed("cannot look at", &entry.path(), error))?;
+                found.push(Listed { key, size: meta.len(), modified: modified.into() });
             }
         }
         Ok(())

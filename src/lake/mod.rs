@@ -16,6 +16,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Kind, Result};
 
@@ -66,6 +67,8 @@ pub struct Listed {
     pub key: String,
     /// Size in bytes.
     pub size: u64,
+    /// When it was last written.
+    pub modified: DateTime<Utc>,
 }
 
 /// How a lake is named on the command line.

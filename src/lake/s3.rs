@@ -134,6 +134,7 @@ impl S3Lake {
         let entry = |meta: object_store::ObjectMeta| Listed {
             key: meta.location.as_ref().get(strip..).unwrap_or_default().to_owned(),
             size: meta.size,
+            modified: meta.last_modified,
         };
         Ok(listed.into_iter().map(entry).collect())
     }

@@ -86,6 +86,10 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     let observed = observe(&job.context.lake, table, planned.partition).await?;
     let lost_epoch = check_observation(job, planned, observed.as_ref()).await?;
     let (fetch, mut allowance) = fit_budget(job, planned).await?;
+    if job.rewrites && fetch.slots.len() < planned.slots.len() {
+        // The rows of a broken object cannot be kept: it is read again whole or not at all.
+        return Err(job.budget.reached(Some(planned.expected_requests)));
+    }
     report.windows = fetch.windows.iter().map(ToString::to_string).collect();
     job.tell(Event::FetchStarted { partition: report.partition.clone(), expected: fetch.expected_requests });
 
@@ -97,7 +101,7 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     let days = generation::describe(source.table(), source.grain(), &fetched, &source.read_for())?;
     let learnt = learn(&fetched, fetch.slots.len() as u64, report.asked.charged_pages);
     job.books.lock().await.claim(&job.record).await?;
-    let unchanged = observed.as_ref().filter(|seen| generation::is_unchanged(&seen.footer, &days));
+    let unchanged = observed.as_ref().filter(|seen| !job.rewrites && generation::is_unchanged(&seen.footer, &days));
     if let Some(seen) = unchanged {
         report.outcome = Outcome::Unchanged;
         report.epoch = Some(seen.footer.epoch);
@@ -144,7 +148,7 @@ async fn check_observation(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Ob
                 .partitions
                 .get(&name)
                 .is_some_and(|state| state.days.keys().all(|slot| fetch.slots.contains(slot)));
-            if all_read && found.is_none() {
+            if all_read && (found.is_none() || job.rewrites) {
                 return Ok(known);
             }
             let what = found.map_or("the object is gone".to_owned(), |seen| {
@@ -298,7 +302,7 @@ fn learn(fetched: &Fetched, slots: u64, pages: u64) -> impl FnOnce(&mut Learnt) 
 /// generation is.
 async fn load_base(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>) -> Result<Option<Base>> {
     let Some(seen) = observed else { return Ok(None) };
-    let needs_rows = job.job.keep_history || seen.footer.days.keys().any(|slot| !fetch.slots.contains(slot));
+    let needs_rows = job.keeps_history() || seen.footer.days.keys().any(|slot| !fetch.slots.contains(slot));
     let bytes = if needs_rows {
         let key = data_key(&job.job.name, fetch.partition);
         let object = job.context.lake.read(&key, Some(&seen.tag)).await?;

@@ -112,6 +112,8 @@ pub(crate) struct JobRun<'a> {
     halted: AtomicBool,
     /// Whether any request of the run was answered.
     answered: AtomicBool,
+    /// Whether objects are written anew although they may say that they hold what is read: their rows are broken.
+    rewrites: bool,
 }
 
 impl JobRun<'_> {
@@ -123,6 +125,11 @@ impl JobRun<'_> {
         if let Some(listener) = &self.context.listener {
             listener(event);
         }
+    }
+
+    /// Whether replaced generations are kept; broken ones are not.
+    fn keeps_history(&self) -> bool {
+        self.job.keep_history && !self.rewrites
     }
 
     fn halted(&self) -> bool {
@@ -206,6 +213,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         run_id: run_id.to_owned(),
         halted: AtomicBool::new(false),
         answered: AtomicBool::new(false),
+        rewrites: matches!(ask, Ask::Known { .. }),
     };
     run.tell(Event::Planned {
         job: job.name.clone(),

@@ -62,7 +62,7 @@ pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[(Request, A
 
 /// Keeps the generation that is about to be replaced under its epoch, if the job wants it.
 pub(super) async fn keep_history(job: &JobRun<'_>, fetch: &Fetch, base: Option<&Base>) -> Result<()> {
-    let Some(base) = base.filter(|_| job.job.keep_history) else { return Ok(()) };
+    let Some(base) = base.filter(|_| job.keeps_history()) else { return Ok(()) };
     let key = format!("_costlake/{}/history/{}/{:020}.parquet", job.job.name, fetch.partition, base.footer.epoch);
     if job.context.lake.create(&key, base.bytes.clone()).await? {
         return Ok(());
