@@ -28,7 +28,9 @@ pub mod budget;
 mod fetch;
 pub mod publish;
 mod raw;
+pub mod repair;
 pub mod send;
+pub mod verify;
 
 use budget::Budget;
 use send::Patience;

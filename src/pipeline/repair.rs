@@ -1,0 +1,128 @@
+//! Repair: what `verify` found, mended where that is safe.
+//!
+//! | trouble | then |
+//! |---|---|
+//! | ahead | the ledger takes it over; no API is asked |
+//! | missing, behind, corrupt under a sound footer | every day the ledger knows of it is read again, and the object is written under a higher generation, if it is still the one that was seen |
+//! | corrupt with an unreadable footer | left, with a word about it: costlake never overwrites what it cannot read |
+//! | foreign | left, with a word about it |
+//! | a ledger that is gone | written again as the footers tell it |
+//!
+//! Reading again is an ordinary run: the same budget, the same checks, a record of its own. What is mended is not taken
+//! on trust: the table is verified again afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use tracing::info;
+
+use crate::error::Result;
+use crate::job::Job;
+use crate::ledger_store::{LedgerStore, Look, data_key, look};
+use crate::plan::Ask;
+use crate::report::JobReport;
+use crate::window::Partition;
+
+use super::verify::{Depth, TableCheck, Trouble, open_books, verify};
+use super::{Context, new_run_id, run_job};
+
+/// What runs of a repair are called in their records.
+const COMMAND: &str = "repair";
+
+/// Verifies a job's table, mends what can be mended and verifies it again.
+///
+/// # Errors
+/// When the lake cannot be read or the ledger not be written; what happened while days were read again is in the runs
+/// of the result.
+pub async fn repair(context: &Context, job: &Job, depth: Depth) -> Result<TableCheck> {
+    let mut before = verify(context, job, depth).await?;
+    let (mut books, _) = open_books(context, job).await?;
+    let mendable: BTreeSet<Partition> =
+        before.findings.iter().filter(|finding| finding.replaceable).filter_map(|finding| finding.partition).collect();
+    if mendable.is_empty() && !books.is_rebuilt() {
+        return Ok(before);
+    }
+    context.lake.prove_conditions(context.single_writer).await?;
+    take_over(context, job, &mut books, &mendable).await?;
+    let broken: BTreeSet<Partition> = before
+        .findings
+        .iter()
+        .filter(|finding| finding.replaceable && finding.trouble != Trouble::Ahead)
+        .filter_map(|finding| finding.partition)
+        .collect();
+    before.runs = read_again(context, job, &books, &broken).await;
+    let after = verify(context, job, depth).await?;
+    Ok(compared(before, after))
+}
+
+/// Takes objects that are ahead of the ledger into it, and writes a ledger that was gone.
+async fn take_over(
+    context: &Context,
+    job: &Job,
+    books: &mut LedgerStore,
+    mendable: &BTreeSet<Partition>,
+) -> Result<()> {
+    let now = context.clock.now();
+    let listed = context.lake.list(&job.name).await?;
+    let written: BTreeMap<String, DateTime<Utc>> = listed.into_iter().map(|entry| (entry.key, entry.modified)).collect();
+    let mut changed = books.is_rebuilt();
+    for partition in mendable {
+        let Look::Whole(seen) = look(&context.lake, &job.name, *partition).await? else { continue };
+        let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
+        if seen.footer.epoch > known {
+            let written_at = written.get(&data_key(&job.name, *partition)).copied().unwrap_or(now);
+            books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, written_at);
+            info!(%partition, epoch = seen.footer.epoch, "taken into the ledger");
+            changed = true;
+        }
+    }
+    if changed { books.save(&new_run_id(now), now).await } else { Ok(()) }
+}
+
+/// Reads the days of broken partitions again: one run for each stretch of neighbours, so that no other is touched.
+async fn read_again(
+    context: &Context,
+    job: &Job,
+    books: &LedgerStore,
+    broken: &BTreeSet<Partition>,
+) -> Vec<JobReport> {
+    let mut runs = Vec::new();
+    if job.entry.snapshot {
+        return runs;
+    }
+    for (first, last) in stretches(job, books, broken) {
+        if context.cancel.is_cancelled() {
+            break;
+        }
+        runs.push(run_job(context, job, COMMAND, Ask::Known { first, last }).await);
+    }
+    runs
+}
+
+/// The broken partitions as stretches with no sound one of the ledger in between.
+fn stretches(job: &Job, books: &LedgerStore, broken: &BTreeSet<Partition>) -> Vec<(Partition, Partition)> {
+    let grain = job.source.grain();
+    let known: Vec<Partition> = books.ledger.partitions.keys().filter_map(|name| grain.parse_partition(name)).collect();
+    known
+        .chunk_by(|a, b| broken.contains(a) == broken.contains(b))
+        .filter_map(|chunk| Some((*chunk.first()?, *chunk.last()?)))
+        .filter(|(first, _)| broken.contains(first))
+        .collect()
+}
+
+/// The first findings, each marked with what became of it, and what came up since.
+fn compared(before: TableCheck, after: TableCheck) -> TableCheck {
+    let mut still: BTreeMap<String, _> =
+        after.findings.into_iter().map(|finding| (finding.key.clone(), finding)).collect();
+    let mut findings: Vec<_> = before
+        .findings
+        .into_iter()
+        .map(|mut finding| {
+            finding.repaired = !still.contains_key(&finding.key);
+            still.remove(&finding.key).unwrap_or(finding)
+        })
+        .collect();
+    findings.extend(still.into_values());
+    findings.sort_by(|a, b| a.key.cmp(&b.key));
+    TableCheck { findings, notes: before.notes, runs: before.runs, ..after }
+}

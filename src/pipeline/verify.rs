@@ -1,0 +1,358 @@
+//! Verify: the lake compared with its ledger and its footers. Nothing is written here.
+//!
+//! | an object is | when |
+//! |---|---|
+//! | right | its footer is of the ledger's generation, with the ledger's days and size; in full: its rows too |
+//! | missing | the ledger knows it, and it is gone |
+//! | behind | its generation is older than the ledger's: somebody put an old copy back |
+//! | ahead | its generation is newer than the ledger's: a run died between the data and the ledger |
+//! | corrupt | its footer cannot be read, its size or days are not the ledger's, or (in full) its rows not the footer's |
+//! | foreign | it is not a partition's object of this table, but lies below the table's folder all the same |
+//!
+//! A run that commits meanwhile looks like damage for a moment, so whatever seems wrong is looked at once more with the
+//! newest ledger. No API is asked, and no credentials of one are needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::NaiveDate;
+use futures::{StreamExt, TryStreamExt};
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::generation::{self, Footer, digest, rows};
+use crate::job::{Identity, Job};
+use crate::ledger::PartitionState;
+use crate::ledger_store::{LedgerStore, Look, Observed, TableRecord, data_key, look, partition_of};
+use crate::report::JobReport;
+use crate::sources::{Provider, Source};
+use crate::window::Partition;
+
+use super::Context;
+
+/// How closely is looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Listing and footers.
+    Footers,
+    /// Every row, with digests and sums.
+    Rows,
+}
+
+/// What is wrong with an object: see the table of the [module](self).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// The ledger knows it, and it is gone.
+    Missing,
+    /// Older than the ledger's generation.
+    Behind,
+    /// Newer than the ledger's generation.
+    Ahead,
+    /// Not what its footer or the ledger says.
+    Corrupt,
+    /// Not costlake's.
+    Foreign,
+}
+
+impl Trouble {
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Behind => "behind",
+            Self::Ahead => "ahead",
+            Self::Corrupt => "corrupt",
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
+/// One object that is not right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Its key in the lake.
+    pub key: String,
+    /// What is wrong.
+    pub trouble: Trouble,
+    /// The same in detail.
+    pub detail: String,
+    /// What to do about it.
+    pub advice: String,
+    /// Whether `--repair` has mended it.
+    pub repaired: bool,
+    /// Its partition, when it is at a partition's key.
+    #[serde(skip)]
+    pub(super) partition: Option<Partition>,
+    /// Whether costlake may write over it: its footer is one of this table's, or nothing is there.
+    #[serde(skip)]
+    pub(super) replaceable: bool,
+}
+
+/// What was found of one table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableCheck {
+    /// The table.
+    pub table: String,
+    /// Objects that are right.
+    pub right: u64,
+    /// Rows in them, by their footers.
+    pub rows: u64,
+    /// Whether every row was read.
+    pub full: bool,
+    /// Objects that are not right.
+    pub findings: Vec<Finding>,
+    /// Things to know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Runs that read broken days again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<JobReport>,
+}
+
+impl TableCheck {
+    /// Objects that are still not right.
+    pub fn open(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| !finding.repaired)
+    }
+}
+
+/// Compares the objects of a job's table with its ledger.
+///
+/// # Errors
+/// When the lake cannot be read, or the job no longer fits the table; broken objects are findings, not errors.
+pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableCheck> {
+    let (books, mut notes) = open_books(context, job).await?;
+    let (fingerprints, note) = fingerprints(context, job).await?;
+    notes.extend(note);
+    let grain = job.source.grain();
+    let listed = context.lake.list(&job.name).await?;
+    let mut partitions: BTreeSet<Partition> =
+        books.ledger.partitions.keys().filter_map(|name| grain.parse_partition(name)).collect();
+    let mut findings = Vec::new();
+    for entry in listed {
+        match partition_of(&job.name, grain, &entry.key) {
+            Some(partition) => _ = partitions.insert(partition),
+            None => findings.push(stray(job, entry.key)),
+        }
+    }
+    let judge = Judge { context, job, depth, fingerprints };
+    let side_by_side = if depth == Depth::Rows { 2 } else { 8 };
+    let judged: Vec<(Partition, Verdict)> = futures::stream::iter(partitions)
+        .map(|partition| judge.settled(partition, &books))
+        .buffered(side_by_side)
+        .try_collect()
+        .await?;
+    let (mut right, mut rows) = (0, 0);
+    for (partition, verdict) in judged {
+        match verdict {
+            Verdict::Right(in_object) => (right, rows) = (right + 1, rows + in_object),
+            Verdict::Nothing => {}
+            Verdict::Wrong(wrong) => findings.push(wrong.finding(job, partition)),
+        }
+    }
+    findings.sort_by(|a, b| a.key.cmp(&b.key));
+    let full = depth == Depth::Rows;
+    Ok(TableCheck { table: job.name.clone(), right, rows, full, findings, notes, runs: Vec::new() })
+}
+
+pub(super) async fn open_books(context: &Context, job: &Job) -> Result<(LedgerStore, Vec<String>)> {
+    LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), context.clock.now()).await
+}
+
+/// The fingerprints an object of this table may have. Without a record of the table, figures of the sandbox are told
+/// by their footers alone.
+pub(super) async fn fingerprints(context: &Context, job: &Job) -> Result<(Vec<String>, Option<String>)> {
+    if let Some(record) = TableRecord::kept(&context.lake, &job.name).await? {
+        record.check_offline(job)?;
+        return Ok((vec![record.digest()], None));
+    }
+    let datadog_site = (job.entry.provider == Provider::Datadog).then(|| context.doors.datadog_site(job));
+    let of = |sandbox| {
+        TableRecord::of(job, &Identity { aws_account: None, datadog_site: datadog_site.clone(), sandbox }).digest()
+    };
+    let note = "the table has no record of what it holds (table.json): its objects are compared with the job file";
+    Ok((vec![of(false), of(true)], Some(note.to_owned())))
+}
+
+fn stray(job: &Job, key: String) -> Finding {
+    let detail = if key.ends_with(".parquet") {
+        "a Parquet file beside the partitions' own: readers count its rows too"
+    } else {
+        "a file below the table's folder that is not costlake's"
+    };
+    let (trouble, detail) = (Trouble::Foreign, detail.to_owned());
+    let advice = advice_for(job, trouble, false);
+    Finding { key, trouble, detail, advice, repaired: false, partition: None, replaceable: false }
+}
+
+fn advice_for(job: &Job, trouble: Trouble, replaceable: bool) -> String {
+    let name = &job.name;
+    match trouble {
+        Trouble::Foreign => "move it out of the table's folder: costlake never touches what it did not write".to_owned(),
+        Trouble::Ahead => format!("costlake verify {name} --repair takes it into the ledger, without asking the API"),
+        _ if !replaceable => format!(
+            "restore it, or move it out of the lake (costlake never overwrites what it cannot read) and then run \
+             `costlake verify {name} --repair`"
+        ),
+        _ if job.entry.snapshot => format!(
+            "restore it, or run `costlake rebuild {name}`: {} tells only today's state, so past days cannot be read again",
+            job.entry.name
+        ),
+        _ if job.keep_raw => format!(
+            "restore it, or run `costlake rebuild {name}` (from kept raw answers), or `costlake verify {name} --repair` \
+             (asks the API again)"
+        ),
+        _ => format!("restore it, or run `costlake verify {name} --repair`, which asks the API for its days again"),
+    }
+}
+
+/// What an object is found to be.
+enum Verdict {
+    /// As it should be, with so many rows.
+    Right(u64),
+    /// Neither object nor ledger know the partition.
+    Nothing,
+    Wrong(Wrong),
+}
+
+struct Wrong {
+    trouble: Trouble,
+    detail: String,
+    replaceable: bool,
+}
+
+impl Wrong {
+    fn finding(self, job: &Job, partition: Partition) -> Finding {
+        let Self { trouble, detail, replaceable } = self;
+        let key = data_key(&job.name, partition);
+        let advice = advice_for(job, trouble, replaceable);
+        Finding { key, trouble, detail, advice, repaired: false, partition: Some(partition), replaceable }
+    }
+}
+
+fn wrong(trouble: Trouble, replaceable: bool, detail: impl Into<String>) -> Verdict {
+    Verdict::Wrong(Wrong { trouble, detail: detail.into(), replaceable })
+}
+
+struct Judge<'a> {
+    context: &'a Context,
+    job: &'a Job,
+    depth: Depth,
+    fingerprints: Vec<String>,
+}
+
+impl Judge<'_> {
+    /// Judges a partition, and once more with the newest ledger when something seems wrong.
+    async fn settled(&self, partition: Partition, books: &LedgerStore) -> Result<(Partition, Verdict)> {
+        let mut verdict = self.judge(partition, books).await;
+        let moved = matches!(&verdict, Err(error) if error.kind() == Kind::Superseded);
+        if moved || matches!(verdict, Ok(Verdict::Wrong(_))) {
+            let (newest, _) = open_books(self.context, self.job).await?;
+            verdict = self.judge(partition, &newest).await;
+        }
+        verdict.map(|verdict| (partition, verdict)).map_err(|error| error.at("partition", partition))
+    }
+
+    async fn judge(&self, partition: Partition, books: &LedgerStore) -> Result<Verdict> {
+        let known = books.ledger.partitions.get(&partition.to_string());
+        let seen = match look(&self.context.lake, &self.job.name, partition).await? {
+            Look::Absent => return Ok(known.map_or(Verdict::Nothing, missing)),
+            Look::Unreadable { foreign: false, error } if known.is_some() || books.is_rebuilt() => {
+                return Ok(wrong(Trouble::Corrupt, false, error.message()));
+            }
+            Look::Unreadable { error, .. } => return Ok(wrong(Trouble::Foreign, false, error.message())),
+            Look::Whole(seen) => seen,
+        };
+        if !self.fingerprints.contains(&seen.footer.fingerprint) {
+            return Ok(wrong(Trouble::Foreign, false, "written for another table: its fingerprint is another one"));
+        }
+        if seen.footer.partition != partition.to_string() {
+            let detail = format!("the object of partition {}, in the wrong folder", seen.footer.partition);
+            return Ok(wrong(Trouble::Foreign, false, detail));
+        }
+        if self.depth == Depth::Rows
+            && let Err(detail) = self.rows(partition, &seen).await?
+        {
+            return Ok(wrong(Trouble::Corrupt, true, detail));
+        }
+        Ok(against_ledger(&seen, known))
+    }
+
+    /// Reads every row; the inner error says what differs from the footer.
+    async fn rows(&self, partition: Partition, seen: &Observed) -> Result<Result<(), String>> {
+        let key = data_key(&self.job.name, partition);
+        let object = self.context.lake.read(&key, Some(&seen.tag)).await?;
+        let object = object.ok_or_else(|| Error::new(Kind::Superseded, "the object was removed meanwhile"))?;
+        Ok(compare_rows(&self.job.source, object.bytes, &seen.footer).await)
+    }
+}
+
+fn missing(known: &PartitionState) -> Verdict {
+    let rows: u64 = known.days.values().map(|day| day.facts.rows).sum();
+    let days = known.days.len();
+    wrong(Trouble::Missing, true, format!("the ledger knows generation {}: {days} days, {rows} rows", known.epoch))
+}
+
+fn against_ledger(seen: &Observed, known: Option<&PartitionState>) -> Verdict {
+    let (epoch, known_epoch) = (seen.footer.epoch, known.map_or(0, |known| known.epoch));
+    let generations = format!("generation {epoch}, but the ledger knows {known_epoch}");
+    let same_epoch = match (epoch.cmp(&known_epoch), known) {
+        (std::cmp::Ordering::Greater, _) => return wrong(Trouble::Ahead, true, generations),
+        (std::cmp::Ordering::Equal, Some(known)) => known,
+        _ => return wrong(Trouble::Behind, true, generations),
+    };
+    if same_epoch.bytes != seen.size {
+        let detail = format!("{} bytes, but the ledger knows {}", seen.size, same_epoch.bytes);
+        return wrong(Trouble::Corrupt, true, detail);
+    }
+    let content = |facts: &generation::DayFacts| (facts.rows, facts.digest.clone());
+    let in_footer: BTreeMap<_, _> = seen.footer.days.iter().map(|(day, facts)| (*day, content(facts))).collect();
+    let in_ledger: BTreeMap<_, _> = same_epoch.days.iter().map(|(day, state)| (*day, content(&state.facts))).collect();
+    if let Some(day) = first_difference(&in_footer, &in_ledger) {
+        let detail = format!("other content of {day} than the ledger knows of the same generation");
+        return wrong(Trouble::Corrupt, true, detail);
+    }
+    Verdict::Right(seen.footer.days.values().map(|facts| facts.rows).sum())
+}
+
+fn first_difference<V: PartialEq>(a: &BTreeMap<NaiveDate, V>, b: &BTreeMap<NaiveDate, V>) -> Option<NaiveDate> {
+    a.keys().chain(b.keys()).copied().filter(|day| a.get(day) != b.get(day)).min()
+}
+
+/// Reads every row of an object and compares rows, digests and sums with its footer; the error says what differs.
+pub(super) async fn compare_rows(source: &Arc<dyn Source>, bytes: Bytes, footer: &Footer) -> Result<(), String> {
+    let (source, footer) = (Arc::clone(source), footer.clone());
+    let work = move || compare_rows_now(source.as_ref(), bytes, &footer);
+    // A decoder that breaks down over damaged bytes says the same as one that refuses them.
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err("its rows cannot be decoded".to_owned()))
+}
+
+fn compare_rows_now(source: &dyn Source, bytes: Bytes, footer: &Footer) -> Result<(), String> {
+    let table = source.table();
+    let said = |error: Error| error.report().replace('\n', ";");
+    let whole = generation::decode(table, bytes).map_err(said)?;
+    let mut days = rows::split_by_slot(table, source.grain(), &whole).map_err(said)?;
+    let sorted = rows::sort(table, &whole).map_err(said)?;
+    if rows::check_unique(table, &sorted).is_err() {
+        return Err("a row stands in it twice".to_owned());
+    }
+    for (day, facts) in &footer.days {
+        let batch = days.remove(day).unwrap_or_else(|| whole.slice(0, 0));
+        if batch.num_rows() as u64 != facts.rows {
+            return Err(format!("{} rows of {day}, but its footer says {}", batch.num_rows(), facts.rows));
+        }
+        if digest::of_rows(table, &batch).map_err(said)? != facts.digest {
+            return Err(format!("the rows of {day} are not those its footer was written for"));
+        }
+        if rows::sums(table, &batch).map_err(said)? != facts.sums {
+            return Err(format!("the rows of {day} do not add up to the sums in its footer"));
+        }
+    }
+    match days.keys().next() {
+        Some(day) => Err(format!("rows of {day}, which its footer does not know")),
+        None => Ok(()),
+    }
+}
