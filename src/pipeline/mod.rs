@@ -28,7 +28,10 @@ pub mod budget;
 mod fetch;
 pub mod publish;
 mod raw;
+pub mod rebuild;
+mod renew;
 pub mod repair;
+mod replay;
 pub mod send;
 pub mod verify;
 

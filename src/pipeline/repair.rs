@@ -64,7 +64,8 @@ async fn take_over(
 ) -> Result<()> {
     let now = context.clock.now();
     let listed = context.lake.list(&job.name).await?;
-    let written: BTreeMap<String, DateTime<Utc>> = listed.into_iter().map(|entry| (entry.key, entry.modified)).collect();
+    let written: BTreeMap<String, DateTime<Utc>> =
+        listed.into_iter().map(|entry| (entry.key, entry.modified)).collect();
     let mut changed = books.is_rebuilt();
     for partition in mendable {
         let Look::Whole(seen) = look(&context.lake, &job.name, *partition).await? else { continue };
@@ -80,12 +81,7 @@ async fn take_over(
 }
 
 /// Reads the days of broken partitions again: one run for each stretch of neighbours, so that no other is touched.
-async fn read_again(
-    context: &Context,
-    job: &Job,
-    books: &LedgerStore,
-    broken: &BTreeSet<Partition>,
-) -> Vec<JobReport> {
+async fn read_again(context: &Context, job: &Job, books: &LedgerStore, broken: &BTreeSet<Partition>) -> Vec<JobReport> {
     let mut runs = Vec::new();
     if job.entry.snapshot {
         return runs;

@@ -191,7 +191,9 @@ fn stray(job: &Job, key: String) -> Finding {
 fn advice_for(job: &Job, trouble: Trouble, replaceable: bool) -> String {
     let name = &job.name;
     match trouble {
-        Trouble::Foreign => "move it out of the table's folder: costlake never touches what it did not write".to_owned(),
+        Trouble::Foreign => {
+            "move it out of the table's folder: costlake never touches what it did not write".to_owned()
+        }
         Trouble::Ahead => format!("costlake verify {name} --repair takes it into the ledger, without asking the API"),
         _ if !replaceable => format!(
             "restore it, or move it out of the lake (costlake never overwrites what it cannot read) and then run \

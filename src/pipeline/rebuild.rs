@@ -1,0 +1,137 @@
+//! Rebuild: a table's objects again from the raw answers that were kept, for nothing.
+//!
+//! ```text
+//!  kept answers of a partition ─► replay ─► a day's rows ─► same as the object's? ── yes ─► nothing is written
+//!                                                                │ no, or the object is gone or broken
+//!                                                                ▼
+//!                                     encode over the observed object ─► publish ─► ledger
+//! ```
+//!
+//! | a day | then |
+//! |---|---|
+//! | has kept answers | its rows are made from them |
+//! | has none, but stands in a sound object | stays as it is |
+//! | has none, and its object is gone | is named: it is missing from the table until it is read again |
+//!
+//! No API is asked and no credentials of one are needed. One partition at a time: [`super::renew`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use tokio::time::Instant;
+
+use crate::error::{Error, Kind, Result};
+use crate::job::Job;
+use crate::lake::Listed;
+use crate::ledger_store::LedgerStore;
+use crate::report::JobReport;
+use crate::window::{Grain, Partition, Window};
+
+use super::renew::{Bare, Renewal};
+use super::send::interrupted;
+use super::verify::{fingerprints, open_books};
+use super::{Context, new_run_id, raw};
+
+/// Rebuilds one job's table and reports; errors are in the report.
+pub async fn rebuild_job(context: &Context, job: &Job) -> JobReport {
+    let started = context.clock.now();
+    let clock = Instant::now();
+    let run_id = new_run_id(started);
+    let mut report = JobReport::begin(&job.name, &run_id, "rebuild", started, context.clock.fixed().is_some());
+    if let Err(error) = rebuild(context, job, &run_id, &mut report).await {
+        report.failure = Some((&error.at("job", &job.name)).into());
+    }
+    report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    report.close();
+    if !report.fetches.is_empty()
+        && let Err(error) = LedgerStore::record_run(&context.lake, &report).await
+        && report.failure.is_none()
+    {
+        report.failure = Some((&error).into());
+        report.close();
+    }
+    report
+}
+
+async fn rebuild(context: &Context, job: &Job, run_id: &str, report: &mut JobReport) -> Result<()> {
+    context.lake.prove_conditions(context.single_writer).await?;
+    let (books, notes) = open_books(context, job).await?;
+    report.notes.extend(notes);
+    let (fingerprints, note) = fingerprints(context, job).await?;
+    report.notes.extend(note);
+    let mut files = kept_files(context, job).await?;
+    if files.is_empty() {
+        return Err(Error::new(
+            Kind::Config,
+            "no raw answers are kept for this job, so there is nothing to rebuild from",
+        )
+        .advise("set lake.keep_raw = true to keep them from the next run on; `costlake backfill` reads days again"));
+    }
+    let grain = job.source.grain();
+    let known: Vec<_> = books.ledger.partitions.keys().filter_map(|name| grain.parse_partition(name)).collect();
+    let partitions: BTreeSet<Partition> = files.keys().copied().chain(known).collect();
+    let mut renewal = Renewal { context, job, run_id, fingerprints, unsaved: books.is_rebuilt(), books };
+    let mut without = Without::default();
+    for partition in partitions {
+        if context.cancel.is_cancelled() {
+            return Err(interrupted());
+        }
+        let files = files.remove(&partition).unwrap_or_default();
+        let (fetch, bare) = renewal.run(partition, files).await;
+        report.fetches.extend(fetch);
+        without.add(bare);
+    }
+    report.notes.extend(without.notes(grain));
+    if renewal.unsaved { renewal.save().await } else { Ok(()) }
+}
+
+/// The kept answers by partition.
+async fn kept_files(context: &Context, job: &Job) -> Result<BTreeMap<Partition, Vec<Listed>>> {
+    let mut files: BTreeMap<Partition, Vec<Listed>> = BTreeMap::new();
+    for entry in context.lake.list(&raw::folder(&job.name)).await? {
+        let folder = entry.key.rsplit('/').nth(1);
+        if let Some(partition) = folder.and_then(|value| job.source.grain().parse_partition(value)) {
+            files.entry(partition).or_default().push(entry);
+        }
+    }
+    Ok(files)
+}
+
+/// Days of the table without kept answers.
+#[derive(Default)]
+struct Without {
+    stay: BTreeSet<NaiveDate>,
+    gone: BTreeSet<NaiveDate>,
+}
+
+impl Without {
+    fn add(&mut self, bare: Bare) {
+        if bare.stay { self.stay.extend(bare.days) } else { self.gone.extend(bare.days) }
+    }
+
+    fn notes(&self, grain: Grain) -> impl Iterator<Item = String> {
+        let stay = shown(grain, &self.stay).map(|days| format!("no raw answers are kept of {days}: left as they are"));
+        let gone = shown(grain, &self.gone).map(|days| {
+            format!("no raw answers are kept of {days}, and their objects are gone or broken: read them again")
+        });
+        stay.into_iter().chain(gone)
+    }
+}
+
+fn shown(grain: Grain, slots: &BTreeSet<NaiveDate>) -> Option<String> {
+    let windows: Vec<String> = windows_of(grain, slots.iter().copied()).iter().map(ToString::to_string).collect();
+    (!windows.is_empty()).then(|| windows.join(", "))
+}
+
+/// Slots, in order, as windows.
+pub(super) fn windows_of(grain: Grain, slots: impl Iterator<Item = NaiveDate>) -> Vec<Window> {
+    let mut windows: Vec<Window> = Vec::new();
+    for slot in slots {
+        let own = grain.slot_window(slot);
+        match windows.last_mut() {
+            Some(last) if last.end() == own.start() => *last = Window::new(last.start(), own.end()).unwrap_or(own),
+            _ => windows.push(own),
+        }
+    }
+    windows
+}

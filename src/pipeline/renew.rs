@@ -1,0 +1,247 @@
+//! One partition from kept answers: from the observation to the commit, as a fetch does it, but for the asking.
+//!
+//! | the object is | and kept answers cover | then |
+//! |---|---|---|
+//! | sound | any days | these days are laid over it, unless it holds them already |
+//! | gone | any days | a new object of these days, under a higher generation |
+//! | broken or behind the ledger | every day of it | written anew under a higher generation |
+//! | broken or behind the ledger | not every day | refused: the rows of the others cannot be kept |
+//! | not readable as costlake's | | refused: costlake never overwrites what it cannot read |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::NaiveDate;
+use tokio::time::Instant;
+
+use crate::error::{Error, Kind, Result};
+use crate::generation::{self, Base, Built, DayFacts, FetchedDays, Footer};
+use crate::job::Job;
+use crate::lake::Listed;
+use crate::ledger_store::{LedgerStore, Look, Observed, data_key, look};
+use crate::report::{Asked, FetchReport, Outcome};
+use crate::window::Partition;
+
+use super::publish::{Target, publish};
+use super::rebuild::windows_of;
+use super::replay::{Replayed, Wanted, replay};
+use super::verify::compare_rows;
+use super::{Context, raw};
+
+/// The rebuilding of one table.
+pub(super) struct Renewal<'a> {
+    pub(super) context: &'a Context,
+    pub(super) job: &'a Job,
+    pub(super) run_id: &'a str,
+    /// Fingerprints an object of the table may have.
+    pub(super) fingerprints: Vec<String>,
+    pub(super) books: LedgerStore,
+    /// Whether the ledger holds what no snapshot does.
+    pub(super) unsaved: bool,
+}
+
+/// Days of a partition that no kept answer covers, and whether they stand in the lake all the same.
+#[derive(Debug, Default)]
+pub(super) struct Bare {
+    pub(super) days: BTreeSet<NaiveDate>,
+    pub(super) stay: bool,
+}
+
+/// The object that is there before.
+struct Found {
+    seen: Observed,
+    bytes: Bytes,
+    /// Whether its rows are those its footer was written for.
+    sound: bool,
+}
+
+/// A partition while it is worked on.
+struct Part {
+    partition: Partition,
+    observed_at: Instant,
+    found: Option<Found>,
+    /// Generation the ledger knows.
+    epoch: u64,
+    fingerprint: String,
+}
+
+impl Part {
+    fn footer(&self) -> Option<&Footer> {
+        self.found.as_ref().map(|found| &found.seen.footer)
+    }
+
+    /// Whether the object is what the ledger knows.
+    fn is_sound(&self) -> bool {
+        self.found.as_ref().is_some_and(|found| found.sound && found.seen.footer.epoch == self.epoch)
+    }
+}
+
+impl Renewal<'_> {
+    /// Rebuilds one partition; no report when there is nothing to rebuild it from.
+    pub(super) async fn run(&mut self, partition: Partition, files: Vec<Listed>) -> (Option<FetchReport>, Bare) {
+        let mut report = FetchReport {
+            partition: partition.to_string(),
+            windows: Vec::new(),
+            outcome: Outcome::Failed,
+            epoch: None,
+            rows: 0,
+            changed_days: 0,
+            object_bytes: 0,
+            asked: Asked::default(),
+            notes: Vec::new(),
+            failure: None,
+        };
+        let has_files = !files.is_empty();
+        let mut bare = Bare::default();
+        if let Err(error) = self.attempt(partition, files, &mut report, &mut bare).await {
+            report.failure = Some((&error.at("job", &self.job.name).at("partition", partition)).into());
+        }
+        ((has_files || report.failure.is_some()).then_some(report), bare)
+    }
+
+    async fn attempt(
+        &mut self,
+        partition: Partition,
+        files: Vec<Listed>,
+        report: &mut FetchReport,
+        bare: &mut Bare,
+    ) -> Result<()> {
+        let part = self.open(partition).await?;
+        let known = self.known(partition);
+        let source = &self.job.source;
+        let wanted = Wanted { source, partition, fingerprint: &part.fingerprint, known: &known };
+        let mut replayed = replay(&self.context.lake, &wanted, files).await?;
+        report.notes.append(&mut replayed.notes);
+        let slots = replayed.days.keys().copied();
+        report.windows = windows_of(source.grain(), slots).iter().map(ToString::to_string).collect();
+        report.rows = replayed.days.values().map(|(rows, _)| rows.num_rows() as u64).sum();
+        let days = known.keys().copied().filter(|slot| !replayed.days.contains_key(slot)).collect();
+        *bare = Bare { days, stay: part.is_sound() };
+        if replayed.days.is_empty() || (part.is_sound() && holds(part.footer(), &replayed.days)) {
+            report.outcome = Outcome::Unchanged;
+            report.epoch = part.footer().map(|footer| footer.epoch);
+            return Ok(());
+        }
+        if part.found.is_some() && !part.is_sound() && !bare.days.is_empty() {
+            return Err(Error::new(Kind::Store, "the object is broken, and kept answers do not cover all of its days")
+                .at("key", data_key(&self.job.name, partition))
+                .advise(format!(
+                    "restore it, or run `costlake verify {} --repair`, which asks the API again",
+                    self.job.name
+                )));
+        }
+        self.commit(part, replayed, report).await
+    }
+
+    /// Looks at the object and reads it whole; the ledger takes it over when it is ahead.
+    async fn open(&mut self, partition: Partition) -> Result<Part> {
+        let observed_at = Instant::now();
+        let found = self.find(partition).await?;
+        let name = partition.to_string();
+        let known = |books: &LedgerStore| books.ledger.partitions.get(&name).map_or(0, |state| state.epoch);
+        if let Some(seen) = found.as_ref().map(|found| &found.seen)
+            && seen.footer.epoch > known(&self.books)
+        {
+            let now = self.context.clock.now();
+            self.books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, now);
+            self.unsaved = true;
+        }
+        let own = found.as_ref().map(|found| &found.seen.footer.fingerprint);
+        let fingerprint = own.or(self.fingerprints.first()).cloned().unwrap_or_default();
+        let epoch = known(&self.books);
+        Ok(Part { partition, observed_at, found, epoch, fingerprint })
+    }
+
+    async fn find(&self, partition: Partition) -> Result<Option<Found>> {
+        let key = data_key(&self.job.name, partition);
+        let seen = match look(&self.context.lake, &self.job.name, partition).await? {
+            Look::Absent => return Ok(None),
+            Look::Unreadable { error, .. } => {
+                return Err(error.advise(
+                    "costlake never overwrites what it cannot read: move the object out of the lake and rebuild again",
+                ));
+            }
+            Look::Whole(seen) => seen,
+        };
+        if !self.fingerprints.contains(&seen.footer.fingerprint) || seen.footer.partition != partition.to_string() {
+            return Err(Error::new(Kind::Config, "the object belongs to another table or partition").at("key", key));
+        }
+        let object = self.context.lake.read(&key, Some(&seen.tag)).await?;
+        let object = object.ok_or_else(|| {
+            Error::new(Kind::Superseded, "the object was removed since it was observed").at("key", key)
+        })?;
+        let sound = compare_rows(&self.job.source, object.bytes.clone(), &seen.footer).await.is_ok();
+        Ok(Some(Found { seen, bytes: object.bytes, sound }))
+    }
+
+    /// What the ledger knows of a partition's days.
+    fn known(&self, partition: Partition) -> BTreeMap<NaiveDate, DayFacts> {
+        let state = self.books.ledger.partitions.get(&partition.to_string());
+        let days = state.into_iter().flat_map(|state| &state.days);
+        days.map(|(slot, day)| (*slot, day.facts.clone())).collect()
+    }
+
+    async fn commit(&mut self, part: Part, replayed: Replayed, report: &mut FetchReport) -> Result<()> {
+        let (lake, table) = (&self.context.lake, &self.job.name);
+        let (observed, base) = match part.found {
+            Some(Found { seen, bytes, sound }) => {
+                let base = Base { footer: seen.footer.clone(), bytes };
+                if self.job.keep_history && sound {
+                    raw::keep_generation(lake, self.job, part.partition, &base).await?;
+                }
+                (Some(seen), Some(base))
+            }
+            None => (None, None),
+        };
+        let kept_at = replayed.kept_at;
+        let built = self.build(part.partition, part.fingerprint, base, part.epoch, replayed.days).await?;
+        let bytes = Bytes::from(built.bytes);
+        let size = bytes.len() as u64;
+        let first_wait = self.context.patience.first_wait;
+        let (partition, observed, observed_at) = (part.partition, observed.as_ref(), part.observed_at);
+        let target = Target { table, partition, observed, observed_at, first_wait };
+        publish(lake, &target, bytes, &built.footer).await?;
+        report.outcome = Outcome::Committed;
+        report.epoch = Some(built.footer.epoch);
+        report.changed_days = built.changed.len() as u64;
+        report.object_bytes = size;
+        let before = self.known(partition);
+        let now = self.context.clock.now();
+        self.books.ledger.adopt(&built.footer, size, &BTreeSet::new(), now, now);
+        let state = self.books.ledger.partitions.get_mut(&built.footer.partition);
+        for (slot, day) in state.into_iter().flat_map(|state| &mut state.days) {
+            // A day the ledger had lost was read when its answer was kept.
+            if let (None, Some(at)) = (before.get(slot), kept_at.get(slot)) {
+                day.read_at = *at;
+            }
+        }
+        self.save().await
+    }
+
+    async fn build(
+        &self,
+        partition: Partition,
+        fingerprint: String,
+        base: Option<Base>,
+        epoch: u64,
+        days: FetchedDays,
+    ) -> Result<Built> {
+        let source = Arc::clone(&self.job.source);
+        let work = move || {
+            generation::build(source.table(), source.grain(), partition, &fingerprint, base.as_ref(), epoch, days)
+        };
+        let built = tokio::task::spawn_blocking(work).await;
+        built.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "encoding broke off").because(error)))
+    }
+
+    /// Writes the ledger.
+    pub(super) async fn save(&mut self) -> Result<()> {
+        self.unsaved = false;
+        self.books.save(self.run_id, self.context.clock.now()).await
+    }
+}
+
+fn holds(footer: Option<&Footer>, days: &FetchedDays) -> bool {
+    footer.is_some_and(|footer| generation::is_unchanged(footer, days))
+}

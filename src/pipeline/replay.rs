@@ -1,0 +1,132 @@
+//! Replay: kept raw answers read again by the source that asked for them, without asking anybody.
+//!
+//! The requests are made anew from the kept windows, and each kept answer must belong to the very next one: an answer
+//! read for another request would put somebody else's figures into the table. What does not fit is refused.
+//!
+//! | of one day, several kept fetches | wins |
+//! |---|---|
+//! | one has the content that the table is known to have | that one: an answer that came again is kept only once, under its first time |
+//! | none has | the newest by the time it was written, then by name |
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::error::{Error, Kind, Result};
+use crate::generation::{self, DayFacts, FetchedDays};
+use crate::lake::{Lake, Listed};
+use crate::request::{Answer, Request};
+use crate::sources::{Fetched, Source};
+use crate::window::Partition;
+
+use super::raw::{self, KeptAnswer, KeptFetch};
+
+/// The days of one partition as kept answers tell them.
+#[derive(Debug, Default)]
+pub(super) struct Replayed {
+    /// Rows and facts by day.
+    pub(super) days: FetchedDays,
+    /// When the answer to each day was kept.
+    pub(super) kept_at: BTreeMap<NaiveDate, DateTime<Utc>>,
+    /// Kept fetches that were refused, and why.
+    pub(super) notes: Vec<String>,
+}
+
+/// What kept answers are read for.
+pub(super) struct Wanted<'a> {
+    pub(super) source: &'a Arc<dyn Source>,
+    pub(super) partition: Partition,
+    /// The table's fingerprint.
+    pub(super) fingerprint: &'a str,
+    /// What the table is known to hold.
+    pub(super) known: &'a BTreeMap<NaiveDate, DayFacts>,
+}
+
+/// Reads every kept fetch of a partition, the newest first, and chooses for each day.
+pub(super) async fn replay(lake: &Lake, wanted: &Wanted<'_>, mut files: Vec<Listed>) -> Result<Replayed> {
+    files.sort_by(|a, b| (b.modified, &b.key).cmp(&(a.modified, &a.key)));
+    let mut replayed = Replayed::default();
+    for file in files {
+        let Some(object) = lake.read(&file.key, None).await? else { continue };
+        match read_again(wanted, &file.key, object.bytes).await {
+            Ok(days) => replayed.choose(wanted, days, file.modified),
+            Err(error) => replayed.notes.push(format!("{} is left out: {}", file.key, said(&error))),
+        }
+    }
+    Ok(replayed)
+}
+
+fn said(error: &Error) -> String {
+    error.report().replace("\n  ", "; ")
+}
+
+impl Replayed {
+    fn choose(&mut self, wanted: &Wanted<'_>, days: FetchedDays, kept_at: DateTime<Utc>) {
+        for (slot, (batch, facts)) in days.into_iter().filter(|(slot, _)| wanted.partition.window().contains(*slot)) {
+            let is_known = |facts: &DayFacts| wanted.known.get(&slot).is_some_and(|known| known.same_content(facts));
+            let better = match self.days.get(&slot) {
+                None => true,
+                Some((_, chosen)) => !is_known(chosen) && is_known(&facts),
+            };
+            if better {
+                // Of content that is known, everything that is known of it stays known.
+                let known = wanted.known.get(&slot).filter(|known| known.same_content(&facts)).cloned();
+                self.days.insert(slot, (batch, known.unwrap_or(facts)));
+                self.kept_at.insert(slot, kept_at);
+            }
+        }
+    }
+}
+
+async fn read_again(wanted: &Wanted<'_>, key: &str, packed: Bytes) -> Result<FetchedDays> {
+    let name = key.rsplit('/').next().unwrap_or_default().to_owned();
+    let (source, fingerprint) = (Arc::clone(wanted.source), wanted.fingerprint.to_owned());
+    let work = move || {
+        let kept = raw::unpack(&name, &packed)?;
+        check_table(source.as_ref(), &kept, &fingerprint)?;
+        let fetched = read_answers(source.as_ref(), &kept)?;
+        generation::describe(source.table(), source.grain(), &fetched, &kept.read_for)
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "reading kept answers broke off").because(error)))
+}
+
+fn check_table(source: &dyn Source, kept: &KeptFetch, fingerprint: &str) -> Result<()> {
+    if !kept.fingerprint.is_empty() && kept.fingerprint != fingerprint {
+        return Err(Error::new(Kind::Config, "it was kept for another table"));
+    }
+    if kept.read_for != source.read_for() {
+        return Err(Error::new(Kind::Config, "it was asked for other queries than the job has now"));
+    }
+    if kept.read_for.len() > 1 && kept.answers.iter().any(|answer| answer.asked.is_empty()) {
+        return Err(Error::new(Kind::Config, "it does not say which query each answer belongs to"));
+    }
+    Ok(())
+}
+
+fn read_answers(source: &dyn Source, kept: &KeptFetch) -> Result<Fetched> {
+    let mut reader = source.reader(&kept.windows);
+    let mut waiting: VecDeque<Request> = source.requests(&kept.windows).into();
+    for stored in &kept.answers {
+        let request = waiting.pop_front().filter(|request| belongs(stored, request));
+        let Some(request) = request else {
+            return Err(Error::new(Kind::Config, "it holds an answer to another request than the job sends now")
+                .at("request", &stored.request));
+        };
+        let body = Bytes::copy_from_slice(stored.body.get().as_bytes());
+        let answer = Answer { status: stored.status, body, request_id: None };
+        for follower in reader.read(&request, &answer)?.into_iter().rev() {
+            waiting.push_front(follower);
+        }
+    }
+    match waiting.front() {
+        Some(request) => Err(Error::new(Kind::Config, "it lacks an answer").at("request", request)),
+        None => reader.finish(),
+    }
+}
+
+fn belongs(stored: &KeptAnswer, request: &Request) -> bool {
+    stored.request == request.to_string() && (stored.asked.is_empty() || stored.asked == raw::asked(request))
+}
