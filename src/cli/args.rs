@@ -16,7 +16,7 @@ pub(super) struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 some windows failed, nothing lost; 2 usage or configuration; 3 authentication or permission;
-4 budget reached; 5 another writer won; 6 gaps found (status --check); 7 outcome of a write unknown; 130 interrupted.
+4 budget reached; 5 another writer won; 6 gaps or differences found (status --check, verify); 7 outcome of a write unknown; 130 interrupted.
 Dates are inclusive UTC days: 2026-07-01, 2026-07, today, yesterday, -35d.";
 
 #[derive(Debug, Clone, Args)]
@@ -115,6 +115,22 @@ pub(super) enum Command {
         /// Exit with 6 when days are missing or estimates are left behind.
         #[arg(long)]
         check: bool,
+    },
+    /// Compare the lake with its ledger and footers; exit with 6 when anything is not right.
+    Verify {
+        /// Jobs; all of them without a name.
+        jobs: Vec<String>,
+        /// Read every row and compare digests and sums.
+        #[arg(long)]
+        full: bool,
+        /// Take what is ahead into the ledger, and read again what is missing or broken; never touches foreign files.
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Make a table again from kept raw answers, without asking the API.
+    Rebuild {
+        /// The job.
+        job: String,
     },
     /// Print a DuckDB script with a view per table: duckdb -init <(costlake connect)
     Connect,

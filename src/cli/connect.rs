@@ -1,4 +1,4 @@
-//! `connect`: a DuckDB script with a view per table. It is printed, never executed.
+//! `connect`: a DuckDB script with a view per table and one over the run records. It is printed, never executed.
 
 use crate::error::Result;
 use crate::job::Job;
@@ -6,7 +6,7 @@ use crate::lake::{Lake, Location};
 use crate::table::{Column, ColumnType};
 
 use super::args::Global;
-use super::{open_lake, progress, screen, select, tell_broken};
+use super::{open_lake, progress, run_records, screen, select, tell_broken};
 
 /// `costlake connect`.
 pub(super) async fn connect(global: &Global) -> Result<u8> {
@@ -15,7 +15,8 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
     let code = tell_broken(&broken);
     let (location, lake) = open_lake(global).await?;
     let mut script = vec![
-        "-- costlake connect: a view per table. Use it as: duckdb -init <(costlake connect)".to_owned(),
+        "-- costlake connect: a view per table, and one over the runs. Use it as: duckdb -init <(costlake connect)"
+            .to_owned(),
         "-- A view is right at every instant; a query that meets a replacement on S3 may ask to be run again."
             .to_owned(),
         "SET TimeZone = 'UTC';".to_owned(),
@@ -24,10 +25,13 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
         script.extend(bucket_access(bucket, prefix));
     }
     let base = base_of(&location, &lake);
+    let mut has_runs = false;
     for job in &jobs {
+        has_runs = has_runs || run_records::exist(&lake, &job.name).await?;
         let has_objects = lake.list(&job.name).await?.iter().any(|entry| entry.key.ends_with("/data.parquet"));
         script.push(view(job, &base, has_objects));
     }
+    script.push(run_records::view(&base, has_runs));
     screen::out(&script.join("\n"));
     Ok(code)
 }
@@ -101,7 +105,7 @@ fn identifier(name: &str) -> String {
 }
 
 /// A SQL string.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

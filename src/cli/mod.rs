@@ -23,10 +23,13 @@ mod check;
 mod connect;
 mod demo;
 mod progress;
+mod rebuild;
 mod run;
+mod run_records;
 mod sandbox;
 mod screen;
 mod status;
+mod verify;
 
 use args::{Arguments, Command, Global, Output};
 
@@ -90,6 +93,8 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
             run::backfill(global, &asked).await
         }
         Command::Status { jobs, check } => status::status(global, jobs, *check).await,
+        Command::Verify { jobs, full, repair } => verify::verify(global, jobs, *full, *repair).await,
+        Command::Rebuild { job } => rebuild::rebuild(global, job).await,
         Command::Connect => connect::connect(global).await,
     }
 }

@@ -1,0 +1,24 @@
+//! `rebuild`: a table again from its kept raw answers.
+
+use serde_json::json;
+
+use crate::error::Result;
+use crate::pipeline::rebuild::rebuild_job;
+
+use super::args::Global;
+use super::run::finish;
+use super::{context, outside, progress, select, tell_broken, tell_clock};
+
+/// `costlake rebuild`.
+pub(super) async fn rebuild(global: &Global, name: &str) -> Result<u8> {
+    progress::start(global);
+    let (jobs, broken) = select(global, &[name.to_owned()])?;
+    let broken_code = tell_broken(&broken);
+    let context = context(global, outside(global), None).await?;
+    tell_clock(context.clock);
+    let mut reports = Vec::new();
+    for job in &jobs {
+        reports.push(rebuild_job(&context, job).await);
+    }
+    finish(global, &context, &reports, broken_code, &json!(broken))
+}

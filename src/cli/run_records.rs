@@ -1,0 +1,106 @@
+//! `costlake_runs`: a DuckDB view over the run records, so that "what did asking cost this month" is a query.
+
+use crate::error::Result;
+use crate::lake::Lake;
+
+use super::connect::literal;
+
+/// Name of the view.
+const NAME: &str = "costlake_runs";
+
+/// Column, type, and where it comes from in a record.
+const COLUMNS: [(&str, &str, &str); 17] = [
+    ("job", "VARCHAR", "job"),
+    ("run_id", "VARCHAR", "run_id"),
+    ("command", "VARCHAR", "command"),
+    ("started_at", "TIMESTAMP WITH TIME ZONE", "started_at"),
+    ("duration_ms", "BIGINT", "duration_ms"),
+    ("exit_code", "INTEGER", "exit_code"),
+    ("requests", "BIGINT", "asked.requests"),
+    ("pages", "BIGINT", "asked.pages"),
+    ("charged_pages", "BIGINT", "asked.charged_pages"),
+    ("usd", "DECIMAL(10,2)", "usd"),
+    ("rows", "BIGINT", "rows"),
+    ("objects_written", "BIGINT", "objects_written"),
+    ("answer_bytes", "BIGINT", "asked.answer_bytes"),
+    ("retries", "BIGINT", "asked.retries"),
+    ("throttles", "BIGINT", "asked.throttles"),
+    ("outcome", "VARCHAR", "CASE WHEN exit_code = 0 THEN 'done' ELSE 'failed' END"),
+    (
+        "error_kind",
+        "VARCHAR",
+        "coalesce(failure.kind, [f.failure.kind FOR f IN fetches IF f.failure.kind IS NOT NULL][1])",
+    ),
+];
+
+/// The parts of a record that the view reads, typed here because DuckDB would guess types from the first records only.
+const RECORD: [(&str, &str); 11] = [
+    ("job", "VARCHAR"),
+    ("run_id", "VARCHAR"),
+    ("command", "VARCHAR"),
+    ("started_at", "TIMESTAMP WITH TIME ZONE"),
+    ("duration_ms", "BIGINT"),
+    ("exit_code", "INTEGER"),
+    (
+        "asked",
+        "STRUCT(requests BIGINT, pages BIGINT, charged_pages BIGINT, retries BIGINT, throttles BIGINT, answer_bytes BIGINT)",
+    ),
+    ("usd", "DECIMAL(10,2)"),
+    ("rows", "BIGINT"),
+    ("objects_written", "BIGINT"),
+    ("fetches", "STRUCT(failure STRUCT(kind VARCHAR))[]"),
+];
+
+/// Whether a table has any run record.
+pub(super) async fn exist(lake: &Lake, table: &str) -> Result<bool> {
+    let listed = lake.list(&format!("_costlake/{table}/runs")).await?;
+    Ok(listed.iter().any(|entry| entry.key.ends_with(".json")))
+}
+
+/// The statement that makes the view.
+pub(super) fn view(base: &str, has_records: bool) -> String {
+    let body = if has_records { over_records(base) } else { empty() };
+    format!(
+        "CREATE OR REPLACE VIEW {NAME} AS\n  {body}\n;\n\
+         COMMENT ON VIEW {NAME} IS 'Every run of every job, and what asking cost';"
+    )
+}
+
+fn over_records(base: &str) -> String {
+    let columns: Vec<String> = COLUMNS.iter().map(|(name, _, from)| format!("{from} AS \"{name}\"")).collect();
+    let read: Vec<String> = RECORD
+        .iter()
+        .chain([&("failure", "STRUCT(kind VARCHAR)")])
+        .map(|(name, kind)| format!("{}: {}", literal(name), literal(kind)))
+        .collect();
+    let files = literal(&format!("{}/_costlake/*/runs/*/*.json", base.trim_end_matches('/')));
+    format!(
+        "SELECT {}\n  FROM read_json({files}, format = 'unstructured', columns = {{{}}})",
+        columns.join(", "),
+        read.join(", ")
+    )
+}
+
+fn empty() -> String {
+    let typed: Vec<String> = COLUMNS.iter().map(|(name, kind, _)| format!("NULL::{kind} AS \"{name}\"")).collect();
+    format!("SELECT {} WHERE false -- nothing has been run yet", typed.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COLUMNS, view};
+
+    #[test]
+    fn both_views_have_the_same_columns() {
+        for (name, kind, _) in COLUMNS {
+            let column = format!("\"{name}\"");
+            assert!(view("/lake", true).contains(&format!(" AS {column}")), "{name}");
+            assert!(view("/lake", false).contains(&format!("NULL::{kind} AS {column}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_folder_stays_inside_its_quotes() {
+        assert!(view("/a'b/", true).contains("read_json('/a''b/_costlake/*/runs/*/*.json'"));
+    }
+}
