@@ -20,6 +20,13 @@ POLARS = {"boolean": "Boolean", "int": "Int32", "bigint": "Int64", "double": "Fl
 SPARK = {"boolean": "boolean", "int": "int", "bigint": "bigint", "double": "double", "string": "string", "date": "date",
          "timestamp": "timestamp", "decimal(38,12)": "decimal(38,12)"}
 
+# The columns of the view over the run records.
+RUNS = {
+    "job": "VARCHAR", "run_id": "VARCHAR", "command": "VARCHAR", "started_at": "TIMESTAMP WITH TIME ZONE", "duration_ms": "BIGINT",
+    "exit_code": "INTEGER", "requests": "BIGINT", "pages": "BIGINT", "charged_pages": "BIGINT", "usd": "DECIMAL(10,2)", "rows": "BIGINT",
+    "objects_written": "BIGINT", "answer_bytes": "BIGINT", "retries": "BIGINT", "throttles": "BIGINT", "outcome": "VARCHAR", "error_kind": "VARCHAR",
+}
+
 HOURLY = """description = "The last days by the hour"
 [schedule]
 cron = "30 6 * * *"
@@ -236,6 +243,8 @@ def check(tally, stack):
         with duckdb.connect() as db:
             db.execute(script)
             views = {r[0]: r[1] for r in db.sql("SELECT view_name, schema_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+            runs_view = views.pop("costlake_runs", None)
+            group.true(runs_view is not None, "no view costlake_runs")
             group.equal(sorted(views), sorted(t.name for t in tables if t.files and t.name != "by_hour"), "views")
             for view, schema in views.items():
                 got = db.sql(f'SELECT count(*) FROM "{schema}"."{view}"').fetchall()[0][0]
@@ -243,6 +252,42 @@ def check(tally, stack):
                 group.equal(got, files, f"rows of {view}")
                 group.true(got > 0, f"{view} is empty")
                 group.true("billing_period" in db.sql(f'SELECT * FROM "{schema}"."{view}"').columns, f"{view} has no billing_period")
+
+    with tally.group("costlake_runs has every run with exact dollars, typed also before the first run") as group:
+        records = [json.loads(p.read_text()) for p in root.glob("_costlake/*/runs/*/*.json")]
+        group.true(len(records) >= len(lake.Folder(root).tables()), f"{len(records)} run records")
+        described = []
+        for place in (root, lake.temporary("empty")):
+            with duckdb.connect() as db:
+                db.execute(costlake.run("connect", lake=place).out)
+                described.append(db.sql("SELECT column_name, column_type FROM (DESCRIBE costlake_runs)").fetchall())
+                group.equal(db.sql("SELECT count(*) FROM costlake_runs").fetchall()[0][0], len(records) if place == root else 0, "runs")
+        group.equal(described[0], described[1], "columns with and without runs")
+        group.equal(dict(described[0]), RUNS, "columns")
+        with duckdb.connect() as db:
+            db.execute(costlake.run("connect", lake=root).out)
+            usd, pages = db.sql("SELECT sum(usd), sum(charged_pages) FROM costlake_runs").fetchall()[0]
+            group.true(pages > 0, "nothing was charged")
+            group.equal(usd, Decimal(int(pages)) / 100, "dollars: a cent a charged page")
+            group.equal(int(pages), sum(r["asked"]["charged_pages"] for r in records), "charged pages")
+            runs = db.sql("SELECT run_id, job, requests, rows, answer_bytes, outcome, error_kind FROM costlake_runs").fetchall()
+        group.same_mapping(
+            {(r[0], r[1]): r[2:] for r in runs},
+            {(r["run_id"], r["job"]): (r["asked"]["requests"], r["rows"], r["asked"]["answer_bytes"], "done", None) for r in records}, "runs",
+        )
+        group.note(f"{len(records)} runs, {usd} USD")
+
+    with tally.group("costlake_runs has the kind of a run's first error") as group:
+        failing = lake.temporary("failing")
+        with lake.sandbox(NOW) as server:
+            nowhere = lake.against(server)["COSTLAKE_DATADOG_URL"] + "/nowhere"
+            costlake.run("run", "datadog_savings", lake=failing, expect=1, COSTLAKE_DATADOG_URL=nowhere)
+        costlake.run("run", "datadog_commitments", lake=failing, expect=3, DD_API_KEY="", DD_APP_KEY="")
+        with duckdb.connect() as db:
+            db.execute(costlake.run("connect", lake=failing).out)
+            found = {r[0]: r[1:] for r in db.sql("SELECT job, exit_code, outcome, error_kind FROM costlake_runs").fetchall()}
+        expected = {"datadog_savings": (1, "failed", "refused"), "datadog_commitments": (3, "failed", "auth")}
+        group.same_mapping(found, expected, "failed runs: of a fetch, and before the first")
 
 
 lake.main(check)
