@@ -3,7 +3,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, Int32Array, RecordBatch, StringArray};
+use costlake::generation::{decode, encode};
 use costlake::pipeline::verify::Depth;
 use parquet::arrow::ArrowWriter;
 
@@ -60,6 +61,37 @@ async fn a_damaged_page_is_found_in_full_only() {
     world.damage(&job, "2026-10", 0.2);
     assert_eq!(open(&world.verify(&job, Depth::Footers).await), Vec::<String>::new());
     assert_eq!(open(&world.verify(&job, Depth::Rows).await), [format!("{OCTOBER} corrupt")]);
+}
+
+#[tokio::test]
+async fn rows_that_can_be_read_but_are_not_the_footers() {
+    let job = cost_job(false);
+    let world = World::begun(&job).await;
+    let (table, footer) = (job.source.table(), world.footer(&job, "2026-10"));
+    let rows = decode(table, world.bytes(&job, "2026-10").into()).expect("rows");
+    let services = rows.schema().index_of("service").expect("a column");
+    let mut columns = rows.columns().to_vec();
+    let shouted = rows.column(services).as_string::<i32>().iter().map(|name| name.map(str::to_uppercase));
+    columns[services] = Arc::new(shouted.collect::<StringArray>());
+    let renamed = RecordBatch::try_new(rows.schema(), columns).expect("rows");
+    let mut other_sums = footer.clone();
+    other_sums.days.values_mut().for_each(|facts| facts.sums.values_mut().for_each(|sum| sum.push('1')));
+    let mut fewer_days = footer.clone();
+    fewer_days.days.pop_last();
+    let twice = [rows.slice(0, 1), rows.clone()];
+    for (batches, footer, said) in [
+        (&[renamed][..], &footer, "are not those its footer was written for"),
+        (&[rows.slice(1, rows.num_rows() - 1)], &footer, "but its footer says"),
+        (&twice, &footer, "a row stands in it twice"),
+        (std::slice::from_ref(&rows), &other_sums, "do not add up to the sums in its footer"),
+        (std::slice::from_ref(&rows), &fewer_days, "which its footer does not know"),
+    ] {
+        let bytes = encode(table, batches, footer).expect("bytes");
+        fs::write(world.object(&job, "2026-10"), bytes).expect("a write");
+        let checked = world.verify(&job, Depth::Rows).await;
+        assert_eq!(open(&checked), [format!("{OCTOBER} corrupt")], "{said}");
+        assert!(checked.findings[0].detail.contains(said), "{said}: {}", checked.findings[0].detail);
+    }
 }
 
 #[tokio::test]
