@@ -94,10 +94,16 @@ impl<'a> Loop<'a> {
             (Verb::Put, _) => &[0, 1],
             // The look for old ledger snapshots comes last, and they may as well stay.
             (Verb::List, _) if last_list == Some(call) => &[0],
-            // An object is looked at before planning and again by its fetch; a failed first look costs nothing.
-            (Verb::Get, _) if call.key.ends_with("/data.parquet") => &[0, 1],
+            // The first look at an object only saves requests: its own fetch looks again, and that one counts.
+            (Verb::Get, Span::Once) if self.is_first_look(call) => &[0],
+            (Verb::Get, _) if self.is_first_look(call) => &[0, 1],
             _ => &[1],
         }
+    }
+
+    fn is_first_look(&self, call: &Call) -> bool {
+        let of_object = |other: &&Call| other.verb == Verb::Get && other.key == call.key;
+        call.key.ends_with("/data.parquet") && self.calls.iter().find(of_object) == Some(call)
     }
 
     /// The run after it, on a store that works again.
