@@ -16,6 +16,7 @@
 //! | `Restart` | 1 | the fetch | `InvalidNextTokenException`, `RequestChangedException` |
 //! | `Refused` | 1 | no | the API says no to this very request |
 //! | `BadAnswer` | 1 | no | an answer that cannot be trusted: cut, looping, a day missing |
+//! | `Unsettled` | 1 | no | rows that do not add up to the API's totals |
 //! | `Store` | 1 | no | disk full, bucket not reachable |
 //! | `Interrupted` | 130 | no | Ctrl-C |
 //! | `Internal` | 1 | no | a promise of costlake's own code is broken |
@@ -49,6 +50,8 @@ pub enum Kind {
     Refused,
     /// The answer is not what was asked for.
     BadAnswer,
+    /// The rows of a day do not add up to the API's totals; the old rows stay.
+    Unsettled,
     /// The lake cannot be read or written.
     Store,
     /// A signal asked to stop.
@@ -74,6 +77,7 @@ impl Kind {
             | Self::Restart
             | Self::Refused
             | Self::BadAnswer
+            | Self::Unsettled
             | Self::Store
             | Self::Internal => 1,
         }
@@ -100,6 +104,7 @@ impl Kind {
             Self::Restart => "restart",
             Self::Refused => "refused",
             Self::BadAnswer => "bad_answer",
+            Self::Unsettled => "unsettled",
             Self::Store => "store",
             Self::Interrupted => "interrupted",
             Self::Internal => "internal",

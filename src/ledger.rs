@@ -43,6 +43,12 @@ pub struct Ledger {
     pub stopped: BTreeMap<String, Stopped>,
     /// By partition value.
     pub partitions: BTreeMap<String, PartitionState>,
+    /// When the API's totals of the whole table were last compared with the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probed_at: Option<DateTime<Utc>>,
+    /// Slots whose rows did not add up to the API's totals when they were last asked, and how far off they were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unsettled: BTreeMap<NaiveDate, String>,
 }
 
 /// What is known of one partition object.
@@ -79,6 +85,8 @@ impl Ledger {
             learnt: Learnt::default(),
             stopped: BTreeMap::new(),
             partitions: BTreeMap::new(),
+            unsettled: BTreeMap::new(),
+            probed_at: None,
         }
     }
 
@@ -116,6 +124,16 @@ impl Ledger {
             })
             .collect();
         self.partitions.insert(footer.partition.clone(), PartitionState { epoch: footer.epoch, bytes, days });
+    }
+
+    /// Takes over the API's totals of slots that have just been read, also where the rows did not change.
+    pub fn note_totals(&mut self, partition: &str, totals: &BTreeMap<NaiveDate, BTreeMap<String, String>>) {
+        let Some(state) = self.partitions.get_mut(partition) else { return };
+        for (slot, sums) in totals {
+            if let Some(day) = state.days.get_mut(slot) {
+                day.facts.totals.clone_from(sums);
+            }
+        }
     }
 
     /// The join of two snapshots of the same table.
@@ -176,6 +194,7 @@ mod tests {
                             estimated: false,
                             epoch: changed.min(epoch),
                             read_for: BTreeSet::new(),
+                            totals: BTreeMap::new(),
                         };
                         let slot = NaiveDate::from_ymd_opt(2026, 1, day + 1).unwrap_or_default();
                         (slot, DayState { read_at: DateTime::from_timestamp(read, 0).unwrap_or_default(), facts })

@@ -134,6 +134,9 @@ pub struct JobReport {
     pub rows: u64,
     /// Objects written.
     pub objects_written: u64,
+    /// What was asked for totals; jobs that share the question share the answer, and only the first one pays.
+    #[serde(default)]
+    pub totals_asked: Asked,
     /// One entry per partition.
     pub fetches: Vec<FetchReport>,
     /// Things to know about the whole.
@@ -161,6 +164,7 @@ impl JobReport {
             usd: usd(0),
             rows: 0,
             objects_written: 0,
+            totals_asked: Asked::default(),
             fetches: Vec::new(),
             notes: Vec::new(),
             failure: None,
@@ -170,7 +174,7 @@ impl JobReport {
     /// Adds up the fetches and decides the exit code.
     pub fn close(&mut self) {
         self.fetches.sort_by(|a, b| a.partition.cmp(&b.partition));
-        self.asked = Asked::default();
+        self.asked = self.totals_asked;
         for fetch in &self.fetches {
             self.asked.add(&fetch.asked);
         }

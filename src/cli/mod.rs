@@ -158,6 +158,7 @@ async fn context(global: &Global, outside: Outside, listener: Option<crate::pipe
         single_writer: global.single_writer,
         no_budget: false,
         listener,
+        totals: Arc::default(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! `run`, `backfill` and `plan`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::Style;
@@ -8,6 +9,7 @@ use serde_json::json;
 
 use crate::error::{Kind, Result};
 use crate::job::Job;
+use crate::pipeline::totals::Shared;
 use crate::pipeline::{Context, plan_job, run_job};
 use crate::plan::{Ask, Plan, range};
 use crate::report::{FetchReport, JobReport, Outcome, usd};
@@ -82,6 +84,8 @@ fn ask_of(from: &str, to: &str, missing_only: bool) -> Result<Ask> {
 
 pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask: Ask) -> Vec<JobReport> {
     let mut reports = Vec::new();
+    let shared = if ask == Ask::Due { Shared::of(jobs, context.clock.now()) } else { Shared::default() };
+    let context = &Context { totals: Arc::new(shared), ..context.clone() };
     for job in jobs {
         if context.cancel.is_cancelled() {
             break;

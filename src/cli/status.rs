@@ -81,8 +81,8 @@ fn slots_of(job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Vec<Slot> {
             let found = known.get(&day).copied();
             Slot {
                 day,
-                state: state_of(job, found, day, now),
-                stale: is_stale(job, found, day, now),
+                state: state_of(job, ledger, day, now),
+                stale: is_stale(job, ledger, day, now),
                 known: found.cloned(),
             }
         })
@@ -104,6 +104,7 @@ fn cell(slot: &Slot) -> (char, Style) {
         _ if slot.stale => ('!', RED),
         SlotState::Missing => ('?', RED),
         SlotState::Estimated => ('~', YELLOW),
+        SlotState::Unsettled => ('≠', RED),
         SlotState::Settled => ('■', GREEN),
         SlotState::OutOfReach => ('x', DIM),
     }
@@ -174,6 +175,7 @@ fn legend(slots: &[Slot]) -> String {
     let names = [
         ("settled", SlotState::Settled),
         ("estimated", SlotState::Estimated),
+        ("unsettled", SlotState::Unsettled),
         ("missing", SlotState::Missing),
         ("out of reach", SlotState::OutOfReach),
     ];

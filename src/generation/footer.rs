@@ -51,6 +51,9 @@ pub struct DayFacts {
     /// Queries it was read for; empty where a job has only one.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub read_for: BTreeSet<String>,
+    /// The API's own totals at the time of the read, where it tells them; they are no part of the content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub totals: BTreeMap<String, String>,
 }
 
 impl DayFacts {

@@ -77,6 +77,7 @@ pub fn describe(
             estimated: fetched.estimated.contains(slot),
             epoch: 0,
             read_for: read_for.clone(),
+            totals: BTreeMap::new(),
         };
         described.insert(*slot, (batch, facts));
     }

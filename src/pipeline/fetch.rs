@@ -9,31 +9,23 @@
 //! ```
 //! Nothing is written before the last page. A broken pagination starts the fetch again, at most twice.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::NaiveDate;
 use tokio::time::Instant;
-use tracing::warn;
 
 use crate::error::{Error, Kind, Result};
 use crate::generation::{self, Base, Built, FetchedDays};
 use crate::ledger_store::{LedgerStore, Observed, data_key, observe};
 use crate::plan::{Fetch, fetch_of, shortened};
 use crate::report::{Asked, FetchReport, Outcome};
-use crate::request::{Answer, Request};
-use crate::sources::{Fetched, Learnt, Stopped};
+use crate::sources::Learnt;
 
 use super::budget::Allowance;
 use super::publish::{Target, publish};
-use super::raw;
-use super::send::Sender;
-use super::{Event, JobRun};
-
-/// Times a fetch starts again after its pagination broke.
-const RESTARTS: u32 = 2;
-/// Requests one fetch of a free API may send.
-const MAX_REQUESTS: u64 = 100_000;
+use super::{Event, JobRun, control, raw};
 
 /// Runs one planned fetch; what went wrong is in the report.
 pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
@@ -93,36 +85,39 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     report.windows = fetch.windows.iter().map(ToString::to_string).collect();
     job.tell(Event::FetchStarted { partition: report.partition.clone(), expected: fetch.expected_requests });
 
-    let (fetched, answers) = read_all(job, &fetch, &mut allowance, report).await?;
+    let read = control::read(job, &fetch, &mut allowance, report).await?;
     drop(allowance);
-    report.rows = fetched.rows.num_rows() as u64;
-    report.notes.extend(fetched.notes.iter().cloned());
-    let source = &job.job.source;
-    let days = generation::describe(source.table(), source.grain(), &fetched, &source.read_for())?;
-    let learnt = learn(&fetched, fetch.slots.len() as u64, report.asked.charged_pages);
+    report.rows = read.rows;
+    let learnt = learn(read.rows, read.page_rows, fetch.slots.len() as u64, report.asked.charged_pages);
+    let partition = fetch.partition.to_string();
+    let entry = Entry { partition: &partition, slots: &read.slots, totals: &read.totals, unsettled: &read.unsettled };
+    let nothing_new = read.days.is_empty();
     job.books.lock().await.claim(&job.record).await?;
-    let unchanged = observed.as_ref().filter(|seen| !job.rewrites && generation::is_unchanged(&seen.footer, &days));
+    let unchanged =
+        observed.as_ref().filter(|seen| !job.rewrites && generation::is_unchanged(&seen.footer, &read.days));
     if let Some(seen) = unchanged {
-        report.outcome = Outcome::Unchanged;
+        report.outcome = if nothing_new { Outcome::Failed } else { Outcome::Unchanged };
         report.epoch = Some(seen.footer.epoch);
-        enter(job, &seen.footer, seen.size, &fetched.slots, learnt).await?;
-        return Ok(fetch.slots.len());
+        enter(job, Some((&seen.footer, seen.size)), &entry, learnt).await?;
+    } else if nothing_new {
+        enter(job, None, &entry, learnt).await?;
+    } else {
+        let base = load_base(job, &fetch, observed.as_ref()).await?;
+        raw::keep(job, &fetch, &read.answers).await?;
+        raw::keep_history(job, &fetch, base.as_ref()).await?;
+        let built = encode(job, &fetch, base, lost_epoch, read.days).await?;
+        let bytes = Bytes::from(built.bytes);
+        let size = bytes.len() as u64;
+        let first_wait = job.context.patience.first_wait;
+        let target = Target { table, partition: fetch.partition, observed: observed.as_ref(), observed_at, first_wait };
+        publish(&job.context.lake, &target, bytes, &built.footer).await?;
+        report.outcome = Outcome::Committed;
+        report.epoch = Some(built.footer.epoch);
+        report.changed_days = built.changed.len() as u64;
+        report.object_bytes = size;
+        enter(job, Some((&built.footer, size)), &entry, learnt).await?;
     }
-    let base = load_base(job, &fetch, observed.as_ref()).await?;
-    raw::keep(job, &fetch, &answers).await?;
-    raw::keep_history(job, &fetch, base.as_ref()).await?;
-    let built = encode(job, &fetch, base, lost_epoch, days).await?;
-    let bytes = Bytes::from(built.bytes);
-    let size = bytes.len() as u64;
-    let first_wait = job.context.patience.first_wait;
-    let target = Target { table, partition: fetch.partition, observed: observed.as_ref(), observed_at, first_wait };
-    publish(&job.context.lake, &target, bytes, &built.footer).await?;
-    report.outcome = Outcome::Committed;
-    report.epoch = Some(built.footer.epoch);
-    report.changed_days = built.changed.len() as u64;
-    report.object_bytes = size;
-    enter(job, &built.footer, size, &fetched.slots, learnt).await?;
-    Ok(fetch.slots.len())
+    if read.unsettled.is_empty() { Ok(fetch.slots.len()) } else { Err(control::unsettled_error(&read.unsettled)) }
 }
 
 /// Compares the object with the ledger. An object ahead of it is taken over; one behind it, or gone, would make kept
@@ -197,99 +192,7 @@ async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
     }
 }
 
-/// Sends every request of the fetch and reads the answers, from the first page again when the pagination broke.
-async fn read_all(
-    job: &JobRun<'_>,
-    fetch: &Fetch,
-    allowance: &mut Allowance<'_>,
-    report: &mut FetchReport,
-) -> Result<(Fetched, Vec<(Request, Answer)>)> {
-    let mut restarts = 0;
-    loop {
-        match read_once(job, fetch, allowance, report).await {
-            Err(error) if error.kind() == Kind::Restart && restarts < RESTARTS => {
-                restarts += 1;
-                warn!(restarts, "{error}; the fetch starts again at its first page");
-                report.notes.push(format!("started again at page 1: {}", error.message()));
-            }
-            Err(error) if error.kind() == Kind::Restart => {
-                return Err(error
-                    .at("restarts", restarts)
-                    .advise("run again later: the API kept losing its own page tokens"));
-            }
-            other => return other,
-        }
-    }
-}
-
-async fn read_once(
-    job: &JobRun<'_>,
-    fetch: &Fetch,
-    allowance: &mut Allowance<'_>,
-    report: &mut FetchReport,
-) -> Result<(Fetched, Vec<(Request, Answer)>)> {
-    let source = &job.job.source;
-    let sender =
-        Sender { door: &job.door, budget: &job.budget, patience: job.context.patience, cancel: &job.context.cancel };
-    let mut reader = source.reader(&fetch.windows);
-    let mut waiting: VecDeque<Request> = source.requests(&fetch.windows).into();
-    let mut answers = Vec::new();
-    let mut sent = 0;
-    while let Some(request) = waiting.pop_front() {
-        sent += 1;
-        if sent > MAX_REQUESTS {
-            return Err(Error::new(Kind::BadAnswer, format!("the fetch asks for more than {MAX_REQUESTS} requests")));
-        }
-        let answer = match sender.send(&request, allowance, &mut report.asked).await {
-            Ok(answer) => answer,
-            Err(error) if error.kind() == Kind::Budget => {
-                let needed = remember_size(job, fetch, reader.slots_met(), sent).await?;
-                return Err(if fetch.slots.len() == 1 { job.budget.reached(Some(needed)) } else { error });
-            }
-            Err(error) => return Err(error.at("request", &request)),
-        };
-        let next = reader.read(&request, &answer).map_err(|error| located(error, &request, &answer))?;
-        for follower in next.into_iter().rev() {
-            waiting.push_front(follower);
-        }
-        if job.job.keep_raw {
-            answers.push((request, answer));
-        }
-        job.tell(Event::Page { partition: report.partition.clone(), rows: reader.rows(), asked: report.asked });
-    }
-    let last = answers.last().map(|(request, _)| request.to_string());
-    reader.finish().map(|fetched| (fetched, answers)).map_err(|error| match last {
-        Some(request) => error.at("request", request),
-        None => error,
-    })
-}
-
-fn located(error: Error, request: &Request, answer: &Answer) -> Error {
-    let error = error.at("request", request);
-    match &answer.request_id {
-        Some(id) => error.at("request id", id),
-        None => error,
-    }
-}
-
-/// Notes how large a fetch that the budget stopped is, so that the next run asks for less at a time. Returns the
-/// requests its smallest step needs at least.
-async fn remember_size(job: &JobRun<'_>, fetch: &Fetch, slots_met: u64, sent: u64) -> Result<u64> {
-    let slots = fetch.slots.len() as u64;
-    let met = slots_met.clamp(1, slots);
-    // At least twice what was expected: the span halves with each stop, so the next runs get through.
-    // A single day cannot be halved: only what was seen of it is known.
-    let pages = if slots == 1 { sent } else { sent.max(fetch.expected_requests * 2) };
-    let stopped =
-        if sent * slots >= pages * met { Stopped { slots: met, pages: sent } } else { Stopped { slots, pages } };
-    let mut books = job.books.lock().await;
-    books.ledger.stopped.insert(fetch.partition.to_string(), stopped);
-    books.save(&job.run_id, job.now()).await?;
-    Ok(stopped.pages.div_ceil(stopped.slots.max(1)).max(sent))
-}
-
-fn learn(fetched: &Fetched, slots: u64, pages: u64) -> impl FnOnce(&mut Learnt) + use<> {
-    let (rows, page_rows) = (fetched.rows.num_rows() as u64, fetched.page_rows);
+fn learn(rows: u64, page_rows: u64, slots: u64, pages: u64) -> impl FnOnce(&mut Learnt) + use<> {
     move |learnt| {
         // Only a fetch of several pages shows how many rows a page can hold.
         learnt.page_rows = if pages > 1 { page_rows } else { learnt.page_rows.max(page_rows) };
@@ -333,17 +236,29 @@ async fn encode(
     built.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "encoding broke off").because(error)))
 }
 
-/// Enters what is in the lake now into the ledger.
+/// What a fetch adds to the ledger beside the object's footer.
+struct Entry<'a> {
+    partition: &'a str,
+    slots: &'a BTreeSet<NaiveDate>,
+    totals: &'a BTreeMap<NaiveDate, BTreeMap<String, String>>,
+    unsettled: &'a BTreeMap<NaiveDate, String>,
+}
+
+/// Enters what is in the lake now into the ledger, and what was learnt without writing anything.
 async fn enter(
     job: &JobRun<'_>,
-    footer: &generation::Footer,
-    size: u64,
-    read: &BTreeSet<chrono::NaiveDate>,
+    object: Option<(&generation::Footer, u64)>,
+    entry: &Entry<'_>,
     learn: impl FnOnce(&mut Learnt),
 ) -> Result<()> {
     let mut books: tokio::sync::MutexGuard<'_, LedgerStore> = job.books.lock().await;
-    books.ledger.adopt(footer, size, read, job.now(), job.now());
+    if let Some((footer, size)) = object {
+        books.ledger.adopt(footer, size, entry.slots, job.now(), job.now());
+        books.ledger.note_totals(&footer.partition, entry.totals);
+    }
+    books.ledger.unsettled.retain(|slot, _| !entry.slots.contains(slot));
+    books.ledger.unsettled.extend(entry.unsettled.clone());
     learn(&mut books.ledger.learnt);
-    books.ledger.stopped.remove(&footer.partition);
+    books.ledger.stopped.remove(entry.partition);
     books.save(&job.run_id, job.now()).await
 }

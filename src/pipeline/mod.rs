@@ -17,14 +17,16 @@ use tracing::{Instrument, info, info_span};
 use crate::clock::Clock;
 use crate::doors::{Door, Doors};
 use crate::error::{Error, Kind, Result};
-use crate::job::Job;
+use crate::job::{Job, Refresh};
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord, observe};
-use crate::plan::{Ask, Fetch, Plan, plan, spending_since, stages};
+use crate::plan::{Ask, Fetch, Plan, plan, reach, spending_since, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
+use crate::totals::Totals;
 
 pub mod budget;
+mod control;
 mod fetch;
 pub mod publish;
 mod raw;
@@ -33,6 +35,8 @@ mod renew;
 pub mod repair;
 mod replay;
 pub mod send;
+mod series;
+pub mod totals;
 pub mod verify;
 
 use budget::Budget;
@@ -102,6 +106,8 @@ pub struct Context {
     pub no_budget: bool,
     /// Who hears of events.
     pub listener: Option<Listener>,
+    /// Questions for totals that the jobs of a run share.
+    pub totals: Arc<totals::Shared>,
 }
 
 /// One job while it runs.
@@ -119,6 +125,8 @@ pub(crate) struct JobRun<'a> {
     answered: AtomicBool,
     /// Whether objects are written anew although they may say that they hold what is read: their rows are broken.
     rewrites: bool,
+    /// The API's totals of the days that are read, where it tells them.
+    totals: Mutex<Option<Totals>>,
 }
 
 impl JobRun<'_> {
@@ -200,12 +208,11 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     let (mut books, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     report.notes.extend(notes);
     let record = TableRecord::of(job, &door.identity);
-    let mut planned = plan(job, &books.ledger, now, ask)?;
+    let mut planned = plan(job, &books.ledger, now, ask, None)?;
     books.check(&record).await?;
     if catch_up(context, job, &mut books, &planned, now).await? {
-        planned = plan(job, &books.ledger, now, ask)?;
+        planned = plan(job, &books.ledger, now, ask, None)?;
     }
-    report.notes.extend(planned.notes.iter().cloned());
     let budget = budget_of(context, job, now).await?;
     let run = JobRun {
         context,
@@ -219,7 +226,10 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         halted: AtomicBool::new(false),
         answered: AtomicBool::new(false),
         rewrites: matches!(ask, Ask::Known { .. }),
+        totals: Mutex::default(),
     };
+    planned = with_totals(&run, planned, ask, report).await?;
+    report.notes.extend(planned.notes.iter().cloned());
     run.tell(Event::Planned {
         job: job.name.clone(),
         fetches: planned.fetches.len() as u64,
@@ -233,6 +243,28 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         report.notes.push(format!("old ledger snapshots stay, which harms nothing: {error}"));
     }
     Ok(())
+}
+
+/// Asks a probing job's totals: of all it can reach, to decide what is due; of a range, as its control sums.
+async fn with_totals(run: &JobRun<'_>, planned: Plan, ask: Ask, report: &mut JobReport) -> Result<Plan> {
+    let job = run.job;
+    if job.window.refresh != Refresh::Probe {
+        return Ok(planned);
+    }
+    let probes = ask == Ask::Due;
+    let window = if probes { reach(job, run.now()) } else { planned.hull() };
+    let Some(window) = window else { return Ok(planned) };
+    let asked = totals::of_window(run, window, &mut report.totals_asked).await;
+    let found = asked.map_err(|error| error.at("window", window))?;
+    (*run.totals.lock().await).clone_from(&found);
+    if !probes {
+        return Ok(planned);
+    }
+    let mut books = run.books.lock().await;
+    let planned = plan(job, &books.ledger, run.now(), ask, found.as_ref())?;
+    books.ledger.probed_at = Some(run.now());
+    books.save(&run.run_id, run.now()).await?;
+    Ok(planned)
 }
 
 /// Runs the fetches side by side in two stages: days never read come first, so that days that are only read again
@@ -312,7 +344,7 @@ async fn budget_of(context: &Context, job: &Job, now: DateTime<Utc>) -> Result<B
 pub async fn plan_job(context: &Context, job: &Job, ask: Ask) -> Result<(Plan, LedgerStore)> {
     let now = context.clock.now();
     let (books, _) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
-    let planned = plan(job, &books.ledger, now, ask)?;
+    let planned = plan(job, &books.ledger, now, ask, None)?;
     Ok((planned, books))
 }
 

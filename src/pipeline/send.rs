@@ -74,7 +74,7 @@ impl Sender<'_> {
         let mut attempt = 1;
         loop {
             if let Some(pace) = &self.door.pace {
-                self.unless_cancelled(pace.turn()).await?;
+                unless_cancelled(self.cancel, pace.turn()).await?;
             }
             if self.cancel.is_cancelled() {
                 return Err(interrupted());
@@ -108,7 +108,7 @@ impl Sender<'_> {
             asked.retries += 1;
             let wait = self.patience.wait(attempt, error.wait_hint());
             span.in_scope(|| warn!(wait_ms = wait.as_millis(), attempt, "{error}; sending again"));
-            self.unless_cancelled(tokio::time::sleep(wait)).await?;
+            unless_cancelled(self.cancel, tokio::time::sleep(wait)).await?;
         }
     }
 
@@ -123,12 +123,13 @@ impl Sender<'_> {
             debug!(status = answer.status, bytes = answer.body.len(), request_id = answer.request_id, "answered")
         });
     }
+}
 
-    async fn unless_cancelled(&self, wait: impl Future<Output = ()>) -> Result<()> {
-        tokio::select! {
-            () = wait => Ok(()),
-            () = self.cancel.cancelled() => Err(interrupted()),
-        }
+/// Waits for `wait`, unless a signal comes first.
+pub(super) async fn unless_cancelled(cancel: &CancellationToken, wait: impl Future<Output = ()>) -> Result<()> {
+    tokio::select! {
+        () = wait => Ok(()),
+        () = cancel.cancelled() => Err(interrupted()),
     }
 }
 

@@ -109,6 +109,27 @@ pub trait Source: Send + Sync + Debug {
         BTreeSet::new()
     }
 
+    /// The metrics it asks for, by the API's names.
+    fn metrics(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
+    /// What two jobs of one account must share to be answered by one question for totals; `None` where the API tells
+    /// no totals.
+    fn totals_key(&self) -> Option<String> {
+        None
+    }
+
+    /// The same question without grouping, for these metrics.
+    fn totals(&self, _metrics: &BTreeSet<String>) -> Option<Arc<dyn Source>> {
+        None
+    }
+
+    /// Columns whose rows must add up to the totals; other amounts are compared and reported.
+    fn controlled(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// Requests that `windows` are expected to take, from what was learnt of earlier answers.
     fn expected_requests(&self, windows: &[Window], learnt: &Learnt) -> u64;
 

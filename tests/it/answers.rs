@@ -13,3 +13,4 @@ mod odd;
 mod refusals;
 mod restated;
 mod secrets;
+mod totals;

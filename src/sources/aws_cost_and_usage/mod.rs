@@ -17,6 +17,7 @@
 //! A grouped answer for a day without costs has no groups and a `Total` of zeros: whether rows come from `Groups` or
 //! from `Total` is decided by the request, never by the answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::request::{CostQuery, Expression, Grouping, Request};
@@ -83,6 +84,37 @@ impl Source for CostAndUsage {
         pairs.extend(filter.map(|filter| ("filter", filter)));
         pairs.extend(params.billing_view_arn.clone().map(|arn| ("billing_view_arn", arn)));
         pairs
+    }
+
+    fn metrics(&self) -> BTreeSet<String> {
+        self.0.metrics.iter().map(|metric| metric.name.to_owned()).collect()
+    }
+
+    fn totals_key(&self) -> Option<String> {
+        let own = ["metrics", "group_by"];
+        let shared: Vec<String> = self
+            .fingerprint()
+            .into_iter()
+            .filter(|(name, _)| !own.contains(name))
+            .map(|(name, text)| format!("{name}={text}"))
+            .collect();
+        Some(shared.join("\n"))
+    }
+
+    fn totals(&self, metrics: &BTreeSet<String>) -> Option<Arc<dyn Source>> {
+        let metrics = params::METRICS.iter().filter(|metric| metrics.contains(metric.name)).collect();
+        let params =
+            params::assemble(self.0.grain, metrics, Vec::new(), self.0.filter.clone(), self.0.billing_view_arn.clone());
+        params.ok().map(|params| Arc::new(Self(params)) as Arc<dyn Source>)
+    }
+
+    fn controlled(&self) -> Vec<&'static str> {
+        self.0
+            .metrics
+            .iter()
+            .filter(|metric| metric.unit_column == params::CURRENCY)
+            .map(|metric| metric.column)
+            .collect()
     }
 
     fn expected_requests(&self, windows: &[Window], learnt: &Learnt) -> u64 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::job::section::{Section, nearest};
-use crate::request::{Grouping, GroupingKind};
+use crate::request::{Expression, Grouping, GroupingKind};
 use crate::table::{Column, ColumnType, Table, parse_schema};
 use crate::window::Grain;
 
@@ -56,12 +56,30 @@ pub fn read(section: &Section<'_>) -> Option<Params> {
         section.problems().note("aws.billing_view_arn", format!("\"{arn}\" is not the ARN of a billing view"));
     }
     let (grain, metrics, groupings) = (grain?, metrics?, groupings?);
-    let columns = read_columns(section, grain, &metrics, &groupings)?;
+    let assembled = assemble(grain, metrics, groupings, filter, billing_view_arn);
+    if let Err(error) = &assembled {
+        section.note("", format!("the built-in schema cannot be read: {error}"));
+    }
+    assembled.ok()
+}
+
+/// What is asked, with the columns that follow from it.
+///
+/// # Errors
+/// When the built-in schema cannot be read, which a test keeps from happening.
+pub fn assemble(
+    grain: Grain,
+    metrics: Vec<&'static Metric>,
+    groupings: Vec<Grouping>,
+    filter: Option<Expression>,
+    billing_view_arn: Option<String>,
+) -> serde_json::Result<Params> {
+    let columns = columns(grain, &metrics, &groupings)?;
     let mut sort_key = vec![if grain == Grain::Hourly { "period_start" } else { "usage_date" }];
     let group_columns: Vec<String> = groupings.iter().map(column_of).collect();
     sort_key.extend(group_columns.iter().map(String::as_str));
     let table = Arc::new(Table::new(columns, &sort_key, &["linked_account_name"]));
-    Some(Params { grain, metrics, groupings, filter, billing_view_arn, table })
+    Ok(Params { grain, metrics, groupings, filter, billing_view_arn, table })
 }
 
 fn read_grain(section: &Section<'_>) -> Option<Grain> {
@@ -170,17 +188,8 @@ fn slug(key: &str) -> String {
 }
 
 /// The columns of the schema file that this grouping and these metrics call for, in the file's order.
-fn read_columns(
-    section: &Section<'_>,
-    grain: Grain,
-    metrics: &[&'static Metric],
-    groupings: &[Grouping],
-) -> Option<Vec<Column>> {
-    let schema = parse_schema(SCHEMA);
-    if let Err(error) = &schema {
-        section.note("", format!("the built-in schema cannot be read: {error}"));
-    }
-    let schema = schema.ok()?;
+fn columns(grain: Grain, metrics: &[&'static Metric], groupings: &[Grouping]) -> serde_json::Result<Vec<Column>> {
+    let schema = parse_schema(SCHEMA)?;
     let time = if grain == Grain::Hourly { "period_start" } else { "usage_date" };
     let by_account = groupings.iter().any(|g| g.kind == GroupingKind::Dimension && g.key == "LINKED_ACCOUNT");
     let wanted = |name: &str| {
@@ -210,7 +219,7 @@ fn read_columns(
             }));
         }
     }
-    Some(columns)
+    Ok(columns)
 }
 
 fn template_of(kind: GroupingKind) -> &'static str {

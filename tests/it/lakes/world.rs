@@ -114,6 +114,7 @@ impl World {
             single_writer: false,
             no_budget: false,
             listener: None,
+            totals: Arc::default(),
         }
     }
 

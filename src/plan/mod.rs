@@ -12,6 +12,10 @@
 //! | `N days` | the last N days |
 //! | estimate left behind | still an estimate although its month has settled since it was last read |
 //! | snapshot | today, always |
+//! | `probe`: moved | the API's total of the day (any metric) or its estimate flag differs from the ledger's |
+//! | `probe`: full read | an open month whose oldest read is `full_read_every` ago: tags move rows under equal totals |
+//! | `probe`: settled | the month has settled since the day was last read, once |
+//! | unsettled | its rows did not add up to the totals last time |
 //!
 //! A backfill replaces the rules by its range. Due days of one partition are one fetch; they become the request series
 //! with the fewest expected pages: a page costs the same however full it is, so small gaps are read through.
@@ -19,10 +23,15 @@
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::Serialize;
 
+mod sizing;
+
+pub use sizing::{fetch_of, shortened, stages};
+
 use crate::error::{Error, Kind, Result};
 use crate::job::{Job, Refresh};
-use crate::ledger::{DayState, Ledger};
-use crate::sources::{Learnt, Provider};
+use crate::ledger::{DayState, Ledger, PartitionState};
+use crate::sources::Provider;
+use crate::totals::Totals;
 use crate::window::{Grain, Partition, Window, days_before, first_of_month, month_start, next_day};
 
 /// What is asked of the planner.
@@ -75,6 +84,13 @@ impl Plan {
         self.fetches.iter().map(|fetch| fetch.expected_requests).sum()
     }
 
+    /// The window from the first to the last day it reads.
+    #[must_use]
+    pub fn hull(&self) -> Option<Window> {
+        let windows = || self.fetches.iter().flat_map(|fetch| &fetch.windows);
+        Window::new(windows().map(Window::start).min()?, windows().map(Window::end).max()?)
+    }
+
     /// Slots the plan reads.
     #[must_use]
     pub fn slots(&self) -> u64 {
@@ -90,6 +106,8 @@ pub enum SlotState {
     Missing,
     /// Read, but the API calls it an estimate or its month has not settled yet.
     Estimated,
+    /// Its rows did not add up to the API's totals when last asked; what is in the lake is from before.
+    Unsettled,
     /// Read, and its month has settled.
     Settled,
     /// Never read, and older than the API's documented history.
@@ -123,11 +141,21 @@ fn settles_on(job: &Job, slot: NaiveDate) -> NaiveDate {
     next.with_day(job.window.settle_day).unwrap_or(next)
 }
 
+/// The part of the table's span that a run asks about: what the API documents to have.
+#[must_use]
+pub fn reach(job: &Job, now: DateTime<Utc>) -> Option<Window> {
+    let span = span(job, now)?;
+    Window::new(span.start().max(history_start(job, now.date_naive())), span.end())
+}
+
 /// The state of `slot` at `now`.
 #[must_use]
-pub fn state_of(job: &Job, day: Option<&DayState>, slot: NaiveDate, now: DateTime<Utc>) -> SlotState {
+pub fn state_of(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> SlotState {
     let today = now.date_naive();
-    match day {
+    if ledger.unsettled.contains_key(&slot) {
+        return SlotState::Unsettled;
+    }
+    match ledger.day(&job.source.grain().partition_of(slot).to_string(), slot) {
         Some(day) if is_complete(job, day) => {
             let open = day.facts.estimated || (!job.entry.snapshot && today <= settles_on(job, slot));
             if open { SlotState::Estimated } else { SlotState::Settled }
@@ -146,10 +174,12 @@ fn is_complete(job: &Job, day: &DayState) -> bool {
 ///
 /// # Errors
 /// [`Kind::Config`] for a range that cannot be asked: see contract 4.1 on explicit ranges.
-pub fn plan(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask) -> Result<Plan> {
+///
+/// `totals` are the probe's, where it was asked; without them a `probe` job's moved days are not known yet.
+pub fn plan(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, totals: Option<&Totals>) -> Result<Plan> {
     let mut notes = Vec::new();
     let slots = match ask {
-        Ask::Due => due_slots(job, ledger, now, &mut notes),
+        Ask::Due => due_slots(job, ledger, now, totals, &mut notes),
         Ask::Range { window, missing_only } => {
             let slots = range_slots(job, window, now, &mut notes)?;
             let missing = |slot: &NaiveDate| {
@@ -160,7 +190,7 @@ pub fn plan(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask) -> Result<
         }
         Ask::Known { first, last } => known_slots(job, ledger, first, last)?,
     };
-    Ok(Plan { fetches: fetches(job, ledger, &slots), notes })
+    Ok(Plan { fetches: sizing::fetches(job, ledger, &slots), notes })
 }
 
 /// The days the ledger knows of the partitions from `first` to `last`.
@@ -173,19 +203,25 @@ fn known_slots(job: &Job, ledger: &Ledger, first: Partition, last: Partition) ->
     Ok(known.flat_map(|state| state.days.keys().copied()).collect())
 }
 
-fn due_slots(job: &Job, ledger: &Ledger, now: DateTime<Utc>, notes: &mut Vec<String>) -> Vec<NaiveDate> {
+fn due_slots(
+    job: &Job,
+    ledger: &Ledger,
+    now: DateTime<Utc>,
+    totals: Option<&Totals>,
+    notes: &mut Vec<String>,
+) -> Vec<NaiveDate> {
     let Some(span) = span(job, now) else { return Vec::new() };
     let grain = job.source.grain();
-    let refresh_from = refresh_start(job, now);
     let mut out_of_reach = Vec::new();
     let mut due = Vec::new();
     for slot in grain.slots(span) {
-        let day = ledger.day(&grain.partition_of(slot).to_string(), slot);
-        match state_of(job, day, slot, now) {
-            SlotState::OutOfReach => out_of_reach.push(slot),
-            SlotState::Missing => due.push(slot),
-            _ if job.entry.snapshot || slot >= refresh_from => due.push(slot),
-            _ if day.is_some_and(|day| is_left_behind(job, day, slot, now)) => due.push(slot),
+        let partition = grain.partition_of(slot).to_string();
+        match (state_of(job, ledger, slot, now), ledger.day(&partition, slot)) {
+            (SlotState::OutOfReach, _) => out_of_reach.push(slot),
+            (SlotState::Missing | SlotState::Unsettled, _) => due.push(slot),
+            (_, Some(day)) if needs_refresh(job, ledger.partitions.get(&partition), day, slot, now, totals) => {
+                due.push(slot)
+            }
             _ => {}
         }
     }
@@ -194,6 +230,39 @@ fn due_slots(job: &Job, ledger: &Ledger, now: DateTime<Utc>, notes: &mut Vec<Str
         notes.push(format!("{first} to {last}: {count} out of reach, older than the API's documented history"));
     }
     due
+}
+
+/// Whether a day that has been read is read again: see the table of the [module](self).
+fn needs_refresh(
+    job: &Job,
+    partition: Option<&PartitionState>,
+    day: &DayState,
+    slot: NaiveDate,
+    now: DateTime<Utc>,
+    totals: Option<&Totals>,
+) -> bool {
+    if job.entry.snapshot || is_left_behind(job, day, slot, now) {
+        return true;
+    }
+    if job.window.refresh != Refresh::Probe {
+        return slot >= refresh_start(job, now);
+    }
+    let today = now.date_naive();
+    let settles = settles_on(job, slot);
+    let settled_since = today > settles && day.read_at.date_naive() <= settles;
+    has_moved(job, day, slot, totals) || settled_since || (today <= settles && is_full_read_due(job, partition, today))
+}
+
+/// Whether the API's total of any of the job's metrics, or the estimate flag, is another one than when it was read.
+fn has_moved(job: &Job, day: &DayState, slot: NaiveDate, totals: Option<&Totals>) -> bool {
+    let now = totals.and_then(|totals| totals.narrowed(job.source.table(), slot));
+    now.is_some_and(|now| now.estimated != day.facts.estimated || now.sums != day.facts.totals)
+}
+
+/// Whether some day of the month was last read so long ago that the whole month is read again.
+fn is_full_read_due(job: &Job, partition: Option<&PartitionState>, today: NaiveDate) -> bool {
+    let oldest = partition.and_then(|state| state.days.values().map(|day| day.read_at.date_naive()).min());
+    oldest.is_some_and(|oldest| days_before(today, job.window.full_read_every_days) >= oldest)
 }
 
 /// An estimate that was last read before its month settled, and the month has settled since.
@@ -249,97 +318,6 @@ fn range_slots(job: &Job, window: Window, now: DateTime<Utc>, notes: &mut Vec<St
     Ok(window.map(|window| grain.slots(window).collect()).unwrap_or_default())
 }
 
-/// One fetch per partition, oldest first.
-fn fetches(job: &Job, ledger: &Ledger, slots: &[NaiveDate]) -> Vec<Fetch> {
-    let grain = job.source.grain();
-    slots
-        .chunk_by(|a, b| grain.partition_of(*a) == grain.partition_of(*b))
-        .filter_map(|chunk| Some(fetch_of(job, ledger, grain.partition_of(*chunk.first()?), chunk)))
-        .collect()
-}
-
-/// The fetch of these due slots of one partition.
-#[must_use]
-pub fn fetch_of(job: &Job, ledger: &Ledger, partition: Partition, due: &[NaiveDate]) -> Fetch {
-    let grain = job.source.grain();
-    let windows = cheapest_windows(job, &ledger.learnt_of(&partition.to_string()), due);
-    let slots = windows.iter().flat_map(|window| grain.slots(*window)).collect();
-    let expected_requests = job.source.expected_requests(&windows, &ledger.learnt_of(&partition.to_string()));
-    Fetch { partition, slots, windows, expected_requests }
-}
-
-/// As many slots of `fetch` as are expected to take at most `room` requests; `None` when not even one slot does.
-///
-/// Days never read come first, then those that were read longest ago: a cap that is too small for everything must not
-/// spend itself on the same first days every night while the others wait for ever.
-#[must_use]
-pub fn shortened(job: &Job, ledger: &Ledger, fetch: &Fetch, room: u64) -> Option<Fetch> {
-    let partition = fetch.partition.to_string();
-    let mut by_need = fetch.slots.clone();
-    by_need.sort_by_key(|slot| (ledger.day(&partition, *slot).map(|day| day.read_at), *slot));
-    let fits = |count: usize| {
-        let mut part = by_need[..count].to_vec();
-        part.sort_unstable();
-        let part = fetch_of(job, ledger, fetch.partition, &part);
-        (part.expected_requests <= room).then_some(part)
-    };
-    (1..=fetch.slots.len()).rev().find_map(fits)
-}
-
-/// The order in which fetches run: those with days never read, then those that only read days again. With `apart` a
-/// fetch of both is two, one in each stage, and the second stage begins with the days that were read longest ago.
-#[must_use]
-pub fn stages(job: &Job, ledger: &Ledger, fetches: &[Fetch], apart: bool) -> [Vec<Fetch>; 2] {
-    let read_at =
-        |fetch: &Fetch, slot: &NaiveDate| ledger.day(&fetch.partition.to_string(), *slot).map(|day| day.read_at);
-    let mut stages = [Vec::new(), Vec::new()];
-    for fetch in fetches {
-        let (again, unread): (Vec<NaiveDate>, Vec<NaiveDate>) =
-            fetch.slots.iter().partition(|slot| read_at(fetch, slot).is_some());
-        match (unread.is_empty(), again.is_empty() || !apart) {
-            (true, _) => stages[1].push(fetch.clone()),
-            (false, true) => stages[0].push(fetch.clone()),
-            (false, false) => {
-                stages[0].push(fetch_of(job, ledger, fetch.partition, &unread));
-                stages[1].push(fetch_of(job, ledger, fetch.partition, &again));
-            }
-        }
-    }
-    if apart {
-        stages[1].sort_by_key(|fetch| fetch.slots.iter().filter_map(|slot| read_at(fetch, slot)).min());
-    }
-    stages
-}
-
-/// The windows over `due` with the fewest expected requests; among equals the one that reads fewest extra days.
-///
-/// `best[i]` is the cheapest way to cover the first `i` due slots; each step adds one window over `due[j..i]`.
-fn cheapest_windows(job: &Job, learnt: &Learnt, due: &[NaiveDate]) -> Vec<Window> {
-    let grain = job.source.grain();
-    let cost = |window: Window| {
-        let requests = job.source.expected_requests(&[window], learnt);
-        (requests, grain.slots(window).count())
-    };
-    let mut best: Vec<((u64, usize), usize)> = vec![((0, 0), 0)];
-    for i in 1..=due.len() {
-        let options = (0..i).filter_map(|j| {
-            let window = Window::new(due[j], grain.slot_window(due[i - 1]).end())?;
-            let ((requests, slots), (more, read)) = (best[j].0, cost(window));
-            Some(((requests + more, slots + read), j))
-        });
-        best.push(options.min_by_key(|(total, j)| (*total, *j)).unwrap_or(((u64::MAX, 0), i - 1)));
-    }
-    let mut windows = Vec::new();
-    let mut i = due.len();
-    while i > 0 {
-        let j = best[i].1;
-        windows.extend(Window::new(due[j], grain.slot_window(due[i - 1]).end()));
-        i = j;
-    }
-    windows.reverse();
-    windows
-}
-
 /// The inclusive dates of the command line as a window.
 ///
 /// # Errors
@@ -358,17 +336,19 @@ pub fn spending_since(now: DateTime<Utc>) -> NaiveDate {
 }
 
 /// Whether what is in the lake is known to be out of date: an estimate whose month has settled since it was read, or a
-/// day that the refresh rule should have read again by now and did not for two days.
+/// day that the refresh rule should have looked at by now and did not for two days.
 #[must_use]
-pub fn is_stale(job: &Job, day: Option<&DayState>, slot: NaiveDate, now: DateTime<Utc>) -> bool {
-    let Some(day) = day else { return false };
+pub fn is_stale(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> bool {
+    let Some(day) = ledger.day(&job.source.grain().partition_of(slot).to_string(), slot) else { return false };
+    let looked_at = match job.window.refresh {
+        Refresh::Probe => ledger.probed_at.map_or(day.read_at, |probed| probed.max(day.read_at)),
+        _ => day.read_at,
+    };
     let begun = job.window.begin.is_none_or(|begin| slot >= begin);
-    let overdue = begun
-        && !job.entry.snapshot
-        && slot >= refresh_start(job, now)
-        && (now - day.read_at).num_hours() >= STALE_HOURS;
+    let overdue =
+        begun && !job.entry.snapshot && slot >= refresh_start(job, now) && (now - looked_at).num_hours() >= STALE_HOURS;
     overdue || is_left_behind(job, day, slot, now)
 }
 
-/// A refreshed day is stale when it was not read for so long: two nightly runs were missed.
+/// A refreshed day is stale when it was not looked at for so long: two nightly runs were missed.
 const STALE_HOURS: i64 = 48;

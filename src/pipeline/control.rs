@@ -1,0 +1,158 @@
+//! Control sums: the rows of a day are committed only if they add up to the API's totals.
+//!
+//! ```text
+//!  rows read ─► add up? ── yes ─► commit
+//!                 │ no
+//!                 ▼
+//!        totals asked once more (the data may have moved between the two calls) ─► add up? ── yes ─► commit
+//!                 │ no
+//!                 ▼
+//!        wait 2 s, then 10 s, reading the fetch again each time ─► still no: the days that agree are committed,
+//!                                                                  the others keep their old rows: unsettled
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use tracing::warn;
+
+use crate::error::{Error, Kind, Result};
+use crate::generation::{self, FetchedDays};
+use crate::job::Control;
+use crate::plan::Fetch;
+use crate::report::FetchReport;
+use crate::request::{Answer, Request};
+use crate::sources::Fetched;
+use crate::totals::{Difference, differences};
+use crate::window::Window;
+
+use super::JobRun;
+use super::budget::Allowance;
+use super::send::unless_cancelled;
+use super::{series, totals};
+
+/// Multiples of the first wait before the fetch is read again.
+const WAITS: [u32; 2] = [2, 10];
+/// Differences that are spelled out.
+const SHOWN: usize = 3;
+
+/// The rows of a fetch that may be committed, and what may not.
+pub(super) struct Controlled {
+    pub(super) days: FetchedDays,
+    /// Slots that were read and agree.
+    pub(super) slots: BTreeSet<NaiveDate>,
+    /// The API's totals of these slots.
+    pub(super) totals: BTreeMap<NaiveDate, BTreeMap<String, String>>,
+    /// Slots that do not agree, and how far off they are.
+    pub(super) unsettled: BTreeMap<NaiveDate, String>,
+    pub(super) rows: u64,
+    pub(super) page_rows: u64,
+    pub(super) answers: Vec<(Request, Answer)>,
+}
+
+/// Reads a fetch until its rows add up, or patience ends.
+pub(super) async fn read(
+    job: &JobRun<'_>,
+    fetch: &Fetch,
+    allowance: &mut Allowance<'_>,
+    report: &mut FetchReport,
+) -> Result<Controlled> {
+    let source = &job.job.source;
+    let mut waits = WAITS.iter();
+    loop {
+        let (fetched, answers) = series::of_fetch(job, fetch, allowance, report).await?;
+        let days = generation::describe(source.table(), source.grain(), &fetched, &source.read_for())?;
+        let mut off = enforced(job, &days).await;
+        if !off.is_empty() && job.job.window.control == Control::Enforce {
+            ask_again(job, &off, allowance, report).await?;
+            off = enforced(job, &days).await;
+        }
+        let wait = match (off.is_empty(), job.job.window.control, waits.next()) {
+            (false, Control::Enforce, Some(wait)) => job.context.patience.first_wait.saturating_mul(*wait),
+            _ => return conclude(job, days, &fetched, answers, &off, report).await,
+        };
+        warn!(
+            days = off.len(),
+            wait_ms = wait.as_millis(),
+            "the rows do not add up to the API's totals; reading again"
+        );
+        unless_cancelled(&job.context.cancel, tokio::time::sleep(wait)).await?;
+    }
+}
+
+/// Differences in the columns that must add up.
+async fn enforced(job: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference> {
+    let controlled = job.job.source.controlled();
+    all_differences(job, days).await.into_iter().filter(|off| controlled.contains(&off.column.as_str())).collect()
+}
+
+async fn all_differences(job: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference> {
+    let known = job.totals.lock().await;
+    let Some(known) = known.as_ref() else { return Vec::new() };
+    let of_day = |(slot, (_, facts)): (&NaiveDate, &(_, generation::DayFacts))| {
+        known.0.get(slot).map(|totals| differences(*slot, facts, totals)).unwrap_or_default()
+    };
+    days.iter().flat_map(of_day).collect()
+}
+
+/// Asks for the totals of the days that do not add up once more.
+async fn ask_again(
+    job: &JobRun<'_>,
+    off: &[Difference],
+    allowance: &mut Allowance<'_>,
+    report: &mut FetchReport,
+) -> Result<()> {
+    let grain = job.job.source.grain();
+    let slots: BTreeSet<NaiveDate> = off.iter().map(|off| off.slot).collect();
+    let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return Ok(()) };
+    let Some(window) = Window::new(*first, grain.slot_window(*last).end()) else { return Ok(()) };
+    let metrics = job.job.source.metrics();
+    let newer = totals::ask(job, &metrics, window, allowance, &mut report.asked).await?;
+    if let (Some(known), Some(newer)) = (job.totals.lock().await.as_mut(), newer) {
+        known.update(newer);
+    }
+    Ok(())
+}
+
+async fn conclude(
+    job: &JobRun<'_>,
+    mut days: FetchedDays,
+    fetched: &Fetched,
+    answers: Vec<(Request, Answer)>,
+    off: &[Difference],
+    report: &mut FetchReport,
+) -> Result<Controlled> {
+    let enforce = job.job.window.control == Control::Enforce;
+    let reported: Vec<Difference> =
+        all_differences(job, &days).await.into_iter().filter(|d| !enforce || !off.contains(d)).collect();
+    report.notes.extend(reported.iter().take(SHOWN).map(ToString::to_string));
+    if reported.len() > SHOWN {
+        report.notes.push(format!("and {} more differences from the API's totals", reported.len() - SHOWN));
+    }
+    let mut unsettled = BTreeMap::new();
+    for difference in off.iter().filter(|_| enforce) {
+        days.remove(&difference.slot);
+        unsettled.entry(difference.slot).or_insert_with(|| difference.to_string());
+    }
+    let known = job.totals.lock().await;
+    let totals_of = |slot: &NaiveDate| {
+        known.as_ref().and_then(|known| known.narrowed(job.job.source.table(), *slot)).map(|t| t.sums)
+    };
+    let totals: BTreeMap<_, _> = days.keys().filter_map(|slot| Some((*slot, totals_of(slot)?))).collect();
+    for (slot, (_, facts)) in &mut days {
+        facts.totals = totals.get(slot).cloned().unwrap_or_default();
+    }
+    let slots = fetched.slots.iter().filter(|slot| !unsettled.contains_key(slot)).copied().collect();
+    let rows = fetched.rows.num_rows() as u64;
+    Ok(Controlled { days, slots, totals, unsettled, rows, page_rows: fetched.page_rows, answers })
+}
+
+/// The error of days that did not add up.
+pub(super) fn unsettled_error(unsettled: &BTreeMap<NaiveDate, String>) -> Error {
+    let shown: Vec<&str> = unsettled.values().take(SHOWN).map(String::as_str).collect();
+    let more =
+        if unsettled.len() > SHOWN { format!("; and {} more days", unsettled.len() - SHOWN) } else { String::new() };
+    Error::new(Kind::Unsettled, format!("{}{more}", shown.join("; "))).advise(
+        "these days keep their old rows and are read again by the next run; if it stays, the API disagrees with itself: window.control = \"report\" takes its rows as they are",
+    )
+}

@@ -1,0 +1,158 @@
+//! Request series: from the first requests of a fetch to its rows, page after page.
+//!
+//! The loop is owned here, once, for every source: it follows the requests that an answer leads to, starts again at the
+//! first page when the pagination broke (at most twice), and notes how large a series is that the budget stopped.
+
+use std::collections::VecDeque;
+
+use tracing::warn;
+
+use crate::error::{Error, Kind, Result};
+use crate::plan::Fetch;
+use crate::report::{Asked, FetchReport};
+use crate::request::{Answer, Request};
+use crate::sources::{Fetched, Source, Stopped};
+use crate::window::Window;
+
+use super::budget::Allowance;
+use super::send::Sender;
+use super::{Event, JobRun};
+
+/// Times a fetch starts again after its pagination broke.
+const RESTARTS: u32 = 2;
+/// Requests one fetch of a free API may send.
+const MAX_REQUESTS: u64 = 100_000;
+
+/// The rows of a fetch and, where the job keeps them, the answers they are from.
+pub(super) type Read = (Fetched, Vec<(Request, Answer)>);
+
+/// Why a series broke off, and how far it had come.
+struct Broken {
+    error: Error,
+    slots_met: u64,
+    sent: u64,
+}
+
+/// Sends every request of a fetch and reads the answers.
+pub(super) async fn of_fetch(
+    job: &JobRun<'_>,
+    fetch: &Fetch,
+    allowance: &mut Allowance<'_>,
+    report: &mut FetchReport,
+) -> Result<Read> {
+    let mut restarts = 0;
+    let partition = report.partition.clone();
+    loop {
+        let told =
+            |rows: u64, asked: &Asked| job.tell(Event::Page { partition: partition.clone(), rows, asked: *asked });
+        match once(job, job.job.source.as_ref(), &fetch.windows, allowance, &mut report.asked, &told).await {
+            Ok((fetched, answers)) => {
+                report.notes.extend(fetched.notes.iter().cloned());
+                return Ok((fetched, answers));
+            }
+            Err(Broken { error, .. }) if error.kind() == Kind::Restart && restarts < RESTARTS => {
+                restarts += 1;
+                warn!(restarts, "{error}; the fetch starts again at its first page");
+                report.notes.push(format!("started again at page 1: {}", error.message()));
+            }
+            Err(broken) => return Err(final_error(job, fetch, broken, restarts).await?),
+        }
+    }
+}
+
+/// Asks one question of another source at the same door, such as for totals.
+pub(super) async fn of_windows(
+    job: &JobRun<'_>,
+    source: &dyn Source,
+    windows: &[Window],
+    allowance: &mut Allowance<'_>,
+    asked: &mut Asked,
+) -> Result<Fetched> {
+    let read = once(job, source, windows, allowance, asked, &|_, _| {}).await;
+    read.map(|(fetched, _)| fetched).map_err(|broken| broken.error.at("question", "totals"))
+}
+
+async fn final_error(job: &JobRun<'_>, fetch: &Fetch, broken: Broken, restarts: u32) -> Result<Error> {
+    let Broken { error, slots_met, sent } = broken;
+    Ok(match error.kind() {
+        Kind::Restart => {
+            error.at("restarts", restarts).advise("run again later: the API kept losing its own page tokens")
+        }
+        Kind::Budget => {
+            let needed = remember_size(job, fetch, slots_met, sent).await?;
+            if fetch.slots.len() == 1 { job.budget.reached(Some(needed)) } else { error }
+        }
+        _ => error,
+    })
+}
+
+async fn once(
+    job: &JobRun<'_>,
+    source: &dyn Source,
+    windows: &[Window],
+    allowance: &mut Allowance<'_>,
+    asked: &mut Asked,
+    told: &(dyn Fn(u64, &Asked) + Sync),
+) -> Result<Read, Broken> {
+    let sender =
+        Sender { door: &job.door, budget: &job.budget, patience: job.context.patience, cancel: &job.context.cancel };
+    let mut reader = source.reader(windows);
+    let mut waiting: VecDeque<Request> = source.requests(windows).into();
+    let mut answers = Vec::new();
+    let mut last = None;
+    let mut sent = 0;
+    while let Some(request) = waiting.pop_front() {
+        sent += 1;
+        let broken = |error: Error, slots_met: u64| Broken { error: error.at("request", &request), slots_met, sent };
+        if sent > MAX_REQUESTS {
+            let error = Error::new(Kind::BadAnswer, format!("the fetch asks for more than {MAX_REQUESTS} requests"));
+            return Err(broken(error, reader.slots_met()));
+        }
+        let answer = match sender.send(&request, allowance, asked).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(broken(error, reader.slots_met())),
+        };
+        let next = match reader.read(&request, &answer) {
+            Ok(next) => next,
+            Err(error) => return Err(broken(with_id(error, &answer), reader.slots_met())),
+        };
+        for follower in next.into_iter().rev() {
+            waiting.push_front(follower);
+        }
+        told(reader.rows(), asked);
+        last = Some(request.to_string());
+        if job.job.keep_raw {
+            answers.push((request, answer));
+        }
+    }
+    reader.finish().map(|fetched| (fetched, answers)).map_err(|error| {
+        let error = match last {
+            Some(request) => error.at("request", request),
+            None => error,
+        };
+        Broken { error, slots_met: 0, sent }
+    })
+}
+
+fn with_id(error: Error, answer: &Answer) -> Error {
+    match &answer.request_id {
+        Some(id) => error.at("request id", id),
+        None => error,
+    }
+}
+
+/// Notes how large a fetch that the budget stopped is, so that the next run asks for less at a time. Returns the
+/// requests its smallest step needs at least.
+async fn remember_size(job: &JobRun<'_>, fetch: &Fetch, slots_met: u64, sent: u64) -> Result<u64> {
+    let slots = fetch.slots.len() as u64;
+    let met = slots_met.clamp(1, slots);
+    // At least twice what was expected: the span halves with each stop, so the next runs get through.
+    // A single day cannot be halved: only what was seen of it is known.
+    let pages = if slots == 1 { sent } else { sent.max(fetch.expected_requests * 2) };
+    let stopped =
+        if sent * slots >= pages * met { Stopped { slots: met, pages: sent } } else { Stopped { slots, pages } };
+    let mut books = job.books.lock().await;
+    books.ledger.stopped.insert(fetch.partition.to_string(), stopped);
+    books.save(&job.run_id, job.now()).await?;
+    Ok(stopped.pages.div_ceil(stopped.slots.max(1)).max(sent))
+}

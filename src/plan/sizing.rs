@@ -1,0 +1,102 @@
+//! How due days become fetches: one per partition, its request series cut so that it takes the fewest expected pages,
+//! and as much of it as a budget leaves room for.
+
+use chrono::NaiveDate;
+
+use crate::job::Job;
+use crate::ledger::Ledger;
+use crate::sources::Learnt;
+use crate::window::{Partition, Window};
+
+use super::Fetch;
+
+/// One fetch per partition, oldest first.
+pub(super) fn fetches(job: &Job, ledger: &Ledger, slots: &[NaiveDate]) -> Vec<Fetch> {
+    let grain = job.source.grain();
+    slots
+        .chunk_by(|a, b| grain.partition_of(*a) == grain.partition_of(*b))
+        .filter_map(|chunk| Some(fetch_of(job, ledger, grain.partition_of(*chunk.first()?), chunk)))
+        .collect()
+}
+
+/// The fetch of these due slots of one partition.
+#[must_use]
+pub fn fetch_of(job: &Job, ledger: &Ledger, partition: Partition, due: &[NaiveDate]) -> Fetch {
+    let grain = job.source.grain();
+    let windows = cheapest_windows(job, &ledger.learnt_of(&partition.to_string()), due);
+    let slots = windows.iter().flat_map(|window| grain.slots(*window)).collect();
+    let expected_requests = job.source.expected_requests(&windows, &ledger.learnt_of(&partition.to_string()));
+    Fetch { partition, slots, windows, expected_requests }
+}
+
+/// As many slots of `fetch` as are expected to take at most `room` requests; `None` when not even one slot does.
+///
+/// Days never read come first, then those that were read longest ago: a cap that is too small for everything must not
+/// spend itself on the same first days every night while the others wait for ever.
+#[must_use]
+pub fn shortened(job: &Job, ledger: &Ledger, fetch: &Fetch, room: u64) -> Option<Fetch> {
+    let partition = fetch.partition.to_string();
+    let mut by_need = fetch.slots.clone();
+    by_need.sort_by_key(|slot| (ledger.day(&partition, *slot).map(|day| day.read_at), *slot));
+    let fits = |count: usize| {
+        let mut part = by_need[..count].to_vec();
+        part.sort_unstable();
+        let part = fetch_of(job, ledger, fetch.partition, &part);
+        (part.expected_requests <= room).then_some(part)
+    };
+    (1..=fetch.slots.len()).rev().find_map(fits)
+}
+
+/// The order in which fetches run: those with days never read, then those that only read days again. With `apart` a
+/// fetch of both is two, one in each stage, and the second stage begins with the days that were read longest ago.
+#[must_use]
+pub fn stages(job: &Job, ledger: &Ledger, fetches: &[Fetch], apart: bool) -> [Vec<Fetch>; 2] {
+    let read_at =
+        |fetch: &Fetch, slot: &NaiveDate| ledger.day(&fetch.partition.to_string(), *slot).map(|day| day.read_at);
+    let mut stages = [Vec::new(), Vec::new()];
+    for fetch in fetches {
+        let (again, unread): (Vec<NaiveDate>, Vec<NaiveDate>) =
+            fetch.slots.iter().partition(|slot| read_at(fetch, slot).is_some());
+        match (unread.is_empty(), again.is_empty() || !apart) {
+            (true, _) => stages[1].push(fetch.clone()),
+            (false, true) => stages[0].push(fetch.clone()),
+            (false, false) => {
+                stages[0].push(fetch_of(job, ledger, fetch.partition, &unread));
+                stages[1].push(fetch_of(job, ledger, fetch.partition, &again));
+            }
+        }
+    }
+    if apart {
+        stages[1].sort_by_key(|fetch| fetch.slots.iter().filter_map(|slot| read_at(fetch, slot)).min());
+    }
+    stages
+}
+
+/// The windows over `due` with the fewest expected requests; among equals the one that reads fewest extra days.
+///
+/// `best[i]` is the cheapest way to cover the first `i` due slots; each step adds one window over `due[j..i]`.
+fn cheapest_windows(job: &Job, learnt: &Learnt, due: &[NaiveDate]) -> Vec<Window> {
+    let grain = job.source.grain();
+    let cost = |window: Window| {
+        let requests = job.source.expected_requests(&[window], learnt);
+        (requests, grain.slots(window).count())
+    };
+    let mut best: Vec<((u64, usize), usize)> = vec![((0, 0), 0)];
+    for i in 1..=due.len() {
+        let options = (0..i).filter_map(|j| {
+            let window = Window::new(due[j], grain.slot_window(due[i - 1]).end())?;
+            let ((requests, slots), (more, read)) = (best[j].0, cost(window));
+            Some(((requests + more, slots + read), j))
+        });
+        best.push(options.min_by_key(|(total, j)| (*total, *j)).unwrap_or(((u64::MAX, 0), i - 1)));
+    }
+    let mut windows = Vec::new();
+    let mut i = due.len();
+    while i > 0 {
+        let j = best[i].1;
+        windows.extend(Window::new(due[j], grain.slot_window(due[i - 1]).end()));
+        i = j;
+    }
+    windows.reverse();
+    windows
+}

@@ -1,0 +1,201 @@
+//! The API's totals: as the probe they say which days have moved, as control sums they say which rows may be committed.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::cost_explorer::{DAILY, after, day, dollars, page, two_days};
+use crate::support::lake::sum;
+use crate::support::lakehouse::Lakehouse;
+use crate::support::sandbox::SandboxServer;
+use crate::support::script::{Reply, Script};
+
+const NOW: &str = "2026-11-03T06:00:00Z";
+const FIRST: &str = "2026-11-01";
+const SECOND: &str = "2026-11-02";
+
+/// An ungrouped answer.
+fn totals(days: &[(&str, &str)]) -> Value {
+    let results: Vec<Value> = days
+        .iter()
+        .map(|(day, amount)| {
+            json!({
+                "TimePeriod": { "Start": day, "End": after(day) }, "Groups": [], "Estimated": true,
+                "Total": { "UnblendedCost": dollars(amount) },
+            })
+        })
+        .collect();
+    json!({ "ResultsByTime": results, "DimensionValueAttributes": [] })
+}
+
+fn right_totals() -> Value {
+    totals(&[(FIRST, "1.75"), (SECOND, "2")])
+}
+
+/// A house with one probing job.
+fn house(control: &str) -> (Script, Lakehouse) {
+    let script = Script::new();
+    let house = Lakehouse::new(script.url(), NOW);
+    let probing = format!("refresh = \"probe\"\ncontrol = \"{control}\"");
+    house.job("costs", &DAILY.replace("refresh = \"billing-close\"", &probing));
+    (script, house)
+}
+
+fn grouped(bodies: &[Value]) -> Vec<Reply> {
+    bodies.iter().map(Reply::good).collect()
+}
+
+#[test]
+fn nothing_due_is_one_question_and_no_object() {
+    let (script, house) = house("enforce");
+    script.then(grouped(&[right_totals(), two_days()]));
+    assert_eq!(house.run_well()["asked"]["requests"], 2, "the probe and one page");
+    let before = house.objects();
+    script.then([Reply::good(&right_totals())]);
+    let report = house.run_well();
+    assert_eq!(
+        (&report["asked"]["requests"], &report["usd"], report["fetches"].as_array().map(Vec::len)),
+        (&json!(1), &json!("0.01"), Some(0))
+    );
+    assert_eq!(house.objects(), before);
+    house.json(&["status", "--check"]).exits(0);
+}
+
+#[test]
+fn only_the_day_whose_total_moved_is_read_again() {
+    let (script, house) = house("enforce");
+    script.then(grouped(&[right_totals(), two_days()]));
+    house.run_well();
+    let moved = page(&[day(SECOND, &[("EC2", "2"), ("Tax", "0.5")])], None);
+    script.then(grouped(&[totals(&[(FIRST, "1.75"), (SECOND, "2.5")]), moved]));
+    let report = house.run_well();
+    assert_eq!(report["fetches"][0]["windows"], json!([SECOND]), "{report}");
+    assert_eq!(house.rows("costs").len(), 4);
+}
+
+#[test]
+fn an_estimate_flag_that_changes_is_a_move() {
+    let (script, house) = house("enforce");
+    script.then(grouped(&[right_totals(), two_days()]));
+    house.run_well();
+    let (mut probe, mut first) = (right_totals(), day(FIRST, &[("EC2", "1.5"), ("S3", "0.25")]));
+    probe["ResultsByTime"][0]["Estimated"] = json!(false);
+    first["Estimated"] = json!(false);
+    script.then(grouped(&[probe, page(&[first], None)]));
+    assert_eq!(house.run_well()["fetches"][0]["windows"], json!([FIRST]));
+}
+
+/// Rows that do not add up are asked for three times, the totals four times; the day that agrees is committed.
+#[track_caller]
+fn is_refused(first_day: &[(&str, &str)]) {
+    let (script, house) = house("enforce");
+    let bad = page(&[day(FIRST, first_day), day(SECOND, &[("EC2", "2")])], None);
+    script.then(grouped(&[right_totals()]));
+    for _ in 0..3 {
+        script.then(grouped(&[bad.clone(), totals(&[(FIRST, "1.75")])]));
+    }
+    let done = house.json(&["run"]);
+    done.exits(1).says("2026-11-01 unblended_cost: the rows add up to").says("the API's total is 1.75");
+    let days: BTreeSet<String> = house.rows("costs").iter().map(|row| row["usage_date"].clone()).collect();
+    assert_eq!(days, BTreeSet::from([SECOND.to_owned()]), "only the day that agrees");
+    let status = house.json(&["status"]).exits(0).document();
+    assert_eq!(status["tables"][0]["days"][0]["state"], "unsettled", "{status}");
+    script.then(grouped(&[right_totals(), page(&[day(FIRST, &[("EC2", "1.5"), ("S3", "0.25")])], None)]));
+    house.run_well();
+    let status = house.json(&["status"]).exits(0).document();
+    assert_eq!(status["tables"][0]["days"][0]["state"], "estimated", "{status}");
+}
+
+#[test]
+fn rows_that_are_dropped_are_refused() {
+    is_refused(&[("EC2", "1.5")]);
+}
+
+#[test]
+fn rows_that_are_doubled_are_refused() {
+    is_refused(&[("EC2", "1.5"), ("S3", "0.25"), ("S4", "0.25")]);
+}
+
+#[test]
+fn a_day_that_came_without_its_rows_is_refused() {
+    is_refused(&[]);
+}
+
+#[test]
+fn rows_that_moved_between_days_are_refused_although_the_sum_is_right() {
+    let (script, house) = house("enforce");
+    let bad = page(&[day(FIRST, &[("EC2", "1.5")]), day(SECOND, &[("EC2", "2"), ("S3", "0.25")])], None);
+    script.then(grouped(&[right_totals()]));
+    for _ in 0..3 {
+        script.then(grouped(&[bad.clone(), right_totals()]));
+    }
+    house.json(&["run"]).exits(1).says("2026-11-01").says("2026-11-02");
+    assert!(house.objects().is_empty(), "nothing agrees, nothing is written");
+}
+
+#[test]
+fn data_that_moved_between_the_two_calls_are_taken_when_the_totals_follow() {
+    let (script, house) = house("enforce");
+    let newer = page(&[day(FIRST, &[("EC2", "1.5"), ("S3", "0.5")]), day(SECOND, &[("EC2", "2")])], None);
+    script.then(grouped(&[right_totals(), newer, totals(&[(FIRST, "2")])]));
+    house.run_well();
+    assert_eq!(sum(&house.rows("costs"), "unblended_cost"), 4_000_000_000_000);
+    script.then([Reply::good(&totals(&[(FIRST, "2"), (SECOND, "2")]))]);
+    assert_eq!(house.run_well()["asked"]["requests"], 1, "the newer total is what the ledger knows");
+}
+
+#[test]
+fn control_report_takes_the_rows_and_says_so() {
+    let (script, house) = house("report");
+    let bad = page(&[day(FIRST, &[("EC2", "1.5")]), day(SECOND, &[("EC2", "2")])], None);
+    script.then(grouped(&[right_totals(), bad]));
+    let report = house.run_well();
+    assert!(report["fetches"][0]["notes"].to_string().contains("the API's total is 1.75"), "{report}");
+    assert_eq!(house.rows("costs").len(), 2);
+}
+
+#[test]
+fn jobs_of_one_account_share_the_question() {
+    let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
+    let house = Lakehouse::new(&sandbox.url(), "2026-11-10T06:00:00Z");
+    let job = |key: &str, metric: &str| {
+        format!(
+            "[source]\ntype = \"aws_cost_and_usage\"\ngranularity = \"DAILY\"\nmetrics = [\"{metric}\"]\n\
+             group_by = [{{ dimension = \"{key}\" }}]\n[window]\nbegin = \"2026-11-01\"\n[limits]\nrequests_per_second = 1000\n"
+        )
+    };
+    house.job("by_account", &job("LINKED_ACCOUNT", "UnblendedCost"));
+    house.job("by_service", &job("SERVICE", "AmortizedCost"));
+    let asked = || {
+        let document = house.json(&["run"]).exits(0).document();
+        document["jobs"]
+            .as_array()
+            .expect("jobs")
+            .iter()
+            .map(|job| job["asked"]["requests"].as_u64())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(asked(), [Some(2), Some(1)]);
+    assert_eq!(asked(), [Some(1), Some(0)], "nothing due is one question for both");
+}
+
+/// Twenty nights over a month's end: what the probe keeps up to date is what a table read afresh holds.
+#[test]
+fn many_nights_end_with_the_table_of_a_first_load() {
+    let sandbox = SandboxServer::new("2026-10-28T06:00:00Z", 1_000);
+    let mut house = Lakehouse::new(&sandbox.url(), "2026-10-28T06:00:00Z");
+    let job = DAILY.replace("begin = \"2026-11-01\"\nrefresh = \"billing-close\"", "begin = \"2026-10-01\"");
+    house.job("costs", &job);
+    let mut requests = 0;
+    for night in 0..20 {
+        let day = chrono::NaiveDate::from_ymd_opt(2026, 10, 28).expect("a day") + chrono::Days::new(night);
+        let now = format!("{day}T06:00:00Z");
+        sandbox.set_now(&now);
+        house.set("COSTLAKE_NOW", &now);
+        requests += house.run_well()["asked"]["requests"].as_u64().expect("a number");
+    }
+    house.job("afresh", &job);
+    house.json(&["run", "afresh"]).exits(0);
+    assert_eq!(house.rows("costs"), house.rows("afresh"));
+    assert!(requests < 90, "{requests} requests in 20 nights");
+}
