@@ -126,7 +126,10 @@ pub(super) fn start(global: &Global) -> Option<Bars> {
     // A second start in one process (tests) keeps the first log.
     let _ = match global.log_format {
         Output::Text => builder.try_init(),
-        Output::Json => builder.json().try_init(),
+        Output::Json => {
+            super::screen::tell_in_the_log();
+            builder.json().try_init()
+        }
     };
     bars
 }

@@ -2,6 +2,7 @@
 //! terminal shows it and `NO_COLOR` does not forbid it; colour never says anything that the text does not.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 
@@ -16,8 +17,20 @@ pub(super) fn out(text: &str) {
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
 }
 
+/// Whether the log is JSON, so that nothing else may stand between its lines.
+static LOG_IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on what is told goes into the log, which is JSON.
+pub(super) fn tell_in_the_log() {
+    LOG_IS_JSON.store(true, Ordering::Relaxed);
+}
+
 /// Prints words about the work on stderr.
 pub(super) fn tell(text: &str) {
+    if LOG_IS_JSON.load(Ordering::Relaxed) {
+        tracing::info!("{text}");
+        return;
+    }
     let mut stderr = anstream::stderr().lock();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.write_all(b"\n"));
 }
@@ -36,6 +49,10 @@ pub(super) fn error(error: &Error) {
 
 /// Prints the text of a failure.
 pub(super) fn failure(text: &str) {
+    if LOG_IS_JSON.load(Ordering::Relaxed) {
+        tracing::error!("{text}");
+        return;
+    }
     let style = RED.bold();
     tell(&format!("{style}error{style:#}: {text}"));
 }

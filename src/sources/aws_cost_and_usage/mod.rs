@@ -28,6 +28,8 @@ use crate::window::{Grain, Window};
 pub mod filter;
 pub mod params;
 mod read;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 const SCHEMA: &str = include_str!("../../../schemas/aws_cost_and_usage.json");

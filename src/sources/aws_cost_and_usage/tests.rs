@@ -1,0 +1,123 @@
+//! Fixtures in, rows out. The answers in `fixtures/` are made up in the shape of the API's.
+
+use std::sync::Arc;
+
+use arrow::util::display::array_value_to_string;
+use bytes::Bytes;
+
+use crate::error::{Kind, Result};
+use crate::job::section::{Problems, Section};
+use crate::request::{Answer, Request};
+use crate::sources::{Fetched, Source};
+use crate::window::{Window, parse_day};
+
+use super::ENTRY;
+
+const BY_TAG: [&str; 2] = [include_str!("fixtures/by_tag_page_1.json"), include_str!("fixtures/by_tag_page_2.json")];
+const MONTHLY: &str = include_str!("fixtures/monthly_totals.json");
+
+fn source(text: &str) -> Arc<dyn Source> {
+    let table: toml::Table = text.parse().expect("TOML");
+    let problems = Problems::default();
+    let source = (ENTRY.build)(&Section::new("source", Some(&table), &problems));
+    assert!(problems.is_empty(), "{:?}", problems.into_list());
+    source.expect("a source")
+}
+
+fn by_tag() -> Arc<dyn Source> {
+    source(
+        "granularity = 'DAILY'\nmetrics = ['UnblendedCost', 'UsageQuantity']\n\
+         group_by = [{ tag = 'team' }, { dimension = 'LINKED_ACCOUNT' }]",
+    )
+}
+
+fn window(start: &str, end: &str) -> Window {
+    Window::new(parse_day(start).expect("a day"), parse_day(end).expect("a day")).expect("a window")
+}
+
+/// Reads `pages` as the answers to the source's own requests.
+fn read(source: &dyn Source, window: Window, pages: &[&str]) -> Result<Fetched> {
+    let mut reader = source.reader(&[window]);
+    let mut requests = source.requests(&[window]);
+    for page in pages {
+        let request = requests.pop().expect("a request for every page");
+        let answer = Answer { status: 200, body: Bytes::copy_from_slice(page.as_bytes()), request_id: None };
+        requests.extend(reader.read(&request, &answer)?);
+    }
+    assert!(requests.is_empty(), "every request is answered");
+    reader.finish()
+}
+
+fn shown(fetched: &Fetched) -> Vec<String> {
+    let rows = &fetched.rows;
+    let row = |row| {
+        let cell = |column: &arrow::array::ArrayRef| array_value_to_string(column, row).expect("a value");
+        rows.columns().iter().map(cell).collect::<Vec<_>>().join("|")
+    };
+    (0..rows.num_rows()).map(row).collect()
+}
+
+#[test]
+fn a_day_cut_over_two_pages_keeps_every_digit_and_every_tag() {
+    let source = by_tag();
+    let columns: Vec<&str> = source.table().columns().iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(
+        columns.join("|"),
+        "usage_date|estimated|tag_team|linked_account|linked_account_name|unblended_cost|usage_quantity|currency|usage_quantity_unit"
+    );
+    let fetched = read(source.as_ref(), window("2026-10-01", "2026-10-04"), &BY_TAG).expect("rows");
+    assert_eq!(
+        shown(&fetched),
+        [
+            "2026-10-01|false||000000000012|Twelve|12.345678901200|3.500000000000|USD|N/A",
+            "2026-10-01|false|a$b=\"c\" \\ ☃|123456789012|Data \"lake\"|-0.000000000100|0.000000120000|USD|Hrs",
+            "2026-10-02|true|web|000000000012|Twelve|1.000000000000|0.000000000000|USD|",
+            "2026-10-02|true||123456789012|Data \"lake\"|2.500000000000|4.000000000000|USD|GB",
+        ]
+    );
+    assert_eq!((fetched.slots.len(), fetched.estimated.len(), fetched.page_rows), (3, 2, 3));
+}
+
+#[test]
+fn the_second_page_is_asked_for_with_the_token_of_the_first() {
+    let source = by_tag();
+    let window = window("2026-10-01", "2026-10-04");
+    let mut reader = source.reader(&[window]);
+    let answer = Answer { status: 200, body: Bytes::from_static(BY_TAG[0].as_bytes()), request_id: None };
+    let next = reader.read(&source.requests(&[window])[0], &answer).expect("a page");
+    let [Request::CostAndUsage(query)] = &next[..] else { panic!("{next:?}") };
+    assert_eq!(query.page_token.as_deref(), Some("made-up-token"));
+}
+
+#[test]
+fn totals_are_a_row_per_month() {
+    let source = source("granularity = 'MONTHLY'\nmetrics = ['UnblendedCost', 'UsageQuantity']");
+    let fetched = read(source.as_ref(), window("2026-09-01", "2026-11-01"), &[MONTHLY]).expect("rows");
+    assert_eq!(
+        shown(&fetched),
+        [
+            "2026-09-01|false|9312771.098461578000|10.000000000000|USD|N/A",
+            "2026-10-01|true|0.000000000000|0.000000000000|USD|N/A",
+        ]
+    );
+}
+
+#[test]
+fn a_total_without_groups_is_no_empty_day() {
+    let lost = BY_TAG[1].replace("\"Amount\": \"0\", \"Unit\": \"USD\"", "\"Amount\": \"7\", \"Unit\": \"USD\"");
+    let refused =
+        read(by_tag().as_ref(), window("2026-10-01", "2026-10-04"), &[BY_TAG[0], &lost]).expect_err("a refusal");
+    assert_eq!(refused.kind(), Kind::BadAnswer);
+    assert!(refused.message().contains("a total but no groups for 2026-10-03"), "{refused}");
+}
+
+#[test]
+fn a_day_that_is_missing_or_was_not_asked_for_is_refused() {
+    for (start, end, words) in [
+        ("2026-10-01", "2026-10-05", "no period for 2026-10-04"),
+        ("2026-10-02", "2026-10-04", "has the period 2026-10-01, which was not asked for"),
+    ] {
+        let refused = read(by_tag().as_ref(), window(start, end), &BY_TAG).expect_err("a refusal");
+        assert!(refused.message().contains(words), "{refused}");
+    }
+}
