@@ -1,5 +1,6 @@
 //! `run`, `backfill` and `plan`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use anstyle::Style;
 use serde_json::json;
 
 use crate::error::{Kind, Result};
-use crate::job::Job;
-use crate::pipeline::totals::Shared;
+use crate::job::{Job, Refresh};
+use crate::pipeline::totals::{Shared, key_of};
 use crate::pipeline::{Context, plan_job, run_job};
 use crate::plan::{Ask, Plan, range};
 use crate::report::{FetchReport, JobReport, Outcome, usd};
@@ -114,10 +115,13 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
     let context = context(global, outside(global), None).await?;
     tell_clock(context.clock);
     let mut codes = vec![tell_broken(&broken)];
-    let (mut plans, mut documents) = (Vec::new(), Vec::new());
+    let (mut plans, mut documents, mut asked) = (Vec::new(), Vec::new(), HashSet::new());
     for job in &jobs {
         match plan_job(&context, job, ask).await {
             Ok((mut planned, books)) => {
+                if planned.totals_requests > 0 && !asked.insert(key_of(job)) {
+                    planned.totals_requests = 0;
+                }
                 if is_paid(job) && books.ledger.learnt.page_rows == 0 {
                     planned.notes.push(
                         "how much fits on a page is not learnt yet: a page a day is assumed, usually far too many"
@@ -162,7 +166,7 @@ fn plan_document(job: &Job, planned: &Plan, learnt: bool) -> serde_json::Value {
         })
         .collect();
     json!({
-        "job": job.name, "fetches": fetches, "expected_requests": planned.expected_requests(), "expected_usd": usd(cents),
+        "job": job.name, "fetches": fetches, "totals_requests": planned.totals_requests, "expected_requests": planned.expected_requests(), "expected_usd": usd(cents),
         "pages_learnt_from_earlier_runs": learnt, "max_requests_per_run": job.budget.max_requests_per_run, "notes": planned.notes,
     })
 }
@@ -170,6 +174,11 @@ fn plan_document(job: &Job, planned: &Plan, learnt: bool) -> serde_json::Value {
 fn print_plans(plans: &[(&Job, Plan)]) {
     let mut rows = Vec::new();
     for (job, planned) in plans {
+        let probe = job.window.refresh == Refresh::Probe;
+        if planned.totals_requests > 0 {
+            let cells = [job.name.as_str(), "-", "totals of every day, to find what has moved", "-", "1", &usd(1)];
+            rows.push((cells.map(str::to_owned).to_vec(), PLAIN));
+        }
         for fetch in &planned.fetches {
             let windows: Vec<String> = fetch.windows.iter().map(ToString::to_string).collect();
             let dollars = if is_paid(job) { usd(fetch.expected_requests) } else { "free".to_owned() };
@@ -190,7 +199,7 @@ fn print_plans(plans: &[(&Job, Plan)]) {
                 vec![
                     job.name.clone(),
                     "-".to_owned(),
-                    "nothing is due".to_owned(),
+                    if probe { "nothing else is known to be due" } else { "nothing is due" }.to_owned(),
                     "0".to_owned(),
                     "0".to_owned(),
                     "-".to_owned(),

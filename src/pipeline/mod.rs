@@ -258,7 +258,7 @@ async fn with_totals(run: &JobRun<'_>, planned: Plan, ask: Ask, report: &mut Job
     let found = asked.map_err(|error| error.at("window", window))?;
     (*run.totals.lock().await).clone_from(&found);
     if !probes {
-        return Ok(planned);
+        return Ok(Plan { totals_requests: 0, ..planned });
     }
     let mut books = run.books.lock().await;
     let planned = plan(job, &books.ledger, run.now(), ask, found.as_ref())?;

@@ -22,7 +22,8 @@ use super::JobRun;
 use super::budget::Allowance;
 use super::series;
 
-type Key = (AwsSettings, String);
+/// Account settings and the source's own key.
+pub type Key = (AwsSettings, String);
 
 /// Questions and answers that the jobs of one run share.
 #[derive(Debug, Default)]
@@ -54,7 +55,9 @@ impl Shared {
     }
 }
 
-fn key_of(job: &Job) -> Option<Key> {
+/// What jobs share that are answered by one question: account and what is asked, but for metrics and grouping.
+#[must_use]
+pub fn key_of(job: &Job) -> Option<Key> {
     job.source.totals_key().map(|key| (job.aws.clone(), key))
 }
 

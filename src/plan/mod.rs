@@ -73,6 +73,8 @@ pub struct Fetch {
 pub struct Plan {
     /// Fetches, oldest partition first.
     pub fetches: Vec<Fetch>,
+    /// Requests for totals that come before the fetches; a probe may find more days due.
+    pub totals_requests: u64,
     /// Things to know about the plan.
     pub notes: Vec<String>,
 }
@@ -81,7 +83,7 @@ impl Plan {
     /// Requests the plan is expected to take.
     #[must_use]
     pub fn expected_requests(&self) -> u64 {
-        self.fetches.iter().map(|fetch| fetch.expected_requests).sum()
+        self.totals_requests + self.fetches.iter().map(|fetch| fetch.expected_requests).sum::<u64>()
     }
 
     /// The window from the first to the last day it reads.
@@ -190,7 +192,10 @@ pub fn plan(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, totals: Op
         }
         Ask::Known { first, last } => known_slots(job, ledger, first, last)?,
     };
-    Ok(Plan { fetches: sizing::fetches(job, ledger, &slots), notes })
+    let fetches = sizing::fetches(job, ledger, &slots);
+    let asks_totals =
+        totals.is_none() && job.window.refresh == Refresh::Probe && (ask == Ask::Due || !fetches.is_empty());
+    Ok(Plan { fetches, totals_requests: u64::from(asks_totals), notes })
 }
 
 /// The days the ledger knows of the partitions from `first` to `last`.

@@ -175,6 +175,10 @@ fn jobs_of_one_account_share_the_question() {
             .map(|job| job["asked"]["requests"].as_u64())
             .collect::<Vec<_>>()
     };
+    let plan = house.json(&["plan"]).exits(0).document();
+    let questions: Vec<_> =
+        plan["jobs"].as_array().expect("jobs").iter().map(|job| job["totals_requests"].as_u64()).collect();
+    assert_eq!(questions, [Some(1), Some(0)], "the plan prices the one question once");
     assert_eq!(asked(), [Some(2), Some(1)]);
     assert_eq!(asked(), [Some(1), Some(0)], "nothing due is one question for both");
 }
