@@ -210,7 +210,8 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     let record = TableRecord::of(job, &door.identity);
     let mut planned = plan(job, &books.ledger, now, ask, None)?;
     books.check(&record).await?;
-    if catch_up(context, job, &mut books, &planned, now).await? {
+    let fingerprint = record.digest();
+    if catch_up(context, job, &mut books, &planned, &fingerprint, now).await? {
         planned = plan(job, &books.ledger, now, ask, None)?;
     }
     let budget = budget_of(context, job, now).await?;
@@ -220,7 +221,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         door,
         books: Mutex::new(books),
         budget,
-        fingerprint: record.digest(),
+        fingerprint,
         record,
         run_id: run_id.to_owned(),
         halted: AtomicBool::new(false),
@@ -294,14 +295,18 @@ async fn catch_up(
     job: &Job,
     books: &mut LedgerStore,
     planned: &Plan,
+    fingerprint: &str,
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let mut ahead = false;
     let looks = planned.fetches.iter().map(|fetch| observe(&context.lake, &job.name, fetch.partition));
     let seen: Vec<_> = futures::stream::iter(looks).buffered(8).collect().await;
     for seen in seen {
-        // An object that cannot be read is the business of its own fetch.
+        // An object that cannot be read, or is another table's, is the business of its own fetch.
         let Ok(Some(seen)) = seen else { continue };
+        if seen.footer.fingerprint != fingerprint {
+            continue;
+        }
         let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
         if seen.footer.epoch > known {
             books.ledger.adopt(&seen.footer, seen.size, &std::collections::BTreeSet::new(), now, now);
