@@ -61,7 +61,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The process exit code of design contract 4.1.
+    /// The process exit code, as in the table of the [module](self).
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {

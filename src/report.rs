@@ -107,6 +107,25 @@ pub struct FetchReport {
     pub failure: Option<Failure>,
 }
 
+impl FetchReport {
+    /// The report of a fetch of which nothing is known yet but its partition.
+    #[must_use]
+    pub fn begin(partition: String, outcome: Outcome) -> Self {
+        Self {
+            partition,
+            windows: Vec::new(),
+            outcome,
+            epoch: None,
+            rows: 0,
+            changed_days: 0,
+            object_bytes: 0,
+            asked: Asked::default(),
+            notes: Vec::new(),
+            failure: None,
+        }
+    }
+}
+
 /// What one run of one job did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobReport {

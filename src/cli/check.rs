@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::error::Result;
+use crate::error::{Result, combined_exit_code};
 use crate::job::Job;
 use crate::pipeline::{Context, plan_job, try_credentials};
 use crate::plan::Ask;
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN};
-use super::{clock, clock_document, context, exit_code, outside, progress, select, tell_broken, tell_clock};
+use super::{clock, clock_document, context, outside, progress, select, tell_broken, tell_clock};
 
 /// `costlake check`.
 pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Result<u8> {
@@ -26,9 +26,8 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
             None => None,
         };
         if let Some(Err(error)) = &tried {
-            let report = error.kind();
             screen::failure(&format!("{}: {}", job.name, error.report()));
-            codes.push(report.exit_code());
+            codes.push(error.kind().exit_code());
         }
         let firings: Vec<String> = firings(job, now);
         let access = tried.and_then(Result::ok);
@@ -40,7 +39,7 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
             "job": job.name, "file": job.file, "source": job.entry.name, "next_firings": firings, "columns": columns, "access": access,
         }));
     }
-    let code = exit_code(codes);
+    let code = combined_exit_code(codes);
     match global.output {
         Output::Json => screen::json(&json!({
             "clock": clock_document(now), "jobs": documents, "broken": broken, "exit_code": code,

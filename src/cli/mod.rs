@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::doors::{Doors, Outside, aws};
-use crate::error::{Error, Kind, Result, combined_exit_code};
+use crate::error::{Error, Kind, Result};
 use crate::job::section::nearest;
 use crate::job::{self, BrokenJob, Job};
 use crate::lake::{Lake, LocalLake, Location};
@@ -225,8 +225,4 @@ fn tell_broken(broken: &[BrokenJob]) -> u8 {
         screen::failure(&line);
     }
     if broken.is_empty() { 0 } else { Kind::Config.exit_code() }
-}
-
-fn exit_code(codes: impl IntoIterator<Item = u8>) -> u8 {
-    combined_exit_code(codes)
 }

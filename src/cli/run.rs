@@ -8,7 +8,7 @@ use anstyle::Style;
 
 use serde_json::json;
 
-use crate::error::{Kind, Result};
+use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::{Job, Refresh};
 use crate::pipeline::totals::{Shared, key_of};
 use crate::pipeline::{Context, plan_job, run_job};
@@ -19,7 +19,7 @@ use crate::window::parse_date_argument;
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, PLAIN, RED, YELLOW, bytes, count, grid, plural};
-use super::{clock, clock_document, context, exit_code, outside, progress, select, tell_broken, tell_clock};
+use super::{clock, clock_document, context, outside, progress, select, tell_broken, tell_clock};
 
 /// The command whose reports show totals only: its partitions are all alike.
 pub(super) const DEMO: &str = "demo";
@@ -138,7 +138,7 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
             }
         }
     }
-    let code = exit_code(codes);
+    let code = combined_exit_code(codes);
     match global.output {
         Output::Json => screen::json(&json!({
             "clock": clock_document(context.clock), "lake": global.lake, "jobs": documents, "broken": broken, "exit_code": code,
@@ -243,7 +243,7 @@ pub(super) fn finish(
     broken: &serde_json::Value,
 ) -> Result<u8> {
     let interrupted = if context.cancel.is_cancelled() { Kind::Interrupted.exit_code() } else { 0 };
-    let code = exit_code(reports.iter().map(|report| report.exit_code).chain([broken_code, interrupted]));
+    let code = combined_exit_code(reports.iter().map(|report| report.exit_code).chain([broken_code, interrupted]));
     if global.output == Output::Json {
         let document = json!({
             "clock": clock_document(context.clock), "lake": global.lake, "jobs": reports, "broken": broken, "exit_code": code,

@@ -6,7 +6,7 @@ use anstyle::Style;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde_json::{Value, json};
 
-use crate::error::{Kind, Result};
+use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::Job;
 use crate::ledger::{DayState, Ledger};
 use crate::ledger_store::LedgerStore;
@@ -15,7 +15,7 @@ use crate::window::{Grain, Window, first_of_month, month_start};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, count, plural};
-use super::{clock, clock_document, exit_code, open_lake, progress, select, shown, tell_broken, tell_clock};
+use super::{clock, clock_document, open_lake, progress, select, shown, tell_broken, tell_clock};
 
 /// One slot as it is shown.
 struct Slot {
@@ -56,7 +56,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
             Output::Json => documents.push(document(job, &slots, &books.ledger, &notes)),
         }
     }
-    let code = exit_code(codes);
+    let code = combined_exit_code(codes);
     if global.output == Output::Json {
         screen::json(&json!({
             "clock": clock_document(clock), "lake": location.to_string(), "tables": documents, "broken": broken, "exit_code": code,

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, combined_exit_code};
 use crate::job::Job;
 use crate::pipeline::repair::repair;
 use crate::pipeline::verify::{Depth, Finding, TableCheck, verify as inspect};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, RED, count, grid, plural};
-use super::{clock_document, context, exit_code, outside, progress, select, tell_broken, tell_clock};
+use super::{clock_document, context, outside, progress, select, tell_broken, tell_clock};
 
 /// Findings whose advice is spelled out.
 const SHOWN: usize = 5;
@@ -39,7 +39,7 @@ pub(super) async fn verify(global: &Global, names: &[String], full: bool, mend: 
         tell(job, &checked);
         documents.push(document(job, &checked));
     }
-    let code = exit_code(codes);
+    let code = combined_exit_code(codes);
     if global.output == Output::Json {
         let clock = clock_document(context.clock);
         screen::json(&json!({

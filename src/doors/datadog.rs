@@ -100,7 +100,7 @@ impl DatadogDoor {
             .https_only(url.scheme() == "https")
             .connect_timeout(limits.connect)
             .timeout(limits.total);
-        if address::is_loopback(&url) {
+        if super::is_loopback(&url) {
             builder = builder.no_proxy();
         }
         let client = builder

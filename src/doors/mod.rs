@@ -77,12 +77,6 @@ impl Doors {
         Self { outside, opened: Mutex::default() }
     }
 
-    /// What the process was started with.
-    #[must_use]
-    pub fn outside(&self) -> &Outside {
-        &self.outside
-    }
-
     /// The Datadog site of a job, for its fingerprint.
     #[must_use]
     pub fn datadog_site(&self, job: &Job) -> String {
@@ -186,7 +180,7 @@ pub fn is_https_or_loopback(url: &str) -> bool {
 }
 
 /// Whether the host of a URL is this machine itself.
-fn is_loopback(url: &reqwest::Url) -> bool {
+pub(crate) fn is_loopback(url: &reqwest::Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())

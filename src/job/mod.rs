@@ -20,7 +20,7 @@ use section::{Problem, Problems};
 /// Which days are read again although they have been read before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refresh {
-    /// What the API's totals say has moved (design section 6); acts as [`Refresh::BillingClose`] until totals are asked.
+    /// What the API's totals say has moved.
     Probe,
     /// From the 1st of the previous month through the settle day, then from the 1st of this month.
     BillingClose,

@@ -9,7 +9,7 @@
 //!  <lake>/_costlake/probe/…                        what the store was found to honour
 //! ```
 //! Every write states its condition, and every answer but [`Put::Done`] is settled by the caller by reading back: the
-//! write may have landed all the same (reliability note in [`crate::pipeline::publish`]). Nothing here deletes or
+//! write may have landed all the same (see the table in `pipeline::publish`). Nothing here deletes or
 //! renames an object below a table's folder.
 
 use std::fmt;

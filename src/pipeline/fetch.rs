@@ -1,9 +1,9 @@
 //! One fetch: the due days of one partition, from the observation to the commit.
 //!
 //! ```text
-//!  observe ─► reserve ─► request ─► read ─► next requests … ─► finish ─► sort, unique ─► same as before? ── yes ─► ledger
-//!                                                                                             │ no
-//!                                                        raw answers, history ◄───────────────┘
+//!  observe ─► reserve ─► request ─► read ─► next requests … ─► finish ─► adds up? ─► same as before? ── yes ─► ledger
+//!                                                                                        │ no
+//!                                                        raw answers, history ◄──────────┘
 //!                                                              ▼
 //!                                                          encode ─► publish ─► ledger
 //! ```
@@ -18,10 +18,11 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 use crate::generation::{self, Base, Built, FetchedDays};
-use crate::ledger_store::{LedgerStore, Observed, data_key, observe};
+use crate::ledger_store::{Observed, data_key, observe};
 use crate::plan::{Fetch, fetch_of, shortened};
-use crate::report::{Asked, FetchReport, Outcome};
-use crate::sources::Learnt;
+use crate::report::{FetchReport, Outcome};
+use crate::sources::{Learnt, Source};
+use crate::window::Partition;
 
 use super::budget::Allowance;
 use super::publish::{Target, publish};
@@ -29,18 +30,8 @@ use super::{Event, JobRun, control, raw};
 
 /// Runs one planned fetch; what went wrong is in the report.
 pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
-    let mut report = FetchReport {
-        partition: planned.partition.to_string(),
-        windows: planned.windows.iter().map(ToString::to_string).collect(),
-        outcome: Outcome::NotStarted,
-        epoch: None,
-        rows: 0,
-        changed_days: 0,
-        object_bytes: 0,
-        asked: Asked::default(),
-        notes: Vec::new(),
-        failure: None,
-    };
+    let mut report = FetchReport::begin(planned.partition.to_string(), Outcome::NotStarted);
+    report.windows = planned.windows.iter().map(ToString::to_string).collect();
     if job.halted() {
         return report;
     }
@@ -105,7 +96,8 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
         let base = load_base(job, &fetch, observed.as_ref()).await?;
         raw::keep(job, &fetch, &read.answers).await?;
         raw::keep_history(job, &fetch, base.as_ref()).await?;
-        let built = encode(job, &fetch, base, lost_epoch, read.days).await?;
+        let fingerprint = job.fingerprint.clone();
+        let built = encode(&job.job.source, fetch.partition, fingerprint, base, lost_epoch, read.days).await?;
         let bytes = Bytes::from(built.bytes);
         let size = bytes.len() as u64;
         let first_wait = job.context.patience.first_wait;
@@ -219,16 +211,16 @@ async fn load_base(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>)
     Ok(Some(Base { footer: seen.footer.clone(), bytes }))
 }
 
-/// Builds the object away from the threads that wait for answers.
-async fn encode(
-    job: &JobRun<'_>,
-    fetch: &Fetch,
+/// Builds the object away from the threads that wait for answers; `lost_epoch` as in [`generation::build`].
+pub(super) async fn encode(
+    source: &Arc<dyn Source>,
+    partition: Partition,
+    fingerprint: String,
     base: Option<Base>,
     lost_epoch: u64,
     days: FetchedDays,
 ) -> Result<Built> {
-    let source = Arc::clone(&job.job.source);
-    let (partition, fingerprint) = (fetch.partition, job.fingerprint.clone());
+    let source = Arc::clone(source);
     let work = move || {
         generation::build(source.table(), source.grain(), partition, &fingerprint, base.as_ref(), lost_epoch, days)
     };
@@ -251,7 +243,7 @@ async fn enter(
     entry: &Entry<'_>,
     learn: impl FnOnce(&mut Learnt),
 ) -> Result<()> {
-    let mut books: tokio::sync::MutexGuard<'_, LedgerStore> = job.books.lock().await;
+    let mut books = job.books.lock().await;
     if let Some((footer, size)) = object {
         books.ledger.adopt(footer, size, entry.slots, job.now(), job.now());
         books.ledger.note_totals(&footer.partition, entry.totals);

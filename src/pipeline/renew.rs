@@ -9,20 +9,20 @@
 //! | not readable as costlake's | | refused: costlake never overwrites what it cannot read |
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::NaiveDate;
 use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
-use crate::generation::{self, Base, Built, DayFacts, FetchedDays, Footer};
+use crate::generation::{self, Base, DayFacts, FetchedDays, Footer};
 use crate::job::Job;
 use crate::lake::Listed;
 use crate::ledger_store::{LedgerStore, Look, Observed, data_key, look};
-use crate::report::{Asked, FetchReport, Outcome};
+use crate::report::{FetchReport, Outcome};
 use crate::window::Partition;
 
+use super::fetch::encode;
 use super::publish::{Target, publish};
 use super::rebuild::windows_of;
 use super::replay::{Replayed, Wanted, replay};
@@ -80,18 +80,7 @@ impl Part {
 impl Renewal<'_> {
     /// Rebuilds one partition; no report when there is nothing to rebuild it from.
     pub(super) async fn run(&mut self, partition: Partition, files: Vec<Listed>) -> (Option<FetchReport>, Bare) {
-        let mut report = FetchReport {
-            partition: partition.to_string(),
-            windows: Vec::new(),
-            outcome: Outcome::Failed,
-            epoch: None,
-            rows: 0,
-            changed_days: 0,
-            object_bytes: 0,
-            asked: Asked::default(),
-            notes: Vec::new(),
-            failure: None,
-        };
+        let mut report = FetchReport::begin(partition.to_string(), Outcome::Failed);
         let has_files = !files.is_empty();
         let mut bare = Bare::default();
         if let Err(error) = self.attempt(partition, files, &mut report, &mut bare).await {
@@ -195,7 +184,7 @@ impl Renewal<'_> {
             None => (None, None),
         };
         let kept_at = replayed.kept_at;
-        let built = self.build(part.partition, part.fingerprint, base, part.epoch, replayed.days).await?;
+        let built = encode(&self.job.source, part.partition, part.fingerprint, base, part.epoch, replayed.days).await?;
         let bytes = Bytes::from(built.bytes);
         let size = bytes.len() as u64;
         let first_wait = self.context.patience.first_wait;
@@ -217,22 +206,6 @@ impl Renewal<'_> {
             }
         }
         self.save().await
-    }
-
-    async fn build(
-        &self,
-        partition: Partition,
-        fingerprint: String,
-        base: Option<Base>,
-        epoch: u64,
-        days: FetchedDays,
-    ) -> Result<Built> {
-        let source = Arc::clone(&self.job.source);
-        let work = move || {
-            generation::build(source.table(), source.grain(), partition, &fingerprint, base.as_ref(), epoch, days)
-        };
-        let built = tokio::task::spawn_blocking(work).await;
-        built.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "encoding broke off").because(error)))
     }
 
     /// Writes the ledger.

@@ -175,7 +175,7 @@ fn is_complete(job: &Job, day: &DayState) -> bool {
 /// Plans a job at `now`.
 ///
 /// # Errors
-/// [`Kind::Config`] for a range that cannot be asked: see contract 4.1 on explicit ranges.
+/// [`Kind::Config`] for a range that cannot be asked.
 ///
 /// `totals` are the probe's, where it was asked; without them a `probe` job's moved days are not known yet.
 pub fn plan(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, totals: Option<&Totals>) -> Result<Plan> {

@@ -10,8 +10,6 @@
 //!
 //! A site outside Datadog's domains is not asked: a slip of the pen would hand the keys to a stranger.
 
-use std::net::IpAddr;
-
 use reqwest::Url;
 
 use crate::error::{Error, Kind, Result};
@@ -93,18 +91,11 @@ fn custom(written: &str, allow_http: bool) -> Result<String> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(placed("the Datadog address must end with its host or path"));
     }
-    if url.scheme() == "http" && !allow_http && !is_loopback(&url) {
+    if url.scheme() == "http" && !allow_http && !crate::doors::is_loopback(&url) {
         return Err(placed("plain http would show the Datadog keys to the network")
             .advise("use https, or --allow-http where the network is your own"));
     }
     Ok(written.trim_end_matches('/').to_owned())
-}
-
-/// Whether the host is this machine itself.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
