@@ -193,11 +193,11 @@ fn learn(rows: u64, page_rows: u64, slots: u64, pages: u64) -> impl FnOnce(&mut 
     }
 }
 
-/// The object under the fetch, read only if it is still the observed one, when any of its days is kept or its
-/// generation is.
+/// The object under the fetch, read only if it is still the observed one: for the days that are kept, and to tell what
+/// became of the rows of the others. A broken one is not read.
 async fn load_base(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>) -> Result<Option<Base>> {
     let Some(seen) = observed else { return Ok(None) };
-    let needs_rows = job.keeps_history() || seen.footer.days.keys().any(|slot| !fetch.slots.contains(slot));
+    let needs_rows = !job.rewrites || seen.footer.days.keys().any(|slot| !fetch.slots.contains(slot));
     let bytes = if needs_rows {
         let key = data_key(&job.job.name, fetch.partition);
         let object = job.context.lake.read(&key, Some(&seen.tag)).await?;

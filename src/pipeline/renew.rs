@@ -175,7 +175,7 @@ impl Renewal<'_> {
         let (lake, table) = (&self.context.lake, &self.job.name);
         let (observed, base) = match part.found {
             Some(Found { seen, bytes, sound }) => {
-                let base = Base { footer: seen.footer.clone(), bytes };
+                let base = Base { footer: seen.footer.clone(), bytes: if sound { bytes } else { Bytes::new() } };
                 if self.job.keep_history && sound {
                     raw::keep_generation(lake, self.job, part.partition, &base).await?;
                 }
