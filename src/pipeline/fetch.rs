@@ -124,7 +124,8 @@ async fn check_observation(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Ob
                 .at("key", data_key(&job.job.name, fetch.partition)))
         }
         Some(seen) if seen.footer.epoch > known => {
-            books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), job.now(), job.now());
+            let written = seen.modified.min(job.now());
+            books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), job.now(), written);
             Ok(0)
         }
         Some(seen) if seen.footer.epoch == known => Ok(0),

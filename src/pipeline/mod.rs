@@ -34,10 +34,12 @@ pub mod rebuild;
 mod renew;
 pub mod repair;
 mod replay;
+mod retention;
 pub mod send;
 mod series;
 pub mod totals;
 pub mod verify;
+mod verify_kept;
 
 use budget::Budget;
 use send::Patience;
@@ -240,9 +242,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     if context.cancel.is_cancelled() {
         return Err(send::interrupted());
     }
-    if let Err(error) = run.books.lock().await.prune().await {
-        report.notes.push(format!("old ledger snapshots stay, which harms nothing: {error}"));
-    }
+    report.notes.extend(retention::tidy(&run).await);
     Ok(())
 }
 
@@ -309,7 +309,8 @@ async fn catch_up(
         }
         let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
         if seen.footer.epoch > known {
-            books.ledger.adopt(&seen.footer, seen.size, &std::collections::BTreeSet::new(), now, now);
+            let written = seen.modified.min(now);
+            books.ledger.adopt(&seen.footer, seen.size, &std::collections::BTreeSet::new(), now, written);
             ahead = true;
         }
     }

@@ -133,7 +133,7 @@ impl Renewal<'_> {
             && seen.footer.epoch > known(&self.books)
         {
             let now = self.context.clock.now();
-            self.books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, now);
+            self.books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, seen.modified.min(now));
             self.unsaved = true;
         }
         let own = found.as_ref().map(|found| &found.seen.footer.fingerprint);

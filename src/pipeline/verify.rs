@@ -29,7 +29,7 @@ use crate::report::JobReport;
 use crate::sources::{Provider, Source};
 use crate::window::Partition;
 
-use super::Context;
+use super::{Context, verify_kept};
 
 /// How closely is looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +152,9 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
             Verdict::Nothing => {}
             Verdict::Wrong(wrong) => findings.push(wrong.finding(job, partition)),
         }
+    }
+    if depth == Depth::Rows {
+        findings.extend(verify_kept::findings(context, job, &judge.fingerprints).await?);
     }
     findings.sort_by(|a, b| a.key.cmp(&b.key));
     let full = depth == Depth::Rows;

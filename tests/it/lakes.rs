@@ -6,6 +6,7 @@
 //! | [`settling`] | its write of data is lost, late, refused or raced |
 //! | [`recovery`] | the ledger or an object is not as the last run left it |
 //! | [`generations`] | nothing, but what it wrote is looked at closely |
+//! | [`history`] | it changes days that had been committed, and what they said before is kept |
 //! | [`stores`] | the store is dishonest or peculiar |
 //! | [`disks`] | the disk is full, read-only or in the way; the real binary on a real disk |
 //! | [`kills`] | it is killed, stopped, or runs twice at once; the real binary |
@@ -16,6 +17,7 @@ mod binary;
 mod disks;
 mod faults;
 mod generations;
+mod history;
 mod kills;
 mod loops;
 mod recovery;
