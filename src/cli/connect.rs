@@ -1,4 +1,5 @@
-//! `connect`: a DuckDB script with a view per table and one over the run records. It is printed, never executed.
+//! `connect`: a DuckDB script with a view per table, a macro for what each said earlier, and views over what changed
+//! and what was run. It is printed, never executed.
 
 use crate::error::Result;
 use crate::job::Job;
@@ -6,7 +7,7 @@ use crate::lake::{Lake, Location};
 use crate::table::{Column, ColumnType};
 
 use super::args::Global;
-use super::{open_lake, progress, run_records, screen, select, tell_broken};
+use super::{as_of, open_lake, progress, revisions, run_records, screen, select, tell_broken};
 
 /// `costlake connect`.
 pub(super) async fn connect(global: &Global) -> Result<u8> {
@@ -15,8 +16,9 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
     let code = tell_broken(&broken);
     let (location, lake) = open_lake(global).await?;
     let mut script = vec![
-        "-- costlake connect: a view per table, and one over the runs. Use it as: duckdb -init <(costlake connect)"
+        "-- costlake connect: views of tables, revisions and runs. Use it as: duckdb -init <(costlake connect)"
             .to_owned(),
+        "-- What a table said at the end of a UTC day, or at an instant: FROM <table>_as_of('2026-07-05')".to_owned(),
         "-- A view is right at every instant; a query that meets a replacement on S3 may ask to be run again."
             .to_owned(),
         "SET TimeZone = 'UTC';".to_owned(),
@@ -25,13 +27,18 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
         script.extend(bucket_access(bucket, prefix));
     }
     let base = base_of(&location, &lake);
-    let mut has_runs = false;
+    let (mut has_runs, mut has_ledgers) = (false, false);
     for job in &jobs {
         has_runs = has_runs || run_records::exist(&lake, &job.name).await?;
-        let has_objects = lake.list(&job.name).await?.iter().any(|entry| entry.key.ends_with("/data.parquet"));
-        script.push(view(job, &base, has_objects));
+        let objects = lake.list(&job.name).await?.iter().any(|entry| entry.key.ends_with("/data.parquet"));
+        let ledger = revisions::has_ledger(&lake, &job.name).await?;
+        has_ledgers = has_ledgers || ledger;
+        script.push(view(job, &base, objects));
+        let has = as_of::InLake { objects, ledger, kept: as_of::has_kept(&lake, job).await? };
+        script.push(as_of::statement(job, &base, has, &without_rows(job)));
     }
     script.push(run_records::view(&base, has_runs));
+    script.extend(revisions::views(&base, has_ledgers));
     screen::out(&script.join("\n"));
     Ok(code)
 }
@@ -74,9 +81,7 @@ fn view(job: &Job, base: &str, has_objects: bool) -> String {
         let files = literal(&format!("{}/{}/*/data.parquet", base.trim_end_matches('/'), job.name));
         format!("SELECT {} FROM read_parquet({files}, hive_partitioning = true, union_by_name = true)", list.join(", "))
     } else {
-        let typed: Vec<String> =
-            columns.iter().map(typed_null).chain([format!("NULL::VARCHAR AS {}", identifier(partition))]).collect();
-        format!("SELECT {} WHERE false -- nothing has been read yet", typed.join(", "))
+        without_rows(job)
     };
     let comment = job
         .description
@@ -85,8 +90,20 @@ fn view(job: &Job, base: &str, has_objects: bool) -> String {
     format!("CREATE OR REPLACE VIEW {name} AS\n  {body}\n;{comment}")
 }
 
+fn without_rows(job: &Job) -> String {
+    let partition = identifier(job.source.grain().partition_column());
+    let columns = job.source.table().columns().iter().map(typed_null);
+    let typed: Vec<String> = columns.chain([format!("NULL::VARCHAR AS {partition}")]).collect();
+    format!("SELECT {} WHERE false -- nothing has been read yet", typed.join(", "))
+}
+
 fn typed_null(column: &Column) -> String {
-    let kind = match column.kind {
+    format!("NULL::{} AS {}", sql_type(column.kind), identifier(&column.name))
+}
+
+/// DuckDB's name of a column type.
+pub(super) fn sql_type(kind: ColumnType) -> &'static str {
+    match kind {
         ColumnType::Boolean => "BOOLEAN",
         ColumnType::Int => "INTEGER",
         ColumnType::Bigint => "BIGINT",
@@ -95,12 +112,11 @@ fn typed_null(column: &Column) -> String {
         ColumnType::Date => "DATE",
         ColumnType::Timestamp => "TIMESTAMP WITH TIME ZONE",
         ColumnType::Decimal => "DECIMAL(38,12)",
-    };
-    format!("NULL::{kind} AS {}", identifier(&column.name))
+    }
 }
 
 /// A SQL identifier.
-fn identifier(name: &str) -> String {
+pub(super) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -245,6 +245,8 @@ def check(tally, stack):
             views = {r[0]: r[1] for r in db.sql("SELECT view_name, schema_name FROM duckdb_views() WHERE NOT internal").fetchall()}
             runs_view = views.pop("costlake_runs", None)
             group.true(runs_view is not None, "no view costlake_runs")
+            for name in ("cost_revisions", "costlake_generations"):  # check_history.py looks at these
+                group.true(views.pop(name, None) is not None, f"no view {name}")
             group.equal(sorted(views), sorted(t.name for t in tables if t.files and t.name != "by_hour"), "views")
             for view, schema in views.items():
                 got = db.sql(f'SELECT count(*) FROM "{schema}"."{view}"').fetchall()[0][0]
