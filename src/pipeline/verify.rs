@@ -9,6 +9,8 @@
 //! | corrupt | its footer cannot be read, its size or days are not the ledger's, or (in full) its rows not the footer's |
 //! | foreign | it is not a partition's object of this table, but lies below the table's folder all the same |
 //!
+//! In full, kept older generations are looked at as well ([`super::verify_kept`]).
+//!
 //! A run that commits meanwhile looks like damage for a moment, so whatever seems wrong is looked at once more with the
 //! newest ledger. No API is asked, and no credentials of one are needed.
 
