@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -11,8 +12,10 @@ use costlake::ledger::History;
 use costlake::pipeline::verify::{Depth, Trouble, verify};
 use object_store::memory::InMemory;
 
+use super::faults::{Fault, Faults, Verb};
 use super::world::{
-    EARLY, LATER, LATEST, PREFIX, World, at, begun, contents, cost_job, held, lake, ledger, october, parse, put,
+    EARLY, LATER, LATEST, PREFIX, World, at, begun, contents, cost_job, data_key, held, lake, ledger, october, parse,
+    put,
 };
 
 /// When October is read once more.
@@ -128,19 +131,34 @@ async fn the_ledger_keeps_every_revision_and_when_generations_were_committed() {
     assert!(revisions[&3].changes.is_some());
 }
 
+/// October's history after a run died between data and ledger and the next one committed another generation; the first
+/// look of that run at the object may have failed.
+async fn history_after_a_death(first_look_fails: bool) -> History {
+    let job = cost_job();
+    let (world, base) = begun(&job).await;
+    let of_first = keys(&base, "_costlake/cost/ledger").await.len();
+    world.run_well(&base, &job).await;
+    forget_ledger(&base, &job, of_first).await;
+    assert_eq!(october_history(&base, &job).await.generations.len(), 1, "the ledger is behind now");
+    world.set(AGAIN);
+    let store = Faults::over(&base);
+    let looks = AtomicUsize::new(usize::from(!first_look_fails));
+    store.script(move |call| {
+        let is_look = call.verb == Verb::Get && call.key == data_key(&cost_job(), "2026-10");
+        (is_look && looks.fetch_add(1, Ordering::Relaxed) == 0).then_some(Fault::Before)
+    });
+    let report = world.ask(&store, &job, october()).await;
+    assert_eq!((report.exit_code, report.objects_written), (0, 1), "{report:#?}");
+    october_history(&store.inner, &job).await
+}
+
 #[tokio::test]
 async fn a_run_that_died_before_the_ledger_loses_no_revision() {
-    let job = cost_job();
-    let (world, store) = begun(&job).await;
-    let of_first = keys(&store, "_costlake/cost/ledger").await.len();
-    world.run_well(&store, &job).await;
-    forget_ledger(&store, &job, of_first).await;
-    assert_eq!(october_history(&store, &job).await.generations.len(), 1, "the ledger is behind now");
-    world.set(AGAIN);
-    assert_eq!(world.ask(&store, &job, october()).await.exit_code, 0);
-    let history = october_history(&store, &job).await;
-    assert_eq!(history.generations.keys().collect::<Vec<_>>(), [&1, &2, &3]);
-    assert_eq!(history.revisions[&restated()].keys().collect::<Vec<_>>(), [&2, &3]);
+    for first_look_fails in [false, true] {
+        let history = history_after_a_death(first_look_fails).await;
+        assert_eq!(history.generations.keys().collect::<Vec<_>>(), [&1, &2, &3]);
+        assert_eq!(history.revisions[&restated()].keys().collect::<Vec<_>>(), [&2, &3]);
+    }
 }
 
 #[tokio::test]
