@@ -1,21 +1,22 @@
 //! `run`, `backfill` and `plan`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::Style;
+use chrono::NaiveDate;
 
 use serde_json::json;
 
-use crate::error::{Kind, Result, combined_exit_code};
+use crate::error::{Error, Kind, Result, combined_exit_code};
 use crate::job::{Job, Refresh};
 use crate::pipeline::totals::{Shared, key_of};
 use crate::pipeline::{Context, plan_job, run_job};
 use crate::plan::{Ask, Plan, range};
 use crate::report::{FetchReport, JobReport, Outcome, usd};
 use crate::sources::Provider;
-use crate::window::parse_date_argument;
+use crate::window::{parse_date_argument, parse_month};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, PLAIN, RED, YELLOW, bytes, count, grid, plural};
@@ -30,15 +31,17 @@ pub(super) struct Backfill<'a> {
     pub(super) from: &'a str,
     pub(super) to: &'a str,
     pub(super) missing: bool,
+    pub(super) accept: &'a [String],
     pub(super) dry_run: bool,
     pub(super) yes: bool,
 }
 
 /// `costlake run`.
-pub(super) async fn run(global: &Global, names: &[String]) -> Result<u8> {
+pub(super) async fn run(global: &Global, names: &[String], accept: &[String]) -> Result<u8> {
     let bars = progress::start(global);
     let (jobs, broken) = select(global, names)?;
-    let context = context(global, outside(global), bars.map(|bars| bars.listener())).await?;
+    let accepted = Arc::new(accepted(&jobs, accept)?);
+    let context = Context { accepted, ..context(global, outside(global), bars.map(|bars| bars.listener())).await? };
     tell_clock(context.clock);
     let broken_code = tell_broken(&broken);
     let reports = run_all(&context, &jobs, "run", Ask::Due).await;
@@ -60,7 +63,8 @@ pub(super) async fn backfill(global: &Global, asked: &Backfill<'_>) -> Result<u8
         }
         return Ok(broken_code);
     }
-    let context = context(global, outside(global), bars.map(|bars| bars.listener())).await?;
+    let accepted = Arc::new(accepted(&jobs, asked.accept)?);
+    let context = Context { accepted, ..context(global, outside(global), bars.map(|bars| bars.listener())).await? };
     tell_clock(context.clock);
     if screen::can_be_asked() && !asked.yes && !confirm(&context, &jobs, ask).await? {
         screen::tell("nothing was asked and nothing was written");
@@ -81,6 +85,28 @@ fn ask_of(from: &str, to: &str, missing_only: bool) -> Result<Ask> {
     let (first, _) = parse_date_argument(from, today).map_err(|error| error.at("flag", "--from"))?;
     let (_, last) = parse_date_argument(to, today).map_err(|error| error.at("flag", "--to"))?;
     Ok(Ask::Range { window: range(first, last)?, missing_only })
+}
+
+/// The months of `--accept JOB:YYYY-MM`, each of a job that is run.
+fn accepted(jobs: &[Job], texts: &[String]) -> Result<BTreeSet<(String, NaiveDate)>> {
+    let read = |text: &String| {
+        let (name, month) = text.split_once(':').filter(|(name, _)| !name.is_empty())?;
+        Some((name.to_owned(), parse_month(month)?))
+    };
+    let wrong = |text: &String, what: &str| {
+        Error::new(Kind::Config, format!("`{text}` {what}"))
+            .at("flag", "--accept")
+            .advise("write job and month, such as --accept aws_cost_by_service:2026-03")
+    };
+    let mut accepted = BTreeSet::new();
+    for text in texts {
+        let Some((name, month)) = read(text) else { return Err(wrong(text, "is not JOB:YYYY-MM")) };
+        if !jobs.iter().any(|job| job.name == name) {
+            return Err(wrong(text, "names a job that is not among those that would run"));
+        }
+        accepted.insert((name, month));
+    }
+    Ok(accepted)
 }
 
 pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask: Ask) -> Vec<JobReport> {

@@ -4,10 +4,11 @@
 //!  open door ─► open books ─► same table? ─► plan ─► fetches, a few side by side ─► run record
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures::StreamExt;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -16,11 +17,11 @@ use tracing::{Instrument, info, info_span};
 
 use crate::clock::Clock;
 use crate::doors::{Door, Doors};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::job::{Job, Refresh};
 use crate::lake::Lake;
-use crate::ledger_store::{LedgerStore, TableRecord, observe};
-use crate::plan::{Ask, Fetch, Plan, plan, reach, spending_since, stages};
+use crate::ledger_store::{LedgerStore, TableRecord};
+use crate::plan::{Ask, Fetch, Plan, plan, reach, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
 use crate::totals::Totals;
@@ -28,7 +29,9 @@ use crate::totals::Totals;
 pub mod budget;
 mod control;
 mod fetch;
+mod opening;
 pub mod publish;
+mod quarantine;
 mod raw;
 pub mod rebuild;
 mod renew;
@@ -108,6 +111,8 @@ pub struct Context {
     pub listener: Option<Listener>,
     /// Questions for totals that the jobs of a run share.
     pub totals: Arc<totals::Shared>,
+    /// Job and first day of a month whose quarantined rows are to be taken.
+    pub accepted: Arc<BTreeSet<(String, NaiveDate)>>,
 }
 
 /// One job while it runs.
@@ -125,6 +130,8 @@ pub(crate) struct JobRun<'a> {
     answered: AtomicBool,
     /// Whether objects are written anew although they may say that they hold what is read: their rows are broken.
     rewrites: bool,
+    /// Months whose rows are taken however unlike the old ones they are.
+    accepted: BTreeSet<NaiveDate>,
     /// The API's totals of the days that are read, where it tells them.
     totals: Mutex<Option<Totals>>,
 }
@@ -207,14 +214,15 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     let now = context.clock.now();
     let (mut books, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     report.notes.extend(notes);
+    let accepted = opening::accept(context, job, &mut books, report);
     let record = TableRecord::of(job, &door.identity);
     let mut planned = plan(job, &books.ledger, now, ask, None)?;
     books.check(&record).await?;
     let fingerprint = record.digest();
-    if catch_up(context, job, &mut books, &planned, &fingerprint, now).await? {
+    if opening::catch_up(context, job, &mut books, &planned, &fingerprint, now).await? {
         planned = plan(job, &books.ledger, now, ask, None)?;
     }
-    let budget = budget_of(context, job, now).await?;
+    let budget = opening::budget_of(context, job, now).await?;
     let run = JobRun {
         context,
         job,
@@ -227,6 +235,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         halted: AtomicBool::new(false),
         answered: AtomicBool::new(false),
         rewrites: matches!(ask, Ask::Known { .. }),
+        accepted,
         totals: Mutex::default(),
     };
     planned = with_totals(&run, planned, ask, report).await?;
@@ -237,10 +246,17 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         expected: planned.expected_requests(),
     });
     report.fetches = run_fetches(&run, &planned).await;
+    let mut books = run.books.lock().await;
+    if let Err(error) = books.save_failures(&run.run_id, run.now()).await {
+        report.notes.push(format!("that days failed could not be written down: {error}"));
+    }
     if context.cancel.is_cancelled() {
         return Err(send::interrupted());
     }
-    if let Err(error) = run.books.lock().await.prune().await {
+    if ask == Ask::Due && !report.fetches.iter().any(FetchReport::is_quarantined) {
+        report.failure = quarantine::standing(&job.name, &books.ledger).as_ref().map(Into::into);
+    }
+    if let Err(error) = books.prune().await {
         report.notes.push(format!("old ledger snapshots stay, which harms nothing: {error}"));
     }
     Ok(())
@@ -286,60 +302,6 @@ async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
         reports.extend(running.collect::<Vec<_>>().await);
     }
     reports
-}
-
-/// Looks at the objects of the planned partitions and takes over those that are ahead of the ledger, so that a run
-/// that died between the data and the ledger is not paid for twice.
-async fn catch_up(
-    context: &Context,
-    job: &Job,
-    books: &mut LedgerStore,
-    planned: &Plan,
-    fingerprint: &str,
-    now: DateTime<Utc>,
-) -> Result<bool> {
-    let mut ahead = false;
-    let looks = planned.fetches.iter().map(|fetch| observe(&context.lake, &job.name, fetch.partition));
-    let seen: Vec<_> = futures::stream::iter(looks).buffered(8).collect().await;
-    for seen in seen {
-        // An object that cannot be read, or is another table's, is the business of its own fetch.
-        let Ok(Some(seen)) = seen else { continue };
-        if seen.footer.fingerprint != fingerprint {
-            continue;
-        }
-        let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
-        if seen.footer.epoch > known {
-            books.ledger.adopt(&seen.footer, seen.size, &std::collections::BTreeSet::new(), now, now);
-            ahead = true;
-        }
-    }
-    Ok(ahead)
-}
-
-/// The cap of this run: the job's own, or what the month's dollars leave, whichever is less.
-async fn budget_of(context: &Context, job: &Job, now: DateTime<Utc>) -> Result<Budget> {
-    const PER_RUN: &str = "budget.max_requests_per_run";
-    const PER_MONTH: &str = "budget.max_usd_per_month";
-    if context.no_budget || job.entry.provider != Provider::CostExplorer {
-        return Ok(Budget::new(None, PER_RUN));
-    }
-    let per_run = job.budget.max_requests_per_run;
-    let Some(cents) = job.budget.max_cents_per_month else { return Ok(Budget::new(per_run, PER_RUN)) };
-    let spent = LedgerStore::charged_pages_since(&context.lake, &job.name, spending_since(now)).await?;
-    let left = cents.saturating_sub(spent);
-    if left == 0 {
-        return Err(Error::new(
-            Kind::Budget,
-            format!("the runs of this month have spent {} USD on requests", crate::report::usd(spent)),
-        )
-        .at("key", PER_MONTH)
-        .advise("raise budget.max_usd_per_month, or wait for the next month"));
-    }
-    Ok(if per_run.is_none_or(|cap| left < cap) {
-        Budget::new(Some(left), PER_MONTH)
-    } else {
-        Budget::new(per_run, PER_RUN)
-    })
 }
 
 /// The plan of a job without running it, and the books it rests on.

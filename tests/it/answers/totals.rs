@@ -182,24 +182,3 @@ fn jobs_of_one_account_share_the_question() {
     assert_eq!(asked(), [Some(2), Some(1)]);
     assert_eq!(asked(), [Some(1), Some(0)], "nothing due is one question for both");
 }
-
-/// Twenty nights over a month's end: what the probe keeps up to date is what a table read afresh holds.
-#[test]
-fn many_nights_end_with_the_table_of_a_first_load() {
-    let sandbox = SandboxServer::new("2026-10-28T06:00:00Z", 1_000);
-    let mut house = Lakehouse::new(&sandbox.url(), "2026-10-28T06:00:00Z");
-    let job = DAILY.replace("begin = \"2026-11-01\"\nrefresh = \"billing-close\"", "begin = \"2026-10-01\"");
-    house.job("costs", &job);
-    let mut requests = 0;
-    for night in 0..20 {
-        let day = chrono::NaiveDate::from_ymd_opt(2026, 10, 28).expect("a day") + chrono::Days::new(night);
-        let now = format!("{day}T06:00:00Z");
-        sandbox.set_now(&now);
-        house.set("COSTLAKE_NOW", &now);
-        requests += house.run_well()["asked"]["requests"].as_u64().expect("a number");
-    }
-    house.job("afresh", &job);
-    house.json(&["run", "afresh"]).exits(0);
-    assert_eq!(house.rows("costs"), house.rows("afresh"));
-    assert!(requests < 90, "{requests} requests in 20 nights");
-}

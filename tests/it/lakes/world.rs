@@ -115,6 +115,7 @@ impl World {
             no_budget: false,
             listener: None,
             totals: Arc::default(),
+            accepted: Arc::default(),
         }
     }
 
@@ -124,6 +125,12 @@ impl World {
 
     pub(super) async fn ask<S: ObjectStore>(&self, store: &Arc<S>, job: &Job, ask: Ask) -> JobReport {
         run_job(&self.context(lake(store)), job, "run", ask).await
+    }
+
+    /// The same with a month's rows accepted.
+    pub(super) async fn accept<S: ObjectStore>(&self, store: &Arc<S>, job: &Job, ask: Ask, month: &str) -> JobReport {
+        let accepted = Arc::new([(job.name.clone(), month.parse().expect("a day"))].into());
+        run_job(&Context { accepted, ..self.context(lake(store)) }, job, "run", ask).await
     }
 
     /// A run that has to end well.
