@@ -135,7 +135,7 @@ impl Drop for Allowance<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Budget, PER_RUN};
+    use super::{Budget, PER_MONTH, PER_RUN};
 
     #[test]
     fn no_more_is_sent_than_the_cap_allows() {
@@ -149,6 +149,15 @@ mod tests {
         assert_eq!(budget.room(), Some(2), "what was not used comes back");
         assert!(second.take() && second.take() && !second.take());
         assert_eq!(budget.sent(), 5);
+    }
+
+    #[test]
+    fn a_months_dollars_are_raised_or_waited_for() {
+        let advice = |key| Budget::new(Some(1), key).reached(Some(2)).report();
+        let words = "one day, needs at least 2 requests";
+        assert!(advice(PER_RUN).contains(words) && advice(PER_RUN).contains("to that or more"), "{}", advice(PER_RUN));
+        let monthly = advice(PER_MONTH);
+        assert!(monthly.contains(words) && monthly.contains("wait for the next month"), "{monthly}");
     }
 
     #[test]
