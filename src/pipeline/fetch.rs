@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::generation::{self, Base, Built, FetchedDays};
 use crate::ledger::Quarantined;
 use crate::ledger_store::{Observed, data_key, observe};
-use crate::plan::{Fetch, fetch_of, shortened};
+use crate::plan::{Fetch, fetch_of, least_requests, shortened};
 use crate::report::{FetchReport, Outcome};
 use crate::sources::{Learnt, Source};
 use crate::window::Partition;
@@ -82,7 +82,7 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     let (fetch, mut allowance) = fit_budget(job, planned).await?;
     if job.rewrites && fetch.slots.len() < planned.slots.len() {
         // The rows of a broken object cannot be kept: it is read again whole or not at all.
-        return Err(job.budget.reached(Some(planned.expected_requests)));
+        return Err(job.budget.reached(Some(planned.expected_requests + job.totals_pages)));
     }
     report.windows = fetch.windows.iter().map(ToString::to_string).collect();
     job.tell(Event::FetchStarted { partition: report.partition.clone(), expected: fetch.expected_requests });
@@ -219,10 +219,9 @@ async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
             let allowance = job.budget.reserve(fetch.expected_requests);
             return Ok((fetch, allowance));
         }
-        let one_day =
-            planned.slots.first().map(|slot| fetch_of(job.job, &ledger, planned.partition, &[*slot]).expected_requests);
+        let needed = least_requests(job.job, &ledger, std::slice::from_ref(planned), false) + job.totals_pages;
         let cap = job.budget.cap().unwrap_or(0);
-        return Err(job.budget.reached(one_day.filter(|needed| *needed > cap)));
+        return Err(job.budget.reached(Some(needed).filter(|needed| *needed > cap)));
     }
 }
 
