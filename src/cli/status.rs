@@ -17,6 +17,9 @@ use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, count, plural};
 use super::{clock, clock_document, open_lake, progress, select, shown, tell_broken, tell_clock};
 
+/// The word for a day that is in the lake and known to be out of date.
+const STALE: &str = "stale";
+
 /// One slot as it is shown.
 struct Slot {
     day: NaiveDate,
@@ -46,7 +49,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
             }
         };
         let slots = slots_of(job, &books.ledger, now);
-        let gaps: Vec<&Slot> = slots.iter().filter(|slot| slot.state == SlotState::Missing || slot.stale).collect();
+        let gaps: Vec<&Slot> = slots.iter().filter(|slot| gap(slot).is_some()).collect();
         if check && !gaps.is_empty() {
             codes.push(Kind::Gap.exit_code());
             screen::failure(&gap_text(job, &gaps));
@@ -89,22 +92,32 @@ fn slots_of(job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Vec<Slot> {
         .collect()
 }
 
+/// What keeps a slot from being called complete and current, if anything does.
+fn gap(slot: &Slot) -> Option<&'static str> {
+    match slot.state {
+        SlotState::Missing => Some("missing"),
+        SlotState::Unsettled => Some("unsettled"),
+        SlotState::Quarantined => Some("quarantined"),
+        SlotState::Failed => Some("failed"),
+        SlotState::Estimated | SlotState::Settled | SlotState::OutOfReach => slot.stale.then_some(STALE),
+    }
+}
+
 fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
-    let named: Vec<String> = gaps
-        .iter()
-        .take(10)
-        .map(|slot| format!("{} {}", slot.day, if slot.state == SlotState::Missing { "missing" } else { "stale" }))
-        .collect();
+    let named: Vec<String> =
+        gaps.iter().take(10).filter_map(|slot| Some(format!("{} {}", slot.day, gap(slot)?))).collect();
     let more = if gaps.len() > 10 { format!(" and {} more", gaps.len() - 10) } else { String::new() };
     format!("{}: {}{more}\n  what to do: costlake run {}", job.name, named.join(", "), job.name)
 }
 
 fn cell(slot: &Slot) -> (char, Style) {
     match slot.state {
-        _ if slot.stale => ('!', RED),
         SlotState::Missing => ('?', RED),
-        SlotState::Estimated => ('~', YELLOW),
         SlotState::Unsettled => ('≠', RED),
+        SlotState::Quarantined => ('Q', RED),
+        SlotState::Failed => ('F', RED),
+        _ if gap(slot).is_some() => ('!', RED),
+        SlotState::Estimated => ('~', YELLOW),
         SlotState::Settled => ('■', GREEN),
         SlotState::OutOfReach => ('x', DIM),
     }
@@ -176,22 +189,34 @@ fn legend(slots: &[Slot]) -> String {
         ("settled", SlotState::Settled),
         ("estimated", SlotState::Estimated),
         ("unsettled", SlotState::Unsettled),
+        ("quarantined", SlotState::Quarantined),
+        ("failed", SlotState::Failed),
         ("missing", SlotState::Missing),
         ("out of reach", SlotState::OutOfReach),
     ];
     let mut parts = Vec::new();
     for (name, state) in names {
-        let mut of_state = slots.iter().filter(|slot| slot.state == state && !slot.stale).peekable();
+        let mut of_state = slots.iter().filter(|slot| slot.state == state && gap(slot) != Some(STALE)).peekable();
         if let Some(slot) = of_state.peek() {
             let (sign, style) = cell(slot);
             parts.push(format!("{style}{sign}{style:#} {name} {}", of_state.count()));
         }
     }
-    let stale = slots.iter().filter(|slot| slot.stale).count();
+    let stale = slots.iter().filter(|slot| gap(slot) == Some(STALE)).count();
     if stale > 0 {
         parts.push(format!("{RED}!{RED:#} stale {stale}"));
     }
     parts.join("   ")
+}
+
+/// What is wrong with a slot, in the words of the run that found it.
+fn why<'a>(ledger: &'a Ledger, slot: &Slot) -> Option<&'a str> {
+    match slot.state {
+        SlotState::Unsettled => ledger.unsettled.get(&slot.day).map(String::as_str),
+        SlotState::Quarantined => ledger.quarantined.get(&slot.day).map(|held| held.why.as_str()),
+        SlotState::Failed => ledger.failed.get(&slot.day).map(String::as_str),
+        _ => None,
+    }
 }
 
 fn document(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String]) -> Value {
@@ -204,7 +229,11 @@ fn document(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String]) -> Val
                 day["rows"] = json!(known.facts.rows);
                 day["estimated"] = json!(known.facts.estimated);
                 day["sums"] = json!(known.facts.sums);
+                day["totals"] = json!(known.facts.totals);
                 day["generation"] = json!(known.facts.epoch);
+            }
+            if let Some(why) = why(ledger, slot) {
+                day["why"] = json!(why);
             }
             day
         })

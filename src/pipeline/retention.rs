@@ -16,10 +16,9 @@ use crate::ledger_store::{LedgerStore, kept_generations};
 use super::JobRun;
 
 /// Lets go what is past its time; says what stayed.
-pub(super) async fn tidy(run: &JobRun<'_>) -> Vec<String> {
-    let mut books = run.books.lock().await;
+pub(super) async fn tidy(run: &JobRun<'_>, books: &mut LedgerStore) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Err(error) = forget(run, &mut books).await {
+    if let Err(error) = forget(run, books).await {
         notes.push(format!("history past its time stays, which harms nothing: {error}"));
     }
     if let Err(error) = books.prune().await {
