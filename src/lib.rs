@@ -23,7 +23,7 @@
 //! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`report`] |
 //! | 2 doors and lake: each hides one outside thing | [`clock`], [`lake`], [`doors`], [`ledger_store`] |
 //! | 3 the flow, the only room where source, doors, lake and ledger meet | [`pipeline`] |
-//! | 4 drivers | [`sandbox`], [`cli`] |
+//! | 4 drivers | [`sandbox`], [`scheduler`], [`web`], [`cli`] |
 
 #![cfg_attr(
     test,
@@ -53,5 +53,8 @@ pub mod pipeline;
 
 /// The built-in imitation of both APIs, for `demo`, tests and docker-compose.
 pub mod sandbox;
+
+pub mod scheduler;
+pub mod web;
 
 pub mod cli;

@@ -1,0 +1,3 @@
+//! The scheduler of `serve`.
+
+pub mod live;
