@@ -20,8 +20,10 @@ use crate::report::JobReport;
 use crate::window::Grain;
 
 mod object;
+mod records;
 
 pub use object::{Look, Observed, data_key, look, observe, partition_of};
+pub use records::{last_run, read_record, record_keys};
 
 /// Snapshots that are kept; the newest suffices, the others are for people.
 const KEPT_SNAPSHOTS: usize = 20;

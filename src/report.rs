@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, combined_exit_code};
+use crate::error::{Error, Kind, combined_exit_code};
 
 /// What became of one fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,6 +202,12 @@ impl JobReport {
         self.objects_written = self.fetches.iter().filter(|fetch| fetch.outcome == Outcome::Committed).count() as u64;
         let failures = self.fetches.iter().filter_map(|fetch| fetch.failure.as_ref()).chain(self.failure.as_ref());
         self.exit_code = combined_exit_code(failures.map(|failure| failure.exit_code));
+    }
+
+    /// Whether a signal stopped it before its end.
+    #[must_use]
+    pub fn was_interrupted(&self) -> bool {
+        self.exit_code == Kind::Interrupted.exit_code()
     }
 
     /// Every failure, each text once.

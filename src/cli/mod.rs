@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use clap::{CommandFactory, Parser};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -17,6 +17,7 @@ use crate::job::{self, BrokenJob, Job};
 use crate::lake::{Lake, LocalLake, Location};
 use crate::pipeline::Context;
 use crate::pipeline::send::Patience;
+use crate::status::clock_document;
 
 mod args;
 mod check;
@@ -102,11 +103,6 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
 /// The clock as the environment sets it.
 fn clock() -> Result<Clock> {
     Clock::from_text(std::env::var("COSTLAKE_NOW").ok().as_deref())
-}
-
-/// `now` for JSON documents, and whether it was set by hand.
-fn clock_document(clock: Clock) -> Value {
-    json!({ "now": clock.now(), "fixed_by_costlake_now": clock.fixed().is_some() })
 }
 
 /// Says on stderr that the clock is not the real one.
