@@ -141,6 +141,11 @@ impl Script {
         self.state().replies.extend(replies);
     }
 
+    /// Whether every scripted answer has been given.
+    pub(crate) fn is_through(&self) -> bool {
+        self.state().replies.is_empty()
+    }
+
     /// What was asked since the last look; every scripted answer must have been given.
     pub(crate) fn take_asked(&self) -> Vec<Asked> {
         let mut state = self.state();
