@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
 use crate::lake::Lake;
 
@@ -76,12 +75,12 @@ impl Health {
     }
 
     /// Tries the lake now and then.
-    pub(super) fn look_at_lake(&self, lake: &Arc<Lake>, tasks: &TaskTracker) {
+    pub(super) fn look_at_lake(&self, lake: &Arc<Lake>) {
         if !is_time(&self.tried, TRY_LAKE) || self.trying.swap(true, Ordering::Relaxed) {
             return;
         }
         let (lake, answers, trying) = (lake.clone(), self.lake.clone(), self.trying.clone());
-        tasks.spawn(async move {
+        tokio::spawn(async move {
             let found = tokio::time::timeout(TRY_LAKE, lake.read(TRIED_KEY, None)).await;
             if let Ok(Err(error)) = &found {
                 tracing::warn!("{error}");

@@ -69,6 +69,7 @@ pub struct Scheduler {
     look_now: AtomicBool,
     clock: Mutex<Clock>,
     turns: Arc<Semaphore>,
+    /// The runs; nothing else is waited for at the end, because nothing else writes.
     tasks: TaskTracker,
     news: Option<News>,
     stale: stale::Watch,
@@ -150,7 +151,7 @@ impl Scheduler {
             self.health.note_folder(self.look(clock, all).err().map(|error| error.report()));
         }
         self.remember(clock);
-        self.health.look_at_lake(&self.context.lake, &self.tasks);
+        self.health.look_at_lake(&self.context.lake);
         let due = self.board.take_due(clock.now());
         if !due.is_empty() {
             let jobs: Vec<Job> = due.iter().map(|start| Job::clone(&start.job)).collect();
@@ -172,14 +173,13 @@ impl Scheduler {
             return;
         }
         let scheduler = self.clone();
-        self.tasks.spawn(async move {
+        tokio::spawn(async move {
             for name in names {
                 match last_run(&scheduler.context.lake, &name).await {
                     Ok(last) => scheduler.board.remember(&name, last, clock.now()),
                     Err(error) => {
                         tracing::warn!("{}", error.at("job", &name));
                         scheduler.health.note_lake(false);
-                        break;
                     }
                 }
             }

@@ -33,7 +33,7 @@ impl Watch {
             return;
         }
         let scheduler = scheduler.clone();
-        scheduler.clone().tasks.spawn(async move {
+        tokio::spawn(async move {
             let now = scheduler.clock().now();
             for posted in scheduler.board.posted(now).into_iter().filter(|posted| posted.live.is_none()) {
                 scheduler.look_for_stale_days(&posted.job).await;

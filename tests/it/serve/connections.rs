@@ -40,7 +40,7 @@ fn rest(mut stream: TcpStream) -> String {
 }
 
 const SHORT: Patience =
-    Patience { headers: Duration::from_millis(300), connection: Duration::from_secs(300), end: Duration::from_secs(1) };
+    Patience { headers: Duration::from_secs(1), connection: Duration::from_secs(300), end: Duration::from_secs(1) };
 
 #[test]
 fn a_client_that_never_finishes_its_question_is_left() {

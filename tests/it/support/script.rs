@@ -39,11 +39,15 @@ pub(crate) struct Reply {
     manner: Manner,
 }
 
+/// Longer than any test.
+const SILENCE: std::time::Duration = std::time::Duration::from_secs(600);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
     Whole,
     HalfTheBody,
     HangUp,
+    Silent,
 }
 
 impl Reply {
@@ -78,8 +82,17 @@ impl Reply {
         Self { manner: Manner::HangUp, ..Self::new(200, "") }
     }
 
+    /// No answer, and the connection stays.
+    pub(crate) fn silence() -> Self {
+        Self { manner: Manner::Silent, ..Self::new(200, "") }
+    }
+
     fn write(&self, mut stream: &TcpStream) -> std::io::Result<()> {
         if self.manner == Manner::HangUp {
+            return Ok(());
+        }
+        if self.manner == Manner::Silent {
+            std::thread::sleep(SILENCE);
             return Ok(());
         }
         let mut head = format!("HTTP/1.1 {} Scripted\r\ncontent-length: {}\r\n", self.status, self.body.len());
