@@ -17,6 +17,7 @@
 //! | `Refused` | 1 | no | the API says no to this very request |
 //! | `BadAnswer` | 1 | no | an answer that cannot be trusted: cut, looping, a day missing |
 //! | `Unsettled` | 1 | no | rows that do not add up to the API's totals |
+//! | `Quarantined` | 1 | no | a settled month that changed a lot, a day that came back empty: a person decides |
 //! | `Store` | 1 | no | disk full, bucket not reachable |
 //! | `Interrupted` | 130 | no | Ctrl-C |
 //! | `Internal` | 1 | no | a promise of costlake's own code is broken |
@@ -52,6 +53,8 @@ pub enum Kind {
     BadAnswer,
     /// The rows of a day do not add up to the API's totals; the old rows stay.
     Unsettled,
+    /// The rows of a day are so unlike the old ones that a person has to say whether to take them; the old rows stay.
+    Quarantined,
     /// The lake cannot be read or written.
     Store,
     /// A signal asked to stop.
@@ -78,6 +81,7 @@ impl Kind {
             | Self::Refused
             | Self::BadAnswer
             | Self::Unsettled
+            | Self::Quarantined
             | Self::Store
             | Self::Internal => 1,
         }
@@ -105,6 +109,7 @@ impl Kind {
             Self::Refused => "refused",
             Self::BadAnswer => "bad_answer",
             Self::Unsettled => "unsettled",
+            Self::Quarantined => "quarantined",
             Self::Store => "store",
             Self::Interrupted => "interrupted",
             Self::Internal => "internal",

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::generation::{DayFacts, Footer};
 use crate::sources::{Learnt, Stopped};
+use crate::window::first_of_month;
 
 /// Version of the snapshot's layout.
 pub const FORMAT: u32 = 1;
@@ -49,6 +50,27 @@ pub struct Ledger {
     /// Slots whose rows did not add up to the API's totals when they were last asked, and how far off they were.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unsettled: BTreeMap<NaiveDate, String>,
+    /// Slots whose newest rows wait for a person's word, while the old ones stay.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quarantined: BTreeMap<NaiveDate, Quarantined>,
+    /// Slots whose last read failed, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<NaiveDate, String>,
+}
+
+/// Rows that were read and not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// When rows of this slot were first refused.
+    pub since: DateTime<Utc>,
+    /// What is odd about them.
+    pub why: String,
+    /// The API's totals of the refused rows: while they stay the same, nothing new is to be had by reading again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub totals: BTreeMap<String, String>,
+    /// Whether the API calls them an estimate.
+    #[serde(default)]
+    pub estimated: bool,
 }
 
 /// What is known of one partition object.
@@ -85,8 +107,10 @@ impl Ledger {
             learnt: Learnt::default(),
             stopped: BTreeMap::new(),
             partitions: BTreeMap::new(),
-            unsettled: BTreeMap::new(),
             probed_at: None,
+            unsettled: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
+            failed: BTreeMap::new(),
         }
     }
 
@@ -134,6 +158,34 @@ impl Ledger {
                 day.facts.totals.clone_from(sums);
             }
         }
+    }
+
+    /// Takes over what became of the slots of a fetch: `read` were taken, the others keep their old rows.
+    pub fn note_outcome(
+        &mut self,
+        read: &BTreeSet<NaiveDate>,
+        unsettled: &BTreeMap<NaiveDate, String>,
+        held: &BTreeMap<NaiveDate, Quarantined>,
+    ) {
+        let asked: BTreeSet<NaiveDate> = read.iter().chain(unsettled.keys()).chain(held.keys()).copied().collect();
+        self.unsettled.retain(|slot, _| !asked.contains(slot));
+        self.quarantined.retain(|slot, _| !asked.contains(slot));
+        self.failed.retain(|slot, _| !asked.contains(slot));
+        self.unsettled.extend(unsettled.clone());
+        self.quarantined.extend(held.clone());
+    }
+
+    /// Lets go of the quarantine of the month that begins on `month`: its slots count as unsettled until they have been
+    /// read again. The number of slots that were held.
+    pub fn accept(&mut self, month: NaiveDate) -> usize {
+        let (held, others) = std::mem::take(&mut self.quarantined)
+            .into_iter()
+            .partition(|(slot, _): &(NaiveDate, Quarantined)| first_of_month(*slot) == month);
+        self.quarantined = others;
+        let held: BTreeMap<NaiveDate, Quarantined> = held;
+        let count = held.len();
+        self.unsettled.extend(held.into_iter().map(|(slot, held)| (slot, format!("accepted after {}", held.why))));
+        count
     }
 
     /// The join of two snapshots of the same table.

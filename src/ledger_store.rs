@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -154,6 +154,8 @@ pub struct LedgerStore {
     /// Whether the table's record is there and ours.
     claimed: bool,
     rebuilt: bool,
+    /// Whether failures were noted that no snapshot has.
+    unsaved: bool,
     /// The state as last read or written, with what was learnt since.
     pub ledger: Ledger,
 }
@@ -170,6 +172,7 @@ impl LedgerStore {
             sequence: 0,
             claimed: false,
             rebuilt: false,
+            unsaved: false,
             ledger: Ledger::empty(table),
         };
         let newest = store.newest().await?;
@@ -252,6 +255,7 @@ impl LedgerStore {
         for _ in 0..MAX_CLASHES {
             run_id.clone_into(&mut self.ledger.run_id);
             self.ledger.written_at = now;
+            self.unsaved = false;
             let next = self.sequence + 1;
             let text = serde_json::to_vec(&self.ledger)
                 .map_err(|error| Error::new(Kind::Internal, "cannot write the ledger").because(error))?;
@@ -267,6 +271,22 @@ impl LedgerStore {
             }
         }
         Err(Error::new(Kind::Store, "others write the ledger faster than this run can").at("table", &self.table))
+    }
+
+    /// Remembers that the last read of `slots` failed; [`LedgerStore::save_failures`] writes it down.
+    pub fn note_failure(&mut self, slots: &[NaiveDate], why: &str) {
+        let fresh = |slot: &&NaiveDate| self.ledger.failed.get(slot).is_none_or(|known| known != why);
+        let fresh: Vec<NaiveDate> = slots.iter().filter(fresh).copied().collect();
+        self.unsaved |= !fresh.is_empty();
+        self.ledger.failed.extend(fresh.into_iter().map(|slot| (slot, why.to_owned())));
+    }
+
+    /// Writes a snapshot if failures were noted since the last one.
+    ///
+    /// # Errors
+    /// As [`LedgerStore::save`].
+    pub async fn save_failures(&mut self, run_id: &str, now: DateTime<Utc>) -> Result<()> {
+        if self.unsaved { self.save(run_id, now).await } else { Ok(()) }
     }
 
     /// Removes snapshots but the newest.
@@ -327,7 +347,7 @@ impl LedgerStore {
     ///
     /// # Errors
     /// When the run records cannot be read.
-    pub async fn charged_pages_since(lake: &Lake, table: &str, first: chrono::NaiveDate) -> Result<u64> {
+    pub async fn charged_pages_since(lake: &Lake, table: &str, first: NaiveDate) -> Result<u64> {
         let folder = format!("_costlake/{table}/runs");
         let mut pages = 0;
         for entry in lake.list(&folder).await? {

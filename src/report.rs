@@ -124,6 +124,12 @@ impl FetchReport {
             failure: None,
         }
     }
+
+    /// Whether rows were set aside for a person to look at.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Quarantined.name())
+    }
 }
 
 /// What one run of one job did.
@@ -161,7 +167,7 @@ pub struct JobReport {
     /// Things to know about the whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What kept the job from planning at all.
+    /// What concerns the job as a whole: why it could not plan, or what waits for a person's word since an earlier run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }

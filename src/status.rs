@@ -49,6 +49,31 @@ pub fn slots_of(job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Vec<Slot> {
         .collect()
 }
 
+/// The word for a day that is in the lake and known to be out of date.
+pub const STALE: &str = "stale";
+
+/// What keeps a slot from being called complete and current, if anything does.
+#[must_use]
+pub fn gap(slot: &Slot) -> Option<&'static str> {
+    match slot.state {
+        SlotState::Missing => Some("missing"),
+        SlotState::Unsettled => Some("unsettled"),
+        SlotState::Quarantined => Some("quarantined"),
+        SlotState::Failed => Some("failed"),
+        SlotState::Estimated | SlotState::Settled | SlotState::OutOfReach => slot.stale.then_some(STALE),
+    }
+}
+
+/// What is wrong with a slot, in the words of the run that found it.
+fn why<'a>(ledger: &'a Ledger, slot: &Slot) -> Option<&'a str> {
+    match slot.state {
+        SlotState::Unsettled => ledger.unsettled.get(&slot.day).map(String::as_str),
+        SlotState::Quarantined => ledger.quarantined.get(&slot.day).map(|held| held.why.as_str()),
+        SlotState::Failed => ledger.failed.get(&slot.day).map(String::as_str),
+        _ => None,
+    }
+}
+
 /// One table of the document.
 #[must_use]
 pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String]) -> Value {
@@ -61,7 +86,11 @@ pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String]) -> Va
                 day["rows"] = json!(known.facts.rows);
                 day["estimated"] = json!(known.facts.estimated);
                 day["sums"] = json!(known.facts.sums);
+                day["totals"] = json!(known.facts.totals);
                 day["generation"] = json!(known.facts.epoch);
+            }
+            if let Some(why) = why(ledger, slot) {
+                day["why"] = json!(why);
             }
             day
         })

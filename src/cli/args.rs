@@ -86,6 +86,9 @@ pub(super) enum Command {
     Run {
         /// Jobs; all of them without a name.
         jobs: Vec<String>,
+        /// Take the quarantined rows of a month; may be given several times.
+        #[arg(long, value_name = "JOB:YYYY-MM")]
+        accept: Vec<String>,
     },
     /// Read every day of a range again.
     Backfill {
@@ -101,6 +104,9 @@ pub(super) enum Command {
         /// Only days never read.
         #[arg(long)]
         missing: bool,
+        /// Take the rows of a month although they would be quarantined; may be given several times.
+        #[arg(long, value_name = "JOB:YYYY-MM")]
+        accept: Vec<String>,
         /// Show the plan and stop.
         #[arg(long)]
         dry_run: bool,

@@ -89,9 +89,9 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
         Command::Demo => demo::demo(global).await,
         Command::Check { jobs, online } => check::check(global, jobs, *online).await,
         Command::Plan { jobs, from, to } => run::plan(global, jobs, from.as_deref().zip(to.as_deref())).await,
-        Command::Run { jobs } => run::run(global, jobs).await,
-        Command::Backfill { jobs, from, to, missing, dry_run, yes } => {
-            let asked = run::Backfill { jobs, from, to, missing: *missing, dry_run: *dry_run, yes: *yes };
+        Command::Run { jobs, accept } => run::run(global, jobs, accept).await,
+        Command::Backfill { jobs, from, to, missing, accept, dry_run, yes } => {
+            let asked = run::Backfill { jobs, from, to, missing: *missing, accept, dry_run: *dry_run, yes: *yes };
             run::backfill(global, &asked).await
         }
         Command::Serve { listen, token_file, allow_actions, allowed_hosts } => {
@@ -171,6 +171,7 @@ async fn context_until(
         no_budget: false,
         listener,
         totals: Arc::default(),
+        accepted: Arc::default(),
     })
 }
 

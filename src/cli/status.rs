@@ -9,7 +9,7 @@ use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::Job;
 use crate::ledger_store::LedgerStore;
 use crate::plan::SlotState;
-use crate::status::{self, Slot, slots_of};
+use crate::status::{self, STALE, Slot, gap, slots_of};
 use crate::window::{Grain, Window, first_of_month, month_start};
 
 use super::args::{Global, Output};
@@ -37,7 +37,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
             }
         };
         let slots = slots_of(job, &books.ledger, now);
-        let gaps: Vec<&Slot> = slots.iter().filter(|slot| slot.state == SlotState::Missing || slot.stale).collect();
+        let gaps: Vec<&Slot> = slots.iter().filter(|slot| gap(slot).is_some()).collect();
         if check && !gaps.is_empty() {
             codes.push(Kind::Gap.exit_code());
             screen::failure(&gap_text(job, &gaps));
@@ -55,21 +55,20 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
 }
 
 fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
-    let named: Vec<String> = gaps
-        .iter()
-        .take(10)
-        .map(|slot| format!("{} {}", slot.day, if slot.state == SlotState::Missing { "missing" } else { "stale" }))
-        .collect();
+    let named: Vec<String> =
+        gaps.iter().take(10).filter_map(|slot| Some(format!("{} {}", slot.day, gap(slot)?))).collect();
     let more = if gaps.len() > 10 { format!(" and {} more", gaps.len() - 10) } else { String::new() };
     format!("{}: {}{more}\n  what to do: costlake run {}", job.name, named.join(", "), job.name)
 }
 
 fn cell(slot: &Slot) -> (char, Style) {
     match slot.state {
-        _ if slot.stale => ('!', RED),
         SlotState::Missing => ('?', RED),
-        SlotState::Estimated => ('~', YELLOW),
         SlotState::Unsettled => ('≠', RED),
+        SlotState::Quarantined => ('Q', RED),
+        SlotState::Failed => ('F', RED),
+        _ if gap(slot).is_some() => ('!', RED),
+        SlotState::Estimated => ('~', YELLOW),
         SlotState::Settled => ('■', GREEN),
         SlotState::OutOfReach => ('x', DIM),
     }
@@ -141,18 +140,20 @@ fn legend(slots: &[Slot]) -> String {
         ("settled", SlotState::Settled),
         ("estimated", SlotState::Estimated),
         ("unsettled", SlotState::Unsettled),
+        ("quarantined", SlotState::Quarantined),
+        ("failed", SlotState::Failed),
         ("missing", SlotState::Missing),
         ("out of reach", SlotState::OutOfReach),
     ];
     let mut parts = Vec::new();
     for (name, state) in names {
-        let mut of_state = slots.iter().filter(|slot| slot.state == state && !slot.stale).peekable();
+        let mut of_state = slots.iter().filter(|slot| slot.state == state && gap(slot) != Some(STALE)).peekable();
         if let Some(slot) = of_state.peek() {
             let (sign, style) = cell(slot);
             parts.push(format!("{style}{sign}{style:#} {name} {}", of_state.count()));
         }
     }
-    let stale = slots.iter().filter(|slot| slot.stale).count();
+    let stale = slots.iter().filter(|slot| gap(slot) == Some(STALE)).count();
     if stale > 0 {
         parts.push(format!("{RED}!{RED:#} stale {stale}"));
     }

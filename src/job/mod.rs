@@ -80,8 +80,8 @@ pub struct WindowRules {
     pub settle_day: u32,
     /// Whether the table reaches to today.
     pub include_today: bool,
-    /// Share of change of a settled month that needs a person's word.
-    pub quarantine_share: f64,
+    /// Change of a settled month that needs a person's word, in millionths of its sum.
+    pub quarantine_millionths: u64,
 }
 
 /// `[budget]`.

@@ -182,8 +182,14 @@ fn read_window(
         full_read_every_days: full.unwrap_or(if by_tag { 1 } else { 7 }),
         settle_day: section.whole("settle_day", 1, 28).and_then(|day| u32::try_from(day).ok()).unwrap_or(15),
         include_today: section.boolean("include_today").unwrap_or(false),
-        quarantine_share: section.number("quarantine_share", 0.0, 1_000.0).unwrap_or(0.2),
+        quarantine_millionths: millionths(section.number("quarantine_share", 0.0, 1_000.0).unwrap_or(0.2)),
     }
+}
+
+/// A share of 0 to 1000 as a whole number.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn millionths(share: f64) -> u64 {
+    (share * 1_000_000.0).round() as u64
 }
 
 fn read_refresh(section: &Section<'_>, text: &str, ce: bool, grain: Grain) -> Option<Refresh> {

@@ -18,15 +18,16 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 use crate::generation::{self, Base, Built, FetchedDays};
+use crate::ledger::Quarantined;
 use crate::ledger_store::{Observed, data_key, observe};
-use crate::plan::{Fetch, fetch_of, shortened};
+use crate::plan::{Fetch, fetch_of, least_requests, shortened};
 use crate::report::{FetchReport, Outcome};
 use crate::sources::{Learnt, Source};
 use crate::window::Partition;
 
 use super::budget::Allowance;
 use super::publish::{Target, publish};
-use super::{Event, JobRun, control, raw};
+use super::{Event, JobRun, control, quarantine, raw};
 
 /// Runs one planned fetch; what went wrong is in the report.
 pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
@@ -42,6 +43,7 @@ pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
         }
         let error = error.at("job", &job.job.name).at("partition", planned.partition);
         job.halt_after(error.kind(), &report.asked);
+        note_failure(job, planned, &error).await;
         // A fetch that the budget shortened has committed its days and still says that days are left.
         if !matches!(report.outcome, Outcome::Committed | Outcome::Unchanged) {
             report.outcome = Outcome::Failed;
@@ -51,6 +53,15 @@ pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
     job.answered.fetch_or(report.asked.pages > 0, std::sync::atomic::Ordering::Relaxed);
     job.tell(Event::FetchEnded { partition: report.partition.clone(), outcome: report.outcome });
     report
+}
+
+/// Remembers for the days of a fetch that their last read failed. The ledger is written when the run ends.
+async fn note_failure(job: &JobRun<'_>, planned: &Fetch, error: &Error) {
+    let outside_the_days =
+        matches!(error.kind(), Kind::Budget | Kind::Superseded | Kind::Unsettled | Kind::Quarantined);
+    if !outside_the_days {
+        job.books.lock().await.note_failure(&planned.slots, error.message());
+    }
 }
 
 async fn attempt(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<()> {
@@ -71,17 +82,28 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     let (fetch, mut allowance) = fit_budget(job, planned).await?;
     if job.rewrites && fetch.slots.len() < planned.slots.len() {
         // The rows of a broken object cannot be kept: it is read again whole or not at all.
-        return Err(job.budget.reached(Some(planned.expected_requests)));
+        return Err(job.budget.reached(Some(planned.expected_requests + job.totals_pages)));
     }
     report.windows = fetch.windows.iter().map(ToString::to_string).collect();
     job.tell(Event::FetchStarted { partition: report.partition.clone(), expected: fetch.expected_requests });
 
-    let read = control::read(job, &fetch, &mut allowance, report).await?;
+    let mut read = control::read(job, &fetch, &mut allowance, report).await?;
     drop(allowance);
+    let held = match observed.as_ref().filter(|_| !job.rewrites) {
+        Some(seen) => quarantine::set_aside(job, &seen.footer, &mut read).await,
+        // Of a lost or broken object there are no old rows to keep.
+        None => BTreeMap::new(),
+    };
     report.rows = read.rows;
     let learnt = learn(read.rows, read.page_rows, fetch.slots.len() as u64, report.asked.charged_pages);
     let partition = fetch.partition.to_string();
-    let entry = Entry { partition: &partition, slots: &read.slots, totals: &read.totals, unsettled: &read.unsettled };
+    let entry = Entry {
+        partition: &partition,
+        read: &read.slots,
+        totals: &read.totals,
+        unsettled: &read.unsettled,
+        held: &held,
+    };
     let nothing_new = read.days.is_empty();
     job.books.lock().await.claim(&job.record).await?;
     let unchanged =
@@ -109,7 +131,27 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
         report.object_bytes = size;
         enter(job, Some((&built.footer, size)), &entry, learnt).await?;
     }
-    if read.unsettled.is_empty() { Ok(fetch.slots.len()) } else { Err(control::unsettled_error(&read.unsettled)) }
+    conclude(job, &read.unsettled, &held, report)?;
+    Ok(fetch.slots.len())
+}
+
+/// What keeps a fetch that has done its work from being called well.
+fn conclude(
+    job: &JobRun<'_>,
+    unsettled: &BTreeMap<NaiveDate, String>,
+    held: &BTreeMap<NaiveDate, Quarantined>,
+    report: &mut FetchReport,
+) -> Result<()> {
+    if unsettled.is_empty() && held.is_empty() {
+        return Ok(());
+    }
+    if held.is_empty() {
+        return Err(control::unsettled_error(unsettled));
+    }
+    if !unsettled.is_empty() {
+        report.notes.push(control::unsettled_error(unsettled).message().to_owned());
+    }
+    Err(quarantine::error(&job.job.name, held))
 }
 
 /// Compares the object with the ledger. An object ahead of it is taken over; one behind it, or gone, would make kept
@@ -177,10 +219,9 @@ async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
             let allowance = job.budget.reserve(fetch.expected_requests);
             return Ok((fetch, allowance));
         }
-        let one_day =
-            planned.slots.first().map(|slot| fetch_of(job.job, &ledger, planned.partition, &[*slot]).expected_requests);
+        let needed = least_requests(job.job, &ledger, std::slice::from_ref(planned), false) + job.totals_pages;
         let cap = job.budget.cap().unwrap_or(0);
-        return Err(job.budget.reached(one_day.filter(|needed| *needed > cap)));
+        return Err(job.budget.reached(Some(needed).filter(|needed| *needed > cap)));
     }
 }
 
@@ -231,9 +272,11 @@ pub(super) async fn encode(
 /// What a fetch adds to the ledger beside the object's footer.
 struct Entry<'a> {
     partition: &'a str,
-    slots: &'a BTreeSet<NaiveDate>,
+    /// Slots that were read and taken.
+    read: &'a BTreeSet<NaiveDate>,
     totals: &'a BTreeMap<NaiveDate, BTreeMap<String, String>>,
     unsettled: &'a BTreeMap<NaiveDate, String>,
+    held: &'a BTreeMap<NaiveDate, Quarantined>,
 }
 
 /// Enters what is in the lake now into the ledger, and what was learnt without writing anything.
@@ -245,11 +288,10 @@ async fn enter(
 ) -> Result<()> {
     let mut books = job.books.lock().await;
     if let Some((footer, size)) = object {
-        books.ledger.adopt(footer, size, entry.slots, job.now(), job.now());
+        books.ledger.adopt(footer, size, entry.read, job.now(), job.now());
         books.ledger.note_totals(&footer.partition, entry.totals);
     }
-    books.ledger.unsettled.retain(|slot, _| !entry.slots.contains(slot));
-    books.ledger.unsettled.extend(entry.unsettled.clone());
+    books.ledger.note_outcome(entry.read, entry.unsettled, entry.held);
     learn(&mut books.ledger.learnt);
     books.ledger.stopped.remove(entry.partition);
     books.save(&job.run_id, job.now()).await

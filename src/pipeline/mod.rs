@@ -4,10 +4,11 @@
 //!  open door ─► open books ─► same table? ─► plan ─► fetches, a few side by side ─► run record
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures::StreamExt;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -16,11 +17,11 @@ use tracing::{Instrument, info, info_span};
 
 use crate::clock::Clock;
 use crate::doors::{Door, Doors};
-use crate::error::{Error, Kind, Result};
-use crate::job::{Job, Refresh};
+use crate::error::{Kind, Result};
+use crate::job::Job;
 use crate::lake::Lake;
-use crate::ledger_store::{LedgerStore, TableRecord, observe};
-use crate::plan::{Ask, Fetch, Plan, plan, reach, spending_since, stages};
+use crate::ledger_store::{LedgerStore, TableRecord};
+use crate::plan::{Ask, Fetch, Plan, plan, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
 use crate::totals::Totals;
@@ -28,7 +29,9 @@ use crate::totals::Totals;
 pub mod budget;
 mod control;
 mod fetch;
+mod opening;
 pub mod publish;
+mod quarantine;
 mod raw;
 pub mod rebuild;
 mod renew;
@@ -108,6 +111,8 @@ pub struct Context {
     pub listener: Option<Listener>,
     /// Questions for totals that the jobs of a run share.
     pub totals: Arc<totals::Shared>,
+    /// Job and first day of a month whose quarantined rows are to be taken.
+    pub accepted: Arc<BTreeSet<(String, NaiveDate)>>,
 }
 
 /// One job while it runs.
@@ -125,8 +130,12 @@ pub(crate) struct JobRun<'a> {
     answered: AtomicBool,
     /// Whether objects are written anew although they may say that they hold what is read: their rows are broken.
     rewrites: bool,
+    /// Months whose rows are taken however unlike the old ones they are.
+    accepted: BTreeSet<NaiveDate>,
     /// The API's totals of the days that are read, where it tells them.
     totals: Mutex<Option<Totals>>,
+    /// Pages that the question for totals took before the first fetch; every run that reads anything needs them, too.
+    totals_pages: u64,
 }
 
 impl JobRun<'_> {
@@ -207,15 +216,16 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     let now = context.clock.now();
     let (mut books, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     report.notes.extend(notes);
+    let accepted = opening::accept(context, job, &mut books, report);
     let record = TableRecord::of(job, &door.identity);
     let mut planned = plan(job, &books.ledger, now, ask, None)?;
     books.check(&record).await?;
     let fingerprint = record.digest();
-    if catch_up(context, job, &mut books, &planned, &fingerprint, now).await? {
+    if opening::catch_up(context, job, &mut books, &planned, &fingerprint, now).await? {
         planned = plan(job, &books.ledger, now, ask, None)?;
     }
-    let budget = budget_of(context, job, now).await?;
-    let run = JobRun {
+    let budget = opening::budget_of(context, job, now).await?;
+    let mut run = JobRun {
         context,
         job,
         door,
@@ -227,9 +237,11 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         halted: AtomicBool::new(false),
         answered: AtomicBool::new(false),
         rewrites: matches!(ask, Ask::Known { .. }),
+        accepted,
         totals: Mutex::default(),
+        totals_pages: 0,
     };
-    planned = with_totals(&run, planned, ask, report).await?;
+    planned = totals::before_fetches(&mut run, planned, ask, report).await?;
     report.notes.extend(planned.notes.iter().cloned());
     run.tell(Event::Planned {
         job: job.name.clone(),
@@ -237,35 +249,20 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         expected: planned.expected_requests(),
     });
     report.fetches = run_fetches(&run, &planned).await;
+    let mut books = run.books.lock().await;
+    if let Err(error) = books.save_failures(&run.run_id, run.now()).await {
+        report.notes.push(format!("that days failed could not be written down: {error}"));
+    }
     if context.cancel.is_cancelled() {
         return Err(send::interrupted());
     }
-    if let Err(error) = run.books.lock().await.prune().await {
+    if ask == Ask::Due && !report.fetches.iter().any(FetchReport::is_quarantined) {
+        report.failure = quarantine::standing(&job.name, &books.ledger).as_ref().map(Into::into);
+    }
+    if let Err(error) = books.prune().await {
         report.notes.push(format!("old ledger snapshots stay, which harms nothing: {error}"));
     }
     Ok(())
-}
-
-/// Asks a probing job's totals: of all it can reach, to decide what is due; of a range, as its control sums.
-async fn with_totals(run: &JobRun<'_>, planned: Plan, ask: Ask, report: &mut JobReport) -> Result<Plan> {
-    let job = run.job;
-    if job.window.refresh != Refresh::Probe {
-        return Ok(planned);
-    }
-    let probes = ask == Ask::Due;
-    let window = if probes { reach(job, run.now()) } else { planned.hull() };
-    let Some(window) = window else { return Ok(planned) };
-    let asked = totals::of_window(run, window, &mut report.totals_asked).await;
-    let found = asked.map_err(|error| error.at("window", window))?;
-    (*run.totals.lock().await).clone_from(&found);
-    if !probes {
-        return Ok(Plan { totals_requests: 0, ..planned });
-    }
-    let mut books = run.books.lock().await;
-    let planned = plan(job, &books.ledger, run.now(), ask, found.as_ref())?;
-    books.ledger.probed_at = Some(run.now());
-    books.save(&run.run_id, run.now()).await?;
-    Ok(planned)
 }
 
 /// Runs the fetches side by side in two stages: days never read come first, so that days that are only read again
@@ -286,62 +283,6 @@ async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
         reports.extend(running.collect::<Vec<_>>().await);
     }
     reports
-}
-
-/// Looks at the objects of the planned partitions and takes over those that are ahead of the ledger, so that a run
-/// that died between the data and the ledger is not paid for twice.
-async fn catch_up(
-    context: &Context,
-    job: &Job,
-    books: &mut LedgerStore,
-    planned: &Plan,
-    fingerprint: &str,
-    now: DateTime<Utc>,
-) -> Result<bool> {
-    let mut ahead = false;
-    // Collected first: the compiler cannot tell that a future over this closure may move between threads.
-    let looks: Vec<_> =
-        planned.fetches.iter().map(|fetch| observe(&context.lake, &job.name, fetch.partition)).collect();
-    let seen: Vec<_> = futures::stream::iter(looks).buffered(8).collect().await;
-    for seen in seen {
-        // An object that cannot be read, or is another table's, is the business of its own fetch.
-        let Ok(Some(seen)) = seen else { continue };
-        if seen.footer.fingerprint != fingerprint {
-            continue;
-        }
-        let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
-        if seen.footer.epoch > known {
-            books.ledger.adopt(&seen.footer, seen.size, &std::collections::BTreeSet::new(), now, now);
-            ahead = true;
-        }
-    }
-    Ok(ahead)
-}
-
-/// The cap of this run: the job's own, or what the month's dollars leave, whichever is less.
-async fn budget_of(context: &Context, job: &Job, now: DateTime<Utc>) -> Result<Budget> {
-    const PER_RUN: &str = "budget.max_requests_per_run";
-    const PER_MONTH: &str = "budget.max_usd_per_month";
-    if context.no_budget || job.entry.provider != Provider::CostExplorer {
-        return Ok(Budget::new(None, PER_RUN));
-    }
-    let per_run = job.budget.max_requests_per_run;
-    let Some(cents) = job.budget.max_cents_per_month else { return Ok(Budget::new(per_run, PER_RUN)) };
-    let spent = LedgerStore::charged_pages_since(&context.lake, &job.name, spending_since(now)).await?;
-    let left = cents.saturating_sub(spent);
-    if left == 0 {
-        return Err(Error::new(
-            Kind::Budget,
-            format!("the runs of this month have spent {} USD on requests", crate::report::usd(spent)),
-        )
-        .at("key", PER_MONTH)
-        .advise("raise budget.max_usd_per_month, or wait for the next month"));
-    }
-    Ok(if per_run.is_none_or(|cap| left < cap) {
-        Budget::new(Some(left), PER_MONTH)
-    } else {
-        Budget::new(per_run, PER_RUN)
-    })
 }
 
 /// The plan of a job without running it, and the books it rests on.

@@ -102,6 +102,7 @@ impl Renewal<'_> {
         let wanted = Wanted { source, partition, fingerprint: &part.fingerprint, known: &known };
         let mut replayed = replay(&self.context.lake, &wanted, files).await?;
         report.notes.append(&mut replayed.notes);
+        self.leave_out_held(&known, &mut replayed, report);
         let slots = replayed.days.keys().copied();
         report.windows = windows_of(source.grain(), slots).iter().map(ToString::to_string).collect();
         report.rows = replayed.days.values().map(|(rows, _)| rows.num_rows() as u64).sum();
@@ -121,6 +122,20 @@ impl Renewal<'_> {
                 )));
         }
         self.commit(part, replayed, report).await
+    }
+
+    /// Answers that were kept and whose rows were not taken (quarantined, or unsettled) are not taken now either.
+    fn leave_out_held(&self, known: &BTreeMap<NaiveDate, DayFacts>, replayed: &mut Replayed, report: &mut FetchReport) {
+        let ledger = &self.books.ledger;
+        let refused = |slot: &NaiveDate| ledger.quarantined.contains_key(slot) || ledger.unsettled.contains_key(slot);
+        let was_taken = |slot: &NaiveDate, facts: &DayFacts| known.get(slot).is_some_and(|k| k.same_content(facts));
+        replayed.days.retain(|slot, (_, facts)| {
+            let stays = !refused(slot) || was_taken(slot, facts);
+            if !stays {
+                report.notes.push(format!("{slot}: the kept answer was refused when it came, and still is"));
+            }
+            stays
+        });
     }
 
     /// Looks at the object and reads it whole; the ledger takes it over when it is ahead.

@@ -16,6 +16,7 @@
 //! | `probe`: full read | an open month whose oldest read is `full_read_every` ago: tags move rows under equal totals |
 //! | `probe`: settled | the month has settled since the day was last read, once |
 //! | unsettled | its rows did not add up to the totals last time |
+//! | quarantined | the API's totals differ from those of the refused rows; without a probe, inside the refresh rule's days |
 //!
 //! A backfill replaces the rules by its range. Due days of one partition are one fetch; they become the request series
 //! with the fewest expected pages: a page costs the same however full it is, so small gaps are read through.
@@ -23,13 +24,15 @@
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::Serialize;
 
+mod due;
 mod sizing;
 
-pub use sizing::{fetch_of, shortened, stages};
+pub use due::is_stale;
+pub use sizing::{fetch_of, least_requests, shortened, stages};
 
 use crate::error::{Error, Kind, Result};
 use crate::job::{Job, Refresh};
-use crate::ledger::{DayState, Ledger, PartitionState};
+use crate::ledger::{DayState, Ledger};
 use crate::sources::Provider;
 use crate::totals::Totals;
 use crate::window::{Grain, Partition, Window, days_before, first_of_month, month_start, next_day};
@@ -73,24 +76,23 @@ pub struct Fetch {
 pub struct Plan {
     /// Fetches, oldest partition first.
     pub fetches: Vec<Fetch>,
-    /// Requests for totals that come before the fetches; a probe may find more days due.
-    pub totals_requests: u64,
+    /// The window whose totals are asked before the fetches, in one request; a probe may find more days due.
+    pub totals: Option<Window>,
     /// Things to know about the plan.
     pub notes: Vec<String>,
 }
 
 impl Plan {
+    /// Requests for totals that come before the fetches.
+    #[must_use]
+    pub fn totals_requests(&self) -> u64 {
+        u64::from(self.totals.is_some())
+    }
+
     /// Requests the plan is expected to take.
     #[must_use]
     pub fn expected_requests(&self) -> u64 {
-        self.totals_requests + self.fetches.iter().map(|fetch| fetch.expected_requests).sum::<u64>()
-    }
-
-    /// The window from the first to the last day it reads.
-    #[must_use]
-    pub fn hull(&self) -> Option<Window> {
-        let windows = || self.fetches.iter().flat_map(|fetch| &fetch.windows);
-        Window::new(windows().map(Window::start).min()?, windows().map(Window::end).max()?)
+        self.totals_requests() + self.fetches.iter().map(|fetch| fetch.expected_requests).sum::<u64>()
     }
 
     /// Slots the plan reads.
@@ -110,14 +112,19 @@ pub enum SlotState {
     Estimated,
     /// Its rows did not add up to the API's totals when last asked; what is in the lake is from before.
     Unsettled,
+    /// Its newest rows were so unlike the old ones that they wait for a person's word; the old ones are in the lake.
+    Quarantined,
+    /// Its last read failed; what is in the lake, if anything, is from before.
+    Failed,
     /// Read, and its month has settled.
     Settled,
     /// Never read, and older than the API's documented history.
     OutOfReach,
 }
 
-/// Days of history each API documents.
-fn history_start(job: &Job, today: NaiveDate) -> NaiveDate {
+/// The first day of the history each API documents.
+#[must_use]
+pub fn history_start(job: &Job, today: NaiveDate) -> NaiveDate {
     match (job.entry.provider, job.source.grain()) {
         (Provider::CostExplorer, Grain::Hourly) => days_before(today, 13),
         (Provider::CostExplorer, _) => month_start(today, -13),
@@ -138,7 +145,8 @@ pub fn span(job: &Job, now: DateTime<Utc>) -> Option<Window> {
 }
 
 /// The day from which the month of `slot` counts as settled.
-fn settles_on(job: &Job, slot: NaiveDate) -> NaiveDate {
+#[must_use]
+pub fn settles_on(job: &Job, slot: NaiveDate) -> NaiveDate {
     let next = month_start(slot, 1);
     next.with_day(job.window.settle_day).unwrap_or(next)
 }
@@ -153,10 +161,20 @@ pub fn reach(job: &Job, now: DateTime<Utc>) -> Option<Window> {
 /// The state of `slot` at `now`.
 #[must_use]
 pub fn state_of(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> SlotState {
-    let today = now.date_naive();
     if ledger.unsettled.contains_key(&slot) {
-        return SlotState::Unsettled;
+        SlotState::Unsettled
+    } else if ledger.quarantined.contains_key(&slot) {
+        SlotState::Quarantined
+    } else if ledger.failed.contains_key(&slot) {
+        SlotState::Failed
+    } else {
+        read_state(job, ledger, slot, now)
     }
+}
+
+/// The state of `slot` as far as it follows from when and what was read of it.
+fn read_state(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> SlotState {
+    let today = now.date_naive();
     match ledger.day(&job.source.grain().partition_of(slot).to_string(), slot) {
         Some(day) if is_complete(job, day) => {
             let open = day.facts.estimated || (!job.entry.snapshot && today <= settles_on(job, slot));
@@ -181,7 +199,7 @@ fn is_complete(job: &Job, day: &DayState) -> bool {
 pub fn plan(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, totals: Option<&Totals>) -> Result<Plan> {
     let mut notes = Vec::new();
     let slots = match ask {
-        Ask::Due => due_slots(job, ledger, now, totals, &mut notes),
+        Ask::Due => due::slots(job, ledger, now, totals, &mut notes),
         Ask::Range { window, missing_only } => {
             let slots = range_slots(job, window, now, &mut notes)?;
             let missing = |slot: &NaiveDate| {
@@ -193,9 +211,27 @@ pub fn plan(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, totals: Op
         Ask::Known { first, last } => known_slots(job, ledger, first, last)?,
     };
     let fetches = sizing::fetches(job, ledger, &slots);
-    let asks_totals =
-        totals.is_none() && job.window.refresh == Refresh::Probe && (ask == Ask::Due || !fetches.is_empty());
-    Ok(Plan { fetches, totals_requests: u64::from(asks_totals), notes })
+    let totals = if totals.is_none() { totals_window(job, now, ask, &fetches) } else { None };
+    Ok(Plan { fetches, totals, notes })
+}
+
+/// Whether the totals say which days of the job are due; otherwise they are control sums only.
+#[must_use]
+pub fn probes(job: &Job, ask: Ask) -> bool {
+    job.window.refresh == Refresh::Probe && ask == Ask::Due
+}
+
+/// The window whose totals a plan needs: a probe's are of all that can be asked, control sums are of the fetches, from
+/// the first day read to the last. A job without grouping asks no control sums: its own question is word for word the
+/// one for totals, so that there is nothing its rows could be added up to, and the same answer would be paid for twice.
+/// Data that move between the two calls are no error of its rows; the refresh rule finds them.
+fn totals_window(job: &Job, now: DateTime<Utc>, ask: Ask, fetches: &[Fetch]) -> Option<Window> {
+    job.source.totals_key()?;
+    if probes(job, ask) {
+        return reach(job, now);
+    }
+    let windows = || fetches.iter().flat_map(|fetch| &fetch.windows).filter(|_| !job.source.is_ungrouped());
+    Window::new(windows().map(Window::start).min()?, windows().map(Window::end).max()?)
 }
 
 /// The days the ledger knows of the partitions from `first` to `last`.
@@ -206,86 +242,6 @@ fn known_slots(job: &Job, ledger: &Ledger, first: Partition, last: Partition) ->
     }
     let known = ledger.partitions.range(first.to_string()..=last.to_string()).map(|(_, state)| state);
     Ok(known.flat_map(|state| state.days.keys().copied()).collect())
-}
-
-fn due_slots(
-    job: &Job,
-    ledger: &Ledger,
-    now: DateTime<Utc>,
-    totals: Option<&Totals>,
-    notes: &mut Vec<String>,
-) -> Vec<NaiveDate> {
-    let Some(span) = span(job, now) else { return Vec::new() };
-    let grain = job.source.grain();
-    let mut out_of_reach = Vec::new();
-    let mut due = Vec::new();
-    for slot in grain.slots(span) {
-        let partition = grain.partition_of(slot).to_string();
-        match (state_of(job, ledger, slot, now), ledger.day(&partition, slot)) {
-            (SlotState::OutOfReach, _) => out_of_reach.push(slot),
-            (SlotState::Missing | SlotState::Unsettled, _) => due.push(slot),
-            (_, Some(day)) if needs_refresh(job, ledger.partitions.get(&partition), day, slot, now, totals) => {
-                due.push(slot)
-            }
-            _ => {}
-        }
-    }
-    if let (Some(first), Some(last)) = (out_of_reach.first(), out_of_reach.last()) {
-        let count = out_of_reach.len();
-        notes.push(format!("{first} to {last}: {count} out of reach, older than the API's documented history"));
-    }
-    due
-}
-
-/// Whether a day that has been read is read again: see the table of the [module](self).
-fn needs_refresh(
-    job: &Job,
-    partition: Option<&PartitionState>,
-    day: &DayState,
-    slot: NaiveDate,
-    now: DateTime<Utc>,
-    totals: Option<&Totals>,
-) -> bool {
-    if job.entry.snapshot || is_left_behind(job, day, slot, now) {
-        return true;
-    }
-    if job.window.refresh != Refresh::Probe {
-        return slot >= refresh_start(job, now);
-    }
-    let today = now.date_naive();
-    let settles = settles_on(job, slot);
-    let settled_since = today > settles && day.read_at.date_naive() <= settles;
-    has_moved(job, day, slot, totals) || settled_since || (today <= settles && is_full_read_due(job, partition, today))
-}
-
-/// Whether the API's total of any of the job's metrics, or the estimate flag, is another one than when it was read.
-fn has_moved(job: &Job, day: &DayState, slot: NaiveDate, totals: Option<&Totals>) -> bool {
-    let now = totals.and_then(|totals| totals.narrowed(job.source.table(), slot));
-    now.is_some_and(|now| now.estimated != day.facts.estimated || now.sums != day.facts.totals)
-}
-
-/// Whether some day of the month was last read so long ago that the whole month is read again.
-fn is_full_read_due(job: &Job, partition: Option<&PartitionState>, today: NaiveDate) -> bool {
-    let oldest = partition.and_then(|state| state.days.values().map(|day| day.read_at.date_naive()).min());
-    oldest.is_some_and(|oldest| days_before(today, job.window.full_read_every_days) >= oldest)
-}
-
-/// An estimate that was last read before its month settled, and the month has settled since.
-fn is_left_behind(job: &Job, day: &DayState, slot: NaiveDate, now: DateTime<Utc>) -> bool {
-    let settles = settles_on(job, slot);
-    day.facts.estimated && now.date_naive() > settles && day.read_at.date_naive() <= settles
-}
-
-/// First slot that is read again by the refresh rule.
-fn refresh_start(job: &Job, now: DateTime<Utc>) -> NaiveDate {
-    let today = now.date_naive();
-    match job.window.refresh {
-        Refresh::Probe | Refresh::BillingClose => {
-            let months = if today.day() <= job.window.settle_day { -1 } else { 0 };
-            month_start(today, months)
-        }
-        Refresh::Days(count) => job.source.grain().slot_of(days_before(today, count)),
-    }
 }
 
 fn range_slots(job: &Job, window: Window, now: DateTime<Utc>, notes: &mut Vec<String>) -> Result<Vec<NaiveDate>> {
@@ -339,21 +295,3 @@ pub fn range(from: NaiveDate, to: NaiveDate) -> Result<Window> {
 pub fn spending_since(now: DateTime<Utc>) -> NaiveDate {
     first_of_month(now.date_naive())
 }
-
-/// Whether what is in the lake is known to be out of date: an estimate whose month has settled since it was read, or a
-/// day that the refresh rule should have looked at by now and did not for two days.
-#[must_use]
-pub fn is_stale(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> bool {
-    let Some(day) = ledger.day(&job.source.grain().partition_of(slot).to_string(), slot) else { return false };
-    let looked_at = match job.window.refresh {
-        Refresh::Probe => ledger.probed_at.map_or(day.read_at, |probed| probed.max(day.read_at)),
-        _ => day.read_at,
-    };
-    let begun = job.window.begin.is_none_or(|begin| slot >= begin);
-    let overdue =
-        begun && !job.entry.snapshot && slot >= refresh_start(job, now) && (now - looked_at).num_hours() >= STALE_HOURS;
-    overdue || is_left_behind(job, day, slot, now)
-}
-
-/// A refreshed day is stale when it was not looked at for so long: two nightly runs were missed.
-const STALE_HOURS: i64 = 48;

@@ -155,7 +155,7 @@ impl Scheduler {
         let due = self.board.take_due(clock.now());
         if !due.is_empty() {
             let jobs: Vec<Job> = due.iter().map(|start| Job::clone(&start.job)).collect();
-            let totals = Arc::new(Shared::of(&jobs, clock.now()));
+            let totals = Arc::new(Shared::of(&jobs, clock.now(), Ask::Due));
             for start in due {
                 self.spawn(start, "run", Ask::Due, totals.clone(), clock);
             }

@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 use crate::ledger::Ledger;
 use crate::plan::SlotState;
 use crate::scheduler::board::Posted;
-use crate::status::slots_of;
+use crate::status::{STALE, gap, slots_of};
 
 /// What the text is.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -129,9 +129,9 @@ fn last_look(ledger: &Ledger) -> Option<DateTime<Utc>> {
 
 /// How many slots are in each state; `missing` and `stale` are there also when none is, for alerts.
 fn states(table: &TableFacts, ledger: &Ledger, now: DateTime<Utc>) -> BTreeMap<String, u64> {
-    let mut found = BTreeMap::from([(name_of(SlotState::Missing), 0), ("stale".to_owned(), 0)]);
+    let mut found = BTreeMap::from([(name_of(SlotState::Missing), 0), (STALE.to_owned(), 0)]);
     for slot in slots_of(&table.posted.job, ledger, now) {
-        let name = if slot.stale { "stale".to_owned() } else { name_of(slot.state) };
+        let name = gap(&slot).map_or_else(|| name_of(slot.state), str::to_owned);
         *found.entry(name).or_default() += 1;
     }
     found

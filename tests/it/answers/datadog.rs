@@ -202,3 +202,26 @@ fn of_accounts_only_their_ids_are_kept() {
     script.then(replies());
     house.runs_again_without_writing();
 }
+
+#[test]
+fn days_that_come_back_empty_are_held_for_a_person() {
+    let script = Script::new();
+    let house = house(&script, SAVINGS);
+    script.then([savings()]);
+    house.run_well();
+    let metric = || json!({ "series": {}, "times": [] });
+    let names = ["actual_cost", "effective_savings_rate", "on_demand_equivalent_cost", "realized_savings"];
+    let nothing = || {
+        Reply::good(&json!(
+            names.map(|name| (name, metric())).into_iter().collect::<std::collections::BTreeMap<_, _>>()
+        ))
+    };
+    script.then([nothing()]);
+    house.json(&["run"]).exits(1).says("the answer is empty, but the day had 1 row").says("--accept dog:2026-11");
+    assert_eq!(column(&house.rows("dog"), "actual_cost"), ["10.5", "11.0"]);
+    script.then([savings()]);
+    house.run_well();
+    script.then([nothing()]);
+    house.json(&["run", "--accept", "dog:2026-11"]).exits(0);
+    assert!(house.rows("dog").is_empty());
+}

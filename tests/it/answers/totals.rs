@@ -34,7 +34,7 @@ fn right_totals() -> Value {
 
 /// A house with one probing job.
 fn house(control: &str) -> (Script, Lakehouse) {
-    let script = Script::new();
+    let script = Script::new().with_totals();
     let house = Lakehouse::new(script.url(), NOW);
     let probing = format!("refresh = \"probe\"\ncontrol = \"{control}\"");
     house.job("costs", &DAILY.replace("refresh = \"billing-close\"", &probing));
@@ -183,23 +183,43 @@ fn jobs_of_one_account_share_the_question() {
     assert_eq!(asked(), [Some(1), Some(0)], "nothing due is one question for both");
 }
 
-/// Twenty nights over a month's end: what the probe keeps up to date is what a table read afresh holds.
+/// Control sums of jobs that ask no probe: the question is in the price and in the run once, with all their metrics.
 #[test]
-fn many_nights_end_with_the_table_of_a_first_load() {
-    let sandbox = SandboxServer::new("2026-10-28T06:00:00Z", 1_000);
-    let mut house = Lakehouse::new(&sandbox.url(), "2026-10-28T06:00:00Z");
-    let job = DAILY.replace("begin = \"2026-11-01\"\nrefresh = \"billing-close\"", "begin = \"2026-10-01\"");
-    house.job("costs", &job);
-    let mut requests = 0;
-    for night in 0..20 {
-        let day = chrono::NaiveDate::from_ymd_opt(2026, 10, 28).expect("a day") + chrono::Days::new(night);
-        let now = format!("{day}T06:00:00Z");
-        sandbox.set_now(&now);
-        house.set("COSTLAKE_NOW", &now);
-        requests += house.run_well()["asked"]["requests"].as_u64().expect("a number");
+fn jobs_that_probe_nothing_share_their_control_sums() {
+    let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
+    let house = Lakehouse::new(&sandbox.url(), "2026-11-10T06:00:00Z");
+    for (name, metric) in [("amortized", "AmortizedCost"), ("unblended", "UnblendedCost")] {
+        let job = DAILY.replace("[\"UnblendedCost\"]", &format!("[\"{metric}\"]"));
+        house.job(name, &job.replace("billing-close", "3 days"));
     }
-    house.job("afresh", &job);
-    house.json(&["run", "afresh"]).exits(0);
-    assert_eq!(house.rows("costs"), house.rows("afresh"));
-    assert!(requests < 90, "{requests} requests in 20 nights");
+    let numbers = |document: &Value, name: &str| -> Vec<Option<u64>> {
+        document["jobs"].as_array().expect("jobs").iter().map(|job| job[name].as_u64()).collect()
+    };
+    let range = ["--from", "2026-11-01", "--to", "2026-11-09"];
+    for arguments in [vec!["plan"], [&["backfill", "amortized", "unblended", "--dry-run"], &range[..]].concat()] {
+        let plan = house.json(&arguments).exits(0).document();
+        assert_eq!(numbers(&plan, "totals_requests"), [Some(1), Some(0)], "{plan}");
+    }
+    house.costlake(&["plan", "unblended"]).exits(0).says("totals of the days read, to check them against");
+    for arguments in [vec!["run"], [&["backfill", "amortized", "unblended"], &range[..]].concat()] {
+        let before = sandbox.requests().cost_explorer;
+        let done = house.json(&arguments).exits(0).document();
+        let totals: Vec<_> =
+            done["jobs"].as_array().expect("jobs").iter().map(|job| job["totals_asked"]["requests"].as_u64()).collect();
+        assert_eq!(totals, [Some(1), Some(0)], "{done}");
+        assert_eq!(sandbox.requests().cost_explorer - before, 3, "the totals, and a page each");
+    }
+}
+
+/// What the API no longer has is refused in its own words and does not take the days with it that it still has.
+#[test]
+fn days_beyond_the_history_fail_alone() {
+    let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
+    let house = Lakehouse::new(&sandbox.url(), "2026-11-10T06:00:00Z");
+    house.job("costs", &DAILY.replace("begin = \"2026-11-01\"", "begin = \"2025-08-01\""));
+    let done = house.json(&["backfill", "costs", "--from", "2025-09-28", "--to", "2025-10-03"]);
+    let report = done.exits(1).says("no totals of the days before 2025-10-01").report();
+    let outcomes: Vec<_> = report["fetches"].as_array().expect("fetches").iter().map(|f| &f["outcome"]).collect();
+    assert_eq!(outcomes, ["failed", "committed"], "{report}");
+    house.json(&["verify", "--full"]).exits(0);
 }

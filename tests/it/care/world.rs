@@ -112,6 +112,7 @@ impl World {
             no_budget: false,
             listener: None,
             totals: Arc::default(),
+            accepted: Arc::default(),
         }
     }
 

@@ -81,7 +81,10 @@ async fn a_partition_that_loses_all_rows_becomes_a_file_without_rows() {
     let (world, store) = begun(&job).await;
     let before = contents(&store, &job).await["2026-10"].clone();
     let emptied = World::with(Settings { first_day: Some(at(LATER).date_naive()), ..Settings::new(at(LATER)) }).await;
-    let report = emptied.ask(&store, &job, october()).await;
+    let held = emptied.ask(&store, &job, october()).await;
+    assert_eq!((held.exit_code, held.objects_written), (1, 0), "{held:#?}");
+    assert_eq!(contents(&store, &job).await["2026-10"], before, "days that come back empty need a person's word");
+    let report = emptied.accept(&store, &job, october(), "2026-10-01").await;
     assert_eq!(report.exit_code, 0, "{report:#?}");
     let empty = contents(&store, &job).await["2026-10"].clone();
     assert_eq!((empty.rows.len(), empty.footer.epoch), (0, before.footer.epoch + 1));

@@ -99,6 +99,12 @@ impl World {
         Self { sandbox, doors: Arc::new(Doors::new(Outside { sandbox: Some(url), ..Outside::default() })) }
     }
 
+    /// Doors to another server than the sandbox, which only keeps the time.
+    pub(super) fn over(url: &str, now: &str) -> Self {
+        let outside = Outside { sandbox: Some(url.to_owned()), ..Outside::default() };
+        Self { sandbox: Sandbox::new(Settings::new(at(now))), doors: Arc::new(Doors::new(outside)) }
+    }
+
     pub(super) fn set(&self, now: &str) {
         self.sandbox.set_now(at(now));
     }
@@ -115,6 +121,7 @@ impl World {
             no_budget: false,
             listener: None,
             totals: Arc::default(),
+            accepted: Arc::default(),
         }
     }
 
@@ -124,6 +131,12 @@ impl World {
 
     pub(super) async fn ask<S: ObjectStore>(&self, store: &Arc<S>, job: &Job, ask: Ask) -> JobReport {
         run_job(&self.context(lake(store)), job, "run", ask).await
+    }
+
+    /// The same with a month's rows accepted.
+    pub(super) async fn accept<S: ObjectStore>(&self, store: &Arc<S>, job: &Job, ask: Ask, month: &str) -> JobReport {
+        let accepted = Arc::new([(job.name.clone(), month.parse().expect("a day"))].into());
+        run_job(&Context { accepted, ..self.context(lake(store)) }, job, "run", ask).await
     }
 
     /// A run that has to end well.

@@ -127,7 +127,7 @@ fn it_runs_what_is_due_serves_and_ends_well() {
 
 #[test]
 fn a_request_in_flight_does_not_keep_it() {
-    let script = Script::answering(|_| Reply::silence());
+    let script = Script::answering(|_| Reply::silence()).with_totals();
     let house = Lakehouse::new(script.url(), NOW);
     house.job("costs", COSTS);
     let served = Served::begin(&house, &[]);

@@ -76,6 +76,7 @@ impl World {
             no_budget: false,
             listener,
             totals: Arc::default(),
+            accepted: Arc::default(),
         }
     }
 
