@@ -113,6 +113,8 @@ mod tests {
         assert_eq!(of_run(Some(&failed), &failed), None);
         assert_eq!(of_run(Some(&failed), &other), None);
         assert_eq!(of_run(Some(&failed), &budget).as_deref(), Some("costlake: costs budget reached\nit broke"));
+        let held = of_run(Some(&failed), &run(&[Kind::Quarantined]));
+        assert_eq!(held.as_deref(), Some("costlake: costs quarantined\nit broke"));
         assert_eq!(of_run(Some(&budget), &well).as_deref(), Some("costlake: costs recovered"));
         assert_eq!(of_run(Some(&well), &run(&[Kind::Interrupted])), None);
     }

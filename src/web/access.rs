@@ -3,7 +3,7 @@
 //! | asked for | Host | token | more |
 //! |---|---|---|---|
 //! | `/healthz`, `/readyz` | any: probes ask by address | none | hold no data |
-//! | `/login`, `/style.css` | allowed | none | hold no data |
+//! | `/login`, style, icon | allowed | none | hold no data |
 //! | other GET | allowed | if there is one | changes nothing |
 //! | POST `/login` | allowed | in the form | from the same origin |
 //! | other POST | allowed | always | `--allow-actions`, from the same origin |
@@ -23,6 +23,7 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::page::{ICON_PATH, STYLE_PATH};
 use crate::error::{Error, Kind, Result};
 
 /// Characters of the shortest token.
@@ -32,7 +33,7 @@ pub(super) const COOKIE: &str = "costlake_session";
 /// Without data, and asked by address.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 /// Without data.
-const OPEN: [&str; 2] = ["/login", "/style.css"];
+const OPEN: [&str; 3] = ["/login", STYLE_PATH, ICON_PATH];
 
 type Sum = [u8; 32];
 

@@ -64,7 +64,7 @@ async fn check(state: &State, job: &Job, wanted: &Wanted) -> Result<Checked, Fai
 
 /// Shows what a backfill would ask and cost.
 pub(super) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Markup, Failed> {
-    let facts = state.page_facts().await?;
+    let facts = state.page_facts().await;
     let job = find(&facts, &wanted.job)?;
     let checked = check(&state, &job.job, &wanted).await?;
     let paid = job.job.entry.provider == Provider::CostExplorer;

@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::access::Refusal;
-use super::page;
+use super::people;
 use super::state::Shared;
 
 /// An answer that takes longer is given up.
@@ -33,7 +33,9 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub(super) async fn guard(State(state): State<Shared>, request: Request, next: Next) -> Response {
     let admitted = state.access.admit(request.method(), request.uri().path(), request.headers());
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let wants_page = accept.is_some_and(|accept| accept.contains("text/html"));
+    // The script puts a piece of HTML into the page: it must not get the form for the token in its place.
+    let is_piece = request.uri().path().ends_with("/live");
+    let wants_page = !is_piece && accept.is_some_and(|accept| accept.contains("text/html"));
     let mut answer = match admitted {
         Ok(()) => tokio::time::timeout(ANSWER_WITHIN, next.run(request))
             .await
@@ -42,7 +44,7 @@ pub(super) async fn guard(State(state): State<Shared>, request: Request, next: N
         Err(refusal) => {
             let (status, words) = refusal.told();
             let mut answer = match wants_page {
-                true => (status, page::error(status.as_u16(), words)).into_response(),
+                true => (status, people::problem(status, words)).into_response(),
                 false => (status, words).into_response(),
             };
             if refusal == Refusal::Token {

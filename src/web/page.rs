@@ -5,10 +5,18 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::facts::{JobFacts, PageFacts, PlanFacts};
 
-/// The style sheet.
+/// The style sheet, served at [`STYLE_PATH`].
 pub const STYLE: &str = "body { font-family: sans-serif }\n";
-/// The script.
+/// Where the pages look for [`STYLE`].
+pub const STYLE_PATH: &str = "/style.css";
+/// The script, served at [`SCRIPT_PATH`].
 pub const SCRIPT: &str = "";
+/// Where the pages look for [`SCRIPT`].
+pub const SCRIPT_PATH: &str = "/live.js";
+/// The icon, an SVG, served at [`ICON_PATH`].
+pub const ICON: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\"/>";
+/// Where the pages look for [`ICON`].
+pub const ICON_PATH: &str = "/icon.svg";
 
 fn frame(title: &str, body: &Markup) -> Markup {
     html! {
@@ -18,8 +26,8 @@ fn frame(title: &str, body: &Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width";
                 title { (title) }
-                link rel="stylesheet" href="/style.css";
-                script src="/live.js" defer {}
+                link rel="stylesheet" href=(STYLE_PATH);
+                script src=(SCRIPT_PATH) defer {}
             }
             body { (body) }
         }
@@ -103,14 +111,8 @@ pub fn login(failed: bool) -> Markup {
     frame("costlake", &body)
 }
 
-/// There is no such page.
+/// A page that says what went wrong.
 #[must_use]
-pub fn not_found() -> Markup {
-    error(404, "there is no such page")
-}
-
-/// Something is wrong.
-#[must_use]
-pub fn error(status: u16, text: &str) -> Markup {
-    frame("costlake", &html! { h1 { (status) } pre { (text) } })
+pub fn problem(status: u16, title: &str, text: &str) -> Markup {
+    frame(title, &html! { h1 { (status) " " (title) } pre { (text) } })
 }

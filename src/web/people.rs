@@ -11,25 +11,23 @@ use super::access::COOKIE;
 use super::facts::{JobFacts, PageFacts};
 use super::page;
 use super::state::Shared;
-use crate::error::Error;
 
 /// An error page.
 pub(super) struct Failed(pub(super) StatusCode, pub(super) String);
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        (self.0, page::error(self.0.as_u16(), &self.1)).into_response()
+        (self.0, problem(self.0, &self.1)).into_response()
     }
 }
 
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self(StatusCode::SERVICE_UNAVAILABLE, error.report())
-    }
+/// A page that says what went wrong, under the status's own name.
+pub(super) fn problem(status: StatusCode, text: &str) -> Markup {
+    page::problem(status.as_u16(), status.canonical_reason().unwrap_or("Problem"), text)
 }
 
-pub(super) async fn overview(Given(state): Given<Shared>) -> Result<Markup, Failed> {
-    Ok(page::overview(&state.page_facts().await?))
+pub(super) async fn overview(Given(state): Given<Shared>) -> Markup {
+    page::overview(&state.page_facts().await)
 }
 
 #[derive(Deserialize)]
@@ -42,7 +40,7 @@ pub(super) async fn job(
     Path(name): Path<String>,
     Query(selection): Query<Selection>,
 ) -> Result<Markup, Failed> {
-    let facts = state.page_facts().await?;
+    let facts = state.page_facts().await;
     let job = find(&facts, &name)?;
     let day = selection.day.and_then(|day| day.parse::<NaiveDate>().ok());
     Ok(page::job(&facts, job, day))
@@ -59,7 +57,7 @@ pub(super) fn no_such_job() -> Failed {
 
 pub(super) async fn live(Given(state): Given<Shared>, Path(name): Path<String>) -> Result<Markup, Failed> {
     let posted = state.scheduler.board.of(&name, state.now()).ok_or_else(no_such_job)?;
-    Ok(page::live(&state.progress(posted).await?))
+    Ok(page::live(&state.progress(posted).await))
 }
 
 pub(super) async fn style() -> Response {
@@ -70,8 +68,12 @@ pub(super) async fn script() -> Response {
     ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], page::SCRIPT).into_response()
 }
 
+pub(super) async fn icon() -> Response {
+    ([(header::CONTENT_TYPE, "image/svg+xml")], page::ICON).into_response()
+}
+
 pub(super) async fn not_found() -> Response {
-    (StatusCode::NOT_FOUND, page::not_found()).into_response()
+    Failed(StatusCode::NOT_FOUND, "there is no such page".to_owned()).into_response()
 }
 
 pub(super) async fn ask_for_token() -> Markup {

@@ -119,29 +119,26 @@ impl State {
     }
 
     /// What the pages show of one job.
-    pub(super) async fn job_facts(&self, posted: Posted) -> Result<JobFacts> {
-        let books = self.books(&posted).await?;
-        Ok(facts_of(posted, books))
+    pub(super) async fn job_facts(&self, posted: Posted) -> JobFacts {
+        let books = self.books(&posted).await;
+        facts_of(posted, books)
     }
 
     /// The same for its live progress.
-    pub(super) async fn progress(&self, posted: Posted) -> Result<JobFacts> {
-        let books = self.books_of_age(&posted, FRESH_FOR_PROGRESS).await?;
-        Ok(facts_of(posted, books))
+    pub(super) async fn progress(&self, posted: Posted) -> JobFacts {
+        let books = self.books_of_age(&posted, FRESH_FOR_PROGRESS).await;
+        facts_of(posted, books)
     }
 
     /// What every page shows.
-    ///
-    /// # Errors
-    /// When the lake cannot be read and never could be.
-    pub(super) async fn page_facts(&self) -> Result<PageFacts> {
+    pub(super) async fn page_facts(&self) -> PageFacts {
         let clock = self.scheduler.clock();
         let posted = self.scheduler.board.posted(clock.now());
         self.forget_but(&posted);
-        let jobs = futures::future::try_join_all(posted.into_iter().map(|posted| self.job_facts(posted))).await?;
+        let jobs = futures::future::join_all(posted.into_iter().map(|posted| self.job_facts(posted))).await;
         let broken = self.scheduler.board.broken();
         let in_use = |file: &std::path::Path| jobs.iter().any(|facts| facts.job.file == file);
-        Ok(PageFacts {
+        PageFacts {
             now: clock.now(),
             clock_is_fixed: clock.fixed().is_some(),
             lake: self.lake.clone(),
@@ -149,7 +146,7 @@ impl State {
             jobs,
             actions: self.access.actions(),
             version: env!("CARGO_PKG_VERSION"),
-        })
+        }
     }
 
     fn forget_but(&self, posted: &[Posted]) {
@@ -157,7 +154,16 @@ impl State {
     }
 }
 
-fn facts_of(posted: Posted, books: Books) -> JobFacts {
+/// A table whose books cannot be read shows the error in their place, and touches no other.
+fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
+    let books = books.unwrap_or_else(|error| Books {
+        ledger: Arc::new(Ledger::empty(&posted.job.name)),
+        notes: Vec::new(),
+        runs: Arc::default(),
+        summary: None,
+        usd_this_month: 0,
+        failed: Some(error.report()),
+    });
     let failed = books.failed.map(|text| format!("the lake cannot be read, so what is shown is older: {text}"));
     let errors: Vec<String> = posted.file_error.into_iter().chain(failed).collect();
     JobFacts {

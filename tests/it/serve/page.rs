@@ -74,9 +74,17 @@ async fn ran(world: &World) -> Arc<Scheduler> {
 async fn without_a_token_this_machine_may_look_and_nothing_else() {
     let world = World::new(&[("costs", COSTS)]);
     let router = page(&ran(&world).await, access(None, false));
-    for path in
-        ["/", "/jobs/costs", "/jobs/costs/live", "/metrics", "/api/status", "/healthz", "/style.css", "/live.js"]
-    {
+    for path in [
+        "/",
+        "/jobs/costs",
+        "/jobs/costs/live",
+        "/metrics",
+        "/api/status",
+        "/healthz",
+        "/style.css",
+        "/live.js",
+        "/icon.svg",
+    ] {
         let answer = get(&router, path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
         let policy = answer.headers[header::CONTENT_SECURITY_POLICY].to_str().expect("text");
@@ -115,6 +123,11 @@ async fn with_a_token_everything_but_the_probes_asks_for_it() {
         let answer = get(&router, path).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
         assert!(!answer.text.contains("costs"), "{path}");
+        if path.ends_with("/live") {
+            let piece = ask(&router, "GET", path, &[("accept", "text/html")], "").await;
+            assert_eq!(piece.status, StatusCode::UNAUTHORIZED, "the script shows no form in the middle of the page");
+            continue;
+        }
         let to_people = ask(&router, "GET", path, &[("accept", "text/html")], "").await;
         assert_eq!(
             (to_people.status, &to_people.headers["location"]),
@@ -222,7 +235,7 @@ async fn a_backfill_waits_for_nobody() {
     let held = std::sync::Mutex::new(held);
     let listener: Listener = Arc::new(move |event| {
         if matches!(event, Event::Planned { .. }) {
-            let _ = held.lock().expect("a lock").recv();
+            let _ = tokio::task::block_in_place(|| held.lock().expect("a lock").recv());
         }
     });
     let scheduler = world.scheduler_heard_by(Some(listener));
@@ -311,6 +324,23 @@ async fn hostile_words_stay_words() {
         let text = get(&router, path).await.text;
         assert!(!text.contains("<script>alert") && !text.contains("<img src=x>"), "{path}: {text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_table_that_cannot_be_read_hides_no_other() {
+    let world = World::new(&[("costs", COSTS), ("config", CONFIG)]);
+    let scheduler = ran(&world).await;
+    let newer = world.folder.path().join(format!("lake/_costlake/costs/ledger/{:020}.json", 1_000));
+    std::fs::write(newer, "{\"format\": 999}").expect("a ledger");
+    let router = page(&scheduler, access(None, false));
+    for path in ["/", "/jobs/config", "/jobs/costs"] {
+        let answer = get(&router, path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+    }
+    assert!(get(&router, "/jobs/costs").await.text.contains("newer than this costlake reads"));
+    let status: Value = serde_json::from_str(&get(&router, "/api/status").await.text).expect("JSON");
+    assert_eq!((status["exit_code"].as_u64(), &status["tables"][0]["table"]), (Some(2), &Value::from("config")));
+    assert!(get(&router, "/metrics").await.text.contains("costlake_lake_rows{table=\"config\"} 9.0"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
