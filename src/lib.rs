@@ -21,9 +21,9 @@
 //! |---|---|
 //! | 0 nouns: pure values | [`error`], [`decimal`], [`window`], [`table`], [`request`] |
 //! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`report`] |
-//! | 2 doors and lake: each hides one outside thing | [`clock`], [`lake`], [`doors`], [`ledger_store`] |
+//! | 2 doors and lake: each hides one outside thing | [`clock`], [`lake`], [`doors`], [`ledger_store`], [`status`] |
 //! | 3 the flow, the only room where source, doors, lake and ledger meet | [`pipeline`] |
-//! | 4 drivers | [`sandbox`], [`cli`] |
+//! | 4 drivers | [`sandbox`], [`scheduler`], [`web`], [`cli`] |
 
 #![cfg_attr(
     test,
@@ -49,10 +49,14 @@ pub mod clock;
 pub mod doors;
 pub mod lake;
 pub mod ledger_store;
+pub mod status;
 
 pub mod pipeline;
 
 /// The built-in imitation of both APIs, for `demo`, tests and docker-compose.
 pub mod sandbox;
+
+pub mod scheduler;
+pub mod web;
 
 pub mod cli;
