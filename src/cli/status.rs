@@ -3,27 +3,19 @@
 use std::collections::BTreeMap;
 
 use anstyle::Style;
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::Datelike;
 use serde_json::{Value, json};
 
 use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::Job;
-use crate::ledger::{DayState, Ledger};
+use crate::ledger::Ledger;
 use crate::ledger_store::LedgerStore;
-use crate::plan::{SlotState, is_stale, span, state_of};
+use crate::plan::{Slot, SlotState, calendar};
 use crate::window::{Grain, Window, first_of_month, month_start};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, count, plural};
 use super::{clock, clock_document, open_lake, progress, select, shown, tell_broken, tell_clock};
-
-/// One slot as it is shown.
-struct Slot {
-    day: NaiveDate,
-    state: SlotState,
-    stale: bool,
-    known: Option<DayState>,
-}
 
 /// `costlake status`.
 pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Result<u8> {
@@ -45,7 +37,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
                 continue;
             }
         };
-        let slots = slots_of(job, &books.ledger, now);
+        let slots = calendar(job, &books.ledger, now);
         let gaps: Vec<&Slot> = slots.iter().filter(|slot| slot.state == SlotState::Missing || slot.stale).collect();
         if check && !gaps.is_empty() {
             codes.push(Kind::Gap.exit_code());
@@ -63,30 +55,6 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
         }))?;
     }
     Ok(code)
-}
-
-/// Every slot from the first one the table has or should have to the last.
-fn slots_of(job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Vec<Slot> {
-    let grain = job.source.grain();
-    let mut known: BTreeMap<NaiveDate, &DayState> = BTreeMap::new();
-    for partition in ledger.partitions.values() {
-        known.extend(partition.days.iter().map(|(slot, day)| (*slot, day)));
-    }
-    let mut days: Vec<NaiveDate> = known.keys().copied().collect();
-    days.extend(span(job, now).into_iter().flat_map(|span| grain.slots(span)));
-    days.sort_unstable();
-    days.dedup();
-    days.into_iter()
-        .map(|day| {
-            let found = known.get(&day).copied();
-            Slot {
-                day,
-                state: state_of(job, ledger, day, now),
-                stale: is_stale(job, ledger, day, now),
-                known: found.cloned(),
-            }
-        })
-        .collect()
 }
 
 fn gap_text(job: &Job, gaps: &[&Slot]) -> String {

@@ -23,8 +23,10 @@
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::Serialize;
 
+mod calendar;
 mod sizing;
 
+pub use calendar::{Slot, calendar};
 pub use sizing::{fetch_of, shortened, stages};
 
 use crate::error::{Error, Kind, Result};
