@@ -71,6 +71,8 @@ pub struct Stacked {
     pub groups: Vec<String>,
     /// By day the amount of each group, a count of 10^-12.
     pub days: BTreeMap<NaiveDate, Vec<i128>>,
+    /// Whether things are counted as they stand on each day, so that days do not add up.
+    pub is_count: bool,
 }
 
 impl Stacked {

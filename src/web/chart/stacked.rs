@@ -1,9 +1,7 @@
 //! Amounts by day, stacked by group: what is positive upwards from zero, what is negative downwards.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use chrono::NaiveDate;
 use maud::{Markup, html};
 
 use crate::web::summary::Stacked;
@@ -43,9 +41,9 @@ pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked) -> Markup {
     };
     let sum = |index: usize| rows.get(index).map_or(0, |row| row.iter().sum::<i128>());
     let name = |index: usize| axis.slots().get(index).map(|slot| axis.name(*slot)).unwrap_or_default();
-    let told = |index: usize| format!("{}: {} {unit}", name(index), text::amount(sum(index)));
+    let told = |index: usize| format!("{}: {} {unit}", name(index), written(figures, sum(index)));
     let cell = |index: usize, column: usize| {
-        text::amount(rows.get(index).and_then(|row| row.get(column)).copied().unwrap_or(0))
+        written(figures, rows.get(index).and_then(|row| row.get(column)).copied().unwrap_or(0))
     };
     html! {
         figure class="chart" {
@@ -58,7 +56,7 @@ pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked) -> Markup {
                     (text::amount(sum(*highest))) " " (unit) "."
                 }
             }
-            (legend(&keys, "Sum of all:", swatch))
+            (legend(&keys, if figures.is_count { "Newest:" } else { "Sum of all:" }, swatch))
             (table(&axis, &title, &keys, cell))
         }
     }
@@ -171,25 +169,36 @@ fn swatch(index: usize) -> Markup {
     }
 }
 
+/// What all days add up to, or what is counted on the newest one.
+fn whole(figures: &Stacked, group: usize) -> i128 {
+    let mut of_days = figures.days.values().filter_map(|row| row.get(group).copied());
+    if figures.is_count { of_days.next_back().unwrap_or(0) } else { of_days.sum() }
+}
+
+/// An amount as it is written; what is counted has no decimals.
+fn written(figures: &Stacked, pico: i128) -> String {
+    let text = text::amount(pico);
+    if figures.is_count { text.trim_end_matches(".00").to_owned() } else { text }
+}
+
 fn keys(figures: &Stacked) -> Vec<Key> {
-    let sum = |group: usize| figures.days.values().filter_map(|row| row.get(group)).sum::<i128>();
+    let figure = |group: usize| written(figures, whole(figures, group));
     let named = figures.groups.iter().enumerate();
-    named
-        .map(|(index, name)| Key { letter: letter(index), name: name.clone(), figure: text::amount(sum(index)) })
-        .collect()
+    named.map(|(index, name)| Key { letter: letter(index), name: name.clone(), figure: figure(index) }).collect()
 }
 
 /// The gist, for people who do not see the chart.
 fn describe(figures: &Stacked) -> String {
-    let total = |days: &BTreeMap<NaiveDate, Vec<i128>>| days.values().flatten().sum::<i128>();
     let (Some(first), Some(last)) = (figures.days.keys().next(), figures.days.keys().next_back()) else {
         return "There are no figures yet.".to_owned();
     };
+    let all: i128 = (0..figures.groups.len()).map(|group| whole(figures, group)).sum();
     let names: Vec<String> = figures.groups.iter().take(3).map(|name| text::label(name)).collect();
     format!(
-        "From {first} to {last}: {} {} in all. Largest: {}.",
-        text::amount(total(&figures.days)),
+        "From {first} to {last}: {} {} {}. Largest: {}.",
+        written(figures, all),
         text::label(&figures.unit),
+        if figures.is_count { "on the last day" } else { "in all" },
         names.join("; ")
     )
 }
@@ -258,6 +267,7 @@ mod tests {
             unit: "USD".to_owned(),
             groups: vec!["<script>alert(1)</script>".to_owned(), "\"quoted\" \u{202e}".to_owned()],
             days: (0..days).map(|day| (first + Days::new(day), vec![ONE, 2 * ONE])).collect(),
+            is_count: false,
         }
     }
 
@@ -269,5 +279,11 @@ mod tests {
             assert!(html.contains(&format!("{}.00 USD in all", 3 * days).replace("1200", "1,200")), "{html}");
             assert!(!html.contains("<script") && !html.contains('\u{202e}') && !html.contains("style="));
         }
+    }
+    #[test]
+    fn what_is_counted_does_not_add_up_over_days() {
+        let html = stacked(Grain::Daily, &Stacked { is_count: true, ..figures(5) }).into_string();
+        assert!(html.contains(": 3 USD on the last day.") && html.contains("Newest:"), "{html}");
+        assert!(html.contains("<td>1</td>") && !html.contains(".00 USD"), "{html}");
     }
 }

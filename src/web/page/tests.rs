@@ -67,6 +67,7 @@ fn hostile_job() -> JobFacts {
         unit: HOSTILE.to_owned(),
         groups: vec![HOSTILE.repeat(200)],
         days: BTreeMap::from([(day("2026-11-01"), vec![5_000_000_000_000])]),
+        is_count: false,
     };
     let summary = Summary::made_up(Figures::Stacked(stacked), vec![HOSTILE.to_owned()]);
     JobFacts {
@@ -272,4 +273,61 @@ fn nothing_is_loaded_from_elsewhere() {
         assert!(!["http:", "https:", "url(", "@import", "eval("].iter().any(|word| text.contains(word)));
     }
     assert!(super::STYLE.contains("prefers-color-scheme: dark") && super::STYLE.contains("forced-colors"));
+}
+
+/// The colours of a piece of the style sheet by their names.
+fn colours(css: &str) -> BTreeMap<&str, [f64; 3]> {
+    let parts = css.split("--").filter_map(|part| part.split_once(": #"));
+    let channel = |hex: &str, at: usize| hex.get(at..at + 2).and_then(|text| u8::from_str_radix(text, 16).ok());
+    let colour =
+        |hex| Some([channel(hex, 0)?, channel(hex, 2)?, channel(hex, 4)?].map(|value| f64::from(value) / 255.0));
+    parts.filter_map(|(name, hex)| Some((name, colour(hex)?))).collect()
+}
+
+/// The contrast of two colours as WCAG 2 defines it.
+fn contrast(a: [f64; 3], b: [f64; 3]) -> f64 {
+    let linear = |value: f64| if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) };
+    let luminance = |[r, g, b]: [f64; 3]| 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
+    a.max(b) / a.min(b)
+}
+
+#[test]
+fn texts_can_be_read_in_light_and_dark() {
+    let (light, rest) = super::STYLE.split_once("@media (prefers-color-scheme: dark)").unwrap();
+    let light = colours(light);
+    let mut dark = light.clone();
+    dark.extend(colours(rest.split_once("*, ::before").unwrap().0));
+    let texts = [
+        "ink paper",
+        "ink panel",
+        "quiet paper",
+        "quiet panel",
+        "quiet wash",
+        "accent paper",
+        "accent panel",
+        "accent wash",
+        "on-accent accent",
+        "good-ink good-wash",
+        "late late-wash",
+        "bad bad-wash",
+        "bad panel",
+        "on-bad bad",
+        "on-soft soft",
+        "on-far far",
+        "ink bad-wash",
+    ];
+    for (scheme, palette) in [("light", light), ("dark", dark)] {
+        let of = |pair: &str| {
+            let (front, back) = pair.split_once(' ').unwrap();
+            contrast(palette[front], palette[back])
+        };
+        for pair in texts {
+            assert!(of(pair) >= 4.5, "{scheme}: {pair} {:.2}", of(pair));
+        }
+        for pair in ["edge panel", "good panel"] {
+            assert!(of(pair) >= 3.0, "{scheme}: {pair} {:.2}", of(pair));
+        }
+    }
+    assert!(contrast([1.0; 3], [0.0; 3]) > 20.9);
 }

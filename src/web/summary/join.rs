@@ -15,7 +15,8 @@ pub(super) fn figures<'a>(shape: &Shape, parts: impl Iterator<Item = &'a Part> +
             Figures::Stacked(stacked(parts, column, grouping.clone(), unit.unwrap_or_default()))
         }
         Shape::Accounts => {
-            Figures::Stacked(stacked(parts, "accounts", Some("export".to_owned()), "accounts".to_owned()))
+            let counts = stacked(parts, "AWS accounts", Some("export".to_owned()), "accounts".to_owned());
+            Figures::Stacked(Stacked { is_count: true, ..counts })
         }
         Shape::Savings => Figures::Savings(savings(parts, unit)),
         Shape::Utilization => Figures::Utilization(utilization(parts)),
@@ -61,7 +62,7 @@ fn stacked<'a>(
     if rest {
         groups.push("all others".to_owned());
     }
-    Stacked { measure: measure.to_owned(), grouping, unit, groups, days }
+    Stacked { measure: measure.to_owned(), grouping, unit, groups, days, is_count: false }
 }
 
 /// How a group is called: its name, its id where it has none, and a word where the API has neither.
