@@ -133,6 +133,57 @@ async fn only_objects_of_another_generation_are_read_again() {
     assert!(damaged.notes[0].starts_with("2026-10: "), "{:?}", damaged.notes);
 }
 
+/// A Datadog job of a few days.
+fn datadog_job(kind: &str, rest: &str) -> String {
+    format!("[source]\ntype = \"{kind}\"\n{rest}\n[limits]\nrequests_per_second = 100\n")
+}
+
+#[tokio::test]
+async fn savings_utilization_and_accounts_are_those_of_the_rows() {
+    let sandbox = SandboxServer::new(NOW, 1_000);
+    let house = Lakehouse::new(&sandbox.url(), NOW);
+    let begin = "[window]\nbegin = \"2026-11-14\"";
+    let queries = |kind: &str| format!("queries = [{{ provider = \"aws\", product = \"ec2\"{kind} }}]\n{begin}");
+    house.job("a_savings", &datadog_job("datadog_savings", &queries("")));
+    house.job("b_used", &datadog_job("datadog_commitments", &queries(", commitment_type = \"ri\"")));
+    house.job("c_accounts", &datadog_job("datadog_ccm_config", ""));
+    house.json(&["run"]).exits(0);
+    let (jobs, _) = job::load_all(&house.folder().join("jobs")).expect("jobs");
+    let mut found = Vec::new();
+    for job in jobs {
+        found.push(facts_of(&house, job).await.summary.expect("a summary"));
+    }
+    let number = |text: &String| text.parse::<f64>().expect("a number");
+    let Figures::Savings(savings) = &found[0].figures else { panic!("{:?}", found[0]) };
+    let rows = house.rows("a_savings");
+    assert_eq!(savings.days.len(), 7);
+    for row in rows.iter().filter(|row| row["series"] == "total") {
+        let of_day = savings.days[&day(&row["usage_date"])];
+        assert_eq!(
+            (of_day.actual, of_day.realized),
+            (row.get("actual_cost").map(number), row.get("realized_savings").map(number))
+        );
+        let (rate, wanted) = (of_day.rate().expect("a rate"), number(&row["effective_savings_rate"]));
+        assert!((rate - wanted).abs() < 1e-4, "{rate} {wanted}");
+    }
+    let Figures::Utilization(used) = &found[1].figures else { panic!("{:?}", found[1]) };
+    assert_eq!((used.kinds.as_slice(), used.days.len()), (["aws ec2 ri".to_owned()].as_slice(), 7));
+    for (day, ratios) in &used.days {
+        let of_day: Vec<f64> = house
+            .rows("b_used")
+            .iter()
+            .filter(|row| row["usage_date"] == day.to_string())
+            .filter_map(|row| row.get("utilization").map(number))
+            .collect();
+        let mean = of_day.iter().sum::<f64>() / of_day.len() as f64;
+        assert!((ratios[0].expect("a ratio") - mean).abs() < 1e-9, "{day}");
+    }
+    let accounts = stacked(&found[2]);
+    assert_eq!(accounts.groups, ["with an export", "without an export"]);
+    let without = house.rows("c_accounts").iter().filter(|row| row["configured"] == "false").count() as i128;
+    assert_eq!(accounts.days[&day("2026-11-21")][1], without * 1_000_000_000_000);
+}
+
 /// A run in the middle of a backfill.
 fn backfill() -> Live {
     let mut live = Live::begin("backfill", now());

@@ -246,3 +246,20 @@ fn accounts(rows: &RecordBatch) -> Result<BTreeMap<Option<String>, i128>> {
         (Some("without an export".to_owned()), sum(known.len() - with)),
     ]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{KEPT_GROUPS, ONE, fold};
+    use chrono::NaiveDate;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn small_groups_are_kept_as_one_and_nothing_is_lost() {
+        let sums: BTreeMap<_, _> = (0..2_000_i128).map(|index| (Some(format!("r{index}")), index * ONE)).collect();
+        let folded = fold(BTreeMap::from([(NaiveDate::MIN, sums.clone())]));
+        let day = &folded[&NaiveDate::MIN];
+        assert_eq!(day.len(), KEPT_GROUPS + 1);
+        assert_eq!(day.values().sum::<i128>(), sums.values().sum::<i128>());
+        assert!(day.contains_key(&Some("r1999".to_owned())) && !day.contains_key(&Some("r1".to_owned())));
+    }
+}
