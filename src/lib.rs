@@ -19,7 +19,7 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 0 nouns: pure values | [`error`], [`decimal`], [`window`], [`table`], [`request`] |
+//! | 0 nouns: pure values | [`error`], [`words`], [`decimal`], [`window`], [`table`], [`request`] |
 //! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`report`] |
 //! | 2 doors and lake: each hides one outside thing | [`clock`], [`lake`], [`doors`], [`ledger_store`], [`status`] |
 //! | 3 the flow, the only room where source, doors, lake and ledger meet | [`pipeline`] |
@@ -35,6 +35,7 @@ pub mod error;
 pub mod request;
 pub mod table;
 pub mod window;
+pub mod words;
 
 pub mod generation;
 pub mod job;

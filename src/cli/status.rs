@@ -8,8 +8,8 @@ use chrono::Datelike;
 use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::Job;
 use crate::ledger_store::LedgerStore;
-use crate::plan::SlotState;
-use crate::status::{self, STALE, Slot, gap, slots_of};
+use crate::plan::{STALE, Slot, SlotState, calendar};
+use crate::status;
 use crate::window::{Grain, Window, first_of_month, month_start};
 
 use super::args::{Global, Output};
@@ -36,8 +36,8 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
                 continue;
             }
         };
-        let slots = slots_of(job, &books.ledger, now);
-        let gaps: Vec<&Slot> = slots.iter().filter(|slot| gap(slot).is_some()).collect();
+        let slots = calendar(job, &books.ledger, now);
+        let gaps: Vec<&Slot> = slots.iter().filter(|slot| slot.gap().is_some()).collect();
         if check && !gaps.is_empty() {
             codes.push(Kind::Gap.exit_code());
             screen::failure(&gap_text(job, &gaps));
@@ -56,7 +56,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
 
 fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
     let named: Vec<String> =
-        gaps.iter().take(10).filter_map(|slot| Some(format!("{} {}", slot.day, gap(slot)?))).collect();
+        gaps.iter().take(10).filter_map(|slot| Some(format!("{} {}", slot.day, slot.gap()?))).collect();
     let more = if gaps.len() > 10 { format!(" and {} more", gaps.len() - 10) } else { String::new() };
     format!("{}: {}{more}\n  what to do: costlake run {}", job.name, named.join(", "), job.name)
 }
@@ -67,7 +67,7 @@ fn cell(slot: &Slot) -> (char, Style) {
         SlotState::Unsettled => ('≠', RED),
         SlotState::Quarantined => ('Q', RED),
         SlotState::Failed => ('F', RED),
-        _ if gap(slot).is_some() => ('!', RED),
+        _ if slot.gap().is_some() => ('!', RED),
         SlotState::Estimated => ('~', YELLOW),
         SlotState::Settled => ('■', GREEN),
         SlotState::OutOfReach => ('x', DIM),
@@ -147,13 +147,13 @@ fn legend(slots: &[Slot]) -> String {
     ];
     let mut parts = Vec::new();
     for (name, state) in names {
-        let mut of_state = slots.iter().filter(|slot| slot.state == state && gap(slot) != Some(STALE)).peekable();
+        let mut of_state = slots.iter().filter(|slot| slot.state == state && slot.gap() != Some(STALE)).peekable();
         if let Some(slot) = of_state.peek() {
             let (sign, style) = cell(slot);
             parts.push(format!("{style}{sign}{style:#} {name} {}", of_state.count()));
         }
     }
-    let stale = slots.iter().filter(|slot| gap(slot) == Some(STALE)).count();
+    let stale = slots.iter().filter(|slot| slot.gap() == Some(STALE)).count();
     if stale > 0 {
         parts.push(format!("{RED}!{RED:#} stale {stale}"));
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::job::Job;
 use crate::ledger_store::LedgerStore;
-use crate::status::slots_of;
+use crate::plan::calendar;
 
 use super::board::locked;
 use super::{Scheduler, is_time, news};
@@ -48,7 +48,7 @@ impl Scheduler {
         let now = self.clock().now();
         let opened = LedgerStore::open(self.context.lake.clone(), &job.name, job.source.grain(), now).await;
         let Ok((books, _)) = opened else { return };
-        let days = slots_of(job, &books.ledger, now).iter().filter(|slot| slot.stale).count();
+        let days = calendar(job, &books.ledger, now).iter().filter(|slot| slot.stale).count();
         let mut told = locked(&self.stale.told);
         if days == 0 {
             told.remove(&job.name);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use crate::generation::Changes;
 use crate::job::{BrokenJob, Job};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Revision};
 use crate::plan::Plan;
 use crate::report::JobReport;
 use crate::scheduler::live::Live;
@@ -77,8 +78,8 @@ pub struct PlanFacts {
 pub struct DayRevision {
     /// Generation that brought the change.
     pub epoch: u64,
-    /// When.
-    pub at: DateTime<Utc>,
+    /// When, where it is known.
+    pub at: Option<DateTime<Utc>>,
     /// Whether the day was an estimate before.
     pub estimated_before: bool,
     /// Whether it was one afterwards.
@@ -87,14 +88,28 @@ pub struct DayRevision {
     pub rows_before: u64,
     /// Rows afterwards.
     pub rows: u64,
-    /// Rows that are new.
-    pub added: u64,
-    /// Rows that are gone.
-    pub removed: u64,
-    /// Rows whose values differ.
-    pub changed: u64,
+    /// What became of the rows, where that could be told.
+    pub changes: Option<Changes>,
     /// Sum of each amount column before, as decimal text.
     pub totals_before: BTreeMap<String, String>,
     /// Sum of each amount column afterwards.
     pub totals: BTreeMap<String, String>,
+}
+
+/// The revisions of a slot of the partition, newest first.
+pub(super) fn revisions(ledger: &Ledger, partition: &str, slot: NaiveDate) -> Vec<DayRevision> {
+    let history = ledger.partitions.get(partition).map(|state| &state.history);
+    let known = history.and_then(|history| history.revisions.get(&slot));
+    let revision = |(epoch, known): (&u64, &Revision)| DayRevision {
+        epoch: *epoch,
+        at: history.and_then(|history| history.generations.get(epoch)).copied(),
+        estimated_before: known.estimated_before,
+        estimated: known.estimated,
+        rows_before: known.rows_before,
+        rows: known.rows,
+        changes: known.changes,
+        totals_before: known.sums_before.clone(),
+        totals: known.sums.clone(),
+    };
+    known.into_iter().flatten().rev().map(revision).collect()
 }

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::metrics::{self, TableFacts};
 use super::state::Shared;
 use crate::error::{Kind, combined_exit_code};
-use crate::status::{self, slots_of};
+use crate::plan::calendar;
+use crate::status;
 
 /// The process is up.
 pub(super) async fn healthz() -> &'static str {
@@ -34,7 +35,7 @@ pub(super) async fn status(Given(state): Given<Shared>) -> Json<Value> {
     for posted in state.scheduler.board.posted(clock.now()) {
         match state.books(&posted).await {
             Ok(books) => {
-                let slots = slots_of(&posted.job, &books.ledger, clock.now());
+                let slots = calendar(&posted.job, &books.ledger, clock.now());
                 tables.push(status::table(&posted.job, &slots, &books.ledger, &books.notes));
             }
             Err(error) => codes.push(error.kind().exit_code()),

@@ -16,8 +16,8 @@ use prometheus_client::registry::Registry;
 
 use crate::ledger::Ledger;
 use crate::plan::SlotState;
+use crate::plan::{STALE, calendar};
 use crate::scheduler::board::Posted;
-use crate::status::{STALE, gap, slots_of};
 
 /// What the text is.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -130,8 +130,8 @@ fn last_look(ledger: &Ledger) -> Option<DateTime<Utc>> {
 /// How many slots are in each state; `missing` and `stale` are there also when none is, for alerts.
 fn states(table: &TableFacts, ledger: &Ledger, now: DateTime<Utc>) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::from([(name_of(SlotState::Missing), 0), (STALE.to_owned(), 0)]);
-    for slot in slots_of(&table.posted.job, ledger, now) {
-        let name = gap(&slot).map_or_else(|| name_of(slot.state), str::to_owned);
+    for slot in calendar(&table.posted.job, ledger, now) {
+        let name = slot.gap().map_or_else(|| name_of(slot.state), str::to_owned);
         *found.entry(name).or_default() += 1;
     }
     found

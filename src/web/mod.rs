@@ -4,8 +4,11 @@
 //!  connection (listen: how many, how long) ─► guard (access: names, token, origin) ─► route
 //!      people ── page (HTML)      machine ── metrics, status      actions ── scheduler
 //!                     └─────────── facts ── state (books of the tables, at most once in 2 s) ──► board, lake
+//!                    Parquet ─► summary (sums by day, for the charts) ─┘
 //! ```
-//! [`router`] needs no socket. No route reads a file, and everything shown is escaped.
+//! [`router`] needs no socket. No route reads a file, and everything shown is escaped. The pages are pure functions of
+//! [`facts`], served under a content security policy that takes styles, scripts and images from this server alone: nothing
+//! here writes a `style` attribute, an inline script or the address of another host.
 
 use std::sync::Arc;
 
@@ -15,6 +18,8 @@ use axum::routing::{get, post};
 
 pub mod access;
 mod actions;
+mod calendar;
+mod chart;
 pub mod facts;
 mod guard;
 pub mod listen;
@@ -24,6 +29,7 @@ pub mod page;
 mod people;
 pub mod state;
 pub mod summary;
+mod text;
 
 use state::State;
 

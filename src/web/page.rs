@@ -1,118 +1,75 @@
-//! The pages as HTML: plain ones.
+//! The pages: HTML from facts. Nothing here asks, reads or waits.
+//!
+//! | page | shows |
+//! |---|---|
+//! | [`overview`] | every job with its state, and job files that are broken |
+//! | [`job`] | one job: calendar, the day that was chosen, charts, runs |
+//! | [`live`] | the part of a job's page that the script keeps fresh |
+//! | [`plan`] | what a backfill would do, with the button that starts it |
+//! | [`login`], [`problem`] | a form for the token; what went wrong |
 
 use chrono::NaiveDate;
-use maud::{DOCTYPE, Markup, html};
+use maud::Markup;
 
 use super::facts::{JobFacts, PageFacts, PlanFacts};
 
+mod backfill;
+mod day;
+mod figures;
+mod frame;
+mod job;
+mod overview;
+mod progress;
+mod runs;
+mod standing;
+#[cfg(test)]
+mod tests;
+
 /// The style sheet, served at [`STYLE_PATH`].
-pub const STYLE: &str = "body { font-family: sans-serif }\n";
+pub const STYLE: &str = include_str!("style.css");
 /// Where the pages look for [`STYLE`].
 pub const STYLE_PATH: &str = "/style.css";
 /// The script, served at [`SCRIPT_PATH`].
-pub const SCRIPT: &str = "";
+pub const SCRIPT: &str = include_str!("live.js");
 /// Where the pages look for [`SCRIPT`].
 pub const SCRIPT_PATH: &str = "/live.js";
-/// The icon, an SVG, served at [`ICON_PATH`].
-pub const ICON: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\"/>";
+/// The icon, an SVG, served at [`ICON_PATH`] as `image/svg+xml`.
+pub const ICON: &str = include_str!("icon.svg");
 /// Where the pages look for [`ICON`].
 pub const ICON_PATH: &str = "/icon.svg";
 
-fn frame(title: &str, body: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width";
-                title { (title) }
-                link rel="stylesheet" href=(STYLE_PATH);
-                script src=(SCRIPT_PATH) defer {}
-            }
-            body { (body) }
-        }
-    }
-}
-
-/// All jobs.
+/// `/`: every job at a glance.
 #[must_use]
 pub fn overview(facts: &PageFacts) -> Markup {
-    let body = html! {
-        h1 { "costlake " (facts.lake) }
-        ul {
-            @for job in &facts.jobs {
-                li { a href={ "/jobs/" (job.job.name) } { (job.job.name) } " " (job.job.description.as_deref().unwrap_or_default()) }
-            }
-        }
-        @for broken in &facts.broken { pre { (broken.lines().join("\n")) } }
-    };
-    frame("costlake", &body)
+    overview::page(facts)
 }
 
-/// One job.
+/// `/jobs/<name>`: one job, with the details of the day that was chosen.
 #[must_use]
-pub fn job(facts: &PageFacts, job: &JobFacts, _selected: Option<NaiveDate>) -> Markup {
-    let body = html! {
-        h1 { (job.job.name) }
-        @if let Some(error) = &job.file_error { pre { (error) } }
-        (live(job))
-        @for run in job.runs.iter() {
-            p { (run.started_at) " " (run.command) " exit " (run.exit_code) }
-            @for (_, failure) in run.failures() { pre { (failure.text) } }
-        }
-        @if facts.actions {
-            form method="post" action="/backfill/plan" {
-                input type="hidden" name="job" value=(job.job.name);
-                label { "from " input name="from"; }
-                label { "to " input name="to"; }
-                label { "missing only " input type="checkbox" name="missing"; }
-                button { "plan" }
-            }
-        }
-    };
-    frame(&job.job.name, &body)
+pub fn job(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate>) -> Markup {
+    job::page(facts, job, selected)
 }
 
-/// What a run has done so far.
+/// `/jobs/<name>/live`: what runs now, as a piece of HTML that replaces the one before.
 #[must_use]
 pub fn live(job: &JobFacts) -> Markup {
-    html! {
-        @match &job.live {
-            Some(live) => p { (live.command) " since " (live.started_at) ": " (live.fetches_done) " of " (live.fetches.unwrap_or(0)) }
-            None => p { "nothing runs" }
-        }
-    }
+    progress::fragment(job)
 }
 
-/// A backfill to confirm.
+/// The answer to a question for a backfill: what it would do and cost, and the button that starts it.
 #[must_use]
-pub fn plan(_facts: &PageFacts, job: &JobFacts, plan: &PlanFacts) -> Markup {
-    let body = html! {
-        h1 { "backfill " (job.job.name) }
-        p { (plan.from) " to " (plan.to) ": " (plan.plan.expected_requests()) " requests, " (plan.usd) " USD" }
-        form method="post" action="/backfill" {
-            input type="hidden" name="job" value=(job.job.name);
-            input type="hidden" name="from" value=(plan.from);
-            input type="hidden" name="to" value=(plan.to);
-            @if plan.missing { input type="hidden" name="missing" value="on"; }
-            button { "start" }
-        }
-    };
-    frame("backfill", &body)
+pub fn plan(facts: &PageFacts, job: &JobFacts, plan: &PlanFacts) -> Markup {
+    backfill::plan(facts, job, plan)
 }
 
-/// The form that takes the token.
+/// The form for the token; `failed` after a wrong one.
 #[must_use]
 pub fn login(failed: bool) -> Markup {
-    let body = html! {
-        @if failed { p { "that is not the token" } }
-        form method="post" action="/login" { label { "token " input type="password" name="token"; } button { "go" } }
-    };
-    frame("costlake", &body)
+    frame::login(failed)
 }
 
 /// A page that says what went wrong.
 #[must_use]
 pub fn problem(status: u16, title: &str, text: &str) -> Markup {
-    frame(title, &html! { h1 { (status) " " (title) } pre { (text) } })
+    frame::problem(status, title, text)
 }

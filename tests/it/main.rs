@@ -6,5 +6,6 @@ mod answers;
 mod care;
 mod house;
 mod lakes;
+mod page;
 mod serve;
 mod support;
