@@ -21,6 +21,9 @@ pub(super) async fn serve(global: &Global, listen: &str) -> Result<u8> {
          move its clock: curl -d '{{\"now\":\"2026-12-01T06:00:00Z\"}}' {url}/_sandbox/clock"
     ));
     let sandbox = Sandbox::new(Settings::new(clock.now()));
+    if clock.fixed().is_none() {
+        sandbox.follow_the_clock();
+    }
     serve_sandbox(listener, sandbox, wait_for_signal()).await.map_err(failed)?;
     Ok(0)
 }

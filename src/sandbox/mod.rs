@@ -38,6 +38,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, Months, NaiveDate, Utc};
 
+use crate::clock::Clock;
+
 use bill::{Bill, first_of_month};
 use cost_explorer::CostExplorer;
 
@@ -81,7 +83,7 @@ pub struct Sandbox {
 
 #[derive(Debug)]
 struct Shared {
-    now: RwLock<DateTime<Utc>>,
+    clock: RwLock<Clock>,
     cost_explorer: CostExplorer,
     cost_explorer_requests: AtomicU64,
     datadog_requests: AtomicU64,
@@ -96,7 +98,7 @@ impl Sandbox {
         let bill = Bill::new(settings.seed, settings.first_day.unwrap_or(usual));
         Self {
             shared: Arc::new(Shared {
-                now: RwLock::new(settings.now),
+                clock: RwLock::new(Clock::Fixed(settings.now)),
                 cost_explorer: CostExplorer::new(bill, settings.page_groups),
                 cost_explorer_requests: AtomicU64::new(0),
                 datadog_requests: AtomicU64::new(0),
@@ -104,15 +106,20 @@ impl Sandbox {
         }
     }
 
+    /// Lets the simulated clock go with the machine's, until it is moved by hand.
+    pub fn follow_the_clock(&self) {
+        *self.shared.clock.write().unwrap_or_else(PoisonError::into_inner) = Clock::System;
+    }
+
     /// Moves the simulated clock; the bill is restated accordingly.
     pub fn set_now(&self, now: DateTime<Utc>) {
-        *self.shared.now.write().unwrap_or_else(PoisonError::into_inner) = now;
+        *self.shared.clock.write().unwrap_or_else(PoisonError::into_inner) = Clock::Fixed(now);
     }
 
     /// The simulated instant.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
-        *self.shared.now.read().unwrap_or_else(PoisonError::into_inner)
+        self.shared.clock.read().unwrap_or_else(PoisonError::into_inner).now()
     }
 
     /// Requests that have arrived so far.

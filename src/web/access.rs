@@ -3,7 +3,7 @@
 //! | asked for | Host | token | more |
 //! |---|---|---|---|
 //! | `/healthz`, `/readyz` | any: probes ask by address | none | hold no data |
-//! | `/login`, style, icon | allowed | none | hold no data |
+//! | `/login`, style, script, icon | allowed | none | hold no data |
 //! | other GET | allowed | if there is one | changes nothing |
 //! | POST `/login` | allowed | in the form | from the same origin |
 //! | other POST | allowed | always | `--allow-actions`, from the same origin |
@@ -23,7 +23,7 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::page::{ICON_PATH, STYLE_PATH};
+use super::page::{ICON_PATH, SCRIPT_PATH, STYLE_PATH};
 use crate::error::{Error, Kind, Result};
 
 /// Characters of the shortest token.
@@ -33,7 +33,7 @@ pub(super) const COOKIE: &str = "costlake_session";
 /// Without data, and asked by address.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 /// Without data.
-const OPEN: [&str; 3] = ["/login", STYLE_PATH, ICON_PATH];
+const OPEN: [&str; 4] = ["/login", STYLE_PATH, SCRIPT_PATH, ICON_PATH];
 
 type Sum = [u8; 32];
 
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn without_the_token_nothing_is_shown() {
-        for path in ["/", "/metrics", "/api/status", "/jobs/x", "/live.js", "/nothing"] {
+        for path in ["/", "/metrics", "/api/status", "/jobs/x", "/jobs/x/live", "/nothing"] {
             assert_eq!(closed().admit(&Method::GET, path, &headers(&[])), Err(Refusal::Token), "{path}");
         }
         for shown in ["Bearer 0123456789abcdee", "Bearer ", "Basic 0123456789abcdef", "0123456789abcdef"] {

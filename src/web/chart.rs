@@ -153,7 +153,7 @@ impl Plot<'_> {
                         text x="100%" dx="-6" y=(px(self.ruler.y(tick) + MARGIN + 4.0)) text-anchor="end" { ((self.tick)(tick)) }
                     }
                 }
-                svg class="area" viewBox=(view) preserveAspectRatio="none" role="img"
+                svg class="area" viewBox=(view) preserveAspectRatio="none" role="group"
                     aria-labelledby={ (title_id) " " (text_id) } {
                     title id=(title_id) { (self.title) }
                     desc id=(text_id) { (self.description) }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, pyarrow, polars, Spark.
+# Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, pyarrow, polars, Spark, Chromium.
 #
 #   tests/peers/run.sh [CHECK...]     for example: tests/peers/run.sh s3 readers; without names, all of them
 #
@@ -66,6 +66,8 @@ if [ "$(cat "$cache/installed" 2>/dev/null)" != "$wanted" ]; then
   echo "$wanted" >"$cache/installed"
 fi
 if needed readers && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
+if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
+if needed page && ! command -v faketime >/dev/null; then apt_install faketime; fi
 if needed s3 && ! { command -v radosgw && command -v ceph-mon && command -v ceph-osd && command -v ceph; } >/dev/null; then
   apt_install ceph-mon ceph-osd radosgw ceph-common
 fi

@@ -1,0 +1,351 @@
+"""The status page in a real browser: headless Chromium opens what `serve` answers, with and without scripts, on a phone
+and in the dark; a backfill is started from it; and a clock that runs ten thousand times as fast takes the scheduler
+through weeks.
+
+COSTLAKE_PEERS_SCREENSHOTS names a folder for the pictures.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+
+import lake
+
+NOW = "2026-11-20T06:00:00Z"
+TOKEN = "a-token-of-the-checks-0123456789"
+JOBS = {
+    "costs": """description = "Cost by <script>alert('team')</script> & service"
+[schedule]
+cron = "30 6 * * *"
+[source]
+type = "aws_cost_and_usage"
+granularity = "DAILY"
+metrics = ["UnblendedCost"]
+group_by = [{ tag = "team" }, { dimension = "SERVICE" }]
+[window]
+begin = "2025-11-01"
+[limits]
+requests_per_second = 1000
+""",
+    "monthly": """[source]
+type = "aws_cost_and_usage"
+granularity = "MONTHLY"
+metrics = ["UnblendedCost"]
+[window]
+begin = "2026-01-01"
+""",
+    "never": """[source]
+type = "aws_cost_and_usage"
+granularity = "DAILY"
+metrics = ["UnblendedCost"]
+[window]
+begin = "2026-09-01"
+""",
+    "savings": """[source]
+type = "datadog_savings"
+queries = [{ provider = "aws", product = "ec2" }]
+[window]
+begin = "2026-08-01"
+[limits]
+requests_per_second = 1000
+""",
+    "snapshots": "[source]\ntype = \"datadog_ccm_config\"\n",
+}
+# From Chromium's own words for a page that breaks its policy.
+BROKEN_POLICY = re.compile("content security policy", re.I)
+
+
+def serve(costlake, lake_folder, port, *arguments, before=(), **environment):
+    command = [*before, lake.binary(), "serve", "--listen", f"127.0.0.1:{port}", "--jobs", costlake.jobs, "--lake", lake_folder]
+    return lake.Server("serve", [*command, *arguments], port, costlake.environment | environment, costlake.home)
+
+
+@contextlib.contextmanager
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        try:
+            yield chromium
+        finally:
+            chromium.close()
+
+
+class Visit:
+    """A browser of its own that notes what a page may not do: errors, breaches of its policy, and other hosts."""
+
+    def __init__(self, chromium, url, **settings):
+        self.url, self.wrong = url, []
+        self.context = chromium.new_context(**settings)
+        self.page = self.context.new_page()
+        self.page.on("console", lambda said: said.type == "error" and self.wrong.append(said.text))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", lambda asked: asked.url.startswith(url) or self.wrong.append(f"asked {asked.url}"))
+        self.page.on("dialog", lambda dialog: (self.wrong.append("a dialog opened"), dialog.dismiss()))
+
+    def open(self, path):
+        answer = self.page.goto(self.url + path)
+        return answer.status
+
+    def sign_in(self):
+        self.open("/login")
+        self.page.fill("#token", TOKEN)
+        self.page.click("button[type=submit]")
+
+    def cells(self):
+        """State by day as the calendar's accessible names say it."""
+        names = self.page.eval_on_selector_all("table.calendar a.c", "cells => cells.map(cell => cell.getAttribute('aria-label'))")
+        return {name.split(":")[0]: name.split(": ")[1].split(",")[0] for name in names}
+
+    def picture(self, name):
+        folder = os.environ.get("COSTLAKE_PEERS_SCREENSHOTS")
+        if folder:
+            pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=str(pathlib.Path(folder) / f"{name}.png"), full_page=True)
+
+    def fits(self):
+        return self.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def status(costlake, root):
+    """What `status` says; one of the job files is broken, which is its exit code."""
+    return json.loads(costlake.run("status", "--output", "json", lake=root, expect=2).out)
+
+
+def states(costlake, root):
+    """State by job and day as `status` says them, in the words of the page."""
+    document = status(costlake, root)
+    words = lambda day: "stale" if day["stale"] and day["state"] in ("estimated", "settled") else day["state"].replace("_", " ")
+    return {table["table"]: {day["day"]: words(day) for day in table["days"]} for table in document["tables"]}
+
+
+def check_calendars(group, visit, costlake, root):
+    for job, days in states(costlake, root).items():
+        group.equal(visit.open(f"/jobs/{job}"), 200, f"the page of {job}")
+        wanted = {day[:7] if job == "monthly" else day: state for day, state in days.items()}
+        group.same_mapping(visit.cells(), wanted, f"the calendar of {job}")
+        group.note(f"{job}: {', '.join(sorted(set(wanted.values())))}")
+
+
+def check_pages(tally, chromium, costlake, root, url):
+    with tally.group("the calendars show the states that status tells, for every job") as group:
+        visit = Visit(chromium, url, viewport={"width": 1280, "height": 900})
+        visit.sign_in()
+        group.equal(visit.page.url, url + "/", "where signing in leads to")
+        group.equal(visit.page.locator("article.card").count(), len(JOBS), "cards on the overview")
+        visit.picture("overview")
+        check_calendars(group, visit, costlake, root)
+        group.equal(visit.wrong, [], "what the browser complained about")
+    with tally.group("a day can be opened, and its exact sums are the ledger's") as group:
+        visit.open("/jobs/costs")
+        visit.page.click("a.c[aria-label^='2026-10-05']")
+        text = visit.page.inner_text("#day")
+        document = json.loads(costlake.run("status", "costs", "--output", "json", lake=root).out)
+        day = next(day for day in document["tables"][0]["days"] if day["day"] == "2026-10-05")
+        whole, _, fraction = day["sums"]["unblended_cost"].partition(".")
+        group.true(f"{int(whole):,}.{fraction}" in visit.page.inner_text("main"), f"{day['sums']} in: {text[:200]}")
+        visit.picture("job")
+        group.equal(visit.wrong, [], "what the browser complained about")
+    with tally.group("hostile text is shown, not run") as group:
+        group.true("<script>alert('team')</script>" in visit.page.inner_text("main"), "the description as written")
+        group.equal(visit.wrong, [], "what the browser complained about")
+    with tally.group("no violation of WCAG A or AA that axe can find, light and dark") as group:
+        from axe_playwright_python.sync_playwright import Axe
+
+        for scheme in ("light", "dark"):
+            visit.page.emulate_media(color_scheme=scheme)
+            for path in ("/", "/jobs/costs?day=2026-10-05", "/jobs/savings", "/jobs/never"):
+                visit.open(path)
+                found = Axe().run(visit.page, options={"runOnly": ["wcag2a", "wcag2aa"]}).response["violations"]
+                seen = [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in found]
+                group.equal(seen, [], f"{path} in {scheme} mode")
+        visit.context.close()
+
+
+def check_small_dark_plain(tally, chromium, url):
+    paths = ("/", "/jobs/costs?day=2026-10-05", "/jobs/savings", "/jobs/monthly", "/jobs/snapshots")
+    with tally.group("at 375 px nothing is wider than the screen") as group:
+        visit = Visit(chromium, url, viewport={"width": 375, "height": 812}, device_scale_factor=2)
+        visit.sign_in()
+        for path in paths:
+            visit.open(path)
+            group.true(visit.fits(), path)
+        visit.open(paths[1])
+        visit.picture("phone")
+        visit.context.close()
+    with tally.group("in dark mode the page is dark") as group:
+        colours = {}
+        for scheme in ("light", "dark"):
+            visit = Visit(chromium, url, viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+            visit.sign_in()
+            paint = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+            colours[scheme] = sum(int(part) for part in re.findall(r"\d+", paint)[:3])
+            visit.open(paths[1])
+            visit.picture(f"job-{scheme}")
+            visit.context.close()
+        group.true(colours["light"] > 600 and colours["dark"] < 150, f"{colours}")
+    with tally.group("without scripts everything is there, and a day can be chosen") as group:
+        visit = Visit(chromium, url, java_script_enabled=False)
+        visit.sign_in()
+        for path in paths:
+            group.equal(visit.open(path), 200, path)
+            group.true(visit.page.locator("main h1").count() == 1, f"a heading on {path}")
+        visit.open("/jobs/costs")
+        visit.page.fill("#choose", "2026-03-04")
+        visit.page.click("form.choose button")
+        group.true("2026-03-04" in visit.page.inner_text("#day"), "the chosen day")
+        group.equal(visit.wrong, [], "what the browser complained about")
+        visit.context.close()
+
+
+def backfill(visit, job, first, last):
+    visit.open(f"/jobs/{job}")
+    visit.page.fill("#from", first)
+    visit.page.fill("#to", last)
+    visit.page.click("form[action='/backfill/plan'] button")
+    plan = visit.page.inner_text("main")
+    visit.page.click("form[action='/backfill'] button[type=submit]")
+    return plan
+
+
+def run_records(root, job, command):
+    records = [json.loads(path.read_text()) for path in (pathlib.Path(root) / "_costlake" / job / "runs").glob("*/*.json")]
+    return [record for record in records if record["command"] == command]
+
+
+def check_backfill(tally, chromium, root, url):
+    with tally.group("a backfill is planned, confirmed, watched and finishes") as group:
+        visit = Visit(chromium, url, viewport={"width": 1280, "height": 900})
+        visit.sign_in()
+        plan = backfill(visit, "costs", "2026-02-01", "2026-03-31")
+        group.true("59 days" in plan and "USD" in plan, plan[:300])
+        visit.picture("plan")
+        visit.open("/jobs/costs")
+        lake.wait_for(lambda: run_records(root, "costs", "backfill"), 60, "record of the backfill")
+        (record,) = run_records(root, "costs", "backfill")
+        group.equal([fetch["partition"] for fetch in record["fetches"]], ["2026-02", "2026-03"], "what was read")
+        group.equal(record["exit_code"], 0, "its exit code")
+        visit.page.get_by_text("backfill, ").first.wait_for(timeout=30_000)
+        group.equal(visit.wrong, [], "what the browser complained about")
+        visit.context.close()
+    with tally.group("without scripts, too") as group:
+        visit = Visit(chromium, url, java_script_enabled=False)
+        visit.sign_in()
+        backfill(visit, "savings", "2026-08-01", "2026-08-31")
+        lake.wait_for(lambda: run_records(root, "savings", "backfill"), 60, "record of the backfill")
+        group.equal(run_records(root, "savings", "backfill")[0]["exit_code"], 0, "its exit code")
+        visit.context.close()
+
+
+def check_refusals(tally, url):
+    def answer(path, method="GET", body=None, **headers):
+        request = urllib.request.Request(url + path, method=method, data=body, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        with contextlib.suppress(urllib.error.HTTPError):
+            return urllib.request.urlopen(request, timeout=10).status
+        try:
+            urllib.request.urlopen(request, timeout=10)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    with tally.group("who is let in") as group:
+        group.equal(answer("/healthz"), 200, "/healthz without a token")
+        group.equal(answer("/readyz"), 200, "/readyz without a token")
+        for path in ("/", "/jobs/costs", "/metrics", "/api/status"):
+            group.equal(answer(path), 401, f"{path} without the token")
+            group.equal(answer(path, **bearer), 200, f"{path} with it")
+            group.true(answer(path, Host="evil.example", **bearer) in (403, 421), f"{path} by another name")
+        form = b"job=costs&from=2026-02-01&to=2026-02-02"
+        cross = {"Sec_Fetch_Site": "cross-site", **bearer}
+        group.equal(answer("/backfill", "POST", form, **cross), 403, "a form of another site")
+        group.equal(answer("/backfill", "POST", b"x" * 20_000, Sec_Fetch_Site="same-origin", **bearer), 413, "a large body")
+        group.equal(answer("/backfill", **bearer), 405, "a GET of what changes things")
+
+
+def check_documents(tally, costlake, root, url):
+    def get(path):
+        request = urllib.request.Request(url + path, headers={"Authorization": f"Bearer {TOKEN}"})
+        return urllib.request.urlopen(request, timeout=30).read().decode()
+
+    with tally.group("/api/status is what `status` prints, and /metrics is readable") as group:
+        from prometheus_client.parser import text_string_to_metric_families
+
+        group.equal(json.loads(get("/api/status")), status(costlake, root), "/api/status")
+        names = {family.name: family for family in text_string_to_metric_families(get("/metrics"))}
+        group.note(f"{len(names)} metrics")
+        group.true(len(names) >= 10, f"{sorted(names)}")
+
+
+def check_weeks(tally):
+    """Days pass in two seconds, for the program and the sandbox alike; timers keep real time."""
+    with tally.group("left alone for three weeks of a fast clock, every table is current") as group:
+        begin = "2026-10-20 06:00:00"
+        fast = ["faketime", "-f", f"@{begin} x40000"]
+        timers = {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "TZ": "UTC"}
+        jobs = lake.temporary("week-jobs")
+        for job in ("costs", "savings"):
+            text = JOBS[job].replace("2025-11-01", "2026-09-01")
+            text = text if "[schedule]" in text else f'[schedule]\ncron = "0 7 * * *"\n{text}'
+            (jobs / f"{job}.toml").write_text(text)
+        ports = lake.free_ports(2)
+        home = lake.temporary("week")
+        environment = lake.clean_environment(home) | timers
+        sandbox = lake.Server("sandbox", [*fast, lake.binary(), "sandbox", "--listen", f"127.0.0.1:{ports[0]}"], ports[0], environment, home)
+        with sandbox:
+            costlake = lake.Costlake("", jobs=jobs, **lake.against(sandbox), **timers)
+            del costlake.environment["COSTLAKE_NOW"]
+            root = home / "lake"
+            with serve(costlake, root, ports[1], before=fast) as server:
+                runs = lambda: len(run_records(root, "costs", "run"))
+                lake.wait_for(lambda: server.alive() and runs() >= 22, 150, "three weeks of runs")
+                metrics = urllib.request.urlopen(server.url + "/metrics").read().decode()
+                lag = [float(line.rsplit(" ", 1)[1]) for line in metrics.splitlines() if re.match(r"costlake\w*fresh\w*\{", line)]
+                last = max(record["started_at"] for record in run_records(root, "costs", "run"))
+            group.true(lag and max(lag) < 3 * 86_400, f"freshness in seconds: {lag}")
+            days = sorted({record["started_at"][:10] for record in run_records(root, "costs", "run")})
+            group.note(f"{runs()} runs from {days[0]} to {days[-1]}")
+            group.equal(len(days), runs(), "one run a day")
+            for job in ("costs", "savings"):
+                codes = {record["exit_code"] for record in run_records(root, job, "run")}
+                group.equal(codes, {0}, f"exit codes of {job}")
+            costlake.run("status", "costs", "--check", lake=root, COSTLAKE_NOW=last)
+            costlake.run("verify", "--full", lake=root, COSTLAKE_NOW=last)
+
+
+def check(tally, stack):
+    jobs = lake.temporary("page-jobs")
+    for name, text in JOBS.items():
+        (jobs / f"{name}.toml").write_text(text)
+    (jobs / "broken.toml").write_text("[source]\ntype = \"nonesuch\"\n")
+    server = stack.enter_context(lake.sandbox(NOW))
+    costlake = lake.Costlake(NOW, jobs=jobs, **lake.against(server))
+    root = costlake.home / "lake"
+    earlier = costlake.environment | {"COSTLAKE_NOW": "2026-11-14T06:00:00Z"}
+    costlake.run("run", "savings", lake=root, COSTLAKE_NOW=earlier["COSTLAKE_NOW"])
+    for job in ("costs", "monthly", "snapshots"):
+        costlake.run("run", job, lake=root)
+    token = costlake.home / "token"
+    token.write_text(TOKEN + "\n")
+    token.chmod(0o600)
+    (port,) = lake.free_ports(1)
+    arguments = ("--token-file", token, "--allow-actions")
+    with serve(costlake, root, port, *arguments) as page, browser() as chromium:
+        check_pages(tally, chromium, costlake, root, page.url)
+        check_small_dark_plain(tally, chromium, page.url)
+        check_refusals(tally, page.url)
+        check_documents(tally, costlake, root, page.url)
+        check_backfill(tally, chromium, root, page.url)
+    check_weeks(tally)
+
+
+if __name__ == "__main__":
+    lake.main(check)
