@@ -36,7 +36,8 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
     Ok(code)
 }
 
-fn base_of(location: &Location, lake: &Lake) -> String {
+/// The lake as SQL names it.
+pub(super) fn base_of(location: &Location, lake: &Lake) -> String {
     match lake {
         Lake::Local(local) => local.root().display().to_string(),
         Lake::S3(_) => location.to_string(),

@@ -21,6 +21,7 @@ use crate::pipeline::send::Patience;
 mod args;
 mod check;
 mod connect;
+mod ddl;
 mod demo;
 mod progress;
 mod rebuild;
@@ -95,6 +96,7 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
         Command::Status { jobs, check } => status::status(global, jobs, *check).await,
         Command::Verify { jobs, full, repair } => verify::verify(global, jobs, *full, *repair).await,
         Command::Rebuild { job } => rebuild::rebuild(global, job).await,
+        Command::Ddl { jobs, dialect } => ddl::ddl(global, jobs, (*dialect).into()).await,
         Command::Connect => connect::connect(global).await,
     }
 }

@@ -6,4 +6,5 @@ mod answers;
 mod care;
 mod house;
 mod lakes;
+mod sql;
 mod support;

@@ -1,0 +1,3 @@
+//! What is printed for query engines.
+
+mod definitions;
