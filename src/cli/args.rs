@@ -164,13 +164,16 @@ pub(super) enum Command {
         /// The job.
         job: String,
     },
-    /// Print table definitions for a query engine.
+    /// Print table definitions and views for a query engine.
     Ddl {
         /// Jobs; all of them without a name.
         jobs: Vec<String>,
         /// The engine.
         #[arg(long, value_enum)]
         dialect: DialectName,
+        /// Only the tables.
+        #[arg(long)]
+        no_views: bool,
     },
     /// Print a DuckDB script with a view per table: duckdb -init <(costlake connect)
     Connect,

@@ -1,11 +1,14 @@
-//! `connect`: a DuckDB script with a view per table and one over the run records. It is printed, never executed.
+//! `connect`: a DuckDB script with all tables, the run records, and the views that answer questions about them. It is
+//! printed, never executed.
 
 use crate::error::Result;
-use crate::job::Job;
 use crate::lake::{Lake, Location};
-use crate::table::{Column, ColumnType};
+use crate::sql::Dialect;
+use crate::sql::ddl::table;
+use crate::sql::views::api_spend;
 
 use super::args::Global;
+use super::ddl::{self, place_of};
 use super::{open_lake, progress, run_records, screen, select, tell_broken};
 
 /// `costlake connect`.
@@ -15,8 +18,7 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
     let code = tell_broken(&broken);
     let (location, lake) = open_lake(global).await?;
     let mut script = vec![
-        "-- costlake connect: a view per table, and one over the runs. Use it as: duckdb -init <(costlake connect)"
-            .to_owned(),
+        "-- costlake connect: tables, runs and views of both. Use it as: duckdb -init <(costlake connect)".to_owned(),
         "-- A view is right at every instant; a query that meets a replacement on S3 may ask to be run again."
             .to_owned(),
         "SET TimeZone = 'UTC';".to_owned(),
@@ -28,10 +30,11 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
     let mut has_runs = false;
     for job in &jobs {
         has_runs = has_runs || run_records::exist(&lake, &job.name).await?;
-        let has_objects = lake.list(&job.name).await?.iter().any(|entry| entry.key.ends_with("/data.parquet"));
-        script.push(view(job, &base, has_objects));
+        script.push(table(Dialect::Duckdb, job, &place_of(job, &lake, &base).await?)?);
     }
     script.push(run_records::view(&base, has_runs));
+    script.extend(ddl::view_statements(Dialect::Duckdb, &jobs, &lake).await?);
+    script.extend(api_spend(Dialect::Duckdb).map(|view| view.statement));
     screen::out(&script.join("\n"));
     Ok(code)
 }
@@ -65,46 +68,6 @@ fn bucket_access(bucket: &str, prefix: &str) -> Vec<String> {
     ]
 }
 
-fn view(job: &Job, base: &str, has_objects: bool) -> String {
-    let name = identifier(&job.name);
-    let columns = job.source.table().columns();
-    let partition = job.source.grain().partition_column();
-    let list: Vec<String> =
-        columns.iter().map(|column| identifier(&column.name)).chain([identifier(partition)]).collect();
-    let body = if has_objects {
-        let files = literal(&format!("{}/{}/*/data.parquet", base.trim_end_matches('/'), job.name));
-        format!("SELECT {} FROM read_parquet({files}, hive_partitioning = true, union_by_name = true)", list.join(", "))
-    } else {
-        let typed: Vec<String> =
-            columns.iter().map(typed_null).chain([format!("NULL::VARCHAR AS {}", identifier(partition))]).collect();
-        format!("SELECT {} WHERE false -- nothing has been read yet", typed.join(", "))
-    };
-    let comment = job
-        .description
-        .as_deref()
-        .map_or(String::new(), |text| format!("\nCOMMENT ON VIEW {name} IS {};", literal(text)));
-    format!("CREATE OR REPLACE VIEW {name} AS\n  {body}\n;{comment}")
-}
-
-fn typed_null(column: &Column) -> String {
-    let kind = match column.kind {
-        ColumnType::Boolean => "BOOLEAN",
-        ColumnType::Int => "INTEGER",
-        ColumnType::Bigint => "BIGINT",
-        ColumnType::Double => "DOUBLE",
-        ColumnType::String => "VARCHAR",
-        ColumnType::Date => "DATE",
-        ColumnType::Timestamp => "TIMESTAMP WITH TIME ZONE",
-        ColumnType::Decimal => "DECIMAL(38,12)",
-    };
-    format!("NULL::{kind} AS {}", identifier(&column.name))
-}
-
-/// A SQL identifier.
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 /// A SQL string.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
@@ -112,11 +75,10 @@ pub(super) fn literal(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{identifier, literal};
+    use super::literal;
 
     #[test]
     fn hostile_names_stay_inside_their_quotes() {
-        assert_eq!(identifier("a\"; DROP TABLE b"), "\"a\"\"; DROP TABLE b\"");
         assert_eq!(literal("it's"), "'it''s'");
     }
 }

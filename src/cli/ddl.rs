@@ -1,18 +1,19 @@
-//! `ddl`: the definitions of the tables for a query engine. They are printed, never executed.
+//! `ddl`: the definitions of the tables and the views over them for a query engine. They are printed, never executed.
 
 use crate::error::Result;
 use crate::job::Job;
 use crate::lake::Lake;
-use crate::ledger_store::partition_of;
-use crate::sql::Dialect;
+use crate::ledger_store::{TableRecord, partition_of};
 use crate::sql::ddl::{Place, table};
+use crate::sql::views::{Subject, api_spend, views};
+use crate::sql::{Dialect, runs};
 
 use super::args::Global;
 use super::connect::base_of;
-use super::{clock, open_lake, progress, screen, select, tell_broken};
+use super::{clock, open_lake, progress, run_records, screen, select, tell_broken};
 
 /// `costlake ddl`.
-pub(super) async fn ddl(global: &Global, names: &[String], dialect: Dialect) -> Result<u8> {
+pub(super) async fn ddl(global: &Global, names: &[String], dialect: Dialect, with_views: bool) -> Result<u8> {
     progress::start(global);
     let (jobs, broken) = select(global, names)?;
     let code = tell_broken(&broken);
@@ -23,8 +24,35 @@ pub(super) async fn ddl(global: &Global, names: &[String], dialect: Dialect) -> 
         let place = place_of(job, &lake, &base).await?;
         statements.push(table(dialect, job, &place).map_err(|error| error.at("job", &job.name))?);
     }
+    if with_views {
+        statements.extend(view_statements(dialect, &jobs, &lake).await?);
+        if dialect == Dialect::Spark {
+            statements.extend(run_statements(&jobs, &lake, &base).await?);
+        }
+    }
     screen::out(&statements.join("\n\n"));
     Ok(code)
+}
+
+/// The views over the tables of these jobs.
+pub(super) async fn view_statements(dialect: Dialect, jobs: &[Job], lake: &Lake) -> Result<Vec<String>> {
+    let mut subjects = Vec::new();
+    for job in jobs {
+        let kept = TableRecord::kept(lake, &job.name).await?.and_then(|record| record.account);
+        subjects.push(Subject { job, account: kept.or_else(|| job.aws.account_id.clone()) });
+    }
+    Ok(views(dialect, &subjects).into_iter().map(|view| view.statement).collect())
+}
+
+/// Spark's `costlake_runs`, and what asking cost.
+async fn run_statements(jobs: &[Job], lake: &Lake, base: &str) -> Result<Vec<String>> {
+    let mut has_records = false;
+    for job in jobs {
+        has_records = has_records || run_records::exist(lake, &job.name).await?;
+    }
+    let mut statements = runs::spark(base.trim_end_matches('/'), has_records);
+    statements.extend(api_spend(Dialect::Spark).map(|view| view.statement));
+    Ok(statements)
 }
 
 fn how_to_use(dialect: Dialect) -> &'static str {
@@ -37,7 +65,7 @@ fn how_to_use(dialect: Dialect) -> &'static str {
 }
 
 /// Where a job's table is, and from which partition on.
-async fn place_of(job: &Job, lake: &Lake, base: &str) -> Result<Place> {
+pub(super) async fn place_of(job: &Job, lake: &Lake, base: &str) -> Result<Place> {
     let grain = job.source.grain();
     let listed = lake.list(&job.name).await?;
     let there = listed.iter().filter_map(|entry| partition_of(&job.name, grain, &entry.key));

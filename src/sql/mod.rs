@@ -12,7 +12,13 @@
 
 use crate::table::ColumnType;
 
+mod agreement;
 pub mod ddl;
+mod focus;
+mod registry;
+pub mod runs;
+mod template;
+pub mod views;
 
 /// Bytes of a column's comment in the Glue catalog.
 const GLUE_COMMENT: usize = 255;
@@ -43,6 +49,12 @@ impl Dialect {
             Self::Spark => "spark",
             Self::Trino => "trino",
         }
+    }
+
+    /// The dialect that queries are written in: Athena has Hive's grammar for tables and Trino's for queries and views.
+    #[must_use]
+    pub fn of_queries(self) -> Self {
+        if self == Self::Athena { Self::Trino } else { self }
     }
 
     /// A quoted name of a table or column.
