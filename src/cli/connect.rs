@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::lake::{Lake, Location};
 use crate::sql::Dialect;
 use crate::sql::ddl::table;
-use crate::sql::views::api_spend;
+use crate::sql::views::{api_spend, changed_since};
 
 use super::args::Global;
 use super::ddl::{self, place_of};
@@ -35,6 +35,10 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
     script.push(run_records::view(&base, has_runs));
     script.extend(ddl::view_statements(Dialect::Duckdb, &jobs, &lake).await?);
     script.extend(api_spend(Dialect::Duckdb).map(|view| view.statement));
+    // DuckDB binds a macro when it is made, so what it reads has to be there before.
+    if script.iter().any(|statement| statement.starts_with("CREATE OR REPLACE VIEW cost_revisions")) {
+        script.push(changed_since().statement);
+    }
     screen::out(&script.join("\n"));
     Ok(code)
 }

@@ -66,13 +66,14 @@ impl Dialect {
         }
     }
 
-    /// A quoted text. Hive and Spark read a backslash as an escape, the others as itself.
+    /// A quoted text. Hive and Spark read a backslash as an escape, the others as itself; and Spark puts settings in the
+    /// place of `${…}`, also inside quotes, before it reads anything.
     #[must_use]
     pub fn literal(self, text: &str) -> String {
+        let escaped = || text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n");
         match self {
-            Self::Athena | Self::Spark => {
-                format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
-            }
+            Self::Athena => format!("'{}'", escaped()),
+            Self::Spark => format!("'{}'", escaped().replace("${", "\\u0024{")),
             Self::Duckdb | Self::Trino => format!("'{}'", text.replace('\'', "''")),
         }
     }
@@ -132,5 +133,6 @@ mod tests {
         assert_eq!(Trino.literal("it's \\"), "'it''s \\'");
         assert_eq!(Athena.identifier("a`b"), "`a``b`");
         assert_eq!(Spark.literal("it's \\' --\n"), "'it\\'s \\\\\\' --\\n'");
+        assert_eq!(Spark.literal("${x}"), "'\\u0024{x}'");
     }
 }

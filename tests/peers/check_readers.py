@@ -290,4 +290,5 @@ def check(tally, stack):
         group.same_mapping(found, expected, "failed runs: of a fetch, and before the first")
 
 
-lake.main(check)
+if __name__ == "__main__":
+    lake.main(check)

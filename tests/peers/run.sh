@@ -65,7 +65,7 @@ if [ "$(cat "$cache/installed" 2>/dev/null)" != "$wanted" ]; then
   "$cache/venv/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements.txt </dev/null
   echo "$wanted" >"$cache/installed"
 fi
-if needed readers && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
+if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
 if needed s3 && ! { command -v radosgw && command -v ceph-mon && command -v ceph-osd && command -v ceph; } >/dev/null; then
   apt_install ceph-mon ceph-osd radosgw ceph-common
 fi
