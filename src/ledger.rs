@@ -7,6 +7,7 @@
 //! |---|---|
 //! | the epochs differ | the higher epoch; a day that is the same in both keeps its later read time |
 //! | the epochs are the same | day by day the later read time |
+//! | in either case | every generation and revision that one of them knows |
 //!
 //! What the footers of the objects hold can be rebuilt from them: [`Ledger::adopt`].
 
@@ -18,6 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::generation::{DayFacts, Footer};
 use crate::sources::{Learnt, Stopped};
 use crate::window::first_of_month;
+
+mod history;
+
+pub use history::{History, Revision};
 
 /// Version of the snapshot's layout.
 pub const FORMAT: u32 = 1;
@@ -82,6 +87,9 @@ pub struct PartitionState {
     pub bytes: u64,
     /// Slots that have been read.
     pub days: BTreeMap<NaiveDate, DayState>,
+    /// What the object said before.
+    #[serde(default, skip_serializing_if = "History::is_empty")]
+    pub history: History,
 }
 
 /// What is known of one slot.
@@ -127,15 +135,15 @@ impl Ledger {
         self.partitions.get(partition)?.days.get(&slot)
     }
 
-    /// Takes over what an object's footer says. Slots in `read` were read at `now`; others keep the read time that is
-    /// known, or get `otherwise`.
+    /// Takes over what an object's footer says, with what it replaced. Slots in `read` were read at `now`; others keep
+    /// the read time that is known, or get the time the object was `written`, which is when it was committed.
     pub fn adopt(
         &mut self,
         footer: &Footer,
         bytes: u64,
         read: &BTreeSet<NaiveDate>,
         now: DateTime<Utc>,
-        otherwise: DateTime<Utc>,
+        written: DateTime<Utc>,
     ) {
         let before = self.partitions.remove(&footer.partition);
         let known = |slot: &NaiveDate| before.as_ref().and_then(|p| p.days.get(slot)).map(|day| day.read_at);
@@ -143,11 +151,39 @@ impl Ledger {
             .days
             .iter()
             .map(|(slot, facts)| {
-                let read_at = if read.contains(slot) { now } else { known(slot).unwrap_or(otherwise) };
+                let read_at = if read.contains(slot) { now } else { known(slot).unwrap_or(written) };
                 (*slot, DayState { read_at, facts: facts.clone() })
             })
             .collect();
-        self.partitions.insert(footer.partition.clone(), PartitionState { epoch: footer.epoch, bytes, days });
+        let mut history = before.map(|state| state.history).unwrap_or_default();
+        history.note(footer, Some(written.min(now)));
+        self.partitions.insert(footer.partition.clone(), PartitionState { epoch: footer.epoch, bytes, days, history });
+    }
+
+    /// Takes over what the footer of a kept older generation says of the past; when it was committed, if that is known.
+    pub fn note_kept(&mut self, footer: &Footer, committed: Option<DateTime<Utc>>) {
+        if let Some(state) = self.partitions.get_mut(&footer.partition)
+            && footer.epoch < state.epoch
+        {
+            state.history.note(footer, committed);
+        }
+    }
+
+    /// Gives the generations of a ledger that kept no times the time at which they are known to have been there: when
+    /// the days they changed were last read, the earliest of them.
+    pub fn date_generations(&mut self) {
+        for state in self.partitions.values_mut() {
+            let changed = state.days.values().filter(|day| day.facts.epoch == state.epoch);
+            if let Some(at) = changed.map(|day| day.read_at).min() {
+                state.history.date(state.epoch, at);
+            }
+        }
+    }
+
+    /// Forgets what was replaced before `limit`; whether there was anything. What the objects say now always stays.
+    pub fn forget_history(&mut self, limit: DateTime<Utc>) -> bool {
+        let forgot = self.partitions.values_mut().filter_map(|state| state.history.forget(limit).then_some(()));
+        forgot.count() > 0
     }
 
     /// Takes over the API's totals of slots that have just been read, also where the rows did not change.
@@ -208,6 +244,7 @@ impl Ledger {
 fn merge_partition(a: PartitionState, b: PartitionState) -> PartitionState {
     let same_epoch = a.epoch == b.epoch;
     let (mut higher, lower) = if a.epoch >= b.epoch { (a, b) } else { (b, a) };
+    higher.history = higher.history.merge(lower.history);
     for (slot, day) in lower.days {
         match higher.days.get_mut(&slot) {
             Some(known) if known.facts.same_content(&day.facts) => known.read_at = known.read_at.max(day.read_at),
@@ -225,19 +262,52 @@ fn merge_partition(a: PartitionState, b: PartitionState) -> PartitionState {
 
 #[cfg(test)]
 mod tests {
-    use super::{DayState, Ledger, PartitionState};
+    use super::{DayState, History, Ledger, PartitionState, Revision};
     use crate::generation::DayFacts;
     use chrono::{DateTime, NaiveDate};
     use proptest::prelude::{Strategy, any, prop};
     use proptest::{prop_assert_eq, proptest};
     use std::collections::{BTreeMap, BTreeSet};
 
+    /// Times of generations, and revisions that two writers may have understood differently.
+    fn histories() -> impl Strategy<Value = History> {
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap_or_default();
+        let revisions =
+            prop::collection::btree_map(0_u32..2, prop::collection::btree_map(2_u64..4, 0_u64..3, 1..3), 0..2);
+        let times = prop::collection::btree_map(1_u64..4, 0_i64..5, 0..4);
+        (times, revisions, prop::option::of(0_i64..3)).prop_map(move |(times, revisions, since)| History {
+            generations: times.into_iter().map(|(epoch, second)| (epoch, at(second))).collect(),
+            known_since: since.map(at),
+            revisions: revisions
+                .into_iter()
+                .map(|(day, epochs)| {
+                    let slot = NaiveDate::from_ymd_opt(2026, 1, day + 1).unwrap_or_default();
+                    let revision = |(epoch, rows): (u64, u64)| {
+                        let (sums_before, sums) = (BTreeMap::new(), BTreeMap::new());
+                        let revision = Revision {
+                            replaced_epoch: epoch - 1,
+                            rows_before: 1,
+                            rows,
+                            sums_before,
+                            sums,
+                            estimated_before: false,
+                            estimated: false,
+                            changes: None,
+                        };
+                        (epoch, revision)
+                    };
+                    (slot, epochs.into_iter().map(revision).collect())
+                })
+                .collect(),
+        })
+    }
+
     /// A generation is one content: the digest of a day follows from its epoch.
     fn ledgers() -> impl Strategy<Value = Ledger> {
         let days = prop::collection::btree_map(0_u32..4, (0_i64..5, 0_u64..3), 0..4);
-        (prop::collection::btree_map(0_u8..3, (1_u64..4, days), 0..3), 0_i64..4, any::<bool>()).prop_map(
+        (prop::collection::btree_map(0_u8..3, (1_u64..4, days, histories()), 0..3), 0_i64..4, any::<bool>()).prop_map(
             |(parts, at, first)| {
-                let partitions = parts.into_iter().map(|(name, (epoch, days))| {
+                let partitions = parts.into_iter().map(|(name, (epoch, days, history))| {
                     let days = days.into_iter().map(|(day, (read, changed))| {
                         let facts = DayFacts {
                             rows: 1,
@@ -251,7 +321,7 @@ mod tests {
                         let slot = NaiveDate::from_ymd_opt(2026, 1, day + 1).unwrap_or_default();
                         (slot, DayState { read_at: DateTime::from_timestamp(read, 0).unwrap_or_default(), facts })
                     });
-                    (format!("p{name}"), PartitionState { epoch, bytes: 0, days: days.collect() })
+                    (format!("p{name}"), PartitionState { epoch, bytes: 0, days: days.collect(), history })
                 });
                 Ledger {
                     run_id: if first { "a" } else { "b" }.to_owned(),
@@ -279,6 +349,18 @@ mod tests {
             let merged = a.clone().merge(b);
             for (name, state) in a.partitions {
                 assert!(merged.partitions[&name].epoch >= state.epoch);
+            }
+        }
+
+        #[test]
+        fn merging_forgets_no_generation_and_no_revision(a in ledgers(), b in ledgers()) {
+            let merged = a.clone().merge(b);
+            for (name, state) in a.partitions {
+                let known = &merged.partitions[&name].history;
+                assert!(state.history.generations.keys().all(|epoch| known.generations.contains_key(epoch)));
+                for (slot, epochs) in state.history.revisions {
+                    assert!(epochs.keys().all(|epoch| known.revisions[&slot].contains_key(epoch)));
+                }
             }
         }
     }

@@ -19,9 +19,11 @@ use crate::ledger::{self, Ledger};
 use crate::report::JobReport;
 use crate::window::Grain;
 
+mod kept;
 mod object;
 
-pub use object::{Look, Observed, data_key, look, observe, partition_of};
+pub use kept::{Kept, kept_generations, kept_key};
+pub use object::{Look, Observed, data_key, look, look_at, observe, partition_of};
 
 /// Snapshots that are kept; the newest suffices, the others are for people.
 const KEPT_SNAPSHOTS: usize = 20;
@@ -179,7 +181,8 @@ impl LedgerStore {
             Some(sequence) => store.read(sequence).await?,
             None => None,
         };
-        if let Some(ledger) = kept {
+        if let Some(mut ledger) = kept {
+            ledger.date_generations();
             store.ledger = ledger;
             return Ok((store, Vec::new()));
         }
@@ -234,11 +237,15 @@ impl LedgerStore {
                 }
             }
         }
+        if found > 0 {
+            notes.extend(kept::rebuild(&self.lake, &mut self.ledger, grain, now).await?);
+        }
         if found > 0 || !notes.is_empty() {
             notes.insert(0, format!("{why}: rebuilt from the footers of {found} objects"));
             notes.push(
                 "gone with the ledger: when each day was last read (shown is when its object was written), what answers \
-                 taught about their size, and objects that are gone as well"
+                 taught about their size, objects that are gone as well, and older revisions than those of the objects \
+                 and of their kept generations"
                     .to_owned(),
             );
         }

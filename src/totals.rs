@@ -1,6 +1,7 @@
 //! Totals: what the API says a day costs without any grouping, and whether the rows of a day add up to it.
 //!
-//! One ungrouped request answers every day of a table (some 400 rows, one page, 0.01 USD). It serves twice:
+//! One ungrouped request answers every day of a table (some 400 rows, one page, 0.01 USD; of 14 days of hours, 336).
+//! It serves twice:
 //!
 //! | as | means |
 //! |---|---|

@@ -1,15 +1,15 @@
-//! `connect`: a DuckDB script with all tables, the run records, and the views that answer questions about them. It is
-//! printed, never executed.
+//! `connect`: a DuckDB script with a view per table, a macro for what each said earlier, and views over what changed,
+//! what was run, and the questions people open a bill for. It is printed, never executed.
 
 use crate::error::Result;
 use crate::lake::{Lake, Location};
 use crate::sql::Dialect;
-use crate::sql::ddl::table;
+use crate::sql::ddl::{table, without_rows};
 use crate::sql::views::{api_spend, changed_since};
 
 use super::args::Global;
 use super::ddl::{self, place_of};
-use super::{open_lake, progress, run_records, screen, select, tell_broken};
+use super::{as_of, open_lake, progress, revisions, run_records, screen, select, tell_broken};
 
 /// `costlake connect`.
 pub(super) async fn connect(global: &Global) -> Result<u8> {
@@ -18,7 +18,9 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
     let code = tell_broken(&broken);
     let (location, lake) = open_lake(global).await?;
     let mut script = vec![
-        "-- costlake connect: tables, runs and views of both. Use it as: duckdb -init <(costlake connect)".to_owned(),
+        "-- costlake connect: views of tables, revisions and runs. Use it as: duckdb -init <(costlake connect)"
+            .to_owned(),
+        "-- What a table said at the end of a UTC day, or at an instant: FROM <table>_as_of('2026-07-05')".to_owned(),
         "-- A view is right at every instant; a query that meets a replacement on S3 may ask to be run again."
             .to_owned(),
         "SET TimeZone = 'UTC';".to_owned(),
@@ -27,18 +29,21 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
         script.extend(bucket_access(bucket, prefix));
     }
     let base = base_of(&location, &lake);
-    let mut has_runs = false;
+    let (mut has_runs, mut has_ledgers) = (false, false);
     for job in &jobs {
         has_runs = has_runs || run_records::exist(&lake, &job.name).await?;
-        script.push(table(Dialect::Duckdb, job, &place_of(job, &lake, &base).await?)?);
+        let place = place_of(job, &lake, &base).await?;
+        let ledger = revisions::has_ledger(&lake, &job.name).await?;
+        has_ledgers = has_ledgers || ledger;
+        script.push(table(Dialect::Duckdb, job, &place)?);
+        let has = as_of::InLake { objects: place.has_objects, ledger, kept: as_of::has_kept(&lake, job).await? };
+        script.push(as_of::statement(job, &base, has, &without_rows(Dialect::Duckdb, job)));
     }
     script.push(run_records::view(&base, has_runs));
+    script.extend(revisions::views(&base, has_ledgers));
+    script.push(changed_since().statement);
     script.extend(ddl::view_statements(Dialect::Duckdb, &jobs, &lake).await?);
     script.extend(api_spend(Dialect::Duckdb).map(|view| view.statement));
-    // DuckDB binds a macro when it is made, so what it reads has to be there before.
-    if script.iter().any(|statement| statement.starts_with("CREATE OR REPLACE VIEW cost_revisions")) {
-        script.push(changed_since().statement);
-    }
     screen::out(&script.join("\n"));
     Ok(code)
 }

@@ -19,12 +19,14 @@ use crate::pipeline::Context;
 use crate::pipeline::send::Patience;
 
 mod args;
+mod as_of;
 mod check;
 mod connect;
 mod ddl;
 mod demo;
 mod progress;
 mod rebuild;
+mod revisions;
 mod run;
 mod run_records;
 mod sandbox;

@@ -1,6 +1,6 @@
 //! `run`, `backfill` and `plan`.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use chrono::NaiveDate;
 use serde_json::json;
 
 use crate::error::{Error, Kind, Result, combined_exit_code};
-use crate::job::{Job, Refresh};
-use crate::pipeline::totals::{Shared, key_of};
+use crate::job::Job;
+use crate::pipeline::totals::{Prices, Shared};
 use crate::pipeline::{Context, plan_job, run_job};
-use crate::plan::{Ask, Plan, range};
+use crate::plan::{Ask, Plan, probes, range};
 use crate::report::{FetchReport, JobReport, Outcome, usd};
 use crate::sources::Provider;
 use crate::window::{parse_date_argument, parse_month};
@@ -111,7 +111,7 @@ fn accepted(jobs: &[Job], texts: &[String]) -> Result<BTreeSet<(String, NaiveDat
 
 pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask: Ask) -> Vec<JobReport> {
     let mut reports = Vec::new();
-    let shared = if ask == Ask::Due { Shared::of(jobs, context.clock.now()) } else { Shared::default() };
+    let shared = Shared::of(jobs, context.clock.now(), ask);
     let context = &Context { totals: Arc::new(shared), ..context.clone() };
     for job in jobs {
         if context.cancel.is_cancelled() {
@@ -125,8 +125,10 @@ pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask:
 /// Shows the plan and asks whether to go on.
 async fn confirm(context: &Context, jobs: &[Job], ask: Ask) -> Result<bool> {
     let (mut requests, mut slots) = (0, 0);
+    let mut prices = Prices::of(jobs, context.clock.now(), ask);
     for job in jobs {
-        let (planned, _) = plan_job(context, job, ask).await?;
+        let (mut planned, _) = plan_job(context, job, ask).await?;
+        prices.share(job, &mut planned);
         requests += if job.entry.provider == Provider::CostExplorer { planned.expected_requests() } else { 0 };
         slots += planned.slots();
     }
@@ -141,13 +143,12 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
     let context = context(global, outside(global), None).await?;
     tell_clock(context.clock);
     let mut codes = vec![tell_broken(&broken)];
-    let (mut plans, mut documents, mut asked) = (Vec::new(), Vec::new(), HashSet::new());
+    let (mut plans, mut documents) = (Vec::new(), Vec::new());
+    let mut prices = Prices::of(&jobs, context.clock.now(), ask);
     for job in &jobs {
         match plan_job(&context, job, ask).await {
             Ok((mut planned, books)) => {
-                if planned.totals_requests > 0 && !asked.insert(key_of(job)) {
-                    planned.totals_requests = 0;
-                }
+                prices.share(job, &mut planned);
                 if is_paid(job) && books.ledger.learnt.page_rows == 0 {
                     planned.notes.push(
                         "how much fits on a page is not learnt yet: a page a day is assumed, usually far too many"
@@ -169,7 +170,7 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
         Output::Json => screen::json(&json!({
             "clock": clock_document(context.clock), "lake": global.lake, "jobs": documents, "broken": broken, "exit_code": code,
         }))?,
-        Output::Text => print_plans(&plans),
+        Output::Text => print_plans(&plans, ask),
     }
     Ok(code)
 }
@@ -192,17 +193,22 @@ fn plan_document(job: &Job, planned: &Plan, learnt: bool) -> serde_json::Value {
         })
         .collect();
     json!({
-        "job": job.name, "fetches": fetches, "totals_requests": planned.totals_requests, "expected_requests": planned.expected_requests(), "expected_usd": usd(cents),
+        "job": job.name, "fetches": fetches, "totals_requests": planned.totals_requests(), "expected_requests": planned.expected_requests(), "expected_usd": usd(cents),
         "pages_learnt_from_earlier_runs": learnt, "max_requests_per_run": job.budget.max_requests_per_run, "notes": planned.notes,
     })
 }
 
-fn print_plans(plans: &[(&Job, Plan)]) {
+fn print_plans(plans: &[(&Job, Plan)], ask: Ask) {
     let mut rows = Vec::new();
     for (job, planned) in plans {
-        let probe = job.window.refresh == Refresh::Probe;
-        if planned.totals_requests > 0 {
-            let cells = [job.name.as_str(), "-", "totals of every day, to find what has moved", "-", "1", &usd(1)];
+        let probe = probes(job, ask);
+        if planned.totals.is_some() {
+            let what = if probe {
+                "totals of every day, to find what has moved"
+            } else {
+                "totals of the days read, to check them against"
+            };
+            let cells = [job.name.as_str(), "-", what, "-", "1", &usd(1)];
             rows.push((cells.map(str::to_owned).to_vec(), PLAIN));
         }
         for fetch in &planned.fetches {

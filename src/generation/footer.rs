@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 
+use super::changes::Changes;
+
 /// Key of the footer's JSON among the file's key-value metadata.
 pub const KEY: &str = "costlake";
 /// Version of the footer's layout.
@@ -79,10 +81,13 @@ pub struct Replaced {
     /// Whether it was an estimate.
     #[serde(default)]
     pub estimated: bool,
+    /// What became of its rows; none when they could not be read, or a costlake wrote it that did not compare them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
 }
 
 impl Replaced {
-    /// The facts of `before` as they are recorded when it is replaced.
+    /// The facts of `before` as they are recorded when it is replaced, without a word on what became of its rows.
     #[must_use]
     pub fn of(before: &DayFacts) -> Self {
         Self {
@@ -91,6 +96,7 @@ impl Replaced {
             digest: before.digest.clone(),
             sums: before.sums.clone(),
             estimated: before.estimated,
+            changes: None,
         }
     }
 }

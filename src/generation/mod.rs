@@ -18,11 +18,13 @@ use crate::sources::Fetched;
 use crate::table::Table;
 use crate::window::{Grain, Partition};
 
+pub mod changes;
 pub mod digest;
 mod encode;
 pub mod footer;
 pub mod rows;
 
+pub use changes::Changes;
 pub use encode::{decode, encode};
 pub use footer::{DayFacts, Footer, Replaced};
 
@@ -37,12 +39,12 @@ pub struct Built {
     pub changed: Vec<NaiveDate>,
 }
 
-/// What a fetch is laid over: the generation that was observed before it, with its rows when any are kept.
+/// What a fetch is laid over: the generation that was observed before it.
 #[derive(Debug)]
 pub struct Base {
     /// Its footer.
     pub footer: Footer,
-    /// Its object.
+    /// Its object; empty when its rows are known to be broken.
     pub bytes: bytes::Bytes,
 }
 
@@ -107,8 +109,16 @@ pub fn build(
     let epoch = base.map_or(0, |base| base.footer.epoch).max(lost_epoch) + 1;
     let mut parts: BTreeMap<NaiveDate, RecordBatch> = BTreeMap::new();
     let mut days: BTreeMap<NaiveDate, DayFacts> = BTreeMap::new();
+    let mut old = BTreeMap::new();
     if let Some(base) = base {
-        keep_other_days(table, grain, base, &fetched, &mut parts, &mut days)?;
+        let keeps_days = base.footer.days.keys().any(|slot| !fetched.contains_key(slot));
+        match old_rows(table, grain, base) {
+            Ok(rows) => old = rows,
+            Err(error) if keeps_days => return Err(error),
+            // Without a day to keep, the old rows only tell what became of them.
+            Err(_) => {}
+        }
+        keep_other_days(table, base, &fetched, &mut old, &mut parts, &mut days)?;
     }
     let (mut changed, mut replaced) = (Vec::new(), BTreeMap::new());
     for (slot, (batch, facts)) in fetched {
@@ -119,7 +129,10 @@ pub fn build(
             _ => {
                 facts.epoch = epoch;
                 changed.push(slot);
-                replaced.extend(before.map(|known| (slot, Replaced::of(known))));
+                if let Some(known) = before {
+                    let changes = changes_of(table, known, old.get(&slot), &batch)?;
+                    replaced.insert(slot, Replaced { changes, ..Replaced::of(known) });
+                }
             }
         }
         parts.insert(slot, batch);
@@ -138,29 +151,53 @@ pub fn build(
     Ok(Built { bytes, footer, changed })
 }
 
+/// The rows of every slot of the base; an error when they cannot be read.
+fn old_rows(table: &Table, grain: Grain, base: &Base) -> Result<BTreeMap<NaiveDate, RecordBatch>> {
+    // A decoder that breaks down over damaged bytes says the same as one that refuses them.
+    let decoded = std::panic::catch_unwind(|| decode(table, base.bytes.clone()));
+    let whole = decoded.unwrap_or_else(|_| Err(Error::new(Kind::Store, "the object in the lake cannot be decoded")))?;
+    let mut by_slot = rows::split_by_slot(table, grain, &whole)?;
+    for slot in base.footer.days.keys() {
+        by_slot.entry(*slot).or_insert_with(|| whole.slice(0, 0));
+    }
+    Ok(by_slot)
+}
+
+/// Whether a slot's rows are those its footer was written for.
+fn is_as_promised(table: &Table, facts: &DayFacts, batch: &RecordBatch) -> Result<bool> {
+    Ok(batch.num_rows() as u64 == facts.rows && digest::of_rows(table, batch)? == facts.digest)
+}
+
+/// What became of the rows of a changed slot; nothing can be said of old rows that are not there or not the footer's.
+fn changes_of(
+    table: &Table,
+    known: &DayFacts,
+    before: Option<&RecordBatch>,
+    after: &RecordBatch,
+) -> Result<Option<Changes>> {
+    match before {
+        Some(before) if is_as_promised(table, known, before)? => changes::between(table, before, after).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Takes over the rows of every day that was not fetched, after checking that they are what the footer promised.
 fn keep_other_days(
     table: &Table,
-    grain: Grain,
     base: &Base,
     fetched: &FetchedDays,
+    old: &mut BTreeMap<NaiveDate, RecordBatch>,
     parts: &mut BTreeMap<NaiveDate, RecordBatch>,
     days: &mut BTreeMap<NaiveDate, DayFacts>,
 ) -> Result<()> {
-    let kept: Vec<_> = base.footer.days.iter().filter(|(slot, _)| !fetched.contains_key(slot)).collect();
-    if kept.is_empty() {
-        return Ok(());
-    }
-    let whole = decode(table, base.bytes.clone())?;
-    let mut by_slot = rows::split_by_slot(table, grain, &whole)?;
-    for (slot, facts) in kept {
-        let batch = by_slot.remove(slot).unwrap_or_else(|| whole.slice(0, 0));
-        if batch.num_rows() as u64 != facts.rows || digest::of_rows(table, &batch)? != facts.digest {
-            return Err(Error::new(Kind::Store, "the object in the lake does not hold what its footer says")
+    for (slot, facts) in base.footer.days.iter().filter(|(slot, _)| !fetched.contains_key(slot)) {
+        let batch = old.remove(slot).filter(|batch| is_as_promised(table, facts, batch).unwrap_or(false));
+        let batch = batch.ok_or_else(|| {
+            Error::new(Kind::Store, "the object in the lake does not hold what its footer says")
                 .at("partition", &base.footer.partition)
                 .at("day", slot)
-                .advise("the file is damaged: restore it from a backup or version, or move it away and run `costlake backfill` for this month"));
-        }
+                .advise("the file is damaged: restore it from a backup or version, or move it away and run `costlake backfill` for this month")
+        })?;
         parts.insert(*slot, batch);
         days.insert(*slot, facts.clone());
     }

@@ -145,6 +145,13 @@ pub static KEYS: &[Key] = &[
         "keep the raw answers beside the table",
     ),
     key("lake.keep_history", For::All, Shape::Boolean, "false", "keep replaced generations"),
+    key(
+        "lake.keep_history_for",
+        For::All,
+        Shape::Text,
+        "`\"400 days\"`",
+        "how long revisions and replaced generations are kept",
+    ),
 ];
 
 /// Finds a key by its dotted path.

@@ -157,6 +157,8 @@ pub struct Job {
     pub keep_raw: bool,
     /// `lake.keep_history`.
     pub keep_history: bool,
+    /// `lake.keep_history_for`, in days.
+    pub keep_history_days: u64,
 }
 
 /// Whether `name` may name a job and a table: `[a-z][a-z0-9_]{0,62}`.

@@ -36,6 +36,7 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
     let datadog_site = section("datadog").text("site").map(str::to_owned);
     let lake = section("lake");
     let (keep_raw, keep_history) = (lake.boolean("keep_raw"), lake.boolean("keep_history"));
+    let keep_history_days = read_days(&lake, "keep_history_for");
     let entry = entry?;
     Some(Job {
         name,
@@ -51,6 +52,7 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
         datadog_site,
         keep_raw: keep_raw.unwrap_or(entry.provider == Provider::Datadog),
         keep_history: keep_history.unwrap_or(false),
+        keep_history_days: keep_history_days.unwrap_or(400),
     })
 }
 
@@ -168,13 +170,7 @@ fn read_window(
     let by_tag = source.is_some_and(|source| {
         source.table().columns().iter().any(|c| c.name.starts_with("tag_") || c.name.starts_with("cost_category_"))
     });
-    let full = section.text("full_read_every").and_then(|text| {
-        let days = parse_days(text);
-        if days.is_none() {
-            section.note("full_read_every", format!("must be \"N days\", not \"{text}\""));
-        }
-        days
-    });
+    let full = read_days(section, "full_read_every");
     WindowRules {
         begin,
         refresh,
@@ -207,6 +203,15 @@ fn read_refresh(section: &Section<'_>, text: &str, ce: bool, grain: Grain) -> Op
         Some(_) => {}
     }
     refresh
+}
+
+fn read_days(section: &Section<'_>, key: &str) -> Option<u64> {
+    let text = section.text(key)?;
+    let days = parse_days(text);
+    if days.is_none() {
+        section.note(key, format!("must be \"N days\", not \"{text}\""));
+    }
+    days
 }
 
 /// Reads `7 days` or `1 day`.

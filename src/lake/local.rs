@@ -21,10 +21,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
 
-use super::{Condition, Listed, Object, Put, Tag};
+use super::{Condition, Listed, Object, Put, STATE, Tag};
 
 const TAG_BYTES: u64 = 64 << 10;
-const STATE: &str = "_costlake";
 
 /// An open folder.
 #[derive(Debug, Clone)]
@@ -130,14 +129,15 @@ impl LocalLake {
             Err(error) => return Err(failed("cannot open", &path, error)),
         };
         let read = |file: &mut File| -> io::Result<Object> {
-            let size = file.metadata()?.len();
+            let meta = file.metadata()?;
+            let (size, modified) = (meta.len(), meta.modified()?.into());
             let wanted = length.unwrap_or(size).max(TAG_BYTES).min(size);
             file.seek(SeekFrom::Start(size - wanted))?;
             let mut bytes = Vec::new();
             file.take(wanted).read_to_end(&mut bytes)?;
             let tag = tag_of(&bytes, size);
             let surplus = bytes.len().saturating_sub(usize::try_from(length.unwrap_or(size)).unwrap_or(usize::MAX));
-            Ok(Object { bytes: Bytes::from(bytes).slice(surplus..), tag, size })
+            Ok(Object { bytes: Bytes::from(bytes).slice(surplus..), tag, size, modified })
         };
         read(&mut file).map(Some).map_err(|error| failed("cannot read", &path, error))
     }

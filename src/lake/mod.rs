@@ -20,6 +20,9 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Kind, Result};
 
+/// Folder of everything that is no table.
+const STATE: &str = "_costlake";
+
 mod local;
 mod probe;
 mod s3;
@@ -40,6 +43,8 @@ pub struct Object {
     pub tag: Tag,
     /// Size of the whole object.
     pub size: u64,
+    /// When it was written.
+    pub modified: DateTime<Utc>,
 }
 
 /// When a write may happen.
@@ -193,6 +198,32 @@ impl Lake {
         if !(key.starts_with("_costlake/") && key.contains("/ledger/")) {
             return Err(Error::new(Kind::Internal, "only old ledger snapshots are ever removed").at("key", key));
         }
+        self.remove(key).await
+    }
+
+    /// Removes a kept older generation.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] for any key but `_costlake/<table>/history/<partition>/<20 digits>.parquet`.
+    pub async fn remove_kept_generation(&self, key: &str) -> Result<()> {
+        let parts: Vec<&str> = key.split('/').collect();
+        let is_one = match parts[..] {
+            [STATE, table, "history", partition, file] => {
+                let digits = file.strip_suffix(".parquet").unwrap_or_default();
+                !table.is_empty()
+                    && !partition.is_empty()
+                    && digits.len() == 20
+                    && digits.bytes().all(|digit| digit.is_ascii_digit())
+            }
+            _ => false,
+        };
+        if !is_one {
+            return Err(Error::new(Kind::Internal, "only kept older generations are ever removed").at("key", key));
+        }
+        self.remove(key).await
+    }
+
+    async fn remove(&self, key: &str) -> Result<()> {
         match self {
             Self::Local(lake) => lake.remove(key).await,
             Self::S3(lake) => lake.remove(key).await,

@@ -94,12 +94,12 @@ impl S3Lake {
             }
             Err(error) => return Err(self.failed("cannot read from the bucket", key, error)),
         };
-        let (tag, size) = (answer.meta.e_tag.clone(), answer.meta.size);
+        let (tag, size, modified) = (answer.meta.e_tag.clone(), answer.meta.size, answer.meta.last_modified);
         let bytes = answer.bytes().await.map_err(|error| self.failed("cannot read from the bucket", key, error))?;
         let tag = tag.ok_or_else(|| {
             Error::new(Kind::Store, "the store answers no ETag, which commits rest on").at("key", key)
         })?;
-        Ok(Some(Object { bytes, tag: Tag(tag), size }))
+        Ok(Some(Object { bytes, tag: Tag(tag), size, modified }))
     }
 
     fn spelled(&self, tag: &Tag) -> String {

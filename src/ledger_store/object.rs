@@ -1,9 +1,11 @@
 //! The objects the books are about: their keys, and what one look at them tells.
 
+use chrono::{DateTime, Utc};
+
 use crate::error::{Error, Kind, Result};
 use crate::generation::Footer;
 use crate::generation::footer::{self, Suffix};
-use crate::lake::{Lake, Tag};
+use crate::lake::{Lake, Object, Tag};
 use crate::window::{Grain, Partition};
 
 /// Last bytes of an object that are read to see its footer.
@@ -16,6 +18,8 @@ pub struct Observed {
     pub tag: Tag,
     /// Its size.
     pub size: u64,
+    /// When it was written.
+    pub modified: DateTime<Utc>,
     /// Its footer.
     pub footer: Footer,
 }
@@ -47,23 +51,31 @@ pub enum Look {
 /// # Errors
 /// When the lake cannot be read; what the object itself is like is no error here.
 pub async fn look(lake: &Lake, table: &str, partition: Partition) -> Result<Look> {
-    let key = data_key(table, partition);
+    look_at(lake, &data_key(table, partition)).await
+}
+
+/// Looks at the object under a key, from one answer.
+///
+/// # Errors
+/// As [`look`].
+pub async fn look_at(lake: &Lake, key: &str) -> Result<Look> {
     let mut length = SUFFIX;
     for _ in 0..4 {
-        let Some(object) = lake.suffix(&key, length).await? else { return Ok(Look::Absent) };
+        let Some(object) = lake.suffix(key, length).await? else { return Ok(Look::Absent) };
         match footer::from_suffix(&object.bytes) {
             Ok(Suffix::Whole(footer)) => {
-                return Ok(Look::Whole(Observed { tag: object.tag, size: object.size, footer: *footer }));
+                let Object { tag, size, modified, .. } = object;
+                return Ok(Look::Whole(Observed { tag, size, modified, footer: *footer }));
             }
             // A damaged length may point past the beginning of the object.
             Ok(Suffix::Longer(needed)) if needed <= object.size => length = needed,
             Ok(Suffix::Longer(_)) => {
                 let error = Error::new(Kind::Store, "the object is cut short, or its footer is damaged");
-                return Ok(Look::Unreadable { foreign: false, error: error.at("key", &key) });
+                return Ok(Look::Unreadable { foreign: false, error: error.at("key", key) });
             }
             Err(error) => {
                 let foreign = footer::is_without_record(&object.bytes);
-                return Ok(Look::Unreadable { foreign, error: error.at("key", &key) });
+                return Ok(Look::Unreadable { foreign, error: error.at("key", key) });
             }
         }
     }

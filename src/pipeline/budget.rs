@@ -10,6 +10,11 @@ use tokio::sync::futures::Notified;
 
 use crate::error::{Error, Kind};
 
+/// The key that caps one run.
+pub const PER_RUN: &str = "budget.max_requests_per_run";
+/// The key that caps a month; what its dollars leave is the cap of a run.
+pub const PER_MONTH: &str = "budget.max_usd_per_month";
+
 /// The cap of one run.
 #[derive(Debug)]
 pub struct Budget {
@@ -83,6 +88,10 @@ impl Budget {
         let error = Error::new(Kind::Budget, format!("the cap of {cap} requests (0.01 USD each) is reached"))
             .at("key", self.key);
         match needed {
+            Some(needed) if self.key == PER_MONTH => error.advise(format!(
+                "the smallest step, one day, needs at least {needed} requests, and the month's dollars leave fewer: raise {}, or wait for the next month",
+                self.key
+            )),
             Some(needed) => error.advise(format!(
                 "the smallest step, one day, needs at least {needed} requests: raise {} to that or more",
                 self.key
@@ -126,11 +135,11 @@ impl Drop for Allowance<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Budget;
+    use super::{Budget, PER_MONTH, PER_RUN};
 
     #[test]
     fn no_more_is_sent_than_the_cap_allows() {
-        let budget = Budget::new(Some(5), "budget.max_requests_per_run");
+        let budget = Budget::new(Some(5), PER_RUN);
         let mut first = budget.reserve(3);
         let mut second = budget.reserve(3);
         assert_eq!(budget.room(), Some(0));
@@ -140,6 +149,15 @@ mod tests {
         assert_eq!(budget.room(), Some(2), "what was not used comes back");
         assert!(second.take() && second.take() && !second.take());
         assert_eq!(budget.sent(), 5);
+    }
+
+    #[test]
+    fn a_months_dollars_are_raised_or_waited_for() {
+        let advice = |key| Budget::new(Some(1), key).reached(Some(2)).report();
+        let words = "one day, needs at least 2 requests";
+        assert!(advice(PER_RUN).contains(words) && advice(PER_RUN).contains("to that or more"), "{}", advice(PER_RUN));
+        let monthly = advice(PER_MONTH);
+        assert!(monthly.contains(words) && monthly.contains("wait for the next month"), "{monthly}");
     }
 
     #[test]

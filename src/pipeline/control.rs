@@ -135,10 +135,14 @@ async fn conclude(
         unsettled.entry(difference.slot).or_insert_with(|| difference.to_string());
     }
     let known = job.totals.lock().await;
-    let totals_of = |slot: &NaiveDate| {
-        known.as_ref().and_then(|known| known.narrowed(job.job.source.table(), *slot)).map(|t| t.sums)
+    let source = &job.job.source;
+    // Rows without grouping are the totals: the next probe compares with what they say.
+    let totals_of = |slot: &NaiveDate, facts: &generation::DayFacts| match known.as_ref() {
+        _ if source.is_ungrouped() => Some(facts.sums.clone()),
+        known => known.and_then(|known| known.narrowed(source.table(), *slot)).map(|totals| totals.sums),
     };
-    let totals: BTreeMap<_, _> = days.keys().filter_map(|slot| Some((*slot, totals_of(slot)?))).collect();
+    let totals: BTreeMap<_, _> =
+        days.iter().filter_map(|(slot, (_, facts))| Some((*slot, totals_of(slot, facts)?))).collect();
     for (slot, (_, facts)) in &mut days {
         facts.totals = totals.get(slot).cloned().unwrap_or_default();
     }

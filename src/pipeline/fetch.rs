@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::generation::{self, Base, Built, FetchedDays};
 use crate::ledger::Quarantined;
 use crate::ledger_store::{Observed, data_key, observe};
-use crate::plan::{Fetch, fetch_of, shortened};
+use crate::plan::{Fetch, fetch_of, least_requests, shortened};
 use crate::report::{FetchReport, Outcome};
 use crate::sources::{Learnt, Source};
 use crate::window::Partition;
@@ -82,7 +82,7 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     let (fetch, mut allowance) = fit_budget(job, planned).await?;
     if job.rewrites && fetch.slots.len() < planned.slots.len() {
         // The rows of a broken object cannot be kept: it is read again whole or not at all.
-        return Err(job.budget.reached(Some(planned.expected_requests)));
+        return Err(job.budget.reached(Some(planned.expected_requests + job.totals_pages)));
     }
     report.windows = fetch.windows.iter().map(ToString::to_string).collect();
     job.tell(Event::FetchStarted { partition: report.partition.clone(), expected: fetch.expected_requests });
@@ -166,7 +166,8 @@ async fn check_observation(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Ob
                 .at("key", data_key(&job.job.name, fetch.partition)))
         }
         Some(seen) if seen.footer.epoch > known => {
-            books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), job.now(), job.now());
+            let written = seen.modified.min(job.now());
+            books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), job.now(), written);
             Ok(0)
         }
         Some(seen) if seen.footer.epoch == known => Ok(0),
@@ -219,10 +220,9 @@ async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
             let allowance = job.budget.reserve(fetch.expected_requests);
             return Ok((fetch, allowance));
         }
-        let one_day =
-            planned.slots.first().map(|slot| fetch_of(job.job, &ledger, planned.partition, &[*slot]).expected_requests);
+        let needed = least_requests(job.job, &ledger, std::slice::from_ref(planned), false) + job.totals_pages;
         let cap = job.budget.cap().unwrap_or(0);
-        return Err(job.budget.reached(one_day.filter(|needed| *needed > cap)));
+        return Err(job.budget.reached(Some(needed).filter(|needed| *needed > cap)));
     }
 }
 
@@ -235,11 +235,11 @@ fn learn(rows: u64, page_rows: u64, slots: u64, pages: u64) -> impl FnOnce(&mut 
     }
 }
 
-/// The object under the fetch, read only if it is still the observed one, when any of its days is kept or its
-/// generation is.
+/// The object under the fetch, read only if it is still the observed one: for the days that are kept, and to tell what
+/// became of the rows of the others. A broken one is not read.
 async fn load_base(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>) -> Result<Option<Base>> {
     let Some(seen) = observed else { return Ok(None) };
-    let needs_rows = job.keeps_history() || seen.footer.days.keys().any(|slot| !fetch.slots.contains(slot));
+    let needs_rows = !job.rewrites || seen.footer.days.keys().any(|slot| !fetch.slots.contains(slot));
     let bytes = if needs_rows {
         let key = data_key(&job.job.name, fetch.partition);
         let object = job.context.lake.read(&key, Some(&seen.tag)).await?;

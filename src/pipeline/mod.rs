@@ -18,10 +18,10 @@ use tracing::{Instrument, info, info_span};
 use crate::clock::Clock;
 use crate::doors::{Door, Doors};
 use crate::error::{Kind, Result};
-use crate::job::{Job, Refresh};
+use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord};
-use crate::plan::{Ask, Fetch, Plan, plan, reach, stages};
+use crate::plan::{Ask, Fetch, Plan, plan, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
 use crate::totals::Totals;
@@ -37,10 +37,12 @@ pub mod rebuild;
 mod renew;
 pub mod repair;
 mod replay;
+mod retention;
 pub mod send;
 mod series;
 pub mod totals;
 pub mod verify;
+mod verify_kept;
 
 use budget::Budget;
 use send::Patience;
@@ -134,6 +136,8 @@ pub(crate) struct JobRun<'a> {
     accepted: BTreeSet<NaiveDate>,
     /// The API's totals of the days that are read, where it tells them.
     totals: Mutex<Option<Totals>>,
+    /// Pages that the question for totals took before the first fetch; every run that reads anything needs them, too.
+    totals_pages: u64,
 }
 
 impl JobRun<'_> {
@@ -223,7 +227,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         planned = plan(job, &books.ledger, now, ask, None)?;
     }
     let budget = opening::budget_of(context, job, now).await?;
-    let run = JobRun {
+    let mut run = JobRun {
         context,
         job,
         door,
@@ -237,8 +241,9 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         rewrites: matches!(ask, Ask::Known { .. }),
         accepted,
         totals: Mutex::default(),
+        totals_pages: 0,
     };
-    planned = with_totals(&run, planned, ask, report).await?;
+    planned = totals::before_fetches(&mut run, planned, ask, report).await?;
     report.notes.extend(planned.notes.iter().cloned());
     run.tell(Event::Planned {
         job: job.name.clone(),
@@ -256,32 +261,8 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     if ask == Ask::Due && !report.fetches.iter().any(FetchReport::is_quarantined) {
         report.failure = quarantine::standing(&job.name, &books.ledger).as_ref().map(Into::into);
     }
-    if let Err(error) = books.prune().await {
-        report.notes.push(format!("old ledger snapshots stay, which harms nothing: {error}"));
-    }
+    report.notes.extend(retention::tidy(&run, &mut books).await);
     Ok(())
-}
-
-/// Asks a probing job's totals: of all it can reach, to decide what is due; of a range, as its control sums.
-async fn with_totals(run: &JobRun<'_>, planned: Plan, ask: Ask, report: &mut JobReport) -> Result<Plan> {
-    let job = run.job;
-    if job.window.refresh != Refresh::Probe {
-        return Ok(planned);
-    }
-    let probes = ask == Ask::Due;
-    let window = if probes { reach(job, run.now()) } else { planned.hull() };
-    let Some(window) = window else { return Ok(planned) };
-    let asked = totals::of_window(run, window, &mut report.totals_asked).await;
-    let found = asked.map_err(|error| error.at("window", window))?;
-    (*run.totals.lock().await).clone_from(&found);
-    if !probes {
-        return Ok(Plan { totals_requests: 0, ..planned });
-    }
-    let mut books = run.books.lock().await;
-    let planned = plan(job, &books.ledger, run.now(), ask, found.as_ref())?;
-    books.ledger.probed_at = Some(run.now());
-    books.save(&run.run_id, run.now()).await?;
-    Ok(planned)
 }
 
 /// Runs the fetches side by side in two stages: days never read come first, so that days that are only read again

@@ -14,7 +14,7 @@ use crate::report::{JobReport, usd};
 use crate::sources::Provider;
 
 use super::Context;
-use super::budget::Budget;
+use super::budget::{Budget, PER_MONTH, PER_RUN};
 
 /// Lets go of the quarantine of the months a person accepted, so that they are due.
 pub(super) fn accept(
@@ -56,7 +56,7 @@ pub(super) async fn catch_up(
         }
         let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
         if seen.footer.epoch > known {
-            books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, now);
+            books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, seen.modified.min(now));
             ahead = true;
         }
     }
@@ -65,8 +65,6 @@ pub(super) async fn catch_up(
 
 /// The cap of this run: the job's own, or what the month's dollars leave, whichever is less.
 pub(super) async fn budget_of(context: &Context, job: &Job, now: DateTime<Utc>) -> Result<Budget> {
-    const PER_RUN: &str = "budget.max_requests_per_run";
-    const PER_MONTH: &str = "budget.max_usd_per_month";
     if context.no_budget || job.entry.provider != Provider::CostExplorer {
         return Ok(Budget::new(None, PER_RUN));
     }

@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::generation::Base;
 use crate::job::Job;
 use crate::lake::Lake;
+use crate::ledger_store::kept_key;
 use crate::plan::Fetch;
 use crate::request::{Answer, Request};
 use crate::window::{Partition, Window};
@@ -147,7 +148,7 @@ pub(super) async fn keep_history(job: &JobRun<'_>, fetch: &Fetch, base: Option<&
 
 /// Keeps a generation under its epoch.
 pub(super) async fn keep_generation(lake: &Lake, job: &Job, partition: Partition, base: &Base) -> Result<()> {
-    let key = format!("_costlake/{}/history/{partition}/{:020}.parquet", job.name, base.footer.epoch);
+    let key = kept_key(&job.name, partition, base.footer.epoch);
     if lake.create(&key, base.bytes.clone()).await? {
         return Ok(());
     }

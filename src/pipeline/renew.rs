@@ -148,7 +148,7 @@ impl Renewal<'_> {
             && seen.footer.epoch > known(&self.books)
         {
             let now = self.context.clock.now();
-            self.books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, now);
+            self.books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, seen.modified.min(now));
             self.unsaved = true;
         }
         let own = found.as_ref().map(|found| &found.seen.footer.fingerprint);
@@ -190,7 +190,7 @@ impl Renewal<'_> {
         let (lake, table) = (&self.context.lake, &self.job.name);
         let (observed, base) = match part.found {
             Some(Found { seen, bytes, sound }) => {
-                let base = Base { footer: seen.footer.clone(), bytes };
+                let base = Base { footer: seen.footer.clone(), bytes: if sound { bytes } else { Bytes::new() } };
                 if self.job.keep_history && sound {
                     raw::keep_generation(lake, self.job, part.partition, &base).await?;
                 }

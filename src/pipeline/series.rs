@@ -80,7 +80,7 @@ async fn final_error(job: &JobRun<'_>, fetch: &Fetch, broken: Broken, restarts: 
         }
         Kind::Budget => {
             let needed = remember_size(job, fetch, slots_met, sent).await?;
-            if fetch.slots.len() == 1 { job.budget.reached(Some(needed)) } else { error }
+            if fetch.slots.len() == 1 { job.budget.reached(Some(needed + job.totals_pages)) } else { error }
         }
         _ => error,
     })

@@ -1,7 +1,13 @@
-//! Asking for totals: once per account, filter and granularity in a run, for all jobs that need them.
+//! Asking for totals: before the fetches of a job, and once per account, filter and granularity for all jobs of a run.
 //!
-//! `run` announces its jobs first, so that the one question carries the metrics and the window of all of them. The
-//! first job to need the answer pays for it; the others find it here.
+//! | a job | asks the totals | as |
+//! |---|---|---|
+//! | with a probe, when it runs | of all it can reach, whether or not anything is known to be due | probe and control sums |
+//! | any other, or a backfill | from the first day it reads to the last; none when it reads nothing | control sums |
+//! | without grouping | only as a probe: its rows are the totals | probe |
+//!
+//! A run announces its jobs first, so that one question carries the metrics of all of them and the window of all
+//! probes. The first job to need the answer pays for it; the others find it here, as far as it covers their days.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,10 +16,10 @@ use tokio::sync::Mutex;
 
 use chrono::{DateTime, Utc};
 
-use crate::error::Result;
-use crate::job::{AwsSettings, Job, Refresh};
-use crate::plan::reach;
-use crate::report::Asked;
+use crate::error::{Kind, Result};
+use crate::job::{AwsSettings, Job};
+use crate::plan::{Ask, Plan, history_start, least_requests, plan, probes, reach};
+use crate::report::{Asked, JobReport};
 use crate::sources::Source;
 use crate::totals::Totals;
 use crate::window::Window;
@@ -22,68 +28,159 @@ use super::JobRun;
 use super::budget::Allowance;
 use super::series;
 
-/// Account settings and the source's own key.
-pub type Key = (AwsSettings, String);
+/// Account settings and the source's own key: what jobs share that are answered by one question.
+type Key = (AwsSettings, String);
 
-/// Questions and answers that the jobs of one run share.
-#[derive(Debug, Default)]
-pub struct Shared {
-    wanted: HashMap<Key, (BTreeSet<String>, Window)>,
-    answers: Mutex<HashMap<Key, Answered>>,
+fn key_of(job: &Job) -> Option<Key> {
+    job.source.totals_key().map(|key| (job.aws.clone(), key))
 }
 
-/// An answer that is at hand, and the question it was for.
-#[derive(Debug)]
-struct Answered {
+/// What is asked in one request for totals, but for the key.
+#[derive(Debug, Clone)]
+struct Question {
     metrics: BTreeSet<String>,
     window: Window,
-    totals: Totals,
 }
 
-impl Shared {
-    /// What the probing jobs of a run need together.
-    #[must_use]
-    pub fn of(jobs: &[Job], now: DateTime<Utc>) -> Self {
-        let mut wanted: HashMap<Key, (BTreeSet<String>, Window)> = HashMap::new();
-        for job in jobs.iter().filter(|job| job.window.refresh == Refresh::Probe) {
-            let (Some(key), Some(window)) = (key_of(job), reach(job, now)) else { continue };
-            let entry = wanted.entry(key).or_insert_with(|| (BTreeSet::new(), window));
-            entry.0.extend(job.source.metrics());
-            entry.1 = hull(entry.1, window);
-        }
-        Self { wanted, answers: Mutex::default() }
+impl Question {
+    /// Whether its answer holds what the job needs of `window`.
+    fn covers(&self, job: &Job, window: Window) -> bool {
+        job.source.metrics().is_subset(&self.metrics) && hull(self.window, window) == self.window
     }
-}
-
-/// What jobs share that are answered by one question: account and what is asked, but for metrics and grouping.
-#[must_use]
-pub fn key_of(job: &Job) -> Option<Key> {
-    job.source.totals_key().map(|key| (job.aws.clone(), key))
 }
 
 fn hull(a: Window, b: Window) -> Window {
     Window::new(a.start().min(b.start()), a.end().max(b.end())).unwrap_or(a)
 }
 
-/// The totals of `window` for a job, from an answer that is at hand or by asking; `None` where the API tells none.
-pub(super) async fn of_window(job: &JobRun<'_>, window: Window, asked: &mut Asked) -> Result<Option<Totals>> {
-    let Some(key) = key_of(job.job) else { return Ok(None) };
-    let own = job.job.source.metrics();
-    let mut answers = job.context.totals.answers.lock().await;
-    if let Some(known) = answers.get(&key)
-        && own.is_subset(&known.metrics)
-        && hull(known.window, window) == known.window
-    {
-        return Ok(Some(known.totals.clone()));
+/// Questions and answers that the jobs of one run share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    wanted: HashMap<Key, (BTreeSet<String>, Option<Window>)>,
+    answers: Mutex<HashMap<Key, (Question, Totals)>>,
+}
+
+impl Shared {
+    /// What the jobs of a run may need together.
+    #[must_use]
+    pub fn of(jobs: &[Job], now: DateTime<Utc>, ask: Ask) -> Self {
+        let mut wanted: HashMap<Key, (BTreeSet<String>, Option<Window>)> = HashMap::new();
+        for job in jobs.iter().filter(|job| probes(job, ask) || !job.source.is_ungrouped()) {
+            let Some(key) = key_of(job) else { continue };
+            let (metrics, window) = wanted.entry(key).or_default();
+            metrics.extend(job.source.metrics());
+            let own = if probes(job, ask) { reach(job, now) } else { None };
+            *window = match (*window, own) {
+                (Some(window), Some(own)) => Some(hull(window, own)),
+                (window, own) => window.or(own),
+            };
+        }
+        Self { wanted, answers: Mutex::default() }
     }
-    let (metrics, window) = match job.context.totals.wanted.get(&key) {
-        Some((metrics, shared)) => (metrics.union(&own).cloned().collect(), hull(*shared, window)),
-        None => (own, window),
+
+    /// The question of a job that needs the totals of `window`.
+    fn question(&self, job: &Job, key: &Key, window: Window) -> Question {
+        let mut question = Question { metrics: job.source.metrics(), window };
+        if let Some((metrics, shared)) = self.wanted.get(key) {
+            question.metrics.extend(metrics.iter().cloned());
+            question.window = shared.map_or(window, |shared| hull(shared, window));
+        }
+        question
+    }
+}
+
+/// The questions of plans that are shown together, so that a shared one has its price once.
+#[derive(Debug)]
+pub struct Prices {
+    shared: Shared,
+    asked: HashMap<Key, Question>,
+}
+
+impl Prices {
+    /// The prices of the plans of these jobs.
+    #[must_use]
+    pub fn of(jobs: &[Job], now: DateTime<Utc>, ask: Ask) -> Self {
+        Self { shared: Shared::of(jobs, now, ask), asked: HashMap::new() }
+    }
+
+    /// Takes the question out of a plan that the question of an earlier one answers.
+    pub fn share(&mut self, job: &Job, planned: &mut Plan) {
+        let (Some(window), Some(key)) = (planned.totals, key_of(job)) else { return };
+        if self.asked.get(&key).is_some_and(|known| known.covers(job, window)) {
+            planned.totals = None;
+        } else {
+            self.asked.insert(key.clone(), self.shared.question(job, &key, window));
+        }
+    }
+}
+
+/// Asks the totals that a plan needs; a probe's say what else is due, so that the job is planned again.
+pub(super) async fn before_fetches(
+    run: &mut JobRun<'_>,
+    planned: Plan,
+    ask: Ask,
+    report: &mut JobReport,
+) -> Result<Plan> {
+    let job = run.job;
+    let Some(window) = planned.totals else { return Ok(planned) };
+    let probes = probes(job, ask);
+    // A probe is worth its cent even when the budget then reaches for nothing else: it may find that nothing is due.
+    let least =
+        if probes { 0 } else { least_requests(job, &run.books.lock().await.ledger, &planned.fetches, run.rewrites) };
+    let found = as_far_as_it_tells(run, window, least, report).await?;
+    run.totals_pages = report.totals_asked.pages;
+    if !job.source.is_ungrouped() {
+        run.totals.get_mut().clone_from(&found);
+    }
+    if !probes {
+        return Ok(Plan { totals: None, ..planned });
+    }
+    let mut books = run.books.lock().await;
+    let planned = plan(job, &books.ledger, run.now(), ask, found.as_ref())?;
+    books.ledger.probed_at = Some(run.now());
+    books.save(&run.run_id, run.now()).await?;
+    Ok(Plan { totals: None, ..planned })
+}
+
+/// The totals of `window`, or of the part of it inside the API's history where it refuses the whole: the days before
+/// are then refused on their own, and must not take the others with them.
+async fn as_far_as_it_tells(
+    run: &JobRun<'_>,
+    window: Window,
+    least: u64,
+    report: &mut JobReport,
+) -> Result<Option<Totals>> {
+    let error = match of_window(run, window, least, &mut report.totals_asked).await {
+        Ok(found) => return Ok(found),
+        Err(error) => error.at("window", window),
     };
+    let history = history_start(run.job, run.now().date_naive());
+    if error.kind() != Kind::Refused || window.start() >= history {
+        return Err(error);
+    }
+    report.notes.push(format!("no totals of the days before {history}: {}", error.message()));
+    let Some(inside) = Window::new(history, window.end()) else { return Ok(None) };
+    of_window(run, inside, least, &mut report.totals_asked).await.map_err(|error| error.at("window", inside))
+}
+
+/// The totals of `window` for a job, from an answer that is at hand or by asking; `None` where the API tells none.
+/// Nothing is asked when the budget would not reach for the `least` requests that have to follow.
+async fn of_window(job: &JobRun<'_>, window: Window, least: u64, asked: &mut Asked) -> Result<Option<Totals>> {
+    let Some(key) = key_of(job.job) else { return Ok(None) };
+    let mut answers = job.context.totals.answers.lock().await;
+    if let Some((known, totals)) = answers.get(&key)
+        && known.covers(job.job, window)
+    {
+        return Ok(Some(totals.clone()));
+    }
+    if least > 0 && job.budget.room().is_some_and(|room| room <= least) {
+        return Err(job.budget.reached(Some(least + 1)));
+    }
+    let question = job.context.totals.question(job.job, &key, window);
     let mut allowance = job.budget.reserve(1);
-    let totals = ask(job, &metrics, window, &mut allowance, asked).await?;
+    let totals = ask(job, &question.metrics, question.window, &mut allowance, asked).await?;
     if let Some(totals) = &totals {
-        answers.insert(key, Answered { metrics, window, totals: totals.clone() });
+        answers.insert(key, (question, totals.clone()));
     }
     Ok(totals)
 }

@@ -9,6 +9,8 @@
 //! | corrupt | its footer cannot be read, its size or days are not the ledger's, or (in full) its rows not the footer's |
 //! | foreign | it is not a partition's object of this table, but lies below the table's folder all the same |
 //!
+//! In full, kept older generations are looked at as well ([`super::verify_kept`]).
+//!
 //! A run that commits meanwhile looks like damage for a moment, so whatever seems wrong is looked at once more with the
 //! newest ledger. No API is asked, and no credentials of one are needed.
 
@@ -29,7 +31,7 @@ use crate::report::JobReport;
 use crate::sources::{Provider, Source};
 use crate::window::Partition;
 
-use super::Context;
+use super::{Context, verify_kept};
 
 /// How closely is looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,6 +154,9 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
             Verdict::Nothing => {}
             Verdict::Wrong(wrong) => findings.push(wrong.finding(job, partition)),
         }
+    }
+    if depth == Depth::Rows {
+        findings.extend(verify_kept::findings(context, job, &judge.fingerprints).await?);
     }
     findings.sort_by(|a, b| a.key.cmp(&b.key));
     let full = depth == Depth::Rows;

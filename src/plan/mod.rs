@@ -28,7 +28,7 @@ mod due;
 mod sizing;
 
 pub use due::is_stale;
-pub use sizing::{fetch_of, shortened, stages};
+pub use sizing::{fetch_of, least_requests, shortened, stages};
 
 use crate::error::{Error, Kind, Result};
 use crate::job::{Job, Refresh};
@@ -76,24 +76,23 @@ pub struct Fetch {
 pub struct Plan {
     /// Fetches, oldest partition first.
     pub fetches: Vec<Fetch>,
-    /// Requests for totals that come before the fetches; a probe may find more days due.
-    pub totals_requests: u64,
+    /// The window whose totals are asked before the fetches, in one request; a probe may find more days due.
+    pub totals: Option<Window>,
     /// Things to know about the plan.
     pub notes: Vec<String>,
 }
 
 impl Plan {
+    /// Requests for totals that come before the fetches.
+    #[must_use]
+    pub fn totals_requests(&self) -> u64 {
+        u64::from(self.totals.is_some())
+    }
+
     /// Requests the plan is expected to take.
     #[must_use]
     pub fn expected_requests(&self) -> u64 {
-        self.totals_requests + self.fetches.iter().map(|fetch| fetch.expected_requests).sum::<u64>()
-    }
-
-    /// The window from the first to the last day it reads.
-    #[must_use]
-    pub fn hull(&self) -> Option<Window> {
-        let windows = || self.fetches.iter().flat_map(|fetch| &fetch.windows);
-        Window::new(windows().map(Window::start).min()?, windows().map(Window::end).max()?)
+        self.totals_requests() + self.fetches.iter().map(|fetch| fetch.expected_requests).sum::<u64>()
     }
 
     /// Slots the plan reads.
@@ -123,8 +122,9 @@ pub enum SlotState {
     OutOfReach,
 }
 
-/// Days of history each API documents.
-fn history_start(job: &Job, today: NaiveDate) -> NaiveDate {
+/// The first day of the history each API documents.
+#[must_use]
+pub fn history_start(job: &Job, today: NaiveDate) -> NaiveDate {
     match (job.entry.provider, job.source.grain()) {
         (Provider::CostExplorer, Grain::Hourly) => days_before(today, 13),
         (Provider::CostExplorer, _) => month_start(today, -13),
@@ -211,9 +211,27 @@ pub fn plan(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, totals: Op
         Ask::Known { first, last } => known_slots(job, ledger, first, last)?,
     };
     let fetches = sizing::fetches(job, ledger, &slots);
-    let asks_totals =
-        totals.is_none() && job.window.refresh == Refresh::Probe && (ask == Ask::Due || !fetches.is_empty());
-    Ok(Plan { fetches, totals_requests: u64::from(asks_totals), notes })
+    let totals = if totals.is_none() { totals_window(job, now, ask, &fetches) } else { None };
+    Ok(Plan { fetches, totals, notes })
+}
+
+/// Whether the totals say which days of the job are due; otherwise they are control sums only.
+#[must_use]
+pub fn probes(job: &Job, ask: Ask) -> bool {
+    job.window.refresh == Refresh::Probe && ask == Ask::Due
+}
+
+/// The window whose totals a plan needs: a probe's are of all that can be asked, control sums are of the fetches, from
+/// the first day read to the last. A job without grouping asks no control sums: its own question is word for word the
+/// one for totals, so that there is nothing its rows could be added up to, and the same answer would be paid for twice.
+/// Data that move between the two calls are no error of its rows; the refresh rule finds them.
+fn totals_window(job: &Job, now: DateTime<Utc>, ask: Ask, fetches: &[Fetch]) -> Option<Window> {
+    job.source.totals_key()?;
+    if probes(job, ask) {
+        return reach(job, now);
+    }
+    let windows = || fetches.iter().flat_map(|fetch| &fetch.windows).filter(|_| !job.source.is_ungrouped());
+    Window::new(windows().map(Window::start).min()?, windows().map(Window::end).max()?)
 }
 
 /// The days the ledger knows of the partitions from `first` to `last`.

@@ -47,6 +47,16 @@ pub fn shortened(job: &Job, ledger: &Ledger, fetch: &Fetch, room: u64) -> Option
     (1..=fetch.slots.len()).rev().find_map(fits)
 }
 
+/// The requests of the smallest step of these fetches: one day, or with `whole` one fetch that cannot be shortened.
+#[must_use]
+pub fn least_requests(job: &Job, ledger: &Ledger, fetches: &[Fetch], whole: bool) -> u64 {
+    let step = |fetch: &Fetch| match fetch.slots.first() {
+        Some(slot) if !whole => fetch_of(job, ledger, fetch.partition, &[*slot]).expected_requests,
+        _ => fetch.expected_requests,
+    };
+    fetches.iter().map(step).min().unwrap_or(0)
+}
+
 /// The order in which fetches run: those with days never read, then those that only read days again. With `apart` a
 /// fetch of both is two, one in each stage, and the second stage begins with the days that were read longest ago.
 #[must_use]

@@ -125,6 +125,11 @@ pub trait Source: Send + Sync + Debug {
         None
     }
 
+    /// Whether its rows are the totals themselves, so that there is nothing to add up.
+    fn is_ungrouped(&self) -> bool {
+        false
+    }
+
     /// Columns whose rows must add up to the totals; other amounts are compared and reported.
     fn controlled(&self) -> Vec<&'static str> {
         Vec::new()

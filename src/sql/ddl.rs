@@ -146,7 +146,7 @@ fn trino(job: &Job, place: &Place) -> String {
 fn duckdb(job: &Job, place: &Place) -> String {
     let dialect = Dialect::Duckdb;
     let name = dialect.identifier(&job.name);
-    let mut body = format!("  {}", nothing(dialect, job));
+    let mut body = format!("  {}", without_rows(dialect, job));
     if place.has_objects {
         let files = dialect.literal(&format!("{}/*/data.parquet", place.folder(job)));
         let types = format!("{{{}: VARCHAR}}", dialect.literal(job.source.grain().partition_column()));
@@ -169,7 +169,7 @@ fn spark(job: &Job, place: &Place) -> String {
     let dialect = Dialect::Spark;
     let name = dialect.identifier(&job.name);
     if !place.has_objects {
-        return format!("CREATE OR REPLACE TEMPORARY VIEW {name} AS\n  {};", nothing(dialect, job));
+        return format!("CREATE OR REPLACE TEMPORARY VIEW {name} AS\n  {};", without_rows(dialect, job));
     }
     let folder = place.folder(job).replacen("s3://", "s3a://", 1);
     let partition = job.source.grain().partition_column();
@@ -182,7 +182,8 @@ fn spark(job: &Job, place: &Place) -> String {
 }
 
 /// A query with the table's columns and no row.
-fn nothing(dialect: Dialect, job: &Job) -> String {
+#[must_use]
+pub fn without_rows(dialect: Dialect, job: &Job) -> String {
     let partition = job.source.grain().partition_column();
     let typed =
         job.source.table().columns().iter().map(|column| (column.name.as_str(), dialect.typed_null(column.kind)));

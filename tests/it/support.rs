@@ -10,3 +10,4 @@ pub(crate) mod lake;
 pub(crate) mod lakehouse;
 pub(crate) mod sandbox;
 pub(crate) mod script;
+pub(crate) mod ungrouped;

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, localcontext
 
 import lake
 
@@ -59,6 +59,20 @@ def two_pages(answer, day, groups):
         raise ValueError(f"{day} has too few groups to be cut after {groups}")
     one["NextPageToken"] = "page-two"
     return [one, two]
+
+
+def totals(*answers):
+    """The ungrouped answer to the question these grouped ones answer: their own sums, to the last digit."""
+    results = []
+    for result in (r for answer in answers for r in answer["ResultsByTime"]):
+        sums = {"UnblendedCost": [Decimal(0), "USD"], "UsageQuantity": [Decimal(0), "N/A"]}
+        with localcontext(Context(prec=60, traps=[Inexact])):
+            for group in result["Groups"]:
+                for metric, total in sums.items():
+                    total[0] += Decimal(group["Metrics"][metric]["Amount"])
+        total = {metric: {"Amount": f"{amount:f}", "Unit": unit} for metric, (amount, unit) in sums.items()}
+        results.append({"TimePeriod": result["TimePeriod"], "Total": total, "Groups": [], "Estimated": result["Estimated"]})
+    return {"ResultsByTime": results, "DimensionValueAttributes": []}
 
 
 def strip_tag(definition, key):
@@ -129,24 +143,27 @@ def check(tally, stack):
         pages = two_pages(october, *cut) if cut else [october]
         october_asked = [("2022-10-01", "2022-11-01", None)] + ([("2022-10-01", "2022-11-01", "page-two")] if cut else [])
         november_asked = [("2022-11-01", "2022-11-16", None)]
+        totals_asked = [("2022-10-01", "2022-11-16", None)]
 
         moto.forget()
-        moto.queue_costs([*pages, november])
+        moto.queue_costs([totals(october, november), *pages, november])
         with tally.group(f"{table}: every amount of the recording, to the last digit" + (", October cut inside a day" if cut else "")) as group:
             costlake.run("run", table, lake=root)
             compare(group, store, table, recording, keys)
-        with tally.group(f"{table}: asked once per month, oldest first, as the job says") as group:
-            group.equal(asked_periods(moto), october_asked + november_asked, "periods asked")
-            for operation, body in moto.asked():
+        with tally.group(f"{table}: the totals asked once, then once per month, oldest first, as the job says") as group:
+            group.equal(asked_periods(moto), totals_asked + october_asked + november_asked, "periods asked")
+            for number, (operation, body) in enumerate(moto.asked()):
                 group.equal(operation, "GetCostAndUsage", "operation")
                 group.equal(body["Granularity"], "DAILY", "granularity asked")
                 group.equal(sorted(body["Metrics"]), ["UnblendedCost", "UsageQuantity"], "metrics asked")
-                group.equal(body.get("GroupBy"), recording["GroupDefinitions"], "grouping asked")
+                grouping = recording["GroupDefinitions"] if number > 0 else None
+                group.equal(body.get("GroupBy"), grouping, "grouping asked")
 
         with tally.group(f"{table}: the open month read again and found the same, no data object written") as group:
             before, asked = store.marks(table), len(moto.asked())
+            moto.queue_costs([totals(november)])
             costlake.run("run", table, lake=root)
-            group.equal(asked_periods(moto)[asked:], november_asked, "periods asked by the second run")
+            group.equal(asked_periods(moto)[asked:], november_asked * 2, "periods asked by the second run: totals, then rows")
             group.equal(len(before), 2, "data objects")
             group.same_mapping(store.marks(table), before, "data objects")
 
@@ -155,7 +172,8 @@ def check(tally, stack):
             amount = restated["ResultsByTime"][-1]["Groups"][0]["Metrics"]["UnblendedCost"]
             amount["Amount"] = f"{Decimal(amount['Amount']) + Decimal('0.0000000001'):f}"
             moto.forget()
-            moto.queue_costs([month(restated, "2022-11")])
+            restated_november = month(restated, "2022-11")
+            moto.queue_costs([totals(restated_november), restated_november])
             costlake.run("run", table, lake=root)
             compare(group, store, table, restated, keys)
             after = store.marks(table)

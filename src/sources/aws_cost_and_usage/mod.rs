@@ -110,6 +110,10 @@ impl Source for CostAndUsage {
         params.ok().map(|params| Arc::new(Self(params)) as Arc<dyn Source>)
     }
 
+    fn is_ungrouped(&self) -> bool {
+        self.0.groupings.is_empty()
+    }
+
     fn controlled(&self) -> Vec<&'static str> {
         self.0
             .metrics

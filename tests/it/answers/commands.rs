@@ -55,9 +55,16 @@ fn a_plan_asks_nothing_and_writes_nothing() {
     let jobs = done.exits(0).document()["jobs"].clone();
     assert_eq!(jobs[1]["fetches"][0]["windows"], json!([{ "start": "2026-10-20", "end": "2026-11-01" }]));
     assert_eq!(jobs[1]["fetches"][1]["days"], 9);
-    assert_eq!(jobs[1]["expected_requests"], 21);
-    assert_eq!((&jobs[1]["expected_usd"], &jobs[0]["expected_usd"]), (&json!("0.21"), &json!("0.00")));
-    house.costlake(&["plan"]).exits(0).says("0.21 USD. Nothing was asked.").says("2026-10-20..2026-10-31");
+    assert_eq!(jobs[1]["expected_requests"], 22, "a page a day, and the totals");
+    assert_eq!((&jobs[1]["totals_requests"], &jobs[0]["totals_requests"]), (&json!(1), &json!(0)));
+    assert_eq!((&jobs[1]["expected_usd"], &jobs[0]["expected_usd"]), (&json!("0.22"), &json!("0.00")));
+    house
+        .costlake(&["plan"])
+        .exits(0)
+        .says("0.22 USD. Nothing was asked.")
+        .says("2026-10-20..2026-10-31")
+        .says("to check them against")
+        .hides("what has moved");
     house.json(&["plan", "costs", "--from", "2026-11-01", "--to", "2026-11-02"]).exits(0);
     house.json(&backfill("2026-11", "yesterday", &["--dry-run"])).exits(0);
     assert_eq!(sandbox.requests(), before, "a plan asked something");
@@ -84,7 +91,11 @@ fn a_backfill_reads_its_range_again() {
     let before = (house.objects(), sandbox.requests());
     let again = house.json(&backfill("2026-10-25", "2026-10-27", &["--yes"]));
     assert_eq!(again.exits(0).report()["fetches"][0]["outcome"], "unchanged", "{again}");
-    assert_eq!(sandbox.requests().cost_explorer, before.1.cost_explorer + 1, "a backfill asks for every day again");
+    assert_eq!(
+        sandbox.requests().cost_explorer,
+        before.1.cost_explorer + 2,
+        "a backfill asks for every day again, and their totals"
+    );
     assert_eq!(house.objects(), before.0);
 }
 

@@ -62,7 +62,7 @@ impl World {
     fn new(more: &str) -> Self {
         let bill: Arc<Mutex<Bill>> = Arc::default();
         let answers = Arc::clone(&bill);
-        let script = Script::answering(move |asked| answers.lock().expect("the bill").answer(asked));
+        let script = Script::answering(move |asked| answers.lock().expect("the bill").answer(asked)).with_totals();
         let house = Lakehouse::new(script.url(), NOW);
         let world = Self { bill, script, house };
         world.job(more);

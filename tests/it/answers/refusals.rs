@@ -24,8 +24,8 @@ fn recovered(fault: Reply) -> Value {
     let report = done.exits(0).report();
     let asked = script.take_asked();
     assert_eq!((asked.len(), &asked[0].body), (2, &asked[1].body), "the same is asked again");
-    assert_eq!((&report["asked"]["requests"], &report["asked"]["retries"]), (&json!(2), &json!(1)), "{done}");
-    assert_eq!((&report["asked"]["charged_pages"], &report["usd"]), (&json!(1), &json!("0.01")), "{done}");
+    assert_eq!((&report["asked"]["requests"], &report["asked"]["retries"]), (&json!(3), &json!(1)), "{done}");
+    assert_eq!((&report["asked"]["charged_pages"], &report["usd"]), (&json!(2), &json!("0.02")), "{done}");
     assert_eq!(house.rows("costs").len(), 3);
     script.then([Reply::good(&two_days())]);
     house.runs_again_without_writing();
@@ -84,7 +84,7 @@ fn a_broken_pagination_starts_at_the_first_page_again() {
         let rows = house.rows("costs");
         assert_eq!(column(&rows, "unblended_cost"), ["1.000000000000", "2.000000000000", "3.000000000000"]);
         assert_eq!(column(&rows, "service"), ["EC2", "S3", "EC2"], "nothing of the first attempt is kept");
-        assert_eq!(done.report()["asked"]["charged_pages"], 3, "pages of the first attempt were charged for, too");
+        assert_eq!(done.report()["asked"]["charged_pages"], 4, "pages of the first attempt were charged for, too");
     }
 }
 
@@ -114,7 +114,7 @@ fn given_up(code: &str, message: &str, exit_code: i32) -> Done {
     done.exits(exit_code).says("2026-11").says("what to do:").says("request-42");
     assert_eq!(script.take_asked().len(), 1, "a refusal is not sent again: {done}");
     assert!(house.objects().is_empty());
-    assert_eq!(done.report()["asked"]["charged_pages"], 0);
+    assert_eq!(done.report()["asked"]["charged_pages"], 1, "the totals, and nothing for the refusal: {done}");
     script.then([Reply::good(&two_days())]);
     house.run_well();
     done

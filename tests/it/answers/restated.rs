@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cost_explorer::{DAILY, after, day, page, two_days};
+use crate::support::cost_explorer::{DAILY, day, page, two_days};
 use crate::support::lake::column;
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Reply, Script};
+use crate::support::ungrouped::periods;
 
 const NOW: &str = "2026-11-03T06:00:00Z";
 const FIRST: &str = "2026-11-01";
@@ -92,17 +93,12 @@ fn a_renamed_account_alone_rewrites_nothing() {
 /// The windows a first run asks for.
 fn windows_asked(granularity: &str, begin: &str, now: &str) -> Vec<String> {
     let script = Script::answering(|asked| {
-        let period = asked.json()["TimePeriod"].clone();
-        let (mut start, end) = (text(&period["Start"]), text(&period["End"]));
-        let mut results = Vec::new();
-        while start < end {
+        let result = |(start, end): (String, String)| {
             let mut result = day(&start, &[("EC2", "1")]);
-            if asked.json()["Granularity"] == "MONTHLY" {
-                result["TimePeriod"]["End"] = json!(end);
-            }
-            results.push(result);
-            start = if asked.json()["Granularity"] == "MONTHLY" { end.clone() } else { after(&start) };
-        }
+            result["TimePeriod"]["End"] = json!(end);
+            result
+        };
+        let results: Vec<Value> = periods(&asked.json()).into_iter().map(result).collect();
         Reply::good(&page(&results, None))
     });
     let mut house = Lakehouse::new(script.url(), now);

@@ -34,7 +34,7 @@ fn right_totals() -> Value {
 
 /// A house with one probing job.
 fn house(control: &str) -> (Script, Lakehouse) {
-    let script = Script::new();
+    let script = Script::new().with_totals();
     let house = Lakehouse::new(script.url(), NOW);
     let probing = format!("refresh = \"probe\"\ncontrol = \"{control}\"");
     house.job("costs", &DAILY.replace("refresh = \"billing-close\"", &probing));
@@ -181,4 +181,45 @@ fn jobs_of_one_account_share_the_question() {
     assert_eq!(questions, [Some(1), Some(0)], "the plan prices the one question once");
     assert_eq!(asked(), [Some(2), Some(1)]);
     assert_eq!(asked(), [Some(1), Some(0)], "nothing due is one question for both");
+}
+
+/// Control sums of jobs that ask no probe: the question is in the price and in the run once, with all their metrics.
+#[test]
+fn jobs_that_probe_nothing_share_their_control_sums() {
+    let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
+    let house = Lakehouse::new(&sandbox.url(), "2026-11-10T06:00:00Z");
+    for (name, metric) in [("amortized", "AmortizedCost"), ("unblended", "UnblendedCost")] {
+        let job = DAILY.replace("[\"UnblendedCost\"]", &format!("[\"{metric}\"]"));
+        house.job(name, &job.replace("billing-close", "3 days"));
+    }
+    let numbers = |document: &Value, name: &str| -> Vec<Option<u64>> {
+        document["jobs"].as_array().expect("jobs").iter().map(|job| job[name].as_u64()).collect()
+    };
+    let range = ["--from", "2026-11-01", "--to", "2026-11-09"];
+    for arguments in [vec!["plan"], [&["backfill", "amortized", "unblended", "--dry-run"], &range[..]].concat()] {
+        let plan = house.json(&arguments).exits(0).document();
+        assert_eq!(numbers(&plan, "totals_requests"), [Some(1), Some(0)], "{plan}");
+    }
+    house.costlake(&["plan", "unblended"]).exits(0).says("totals of the days read, to check them against");
+    for arguments in [vec!["run"], [&["backfill", "amortized", "unblended"], &range[..]].concat()] {
+        let before = sandbox.requests().cost_explorer;
+        let done = house.json(&arguments).exits(0).document();
+        let totals: Vec<_> =
+            done["jobs"].as_array().expect("jobs").iter().map(|job| job["totals_asked"]["requests"].as_u64()).collect();
+        assert_eq!(totals, [Some(1), Some(0)], "{done}");
+        assert_eq!(sandbox.requests().cost_explorer - before, 3, "the totals, and a page each");
+    }
+}
+
+/// What the API no longer has is refused in its own words and does not take the days with it that it still has.
+#[test]
+fn days_beyond_the_history_fail_alone() {
+    let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
+    let house = Lakehouse::new(&sandbox.url(), "2026-11-10T06:00:00Z");
+    house.job("costs", &DAILY.replace("begin = \"2026-11-01\"", "begin = \"2025-08-01\""));
+    let done = house.json(&["backfill", "costs", "--from", "2025-09-28", "--to", "2025-10-03"]);
+    let report = done.exits(1).says("no totals of the days before 2025-10-01").report();
+    let outcomes: Vec<_> = report["fetches"].as_array().expect("fetches").iter().map(|f| &f["outcome"]).collect();
+    assert_eq!(outcomes, ["failed", "committed"], "{report}");
+    house.json(&["verify", "--full"]).exits(0);
 }

@@ -92,8 +92,8 @@ impl<'a> Loop<'a> {
             (Verb::Put, _) if !proof => &[0],
             (Verb::Put, _) if matches!(fault, Fault::Landed | Fault::Conflict) => &[0, 1, 2],
             (Verb::Put, _) => &[0, 1],
-            // The look for old ledger snapshots comes last, and they may as well stay.
-            (Verb::List, _) if last_list == Some(call) => &[0],
+            // The looks for history past its time and for old ledger snapshots come last, and both may as well stay.
+            (Verb::List, _) if last_list == Some(call) || call.key.ends_with("/history") => &[0],
             // The first look at an object only saves requests: its own fetch looks again, and that one counts.
             (Verb::Get, Span::Once) if self.is_first_look(call) => &[0],
             (Verb::Get, _) if self.is_first_look(call) => &[0, 1],

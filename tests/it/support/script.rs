@@ -1,6 +1,9 @@
 //! An HTTP server on loopback that answers from a script, well or badly, and remembers what it was asked.
 //!
 //! It speaks just enough HTTP by hand, because the answers it has to give are ones that no decent server gives.
+//!
+//! Questions for Cost Explorer's totals it answers by itself, with what the pages it is going to give add up to, and
+//! keeps apart from the others: a test about totals scripts them, with [`Script::with_totals`].
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,6 +11,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
+
+use super::ungrouped::Sums;
 
 /// One request as it came.
 #[derive(Debug, Clone)]
@@ -27,6 +32,22 @@ impl Asked {
     /// The body as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect("a JSON request")
+    }
+
+    /// Whether it asks Cost Explorer for costs without grouping them.
+    pub(crate) fn is_for_totals(&self) -> bool {
+        self.header("x-amz-target").is_some_and(|target| target.ends_with(".GetCostAndUsage"))
+            && self.json().get("GroupBy").is_none()
+    }
+
+    /// The same question by service, and at the page of a token.
+    fn grouped(&self, token: Option<&str>) -> Self {
+        let mut question = self.json();
+        question["GroupBy"] = json!([{ "Type": "DIMENSION", "Key": "SERVICE" }]);
+        if let Some(token) = token {
+            question["NextPageToken"] = json!(token);
+        }
+        Self { body: question.to_string(), ..self.clone() }
     }
 }
 
@@ -78,6 +99,16 @@ impl Reply {
         Self { manner: Manner::HangUp, ..Self::new(200, "") }
     }
 
+    /// Adds a page to the sums, if that is what it is and it arrives.
+    fn add_to(&self, sums: &mut Sums) {
+        let page: Option<Value> = serde_json::from_slice(&self.body).ok();
+        match (self.status, page) {
+            (200, Some(page)) if self.manner == Manner::Whole => sums.add(&page),
+            (400, Some(fault)) if LOST_PAGES.iter().any(|code| fault["__type"] == *code) => sums.start_again(),
+            _ => {}
+        }
+    }
+
     fn write(&self, mut stream: &TcpStream) -> std::io::Result<()> {
         if self.manner == Manner::HangUp {
             return Ok(());
@@ -94,6 +125,9 @@ impl Reply {
     }
 }
 
+/// Faults after which the series of pages begins again.
+const LOST_PAGES: [&str; 2] = ["InvalidNextTokenException", "RequestChangedException"];
+
 type Responder = Box<dyn FnMut(&Asked) -> Reply + Send>;
 
 #[derive(Default)]
@@ -101,6 +135,34 @@ struct State {
     replies: VecDeque<Reply>,
     responder: Option<Responder>,
     asked: Vec<Asked>,
+    totals_asked: Vec<Asked>,
+    totals_are_scripted: bool,
+}
+
+impl State {
+    fn reply(&mut self, asked: &Asked) -> Option<Reply> {
+        let next = self.replies.pop_front();
+        next.or_else(|| self.responder.as_mut().map(|respond| respond(asked)))
+    }
+
+    /// The totals of the scripted pages; without any, of what the responder answers to the same question by service.
+    fn totals(&mut self, asked: &Asked) -> Reply {
+        let mut sums = Sums::default();
+        self.replies.iter().for_each(|reply| reply.add_to(&mut sums));
+        if let Some(respond) = &mut self.responder {
+            let mut token = None;
+            loop {
+                let page: Value =
+                    serde_json::from_slice(&respond(&asked.grouped(token.as_deref())).body).expect("a page");
+                sums.add(&page);
+                token = page["NextPageToken"].as_str().map(str::to_owned);
+                if token.is_none() {
+                    break;
+                }
+            }
+        }
+        Reply::good(&sums.answer(&asked.json()))
+    }
 }
 
 /// The server; it serves until the test's process ends.
@@ -125,6 +187,12 @@ impl Script {
         Self { url, state }
     }
 
+    /// The same server, but the test scripts the totals, too.
+    pub(crate) fn with_totals(self) -> Self {
+        self.state().totals_are_scripted = true;
+        self
+    }
+
     /// A server that works its answers out from the requests.
     pub(crate) fn answering(responder: impl FnMut(&Asked) -> Reply + Send + 'static) -> Self {
         let script = Self::new();
@@ -141,11 +209,17 @@ impl Script {
         self.state().replies.extend(replies);
     }
 
-    /// What was asked since the last look; every scripted answer must have been given.
+    /// What was asked since the last look, but for totals that are not scripted; every scripted answer must have been
+    /// given.
     pub(crate) fn take_asked(&self) -> Vec<Asked> {
         let mut state = self.state();
         assert!(state.replies.is_empty(), "{} scripted answers were never asked for", state.replies.len());
         std::mem::take(&mut state.asked)
+    }
+
+    /// The questions for totals that are not scripted, since the last look.
+    pub(crate) fn take_totals_asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.state().totals_asked)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -157,9 +231,15 @@ fn converse(stream: &TcpStream, state: &Mutex<State>) {
     let Ok(Some(asked)) = read(stream) else { return };
     let reply = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = state.replies.pop_front();
-        let reply = next.or_else(|| state.responder.as_mut().map(|respond| respond(&asked)));
-        state.asked.push(asked);
+        let reply = if !state.totals_are_scripted && asked.is_for_totals() {
+            let reply = state.totals(&asked);
+            state.totals_asked.push(asked);
+            Some(reply)
+        } else {
+            let reply = state.reply(&asked);
+            state.asked.push(asked);
+            reply
+        };
         reply.unwrap_or_else(|| Reply::fault("ValidationException", "the script has no answer to this"))
     };
     // The other side may have gone away, which is its own business.

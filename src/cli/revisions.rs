@@ -1,0 +1,137 @@
+//! `cost_revisions` and `costlake_generations`: DuckDB views over the newest ledger snapshot of every table, so that
+//! "what changed, when and by how much" is a query.
+
+use crate::error::Result;
+use crate::lake::Lake;
+
+use super::connect::literal;
+
+const REVISIONS: &str = "cost_revisions";
+const GENERATIONS: &str = "costlake_generations";
+
+/// What the views read of a partition, typed here because DuckDB would guess types from the first snapshots only.
+const PARTITION: &str = "STRUCT(epoch BIGINT, history STRUCT(generations MAP(BIGINT, TIMESTAMP WITH TIME ZONE), \
+                         known_since TIMESTAMP WITH TIME ZONE, revisions MAP(DATE, MAP(BIGINT, STRUCT(\
+                         replaced_epoch BIGINT, rows_before BIGINT, \"rows\" BIGINT, \
+                         sums_before MAP(VARCHAR, DECIMAL(38,12)), sums MAP(VARCHAR, DECIMAL(38,12)), \
+                         estimated_before BOOLEAN, estimated BOOLEAN, \
+                         changes STRUCT(added BIGINT, removed BIGINT, changed BIGINT))))))";
+
+/// Column, type, and where it comes from in [`LINES`].
+const REVISION_COLUMNS: [(&str, &str, &str); 16] = [
+    ("job", "VARCHAR", "job"),
+    ("partition", "VARCHAR", "part"),
+    ("day", "DATE", "slot"),
+    ("epoch", "BIGINT", "epoch"),
+    ("replaced_epoch", "BIGINT", "r.replaced_epoch"),
+    ("committed_at", "TIMESTAMP WITH TIME ZONE", "map_extract(history.generations, epoch)[1]"),
+    ("estimated_before", "BOOLEAN", "coalesce(r.estimated_before, false)"),
+    ("estimated", "BOOLEAN", "coalesce(r.estimated, false)"),
+    ("rows_before", "BIGINT", "r.rows_before"),
+    ("rows", "BIGINT", "r.\"rows\""),
+    ("rows_added", "BIGINT", "r.changes.added"),
+    ("rows_removed", "BIGINT", "r.changes.removed"),
+    ("rows_changed", "BIGINT", "r.changes.changed"),
+    ("metric", "VARCHAR", "metric"),
+    ("total_before", "DECIMAL(38,12)", "map_extract(r.sums_before, metric)[1]"),
+    ("total", "DECIMAL(38,12)", "map_extract(r.sums, metric)[1]"),
+];
+
+const GENERATION_COLUMNS: [(&str, &str, &str); 4] = [
+    ("job", "VARCHAR", "job"),
+    ("partition", "VARCHAR", "part"),
+    ("epoch", "BIGINT", "generation.key"),
+    ("committed_at", "TIMESTAMP WITH TIME ZONE", "generation.value"),
+];
+
+/// A line per revision and amount column; a table without amounts has one line without a metric.
+const LINES: &str = "(
+    SELECT *, unnest(CASE WHEN len(metrics) = 0 THEN [NULL] ELSE metrics END) AS metric
+    FROM (
+      SELECT *, list_sort(list_distinct(list_concat(coalesce(map_keys(r.sums_before), []), coalesce(map_keys(r.sums), [])))) AS metrics
+      FROM (
+        SELECT * EXCLUDE (change), change.key AS epoch, change.value AS r
+        FROM (SELECT * EXCLUDE (changed), changed.key AS slot, unnest(map_entries(changed.value)) AS change
+              FROM (SELECT *, unnest(map_entries(history.revisions)) AS changed FROM partitions)))))";
+
+/// Whether a table has any ledger snapshot.
+pub(super) async fn has_ledger(lake: &Lake, table: &str) -> Result<bool> {
+    let listed = lake.list(&format!("_costlake/{table}/ledger")).await?;
+    Ok(listed.iter().any(|entry| entry.key.ends_with(".json")))
+}
+
+/// A query for `job, part, history` of every partition in the newest snapshot of each table (`*` for all of them).
+pub(super) fn partitions(base: &str, table: &str) -> String {
+    let files = literal(&format!("{}/_costlake/{table}/ledger/*.json", base.trim_end_matches('/')));
+    let columns = format!("{{'table': 'VARCHAR', 'partitions': {}}}", literal(&format!("MAP(VARCHAR, {PARTITION})")));
+    format!(
+        "SELECT job, entry.key AS part, entry.value.history AS history\n    \
+         FROM (SELECT \"table\" AS job, unnest(map_entries(arg_max(partitions, filename))) AS entry\n          \
+         FROM read_json({files}, format = 'unstructured', filename = true, columns = {columns}) GROUP BY \"table\")"
+    )
+}
+
+/// The statements that make both views.
+pub(super) fn views(base: &str, has_ledgers: bool) -> Vec<String> {
+    let generations = "(SELECT *, unnest(map_entries(history.generations)) AS generation FROM partitions)";
+    vec![
+        view(REVISIONS, &REVISION_COLUMNS, LINES, base, has_ledgers),
+        format!(
+            "COMMENT ON VIEW {REVISIONS} IS 'Every change of a committed day, a line per metric: the rows_ columns are \
+             of the day as a whole, so do not add them up over metrics';"
+        ),
+        view(GENERATIONS, &GENERATION_COLUMNS, generations, base, has_ledgers),
+        format!("COMMENT ON VIEW {GENERATIONS} IS 'When each state of each partition was committed';"),
+    ]
+}
+
+fn view(name: &str, columns: &[(&str, &str, &str)], lines: &str, base: &str, has_ledgers: bool) -> String {
+    let body = if has_ledgers {
+        let list: Vec<String> = columns.iter().map(|(name, _, from)| format!("{from} AS \"{name}\"")).collect();
+        format!("WITH partitions AS (\n    {})\n  SELECT {}\n  FROM {lines}", partitions(base, "*"), list.join(", "))
+    } else {
+        let list: Vec<String> = columns.iter().map(|(name, kind, _)| format!("NULL::{kind} AS \"{name}\"")).collect();
+        format!("SELECT {} WHERE false -- there is no ledger yet", list.join(", "))
+    };
+    format!("CREATE OR REPLACE VIEW {name} AS\n  {body}\n;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GENERATION_COLUMNS, PARTITION, REVISION_COLUMNS, views};
+    use crate::generation::Changes;
+    use crate::ledger::Revision;
+
+    #[test]
+    fn the_views_have_the_same_columns_with_and_without_a_ledger() {
+        let (with, without) = (views("/lake", true).join("\n"), views("/lake", false).join("\n"));
+        for (name, kind, _) in REVISION_COLUMNS.iter().chain(&GENERATION_COLUMNS) {
+            assert!(with.contains(&format!(" AS \"{name}\"")), "{name}");
+            assert!(without.contains(&format!("NULL::{kind} AS \"{name}\"")), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_views_read_is_what_the_ledger_writes() {
+        let revision = Revision {
+            replaced_epoch: 1,
+            rows_before: 1,
+            rows: 1,
+            sums_before: [("a".to_owned(), "1".to_owned())].into(),
+            sums: [("a".to_owned(), "1".to_owned())].into(),
+            estimated_before: true,
+            estimated: true,
+            changes: Some(Changes::default()),
+        };
+        let written = serde_json::to_value(revision).expect("JSON");
+        let keys = written.as_object().expect("keys").keys();
+        for key in keys.chain(written["changes"].as_object().expect("keys").keys()) {
+            assert!(PARTITION.contains(&format!("{key} ")) || PARTITION.contains(&format!("\"{key}\" ")), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_folder_stays_inside_its_quotes() {
+        assert!(views("/a'b/", true)[0].contains("read_json('/a''b/_costlake/*/ledger/*.json'"));
+    }
+}

@@ -1,0 +1,82 @@
+//! Kept older generations: where they lie, and what they tell a ledger that was lost.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt};
+
+use crate::error::Result;
+use crate::lake::Lake;
+use crate::ledger::Ledger;
+use crate::window::{Grain, Partition};
+
+use super::object::{Look, look_at};
+
+/// Looks that are under way at a time.
+const SIDE_BY_SIDE: usize = 8;
+
+/// An object below a table's folder of older generations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its key in the lake.
+    pub key: String,
+    /// When it was written: just before the generation that replaced it.
+    pub modified: DateTime<Utc>,
+    /// Partition and epoch by its name; none for a name that is not costlake's.
+    pub generation: Option<(Partition, u64)>,
+}
+
+/// The key under which a generation is kept.
+#[must_use]
+pub fn kept_key(table: &str, partition: Partition, epoch: u64) -> String {
+    format!("{}/{partition}/{epoch:020}.parquet", folder(table))
+}
+
+fn folder(table: &str) -> String {
+    format!("_costlake/{table}/history")
+}
+
+/// Everything below a table's folder of older generations, by name.
+///
+/// # Errors
+/// When the lake cannot be listed.
+pub async fn kept_generations(lake: &Lake, table: &str, grain: Grain) -> Result<Vec<Kept>> {
+    let of_key = |key: &str| {
+        let mut parts = key.rsplit('/');
+        let epoch = parts.next()?.strip_suffix(".parquet")?.parse().ok()?;
+        let partition = grain.parse_partition(parts.next()?)?;
+        (kept_key(table, partition, epoch) == key).then_some((partition, epoch))
+    };
+    let listed = lake.list(&folder(table)).await?;
+    let kept = listed.into_iter().map(|entry| Kept {
+        generation: of_key(&entry.key),
+        modified: entry.modified,
+        key: entry.key,
+    });
+    Ok(kept.collect())
+}
+
+/// Fills the past of a ledger that was made from the objects' footers; says what was left out. A generation was kept
+/// just before the next one was committed.
+pub(super) async fn rebuild(lake: &Lake, ledger: &mut Ledger, grain: Grain, now: DateTime<Utc>) -> Result<Vec<String>> {
+    let kept = kept_generations(lake, &ledger.table, grain).await?;
+    let written: BTreeMap<(Partition, u64), DateTime<Utc>> =
+        kept.iter().filter_map(|kept| Some((kept.generation?, kept.modified.min(now)))).collect();
+    let looks = kept.into_iter().filter_map(|kept| Some((kept.generation?, kept.key)));
+    let looks = looks.map(|(generation, key)| async move {
+        let look = look_at(lake, &key).await?;
+        Ok::<_, crate::error::Error>((generation, key, look))
+    });
+    let seen: Vec<_> = futures::stream::iter(looks).buffered(SIDE_BY_SIDE).try_collect().await?;
+    let mut notes = Vec::new();
+    for ((partition, epoch), key, look) in seen {
+        match look {
+            Look::Whole(seen) if seen.footer.partition == partition.to_string() && seen.footer.epoch == epoch => {
+                ledger.note_kept(&seen.footer, written.get(&(partition, epoch.saturating_sub(1))).copied());
+            }
+            Look::Absent => {}
+            _ => notes.push(format!("{key} is left out of the history: it is not the generation it is named for")),
+        }
+    }
+    Ok(notes)
+}

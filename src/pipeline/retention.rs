@@ -1,0 +1,42 @@
+//! What is let go at the end of a run: old ledger snapshots, and history past its time.
+//!
+//! | what | goes when |
+//! |---|---|
+//! | a ledger snapshot | twenty newer ones are there |
+//! | a revision | it was committed longer ago than `lake.keep_history_for` |
+//! | the time of a generation, and its kept object | the generation was replaced longer ago than that |
+//!
+//! No data object is ever touched, and what cannot be removed stays and is said: it harms nothing.
+
+use chrono::Days;
+
+use crate::error::Result;
+use crate::ledger_store::{LedgerStore, kept_generations};
+
+use super::JobRun;
+
+/// Lets go what is past its time; says what stayed.
+pub(super) async fn tidy(run: &JobRun<'_>, books: &mut LedgerStore) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Err(error) = forget(run, books).await {
+        notes.push(format!("history past its time stays, which harms nothing: {error}"));
+    }
+    if let Err(error) = books.prune().await {
+        notes.push(format!("old ledger snapshots stay, which harms nothing: {error}"));
+    }
+    notes
+}
+
+async fn forget(run: &JobRun<'_>, books: &mut LedgerStore) -> Result<()> {
+    let (lake, job) = (&run.context.lake, run.job);
+    let Some(limit) = run.now().checked_sub_days(Days::new(job.keep_history_days)) else { return Ok(()) };
+    for kept in kept_generations(lake, &job.name, job.source.grain()).await? {
+        let Some((partition, epoch)) = kept.generation else { continue };
+        let state = books.ledger.partitions.get(&partition.to_string());
+        let replaced_at = state.and_then(|state| state.history.replaced_at(epoch)).unwrap_or(kept.modified);
+        if replaced_at < limit {
+            lake.remove_kept_generation(&kept.key).await?;
+        }
+    }
+    if books.ledger.forget_history(limit) { books.save(&run.run_id, run.now()).await } else { Ok(()) }
+}

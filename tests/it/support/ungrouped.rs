@@ -1,0 +1,94 @@
+//! What an API says of the totals of the pages it is about to answer.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Months, NaiveDate, TimeDelta};
+use costlake::decimal;
+use serde_json::{Value, json};
+
+use super::cost_explorer::dollars;
+
+/// The costs of a period: by metric, and whether they are estimates.
+#[derive(Default)]
+struct Period {
+    amounts: BTreeMap<String, i128>,
+    estimated: bool,
+}
+
+/// Pages in the order in which they are answered, added up by period. A later series of pages over the same period
+/// takes the place of an earlier one.
+#[derive(Default)]
+pub(crate) struct Sums {
+    whole: BTreeMap<String, Period>,
+    series: BTreeMap<String, Period>,
+}
+
+impl Sums {
+    /// Adds a page; what is no page, or an amount that is none, counts for nothing.
+    pub(crate) fn add(&mut self, page: &Value) {
+        for result in page["ResultsByTime"].as_array().into_iter().flatten() {
+            let Some(start) = result["TimePeriod"]["Start"].as_str() else { continue };
+            let period = self.series.entry(start.to_owned()).or_default();
+            period.estimated = result["Estimated"] == true;
+            for group in result["Groups"].as_array().into_iter().flatten() {
+                for (metric, value) in group["Metrics"].as_object().into_iter().flatten() {
+                    let amount = value["Amount"].as_str().and_then(|text| decimal::parse(text).ok());
+                    *period.amounts.entry(metric.clone()).or_default() += amount.unwrap_or(0);
+                }
+            }
+        }
+        if page["NextPageToken"].as_str().unwrap_or_default().is_empty() {
+            self.whole.append(&mut self.series);
+        }
+    }
+
+    /// Forgets the series that has begun: its next page is refused.
+    pub(crate) fn start_again(&mut self) {
+        self.series.clear();
+    }
+
+    /// The answer to an ungrouped question; a period that is on no page costs nothing.
+    pub(crate) fn answer(&self, question: &Value) -> Value {
+        let metrics: Vec<&str> =
+            question["Metrics"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let result = |(start, end): (String, String)| {
+            let period = self.whole.get(&start);
+            let amount = |metric: &str| period.and_then(|p| p.amounts.get(metric)).copied().unwrap_or(0);
+            let total: serde_json::Map<String, Value> =
+                metrics.iter().map(|metric| ((*metric).to_owned(), dollars(&decimal::text(amount(metric))))).collect();
+            json!({
+                "TimePeriod": { "Start": start, "End": end }, "Total": total, "Groups": [],
+                "Estimated": period.is_none_or(|period| period.estimated),
+            })
+        };
+        let results: Vec<Value> = periods(question).into_iter().map(result).collect();
+        json!({ "ResultsByTime": results, "DimensionValueAttributes": [] })
+    }
+}
+
+/// The periods a question is for.
+pub(crate) fn periods(question: &Value) -> Vec<(String, String)> {
+    let text = |name: &str| question["TimePeriod"][name].as_str().expect("a period").to_owned();
+    let (mut start, end) = (text("Start"), text("End"));
+    let mut found = Vec::new();
+    while start < end {
+        let next = following(&start, question["Granularity"].as_str());
+        found.push((start, next.clone()));
+        start = next;
+    }
+    found
+}
+
+fn following(start: &str, granularity: Option<&str>) -> String {
+    if granularity == Some("HOURLY") {
+        let at: DateTime<chrono::Utc> = start.parse().expect("an hour");
+        return (at + TimeDelta::hours(1)).format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    }
+    let day: NaiveDate = start.parse().expect("a day");
+    match granularity {
+        Some("MONTHLY") => day.checked_add_months(Months::new(1)),
+        _ => day.succ_opt(),
+    }
+    .expect("a later day")
+    .to_string()
+}
