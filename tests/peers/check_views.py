@@ -240,6 +240,21 @@ def what_was_made(tally, root, jobs):
         group.equal(listed, {"today": 0, "last": 90, "never": None, "odd": None, "worse": None, "short": None}, "expiring")
 
 
+def only_what_is_asked(tally, costlake, root):
+    """The view adds columns that no object has; filters must reach the objects through it all the same."""
+    import duckdb
+
+    with tally.group("a filter on a month reads one object through connect's view, one on a day one row group") as group:
+        with duckdb.connect() as db:
+            db.execute(costlake.run("connect", lake=root).out)
+            plan = lambda where: db.sql(f"EXPLAIN ANALYZE SELECT sum(unblended_cost) FROM aws_cost_by_service WHERE {where}").fetchall()[0][1]  # noqa: E731
+            objects = len(list((root / "aws_cost_by_service").glob("*/data.parquet")))
+            month = re.findall(r"(?:Total Files Read|Files Read): *(\d+)", plan("billing_period = '2026-07'"))
+            group.equal(month, ["1"], f"objects read of {objects}")
+            scanned = re.findall(r"Row Groups Scanned: *(\d+) */ *(\d+)", plan("usage_date = DATE '2026-07-05'"))
+            group.equal(scanned, [("1", str(objects))], "row groups read")
+
+
 def registry(tally, costlake, jobs, root):
     with tally.group("costlake_tables names every table, what its rows are by, and what adds up") as group:
         names, rows = ask_duckdb(costlake.run("connect", lake=root).out, everything(["costlake_tables"], '"'))["costlake_tables"]
@@ -377,6 +392,7 @@ def check(tally, stack):
         spark.session.conf.set(key, "false")  # compiling and replanning cost more than these small tables
     lakes = [("the demo", demo, False), ("the demo's last months", recent, True), ("the lake made by hand", odd, True)]
     figures(tally, costlake, jobs, lakes, spark)
+    only_what_is_asked(tally, costlake, demo)
     registry(tally, costlake, jobs, demo)
     changed_since(tally, costlake, demo)
     empty_lakes(tally, costlake, spark)
