@@ -7,6 +7,9 @@
 //! | DuckDB | a view over the objects | the names of the objects, at every query |
 //! | Spark | a temporary view over the folder | a listing when the view is made: make it anew after a month begins |
 //!
+//! Views over the tables are templates in `views/`, the same text for all dialects but for a few words; [`views`] says which
+//! table has which.
+//!
 //! Names and texts of a bill are hostile until quoted: [`Dialect::identifier`] and [`Dialect::literal`] are the only ways
 //! into a statement.
 

@@ -159,4 +159,5 @@ def check(tally, stack):
     over_s3(tally, jobs, servers)
 
 
-lake.main(check)
+if __name__ == "__main__":
+    lake.main(check)

@@ -102,4 +102,5 @@ def check(tally, stack):
                 document.write_text(text)
 
 
-lake.main(check)
+if __name__ == "__main__":
+    lake.main(check)

@@ -399,4 +399,5 @@ def check(tally, stack):
     grammars(tally, costlake, *hostile(tally, spark))
 
 
-lake.main(check)
+if __name__ == "__main__":
+    lake.main(check)

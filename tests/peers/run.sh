@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, pyarrow, polars, Spark.
+# Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, pyarrow, polars, Spark, and
+# the grammars of Athena and Trino as sqlglot has them.
 #
 #   tests/peers/run.sh [CHECK...]     for example: tests/peers/run.sh s3 readers; without names, all of them
 #
