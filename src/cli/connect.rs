@@ -21,7 +21,7 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
         "-- costlake connect: views of tables, revisions and runs. Use it as: duckdb -init <(costlake connect)"
             .to_owned(),
         "-- What a table said at the end of a UTC day, or at an instant: FROM <table>_as_of('2026-07-05')".to_owned(),
-        "-- A view is right at every instant; a query that meets a replacement on S3 may ask to be run again."
+        "-- A view is right at every instant; a query that meets a replacement may end with an error: run it again."
             .to_owned(),
         "SET TimeZone = 'UTC';".to_owned(),
     ];
