@@ -26,10 +26,7 @@ METRICS = {
 
 
 # Of the demo's figures, those that Spark is asked for: all views take it minutes.
-SPARK_ASKS = (
-    "aws_cost_by_service_by_month", "aws_cost_by_service_movers", "aws_cost_by_service_amortized", "aws_cost_monthly_focus_1_2",
-    "aws_cost_by_team_unallocated", "datadog_commitments_and_datadog_savings", "costlake_api_spend",
-)
+SPARK_ASKS = ("aws_cost_by_service_by_month", "aws_cost_monthly_focus_1_2", "aws_cost_by_team_unallocated", "costlake_api_spend")
 
 
 class Job:
