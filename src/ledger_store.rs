@@ -21,9 +21,11 @@ use crate::window::Grain;
 
 mod kept;
 mod object;
+mod records;
 
 pub use kept::{Kept, kept_generations, kept_key};
 pub use object::{Look, Observed, data_key, look, look_at, observe, partition_of};
+pub use records::{last_run, read_record, record_keys};
 
 /// Snapshots that are kept; the newest suffices, the others are for people.
 const KEPT_SNAPSHOTS: usize = 20;

@@ -19,11 +19,11 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 0 nouns: pure values | [`error`], [`decimal`], [`window`], [`table`], [`request`] |
+//! | 0 nouns: pure values | [`error`], [`words`], [`decimal`], [`window`], [`table`], [`request`] |
 //! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`report`], [`sql`] |
-//! | 2 doors and lake: each hides one outside thing | [`clock`], [`lake`], [`doors`], [`ledger_store`] |
+//! | 2 doors and lake: each hides one outside thing | [`clock`], [`lake`], [`doors`], [`ledger_store`], [`status`] |
 //! | 3 the flow, the only room where source, doors, lake and ledger meet | [`pipeline`] |
-//! | 4 drivers | [`sandbox`], [`cli`] |
+//! | 4 drivers | [`sandbox`], [`scheduler`], [`web`], [`cli`] |
 
 #![cfg_attr(
     test,
@@ -35,6 +35,7 @@ pub mod error;
 pub mod request;
 pub mod table;
 pub mod window;
+pub mod words;
 
 pub mod generation;
 pub mod job;
@@ -50,10 +51,14 @@ pub mod clock;
 pub mod doors;
 pub mod lake;
 pub mod ledger_store;
+pub mod status;
 
 pub mod pipeline;
 
 /// The built-in imitation of both APIs, for `demo`, tests and docker-compose.
 pub mod sandbox;
+
+pub mod scheduler;
+pub mod web;
 
 pub mod cli;

@@ -210,6 +210,12 @@ impl JobReport {
         self.exit_code = combined_exit_code(failures.map(|failure| failure.exit_code));
     }
 
+    /// Whether a signal stopped it before its end.
+    #[must_use]
+    pub fn was_interrupted(&self) -> bool {
+        self.exit_code == Kind::Interrupted.exit_code()
+    }
+
     /// Every failure, each text once.
     #[must_use]
     pub fn failures(&self) -> Vec<(String, &Failure)> {

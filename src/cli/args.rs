@@ -140,6 +140,21 @@ pub(super) enum Command {
         #[arg(long, short)]
         yes: bool,
     },
+    /// Run jobs when they are due, and serve the status page and metrics; until a signal.
+    Serve {
+        /// Address of the page; another one than 127.0.0.1 needs --token-file.
+        #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+        listen: String,
+        /// File that holds the token everybody has to show.
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+        /// Let the page start backfills; needs --token-file.
+        #[arg(long)]
+        allow_actions: bool,
+        /// A name by which the page may be asked, beside localhost and the address; may be repeated.
+        #[arg(long = "allowed-host", value_name = "NAME")]
+        allowed_hosts: Vec<String>,
+    },
     /// Show which days are in the lake.
     Status {
         /// Jobs; all of them without a name.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use clap::{CommandFactory, Parser};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -17,6 +17,7 @@ use crate::job::{self, BrokenJob, Job};
 use crate::lake::{Lake, LocalLake, Location};
 use crate::pipeline::Context;
 use crate::pipeline::send::Patience;
+use crate::status::clock_document;
 
 mod args;
 mod as_of;
@@ -31,6 +32,7 @@ mod run;
 mod run_records;
 mod sandbox;
 mod screen;
+mod serve;
 mod status;
 mod verify;
 
@@ -95,6 +97,11 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
             let asked = run::Backfill { jobs, from, to, missing: *missing, accept, dry_run: *dry_run, yes: *yes };
             run::backfill(global, &asked).await
         }
+        Command::Serve { listen, token_file, allow_actions, allowed_hosts } => {
+            let asked =
+                serve::Serve { listen, token_file: token_file.as_ref(), allowed_hosts, allow_actions: *allow_actions };
+            serve::serve(global, &asked).await
+        }
         Command::Status { jobs, check } => status::status(global, jobs, *check).await,
         Command::Verify { jobs, full, repair } => verify::verify(global, jobs, *full, *repair).await,
         Command::Rebuild { job } => rebuild::rebuild(global, job).await,
@@ -106,11 +113,6 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
 /// The clock as the environment sets it.
 fn clock() -> Result<Clock> {
     Clock::from_text(std::env::var("COSTLAKE_NOW").ok().as_deref())
-}
-
-/// `now` for JSON documents, and whether it was set by hand.
-fn clock_document(clock: Clock) -> Value {
-    json!({ "now": clock.now(), "fixed_by_costlake_now": clock.fixed().is_some() })
 }
 
 /// Says on stderr that the clock is not the real one.
@@ -151,6 +153,16 @@ async fn open_lake(global: &Global) -> Result<(Location, Arc<Lake>)> {
 
 /// Everything a run needs.
 async fn context(global: &Global, outside: Outside, listener: Option<crate::pipeline::Listener>) -> Result<Context> {
+    context_until(global, outside, listener, Kind::Interrupted.exit_code()).await
+}
+
+/// Everything a run needs, in a process that ends with `code` when a second signal comes.
+async fn context_until(
+    global: &Global,
+    outside: Outside,
+    listener: Option<crate::pipeline::Listener>,
+    code: u8,
+) -> Result<Context> {
     let clock = clock()?;
     let (_, lake) = open_lake(global).await?;
     Ok(Context {
@@ -158,7 +170,7 @@ async fn context(global: &Global, outside: Outside, listener: Option<crate::pipe
         lake,
         clock,
         patience: Patience::default(),
-        cancel: cancelled_by_signals(),
+        cancel: cancelled_by_signals(code),
         single_writer: global.single_writer,
         no_budget: false,
         listener,
@@ -167,8 +179,8 @@ async fn context(global: &Global, outside: Outside, listener: Option<crate::pipe
     })
 }
 
-/// A token that the first Ctrl-C or SIGTERM cancels; a second one ends the process at once.
-fn cancelled_by_signals() -> CancellationToken {
+/// A token that the first Ctrl-C or SIGTERM cancels; a second one ends the process at once, with `code`.
+fn cancelled_by_signals(code: u8) -> CancellationToken {
     let token = CancellationToken::new();
     let cancel = token.clone();
     tokio::spawn(async move {
@@ -176,7 +188,7 @@ fn cancelled_by_signals() -> CancellationToken {
         cancel.cancel();
         screen::tell("stopping: what is being written is finished first; press Ctrl-C again to stop at once");
         wait_for_signal().await;
-        std::process::exit(130);
+        std::process::exit(code.into());
     });
     token
 }

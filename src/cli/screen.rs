@@ -11,6 +11,8 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
 
+pub(super) use crate::words::{bytes, count, plural};
+
 /// Prints a result on stdout. A reader that went away (`| head`) is no error.
 pub(super) fn out(text: &str) {
     let mut stdout = anstream::stdout().lock();
@@ -110,43 +112,4 @@ pub(super) fn grid(header: &[&str], right: &[usize], rows: impl IntoIterator<Ite
         }
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// A number with thousands apart: `1,234,567`.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Bytes as people read them.
-pub(super) fn bytes(number: u64) -> String {
-    match number {
-        0..1_000 => format!("{number} B"),
-        1_000..1_000_000 => format!("{}.{} kB", number / 1_000, number % 1_000 / 100),
-        _ => format!("{}.{} MB", number / 1_000_000, number % 1_000_000 / 100_000),
-    }
-}
-
-/// `1 day`, `2 days`.
-pub(super) fn plural(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{} {what}s", count(number)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{bytes, count, plural};
-
-    #[test]
-    fn numbers_are_readable() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([5, 1_500, 22_300_000].map(bytes), ["5 B", "1.5 kB", "22.3 MB"]);
-        assert_eq!([plural(1, "day"), plural(2, "day")], ["1 day", "2 days"]);
-    }
 }

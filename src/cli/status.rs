@@ -3,30 +3,18 @@
 use std::collections::BTreeMap;
 
 use anstyle::Style;
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
-use serde_json::{Value, json};
+use chrono::Datelike;
 
 use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::Job;
-use crate::ledger::{DayState, Ledger};
 use crate::ledger_store::LedgerStore;
-use crate::plan::{SlotState, is_stale, span, state_of};
+use crate::plan::{STALE, Slot, SlotState, calendar};
+use crate::status;
 use crate::window::{Grain, Window, first_of_month, month_start};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, count, plural};
-use super::{clock, clock_document, open_lake, progress, select, shown, tell_broken, tell_clock};
-
-/// The word for a day that is in the lake and known to be out of date.
-const STALE: &str = "stale";
-
-/// One slot as it is shown.
-struct Slot {
-    day: NaiveDate,
-    state: SlotState,
-    stale: bool,
-    known: Option<DayState>,
-}
+use super::{clock, open_lake, progress, select, shown, tell_broken, tell_clock};
 
 /// `costlake status`.
 pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Result<u8> {
@@ -48,64 +36,27 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
                 continue;
             }
         };
-        let slots = slots_of(job, &books.ledger, now);
-        let gaps: Vec<&Slot> = slots.iter().filter(|slot| gap(slot).is_some()).collect();
+        let slots = calendar(job, &books.ledger, now);
+        let gaps: Vec<&Slot> = slots.iter().filter(|slot| slot.gap().is_some()).collect();
         if check && !gaps.is_empty() {
             codes.push(Kind::Gap.exit_code());
             screen::failure(&gap_text(job, &gaps));
         }
         match global.output {
             Output::Text => print(job, &slots, &notes),
-            Output::Json => documents.push(document(job, &slots, &books.ledger, &notes)),
+            Output::Json => documents.push(status::table(job, &slots, &books.ledger, &notes)),
         }
     }
     let code = combined_exit_code(codes);
     if global.output == Output::Json {
-        screen::json(&json!({
-            "clock": clock_document(clock), "lake": location.to_string(), "tables": documents, "broken": broken, "exit_code": code,
-        }))?;
+        screen::json(&status::document(clock, &location.to_string(), &documents, &broken, code))?;
     }
     Ok(code)
 }
 
-/// Every slot from the first one the table has or should have to the last.
-fn slots_of(job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Vec<Slot> {
-    let grain = job.source.grain();
-    let mut known: BTreeMap<NaiveDate, &DayState> = BTreeMap::new();
-    for partition in ledger.partitions.values() {
-        known.extend(partition.days.iter().map(|(slot, day)| (*slot, day)));
-    }
-    let mut days: Vec<NaiveDate> = known.keys().copied().collect();
-    days.extend(span(job, now).into_iter().flat_map(|span| grain.slots(span)));
-    days.sort_unstable();
-    days.dedup();
-    days.into_iter()
-        .map(|day| {
-            let found = known.get(&day).copied();
-            Slot {
-                day,
-                state: state_of(job, ledger, day, now),
-                stale: is_stale(job, ledger, day, now),
-                known: found.cloned(),
-            }
-        })
-        .collect()
-}
-
-/// What keeps a slot from being called complete and current, if anything does.
-fn gap(slot: &Slot) -> Option<&'static str> {
-    match slot.state {
-        SlotState::Missing => Some("missing"),
-        SlotState::Unsettled => Some("unsettled"),
-        SlotState::Quarantined => Some("quarantined"),
-        SlotState::Failed => Some("failed"),
-        SlotState::Estimated | SlotState::Settled | SlotState::OutOfReach => slot.stale.then_some(STALE),
-    }
-}
-
 fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
     let named: Vec<String> =
-        gaps.iter().take(10).filter_map(|slot| Some(format!("{} {}", slot.day, gap(slot)?))).collect();
+        gaps.iter().take(10).filter_map(|slot| Some(format!("{} {}", slot.day, slot.gap()?))).collect();
     let more = if gaps.len() > 10 { format!(" and {} more", gaps.len() - 10) } else { String::new() };
     format!("{}: {}{more}\n  what to do: costlake run {}", job.name, named.join(", "), job.name)
 }
@@ -116,7 +67,7 @@ fn cell(slot: &Slot) -> (char, Style) {
         SlotState::Unsettled => ('≠', RED),
         SlotState::Quarantined => ('Q', RED),
         SlotState::Failed => ('F', RED),
-        _ if gap(slot).is_some() => ('!', RED),
+        _ if slot.gap().is_some() => ('!', RED),
         SlotState::Estimated => ('~', YELLOW),
         SlotState::Settled => ('■', GREEN),
         SlotState::OutOfReach => ('x', DIM),
@@ -196,52 +147,15 @@ fn legend(slots: &[Slot]) -> String {
     ];
     let mut parts = Vec::new();
     for (name, state) in names {
-        let mut of_state = slots.iter().filter(|slot| slot.state == state && gap(slot) != Some(STALE)).peekable();
+        let mut of_state = slots.iter().filter(|slot| slot.state == state && slot.gap() != Some(STALE)).peekable();
         if let Some(slot) = of_state.peek() {
             let (sign, style) = cell(slot);
             parts.push(format!("{style}{sign}{style:#} {name} {}", of_state.count()));
         }
     }
-    let stale = slots.iter().filter(|slot| gap(slot) == Some(STALE)).count();
+    let stale = slots.iter().filter(|slot| slot.gap() == Some(STALE)).count();
     if stale > 0 {
         parts.push(format!("{RED}!{RED:#} stale {stale}"));
     }
     parts.join("   ")
-}
-
-/// What is wrong with a slot, in the words of the run that found it.
-fn why<'a>(ledger: &'a Ledger, slot: &Slot) -> Option<&'a str> {
-    match slot.state {
-        SlotState::Unsettled => ledger.unsettled.get(&slot.day).map(String::as_str),
-        SlotState::Quarantined => ledger.quarantined.get(&slot.day).map(|held| held.why.as_str()),
-        SlotState::Failed => ledger.failed.get(&slot.day).map(String::as_str),
-        _ => None,
-    }
-}
-
-fn document(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String]) -> Value {
-    let days: Vec<Value> = slots
-        .iter()
-        .map(|slot| {
-            let mut day = json!({ "day": slot.day, "state": slot.state, "stale": slot.stale });
-            if let Some(known) = &slot.known {
-                day["read_at"] = json!(known.read_at);
-                day["rows"] = json!(known.facts.rows);
-                day["estimated"] = json!(known.facts.estimated);
-                day["sums"] = json!(known.facts.sums);
-                day["totals"] = json!(known.facts.totals);
-                day["generation"] = json!(known.facts.epoch);
-            }
-            if let Some(why) = why(ledger, slot) {
-                day["why"] = json!(why);
-            }
-            day
-        })
-        .collect();
-    let partitions: Vec<Value> = ledger
-        .partitions
-        .iter()
-        .map(|(name, state)| json!({ "partition": name, "generation": state.epoch, "bytes": state.bytes }))
-        .collect();
-    json!({ "table": job.name, "source": job.entry.name, "partitions": partitions, "days": days, "notes": notes })
 }

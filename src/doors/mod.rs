@@ -14,6 +14,7 @@ pub mod aws;
 pub mod cost_explorer;
 pub mod datadog;
 pub mod pace;
+pub mod webhook;
 
 use pace::Pace;
 

@@ -224,11 +224,11 @@ impl BrokenJob {
     }
 }
 
-/// Reads every `*.toml` of `folder`, sorted by name.
+/// Every `*.toml` of `folder`, sorted by name.
 ///
 /// # Errors
-/// [`Kind::Config`] when the folder cannot be read; broken files come back beside the good ones.
-pub fn load_all(folder: &Path) -> Result<(Vec<Job>, Vec<BrokenJob>)> {
+/// [`Kind::Config`] when the folder cannot be read.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |error: std::io::Error| {
         Error::new(Kind::Config, "cannot read the folder of jobs")
             .at("folder", folder.display())
@@ -243,15 +243,31 @@ pub fn load_all(folder: &Path) -> Result<(Vec<Job>, Vec<BrokenJob>)> {
         }
     }
     files.sort();
+    Ok(files)
+}
+
+/// Reads one job file.
+///
+/// # Errors
+/// Everything that is wrong in it.
+pub fn load(file: &Path) -> Result<Job, BrokenJob> {
+    let parsed = match std::fs::read_to_string(file) {
+        Ok(text) => parse(file, &text),
+        Err(error) => Err(vec![Problem { key: String::new(), message: format!("cannot be read: {error}") }]),
+    };
+    parsed.map_err(|problems| BrokenJob { file: file.to_owned(), problems })
+}
+
+/// Reads every `*.toml` of `folder`, sorted by name.
+///
+/// # Errors
+/// [`Kind::Config`] when the folder cannot be read; broken files come back beside the good ones.
+pub fn load_all(folder: &Path) -> Result<(Vec<Job>, Vec<BrokenJob>)> {
     let (mut jobs, mut broken) = (Vec::new(), Vec::new());
-    for file in files {
-        let parsed = match std::fs::read_to_string(&file) {
-            Ok(text) => parse(&file, &text),
-            Err(error) => Err(vec![Problem { key: String::new(), message: format!("cannot be read: {error}") }]),
-        };
-        match parsed {
+    for file in files(folder)? {
+        match load(&file) {
             Ok(job) => jobs.push(job),
-            Err(problems) => broken.push(BrokenJob { file, problems }),
+            Err(problems) => broken.push(problems),
         }
     }
     Ok((jobs, broken))

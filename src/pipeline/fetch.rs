@@ -76,8 +76,13 @@ async fn attempt(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) ->
 /// Reads as much of the fetch as the budget allows and publishes it; the number of slots that were read.
 async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<usize> {
     let table = &job.job.name;
-    let observed_at = Instant::now();
-    let observed = observe(&job.context.lake, table, planned.partition).await?;
+    let mut observed_at = Instant::now();
+    let mut observed = observe(&job.context.lake, table, planned.partition).await?;
+    if is_behind(job, planned, observed.as_ref()).await {
+        // Another run may have committed since, and its ledger may have been merged into this one.
+        observed_at = Instant::now();
+        observed = observe(&job.context.lake, table, planned.partition).await?;
+    }
     let lost_epoch = check_observation(job, planned, observed.as_ref()).await?;
     let (fetch, mut allowance) = fit_budget(job, planned).await?;
     if job.rewrites && fetch.slots.len() < planned.slots.len() {
@@ -152,6 +157,13 @@ fn conclude(
         report.notes.push(control::unsettled_error(unsettled).message().to_owned());
     }
     Err(quarantine::error(&job.job.name, held))
+}
+
+/// Whether the ledger knows a later generation than the one that was seen.
+async fn is_behind(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>) -> bool {
+    let books = job.books.lock().await;
+    let known = books.ledger.partitions.get(&fetch.partition.to_string()).map_or(0, |state| state.epoch);
+    observed.map_or(0, |seen| seen.footer.epoch) < known
 }
 
 /// Compares the object with the ledger. An object ahead of it is taken over; one behind it, or gone, would make kept

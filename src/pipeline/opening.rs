@@ -46,7 +46,9 @@ pub(super) async fn catch_up(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let mut ahead = false;
-    let looks = planned.fetches.iter().map(|fetch| observe(&context.lake, &job.name, fetch.partition));
+    // Collected first: the compiler cannot tell that a future over this closure may move between threads.
+    let looks: Vec<_> =
+        planned.fetches.iter().map(|fetch| observe(&context.lake, &job.name, fetch.partition)).collect();
     let seen: Vec<_> = futures::stream::iter(looks).buffered(8).collect().await;
     for seen in seen {
         // An object that cannot be read, or is another table's, is the business of its own fetch.

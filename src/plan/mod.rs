@@ -24,9 +24,11 @@
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::Serialize;
 
+mod calendar;
 mod due;
 mod sizing;
 
+pub use calendar::{STALE, Slot, calendar};
 pub use due::is_stale;
 pub use sizing::{fetch_of, least_requests, shortened, stages};
 

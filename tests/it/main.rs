@@ -6,5 +6,7 @@ mod answers;
 mod care;
 mod house;
 mod lakes;
+mod page;
+mod serve;
 mod sql;
 mod support;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -58,16 +58,32 @@ impl Lakehouse {
         fs::write(self.folder.path().join("jobs").join(format!("{name}.toml")), text).expect("a job file");
     }
 
-    /// Runs the binary.
-    pub(crate) fn costlake(&self, arguments: &[&str]) -> Done {
-        let output = Command::new(env!("CARGO_BIN_EXE_costlake"))
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_costlake"));
+        command
             .args(arguments)
             .current_dir(self.folder.path())
             .env_clear()
             .envs(&self.variables)
             .stdin(Stdio::null())
-            .output()
-            .expect("the binary runs");
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts the binary and leaves it running.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().expect("the binary runs")
+    }
+
+    /// The same with its log in a file.
+    pub(crate) fn begin_logging(&self, arguments: &[&str], log: fs::File) -> Child {
+        self.command(arguments).stderr(log).spawn().expect("the binary runs")
+    }
+
+    /// Runs the binary.
+    pub(crate) fn costlake(&self, arguments: &[&str]) -> Done {
+        let output = self.command(arguments).output().expect("the binary runs");
         Done {
             arguments: arguments.join(" "),
             code: output.status.code(),

@@ -60,11 +60,15 @@ pub(crate) struct Reply {
     manner: Manner,
 }
 
+/// Longer than any test.
+const SILENCE: std::time::Duration = std::time::Duration::from_secs(600);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
     Whole,
     HalfTheBody,
     HangUp,
+    Silent,
 }
 
 impl Reply {
@@ -99,6 +103,11 @@ impl Reply {
         Self { manner: Manner::HangUp, ..Self::new(200, "") }
     }
 
+    /// No answer, and the connection stays.
+    pub(crate) fn silence() -> Self {
+        Self { manner: Manner::Silent, ..Self::new(200, "") }
+    }
+
     /// Adds a page to the sums, if that is what it is and it arrives.
     fn add_to(&self, sums: &mut Sums) {
         let page: Option<Value> = serde_json::from_slice(&self.body).ok();
@@ -111,6 +120,10 @@ impl Reply {
 
     fn write(&self, mut stream: &TcpStream) -> std::io::Result<()> {
         if self.manner == Manner::HangUp {
+            return Ok(());
+        }
+        if self.manner == Manner::Silent {
+            std::thread::sleep(SILENCE);
             return Ok(());
         }
         let mut head = format!("HTTP/1.1 {} Scripted\r\ncontent-length: {}\r\n", self.status, self.body.len());
@@ -207,6 +220,11 @@ impl Script {
     /// The next answers, in order.
     pub(crate) fn then(&self, replies: impl IntoIterator<Item = Reply>) {
         self.state().replies.extend(replies);
+    }
+
+    /// Whether every scripted answer has been given.
+    pub(crate) fn is_through(&self) -> bool {
+        self.state().replies.is_empty()
     }
 
     /// What was asked since the last look, but for totals that are not scripted; every scripted answer must have been

@@ -1,0 +1,119 @@
+//! `serve`: the scheduler and the status page, until a signal comes.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::doors::webhook::Webhook;
+use crate::error::{Error, Kind, Result};
+use crate::scheduler::Scheduler;
+use crate::scheduler::beat::Beat;
+use crate::scheduler::news::News;
+use crate::web::access::{Access, read_token};
+use crate::web::listen::{self, Patience};
+use crate::web::router;
+use crate::web::state::State;
+
+use super::args::Global;
+use super::{context_until, open_lake, outside, progress, screen, tell_clock};
+
+/// Runs have so long to settle what they write after a signal.
+const SETTLE_WITHIN: Duration = Duration::from_secs(8);
+
+/// What `serve` was asked.
+pub(super) struct Serve<'a> {
+    pub(super) listen: &'a str,
+    pub(super) token_file: Option<&'a PathBuf>,
+    pub(super) allowed_hosts: &'a [String],
+    pub(super) allow_actions: bool,
+}
+
+/// `costlake serve`.
+pub(super) async fn serve(global: &Global, asked: &Serve<'_>) -> Result<u8> {
+    progress::start(global);
+    let (listener, address) = listen(asked.listen).await?;
+    let access = access(asked, address.ip())?;
+    let webhook = Webhook::read(|name| std::env::var(name).ok(), global.allow_http)?;
+    let (location, _) = open_lake(global).await?;
+    let context = context_until(global, outside(global), None, 0).await?;
+    tell_clock(context.clock);
+    let cancel = context.cancel.clone();
+    let scheduler = Scheduler::new(context, &global.jobs, webhook.map(News::to))?;
+    let state = State::new(scheduler.clone(), access, location.to_string());
+    let beat = Beat::begin(&scheduler).await?;
+    look_again_on_hangup(&scheduler)?;
+    tell_plans(&scheduler, address, global);
+    let page = tokio::spawn(listen::serve(listener, router(state), Patience::default(), cancel.clone()));
+    cancel.cancelled().await;
+    beat.end().await;
+    if !scheduler.ended(SETTLE_WITHIN).await {
+        let left = scheduler.board.running().join(", ");
+        screen::tell(&format!("ending before these runs have: {left}; the next run looks first what became of them"));
+    }
+    let _ = page.await;
+    Ok(0)
+}
+
+async fn listen(address: &str) -> Result<(TcpListener, SocketAddr)> {
+    let failed = |error: std::io::Error| {
+        Error::new(Kind::Config, "cannot listen")
+            .at("address", address)
+            .because(error)
+            .advise("--listen takes an address and a port, such as 127.0.0.1:8080")
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+fn access(asked: &Serve<'_>, listen: IpAddr) -> Result<Access> {
+    let token = match asked.token_file {
+        Some(file) => {
+            let (token, warning) = read_token(file)?;
+            if let Some(warning) = warning {
+                screen::tell(&format!("warning: {warning}"));
+            }
+            Some(token)
+        }
+        None => None,
+    };
+    Access::new(token.as_deref(), listen, asked.allowed_hosts, asked.allow_actions)
+}
+
+/// SIGHUP reads all job files again.
+fn look_again_on_hangup(scheduler: &Arc<Scheduler>) -> Result<()> {
+    let hangup = signal(SignalKind::hangup());
+    let mut hangup = hangup.map_err(|error| Error::new(Kind::Internal, "cannot hear signals").because(error))?;
+    let scheduler = scheduler.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            scheduler.look_again();
+        }
+    });
+    Ok(())
+}
+
+fn tell_plans(scheduler: &Scheduler, address: SocketAddr, global: &Global) {
+    let posted = scheduler.board.posted(scheduler.clock().now());
+    screen::out(&format!("page: http://{address}/   jobs: {}   lake: {}", global.jobs.display(), global.lake));
+    if posted.is_empty() {
+        screen::out("there are no job files yet; a new one starts when it is there");
+    }
+    for posted in &posted {
+        let next = match posted.next.first() {
+            Some(next) => format!("next {}", next.format("%Y-%m-%d %H:%M %Z")),
+            None => "by hand only: no schedule".to_owned(),
+        };
+        screen::out(&format!("  {:<32} {next}", posted.job.name));
+    }
+    for line in scheduler.board.broken().iter().flat_map(crate::job::BrokenJob::lines) {
+        screen::failure(&line);
+    }
+    if scheduler.clock().fixed().is_some() {
+        screen::tell("the clock stands still: what is due runs once, and no later slot comes");
+    }
+}

@@ -1,0 +1,133 @@
+//! The webhook: one message to a chat, as Slack-compatible JSON `{"text": …}`.
+//!
+//! The address is a secret: whoever has it can write into the chat. It is in no message, no error and no log.
+//!
+//! | what happens | then |
+//! |---|---|
+//! | 2xx | done |
+//! | 429, 5xx, no connection, a timeout | sent again, three attempts in all |
+//! | anything else | given up, and the log says the status |
+
+use std::time::Duration;
+
+use reqwest::{Client, Url, redirect};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::is_loopback;
+use crate::error::{Error, Kind, Result};
+
+const ATTEMPTS: u32 = 3;
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where messages go.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    address: SecretString,
+    client: Client,
+    first_wait: Duration,
+}
+
+impl Webhook {
+    /// Reads `COSTLAKE_WEBHOOK_URL`, or the file that `COSTLAKE_WEBHOOK_URL_FILE` names; `lookup` knows the environment.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when it is no address, or plain http to another host without `allow_http`.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>, allow_http: bool) -> Result<Option<Self>> {
+        let set = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+        let text = match (set("COSTLAKE_WEBHOOK_URL"), set("COSTLAKE_WEBHOOK_URL_FILE")) {
+            (None, None) => return Ok(None),
+            (Some(_), Some(_)) => {
+                let message = "both COSTLAKE_WEBHOOK_URL and COSTLAKE_WEBHOOK_URL_FILE are set: keep one of them";
+                return Err(Error::new(Kind::Config, message));
+            }
+            (Some(text), None) => text,
+            (None, Some(path)) => std::fs::read_to_string(&path).map_err(|error| {
+                Error::new(Kind::Config, "cannot read the file COSTLAKE_WEBHOOK_URL_FILE names")
+                    .at("file", path)
+                    .because(error)
+            })?,
+        };
+        Self::new(text.trim(), allow_http).map(Some)
+    }
+
+    fn new(text: &str, allow_http: bool) -> Result<Self> {
+        let wrong = |message: &str| {
+            Error::new(Kind::Config, message.to_owned())
+                .advise("give the address as the chat shows it, such as https://hooks.slack.com/services/…")
+        };
+        let url = Url::parse(text).map_err(|_| wrong("the webhook's address is no URL"))?;
+        let plain = url.scheme() == "http" && (allow_http || is_loopback(&url));
+        if url.scheme() != "https" && !plain {
+            return Err(wrong("the webhook's address is not https, and plain http goes to this machine only")
+                .advise("use https, or --allow-http"));
+        }
+        let client = Client::builder().redirect(redirect::Policy::none()).timeout(TIMEOUT).build();
+        let client = client.map_err(|error| {
+            Error::new(Kind::Internal, "cannot set up the webhook").because(error.without_url().to_string())
+        })?;
+        Ok(Self { address: text.into(), client, first_wait: Duration::from_secs(1) })
+    }
+
+    /// Sends one message; a few attempts.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] or [`Kind::Refused`] when it did not arrive. The address is not in the error.
+    pub async fn send(&self, text: &str) -> Result<()> {
+        let body = serde_json::json!({ "text": text }).to_string();
+        let mut wait = self.first_wait;
+        for attempt in 1.. {
+            match self.attempt(body.clone()).await {
+                Err(error) if error.kind().is_transient() && attempt < ATTEMPTS => {
+                    tokio::time::sleep(wait).await;
+                    wait *= 4;
+                }
+                settled => return settled,
+            }
+        }
+        Ok(())
+    }
+
+    async fn attempt(&self, body: String) -> Result<()> {
+        let request = self.client.post(self.address.expose_secret());
+        let sent = request.header("content-type", "application/json").body(body).send().await;
+        let answer = sent.map_err(|error| {
+            let why = if error.is_timeout() { "it did not answer in time" } else { "it cannot be reached" };
+            Error::new(Kind::Unavailable, format!("the webhook took no message: {why}"))
+        })?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let again = status.is_server_error() || status.as_u16() == 429;
+        let kind = if again { Kind::Unavailable } else { Kind::Refused };
+        Err(Error::new(kind, "the webhook took no message").at("status", status.as_u16()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Webhook;
+
+    fn read(name: &'static str, value: &'static str, allow_http: bool) -> Result<bool, String> {
+        let lookup = move |asked: &str| (asked == name).then(|| value.to_owned());
+        Webhook::read(lookup, allow_http).map(|found| found.is_some()).map_err(|error| error.report())
+    }
+
+    #[test]
+    fn plain_http_goes_to_this_machine_only() {
+        assert_eq!(read("COSTLAKE_WEBHOOK_URL", "https://hooks.example/secret", false), Ok(true));
+        assert_eq!(read("COSTLAKE_WEBHOOK_URL", "http://127.0.0.1:9/secret", false), Ok(true));
+        assert_eq!(read("COSTLAKE_WEBHOOK_URL", "http://hooks.example/secret", true), Ok(true));
+        assert_eq!(read("OTHER", "https://hooks.example/secret", false), Ok(false));
+        for wrong in ["http://hooks.example/secret", "ftp://127.0.0.1/secret", "secret"] {
+            let said = read("COSTLAKE_WEBHOOK_URL", wrong, false).unwrap_err();
+            assert!(!said.contains("secret"), "{said}");
+        }
+    }
+
+    #[test]
+    fn its_address_is_not_shown() {
+        let hook = Webhook::read(|name| (!name.ends_with("FILE")).then(|| "https://h/secret".to_owned()), false);
+        assert!(!format!("{:?}", hook.unwrap()).contains("secret"));
+    }
+}

@@ -1,0 +1,72 @@
+//! The calendar of a table: every slot it has or should have, with its state.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::job::Job;
+use crate::ledger::{DayState, Ledger};
+
+use super::{SlotState, is_stale, span, state_of};
+
+/// One slot as it is shown.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// The day, or the 1st of the month.
+    pub day: NaiveDate,
+    /// Its state.
+    pub state: SlotState,
+    /// Whether what is in the lake is known to be out of date.
+    pub stale: bool,
+    /// What is known of it, once it has been read.
+    pub known: Option<DayState>,
+}
+
+/// The word for a slot that is in the lake and known to be out of date.
+pub const STALE: &str = "stale";
+
+impl Slot {
+    /// What keeps the slot from being called complete and current, if anything does.
+    #[must_use]
+    pub fn gap(&self) -> Option<&'static str> {
+        match self.state {
+            SlotState::Missing => Some("missing"),
+            SlotState::Unsettled => Some("unsettled"),
+            SlotState::Quarantined => Some("quarantined"),
+            SlotState::Failed => Some("failed"),
+            SlotState::Estimated | SlotState::Settled | SlotState::OutOfReach => self.stale.then_some(STALE),
+        }
+    }
+
+    /// What is wrong with the slot, in the words of the run that found it.
+    #[must_use]
+    pub fn why<'a>(&self, ledger: &'a Ledger) -> Option<&'a str> {
+        match self.state {
+            SlotState::Unsettled => ledger.unsettled.get(&self.day).map(String::as_str),
+            SlotState::Quarantined => ledger.quarantined.get(&self.day).map(|held| held.why.as_str()),
+            SlotState::Failed => ledger.failed.get(&self.day).map(String::as_str),
+            _ => None,
+        }
+    }
+}
+
+/// Every slot that the table has or should have at `now`, in order.
+#[must_use]
+pub fn calendar(job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Vec<Slot> {
+    let grain = job.source.grain();
+    let mut known: BTreeMap<NaiveDate, &DayState> = BTreeMap::new();
+    for partition in ledger.partitions.values() {
+        known.extend(partition.days.iter().map(|(slot, day)| (*slot, day)));
+    }
+    let mut days: Vec<NaiveDate> = known.keys().copied().collect();
+    days.extend(span(job, now).into_iter().flat_map(|span| grain.slots(span)));
+    days.sort_unstable();
+    days.dedup();
+    let slot = |day: NaiveDate| Slot {
+        day,
+        state: state_of(job, ledger, day, now),
+        stale: is_stale(job, ledger, day, now),
+        known: known.get(&day).map(|found| (*found).clone()),
+    };
+    days.into_iter().map(slot).collect()
+}

@@ -1,0 +1,76 @@
+//! What a running job has done so far, as its events tell it: the live progress of the status page.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::pipeline::Event;
+use crate::report::{Asked, Outcome};
+
+/// One run while it works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Live {
+    /// `run` or `backfill`.
+    pub command: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// Fetches ahead when it was planned; `None` until then.
+    pub fetches: Option<u64>,
+    /// Requests expected when it was planned.
+    pub expected_requests: u64,
+    /// Fetches that have ended.
+    pub fetches_done: u64,
+    /// Partitions that are or were read, with how far they are.
+    pub partitions: BTreeMap<String, LivePartition>,
+}
+
+/// One partition of a running job.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct LivePartition {
+    /// Requests expected.
+    pub expected_requests: u64,
+    /// Rows so far.
+    pub rows: u64,
+    /// What was asked so far.
+    pub asked: Asked,
+    /// How it ended, once it has.
+    pub outcome: Option<Outcome>,
+}
+
+impl Live {
+    /// A run that has just begun.
+    #[must_use]
+    pub fn begin(command: &str, started_at: DateTime<Utc>) -> Self {
+        Self {
+            command: command.to_owned(),
+            started_at,
+            fetches: None,
+            expected_requests: 0,
+            fetches_done: 0,
+            partitions: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in one event.
+    pub fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Planned { fetches, expected, .. } => {
+                self.fetches = Some(*fetches);
+                self.expected_requests = *expected;
+            }
+            Event::FetchStarted { partition, expected } => {
+                self.partitions.entry(partition.clone()).or_default().expected_requests = *expected;
+            }
+            Event::Page { partition, rows, asked } => {
+                let known = self.partitions.entry(partition.clone()).or_default();
+                (known.rows, known.asked) = (*rows, *asked);
+            }
+            Event::FetchEnded { partition, outcome } => {
+                self.fetches_done += 1;
+                self.partitions.entry(partition.clone()).or_default().outcome = Some(*outcome);
+            }
+            Event::JobEnded { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The scheduler of `serve`: runs each job when its slot comes.
+//!
+//! ```text
+//!  beat, once a second ─► roster (job files) ─► board: which slots have come, whose gate is open
+//!                                                 │
+//!                              run records ───────┤ last run, so that downtime is one run
+//!                                                 ▼
+//!                              a task per run: pipeline::run_job ─► events to the board's progress
+//!                                                 ▼
+//!                              board: report, counters, gate open ─► news to the webhook
+//! ```
+//! A run is a task of its own inside another one, so that a panic ends that run alone and is reported as its failure.
+//! Jobs whose slots come at the same beat share the question for totals. [`Scheduler::beat`] takes the clock as an
+//! argument, which is how tests let weeks pass.
+//!
+//! With a clock that `COSTLAKE_NOW` has fixed, what is due runs once; no later slot ever comes.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::error::{Error, Kind, Result};
+use crate::job::{BrokenJob, Job};
+use crate::ledger_store::{LedgerStore, last_run};
+use crate::pipeline::totals::Shared;
+use crate::pipeline::{Context, Listener, new_run_id, run_job};
+use crate::plan::Ask;
+use crate::report::JobReport;
+
+pub mod beat;
+pub mod board;
+pub mod health;
+pub mod live;
+pub mod news;
+pub mod roster;
+pub mod slots;
+mod stale;
+pub mod tally;
+
+use board::{Board, Refusal, Start, locked};
+use health::Health;
+use news::News;
+use roster::Roster;
+
+/// Runs that go on at the same time; the others wait for their turn.
+const SIDE_BY_SIDE: usize = 8;
+/// Beats from one look at the job files to the next.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// Time until the lake is asked again for what it could not tell.
+const ASK_AGAIN: Duration = Duration::from_secs(15);
+
+/// The scheduler. Everything it does happens at a beat, or because somebody starts a run.
+pub struct Scheduler {
+    context: Context,
+    /// What everybody may read.
+    pub board: Board,
+    /// Whether all is well with it.
+    pub health: Health,
+    roster: Mutex<Roster>,
+    looked: Mutex<Option<Instant>>,
+    remembered: Mutex<Option<Instant>>,
+    remembering: AtomicBool,
+    look_now: AtomicBool,
+    clock: Mutex<Clock>,
+    turns: Arc<Semaphore>,
+    /// The runs; nothing else is waited for at the end, because nothing else writes.
+    tasks: TaskTracker,
+    news: Option<News>,
+    stale: stale::Watch,
+}
+
+impl Scheduler {
+    /// A scheduler of the job files in `folder`. Runs get `context` with a listener of their own, which passes on to
+    /// the one in `context`.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn new(context: Context, folder: &Path, news: Option<News>) -> Result<Arc<Self>> {
+        let clock = context.clock;
+        let scheduler = Self {
+            context,
+            board: Board::default(),
+            health: Health::default(),
+            roster: Mutex::new(Roster::new(folder)),
+            looked: Mutex::default(),
+            remembered: Mutex::default(),
+            remembering: AtomicBool::new(false),
+            look_now: AtomicBool::new(false),
+            clock: Mutex::new(clock),
+            turns: Arc::new(Semaphore::new(SIDE_BY_SIDE)),
+            tasks: TaskTracker::new(),
+            news,
+            stale: stale::Watch::default(),
+        };
+        scheduler.look(clock, true)?;
+        Ok(Arc::new(scheduler))
+    }
+
+    /// The clock of the last beat.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        *locked(&self.clock)
+    }
+
+    /// What all runs share.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Reads all job files again at the next beat.
+    pub fn look_again(&self) {
+        self.look_now.store(true, Ordering::Relaxed);
+    }
+
+    /// Looks at the job files and puts up what has changed.
+    fn look(&self, clock: Clock, all: bool) -> Result<()> {
+        let mut roster = locked(&self.roster);
+        if !roster.look(all)? {
+            return Ok(());
+        }
+        let files = roster.files();
+        for entry in files.values() {
+            if let Some(job) = &entry.job {
+                self.board.place(job.clone(), entry.broken.as_ref(), clock.now());
+            }
+            for line in entry.broken.iter().flat_map(BrokenJob::lines) {
+                tracing::warn!("{line}");
+            }
+        }
+        let names: Vec<&str> = files.values().filter_map(|entry| entry.job.as_deref()).map(|job| &*job.name).collect();
+        self.board.keep(&names);
+        self.board.set_broken(files.values().filter_map(|entry| entry.broken.clone()).collect());
+        Ok(())
+    }
+
+    /// One beat: job files, memory, slots. Returns at once; what it starts goes on in tasks.
+    pub fn beat(self: &Arc<Self>, clock: Clock) {
+        if self.context.cancel.is_cancelled() {
+            return;
+        }
+        *locked(&self.clock) = clock;
+        let all = self.look_now.swap(false, Ordering::Relaxed);
+        if all || is_time(&self.looked, LOOK_EVERY) {
+            self.health.note_folder(self.look(clock, all).err().map(|error| error.report()));
+        }
+        self.remember(clock);
+        self.health.look_at_lake(&self.context.lake);
+        let due = self.board.take_due(clock.now());
+        if !due.is_empty() {
+            let jobs: Vec<Job> = due.iter().map(|start| Job::clone(&start.job)).collect();
+            let totals = Arc::new(Shared::of(&jobs, clock.now(), Ask::Due));
+            for start in due {
+                self.spawn(start, "run", Ask::Due, totals.clone(), clock);
+            }
+        }
+        self.stale.look(self);
+        self.health.note_beat();
+    }
+
+    /// Asks the lake for the last run of jobs of which nobody knows it.
+    fn remember(self: &Arc<Self>, clock: Clock) {
+        let names = self.board.forgotten();
+        let free = || !self.remembering.swap(true, Ordering::Relaxed);
+        let again = self.health.lake_is_well() || is_time(&self.remembered, ASK_AGAIN);
+        if names.is_empty() || !again || !free() {
+            return;
+        }
+        let scheduler = self.clone();
+        tokio::spawn(async move {
+            for name in names {
+                match last_run(&scheduler.context.lake, &name).await {
+                    Ok(last) => scheduler.board.remember(&name, last, clock.now()),
+                    Err(error) => {
+                        tracing::warn!("{}", error.at("job", &name));
+                        scheduler.health.note_lake(false);
+                    }
+                }
+            }
+            scheduler.remembering.store(false, Ordering::Relaxed);
+        });
+    }
+
+    /// Starts a backfill or a run out of turn.
+    ///
+    /// # Errors
+    /// When there is no such job, a run of it goes on, or the program is about to end.
+    pub fn start(self: &Arc<Self>, name: &str, command: &'static str, ask: Ask) -> Result<(), Refusal> {
+        if self.context.cancel.is_cancelled() {
+            return Err(Refusal::Stopping);
+        }
+        let clock = self.clock();
+        let start = self.board.take(name, command, clock.now())?;
+        self.spawn(start, command, ask, Arc::default(), clock);
+        Ok(())
+    }
+
+    fn spawn(self: &Arc<Self>, start: Start, command: &'static str, ask: Ask, totals: Arc<Shared>, clock: Clock) {
+        let scheduler = self.clone();
+        self.tasks.spawn(async move {
+            let turn = scheduler.turns.clone().acquire_owned().await;
+            if turn.is_err() || scheduler.context.cancel.is_cancelled() {
+                scheduler.board.give_back(&start.job.name);
+                return;
+            }
+            let context =
+                Context { listener: Some(scheduler.listener(&start)), totals, clock, ..scheduler.context.clone() };
+            let job = start.job.clone();
+            let ran = tokio::spawn(async move { run_job(&context, &job, command, ask).await }).await;
+            let report = match ran {
+                Ok(report) => report,
+                Err(broken) => scheduler.broke_off(&start, command, clock, broken).await,
+            };
+            let (before, report) = scheduler.board.end(&start.job.name, report);
+            if let Some(news) = &scheduler.news
+                && let Some(text) = news::of_run(before.as_deref(), &report)
+            {
+                news.tell(text);
+            }
+        });
+    }
+
+    fn listener(&self, start: &Start) -> Listener {
+        let (live, next) = (start.live.clone(), self.context.listener.clone());
+        Arc::new(move |event| {
+            locked(&live).hear(&event);
+            if let Some(next) = &next {
+                next(event);
+            }
+        })
+    }
+
+    /// The report of a run that panicked.
+    async fn broke_off(&self, start: &Start, command: &str, clock: Clock, broken: tokio::task::JoinError) -> JobReport {
+        let (name, started) = (&start.job.name, locked(&start.live).started_at);
+        let mut report = JobReport::begin(name, &new_run_id(started), command, started, clock.fixed().is_some());
+        let error = Error::new(Kind::Internal, "the run broke off, which is a bug of costlake")
+            .at("job", name)
+            .because(panic_text(broken))
+            .advise("what was committed is safe, and the next run goes on from there; please report this text");
+        report.failure = Some((&error).into());
+        report.close();
+        if let Err(error) = LedgerStore::record_run(&self.context.lake, &report).await {
+            tracing::warn!("{error}");
+        }
+        report
+    }
+
+    /// Waits until everything that was started has ended, at most `grace`; whether it has. Cancel the context first.
+    pub async fn ended(&self, grace: Duration) -> bool {
+        self.tasks.close();
+        tokio::time::timeout(grace, self.tasks.wait()).await.is_ok()
+    }
+}
+
+fn panic_text(broken: tokio::task::JoinError) -> String {
+    let Ok(panic) = broken.try_into_panic() else { return "its task was cancelled".to_owned() };
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without text").to_owned()
+}
+
+/// Whether `every` has passed since this was last true.
+fn is_time(last: &Mutex<Option<Instant>>, every: Duration) -> bool {
+    let now = Instant::now();
+    let mut last = locked(last);
+    let come = last.is_none_or(|last| now.duration_since(last) >= every);
+    if come {
+        *last = Some(now);
+    }
+    come
+}

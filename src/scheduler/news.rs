@@ -1,0 +1,121 @@
+//! News: what a chat is told of. A job's state is told when it changes, not every night that it stays the same.
+//!
+//! | the last run | this run | told |
+//! |---|---|---|
+//! | was well, or there was none | failed, reached its budget, quarantined rows | that, with the error |
+//! | had trouble | has trouble of another sort | that, with the error |
+//! | had trouble | has the same sort of trouble | nothing |
+//! | had trouble | is well | recovered |
+//! | any | was stopped by a signal | nothing; it does not count |
+//!
+//! Beside runs, days that have become stale are told of once, and again only after none was stale.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::mpsc;
+
+use crate::doors::webhook::Webhook;
+use crate::report::JobReport;
+
+/// Messages that wait for the chat; more are dropped, because nobody reads them.
+const WAITING: usize = 64;
+/// Characters of an error that a message quotes.
+const QUOTED: usize = 600;
+
+/// The sorts of trouble a run had; none for a good one.
+fn troubles(report: &JobReport) -> BTreeSet<&'static str> {
+    let failures = report.failures();
+    let sort = |kind: &str| match kind {
+        "budget" => "budget reached",
+        "quarantined" => "quarantined",
+        _ => "failed",
+    };
+    failures.iter().map(|(_, failure)| sort(&failure.kind)).collect()
+}
+
+/// What a run has to tell after the one before it.
+#[must_use]
+pub fn of_run(before: Option<&JobReport>, report: &JobReport) -> Option<String> {
+    if report.was_interrupted() {
+        return None;
+    }
+    let (known, found) = (before.map(troubles).unwrap_or_default(), troubles(report));
+    if known == found {
+        return None;
+    }
+    if found.is_empty() {
+        return Some(format!("costlake: {} recovered", report.job));
+    }
+    let what: Vec<&str> = found.into_iter().collect();
+    let failures = report.failures();
+    let text: String = failures.iter().map(|(_, failure)| failure.text.as_str()).collect::<Vec<_>>().join("\n");
+    let quoted: String = text.chars().take(QUOTED).collect();
+    let more = if quoted.len() < text.len() { "…" } else { "" };
+    Some(format!("costlake: {} {}\n{quoted}{more}", report.job, what.join(", ")))
+}
+
+/// What stale days have to tell.
+#[must_use]
+pub fn of_stale_days(job: &str, days: usize) -> String {
+    let days = if days == 1 { "1 day is".to_owned() } else { format!("{days} days are") };
+    format!("costlake: {job} stale\n{days} out of date: the last runs did not look at them")
+}
+
+/// The way to the chat. Telling never waits.
+#[derive(Debug, Clone)]
+pub struct News {
+    queue: mpsc::Sender<String>,
+}
+
+impl News {
+    /// Sends what is told to `webhook`, one message after the other.
+    #[must_use]
+    pub fn to(webhook: Webhook) -> Self {
+        let (queue, mut waiting) = mpsc::channel::<String>(WAITING);
+        tokio::spawn(async move {
+            while let Some(text) = waiting.recv().await {
+                if let Err(error) = webhook.send(&text).await {
+                    tracing::warn!("{error}");
+                }
+            }
+        });
+        Self { queue }
+    }
+
+    /// Tells.
+    pub fn tell(&self, text: String) {
+        if self.queue.try_send(text).is_err() {
+            tracing::warn!("too many messages wait for the webhook: one is dropped");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_run;
+    use crate::error::{Error, Kind};
+    use crate::report::JobReport;
+    use chrono::DateTime;
+
+    fn run(kinds: &[Kind]) -> JobReport {
+        let mut report = JobReport::begin("costs", "r", "run", DateTime::UNIX_EPOCH, false);
+        report.failure = kinds.first().map(|kind| (&Error::new(*kind, "it broke")).into());
+        report.close();
+        report
+    }
+
+    #[test]
+    fn a_state_is_told_once() {
+        let (well, failed, other, budget) =
+            (run(&[]), run(&[Kind::Auth]), run(&[Kind::Unavailable]), run(&[Kind::Budget]));
+        assert_eq!(of_run(None, &well), None);
+        assert_eq!(of_run(None, &failed).as_deref(), Some("costlake: costs failed\nit broke"));
+        assert_eq!(of_run(Some(&failed), &failed), None);
+        assert_eq!(of_run(Some(&failed), &other), None);
+        assert_eq!(of_run(Some(&failed), &budget).as_deref(), Some("costlake: costs budget reached\nit broke"));
+        let held = of_run(Some(&failed), &run(&[Kind::Quarantined]));
+        assert_eq!(held.as_deref(), Some("costlake: costs quarantined\nit broke"));
+        assert_eq!(of_run(Some(&budget), &well).as_deref(), Some("costlake: costs recovered"));
+        assert_eq!(of_run(Some(&well), &run(&[Kind::Interrupted])), None);
+    }
+}

@@ -1,0 +1,133 @@
+//! The roster: the folder of job files, looked at again and again, and what of it is in force.
+//!
+//! | a file | in force |
+//! |---|---|
+//! | is new or changed, and right | what it says now |
+//! | is changed, and broken | its last good version, with the error shown |
+//! | was never right | nothing, with the error shown |
+//! | is gone | nothing any more |
+//!
+//! A look lists the folder and reads only files whose time, size or inode is another one. A folder that cannot be
+//! listed changes nothing: it may be a mount that comes back.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::job::{self, BrokenJob, Job};
+
+/// What tells whether a file was written again.
+type Stamp = (i64, i64, u64, u64);
+
+/// One job file.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    stamp: Option<Stamp>,
+    /// Its last good version.
+    pub job: Option<Arc<Job>>,
+    /// What is wrong with the file as it is.
+    pub broken: Option<BrokenJob>,
+}
+
+/// The files of a folder.
+#[derive(Debug)]
+pub struct Roster {
+    folder: PathBuf,
+    files: BTreeMap<PathBuf, Entry>,
+}
+
+impl Roster {
+    /// A roster of `folder` that has not looked yet.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), files: BTreeMap::new() }
+    }
+
+    /// The files by path.
+    #[must_use]
+    pub fn files(&self) -> &BTreeMap<PathBuf, Entry> {
+        &self.files
+    }
+
+    /// Looks at the folder, and reads again what has changed; with `all`, everything. Whether anything is new.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn look(&mut self, all: bool) -> Result<bool> {
+        let found = list(&self.folder)?;
+        let before = self.files.len();
+        self.files.retain(|file, _| found.contains_key(file));
+        let mut changed = self.files.len() != before;
+        for (file, stamp) in found {
+            let known = self.files.get(&file);
+            // A file whose stamp cannot be told is read each time.
+            if !all && stamp.is_some() && known.is_some_and(|entry| entry.stamp == stamp) {
+                continue;
+            }
+            let last_good = known.and_then(|entry| entry.job.clone());
+            let entry = match job::load(&file) {
+                Ok(job) => Entry { stamp, job: Some(Arc::new(job)), broken: None },
+                Err(broken) => Entry { stamp, job: last_good, broken: Some(broken) },
+            };
+            self.files.insert(file, entry);
+            changed = true;
+        }
+        Ok(changed)
+    }
+}
+
+fn list(folder: &Path) -> Result<BTreeMap<PathBuf, Option<Stamp>>> {
+    let stamp = |path: &Path| {
+        let seen = std::fs::metadata(path).ok()?;
+        Some((seen.mtime(), seen.mtime_nsec(), seen.size(), seen.ino()))
+    };
+    let files = job::files(folder)?;
+    Ok(files.into_iter().map(|path| (path.clone(), stamp(&path))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Roster;
+    use std::fs;
+
+    const GOOD: &str = "source = { type = \"datadog_ccm_config\" }\n";
+
+    #[test]
+    fn a_broken_file_keeps_its_last_good_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.toml"), folder.path().join("b.toml"));
+        fs::write(&a, GOOD).unwrap();
+        fs::write(&b, "source = 1\n").unwrap();
+        let mut roster = Roster::new(folder.path());
+        assert!(roster.look(false).unwrap());
+        assert!(!roster.look(false).unwrap(), "nothing has changed");
+        assert!(roster.files()[&b].job.is_none() && roster.files()[&b].broken.is_some());
+
+        fs::write(&a, "description = \"now broken\"\n").unwrap();
+        assert!(roster.look(false).unwrap());
+        let entry = &roster.files()[&a];
+        assert!(entry.job.as_ref().unwrap().description.is_none() && entry.broken.is_some());
+
+        fs::write(&a, format!("description = \"mended\"\n{GOOD}")).unwrap();
+        fs::remove_file(&b).unwrap();
+        assert!(roster.look(false).unwrap());
+        let entry = &roster.files()[&a];
+        assert_eq!(entry.job.as_ref().unwrap().description.as_deref(), Some("mended"));
+        assert!(entry.broken.is_none() && roster.files().len() == 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_ends_no_job() {
+        let folder = tempfile::tempdir().unwrap();
+        let jobs = folder.path().join("jobs");
+        fs::create_dir(&jobs).unwrap();
+        fs::write(jobs.join("a.toml"), GOOD).unwrap();
+        let mut roster = Roster::new(&jobs);
+        roster.look(false).unwrap();
+        fs::rename(&jobs, folder.path().join("elsewhere")).unwrap();
+        assert!(roster.look(false).is_err());
+        assert_eq!(roster.files().len(), 1);
+    }
+}

@@ -1,0 +1,61 @@
+//! The watch for days that have become stale: told once per job, and again only after none was.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::job::Job;
+use crate::ledger_store::LedgerStore;
+use crate::plan::calendar;
+
+use super::board::locked;
+use super::{Scheduler, is_time, news};
+
+/// Time from one look to the next; days become stale after two.
+const LOOK_EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// What was told.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    looked: Mutex<Option<Instant>>,
+    looking: AtomicBool,
+    told: Mutex<BTreeSet<String>>,
+}
+
+impl Watch {
+    /// Looks at the tables of all jobs that rest, now and then, where somebody wants to be told.
+    pub(super) fn look(&self, scheduler: &Arc<Scheduler>) {
+        let wanted = scheduler.news.is_some() && scheduler.board.forgotten().is_empty();
+        if !wanted || !is_time(&self.looked, LOOK_EVERY) || self.looking.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let scheduler = scheduler.clone();
+        tokio::spawn(async move {
+            let now = scheduler.clock().now();
+            for posted in scheduler.board.posted(now).into_iter().filter(|posted| posted.live.is_none()) {
+                scheduler.look_for_stale_days(&posted.job).await;
+            }
+            scheduler.stale.looking.store(false, Ordering::Relaxed);
+        });
+    }
+}
+
+impl Scheduler {
+    async fn look_for_stale_days(&self, job: &Job) {
+        let now = self.clock().now();
+        let opened = LedgerStore::open(self.context.lake.clone(), &job.name, job.source.grain(), now).await;
+        let Ok((books, _)) = opened else { return };
+        let days = calendar(job, &books.ledger, now).iter().filter(|slot| slot.stale).count();
+        let mut told = locked(&self.stale.told);
+        if days == 0 {
+            told.remove(&job.name);
+        } else if told.insert(job.name.clone())
+            && let Some(news) = &self.news
+        {
+            news.tell(news::of_stale_days(&job.name, days));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Backfill from the page: the plan with its price, and its start through the scheduler's gate.
+
+use axum::extract::{Form, State as Given};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::NaiveDate;
+use maud::Markup;
+use serde::Deserialize;
+
+use super::facts::PlanFacts;
+use super::page;
+use super::people::{Failed, find, no_such_job};
+use super::state::{Shared, State};
+use crate::error::{Error, Kind};
+use crate::job::Job;
+use crate::pipeline::{Context, plan_job};
+use crate::plan::{Ask, Plan, range};
+use crate::report::usd;
+use crate::scheduler::board::Refusal;
+use crate::sources::Provider;
+use crate::window::parse_date_argument;
+
+/// What the form says. Dates are those of the command line.
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    job: String,
+    from: String,
+    to: String,
+    /// A ticked box: any text.
+    missing: Option<String>,
+}
+
+/// A range that has been checked.
+struct Checked {
+    from: NaiveDate,
+    to: NaiveDate,
+    missing: bool,
+    ask: Ask,
+    plan: Plan,
+    learnt: bool,
+}
+
+fn bad(error: &Error) -> Failed {
+    let status = match error.kind() {
+        Kind::Config => StatusCode::BAD_REQUEST,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Failed(status, error.report())
+}
+
+/// Plans what the form asks for, without asking any API.
+async fn check(state: &State, job: &Job, wanted: &Wanted) -> Result<Checked, Failed> {
+    let clock = state.scheduler.clock();
+    let today = clock.now().date_naive();
+    let (from, _) = parse_date_argument(&wanted.from, today).map_err(|error| bad(&error.at("field", "from")))?;
+    let (_, to) = parse_date_argument(&wanted.to, today).map_err(|error| bad(&error.at("field", "to")))?;
+    let missing = wanted.missing.as_deref().is_some_and(|text| !matches!(text, "" | "false" | "0" | "off"));
+    let window = range(from, to).map_err(|error| bad(&error))?;
+    let ask = Ask::Range { window, missing_only: missing };
+    let context = Context { clock, ..state.scheduler.context().clone() };
+    let (plan, books) = plan_job(&context, job, ask).await.map_err(|error| bad(&error))?;
+    Ok(Checked { from, to, missing, ask, plan, learnt: books.ledger.learnt.page_rows > 0 })
+}
+
+/// Shows what a backfill would ask and cost.
+pub(super) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Markup, Failed> {
+    let facts = state.page_facts().await;
+    let job = find(&facts, &wanted.job)?;
+    let checked = check(&state, &job.job, &wanted).await?;
+    let paid = job.job.entry.provider == Provider::CostExplorer;
+    let mut notes = Vec::new();
+    if paid && !checked.learnt {
+        notes.push(
+            "how much fits on a page is not learnt yet: a page a day is assumed, usually far too many".to_owned(),
+        );
+    }
+    if job.job.budget.max_requests_per_run.is_some_and(|cap| checked.plan.expected_requests() > cap) {
+        notes.push("more than budget.max_requests_per_run allows; it may take several runs".to_owned());
+    }
+    if job.live.is_some() {
+        notes.push("a run of this job goes on: start the backfill when it has ended".to_owned());
+    }
+    let cents = if paid { checked.plan.expected_requests() } else { 0 };
+    let plan = PlanFacts {
+        from: checked.from,
+        to: checked.to,
+        missing: checked.missing,
+        plan: checked.plan,
+        usd: usd(cents),
+        notes,
+    };
+    Ok(page::plan(&facts, job, &plan))
+}
+
+/// Starts a backfill.
+pub(super) async fn start(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Response, Failed> {
+    let posted = state.scheduler.board.of(&wanted.job, state.now()).ok_or_else(no_such_job)?;
+    let checked = check(&state, &posted.job, &wanted).await?;
+    match state.scheduler.start(&wanted.job, "backfill", checked.ask) {
+        Ok(()) => Ok(Redirect::to(&format!("/jobs/{}", posted.job.name)).into_response()),
+        Err(Refusal::Unknown) => Err(no_such_job()),
+        Err(Refusal::Busy) => {
+            let words = "a run of this job goes on: start the backfill when it has ended";
+            Err(Failed(StatusCode::CONFLICT, words.to_owned()))
+        }
+        Err(Refusal::Stopping) => Err(Failed(StatusCode::SERVICE_UNAVAILABLE, "costlake is about to end".to_owned())),
+    }
+}

@@ -1,0 +1,255 @@
+//! The calendar of a table: thirteen months at a glance, a line per month and a cell per day. Every cell is a link to
+//! its day and says in words what its sign and colour mean.
+
+use std::collections::BTreeMap;
+
+use chrono::{Datelike, NaiveDate};
+use maud::{Markup, html};
+
+use crate::plan::{STALE, Slot, SlotState};
+use crate::window::{Grain, Partition, first_of_month, month_start};
+use crate::words::{count, plural};
+
+use super::chart::slot_name;
+use super::text;
+
+/// How a state is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Look {
+    /// The sign in the cell, the same as in `costlake status`.
+    pub(super) symbol: char,
+    /// The word.
+    pub(super) word: &'static str,
+    /// Class of the style sheet: `good`, `soft`, `bad`, `held`, `fail`, `late`, `hole` or `far`.
+    pub(super) class: &'static str,
+}
+
+/// How a state is shown. A new state is one line here.
+pub(super) fn look(state: SlotState) -> Look {
+    let (symbol, word, class) = match state {
+        SlotState::Settled => ('■', "settled", "good"),
+        SlotState::Estimated => ('~', "estimated", "soft"),
+        SlotState::Unsettled => ('≠', "unsettled", "bad"),
+        SlotState::Quarantined => ('Q', "quarantined", "held"),
+        SlotState::Failed => ('F', "failed", "fail"),
+        SlotState::Missing => ('?', "missing", "hole"),
+        SlotState::OutOfReach => ('x', "out of reach", "far"),
+    };
+    Look { symbol, word, class }
+}
+
+/// Whether all that is wrong with a slot is that it is out of date.
+fn is_stale(slot: &Slot) -> bool {
+    slot.gap() == Some(STALE)
+}
+
+/// How a slot is shown: what was read well and is known to be out of date is stale.
+pub(super) fn look_of(slot: &Slot) -> Look {
+    if is_stale(slot) { Look { symbol: '!', word: "stale", class: "late" } } else { look(slot.state) }
+}
+
+/// The looks that occur, with how often, by state; stale ones last.
+pub(super) fn tally(slots: &[Slot]) -> Vec<(Look, u64)> {
+    let mut counts: BTreeMap<(bool, SlotState), (Look, u64)> = BTreeMap::new();
+    for slot in slots {
+        let key = if is_stale(slot) { (true, SlotState::Settled) } else { (false, slot.state) };
+        counts.entry(key).or_insert((look_of(slot), 0)).1 += 1;
+    }
+    counts.into_values().collect()
+}
+
+/// The states that occur as words: `362 settled, 20 estimated`.
+pub(super) fn tally_words(slots: &[Slot]) -> String {
+    let parts: Vec<String> =
+        tally(slots).into_iter().rev().map(|(look, number)| format!("{} {}", count(number), look.word)).collect();
+    parts.join(", ")
+}
+
+/// What is said of a slot: `2026-11-03: estimated, 412 rows, read 2026-11-20 06:31`.
+pub(super) fn words_of(grain: Grain, slot: &Slot) -> String {
+    let state = format!("{}: {}", slot_name(grain, slot.day), look_of(slot).word);
+    match &slot.known {
+        Some(known) => {
+            format!("{state}, {}, read {}", plural(known.facts.rows, "row"), text::instant(known.read_at))
+        }
+        None => state,
+    }
+}
+
+/// The calendar, with the last thirteen months open and older ones folded away.
+pub(super) fn calendar(grain: Grain, slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
+    let Some(last) = slots.last() else {
+        return html! { p class="empty" { "There is nothing in the table yet." } };
+    };
+    let first = month_start(last.day, if grain == Grain::Monthly { -24 } else { -12 });
+    let (older, recent) = slots.split_at(slots.partition_point(|slot| slot.day < first));
+    let table = |slots: &[Slot]| {
+        if grain == Grain::Monthly { months(slots, selected) } else { days(grain, slots, selected) }
+    };
+    html! {
+        a class="skip" href="#day" { "Skip the calendar" }
+        @if !older.is_empty() {
+            details class="older" open[selected.is_some_and(|day| day < first)] {
+                summary { "Older: " (tally_words(older)) }
+                (table(older))
+            }
+        }
+        (table(recent))
+        (legend(slots))
+    }
+}
+
+fn days(grain: Grain, slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
+    let by_day: BTreeMap<NaiveDate, &Slot> = slots.iter().map(|slot| (slot.day, slot)).collect();
+    let (first, last) = (slots.first().map(|slot| slot.day), slots.last().map(|slot| slot.day));
+    let months = std::iter::successors(first.map(first_of_month), |month| Some(month_start(*month, 1)))
+        .take_while(|month| Some(*month) <= last);
+    html! {
+        table class="calendar days" {
+            caption class="hidden" { "State of every day, a row per month" }
+            thead {
+                tr {
+                    th scope="col" { span class="hidden" { "Month" } }
+                    @for day in 1..=31 {
+                        th scope="col" { span class=[(day != 1 && day % 5 != 0).then_some("hidden")] { (day) } }
+                    }
+                }
+            }
+            tbody {
+                @for month in months {
+                    tr {
+                        th scope="row" { (month.format("%b")) span class="year" { (month.format(" %Y")) } }
+                        @for day in Partition::Month(month).window().days() {
+                            td { @if let Some(slot) = by_day.get(&day) { (cell(grain, slot, selected)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn months(slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
+    let mut years: BTreeMap<i32, BTreeMap<u32, &Slot>> = BTreeMap::new();
+    for slot in slots {
+        years.entry(slot.day.year()).or_default().insert(slot.day.month(), slot);
+    }
+    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    html! {
+        table class="calendar months" {
+            caption class="hidden" { "State of every month, a row per year" }
+            thead {
+                tr {
+                    th scope="col" { span class="hidden" { "Year" } }
+                    @for name in names { th scope="col" { (name) } }
+                }
+            }
+            tbody {
+                @for (year, months) in years {
+                    tr {
+                        th scope="row" { (year) }
+                        @for month in 1..=12 {
+                            td { @if let Some(slot) = months.get(&month) { (cell(Grain::Monthly, slot, selected)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn cell(grain: Grain, slot: &Slot, selected: Option<NaiveDate>) -> Markup {
+    let look = look_of(slot);
+    let current = (selected == Some(slot.day)).then_some("date");
+    html! {
+        a class={ "c " (look.class) } href={ "?day=" (slot.day) "#day" } aria-label=(words_of(grain, slot))
+            aria-current=[current] { (look.symbol) }
+    }
+}
+
+fn legend(slots: &[Slot]) -> Markup {
+    html! {
+        ul class="legend" {
+            @for (look, number) in tally(slots).into_iter().rev() {
+                li {
+                    span class={ "c " (look.class) } aria-hidden="true" { (look.symbol) }
+                    (look.word) " " span class="figure" { (count(number)) }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{calendar, look, look_of, tally_words};
+    use crate::plan::{Slot, SlotState};
+    use crate::window::{Grain, parse_day};
+    use std::collections::BTreeSet;
+
+    const STATES: [SlotState; 7] = [
+        SlotState::Missing,
+        SlotState::Estimated,
+        SlotState::Unsettled,
+        SlotState::Quarantined,
+        SlotState::Failed,
+        SlotState::Settled,
+        SlotState::OutOfReach,
+    ];
+
+    fn slot(day: &str, state: SlotState, stale: bool) -> Slot {
+        Slot { day: parse_day(day).unwrap(), state, stale, known: None }
+    }
+
+    #[test]
+    fn every_state_has_a_sign_a_word_and_a_class_of_its_own() {
+        let mut looks: Vec<_> = STATES.map(look).into();
+        looks.push(look_of(&slot("2026-11-01", SlotState::Settled, true)));
+        let distinct = |of: fn(&super::Look) -> String| looks.iter().map(of).collect::<BTreeSet<_>>().len();
+        assert_eq!(distinct(|look| look.symbol.to_string()), looks.len());
+        assert_eq!(distinct(|look| look.word.to_owned()), looks.len());
+        assert_eq!(distinct(|look| look.class.to_owned()), looks.len());
+        let style = include_str!("style.css");
+        for look in looks {
+            assert!(style.contains(&format!(".c.{}", look.class)), "the style sheet has no `{}`", look.class);
+            assert!(style.contains(&format!(".f-{}", look.class)), "the style sheet has no `f-{}`", look.class);
+        }
+    }
+
+    #[test]
+    fn the_calendar_shows_the_states_that_were_made() {
+        let days = ["2026-10-29", "2026-10-30", "2026-10-31", "2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04"];
+        let slots: Vec<Slot> = days.iter().zip(STATES).map(|(day, state)| slot(day, state, false)).collect();
+        let html = calendar(Grain::Daily, &slots, parse_day("2026-11-02")).into_string();
+        for (day, state) in days.iter().zip(STATES) {
+            let look = look(state);
+            let cell =
+                format!("class=\"c {}\" href=\"?day={day}#day\" aria-label=\"{day}: {}\"", look.class, look.word);
+            assert!(html.contains(&cell), "{cell}\n{html}");
+        }
+        assert_eq!(html.matches("<tr>").count(), 3, "a head and two months");
+        assert_eq!(html.matches("aria-current=\"date\"").count(), 1);
+        assert_eq!(html.matches("<td>").count(), 31 + 30);
+        assert_eq!(
+            tally_words(&slots),
+            "1 out of reach, 1 settled, 1 failed, 1 quarantined, 1 unsettled, 1 estimated, 1 missing"
+        );
+    }
+
+    #[test]
+    fn months_are_cells_and_an_empty_table_says_so() {
+        let slots = [slot("2025-11-01", SlotState::Settled, false), slot("2026-01-01", SlotState::Settled, true)];
+        let html = calendar(Grain::Monthly, &slots, None).into_string();
+        assert!(html.contains("aria-label=\"2025-11: settled\"") && html.contains("aria-label=\"2026-01: stale\""));
+        assert_eq!(html.matches("<td>").count(), 24);
+        assert!(calendar(Grain::Daily, &[], None).into_string().contains("nothing in the table yet"));
+    }
+
+    #[test]
+    fn older_months_are_folded_away() {
+        let slots = [slot("2025-01-01", SlotState::Settled, false), slot("2026-11-01", SlotState::Settled, false)];
+        let html = calendar(Grain::Daily, &slots, None).into_string();
+        assert!(html.contains("<details class=\"older\"><summary>Older: 1 settled"), "{html}");
+        assert!(calendar(Grain::Daily, &slots, Some(slots[0].day)).into_string().contains("open"));
+    }
+}

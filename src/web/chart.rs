@@ -1,0 +1,299 @@
+//! Charts as SVG, drawn on the server.
+//!
+//! A chart fills the width it is given without a script: what is drawn is stretched (`preserveAspectRatio="none"`),
+//! while the texts of the axes stand in their own SVGs beside it, where they keep their size.
+//!
+//! ```text
+//!  y axis │ plot, one unit wide per slot, 240 px high │ letters
+//!         │ x axis: months or days, placed in percent │
+//!  legend, and the same figures as a table
+//! ```
+//! Colour is never alone: bands and lines have letters, textures or dashes, and their figures are in the table.
+
+use chrono::{Datelike, NaiveDate};
+use maud::{Markup, html};
+
+use crate::window::{Grain, Window, next_day};
+
+use super::text;
+
+mod lines;
+mod ruler;
+mod spark;
+mod stacked;
+
+pub(super) use lines::{Line, lines};
+pub(super) use spark::{sparkline, strip};
+pub(super) use stacked::stacked;
+
+use ruler::Ruler;
+
+/// Height of a plot in pixels.
+const HEIGHT: f64 = 240.0;
+/// Room above and below the plot, so that lines and texts at its edges are whole.
+const MARGIN: f64 = 8.0;
+/// Fewest slots that share the width, so that a single day is no wall.
+const MIN_SLOTS: usize = 14;
+/// Most slots that are drawn as bars; more make one outline.
+const MOST_BARS: usize = 70;
+
+/// The slots of a chart from left to right, without holes.
+pub(super) struct Axis {
+    slots: Vec<NaiveDate>,
+    grain: Grain,
+}
+
+impl Axis {
+    /// Every slot from the first to the last of `days`, which are in order.
+    pub(super) fn new(grain: Grain, mut days: impl DoubleEndedIterator<Item = NaiveDate>) -> Self {
+        let first = days.next();
+        let last = days.next_back().or(first);
+        let window = first.zip(last).and_then(|(first, last)| Window::new(first, next_day(last)));
+        Self { slots: window.into_iter().flat_map(|window| grain.slots(window)).collect(), grain }
+    }
+
+    /// The slots.
+    pub(super) fn slots(&self) -> &[NaiveDate] {
+        &self.slots
+    }
+
+    /// Units the plot is wide.
+    fn width(&self) -> usize {
+        self.slots.len().max(MIN_SLOTS)
+    }
+
+    /// How a slot is called.
+    fn name(&self, slot: NaiveDate) -> String {
+        slot_name(self.grain, slot)
+    }
+
+    fn has_january(&self) -> bool {
+        self.slots.iter().any(|slot| slot.month() == 1 && slot.day() == 1)
+    }
+
+    /// Texts below the plot: where, what, and whether it is left out on a narrow screen.
+    fn marks(&self) -> Vec<(usize, String, bool)> {
+        let is_long = self.slots.len() > MOST_BARS;
+        // A January tells the year; only where there is none the first mark does.
+        let dated = |slot: NaiveDate, index: usize| slot.month() == 1 || (index == 0 && !self.has_january());
+        let mut marks: Vec<(usize, String, bool)> = Vec::new();
+        for (index, slot) in self.slots.iter().enumerate() {
+            let begins = slot.day() == 1;
+            let text = match self.grain {
+                Grain::Monthly if dated(*slot, index) => slot.format("%b %y").to_string(),
+                Grain::Monthly => slot.format("%b").to_string(),
+                _ if is_long && begins && dated(*slot, marks.len()) => slot.format("%b %y").to_string(),
+                _ if is_long && begins => slot.format("%b").to_string(),
+                _ if !is_long && (index == 0 || slot.day() % 7 == 1 && slot.day() < 29) => {
+                    slot.format("%-d %b").to_string()
+                }
+                _ => continue,
+            };
+            // The last mark would run out of the plot, and two must not touch.
+            let fits = self.slots.len() < 20 || index + self.slots.len() / 40 < self.slots.len();
+            let far = marks.last().is_none_or(|(last, _, _)| (index - last) * 20 >= self.width());
+            if fits && far {
+                let minor = marks.len() % 2 == 1;
+                marks.push((index, text, minor));
+            }
+        }
+        marks
+    }
+}
+
+/// `2026-11-03`, or `2026-11` for a month.
+pub(super) fn slot_name(grain: Grain, slot: NaiveDate) -> String {
+    slot.format(if grain == Grain::Monthly { "%Y-%m" } else { "%Y-%m-%d" }).to_string()
+}
+
+/// Something that is told apart in a chart.
+struct Key {
+    letter: char,
+    name: String,
+    figure: String,
+}
+
+/// The letter of the key at `index`.
+fn letter(index: usize) -> char {
+    u8::try_from(index).map_or('?', |index| char::from(b'A' + index % 26))
+}
+
+/// What all charts share: who it is for, the scale, and the figures as a table.
+struct Plot<'a> {
+    /// Unique on the page.
+    id: &'a str,
+    title: &'a str,
+    /// What it shows, in a sentence, for people who do not see it.
+    description: String,
+    axis: &'a Axis,
+    ruler: &'a Ruler,
+    /// How a value is written at the axis.
+    tick: fn(f64) -> String,
+    /// Heights of the letters at the right end.
+    letters: Vec<(f64, char)>,
+    /// Slots that reach beyond the scale.
+    over: Vec<usize>,
+}
+
+impl Plot<'_> {
+    /// The chart around what is drawn; `told` says of each slot what a pointer over it shows.
+    fn frame(&self, drawn: &Markup, told: impl Fn(usize) -> String) -> Markup {
+        let width = self.axis.width();
+        let view = format!("0 {} {width} {}", -MARGIN, HEIGHT + 2.0 * MARGIN);
+        let (title_id, text_id) = (format!("{}-title", self.id), format!("{}-text", self.id));
+        html! {
+            div class="plot" {
+                svg class="over" height="10" aria-hidden="true" {
+                    @for index in &self.over {
+                        text x={ (format!("{:.2}", (*index as f64 + 0.5) * 100.0 / width as f64)) "%" } y="9" text-anchor="middle" { "▲" }
+                    }
+                }
+                svg class="y" width="52" height=(HEIGHT + 2.0 * MARGIN) aria-hidden="true" {
+                    @for tick in self.ruler.ticks() {
+                        text x="100%" dx="-6" y=(px(self.ruler.y(tick) + MARGIN + 4.0)) text-anchor="end" { ((self.tick)(tick)) }
+                    }
+                }
+                svg class="area" viewBox=(view) preserveAspectRatio="none" role="img"
+                    aria-labelledby={ (title_id) " " (text_id) } {
+                    title id=(title_id) { (self.title) }
+                    desc id=(text_id) { (self.description) }
+                    @for tick in self.ruler.ticks() {
+                        line class=(if tick == 0.0 { "zero" } else { "grid" }) x1="0" x2=(width)
+                            y1=(px(self.ruler.y(tick))) y2=(px(self.ruler.y(tick))) {}
+                    }
+                    (drawn)
+                    @for (index, slot) in self.axis.slots().iter().enumerate() {
+                        a href={ "?day=" (slot) "#day" } tabindex="-1" {
+                            rect class="hit" x=(index) y=(-MARGIN) width="1" height=(HEIGHT + 2.0 * MARGIN) {
+                                title { (told(index)) }
+                            }
+                        }
+                    }
+                }
+                svg class="ends" width="16" height=(HEIGHT + 2.0 * MARGIN) aria-hidden="true" {
+                    @for (y, letter) in apart(&self.letters) { text x="4" y=(px(y + MARGIN + 4.0)) { (letter) } }
+                }
+                svg class="x" height="20" aria-hidden="true" {
+                    @for (index, mark, minor) in self.axis.marks() {
+                        text class=[minor.then_some("minor")] x={ (percent_of(index, width)) "%" } y="14" { (mark) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The letters that do not stand on one another, the first ones first.
+fn apart(letters: &[(f64, char)]) -> Vec<(f64, char)> {
+    let mut kept: Vec<(f64, char)> = Vec::new();
+    for (y, letter) in letters {
+        if kept.iter().all(|(other, _)| (other - y).abs() >= 11.0) {
+            kept.push((*y, *letter));
+        }
+    }
+    kept
+}
+
+fn percent_of(index: usize, width: usize) -> String {
+    format!("{:.2}", index as f64 * 100.0 / width as f64)
+}
+
+/// A position, to a tenth of a pixel.
+fn px(value: f64) -> String {
+    let text = format!("{value:.1}");
+    match text.strip_suffix(".0") {
+        Some("-0") => "0".to_owned(),
+        Some(whole) => whole.to_owned(),
+        None => text,
+    }
+}
+
+/// The keys of a chart. `figure` says what the number beside each is, `swatch` draws the sign of one.
+fn legend(keys: &[Key], figure: &str, swatch: impl Fn(usize) -> Markup) -> Markup {
+    html! {
+        ul class="legend" {
+            li class="fine" { (figure) }
+            @for (index, key) in keys.iter().enumerate() {
+                li {
+                    svg class="swatch" width="16" height="12" aria-hidden="true" { (swatch(index)) }
+                    span class="letter" { (key.letter) }
+                    bdi { (text::label(&key.name)) }
+                    span class="figure" { (key.figure) }
+                }
+            }
+        }
+    }
+}
+
+/// The figures of a chart as a table, newest first.
+fn table(axis: &Axis, caption: &str, keys: &[Key], cell: impl Fn(usize, usize) -> String) -> Markup {
+    html! {
+        details class="figures" {
+            summary { "The same figures as a table" }
+            div class="scroll" tabindex="0" role="region" aria-label=(caption) {
+                table {
+                    caption { (caption) }
+                    thead {
+                        tr {
+                            th scope="col" { (if axis.grain == Grain::Monthly { "Month" } else { "Day" }) }
+                            @for key in keys { th scope="col" class="n" { (key.letter) " " bdi { (text::label(&key.name)) } } }
+                        }
+                    }
+                    tbody {
+                        @for (index, slot) in axis.slots().iter().enumerate().rev() {
+                            tr {
+                                th scope="row" { (axis.name(*slot)) }
+                                @for column in 0..keys.len() { td { (cell(index, column)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Axis, apart, px};
+    use crate::window::Grain;
+    use chrono::NaiveDate;
+
+    fn day(text: &str) -> NaiveDate {
+        crate::window::parse_day(text).unwrap()
+    }
+
+    #[test]
+    fn an_axis_has_no_holes() {
+        let axis = Axis::new(Grain::Daily, [day("2026-02-27"), day("2026-03-02")].into_iter());
+        assert_eq!(axis.slots().len(), 4);
+        let axis = Axis::new(Grain::Monthly, [day("2025-11-01"), day("2026-03-01")].into_iter());
+        assert_eq!(axis.slots().len(), 5);
+        let axis = Axis::new(Grain::Daily, [day("2026-02-27")].into_iter());
+        assert_eq!((axis.slots().len(), axis.width()), (1, 14));
+        assert!(Axis::new(Grain::Daily, std::iter::empty()).slots().is_empty());
+    }
+
+    #[test]
+    fn marks_do_not_touch() {
+        for days in [1, 5, 30, 62, 90, 200, 396] {
+            let first = day("2025-11-01");
+            let axis = Axis::new(Grain::Daily, [first, first + chrono::Days::new(days - 1)].into_iter());
+            let marks = axis.marks();
+            assert!(!marks.is_empty() && marks.len() <= 14, "{days}: {marks:?}");
+            for pair in marks.windows(2) {
+                assert!((pair[1].0 - pair[0].0) * 20 >= axis.width(), "{days}: {marks:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn letters_never_stand_on_one_another() {
+        assert_eq!(apart(&[(10.0, 'A'), (15.0, 'B'), (40.0, 'C')]), [(10.0, 'A'), (40.0, 'C')]);
+    }
+
+    #[test]
+    fn positions_are_short() {
+        assert_eq!([1.0, -0.04, 12.345].map(px), ["1", "0", "12.3"]);
+    }
+}

@@ -1,0 +1,71 @@
+//! Connections: how many there may be, how long a client may take to ask, and how they end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Connections at the same time; further ones wait.
+pub const CONNECTIONS: usize = 64;
+
+/// How long clients may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// From the end of one request to the end of the next one's headers.
+    pub headers: Duration,
+    /// A connection, whatever happens on it.
+    pub connection: Duration,
+    /// Requests that are being answered when the process ends.
+    pub end: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { headers: Duration::from_secs(5), connection: Duration::from_secs(300), end: Duration::from_secs(1) }
+    }
+}
+
+/// Bytes of the longest request head.
+const HEAD_BYTES: usize = 16 << 10;
+
+/// Serves `router` on `listener` until `stop` is cancelled.
+pub async fn serve(listener: TcpListener, router: Router, patience: Patience, stop: CancellationToken) {
+    let (graceful, permits) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+    loop {
+        let next = async {
+            let permit = permits.clone().acquire_owned().await;
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            () = stop.cancelled() => break,
+            next = next => next,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, mostly: some will be free soon.
+                tracing::warn!("no connection was taken: {error}");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+        };
+        let mut protocol = http1::Builder::new();
+        protocol.timer(TokioTimer::new()).header_read_timeout(patience.headers).max_buf_size(HEAD_BYTES);
+        let service = TowerToHyperService::new(router.clone());
+        let connection = graceful.watch(protocol.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            let _permit = permit;
+            // How a client leaves is its own business.
+            let _ = tokio::time::timeout(patience.connection, connection).await;
+        });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(patience.end, graceful.shutdown()).await;
+}

@@ -1,0 +1,198 @@
+//! `/metrics`: the board and the books as Prometheus text. Pure: every scrape is made from what is known then, and
+//! counters count from the start of the process.
+//!
+//! Figures are floating-point numbers by the format's definition, dollars too; the exact ones are in the run records.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use chrono::{DateTime, Utc};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::ledger::Ledger;
+use crate::plan::SlotState;
+use crate::plan::{STALE, calendar};
+use crate::scheduler::board::Posted;
+
+/// What the text is.
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labels = Vec<(&'static str, String)>;
+type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
+type Counters = Family<Labels, Counter<f64, AtomicU64>>;
+
+/// One table.
+pub(super) struct TableFacts {
+    pub(super) posted: Posted,
+    /// Missing while the lake cannot be read.
+    pub(super) ledger: Option<Arc<Ledger>>,
+}
+
+struct Page {
+    registry: Registry,
+}
+
+impl Page {
+    fn gauge(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
+        let family = Gauges::default();
+        for (labels, value) in values {
+            family.get_or_create(&labels).set(value);
+        }
+        self.registry.register(name, help, family);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
+        let family = Counters::default();
+        for (labels, value) in values {
+            family.get_or_create(&labels).inc_by(value);
+        }
+        self.registry.register(name, help, family);
+    }
+}
+
+/// Counts fit a float exactly up to 2^53.
+#[allow(clippy::cast_precision_loss)]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+fn of_table(table: &TableFacts) -> Labels {
+    vec![("table", table.posted.job.name.clone())]
+}
+
+/// The text of one scrape.
+pub(super) fn text(
+    tables: &[TableFacts],
+    broken_files: usize,
+    ready: bool,
+    now: DateTime<Utc>,
+) -> Result<String, std::fmt::Error> {
+    let mut page = Page { registry: Registry::with_prefix("costlake") };
+    let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+    page.gauge("build_info", "Version of costlake", [(version, 1.0)]);
+    page.gauge("ready", "Whether /readyz says so", [(vec![], f64::from(u8::from(ready)))]);
+    page.gauge(
+        "job_files_broken",
+        "Job files that cannot be used as they are",
+        [(vec![], number(broken_files as u64))],
+    );
+    of_books(&mut page, tables, now);
+    of_runs(&mut page, tables);
+    of_requests(&mut page, tables);
+    let mut text = String::new();
+    encode(&mut text, &page.registry)?;
+    Ok(text)
+}
+
+fn of_books(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
+    let known = || tables.iter().filter_map(|table| Some((table, table.ledger.as_ref()?)));
+    let seconds = |at: DateTime<Utc>| number((now - at).num_seconds().max(0).unsigned_abs());
+    page.gauge(
+        "freshness_seconds",
+        "Seconds since the table was last read or compared with the API",
+        known().filter_map(|(table, ledger)| Some((of_table(table), seconds(last_look(ledger)?)))),
+    );
+    let mut days: Vec<(Labels, f64)> = Vec::new();
+    for (table, ledger) in known() {
+        for (state, count) in states(table, ledger, now) {
+            days.push((vec![("table", table.posted.job.name.clone()), ("state", state)], number(count)));
+        }
+    }
+    page.gauge("days", "Days (or months) of the table by state", days);
+    page.gauge(
+        "lake_rows",
+        "Rows in the table",
+        known().map(|(table, ledger)| {
+            let days = ledger.partitions.values().flat_map(|partition| partition.days.values());
+            (of_table(table), number(days.map(|day| day.facts.rows).sum()))
+        }),
+    );
+    page.gauge(
+        "lake_bytes",
+        "Bytes of the table's objects",
+        known().map(|(table, ledger)| {
+            (of_table(table), number(ledger.partitions.values().map(|partition| partition.bytes).sum()))
+        }),
+    );
+}
+
+/// When anything of a table was last read, or its totals compared.
+fn last_look(ledger: &Ledger) -> Option<DateTime<Utc>> {
+    let reads = ledger.partitions.values().flat_map(|partition| partition.days.values()).map(|day| day.read_at);
+    reads.chain(ledger.probed_at).max()
+}
+
+/// How many slots are in each state; `missing` and `stale` are there also when none is, for alerts.
+fn states(table: &TableFacts, ledger: &Ledger, now: DateTime<Utc>) -> BTreeMap<String, u64> {
+    let mut found = BTreeMap::from([(name_of(SlotState::Missing), 0), (STALE.to_owned(), 0)]);
+    for slot in calendar(&table.posted.job, ledger, now) {
+        let name = slot.gap().map_or_else(|| name_of(slot.state), str::to_owned);
+        *found.entry(name).or_default() += 1;
+    }
+    found
+}
+
+fn name_of(state: SlotState) -> String {
+    serde_json::to_value(state).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn of_runs(page: &mut Page, tables: &[TableFacts]) {
+    let all = || tables.iter();
+    let tally = |table: &TableFacts| table.posted.tally.clone();
+    let seconds = |ms: u64| number(ms) / 1000.0;
+    let runs = all().flat_map(|table| {
+        ["done", "failed"].map(|outcome| {
+            let labels = vec![("table", table.posted.job.name.clone()), ("outcome", outcome.to_owned())];
+            (labels, number(tally(table).runs.get(outcome).copied().unwrap_or(0)))
+        })
+    });
+    page.counter("runs", "Runs by how they ended", runs);
+    let failures = all().flat_map(|table| {
+        let failures = tally(table).failures;
+        let name = table.posted.job.name.clone();
+        failures.into_iter().map(move |(kind, count)| (vec![("table", name.clone()), ("kind", kind)], number(count)))
+    });
+    page.counter("run_failures", "Failures of runs by kind: unsettled, superseded, outcome_unknown, …", failures);
+    page.counter(
+        "run_seconds",
+        "Seconds of all runs",
+        all().map(|table| (of_table(table), seconds(tally(table).duration_ms))),
+    );
+    let last = || all().filter_map(|table| Some((table, table.posted.last.as_ref()?)));
+    page.gauge(
+        "last_run_seconds",
+        "Seconds of the last run",
+        last().map(|(table, report)| (of_table(table), seconds(report.duration_ms))),
+    );
+    page.gauge(
+        "last_run_exit_code",
+        "Exit code of the last run",
+        last().map(|(table, report)| (of_table(table), f64::from(report.exit_code))),
+    );
+    let running = |table: &TableFacts| f64::from(u8::from(table.posted.live.is_some()));
+    page.gauge("running", "Whether a run goes on", all().map(|table| (of_table(table), running(table))));
+    page.counter(
+        "slots_outlasted",
+        "Slots that passed while a run went on",
+        all().map(|table| (of_table(table), number(tally(table).outlasted))),
+    );
+}
+
+fn of_requests(page: &mut Page, tables: &[TableFacts]) {
+    let mut counter = |name: &str, help: &str, value: &dyn Fn(&TableFacts) -> f64| {
+        page.counter(name, help, tables.iter().map(|table| (of_table(table), value(table))));
+    };
+    counter("requests", "Requests sent, failed ones included", &|t| number(t.posted.tally.asked.requests));
+    counter("spent_usd", "Dollars spent on requests", &|t| number(t.posted.tally.asked.charged_pages) / 100.0);
+    counter("throttles", "Requests the API refused for speed", &|t| number(t.posted.tally.asked.throttles));
+    counter("retries", "Requests sent again", &|t| number(t.posted.tally.asked.retries));
+    counter("rows_read", "Rows fetched", &|t| number(t.posted.tally.rows));
+    counter("answer_bytes", "Bytes of answers", &|t| number(t.posted.tally.asked.answer_bytes));
+    counter("objects_written", "Objects written", &|t| number(t.posted.tally.objects_written));
+    counter("object_bytes_written", "Bytes of objects written", &|t| number(t.posted.tally.object_bytes));
+}

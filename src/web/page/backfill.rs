@@ -1,0 +1,93 @@
+//! Reading days again from the page: the form, and the plan that a person confirms.
+
+use maud::{Markup, html};
+
+use crate::plan::{Fetch, span};
+use crate::web::facts::{JobFacts, PageFacts, PlanFacts};
+use crate::web::text;
+use crate::words::{count, plural};
+
+use super::frame::frame;
+
+/// The form of a job's page; nothing where the page may not act, or there is no past to read.
+pub(super) fn form(facts: &PageFacts, job: &JobFacts) -> Markup {
+    if !facts.actions || job.job.entry.snapshot {
+        return html! {};
+    }
+    let (first, last) = span(&job.job, facts.now).map_or((None, None), |span| (Some(span.start()), Some(span.last())));
+    html! {
+        section class="panel" aria-labelledby="backfill" {
+            h2 id="backfill" { "Backfill" }
+            p { "Reads every day of a range again. The next page shows what that takes and costs; nothing is sent before you confirm." }
+            form class="row" method="post" action="/backfill/plan" {
+                input type="hidden" name="job" value=(job.job.name);
+                div { label for="from" { "From" } input id="from" name="from" type="date" required min=[first] max=[last]; }
+                div { label for="to" { "To, inclusive" } input id="to" name="to" type="date" required min=[first] max=[last]; }
+                div class="check" {
+                    input id="missing" name="missing" type="checkbox" value="true";
+                    label for="missing" { "only days never read" }
+                }
+                button type="submit" { "Show the plan" }
+            }
+        }
+    }
+}
+
+/// The page.
+pub(super) fn plan(facts: &PageFacts, job: &JobFacts, plan: &PlanFacts) -> Markup {
+    let name = &job.job.name;
+    let requests = plan.plan.expected_requests();
+    let title = format!("Backfill {name}");
+    let body = html! {
+        nav class="crumbs" aria-label="Breadcrumb" { a href="/" { "Tables" } " / " a href={ "/jobs/" (name) } { (name) } " / Backfill" }
+        section class="panel" aria-labelledby="plan" {
+            h1 id="plan" { (title) }
+            p class="lead" {
+                (plan.from) " to " (plan.to) @if plan.missing { ", only days never read" } ": "
+                (plural(plan.plan.slots(), slot_word(job))) " in " (plural(plan.plan.fetches.len() as u64, "partition")) ", "
+                "about " (plural(requests, "request")) ", " strong { (text::visible(&plan.usd)) " USD" } "."
+            }
+            @for note in plan.plan.notes.iter().chain(&plan.notes) { p class="note pre" { (text::visible(note)) } }
+            @if plan.plan.fetches.is_empty() {
+                p class="empty" { "Nothing would be read." }
+                p { a href={ "/jobs/" (name) } { "Back to the table" } }
+            } @else {
+                (windows(plan))
+                form class="row" method="post" action="/backfill" {
+                    input type="hidden" name="job" value=(name);
+                    input type="hidden" name="from" value=(plan.from);
+                    input type="hidden" name="to" value=(plan.to);
+                    @if plan.missing { input type="hidden" name="missing" value="true"; }
+                    button type="submit" { "Read " (plural(plan.plan.slots(), slot_word(job))) " for about " (text::visible(&plan.usd)) " USD" }
+                    a class="quiet" href={ "/jobs/" (name) } { "Cancel" }
+                }
+            }
+        }
+    };
+    frame(&title, Some(facts), &body)
+}
+
+fn slot_word(job: &JobFacts) -> &'static str {
+    if job.job.source.grain() == crate::window::Grain::Monthly { "month" } else { "day" }
+}
+
+fn windows(plan: &PlanFacts) -> Markup {
+    let days = |fetch: &Fetch| fetch.windows.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    html! {
+        div class="scroll" tabindex="0" role="region" aria-label="What would be read" {
+            table {
+                caption class="hidden" { "What would be read" }
+                thead { tr { th scope="col" { "Partition" } th scope="col" { "Days" } th scope="col" class="n" { "Requests" } } }
+                tbody {
+                    @if plan.plan.totals_requests() > 0 {
+                        tr { th scope="row" { "all" } td { "the API's totals, as control sums" } td class="n" { (count(plan.plan.totals_requests())) } }
+                    }
+                    @for fetch in &plan.plan.fetches {
+                        tr { th scope="row" { (fetch.partition) } td class="wrap" { (days(fetch)) } td class="n" { (count(fetch.expected_requests)) } }
+                    }
+                }
+                tfoot { tr { th scope="row" { "Together" } td {} td class="n" { (count(plan.plan.expected_requests())) } } }
+            }
+        }
+    }
+}

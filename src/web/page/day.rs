@@ -1,0 +1,198 @@
+//! The details of the day that was chosen.
+
+use chrono::NaiveDate;
+use maud::{Markup, html};
+
+use crate::ledger::DayState;
+use crate::plan::Slot;
+use crate::web::calendar::look_of;
+use crate::web::chart::slot_name;
+use crate::web::facts::{DayRevision, JobFacts, PageFacts, revisions};
+use crate::web::summary::Figures;
+use crate::web::text;
+use crate::words::count;
+
+/// The section: the chosen day, or a form to choose one.
+pub(super) fn section(facts: &PageFacts, job: &JobFacts, slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
+    let grain = job.job.source.grain();
+    let ends = slots.first().zip(slots.last()).map(|(first, last)| (first.day, last.day));
+    html! {
+        section id="day" class="day" tabindex="-1" aria-labelledby="day-title" {
+            @match selected {
+                None => h3 id="day-title" class="hidden" { "Details of a day" },
+                Some(day) => {
+                    h3 id="day-title" { (slot_name(grain, day)) }
+                    @match slots.iter().find(|slot| slot.day == day) {
+                        Some(slot) => (details(facts, job, slot)),
+                        None => p class="empty" { "This day is not in the table." },
+                    }
+                }
+            }
+            form class="row choose" method="get" action={ "/jobs/" (job.job.name) } {
+                label for="choose" { "Details of" }
+                input id="choose" name="day" type="date" value=[selected] min=[ends.map(|(first, _)| first)] max=[ends.map(|(_, last)| last)] required;
+                button type="submit" class="quiet" { "Show" }
+            }
+        }
+    }
+}
+
+fn details(facts: &PageFacts, job: &JobFacts, slot: &Slot) -> Markup {
+    let look = look_of(slot);
+    html! {
+        p { span class={ "c " (look.class) } aria-hidden="true" { (look.symbol) } " " strong { (look.word) }
+            @if let Some(gap) = job.ledger.unsettled.get(&slot.day) { ": " (text::visible(gap)) }
+        }
+        @match &slot.known {
+            None => p class="empty" { "It has never been read." },
+            Some(known) => {
+                dl class="figures" {
+                    div { dt { "Rows" } dd { (count(known.facts.rows)) } }
+                    div {
+                        dt { "Read" }
+                        dd { time datetime=(text::machine(known.read_at)) { (text::instant(known.read_at)) " UTC" } ", " (text::ago(known.read_at, facts.now)) }
+                    }
+                    div { dt { "The API calls it" } dd { (if known.facts.estimated { "an estimate" } else { "final" }) } }
+                    div { dt { "Rows last changed in" } dd { "generation " (known.facts.epoch) } }
+                }
+                div class="pair" {
+                    (sums(known))
+                    (groups(job, slot.day))
+                }
+                @if !known.facts.read_for.is_empty() {
+                    p class="fine" { "Read for " (text::visible(&known.facts.read_for.iter().cloned().collect::<Vec<_>>().join("; "))) "." }
+                }
+            }
+        }
+        (changes(&revisions(&job.ledger, &job.job.source.grain().partition_of(slot.day).to_string(), slot.day)))
+    }
+}
+
+/// The exact sums of a day beside the API's own totals.
+fn sums(known: &DayState) -> Markup {
+    if known.facts.sums.is_empty() {
+        return html! {};
+    }
+    html! {
+        div class="scroll" tabindex="0" role="region" aria-label="Sums of the day" {
+            table {
+                caption { "Sums of the rows, digit for digit, and the API's own totals" }
+                thead { tr { th scope="col" { "Column" } th scope="col" class="n" { "Rows" } th scope="col" class="n" { "API" } } }
+                tbody {
+                    @for (column, sum) in &known.facts.sums {
+                        tr {
+                            th scope="row" { code { (column) } }
+                            td class="n" { (text::exact(sum)) }
+                            td class="n" { @match known.facts.totals.get(column) { Some(total) => (text::exact(total)), None => "not asked" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The groups of the chart on this day, largest first.
+fn groups(job: &JobFacts, day: NaiveDate) -> Markup {
+    let Some(Figures::Stacked(figures)) = job.summary.as_ref().map(|summary| &summary.figures) else {
+        return html! {};
+    };
+    let (Some(amounts), Some(grouping)) = (figures.days.get(&day), &figures.grouping) else { return html! {} };
+    let mut ranked: Vec<(&String, i128)> = figures.groups.iter().zip(amounts.iter().copied()).collect();
+    ranked.retain(|(_, amount)| *amount != 0);
+    ranked.sort_by_key(|(_, amount)| std::cmp::Reverse(*amount));
+    let title = format!("{} by {}, {}", figures.measure, grouping, text::label(&figures.unit)).replace('_', " ");
+    html! {
+        div class="scroll" tabindex="0" role="region" aria-label=(title) {
+            table {
+                caption { (title) }
+                thead { tr { th scope="col" { "Group" } th scope="col" class="n" { "Amount" } } }
+                tbody {
+                    @for (name, amount) in ranked {
+                        tr { th scope="row" class="wrap" { bdi { (text::label(name)) } } td class="n" { (text::amount(amount)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What changed when the day was read again, newest first.
+fn changes(revisions: &[DayRevision]) -> Markup {
+    if revisions.is_empty() {
+        return html! {};
+    }
+    html! {
+        h4 { "Revisions" }
+        ol class="revisions" {
+            @for revision in revisions {
+                li {
+                    p {
+                        strong { "Generation " (revision.epoch) }
+                        @if let Some(at) = revision.at { ", " time datetime=(text::machine(at)) { (text::instant(at)) " UTC" } }
+                        @if let Some(rows) = revision.changes {
+                            ": " (count(rows.added)) " rows added, " (count(rows.removed)) " removed, " (count(rows.changed)) " changed"
+                        }
+                        @if revision.estimated_before != revision.estimated {
+                            "; " (if revision.estimated { "an estimate again" } else { "no estimate any more" })
+                        }
+                    }
+                    (before_and_after(revision))
+                }
+            }
+        }
+    }
+}
+
+fn before_and_after(revision: &DayRevision) -> Markup {
+    let columns: std::collections::BTreeSet<&String> =
+        revision.totals_before.keys().chain(revision.totals.keys()).collect();
+    let shown = |totals: &std::collections::BTreeMap<String, String>, column: &String| {
+        totals.get(column).map_or_else(|| "–".to_owned(), |total| text::exact(total))
+    };
+    html! {
+        div class="scroll" tabindex="0" role="region" aria-label={ "Before and after generation " (revision.epoch) } {
+            table {
+                caption class="hidden" { "Before and after generation " (revision.epoch) }
+                thead { tr { th scope="col" { "What" } th scope="col" class="n" { "Before" } th scope="col" class="n" { "After" } } }
+                tbody {
+                    tr { th scope="row" { "rows" } td class="n" { (count(revision.rows_before)) } td class="n" { (count(revision.rows)) } }
+                    @for column in columns {
+                        tr {
+                            th scope="row" { code { (text::label(column)) } }
+                            td class="n" { (shown(&revision.totals_before, column)) } td class="n" { (shown(&revision.totals, column)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::changes;
+    use crate::generation::Changes;
+    use crate::web::facts::DayRevision;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn revisions_tell_before_and_after() {
+        let totals = |text: &str| BTreeMap::from([("unblended_cost".to_owned(), text.to_owned())]);
+        let revision = DayRevision {
+            epoch: 4,
+            estimated_before: true,
+            rows_before: 1_200,
+            rows: 1_201,
+            changes: Some(Changes { added: 1, ..Changes::default() }),
+            totals_before: totals("10.5"),
+            totals: totals("1234.75"),
+            ..DayRevision::default()
+        };
+        let html = changes(&[revision]).into_string();
+        for part in ["Generation 4", "1 rows added", "no estimate any more", "1,200", "10.5", "1,234.75"] {
+            assert!(html.contains(part), "{part}\n{html}");
+        }
+        assert!(changes(&[]).into_string().is_empty());
+    }
+}

@@ -1,0 +1,69 @@
+//! The charts of a table.
+
+use maud::{Markup, html};
+
+use crate::web::chart::{Axis, Line, lines, stacked};
+use crate::web::facts::JobFacts;
+use crate::web::summary::{Figures, Savings, SavingsDay, Utilization};
+use crate::web::text;
+use crate::window::Grain;
+
+/// The section.
+pub(super) fn section(job: &JobFacts) -> Markup {
+    let grain = job.job.source.grain();
+    html! {
+        section class="panel" aria-labelledby="figures" {
+            h2 id="figures" { "Figures" }
+            @match job.summary.as_deref() {
+                None => p class="empty" { "The figures are being read from the lake." },
+                Some(summary) => {
+                    @match &summary.figures {
+                        Figures::Nothing => p class="empty" { "There is nothing to draw yet." },
+                        Figures::Stacked(figures) => (stacked(grain, figures)),
+                        Figures::Savings(figures) => (savings(grain, figures)),
+                        Figures::Utilization(figures) => (utilization(grain, figures)),
+                    }
+                    @for note in &summary.notes { p class="note pre" { "Left out: " (text::visible(note)) } }
+                }
+            }
+        }
+    }
+}
+
+/// The unit of amounts as people write it.
+pub(super) fn unit_word(unit: &str) -> String {
+    if unit == "dollar" { "USD".to_owned() } else { text::label(unit) }
+}
+
+fn savings(grain: Grain, figures: &Savings) -> Markup {
+    let axis = Axis::new(grain, figures.days.keys().copied());
+    let line = |name: &str, value: fn(&SavingsDay) -> Option<f64>| Line {
+        name: name.to_owned(),
+        values: axis.slots().iter().map(|day| figures.days.get(day).and_then(value)).collect(),
+    };
+    let costs = [line("on-demand equivalent", |day| day.on_demand), line("actual cost", |day| day.actual)];
+    let rate = [line("effective savings rate", SavingsDay::rate)];
+    let title = format!("What was paid, and what it would have cost on demand, {} per day", unit_word(&figures.unit));
+    html! {
+        (lines("savings", &title, &axis, false, true, &costs))
+        (lines("rate", "Realized savings as a share of the on-demand equivalent", &axis, true, false, &rate))
+    }
+}
+
+fn utilization(grain: Grain, figures: &Utilization) -> Markup {
+    let axis = Axis::new(grain, figures.days.keys().copied());
+    let kinds: Vec<Line> = figures
+        .kinds
+        .iter()
+        .enumerate()
+        .map(|(index, kind)| Line {
+            name: kind.clone(),
+            values: axis
+                .slots()
+                .iter()
+                .map(|day| figures.days.get(day).and_then(|ratios| ratios.get(index).copied().flatten()))
+                .collect(),
+        })
+        .collect();
+    lines("utilization", "Utilization of commitments: mean of each kind", &axis, true, false, &kinds)
+}

@@ -1,0 +1,84 @@
+//! What a job does now: a piece of HTML that the script replaces by a newer one.
+
+use maud::{Markup, html};
+
+use crate::report::{Outcome, usd};
+use crate::scheduler::live::{Live, LivePartition};
+use crate::web::facts::JobFacts;
+use crate::web::text;
+use crate::words::{count, plural};
+
+/// The piece: its first element tells the script whether a run goes on.
+pub(super) fn fragment(job: &JobFacts) -> Markup {
+    html! {
+        div class="now" data-running=(if job.live.is_some() { "yes" } else { "no" }) {
+            @if let Some(live) = &job.live { (running(job, live)) }
+        }
+    }
+}
+
+fn running(job: &JobFacts, live: &Live) -> Markup {
+    let rows: u64 = live.partitions.values().map(|partition| partition.rows).sum();
+    let pages: u64 = live.partitions.values().map(|partition| partition.asked.pages).sum();
+    let charged: u64 = live.partitions.values().map(|partition| partition.asked.charged_pages).sum();
+    html! {
+        p class="lead" {
+            strong { (text::visible(&live.command)) " since " (text::instant(live.started_at)) " UTC" } ": "
+            span data-say {
+                @match live.fetches {
+                    Some(fetches) => { (live.fetches_done) " of " (plural(fetches, "partition")) " done" }
+                    None => "planning",
+                }
+            }
+            ", " (plural(pages, "page")) ", " (plural(rows, "row")) ", " (usd(charged)) " USD"
+        }
+        @match live.fetches {
+            Some(fetches) if fetches > 0 => progress max=(fetches) value=(live.fetches_done) aria-label="Partitions done" {
+                (live.fetches_done) " of " (fetches)
+            },
+            _ => progress aria-label="Planning" {},
+        }
+        @if let Some(at) = job.outlasted {
+            p class="note" { "It was due again at " (text::instant(at)) " UTC while this run went on; that time was left out." }
+        }
+        @if !live.partitions.is_empty() {
+            div class="scroll parts" tabindex="0" role="region" aria-label="Partitions of this run" {
+                table {
+                    caption class="hidden" { "Partitions of this run" }
+                    thead {
+                        tr {
+                            th scope="col" { "Partition" } th scope="col" { "Progress" } th scope="col" class="n" { "Pages" }
+                            th scope="col" class="n" { "Rows" } th scope="col" { "State" }
+                        }
+                    }
+                    tbody { @for (name, partition) in &live.partitions { (line(name, partition)) } }
+                }
+            }
+        }
+    }
+}
+
+fn line(name: &str, partition: &LivePartition) -> Markup {
+    let expected = partition.expected_requests.max(1);
+    let done = if partition.outcome.is_some() { expected } else { partition.asked.pages.min(expected) };
+    html! {
+        tr {
+            th scope="row" { (name) }
+            td { progress max=(expected) value=(done) aria-label={ "Pages of " (name) } { (done) " of " (expected) } }
+            td class="n" { (count(partition.asked.pages)) " of " (count(partition.expected_requests)) }
+            td class="n" { (count(partition.rows)) }
+            td { (partition.outcome.map_or("reading", outcome)) }
+        }
+    }
+}
+
+/// What became of a fetch, as words.
+pub(super) fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Committed => "committed",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Failed => "failed",
+        Outcome::Stopped => "stopped",
+        Outcome::NotStarted => "not started",
+    }
+}

@@ -1,0 +1,109 @@
+//! The runs of a job, with their errors in full.
+
+use maud::{Markup, html};
+
+use crate::report::{FetchReport, JobReport};
+use crate::web::facts::{JobFacts, PageFacts};
+use crate::web::text;
+use crate::words::{bytes, count, plural};
+
+use super::progress::outcome;
+
+/// The section.
+pub(super) fn section(facts: &PageFacts, job: &JobFacts) -> Markup {
+    html! {
+        section class="panel" aria-labelledby="runs" {
+            h2 id="runs" { "Runs" }
+            @if job.runs.is_empty() {
+                p class="empty" { "It has not run yet." }
+            } @else {
+                ol class="runs" { @for run in job.runs.iter() { li { (entry(facts, run)) } } }
+            }
+        }
+    }
+}
+
+fn entry(facts: &PageFacts, run: &JobReport) -> Markup {
+    let (sign, word, class) = verdict(run.exit_code);
+    html! {
+        details open[run.exit_code != 0 && is_newest(facts, run)] {
+            summary {
+                span class={ "badge " (class) } { span aria-hidden="true" { (sign) } " " (word) }
+                time datetime=(text::machine(run.started_at)) { (text::instant(run.started_at)) }
+                span class="ago" { (text::ago(run.started_at, facts.now)) }
+                span class="did" {
+                    (text::visible(&run.command)) ", " (plural(run.asked.requests, "request")) ", " (run.usd) " USD, "
+                    (plural(run.rows, "row")) ", " (plural(run.objects_written, "object")) " written, " (text::duration(run.duration_ms))
+                }
+            }
+            div class="inside" {
+                @for (partitions, failure) in run.failures() {
+                    div class="failure" {
+                        p { strong { (text::visible(&failure.kind)) } @if !partitions.is_empty() { " in " (text::visible(&partitions)) } ", exit code " (failure.exit_code) }
+                        pre { (text::visible(&failure.text)) }
+                    }
+                }
+                @for note in &run.notes { p class="note pre" { (text::visible(note)) } }
+                @if !run.fetches.is_empty() { (fetches(&run.fetches)) }
+                p class="fine" {
+                    "Run " code { (text::visible(&run.run_id)) } ", exit code " (run.exit_code) ", "
+                    (plural(run.asked.pages, "page")) ", " (run.asked.retries) " sent again, " (run.asked.throttles) " throttled, "
+                    (bytes(run.asked.answer_bytes)) " of answers"
+                    @if run.clock_is_fixed { ", clock fixed by COSTLAKE_NOW" }
+                    "."
+                }
+            }
+        }
+    }
+}
+
+/// Whether it is the newest run of its job: the one whose errors are open.
+fn is_newest(facts: &PageFacts, run: &JobReport) -> bool {
+    let of_job = facts.jobs.iter().find(|job| job.job.name == run.job);
+    of_job.and_then(|job| job.runs.first()).is_some_and(|newest| newest.run_id == run.run_id)
+}
+
+/// What an exit code says, as sign, word and class.
+pub(super) fn verdict(code: u8) -> (char, &'static str, &'static str) {
+    match code {
+        0 => ('✓', "well", "good"),
+        2 => ('✕', "configuration", "bad"),
+        3 => ('✕', "permission", "bad"),
+        4 => ('‖', "budget reached", "late"),
+        5 => ('‖', "superseded", "late"),
+        7 => ('?', "outcome unknown", "late"),
+        130 => ('‖', "interrupted", "late"),
+        _ => ('✕', "failed", "bad"),
+    }
+}
+
+fn fetches(fetches: &[FetchReport]) -> Markup {
+    html! {
+        div class="scroll" tabindex="0" role="region" aria-label="Partitions of the run" {
+            table {
+                caption class="hidden" { "Partitions of the run" }
+                thead {
+                    tr {
+                        th scope="col" { "Partition" } th scope="col" { "Days" } th scope="col" { "Outcome" }
+                        th scope="col" class="n" { "Generation" } th scope="col" class="n" { "Rows" }
+                        th scope="col" class="n" { "Changed" } th scope="col" class="n" { "Pages" }
+                    }
+                }
+                tbody {
+                    @for fetch in fetches {
+                        tr {
+                            th scope="row" { (text::visible(&fetch.partition)) }
+                            td class="wrap" { (text::visible(&fetch.windows.join(", "))) }
+                            td { (outcome(fetch.outcome)) }
+                            td class="n" { @match fetch.epoch { Some(epoch) => (epoch), None => "–" } }
+                            td class="n" { (count(fetch.rows)) }
+                            td class="n" { (count(fetch.changed_days)) }
+                            td class="n" { (count(fetch.asked.pages)) }
+                        }
+                        @for note in &fetch.notes { tr { td class="note pre" colspan="7" { (text::visible(note)) } } }
+                    }
+                }
+            }
+        }
+    }
+}

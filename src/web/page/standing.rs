@@ -1,0 +1,85 @@
+//! How a job is doing, in one word.
+
+use chrono::{DateTime, Duration, Utc};
+use maud::{Markup, html};
+
+use crate::plan::{Slot, SlotState};
+use crate::web::facts::JobFacts;
+
+/// How long after its end a day may still be missing before its table counts as stale: two nightly runs.
+const GRACE_HOURS: i64 = 48;
+
+/// How a job is doing; what a person should look at first comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// A run goes on.
+    Running,
+    /// The last run put days in quarantine, which wait for a person's word.
+    Quarantined,
+    /// The last run failed.
+    Failed,
+    /// Nothing has been read yet.
+    NeverRead,
+    /// Days are missing or out of date.
+    Stale,
+    /// Everything that should be there is.
+    Current,
+}
+
+impl Standing {
+    /// How a job with these slots is doing at `now`.
+    pub(super) fn of(job: &JobFacts, slots: &[Slot], now: DateTime<Utc>) -> Self {
+        let last = job.runs.first();
+        let quarantined = |kind: &str| kind == "quarantined";
+        if job.live.is_some() {
+            return Self::Running;
+        }
+        if last.is_some_and(|run| run.failures().iter().any(|(_, failure)| quarantined(&failure.kind))) {
+            return Self::Quarantined;
+        }
+        if last.is_some_and(|run| run.exit_code != 0) {
+            return Self::Failed;
+        }
+        if slots.iter().all(|slot| slot.known.is_none()) {
+            return Self::NeverRead;
+        }
+        if is_stale(job, slots, now) { Self::Stale } else { Self::Current }
+    }
+
+    /// Sign, word and class of the style sheet.
+    pub(super) fn look(self) -> (char, &'static str, &'static str) {
+        match self {
+            Self::Running => ('▶', "running", "busy"),
+            Self::Quarantined => ('‖', "quarantined", "bad"),
+            Self::Failed => ('✕', "failed", "bad"),
+            Self::NeverRead => ('○', "never read", "far"),
+            Self::Stale => ('!', "stale", "late"),
+            Self::Current => ('✓', "current", "good"),
+        }
+    }
+
+    /// The word with its sign.
+    pub(super) fn badge(self) -> Markup {
+        let (sign, word, class) = self.look();
+        html! { span class={ "badge " (class) } { span aria-hidden="true" { (sign) } " " (word) } }
+    }
+}
+
+fn is_stale(job: &JobFacts, slots: &[Slot], now: DateTime<Utc>) -> bool {
+    let grain = job.job.source.grain();
+    let overdue = |slot: &&Slot| {
+        let end = grain.slot_window(slot.day).end().and_time(chrono::NaiveTime::MIN).and_utc();
+        slot.state == SlotState::Missing && now - end >= Duration::hours(GRACE_HOURS)
+    };
+    if job.job.entry.snapshot {
+        let newest = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|known| known.read_at).max();
+        return newest.is_some_and(|read| now - read >= Duration::hours(GRACE_HOURS));
+    }
+    slots.iter().any(|slot| slot.stale || overdue(&slot))
+}
+
+/// When the table was last compared with the API: read, or found unchanged by its totals.
+pub(super) fn checked_at(job: &JobFacts) -> Option<DateTime<Utc>> {
+    let days = job.ledger.partitions.values().flat_map(|partition| partition.days.values());
+    days.map(|day| day.read_at).chain(job.ledger.probed_at).max()
+}

@@ -1,0 +1,335 @@
+//! The pages as text: every value escaped, nothing inline, everything reachable without eyes, mouse or script.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use maud::Markup;
+
+use crate::generation::DayFacts;
+use crate::job::section::Problem;
+use crate::job::{self, BrokenJob};
+use crate::ledger::{DayState, History, Ledger, PartitionState};
+use crate::plan::{Ask, plan as plan_of, range};
+use crate::report::{Asked, Failure, FetchReport, JobReport, Outcome};
+use crate::scheduler::live::{Live, LivePartition};
+use crate::web::facts::{JobFacts, PageFacts, PlanFacts};
+use crate::web::summary::{Figures, Stacked, Summary};
+use crate::window::parse_day;
+
+use super::standing::Standing;
+use super::{live, login, overview, plan, problem};
+
+const HOSTILE: &str = "<script>alert(1)</script>\"' onload=x \u{202e}\0 &amp; style=\"x\"";
+
+fn now() -> DateTime<Utc> {
+    "2026-11-04T09:00:00Z".parse().unwrap()
+}
+
+fn day(text: &str) -> NaiveDate {
+    parse_day(text).unwrap()
+}
+
+fn known(rows: u64, estimated: bool) -> DayState {
+    let sums = BTreeMap::from([("unblended_cost".to_owned(), "1234.5".to_owned())]);
+    let read_for = BTreeSet::new();
+    let facts = DayFacts { rows, digest: String::new(), sums, estimated, epoch: 3, read_for, totals: BTreeMap::new() };
+    DayState { read_at: "2026-11-04T06:31:00Z".parse().unwrap(), facts }
+}
+
+/// A job whose every text is hostile, with two days read and one missing.
+fn hostile_job() -> JobFacts {
+    let text = format!(
+        "description = {description}\n[schedule]\ncron = \"30 6 * * *\"\n[source]\ntype = \"aws_cost_and_usage\"\n\
+         granularity = \"DAILY\"\nmetrics = [\"UnblendedCost\"]\ngroup_by = [{{ tag = {description} }}]\n\
+         [window]\nbegin = \"2026-11-01\"\n",
+        description = serde_json::to_string(&HOSTILE.replace('\0', "")).unwrap()
+    );
+    let job = Arc::new(job::parse(Path::new("jobs/costs.toml"), &text).unwrap());
+    let days = BTreeMap::from([(day("2026-11-01"), known(412, true)), (day("2026-11-02"), known(7, false))]);
+    let mut ledger = Ledger::empty("costs");
+    ledger
+        .partitions
+        .insert("2026-11".to_owned(), PartitionState { epoch: 3, bytes: 5_000, days, history: History::default() });
+    ledger.unsettled.insert(day("2026-11-02"), HOSTILE.to_owned());
+    let mut run = JobReport::begin("costs", "r1", HOSTILE, now(), true);
+    let failure = Failure { kind: "refused".to_owned(), text: HOSTILE.repeat(200), exit_code: 1 };
+    let fetch = FetchReport {
+        notes: vec![HOSTILE.to_owned()],
+        windows: vec![HOSTILE.to_owned()],
+        failure: Some(failure.clone()),
+        ..FetchReport::begin(HOSTILE.to_owned(), Outcome::Failed)
+    };
+    (run.fetches, run.failure, run.notes) = (vec![fetch], Some(failure), vec![HOSTILE.to_owned()]);
+    run.close();
+    let stacked = Stacked {
+        measure: "unblended_cost".to_owned(),
+        grouping: Some("tag_x".to_owned()),
+        unit: HOSTILE.to_owned(),
+        groups: vec![HOSTILE.repeat(200)],
+        days: BTreeMap::from([(day("2026-11-01"), vec![5_000_000_000_000])]),
+        is_count: false,
+    };
+    let summary = Summary::made_up(Figures::Stacked(stacked), vec![HOSTILE.to_owned()]);
+    JobFacts {
+        next: job.schedule.as_ref().map(|schedule| schedule.next(now(), 3)).unwrap_or_default(),
+        job,
+        ledger: Arc::new(ledger),
+        runs: Arc::new(vec![run]),
+        live: None,
+        outlasted: None,
+        file_error: Some(HOSTILE.to_owned()),
+        summary: Some(Arc::new(summary)),
+        usd_this_month: 123,
+    }
+}
+
+fn running(mut job: JobFacts) -> JobFacts {
+    let mut run = Live::begin(HOSTILE, now());
+    run.fetches = Some(4);
+    run.fetches_done = 1;
+    let asked = Asked { pages: 3, charged_pages: 3, ..Asked::default() };
+    let partition = LivePartition { expected_requests: 9, rows: 1_500, asked, outcome: None };
+    run.partitions.insert("2026-11".to_owned(), partition);
+    (job.live, job.outlasted) = (Some(run), Some(now()));
+    job
+}
+
+fn facts(jobs: Vec<JobFacts>) -> PageFacts {
+    let problems = vec![Problem { key: HOSTILE.to_owned(), message: HOSTILE.to_owned() }];
+    PageFacts {
+        now: now(),
+        clock_is_fixed: true,
+        lake: HOSTILE.to_owned(),
+        jobs,
+        broken: vec![BrokenJob { file: HOSTILE.into(), problems }],
+        actions: true,
+        version: "1",
+    }
+}
+
+fn a_plan(job: &JobFacts) -> PlanFacts {
+    let (from, to) = (day("2026-11-01"), day("2026-11-03"));
+    let ask = Ask::Range { window: range(from, to).unwrap(), missing_only: false };
+    let plan = plan_of(&job.job, &job.ledger, now(), ask, None).unwrap();
+    PlanFacts { from, to, missing: true, plan, usd: "0.04".to_owned(), notes: vec![HOSTILE.to_owned()] }
+}
+
+/// Every page there is, with hostile facts.
+fn pages() -> Vec<(&'static str, Markup)> {
+    let (idle, busy) = (hostile_job(), running(hostile_job()));
+    let all = facts(vec![idle.clone()]);
+    vec![
+        ("overview", overview(&all)),
+        ("busy overview", overview(&facts(vec![busy.clone()]))),
+        ("job", super::job(&all, &idle, None)),
+        ("day", super::job(&all, &idle, Some(day("2026-11-02")))),
+        ("no such day", super::job(&all, &idle, Some(day("1999-01-01")))),
+        ("busy", super::job(&all, &busy, None)),
+        ("live", live(&busy)),
+        ("plan", plan(&all, &idle, &a_plan(&idle))),
+        ("login", login(true)),
+        ("problem", problem(404, HOSTILE, HOSTILE)),
+    ]
+}
+
+/// The tags of a document, quoted attribute values left out.
+fn tags(html: &str) -> Vec<String> {
+    let mut tags = Vec::new();
+    for rest in html.split('<').skip(1) {
+        let (mut tag, mut quoted) = (String::new(), false);
+        for c in rest.chars() {
+            match c {
+                '"' => quoted = !quoted,
+                '>' if !quoted => break,
+                _ if !quoted => tag.push(c),
+                _ => {}
+            }
+        }
+        tags.push(tag);
+    }
+    tags
+}
+
+#[test]
+fn hostile_texts_stay_texts() {
+    for (name, page) in pages() {
+        let html = page.into_string();
+        assert!(!html.contains("<script>alert"), "{name}");
+        assert!(!html.contains(['\0', '\u{202e}']), "{name}: what turns or cuts text is made visible");
+        for tag in tags(&html) {
+            let inline = tag.contains("style=") || tag.split_whitespace().any(|part| part.starts_with("on"));
+            assert!(!inline, "{name}: <{tag}>");
+            assert!(!tag.starts_with("style"), "{name}");
+        }
+        for part in html.split("<script").skip(1) {
+            assert!(part.starts_with(" src=\"/live.js\" defer></script>"), "{name}: {}", &part[..60.min(part.len())]);
+        }
+        assert!(!html.contains("//") || name == "none", "{name}: an address of another host");
+    }
+}
+
+#[test]
+fn the_check_for_inline_code_can_fail() {
+    assert_eq!(tags("<a href=\"x>y\" onclick=\"z\">b</a>"), ["a href= onclick=", "/a"]);
+}
+
+#[test]
+fn every_page_has_landmarks_one_heading_and_a_way_past() {
+    for (name, page) in pages().into_iter().filter(|(name, _)| *name != "live") {
+        let html = page.into_string();
+        assert!(html.starts_with("<!DOCTYPE html><html lang=\"en\">"), "{name}");
+        for part in ["<main id=\"main\"", "<header", "<footer", "href=\"#main\"", "name=\"viewport\""] {
+            assert!(html.contains(part), "{name}: {part}");
+        }
+        assert_eq!(html.matches("<h1").count(), 1, "{name}");
+        let ids: Vec<&str> = html.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{name}: {ids:?}");
+        for label in html.split("aria-labelledby=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(label.split(' ').all(|id| ids.contains(&id)), "{name}: {label}");
+        }
+        assert_eq!(html.matches("<table").count(), html.matches("<caption").count(), "{name}");
+    }
+}
+
+#[test]
+fn a_day_tells_what_is_known_of_it() {
+    let job = hostile_job();
+    let html = super::job(&facts(vec![job.clone()]), &job, Some(day("2026-11-01"))).into_string();
+    for part in [
+        "aria-label=\"2026-11-01: estimated, 412 rows, read 2026-11-04 06:31\"",
+        "aria-label=\"2026-11-02: unsettled, 7 rows, read 2026-11-04 06:31\"",
+        "aria-label=\"2026-11-03: missing\"",
+        "aria-current=\"date\"",
+        "1,234.5",
+        "generation 3",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn a_run_in_progress_is_told_in_figures() {
+    let html = live(&running(hostile_job())).into_string();
+    for part in ["data-running=\"yes\"", "1 of 4 partitions done", "3 of 9", "1,500", "0.03 USD", "2026-11-04 09:00"] {
+        assert!(html.contains(part), "{part}\n{html}");
+    }
+    assert_eq!(live(&hostile_job()).into_string(), "<div class=\"now\" data-running=\"no\"></div>");
+}
+
+#[test]
+fn actions_are_offered_only_where_they_are_allowed() {
+    let job = hostile_job();
+    let mut all = facts(vec![job.clone()]);
+    assert!(super::job(&all, &job, None).into_string().contains("action=\"/backfill/plan\""));
+    all.actions = false;
+    let html = super::job(&all, &job, None).into_string();
+    assert!(!html.contains("method=\"post\"") && !html.contains("/backfill"));
+}
+
+#[test]
+fn a_plan_is_confirmed_with_what_it_was_made_of() {
+    let job = hostile_job();
+    let html = plan(&facts(vec![job.clone()]), &job, &a_plan(&job)).into_string();
+    for (name, value) in [("job", "costs"), ("from", "2026-11-01"), ("to", "2026-11-03"), ("missing", "true")] {
+        assert!(html.contains(&format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">")), "{name}");
+    }
+    assert!(html.contains("0.04 USD") && html.contains("2026-11-01..2026-11-03"), "{html}");
+}
+
+#[test]
+fn a_job_is_told_in_one_word() {
+    let word = |job: &JobFacts, at: &str| {
+        let at = at.parse().unwrap();
+        Standing::of(job, &crate::plan::calendar(&job.job, &job.ledger, at), at).look().1
+    };
+    let soon = "2026-11-04T09:00:00Z";
+    let mut job = hostile_job();
+    assert_eq!(word(&running(job.clone()), soon), "running");
+    assert_eq!(word(&job, soon), "failed");
+    let mut run = job.runs[0].clone();
+    run.failure = Some(Failure { kind: "quarantined".to_owned(), text: String::new(), exit_code: 1 });
+    job.runs = Arc::new(vec![run]);
+    assert_eq!(word(&job, soon), "quarantined");
+    job.runs = Arc::default();
+    assert_eq!(word(&job, soon), "current", "yesterday may still be missing for a while");
+    assert_eq!(word(&job, "2026-11-06T00:00:00Z"), "stale");
+    job.ledger = Arc::new(Ledger::empty("costs"));
+    assert_eq!(word(&job, soon), "never read");
+}
+
+#[test]
+fn a_table_without_anything_is_shown_all_the_same() {
+    let mut job = hostile_job();
+    (job.ledger, job.runs, job.summary) = (Arc::new(Ledger::empty("costs")), Arc::default(), None);
+    let html = super::job(&facts(vec![job.clone()]), &job, None).into_string();
+    for part in ["never read", "has not run yet", "being read from the lake", "2026-11-03: missing"] {
+        assert!(html.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn nothing_is_loaded_from_elsewhere() {
+    for text in [super::STYLE, super::SCRIPT] {
+        assert!(!["http:", "https:", "url(", "@import", "eval("].iter().any(|word| text.contains(word)));
+    }
+    assert!(super::STYLE.contains("prefers-color-scheme: dark") && super::STYLE.contains("forced-colors"));
+}
+
+/// The colours of a piece of the style sheet by their names.
+fn colours(css: &str) -> BTreeMap<&str, [f64; 3]> {
+    let parts = css.split("--").filter_map(|part| part.split_once(": #"));
+    let channel = |hex: &str, at: usize| hex.get(at..at + 2).and_then(|text| u8::from_str_radix(text, 16).ok());
+    let colour =
+        |hex| Some([channel(hex, 0)?, channel(hex, 2)?, channel(hex, 4)?].map(|value| f64::from(value) / 255.0));
+    parts.filter_map(|(name, hex)| Some((name, colour(hex)?))).collect()
+}
+
+/// The contrast of two colours as WCAG 2 defines it.
+fn contrast(a: [f64; 3], b: [f64; 3]) -> f64 {
+    let linear = |value: f64| if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) };
+    let luminance = |[r, g, b]: [f64; 3]| 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
+    a.max(b) / a.min(b)
+}
+
+#[test]
+fn texts_can_be_read_in_light_and_dark() {
+    let (light, rest) = super::STYLE.split_once("@media (prefers-color-scheme: dark)").unwrap();
+    let light = colours(light);
+    let mut dark = light.clone();
+    dark.extend(colours(rest.split_once("*, ::before").unwrap().0));
+    let texts = [
+        "ink paper",
+        "ink panel",
+        "quiet paper",
+        "quiet panel",
+        "quiet wash",
+        "accent paper",
+        "accent panel",
+        "accent wash",
+        "on-accent accent",
+        "good-ink good-wash",
+        "late late-wash",
+        "bad bad-wash",
+        "bad panel",
+        "on-bad bad",
+        "on-soft soft",
+        "on-far far",
+        "ink bad-wash",
+    ];
+    for (scheme, palette) in [("light", light), ("dark", dark)] {
+        let of = |pair: &str| {
+            let (front, back) = pair.split_once(' ').unwrap();
+            contrast(palette[front], palette[back])
+        };
+        for pair in texts {
+            assert!(of(pair) >= 4.5, "{scheme}: {pair} {:.2}", of(pair));
+        }
+        for pair in ["edge panel", "good panel"] {
+            assert!(of(pair) >= 3.0, "{scheme}: {pair} {:.2}", of(pair));
+        }
+    }
+    assert!(contrast([1.0; 3], [0.0; 3]) > 20.9);
+}

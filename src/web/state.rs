@@ -1,0 +1,230 @@
+//! What the page knows: the scheduler's board, and of every table its books, read from the lake at most once in two
+//! seconds however many clients ask.
+//!
+//! The clients of one table wait for the one that reads. Run records never change, so each is read once; of those that
+//! are not shown only what they cost is kept.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex as Lock};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use futures::StreamExt;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::error::Result;
+use crate::job::Job;
+use crate::lake::Lake;
+use crate::ledger::Ledger;
+use crate::ledger_store::{LedgerStore, read_record, record_keys};
+use crate::plan::spending_since;
+use crate::report::JobReport;
+use crate::scheduler::Scheduler;
+use crate::scheduler::board::{Posted, locked};
+
+use super::access::Access;
+use super::facts::{JobFacts, PageFacts};
+use super::summary::{self, Summary};
+
+/// Books are read again after so long.
+const FRESH: Duration = Duration::from_secs(2);
+/// Where only live progress is asked for, older books do.
+const FRESH_FOR_PROGRESS: Duration = Duration::from_secs(60);
+/// Run records that are shown.
+const SHOWN_RUNS: usize = 50;
+/// Run records that are read side by side.
+const READ_AT_ONCE: usize = 8;
+
+/// What every route gets.
+pub(super) type Shared = Arc<State>;
+
+/// What the page is made from.
+pub struct State {
+    pub(super) scheduler: Arc<Scheduler>,
+    pub(super) access: Access,
+    pub(super) lake: String,
+    tables: Lock<BTreeMap<String, Arc<Mutex<Table>>>>,
+}
+
+/// What is known of a table, of one moment.
+#[derive(Debug, Clone)]
+pub(super) struct Books {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) notes: Vec<String>,
+    runs: Arc<Vec<JobReport>>,
+    summary: Option<Arc<Summary>>,
+    usd_this_month: u64,
+    /// Why they could not be read again.
+    failed: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    books: Option<Books>,
+    read_at: Option<Instant>,
+    /// Runs that had ended when they were read.
+    runs_ended: u64,
+    records: HashMap<String, Record>,
+    shown: Vec<String>,
+}
+
+/// What is kept of a run record.
+#[derive(Debug)]
+struct Record {
+    cents: u64,
+    report: Option<JobReport>,
+}
+
+impl State {
+    /// The page of `scheduler`, whose lake is named `lake`.
+    #[must_use]
+    pub fn new(scheduler: Arc<Scheduler>, access: Access, lake: String) -> Arc<Self> {
+        Arc::new(Self { scheduler, access, lake, tables: Lock::default() })
+    }
+
+    /// Now, as the scheduler's clock has it.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.scheduler.clock().now()
+    }
+
+    /// The books of a job's table.
+    ///
+    /// # Errors
+    /// When the lake cannot be read and never could be.
+    pub(super) async fn books(&self, posted: &Posted) -> Result<Books> {
+        self.books_of_age(posted, FRESH).await
+    }
+
+    async fn books_of_age(&self, posted: &Posted, age: Duration) -> Result<Books> {
+        let table = locked(&self.tables).entry(posted.job.name.clone()).or_default().clone();
+        let mut table = table.lock().await;
+        // A run that has ended since shows at once, but never more often than every two seconds.
+        let age = if table.runs_ended == posted.runs_ended { age } else { FRESH };
+        if let Some(books) = &table.books
+            && table.read_at.is_some_and(|at| at.elapsed() < age)
+        {
+            return Ok(books.clone());
+        }
+        let read = table.read(&self.scheduler.context().lake, &posted.job, self.now()).await;
+        table.read_at = Some(Instant::now());
+        table.runs_ended = posted.runs_ended;
+        let books = match (read, table.books.take()) {
+            (Ok(books), _) => books,
+            (Err(error), Some(old)) => Books { failed: Some(error.report()), ..old },
+            (Err(error), None) => return Err(error),
+        };
+        table.books = Some(books.clone());
+        Ok(books)
+    }
+
+    /// What the pages show of one job.
+    pub(super) async fn job_facts(&self, posted: Posted) -> JobFacts {
+        let books = self.books(&posted).await;
+        facts_of(posted, books)
+    }
+
+    /// The same for its live progress.
+    pub(super) async fn progress(&self, posted: Posted) -> JobFacts {
+        let books = self.books_of_age(&posted, FRESH_FOR_PROGRESS).await;
+        facts_of(posted, books)
+    }
+
+    /// What every page shows.
+    pub(super) async fn page_facts(&self) -> PageFacts {
+        let clock = self.scheduler.clock();
+        let posted = self.scheduler.board.posted(clock.now());
+        self.forget_but(&posted);
+        let jobs = futures::future::join_all(posted.into_iter().map(|posted| self.job_facts(posted))).await;
+        let broken = self.scheduler.board.broken();
+        let in_use = |file: &std::path::Path| jobs.iter().any(|facts| facts.job.file == file);
+        PageFacts {
+            now: clock.now(),
+            clock_is_fixed: clock.fixed().is_some(),
+            lake: self.lake.clone(),
+            broken: broken.into_iter().filter(|broken| !in_use(&broken.file)).collect(),
+            jobs,
+            actions: self.access.actions(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    fn forget_but(&self, posted: &[Posted]) {
+        locked(&self.tables).retain(|name, _| posted.iter().any(|posted| posted.job.name == *name));
+    }
+}
+
+/// A table whose books cannot be read shows the error in their place, and touches no other.
+fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
+    let books = books.unwrap_or_else(|error| Books {
+        ledger: Arc::new(Ledger::empty(&posted.job.name)),
+        notes: Vec::new(),
+        runs: Arc::default(),
+        summary: None,
+        usd_this_month: 0,
+        failed: Some(error.report()),
+    });
+    let failed = books.failed.map(|text| format!("the lake cannot be read, so what is shown is older: {text}"));
+    let errors: Vec<String> = posted.file_error.into_iter().chain(failed).collect();
+    JobFacts {
+        job: posted.job,
+        ledger: books.ledger,
+        runs: books.runs,
+        live: posted.live,
+        next: posted.next,
+        outlasted: posted.outlasted,
+        file_error: (!errors.is_empty()).then(|| errors.join("\n")),
+        summary: books.summary,
+        usd_this_month: books.usd_this_month,
+    }
+}
+
+impl Table {
+    async fn read(&mut self, lake: &Arc<Lake>, job: &Job, now: DateTime<Utc>) -> Result<Books> {
+        let (store, notes) = LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now).await?;
+        let ledger = match &self.books {
+            Some(books) if *books.ledger == store.ledger => books.ledger.clone(),
+            _ => Arc::new(store.ledger),
+        };
+        let runs = self.read_runs(lake, &job.name, spending_since(now)).await?;
+        let known = self.books.as_ref().and_then(|books| books.summary.clone());
+        let summary = summary::refresh(lake, job, &ledger, known.clone()).await.ok().or(known);
+        let usd_this_month = self.records.iter().filter(|(key, _)| is_since(key, spending_since(now)));
+        let usd_this_month = usd_this_month.map(|(_, record)| record.cents).sum();
+        Ok(Books { ledger, notes, runs, summary, usd_this_month, failed: None })
+    }
+
+    /// Brings the run records up to date; those that are shown, newest first.
+    async fn read_runs(&mut self, lake: &Lake, table: &str, month: NaiveDate) -> Result<Arc<Vec<JobReport>>> {
+        let keys = record_keys(lake, table).await?;
+        let shown: Vec<String> = keys.iter().take(SHOWN_RUNS).cloned().collect();
+        let wanted = |index: usize, key: &str| index < SHOWN_RUNS || is_since(key, month);
+        let keys: Vec<String> =
+            keys.into_iter().enumerate().filter(|(index, key)| wanted(*index, key)).map(|(_, key)| key).collect();
+        let new: Vec<_> = keys.iter().filter(|key| !self.records.contains_key(*key)).cloned().collect();
+        let reads: Vec<_> = new.iter().map(|key| read_record(lake, key)).collect();
+        let found: Vec<_> = futures::stream::iter(reads).buffered(READ_AT_ONCE).collect().await;
+        for (key, report) in new.into_iter().zip(found) {
+            let report = report?;
+            let cents = report.as_ref().map_or(0, |report| report.asked.charged_pages);
+            self.records.insert(key, Record { cents, report });
+        }
+        self.records.retain(|key, _| keys.binary_search_by(|known| key.cmp(known)).is_ok());
+        for (key, record) in &mut self.records {
+            if shown.binary_search_by(|known| key.cmp(known)).is_err() {
+                record.report = None;
+            }
+        }
+        if let Some(books) = self.books.as_ref().filter(|_| self.shown == shown) {
+            return Ok(books.runs.clone());
+        }
+        let reports = shown.iter().filter_map(|key| self.records.get(key)?.report.clone()).collect();
+        self.shown = shown;
+        Ok(Arc::new(reports))
+    }
+}
+
+/// Whether a record's key is of `first` or a later day.
+fn is_since(key: &str, first: NaiveDate) -> bool {
+    key.split('/').nth(3).and_then(crate::window::parse_day).is_some_and(|day| day >= first)
+}

@@ -1,0 +1,213 @@
+//! What the charts of a table show, read from its Parquet: sums by day, of the last thirteen months.
+//!
+//! Objects are read one at a time, and only those whose generation is another one than when the last summary was made:
+//! what an object adds to the charts is kept by partition and epoch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::NaiveDate;
+
+use crate::error::{Error, Kind, Result};
+use crate::generation::decode;
+use crate::job::Job;
+use crate::lake::Lake;
+use crate::ledger::{Ledger, PartitionState};
+use crate::ledger_store::data_key;
+use crate::window::{Partition, month_start};
+
+mod join;
+mod part;
+
+use part::{Part, Shape};
+
+/// Groups that a chart tells apart; the others are one band.
+pub const TOP_GROUPS: usize = 8;
+
+/// What is known of a table's figures.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Summary {
+    /// What the charts show.
+    pub figures: Figures,
+    /// What could not be read, and why.
+    pub notes: Vec<String>,
+    /// What each object adds, by partition.
+    parts: BTreeMap<String, Arc<Part>>,
+}
+
+impl Summary {
+    /// A summary of nothing that was read.
+    #[cfg(test)]
+    pub(super) fn made_up(figures: Figures, notes: Vec<String>) -> Self {
+        Self { figures, notes, parts: BTreeMap::new() }
+    }
+}
+
+/// The figures of a table, by its kind.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Figures {
+    /// Nothing to draw.
+    #[default]
+    Nothing,
+    /// Amounts by day and group.
+    Stacked(Stacked),
+    /// Savings by day.
+    Savings(Savings),
+    /// Utilization of commitments by day and kind.
+    Utilization(Utilization),
+}
+
+/// Amounts that add up, by day and group.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Stacked {
+    /// What is added up, such as `unblended_cost`.
+    pub measure: String,
+    /// What the groups are, such as `service`; none for a table without grouping.
+    pub grouping: Option<String>,
+    /// Unit, such as `USD`.
+    pub unit: String,
+    /// Names of the groups, largest first; where there are more than [`TOP_GROUPS`], the last one is all the others.
+    pub groups: Vec<String>,
+    /// By day the amount of each group, a count of 10^-12.
+    pub days: BTreeMap<NaiveDate, Vec<i128>>,
+    /// Whether things are counted as they stand on each day, so that days do not add up.
+    pub is_count: bool,
+}
+
+impl Stacked {
+    /// What a day adds up to.
+    #[must_use]
+    pub fn total(&self, day: NaiveDate) -> Option<i128> {
+        self.days.get(&day).map(|amounts| amounts.iter().sum())
+    }
+}
+
+/// Savings by day, as that API defines them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Savings {
+    /// Unit of the amounts.
+    pub unit: String,
+    /// By day, added up over providers and products.
+    pub days: BTreeMap<NaiveDate, SavingsDay>,
+}
+
+/// One day of [`Savings`]; none where the API has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SavingsDay {
+    /// What was paid.
+    pub actual: Option<f64>,
+    /// What the same usage would have cost on demand.
+    pub on_demand: Option<f64>,
+    /// What commitments saved.
+    pub realized: Option<f64>,
+}
+
+impl SavingsDay {
+    /// Savings as a share of the on-demand equivalent.
+    #[must_use]
+    pub fn rate(&self) -> Option<f64> {
+        let on_demand = self.on_demand.filter(|cost| *cost != 0.0)?;
+        self.realized.map(|saved| saved / on_demand)
+    }
+}
+
+/// Utilization by day: the mean over the commitments of each kind.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Utilization {
+    /// Kinds of commitments, such as `aws ec2 sp`.
+    pub kinds: Vec<String>,
+    /// By day the ratio of each kind; none where there is no commitment of it.
+    pub days: BTreeMap<NaiveDate, Vec<Option<f64>>>,
+}
+
+impl Figures {
+    /// One number per day, for a small chart: the sum, the savings or the mean.
+    #[must_use]
+    pub fn line(&self) -> Vec<(NaiveDate, f64)> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Stacked(stacked) => {
+                let sum = |amounts: &Vec<i128>| amounts.iter().sum::<i128>() as f64 / part::ONE as f64;
+                stacked.days.iter().map(|(day, amounts)| (*day, sum(amounts))).collect()
+            }
+            Self::Savings(savings) => {
+                savings.days.iter().filter_map(|(day, of_day)| Some((*day, of_day.realized?))).collect()
+            }
+            Self::Utilization(utilization) => {
+                let mean = |ratios: &Vec<Option<f64>>| {
+                    let known: Vec<f64> = ratios.iter().flatten().copied().collect();
+                    (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+                };
+                utilization.days.iter().filter_map(|(day, ratios)| Some((*day, mean(ratios)?))).collect()
+            }
+        }
+    }
+}
+
+/// Brings the summary of a table up to date with its ledger. An object that cannot be decoded is left out and noted.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn refresh(lake: &Lake, job: &Job, ledger: &Ledger, previous: Option<Arc<Summary>>) -> Result<Arc<Summary>> {
+    let shape = Arc::new(Shape::of(job));
+    let wanted = recent(job, ledger);
+    let (mut parts, mut notes) = (BTreeMap::new(), Vec::new());
+    for (partition, state) in &wanted {
+        let name = partition.to_string();
+        let known = previous.as_ref().and_then(|summary| summary.parts.get(&name));
+        if let Some(part) = known.filter(|part| part.epoch == state.epoch) {
+            parts.insert(name, Arc::clone(part));
+            continue;
+        }
+        let key = data_key(&job.name, *partition);
+        let Some(object) = lake.read(&key, None).await? else {
+            notes.push(format!("{name}: the object is gone"));
+            continue;
+        };
+        match read(job, Arc::clone(&shape), object.bytes, state.epoch).await? {
+            Ok(part) => {
+                parts.insert(name, Arc::new(part));
+            }
+            Err(error) => notes.push(format!("{name}: {error}")),
+        }
+    }
+    if let Some(previous) = previous.filter(|summary| same(&summary.parts, &parts) && summary.notes == notes) {
+        return Ok(previous);
+    }
+    let joined = tokio::task::spawn_blocking(move || {
+        let figures = join::figures(&shape, parts.values().map(AsRef::as_ref));
+        Arc::new(Summary { figures, notes, parts })
+    });
+    joined.await.map_err(stopped)
+}
+
+/// Whether both are the very same parts.
+fn same(a: &BTreeMap<String, Arc<Part>>, b: &BTreeMap<String, Arc<Part>>) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|((name, a), (other, b))| name == other && Arc::ptr_eq(a, b))
+}
+
+/// Decodes an object and adds it up, on a thread where that may take its time.
+async fn read(job: &Job, shape: Arc<Shape>, bytes: Bytes, epoch: u64) -> Result<Result<Part>> {
+    let (table, grain) = (Arc::clone(job.source.table()), job.source.grain());
+    let work = move || decode(&table, bytes).and_then(|rows| part::read(&shape, &table, grain, &rows, epoch));
+    tokio::task::spawn_blocking(work).await.map_err(stopped)
+}
+
+fn stopped(error: tokio::task::JoinError) -> Error {
+    Error::new(Kind::Internal, "the charts of a table could not be made").because(error)
+}
+
+/// The partitions of the last thirteen months that the table has, oldest first.
+fn recent<'a>(job: &Job, ledger: &'a Ledger) -> Vec<(Partition, &'a PartitionState)> {
+    let grain = job.source.grain();
+    let mut found: Vec<_> = ledger
+        .partitions
+        .iter()
+        .filter_map(|(name, state)| grain.parse_partition(name).map(|partition| (partition, state)))
+        .collect();
+    found.sort_by_key(|(partition, _)| *partition);
+    let first = found.last().map(|(partition, _)| month_start(partition.window().start(), -12));
+    found.retain(|(partition, _)| Some(partition.window().start()) >= first);
+    found
+}

@@ -1,0 +1,146 @@
+//! The parts of a table's objects joined into what its charts show.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+
+use super::part::{Days, Part, Shape, weights};
+use super::{Figures, Savings, Stacked, TOP_GROUPS, Utilization};
+
+/// The figures of all parts together.
+pub(super) fn figures<'a>(shape: &Shape, parts: impl Iterator<Item = &'a Part> + Clone) -> Figures {
+    let unit = parts.clone().filter_map(|part| part.unit.clone()).last();
+    let figures = match shape {
+        Shape::Amounts { column, grouping, .. } => {
+            Figures::Stacked(stacked(parts, column, grouping.clone(), unit.unwrap_or_default()))
+        }
+        Shape::Accounts => {
+            let counts = stacked(parts, "AWS accounts", Some("export".to_owned()), "accounts".to_owned());
+            Figures::Stacked(Stacked { is_count: true, ..counts })
+        }
+        Shape::Savings => Figures::Savings(savings(parts, unit)),
+        Shape::Utilization => Figures::Utilization(utilization(parts)),
+        Shape::Nothing => Figures::Nothing,
+    };
+    let is_empty = match &figures {
+        Figures::Nothing => true,
+        Figures::Stacked(stacked) => stacked.days.is_empty(),
+        Figures::Savings(savings) => savings.days.is_empty(),
+        Figures::Utilization(utilization) => utilization.days.is_empty(),
+    };
+    if is_empty { Figures::Nothing } else { figures }
+}
+
+fn stacked<'a>(
+    parts: impl Iterator<Item = &'a Part> + Clone,
+    measure: &str,
+    grouping: Option<String>,
+    unit: String,
+) -> Stacked {
+    let amounts: Vec<_> = parts
+        .clone()
+        .filter_map(|part| if let Days::Amounts(days) = &part.days { Some(days) } else { None })
+        .flatten()
+        .collect();
+    let mut ranked: Vec<(u128, &String)> =
+        weights(amounts.iter().map(|(_, sums)| *sums)).into_iter().map(|(group, weight)| (weight, group)).collect();
+    ranked.sort_by(|(a, one), (b, other)| b.cmp(a).then(one.cmp(other)));
+    let rest = ranked.len() > TOP_GROUPS || amounts.iter().any(|(_, sums)| sums.contains_key(&None));
+    let top: Vec<&String> = ranked.into_iter().take(TOP_GROUPS).map(|(_, group)| group).collect();
+    let width = top.len() + usize::from(rest);
+    let row = |sums: &BTreeMap<Option<String>, i128>| {
+        let mut row = vec![0_i128; width];
+        for (group, sum) in sums {
+            let place = group.as_ref().and_then(|group| top.iter().position(|known| *known == group));
+            row[place.unwrap_or(width - 1)] += sum;
+        }
+        row
+    };
+    let days: BTreeMap<NaiveDate, Vec<i128>> = amounts.iter().map(|(day, sums)| (**day, row(sums))).collect();
+    let names: BTreeMap<&String, &String> = parts.flat_map(|part| &part.names).collect();
+    let mut groups: Vec<String> = top.iter().map(|group| name_of(group, grouping.as_deref(), &names)).collect();
+    if rest {
+        groups.push("all others".to_owned());
+    }
+    Stacked { measure: measure.to_owned(), grouping, unit, groups, days, is_count: false }
+}
+
+/// How a group is called: its name, its id where it has none, and a word where the API has neither.
+fn name_of(group: &String, grouping: Option<&str>, names: &BTreeMap<&String, &String>) -> String {
+    match (group.as_str(), grouping) {
+        ("", None) => "total".to_owned(),
+        ("", Some(column)) if column.starts_with("tag_") => "untagged".to_owned(),
+        ("", Some(_)) => "without a value".to_owned(),
+        (id, _) => names.get(group).map_or_else(|| id.to_owned(), |name| format!("{name} ({id})")),
+    }
+}
+
+fn savings<'a>(parts: impl Iterator<Item = &'a Part>, unit: Option<String>) -> Savings {
+    let of_part = |part: &'a Part| if let Days::Savings(days) = &part.days { Some(days) } else { None };
+    let days = parts.filter_map(of_part).flatten().map(|(day, sums)| (*day, *sums)).collect();
+    Savings { unit: unit.unwrap_or_else(|| "dollar".to_owned()), days }
+}
+
+fn utilization<'a>(parts: impl Iterator<Item = &'a Part>) -> Utilization {
+    let of_part = |part: &'a Part| if let Days::Utilization(days) = &part.days { Some(days) } else { None };
+    let all: Vec<_> = parts.filter_map(of_part).flatten().collect();
+    let kinds: BTreeSet<&String> = all.iter().flat_map(|(_, ratios)| ratios.keys()).collect();
+    let mean = |ratios: &BTreeMap<String, (f64, u32)>, kind: &String| {
+        ratios.get(kind).map(|(sum, count)| sum / f64::from((*count).max(1)))
+    };
+    let days = all.iter().map(|(day, ratios)| (**day, kinds.iter().map(|kind| mean(ratios, kind)).collect()));
+    Utilization { days: days.collect(), kinds: kinds.iter().map(|kind| (*kind).clone()).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{figures, stacked};
+    use crate::web::summary::Figures;
+    use crate::web::summary::part::{Days, Part, Shape};
+    use chrono::NaiveDate;
+    use std::collections::BTreeMap;
+
+    fn day(number: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, number).unwrap()
+    }
+
+    /// A part of one day.
+    fn part(number: u32, sums: &[(&str, i128)]) -> Part {
+        let sums = sums.iter().map(|(group, sum)| (Some((*group).to_owned()), *sum)).collect();
+        let days = Days::Amounts(BTreeMap::from([(day(number), sums)]));
+        Part { epoch: 1, unit: Some("USD".to_owned()), names: BTreeMap::new(), days }
+    }
+
+    #[test]
+    fn the_largest_groups_are_told_apart_and_nothing_is_lost() {
+        let many: Vec<(String, i128)> =
+            (0..12).map(|index| (format!("g{index:02}"), 100 - i128::from(index))).collect();
+        let many: Vec<(&str, i128)> = many.iter().map(|(group, sum)| (group.as_str(), *sum)).collect();
+        let parts = [part(1, &many), part(2, &[("g11", 500), ("credit", -900)])];
+        let found = stacked(parts.iter(), "unblended_cost", Some("service".to_owned()), "USD".to_owned());
+        assert_eq!(found.groups.len(), 9);
+        assert_eq!(found.groups[..3], ["credit", "g11", "g00"], "a credit counts by its size");
+        assert_eq!(found.groups[8], "all others");
+        assert_eq!(found.total(day(1)), Some(many.iter().map(|(_, sum)| sum).sum()));
+        assert_eq!(found.total(day(2)), Some(-400));
+        assert_eq!(found.days[&day(2)], [-900, 500, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_has_no_name_gets_a_word() {
+        let names = |grouping: Option<&str>| {
+            stacked([part(1, &[("", 1)])].iter(), "x", grouping.map(str::to_owned), String::new()).groups
+        };
+        assert_eq!(names(None), ["total"]);
+        assert_eq!(names(Some("tag_team")), ["untagged"]);
+        assert_eq!(names(Some("service")), ["without a value"]);
+    }
+
+    #[test]
+    fn an_empty_table_has_nothing_to_draw() {
+        let shape = Shape::Amounts { column: "x".to_owned(), unit: "currency".to_owned(), grouping: None };
+        for shape in [shape, Shape::Savings, Shape::Utilization, Shape::Accounts, Shape::Nothing] {
+            assert_eq!(figures(&shape, std::iter::empty()), Figures::Nothing);
+        }
+    }
+}

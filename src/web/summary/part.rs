@@ -1,0 +1,265 @@
+//! What one object adds to the charts of its table: sums by day, small enough to be kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::{Array, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray};
+use arrow::datatypes::{Decimal128Type, Float64Type};
+use chrono::NaiveDate;
+
+use crate::decimal;
+use crate::error::{Error, Kind, Result};
+use crate::generation::rows::split_by_slot;
+use crate::job::Job;
+use crate::table::Table;
+use crate::window::Grain;
+
+use super::SavingsDay;
+
+/// The count that stands for 1.
+pub(super) const ONE: i128 = 10_i128.pow(decimal::SCALE);
+/// Groups of one object that are told apart. A grouping by resource has tens of thousands, of which the smallest cannot
+/// be among the few that are drawn; they are kept as one.
+const KEPT_GROUPS: usize = 500;
+
+/// What the charts of a table are made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// An exact amount, by the first grouping if there is one.
+    Amounts {
+        /// Column of the amount.
+        column: String,
+        /// Column of its unit.
+        unit: String,
+        /// Column of the group.
+        grouping: Option<String>,
+    },
+    /// Actual cost, on-demand equivalent and savings.
+    Savings,
+    /// Utilization of commitments.
+    Utilization,
+    /// Accounts with and without an export.
+    Accounts,
+    /// Nothing that could be drawn.
+    Nothing,
+}
+
+impl Shape {
+    /// The shape of a job's table, as its columns say.
+    pub(super) fn of(job: &Job) -> Self {
+        let table = job.source.table();
+        let has = |name: &str| table.columns().iter().any(|column| column.name == name);
+        let amounts: Vec<&str> = table.amounts().map(|index| table.columns()[index].name.as_str()).collect();
+        let preferred = amounts.iter().find(|name| **name == "unblended_cost").or(amounts.first());
+        if let Some(column) = preferred {
+            let own = format!("{column}_unit");
+            let unit = if has(&own) { own } else { "currency".to_owned() };
+            let grouping = table.sort_key().get(1).map(|index| table.columns()[*index].name.clone());
+            return Self::Amounts { column: (*column).to_owned(), unit, grouping };
+        }
+        [("realized_savings", Self::Savings), ("utilization", Self::Utilization), ("configured", Self::Accounts)]
+            .into_iter()
+            .find_map(|(column, shape)| has(column).then_some(shape))
+            .unwrap_or(Self::Nothing)
+    }
+}
+
+/// What one object adds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Part {
+    /// Its generation.
+    pub(super) epoch: u64,
+    /// Unit of the amounts, where the rows name one.
+    pub(super) unit: Option<String>,
+    /// Names of groups that are better than their ids.
+    pub(super) names: BTreeMap<String, String>,
+    /// The sums.
+    pub(super) days: Days,
+}
+
+/// Sums by day.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Days {
+    /// By group; `None` is what was too small to be told apart.
+    Amounts(BTreeMap<NaiveDate, BTreeMap<Option<String>, i128>>),
+    Savings(BTreeMap<NaiveDate, SavingsDay>),
+    /// By kind the sum of the ratios, and of how many.
+    Utilization(BTreeMap<NaiveDate, BTreeMap<String, (f64, u32)>>),
+}
+
+/// Adds up the rows of an object.
+pub(super) fn read(shape: &Shape, table: &Table, grain: Grain, rows: &RecordBatch, epoch: u64) -> Result<Part> {
+    let slots = split_by_slot(table, grain, rows)?;
+    let mut part = Part { epoch, unit: None, names: BTreeMap::new(), days: Days::Amounts(BTreeMap::new()) };
+    match shape {
+        Shape::Amounts { column, unit, grouping } => {
+            part.unit = first_text(rows, unit);
+            part.names = account_names(rows, grouping.as_deref());
+            let days = by_day(slots, |batch| amounts_by_group(batch, column, grouping.as_deref()))?;
+            part.days = Days::Amounts(fold(days));
+        }
+        Shape::Savings => {
+            part.unit = first_text(rows, "actual_cost_unit");
+            part.days = Days::Savings(by_day(slots, savings)?);
+        }
+        Shape::Utilization => part.days = Days::Utilization(by_day(slots, utilization)?),
+        Shape::Accounts => part.days = Days::Amounts(by_day(slots, accounts)?),
+        Shape::Nothing => {}
+    }
+    Ok(part)
+}
+
+fn by_day<T>(
+    slots: BTreeMap<NaiveDate, RecordBatch>,
+    read: impl Fn(&RecordBatch) -> Result<T>,
+) -> Result<BTreeMap<NaiveDate, T>> {
+    slots.into_iter().map(|(day, batch)| read(&batch).map(|sums| (day, sums))).collect()
+}
+
+fn texts<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a StringArray> {
+    rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>()).ok_or_else(|| unlike(name))
+}
+
+fn floats<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a Float64Array> {
+    rows.column_by_name(name).and_then(|column| column.as_primitive_opt::<Float64Type>()).ok_or_else(|| unlike(name))
+}
+
+fn unlike(name: &str) -> Error {
+    Error::new(Kind::Internal, format!("the column `{name}` is not as its schema says"))
+}
+
+fn first_text(rows: &RecordBatch, name: &str) -> Option<String> {
+    let column = rows.column_by_name(name)?.as_string_opt::<i32>()?;
+    column.iter().flatten().find(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// The names of accounts by their ids, where the rows are grouped by account.
+fn account_names(rows: &RecordBatch, grouping: Option<&str>) -> BTreeMap<String, String> {
+    let (Some("linked_account"), Ok(ids), Ok(names)) =
+        (grouping, texts(rows, "linked_account"), texts(rows, "linked_account_name"))
+    else {
+        return BTreeMap::new();
+    };
+    let known = ids.iter().flatten().zip(names.iter()).filter_map(|(id, name)| Some((id, name?)));
+    known.filter(|(_, name)| !name.is_empty()).map(|(id, name)| (id.to_owned(), name.to_owned())).collect()
+}
+
+fn amounts_by_group(
+    rows: &RecordBatch,
+    column: &str,
+    grouping: Option<&str>,
+) -> Result<BTreeMap<Option<String>, i128>> {
+    let amounts = rows.column_by_name(column).and_then(|column| column.as_primitive_opt::<Decimal128Type>());
+    let amounts = amounts.ok_or_else(|| unlike(column))?;
+    let groups = grouping.map(|name| texts(rows, name)).transpose()?;
+    let mut sums: BTreeMap<&str, i128> = BTreeMap::new();
+    for (row, amount) in amounts.iter().enumerate() {
+        let group = groups.filter(|groups| groups.is_valid(row)).map_or("", |groups| groups.value(row));
+        let sum = sums.entry(group).or_default();
+        *sum = sum.checked_add(amount.unwrap_or(0)).ok_or_else(|| {
+            Error::new(Kind::BadAnswer, format!("the sum of {column} of one day is too large to be drawn"))
+        })?;
+    }
+    Ok(sums.into_iter().map(|(group, sum)| (Some(group.to_owned()), sum)).collect())
+}
+
+type Sums = BTreeMap<NaiveDate, BTreeMap<Option<String>, i128>>;
+
+/// How much of a chart each group takes: the sum of what it is by day, whatever its sign.
+pub(super) fn weights<'a>(
+    days: impl Iterator<Item = &'a BTreeMap<Option<String>, i128>>,
+) -> BTreeMap<&'a String, u128> {
+    let mut weights: BTreeMap<&String, u128> = BTreeMap::new();
+    for (group, sum) in days.flatten().filter_map(|(group, sum)| Some((group.as_ref()?, sum))) {
+        let weight = weights.entry(group).or_default();
+        *weight = weight.saturating_add(sum.unsigned_abs());
+    }
+    weights
+}
+
+/// The same days with no more than [`KEPT_GROUPS`] groups.
+fn fold(days: Sums) -> Sums {
+    let mut ranked: Vec<(u128, String)> =
+        weights(days.values()).into_iter().map(|(group, weight)| (weight, group.clone())).collect();
+    if ranked.len() <= KEPT_GROUPS {
+        return days;
+    }
+    ranked.sort_by(|a, b| b.cmp(a));
+    let kept: BTreeSet<String> = ranked.into_iter().take(KEPT_GROUPS).map(|(_, group)| group).collect();
+    let fold_day = |sums: BTreeMap<Option<String>, i128>| {
+        let mut folded = BTreeMap::new();
+        for (group, sum) in sums {
+            *folded.entry(group.filter(|group| kept.contains(group))).or_insert(0) += sum;
+        }
+        folded
+    };
+    days.into_iter().map(|(day, sums)| (day, fold_day(sums))).collect()
+}
+
+fn add(sum: &mut Option<f64>, column: &Float64Array, row: usize) {
+    if column.is_valid(row) {
+        *sum = Some(sum.unwrap_or(0.0) + column.value(row));
+    }
+}
+
+/// The series `total` of all products together; every series where none has that name.
+fn savings(rows: &RecordBatch) -> Result<SavingsDay> {
+    let series = texts(rows, "series")?;
+    let (actual, on_demand) = (floats(rows, "actual_cost")?, floats(rows, "on_demand_equivalent_cost")?);
+    let realized = floats(rows, "realized_savings")?;
+    let has_total = series.iter().any(|name| name == Some("total"));
+    let mut day = SavingsDay::default();
+    for row in (0..rows.num_rows()).filter(|row| !has_total || series.value(*row) == "total") {
+        add(&mut day.actual, actual, row);
+        add(&mut day.on_demand, on_demand, row);
+        add(&mut day.realized, realized, row);
+    }
+    Ok(day)
+}
+
+fn utilization(rows: &RecordBatch) -> Result<BTreeMap<String, (f64, u32)>> {
+    let names = [texts(rows, "provider")?, texts(rows, "product")?, texts(rows, "commitment_type")?];
+    let ratios = floats(rows, "utilization")?;
+    let mut kinds: BTreeMap<String, (f64, u32)> = BTreeMap::new();
+    for row in (0..rows.num_rows()).filter(|row| ratios.is_valid(*row)) {
+        let kind = names.map(|column| column.value(row)).join(" ");
+        let (sum, count) = kinds.entry(kind).or_default();
+        (*sum, *count) = (*sum + ratios.value(row), *count + 1);
+    }
+    Ok(kinds)
+}
+
+/// Accounts with an export, and without.
+fn accounts(rows: &RecordBatch) -> Result<BTreeMap<Option<String>, i128>> {
+    let ids = texts(rows, "aws_account_id")?;
+    let configured: &BooleanArray = rows
+        .column_by_name("configured")
+        .and_then(|column| column.as_boolean_opt())
+        .ok_or_else(|| unlike("configured"))?;
+    let mut known: BTreeMap<&str, bool> = BTreeMap::new();
+    for row in 0..rows.num_rows() {
+        *known.entry(ids.value(row)).or_default() |= configured.value(row);
+    }
+    let with = known.values().filter(|configured| **configured).count();
+    let sum = |count: usize| i128::try_from(count).unwrap_or(0) * ONE;
+    Ok(BTreeMap::from([
+        (Some("with an export".to_owned()), sum(with)),
+        (Some("without an export".to_owned()), sum(known.len() - with)),
+    ]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEPT_GROUPS, ONE, fold};
+    use chrono::NaiveDate;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn small_groups_are_kept_as_one_and_nothing_is_lost() {
+        let sums: BTreeMap<_, _> = (0..2_000_i128).map(|index| (Some(format!("r{index}")), index * ONE)).collect();
+        let folded = fold(BTreeMap::from([(NaiveDate::MIN, sums.clone())]));
+        let day = &folded[&NaiveDate::MIN];
+        assert_eq!(day.len(), KEPT_GROUPS + 1);
+        assert_eq!(day.values().sum::<i128>(), sums.values().sum::<i128>());
+        assert!(day.contains_key(&Some("r1999".to_owned())) && !day.contains_key(&Some("r1".to_owned())));
+    }
+}

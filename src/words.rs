@@ -1,0 +1,48 @@
+//! Numbers as people read them, the same on the terminal and on the page.
+
+/// A number with thousands apart: `1,234,567`.
+#[must_use]
+pub fn count(number: u64) -> String {
+    thousands(&number.to_string())
+}
+
+/// Digits with thousands apart.
+#[must_use]
+pub fn thousands(digits: &str) -> String {
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes: `22.3 MB`.
+#[must_use]
+pub fn bytes(number: u64) -> String {
+    match number {
+        0..1_000 => format!("{number} B"),
+        1_000..1_000_000 => format!("{}.{} kB", number / 1_000, number % 1_000 / 100),
+        _ => format!("{}.{} MB", number / 1_000_000, number % 1_000_000 / 100_000),
+    }
+}
+
+/// `1 day`, `2 days`.
+#[must_use]
+pub fn plural(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{} {what}s", count(number)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bytes, count, plural};
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([5, 1_500, 22_300_000].map(bytes), ["5 B", "1.5 kB", "22.3 MB"]);
+        assert_eq!([plural(1, "day"), plural(2, "day")], ["1 day", "2 days"]);
+    }
+}

@@ -1,0 +1,143 @@
+//! A scheduler in this process whose time is told by the test, over the sandbox and a lake on disk.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use costlake::clock::Clock;
+use costlake::doors::{Doors, Outside};
+use costlake::lake::{Lake, LocalLake};
+use costlake::pipeline::send::Patience;
+use costlake::pipeline::{Context, Listener};
+use costlake::report::JobReport;
+use costlake::scheduler::Scheduler;
+use costlake::scheduler::board::Posted;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::sandbox::SandboxServer;
+
+/// Cost by service, probed, nightly.
+pub(super) const COSTS: &str = r#"
+schedule = { cron = "30 6 * * *" }
+source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
+window = { begin = "2026-11-01" }
+"#;
+/// A small free job, nightly.
+pub(super) const CONFIG: &str = r#"
+schedule = { cron = "30 6 * * *" }
+source = { type = "datadog_ccm_config" }
+"#;
+
+pub(super) const START: &str = "2026-11-10T06:30:00Z";
+
+pub(super) fn at(text: &str) -> DateTime<Utc> {
+    text.parse().expect("an instant")
+}
+
+/// Sandbox, jobs and lake of a test.
+pub(super) struct World {
+    pub(super) folder: TempDir,
+    pub(super) sandbox: SandboxServer,
+}
+
+impl World {
+    pub(super) fn new(jobs: &[(&str, &str)]) -> Self {
+        let world = Self { folder: tempfile::tempdir().expect("a folder"), sandbox: SandboxServer::new(START, 1_000) };
+        fs::create_dir(world.folder.path().join("jobs")).expect("a folder");
+        for (name, text) in jobs {
+            world.job(name, text);
+        }
+        world
+    }
+
+    pub(super) fn job(&self, name: &str, text: &str) {
+        fs::write(self.job_file(name), text).expect("a job file");
+    }
+
+    pub(super) fn job_file(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(format!("jobs/{name}.toml"))
+    }
+
+    pub(super) fn lake(&self) -> Arc<Lake> {
+        Arc::new(Lake::Local(LocalLake::new(self.folder.path().join("lake"))))
+    }
+
+    pub(super) fn context(&self, listener: Option<Listener>) -> Context {
+        let outside = Outside { sandbox: Some(self.sandbox.url()), ..Outside::default() };
+        Context {
+            doors: Arc::new(Doors::new(outside)),
+            lake: self.lake(),
+            clock: Clock::Fixed(at(START)),
+            patience: Patience { attempts: 1, ..Patience::default() },
+            cancel: CancellationToken::new(),
+            single_writer: false,
+            no_budget: false,
+            listener,
+            totals: Arc::default(),
+            accepted: Arc::default(),
+        }
+    }
+
+    /// A scheduler that has not beaten yet.
+    pub(super) fn scheduler(&self) -> Arc<Scheduler> {
+        self.scheduler_heard_by(None)
+    }
+
+    pub(super) fn scheduler_heard_by(&self, listener: Option<Listener>) -> Arc<Scheduler> {
+        Scheduler::new(self.context(listener), &self.folder.path().join("jobs"), None).expect("a scheduler")
+    }
+
+    /// Lets it be `now`, and everything due happen.
+    pub(super) async fn pass(&self, scheduler: &Arc<Scheduler>, now: &str) {
+        self.sandbox.set_now(now);
+        beat(scheduler, now).await;
+        settle(scheduler).await;
+    }
+}
+
+/// Beats at `now` until every job's last run is known, and once more.
+pub(super) async fn beat(scheduler: &Arc<Scheduler>, now: &str) {
+    scheduler.beat(Clock::Fixed(at(now)));
+    until(|| scheduler.board.forgotten().is_empty()).await;
+    scheduler.beat(Clock::Fixed(at(now)));
+}
+
+/// Waits until nothing runs.
+pub(super) async fn settle(scheduler: &Scheduler) {
+    until(|| scheduler.board.running().is_empty()).await;
+}
+
+/// Waits until something is so.
+#[track_caller]
+pub(super) fn until(mut so: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    let caller = std::panic::Location::caller();
+    async move {
+        for _ in 0..6_000 {
+            if so() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{caller}: it never came to be");
+    }
+}
+
+pub(super) fn posted(scheduler: &Scheduler, name: &str) -> Posted {
+    scheduler.board.of(name, scheduler.clock().now()).expect("a job")
+}
+
+pub(super) fn last(scheduler: &Scheduler, name: &str) -> Arc<JobReport> {
+    posted(scheduler, name).last.expect("a run")
+}
+
+/// The run records of a table, newest first.
+pub(super) async fn records(world: &World, table: &str) -> Vec<JobReport> {
+    let lake = world.lake();
+    let mut found = Vec::new();
+    for key in costlake::ledger_store::record_keys(&lake, table).await.expect("a listing") {
+        found.extend(costlake::ledger_store::read_record(&lake, &key).await.expect("a record"));
+    }
+    found
+}
