@@ -20,7 +20,7 @@
 //! | floor | modules |
 //! |---|---|
 //! | 0 nouns: pure values | [`error`], [`words`], [`decimal`], [`window`], [`table`], [`request`] |
-//! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`report`] |
+//! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`report`], [`sql`] |
 //! | 2 doors and lake: each hides one outside thing | [`clock`], [`lake`], [`doors`], [`ledger_store`], [`status`] |
 //! | 3 the flow, the only room where source, doors, lake and ledger meet | [`pipeline`] |
 //! | 4 drivers | [`sandbox`], [`scheduler`], [`web`], [`cli`] |
@@ -44,6 +44,7 @@ pub mod plan;
 pub mod quarantine;
 pub mod report;
 pub mod sources;
+pub mod sql;
 pub mod totals;
 
 pub mod clock;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::sql::Dialect;
+
 /// A cloud bill as exact, always-current Parquet: AWS Cost Explorer and Datadog to S3 or a local folder.
 #[derive(Debug, Parser)]
 #[command(name = "costlake", version, propagate_version = true, after_help = EXIT_CODES)]
@@ -57,6 +59,30 @@ pub(super) enum Output {
     Text,
     /// For machines: one document.
     Json,
+}
+
+/// [`Dialect`] as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DialectName {
+    /// Amazon Athena.
+    Athena,
+    /// DuckDB.
+    Duckdb,
+    /// Spark SQL.
+    Spark,
+    /// Trino with the Hive connector.
+    Trino,
+}
+
+impl From<DialectName> for Dialect {
+    fn from(name: DialectName) -> Self {
+        match name {
+            DialectName::Athena => Self::Athena,
+            DialectName::Duckdb => Self::Duckdb,
+            DialectName::Spark => Self::Spark,
+            DialectName::Trino => Self::Trino,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,6 +178,17 @@ pub(super) enum Command {
     Rebuild {
         /// The job.
         job: String,
+    },
+    /// Print table definitions and views for a query engine.
+    Ddl {
+        /// Jobs; all of them without a name.
+        jobs: Vec<String>,
+        /// The engine.
+        #[arg(long, value_enum)]
+        dialect: DialectName,
+        /// Only the tables.
+        #[arg(long)]
+        no_views: bool,
     },
     /// Print a DuckDB script with a view per table: duckdb -init <(costlake connect)
     Connect,

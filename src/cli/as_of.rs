@@ -15,9 +15,10 @@ use crate::error::Result;
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::kept_generations;
-use crate::window::Grain;
+use crate::sql::Dialect;
+use crate::table::ColumnType;
 
-use super::connect::{identifier, literal, sql_type};
+use super::connect::literal;
 use super::revisions::partitions;
 
 /// What of a table is in the lake.
@@ -40,7 +41,7 @@ pub(super) async fn has_kept(lake: &Lake, job: &Job) -> Result<bool> {
 /// The statement that makes the macro; `empty` is the query for the table's columns without rows.
 pub(super) fn statement(job: &Job, base: &str, has: InLake, empty: &str) -> String {
     let body = if has.objects { body(job, base.trim_end_matches('/'), has) } else { empty.to_owned() };
-    let name = identifier(&format!("{}_as_of", job.name));
+    let name = Dialect::Duckdb.identifier(&format!("{}_as_of", job.name));
     format!("CREATE OR REPLACE MACRO {name}(moment) AS TABLE\n  {body}\n;")
 }
 
@@ -74,13 +75,11 @@ fn body(job: &Job, base: &str, has: InLake) -> String {
         ("SELECT NULL::VARCHAR AS tail WHERE false".to_owned(), current.clone())
     };
     let list = job.source.table().columns();
-    let part = match job.source.grain() {
-        Grain::Hourly => "DATE",
-        _ => "VARCHAR",
-    };
+    let identifier = |name: &str| Dialect::Duckdb.identifier(name);
+    let part = Dialect::Duckdb.type_name(ColumnType::String);
     let said = list.iter().map(|column| format!("said.{}", identifier(&column.name)));
     let columns: Vec<String> = said.chain([format!("CAST(chosen.part AS {part}) AS {}", identifier(column))]).collect();
-    let types = list.iter().map(|column| sql_type(column.kind)).chain([part]);
+    let types = list.iter().map(|column| Dialect::Duckdb.type_name(column.kind)).chain([part]);
     let guard: Vec<String> = types.map(|kind| format!("CAST(nullif(tail, tail) AS {kind})")).collect();
     format!(
         "WITH known AS (

@@ -1,12 +1,14 @@
-//! `connect`: a DuckDB script with a view per table, a macro for what each said earlier, and views over what changed
-//! and what was run. It is printed, never executed.
+//! `connect`: a DuckDB script with a view per table, a macro for what each said earlier, and views over what changed,
+//! what was run, and the questions people open a bill for. It is printed, never executed.
 
 use crate::error::Result;
-use crate::job::Job;
 use crate::lake::{Lake, Location};
-use crate::table::{Column, ColumnType};
+use crate::sql::Dialect;
+use crate::sql::ddl::{table, without_rows};
+use crate::sql::views::{api_spend, changed_since};
 
 use super::args::Global;
+use super::ddl::{self, place_of};
 use super::{as_of, open_lake, progress, revisions, run_records, screen, select, tell_broken};
 
 /// `costlake connect`.
@@ -19,7 +21,7 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
         "-- costlake connect: views of tables, revisions and runs. Use it as: duckdb -init <(costlake connect)"
             .to_owned(),
         "-- What a table said at the end of a UTC day, or at an instant: FROM <table>_as_of('2026-07-05')".to_owned(),
-        "-- A view is right at every instant; a query that meets a replacement on S3 may ask to be run again."
+        "-- A view is right at every instant; a query that meets a replacement may end with an error: run it again."
             .to_owned(),
         "SET TimeZone = 'UTC';".to_owned(),
     ];
@@ -30,20 +32,24 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
     let (mut has_runs, mut has_ledgers) = (false, false);
     for job in &jobs {
         has_runs = has_runs || run_records::exist(&lake, &job.name).await?;
-        let objects = lake.list(&job.name).await?.iter().any(|entry| entry.key.ends_with("/data.parquet"));
+        let place = place_of(job, &lake, &base).await?;
         let ledger = revisions::has_ledger(&lake, &job.name).await?;
         has_ledgers = has_ledgers || ledger;
-        script.push(view(job, &base, objects));
-        let has = as_of::InLake { objects, ledger, kept: as_of::has_kept(&lake, job).await? };
-        script.push(as_of::statement(job, &base, has, &without_rows(job)));
+        script.push(table(Dialect::Duckdb, job, &place)?);
+        let has = as_of::InLake { objects: place.has_objects, ledger, kept: as_of::has_kept(&lake, job).await? };
+        script.push(as_of::statement(job, &base, has, &without_rows(Dialect::Duckdb, job)));
     }
     script.push(run_records::view(&base, has_runs));
     script.extend(revisions::views(&base, has_ledgers));
+    script.push(changed_since().statement);
+    script.extend(ddl::view_statements(Dialect::Duckdb, &jobs, &lake).await?);
+    script.extend(api_spend(Dialect::Duckdb).map(|view| view.statement));
     screen::out(&script.join("\n"));
     Ok(code)
 }
 
-fn base_of(location: &Location, lake: &Lake) -> String {
+/// The lake as SQL names it.
+pub(super) fn base_of(location: &Location, lake: &Lake) -> String {
     match lake {
         Lake::Local(local) => local.root().display().to_string(),
         Lake::S3(_) => location.to_string(),
@@ -71,55 +77,6 @@ fn bucket_access(bucket: &str, prefix: &str) -> Vec<String> {
     ]
 }
 
-fn view(job: &Job, base: &str, has_objects: bool) -> String {
-    let name = identifier(&job.name);
-    let columns = job.source.table().columns();
-    let partition = job.source.grain().partition_column();
-    let list: Vec<String> =
-        columns.iter().map(|column| identifier(&column.name)).chain([identifier(partition)]).collect();
-    let body = if has_objects {
-        let files = literal(&format!("{}/{}/*/data.parquet", base.trim_end_matches('/'), job.name));
-        format!("SELECT {} FROM read_parquet({files}, hive_partitioning = true, union_by_name = true)", list.join(", "))
-    } else {
-        without_rows(job)
-    };
-    let comment = job
-        .description
-        .as_deref()
-        .map_or(String::new(), |text| format!("\nCOMMENT ON VIEW {name} IS {};", literal(text)));
-    format!("CREATE OR REPLACE VIEW {name} AS\n  {body}\n;{comment}")
-}
-
-fn without_rows(job: &Job) -> String {
-    let partition = identifier(job.source.grain().partition_column());
-    let columns = job.source.table().columns().iter().map(typed_null);
-    let typed: Vec<String> = columns.chain([format!("NULL::VARCHAR AS {partition}")]).collect();
-    format!("SELECT {} WHERE false -- nothing has been read yet", typed.join(", "))
-}
-
-fn typed_null(column: &Column) -> String {
-    format!("NULL::{} AS {}", sql_type(column.kind), identifier(&column.name))
-}
-
-/// DuckDB's name of a column type.
-pub(super) fn sql_type(kind: ColumnType) -> &'static str {
-    match kind {
-        ColumnType::Boolean => "BOOLEAN",
-        ColumnType::Int => "INTEGER",
-        ColumnType::Bigint => "BIGINT",
-        ColumnType::Double => "DOUBLE",
-        ColumnType::String => "VARCHAR",
-        ColumnType::Date => "DATE",
-        ColumnType::Timestamp => "TIMESTAMP WITH TIME ZONE",
-        ColumnType::Decimal => "DECIMAL(38,12)",
-    }
-}
-
-/// A SQL identifier.
-pub(super) fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 /// A SQL string.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
@@ -127,11 +84,10 @@ pub(super) fn literal(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{identifier, literal};
+    use super::literal;
 
     #[test]
     fn hostile_names_stay_inside_their_quotes() {
-        assert_eq!(identifier("a\"; DROP TABLE b"), "\"a\"\"; DROP TABLE b\"");
         assert_eq!(literal("it's"), "'it''s'");
     }
 }

@@ -23,6 +23,7 @@ mod args;
 mod as_of;
 mod check;
 mod connect;
+mod ddl;
 mod demo;
 mod progress;
 mod rebuild;
@@ -104,6 +105,7 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
         Command::Status { jobs, check } => status::status(global, jobs, *check).await,
         Command::Verify { jobs, full, repair } => verify::verify(global, jobs, *full, *repair).await,
         Command::Rebuild { job } => rebuild::rebuild(global, job).await,
+        Command::Ddl { jobs, dialect, no_views } => ddl::ddl(global, jobs, (*dialect).into(), !no_views).await,
         Command::Connect => connect::connect(global).await,
     }
 }

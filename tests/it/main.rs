@@ -8,4 +8,5 @@ mod house;
 mod lakes;
 mod page;
 mod serve;
+mod sql;
 mod support;

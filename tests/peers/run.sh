@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, pyarrow, polars, Spark, Chromium.
+# Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, pyarrow, polars, Spark,
+# Chromium, and the grammars of Athena and Trino as sqlglot has them.
 #
 #   tests/peers/run.sh [CHECK...]     for example: tests/peers/run.sh s3 readers; without names, all of them
 #
@@ -65,7 +66,7 @@ if [ "$(cat "$cache/installed" 2>/dev/null)" != "$wanted" ]; then
   "$cache/venv/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements.txt </dev/null
   echo "$wanted" >"$cache/installed"
 fi
-if needed readers && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
+if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
 if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
 if needed page && ! command -v faketime >/dev/null; then apt_install faketime; fi
 if needed s3 && ! { command -v radosgw && command -v ceph-mon && command -v ceph-osd && command -v ceph; } >/dev/null; then

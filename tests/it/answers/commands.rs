@@ -164,9 +164,27 @@ fn connect_prints_a_view_per_job() {
     house.json(&["run", "costs"]).exits(0);
     let script = house.costlake(&["connect"]);
     script.exits(0).says("CREATE OR REPLACE VIEW \"costs\" AS").says("CREATE OR REPLACE VIEW \"config\" AS");
-    script.says(&format!("read_parquet('{}/costs/*/data.parquet'", house.lake().display())).says("'what it''s for'");
-    script.says("WHERE false -- nothing has been read yet");
+    script
+        .says(&format!("read_parquet('{}/costs/*/data.parquet'", house.lake().display()))
+        .says("'what it''s for. One row per");
+    script.says("CAST(NULL AS varchar) AS \"billing_period\" WHERE false;").says("VIEW \"costs_by_month\" AS");
+    script.says("VIEW \"costlake_api_spend\" AS").says("MACRO costlake_changed_since(since)");
     script.hides("test-secret").hides("test-api-key");
+}
+
+#[test]
+fn ddl_prints_tables_and_unless_told_otherwise_views() {
+    let (_sandbox, house) = open();
+    house.json(&["run", "costs"]).exits(0);
+    let script = house.costlake(&["ddl", "--dialect", "spark"]);
+    script
+        .exits(0)
+        .says("VIEW `costs` (")
+        .says("VIEW `costs_by_month` AS")
+        .says("USING json")
+        .says("`costlake_tables`");
+    let tables = house.costlake(&["ddl", "--dialect", "spark", "--no-views", "costs"]);
+    tables.exits(0).says("VIEW `costs` (").hides("_by_month").hides("costlake_");
 }
 
 #[test]

@@ -1,0 +1,87 @@
+//! `costlake_agreement`: whether the daily tables of one account and filter have the same totals, day by day.
+
+use crate::job::{AwsSettings, Job};
+use crate::window::Grain;
+
+use super::Dialect;
+use super::views::{Subject, View, begin, costs};
+
+const NAME: &str = "costlake_agreement";
+
+/// What tables must share to be compared: the account, or while it is not known the way to it, and the question but for
+/// metrics and grouping.
+#[derive(Debug, PartialEq, Eq)]
+struct Scope<'a> {
+    account: Option<&'a str>,
+    way: Option<&'a AwsSettings>,
+    question: String,
+}
+
+fn scope<'a>(subject: &'a Subject<'_>) -> Option<Scope<'a>> {
+    let job = subject.job;
+    let question = job.source.totals_key().filter(|_| job.source.grain() == Grain::Daily)?;
+    let account = subject.account.as_deref();
+    Some(Scope { account, way: account.is_none().then_some(&job.aws), question })
+}
+
+/// The view; none where no two tables can be compared.
+pub(super) fn view(dialect: Dialect, subjects: &[Subject<'_>]) -> Option<View> {
+    let mut scopes: Vec<(Scope<'_>, Vec<&Job>)> = Vec::new();
+    for subject in subjects {
+        let Some(scope) = scope(subject) else { continue };
+        match scopes.iter_mut().find(|(known, _)| *known == scope) {
+            Some((_, jobs)) => jobs.push(subject.job),
+            None => scopes.push((scope, vec![subject.job])),
+        }
+    }
+    let parts: Vec<String> = scopes.iter().flat_map(|(scope, jobs)| parts(dialect, scope, jobs)).collect();
+    let words = begin(dialect, NAME).with("parts", parts.join("\nUNION ALL\n"));
+    (!parts.is_empty()).then(|| super::views::view("agreement", NAME, &words, include_str!("views/agreement.sql")))
+}
+
+/// A select for every metric that two or more of the tables have.
+fn parts(dialect: Dialect, scope: &Scope<'_>, jobs: &[&Job]) -> Vec<String> {
+    let mut metrics: Vec<String> = Vec::new();
+    for metric in jobs.iter().flat_map(|job| costs(job)) {
+        if !metrics.contains(&metric) {
+            metrics.push(metric);
+        }
+    }
+    let having =
+        |metric: &String| -> Vec<&Job> { jobs.iter().copied().filter(|job| costs(job).contains(metric)).collect() };
+    let compared = metrics.iter().map(|metric| (metric, having(metric))).filter(|(_, jobs)| jobs.len() > 1);
+    compared.map(|(metric, jobs)| part(dialect, scope, metric, &jobs)).collect()
+}
+
+fn part(dialect: Dialect, scope: &Scope<'_>, metric: &str, jobs: &[&Job]) -> String {
+    let absent: Vec<String> = jobs
+        .iter()
+        .map(|job| {
+            let (name, shown) = (dialect.literal(&job.name), dialect.literal(&format!(", {}", job.name)));
+            format!("CASE WHEN count(CASE WHEN table_name = {name} THEN 1 END) = 0 THEN {shown} ELSE '' END")
+        })
+        .collect();
+    let totals: Vec<String> = jobs
+        .iter()
+        .map(|job| {
+            format!(
+                "SELECT {} AS table_name, usage_date, max(currency) AS currency, CAST(sum({}) AS decimal(37, 12)) AS total, \
+                 count(*) AS row_count, bool_or(estimated) AS estimated FROM {} GROUP BY usage_date",
+                dialect.literal(&job.name),
+                dialect.identifier(metric),
+                dialect.identifier(&job.name)
+            )
+        })
+        .collect();
+    let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+    let filter = jobs.first().and_then(|job| super::registry::fingerprint(job, "filter"));
+    begin(dialect, NAME)
+        .with("metric", dialect.literal(metric))
+        .with("tables", dialect.literal(&names.join(", ")))
+        .with("count", jobs.len().to_string())
+        .with("account", super::registry::text(dialect, scope.account))
+        .with("filter", super::registry::text(dialect, filter.as_deref()))
+        .with("absent", absent.join(",\n      "))
+        .with("totals", totals.join("\n    UNION ALL\n    "))
+        .fill(include_str!("views/agreement_part.sql"))
+}

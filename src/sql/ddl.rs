@@ -1,0 +1,194 @@
+//! The definition of a table in each dialect.
+
+use crate::error::{Error, Kind, Result};
+use crate::job::Job;
+use crate::table::Column;
+use crate::window::Grain;
+
+use super::Dialect;
+
+/// What a definition needs to know beside the job.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The lake: an absolute folder or `s3://bucket/prefix`, without a slash at the end.
+    pub lake: String,
+    /// The partition value that projections begin with, such as `2025-11`.
+    pub first_partition: String,
+    /// Whether the table has any object yet.
+    pub has_objects: bool,
+}
+
+impl Place {
+    fn is_bucket(&self) -> bool {
+        self.lake.starts_with("s3://")
+    }
+
+    fn folder(&self, job: &Job) -> String {
+        format!("{}/{}", self.lake, job.name)
+    }
+}
+
+/// The statement that defines a job's table, ended by a semicolon.
+///
+/// # Errors
+/// [`Kind::Config`] for Athena over a lake that is no bucket.
+pub fn table(dialect: Dialect, job: &Job, place: &Place) -> Result<String> {
+    Ok(match dialect {
+        Dialect::Athena if !place.is_bucket() => {
+            return Err(Error::new(Kind::Config, "Athena reads only S3")
+                .at("lake", &place.lake)
+                .advise("name the lake's bucket: --lake s3://bucket/prefix"));
+        }
+        Dialect::Athena => athena(job, place),
+        Dialect::Trino => trino(job, place),
+        Dialect::Duckdb => duckdb(job, place),
+        Dialect::Spark => spark(job, place),
+    })
+}
+
+/// What a table's rows are by, in words: people must not add up tables of different groupings.
+#[must_use]
+pub fn comment(job: &Job) -> String {
+    let description = job.description.as_deref().map(|text| format!("{text}. ")).unwrap_or_default();
+    let pairs: Vec<String> =
+        job.source.fingerprint().into_iter().map(|(name, text)| format!("{name} {text}")).collect();
+    let what: Vec<String> = [format!("One row per {}", key(job).join(", "))].into_iter().chain(pairs).collect();
+    format!("{description}{}. Never add it up with a table of another grouping.", what.join("; "))
+}
+
+/// The columns that identify a row.
+#[must_use]
+pub fn key(job: &Job) -> Vec<String> {
+    let table = job.source.table();
+    table.sort_key().iter().filter_map(|index| table.columns().get(*index)).map(|column| column.name.clone()).collect()
+}
+
+fn columns(job: &Job, one: impl Fn(&Column) -> String) -> String {
+    job.source.table().columns().iter().map(|column| format!("  {}", one(column))).collect::<Vec<_>>().join(",\n")
+}
+
+/// Name, type and comment of a column.
+fn described(dialect: Dialect, column: &Column) -> String {
+    format!(
+        "{} {} COMMENT {}",
+        dialect.identifier(&column.name),
+        dialect.type_name(column.kind),
+        dialect.column_comment(&column.doc)
+    )
+}
+
+/// Format and step of a projected partition: Java's pattern, and its unit.
+fn projection(grain: Grain) -> (&'static str, &'static str) {
+    match grain {
+        Grain::Hourly => ("yyyy-MM-dd", "DAYS"),
+        Grain::Daily | Grain::Monthly => ("yyyy-MM", "MONTHS"),
+    }
+}
+
+fn athena(job: &Job, place: &Place) -> String {
+    let dialect = Dialect::Athena;
+    let partition = job.source.grain().partition_column();
+    let (format, unit) = projection(job.source.grain());
+    let folder = place.folder(job);
+    let properties = [
+        ("projection.enabled".to_owned(), "true".to_owned()),
+        (format!("projection.{partition}.type"), "date".to_owned()),
+        (format!("projection.{partition}.format"), format.to_owned()),
+        (format!("projection.{partition}.range"), format!("{},NOW", place.first_partition)),
+        (format!("projection.{partition}.interval"), "1".to_owned()),
+        (format!("projection.{partition}.interval.unit"), unit.to_owned()),
+        ("storage.location.template".to_owned(), format!("{folder}/{partition}=${{{partition}}}/")),
+    ];
+    let properties: Vec<String> = properties
+        .iter()
+        .map(|(name, value)| format!("  {} = {}", dialect.literal(name), dialect.literal(value)))
+        .collect();
+    format!(
+        "CREATE EXTERNAL TABLE IF NOT EXISTS {} (\n{}\n)\nCOMMENT {}\nPARTITIONED BY ({} string)\nSTORED AS PARQUET\n\
+         LOCATION {}\nTBLPROPERTIES (\n{}\n);",
+        dialect.identifier(&job.name),
+        columns(job, |column| described(dialect, column)),
+        dialect.literal(&comment(job)),
+        dialect.identifier(partition),
+        dialect.literal(&format!("{folder}/")),
+        properties.join(",\n")
+    )
+}
+
+fn trino(job: &Job, place: &Place) -> String {
+    let dialect = Dialect::Trino;
+    let partition = job.source.grain().partition_column();
+    let (format, unit) = projection(job.source.grain());
+    let folder = if place.is_bucket() { place.folder(job) } else { format!("file://{}", place.folder(job)) };
+    let projected = format!(
+        "  {} varchar WITH (\n    partition_projection_type = 'DATE',\n    partition_projection_format = {},\n    \
+         partition_projection_range = ARRAY[{}, 'NOW'],\n    partition_projection_interval = 1,\n    \
+         partition_projection_interval_unit = '{unit}'\n  )",
+        dialect.identifier(partition),
+        dialect.literal(format),
+        dialect.literal(&place.first_partition),
+    );
+    let template = format!("{folder}/{partition}=${{{partition}}}/");
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (\n{},\n{projected}\n)\nCOMMENT {}\nWITH (\n  external_location = {},\n  \
+         format = 'PARQUET',\n  partitioned_by = ARRAY[{}],\n  partition_projection_enabled = true,\n  \
+         partition_projection_location_template = {}\n);",
+        dialect.identifier(&job.name),
+        columns(job, |column| described(dialect, column)),
+        dialect.literal(&comment(job)),
+        dialect.literal(&format!("{folder}/")),
+        dialect.literal(partition),
+        dialect.literal(&template),
+    )
+}
+
+/// A view whose columns are those of the schema whatever the objects hold: one that is in no object is NULL.
+fn duckdb(job: &Job, place: &Place) -> String {
+    let dialect = Dialect::Duckdb;
+    let name = dialect.identifier(&job.name);
+    let mut body = format!("  {}", without_rows(dialect, job));
+    if place.has_objects {
+        let files = dialect.literal(&format!("{}/*/data.parquet", place.folder(job)));
+        let types = format!("{{{}: VARCHAR}}", dialect.literal(job.source.grain().partition_column()));
+        body.push_str(&format!(
+            "\n  UNION ALL BY NAME\n  SELECT * FROM read_parquet({files}, union_by_name = true, hive_partitioning = true, hive_types = {types})"
+        ));
+    }
+    let mut statements = vec![
+        format!("CREATE OR REPLACE VIEW {name} AS\n{body};"),
+        format!("COMMENT ON VIEW {name} IS {};", dialect.literal(&comment(job))),
+    ];
+    for column in job.source.table().columns() {
+        let column_name = dialect.identifier(&column.name);
+        statements.push(format!("COMMENT ON COLUMN {name}.{column_name} IS {};", dialect.literal(&column.doc)));
+    }
+    statements.join("\n")
+}
+
+fn spark(job: &Job, place: &Place) -> String {
+    let dialect = Dialect::Spark;
+    let name = dialect.identifier(&job.name);
+    if !place.has_objects {
+        return format!("CREATE OR REPLACE TEMPORARY VIEW {name} AS\n  {};", without_rows(dialect, job));
+    }
+    let folder = place.folder(job).replacen("s3://", "s3a://", 1);
+    let partition = job.source.grain().partition_column();
+    format!(
+        "CREATE OR REPLACE TEMPORARY VIEW {name} (\n{},\n  {} string COMMENT 'partition of the lake'\n)\nUSING parquet\nOPTIONS (path {});",
+        columns(job, |column| described(dialect, column)),
+        dialect.identifier(partition),
+        dialect.literal(&folder)
+    )
+}
+
+/// A query with the table's columns and no row.
+#[must_use]
+pub fn without_rows(dialect: Dialect, job: &Job) -> String {
+    let partition = job.source.grain().partition_column();
+    let typed =
+        job.source.table().columns().iter().map(|column| (column.name.as_str(), dialect.typed_null(column.kind)));
+    let partition = (partition, dialect.typed_null(crate::table::ColumnType::String));
+    let list: Vec<String> =
+        typed.chain([partition]).map(|(name, null)| format!("{null} AS {}", dialect.identifier(name))).collect();
+    format!("SELECT {} WHERE false", list.join(", "))
+}

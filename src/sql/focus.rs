@@ -1,0 +1,103 @@
+//! The columns of a Cost Explorer table under names of FOCUS 1.2. Only what is certain gets one of these names; all else
+//! begins with `x_`, and `docs/focus.md` says so for readers.
+
+use crate::job::Job;
+use crate::sql::Dialect;
+use crate::table::Column;
+use crate::window::Grain;
+
+/// Columns that hold what a FOCUS column asks for, as they are.
+const SAME: [(&str, &str); 7] = [
+    ("unblended_cost", "BilledCost"),
+    ("amortized_cost", "EffectiveCost"),
+    ("currency", "BillingCurrency"),
+    ("payer_account", "BillingAccountId"),
+    ("linked_account", "SubAccountId"),
+    ("linked_account_name", "SubAccountName"),
+    ("service", "ServiceName"),
+];
+
+/// Columns that hold it but for the API's own words for "none".
+const BUT_FOR: [(&str, &str, &[&str]); 2] =
+    [("region", "RegionId", &["NoRegion", "global", ""]), ("az", "AvailabilityZone", &["NoAZ", ""])];
+
+/// Charge types whose FOCUS category is beyond doubt; others have none.
+const CATEGORIES: [(&str, &[&str]); 4] = [
+    ("Usage", &["Usage", "DiscountedUsage", "SavingsPlanCoveredUsage"]),
+    ("Purchase", &["RIFee", "SavingsPlanRecurringFee", "SavingsPlanUpfrontFee"]),
+    ("Tax", &["Tax"]),
+    ("Credit", &["Credit"]),
+];
+
+/// The list of a select, a column a line.
+pub(super) fn columns(dialect: Dialect, job: &Job) -> String {
+    let mut list = periods(dialect, job.source.grain());
+    for column in job.source.table().columns() {
+        list.extend(one(dialect, column));
+    }
+    let lines: Vec<String> =
+        list.into_iter().map(|(from, name)| format!("  {from} AS {}", dialect.identifier(&name))).collect();
+    lines.join(",\n")
+}
+
+/// Charge and billing periods, both with an exclusive end.
+fn periods(dialect: Dialect, grain: Grain) -> Vec<(String, String)> {
+    let instant = match dialect {
+        Dialect::Duckdb => "timestamp",
+        Dialect::Spark => "timestamp_ntz",
+        Dialect::Athena | Dialect::Trino => "timestamp(3)",
+    };
+    let day = dialect.identifier("usage_date");
+    let (start, step) = match grain {
+        Grain::Hourly => (dialect.identifier("period_start"), "HOUR"),
+        Grain::Daily => (format!("CAST({day} AS {instant})"), "DAY"),
+        Grain::Monthly => (format!("CAST({day} AS {instant})"), "MONTH"),
+    };
+    let month = format!("substr({}, 1, 7)", dialect.identifier(grain.partition_column()));
+    let billing = format!("CAST(CAST(concat({month}, '-01') AS date) AS {instant})");
+    [
+        (start.clone(), "ChargePeriodStart"),
+        (format!("{start} + INTERVAL '1' {step}"), "ChargePeriodEnd"),
+        (billing.clone(), "BillingPeriodStart"),
+        (format!("{billing} + INTERVAL '1' MONTH"), "BillingPeriodEnd"),
+    ]
+    .map(|(from, name)| (from, name.to_owned()))
+    .into()
+}
+
+/// What a column is under FOCUS names: source and name, twice where the API's own text is kept beside it.
+fn one(dialect: Dialect, column: &Column) -> Vec<(String, String)> {
+    let own = dialect.identifier(&column.name);
+    if matches!(column.name.as_str(), "usage_date" | "period_start") {
+        return Vec::new();
+    }
+    if let Some((_, name)) = SAME.iter().find(|(known, _)| *known == column.name) {
+        return vec![(own, (*name).to_owned())];
+    }
+    let extension = (own.clone(), extension(&column.name));
+    if let Some((_, name, none)) = BUT_FOR.iter().find(|(known, _, _)| *known == column.name) {
+        let from = format!("CASE WHEN {own} NOT IN ({}) THEN {own} END", texts(dialect, none));
+        return vec![(from, (*name).to_owned()), extension];
+    }
+    if column.name == "record_type" {
+        let cases: Vec<String> = CATEGORIES
+            .iter()
+            .map(|(name, types)| format!("WHEN {own} IN ({}) THEN {}", texts(dialect, types), dialect.literal(name)))
+            .collect();
+        return vec![(format!("CASE {} END", cases.join(" ")), "ChargeCategory".to_owned()), extension];
+    }
+    vec![extension]
+}
+
+fn texts(dialect: Dialect, list: &[&str]) -> String {
+    list.iter().map(|text| dialect.literal(text)).collect::<Vec<_>>().join(", ")
+}
+
+/// `usage_type` is `x_UsageType`.
+fn extension(name: &str) -> String {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+    };
+    format!("x_{}", name.split('_').map(capital).collect::<String>())
+}

@@ -1,0 +1,141 @@
+//! Table definitions and views as text, for the engines that query a lake. Nothing here is executed.
+//!
+//! | dialect | a table is | partitions are found by |
+//! |---|---|---|
+//! | Athena | an external table over the folder | projection: no crawler, nothing to repair when a month begins |
+//! | Trino (Hive connector) | an external table over the folder | projection |
+//! | DuckDB | a view over the objects | the names of the objects, at every query |
+//! | Spark | a temporary view over the folder | a listing when the view is made: make it anew after a month begins |
+//!
+//! Views over the tables are templates in `views/`, the same text for all dialects but for a few words; [`views`] says which
+//! table has which.
+//!
+//! Names and texts of a bill are hostile until quoted: [`Dialect::identifier`] and [`Dialect::literal`] are the only ways
+//! into a statement.
+
+use crate::table::ColumnType;
+
+mod agreement;
+pub mod ddl;
+mod focus;
+mod registry;
+pub mod runs;
+mod template;
+pub mod views;
+
+/// Bytes of a column's comment in the Glue catalog.
+const GLUE_COMMENT: usize = 255;
+
+/// A query engine's way to write SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Amazon Athena: definitions in Hive's grammar.
+    Athena,
+    /// DuckDB.
+    Duckdb,
+    /// Spark SQL.
+    Spark,
+    /// Trino with the Hive connector.
+    Trino,
+}
+
+impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Self; 4] = [Self::Athena, Self::Duckdb, Self::Spark, Self::Trino];
+
+    /// The name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Athena => "athena",
+            Self::Duckdb => "duckdb",
+            Self::Spark => "spark",
+            Self::Trino => "trino",
+        }
+    }
+
+    /// The dialect that queries are written in: Athena has Hive's grammar for tables and Trino's for queries and views.
+    #[must_use]
+    pub fn of_queries(self) -> Self {
+        if self == Self::Athena { Self::Trino } else { self }
+    }
+
+    /// A quoted name of a table or column.
+    #[must_use]
+    pub fn identifier(self, name: &str) -> String {
+        match self {
+            Self::Athena | Self::Spark => format!("`{}`", name.replace('`', "``")),
+            Self::Duckdb | Self::Trino => format!("\"{}\"", name.replace('"', "\"\"")),
+        }
+    }
+
+    /// A quoted text. Hive and Spark read a backslash as an escape, the others as itself; and Spark puts settings in the
+    /// place of `${…}`, also inside quotes, before it reads anything.
+    #[must_use]
+    pub fn literal(self, text: &str) -> String {
+        let escaped = || text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n");
+        match self {
+            Self::Athena => format!("'{}'", escaped()),
+            Self::Spark => format!("'{}'", escaped().replace("${", "\\u0024{")),
+            Self::Duckdb | Self::Trino => format!("'{}'", text.replace('\'', "''")),
+        }
+    }
+
+    /// A quoted comment on a column. The Glue catalog behind Athena, and often behind Trino, takes 255 bytes.
+    #[must_use]
+    pub fn column_comment(self, text: &str) -> String {
+        let mut shown = text.to_owned();
+        if matches!(self, Self::Athena | Self::Trino) && text.len() > GLUE_COMMENT {
+            let cut = (0..=GLUE_COMMENT - 3).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            shown = format!("{}…", &text[..cut]);
+        }
+        self.literal(&shown)
+    }
+
+    /// The name of a column type.
+    #[must_use]
+    pub fn type_name(self, kind: ColumnType) -> &'static str {
+        match (kind, self) {
+            (ColumnType::Boolean, _) => "boolean",
+            (ColumnType::Int, Self::Athena | Self::Spark) => "int",
+            (ColumnType::Int, _) => "integer",
+            (ColumnType::Bigint, _) => "bigint",
+            (ColumnType::Double, _) => "double",
+            (ColumnType::String, Self::Athena | Self::Spark) => "string",
+            (ColumnType::String, _) => "varchar",
+            (ColumnType::Date, _) => "date",
+            (ColumnType::Timestamp, Self::Athena | Self::Spark) => "timestamp",
+            (ColumnType::Timestamp, Self::Duckdb) => "timestamp with time zone",
+            (ColumnType::Timestamp, Self::Trino) => "timestamp(3)",
+            (ColumnType::Decimal, _) => "decimal(38,12)",
+        }
+    }
+
+    /// `NULL` of a type.
+    #[must_use]
+    pub fn typed_null(self, kind: ColumnType) -> String {
+        format!("CAST(NULL AS {})", self.type_name(kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Dialect::{Athena, Duckdb, Spark, Trino};
+
+    #[test]
+    fn comments_fit_the_catalog() {
+        let long = "é".repeat(200);
+        assert_eq!(Athena.column_comment(&long).len(), 2 + 252 + "…".len());
+        assert_eq!(Duckdb.column_comment(&long).len(), 402);
+        assert_eq!(Trino.column_comment("short"), "'short'");
+    }
+
+    #[test]
+    fn hostile_names_and_texts_stay_inside_their_quotes() {
+        assert_eq!(Duckdb.identifier("a\"; DROP TABLE b"), "\"a\"\"; DROP TABLE b\"");
+        assert_eq!(Trino.literal("it's \\"), "'it''s \\'");
+        assert_eq!(Athena.identifier("a`b"), "`a``b`");
+        assert_eq!(Spark.literal("it's \\' --\n"), "'it\\'s \\\\\\' --\\n'");
+        assert_eq!(Spark.literal("${x}"), "'\\u0024{x}'");
+    }
+}

@@ -1,0 +1,77 @@
+//! `costlake_tables`: what every table is by, and which of its columns may be added up over rows.
+
+use crate::job::Job;
+use crate::table::{Column, ColumnType};
+
+use super::views::{Subject, View, begin};
+use super::{Dialect, ddl};
+
+const NAME: &str = "costlake_tables";
+
+/// The view; a row per table.
+pub(super) fn view(dialect: Dialect, subjects: &[Subject<'_>]) -> Option<View> {
+    let rows: Vec<String> = subjects.iter().map(|subject| row(dialect, subject)).collect();
+    let words = begin(dialect, NAME).with("rows", rows.join("\nUNION ALL\n"));
+    (!rows.is_empty()).then(|| super::views::view("tables", NAME, &words, include_str!("views/tables.sql")))
+}
+
+/// One value of a table's fingerprint.
+pub(super) fn fingerprint(job: &Job, name: &str) -> Option<String> {
+    job.source.fingerprint().into_iter().find(|(known, _)| *known == name).map(|(_, text)| text)
+}
+
+/// A text, or `NULL` as one.
+pub(super) fn text(dialect: Dialect, text: Option<&str>) -> String {
+    text.map_or_else(|| dialect.typed_null(ColumnType::String), |text| dialect.literal(text))
+}
+
+fn row(dialect: Dialect, subject: &Subject<'_>) -> String {
+    let job = subject.job;
+    let key = ddl::key(job);
+    let by = (key.len() > 1).then(|| key[1..].join(", "));
+    let list = |sums: Sums| {
+        let columns = job.source.table().columns().iter().filter(|column| sums_of(column) == Some(sums));
+        let names: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let values = [
+        (Some(job.name.clone()), "table_name"),
+        (Some(job.entry.name.to_owned()), "source"),
+        (Some(job.source.grain().name().to_owned()), "granularity"),
+        (by, "grouping_columns"),
+        (fingerprint(job, "filter").or_else(|| fingerprint(job, "filter_by")), "filter"),
+        (subject.account.clone(), "account"),
+        (list(Sums::OverRows), "adds_up"),
+        (list(Sums::WithinUnit), "adds_up_within_one_unit"),
+        (list(Sums::Never), "never_adds_up"),
+    ];
+    let list: Vec<String> = values
+        .iter()
+        .map(|(value, name)| format!("{} AS {}", text(dialect, value.as_deref()), dialect.identifier(name)))
+        .collect();
+    format!("SELECT {}", list.join(", "))
+}
+
+/// Over which rows of one table a column may be added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sums {
+    /// Over all rows of one currency.
+    OverRows,
+    /// Over rows of one unit, and of one series where there are series.
+    WithinUnit,
+    /// Over none: rates, states, figures per hour.
+    Never,
+}
+
+/// What is known of a numeric column; a name that is not known is not promised to add up.
+fn sums_of(column: &Column) -> Option<Sums> {
+    let is_number =
+        matches!(column.kind, ColumnType::Decimal | ColumnType::Double | ColumnType::Bigint | ColumnType::Int);
+    let name = column.name.as_str();
+    is_number.then(|| match name {
+        "usage_quantity" | "normalized_usage_amount" | "realized_savings" => Sums::WithinUnit,
+        _ if name.ends_with("_cost") && column.kind == ColumnType::Decimal => Sums::OverRows,
+        _ if name.ends_with("_cost") => Sums::WithinUnit,
+        _ => Sums::Never,
+    })
+}

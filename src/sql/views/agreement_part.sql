@@ -1,0 +1,33 @@
+SELECT
+  usage_date,
+  {metric} AS metric,
+  currency,
+  CAST(least_total AS decimal(38, 12)) AS least_total,
+  CAST(greatest_total AS decimal(38, 12)) AS greatest_total,
+  spread,
+  {tables} AS tables,
+  CASE
+    WHEN absent <> '' AND (least_total <> 0 OR greatest_total <> 0) THEN concat('not read in ', substr(absent, 3))
+    WHEN spread = 0 THEN 'agree'
+    WHEN spread <= CAST(row_count AS decimal(18, 0)) * CAST('0.0000000001' AS decimal(12, 10)) THEN 'rounding of groups'
+    WHEN estimated THEN 'an estimate read at different moments'
+    ELSE 'read at different moments: run the jobs again' END AS reason,
+  {account} AS account,
+  {filter} AS filter
+FROM (
+  SELECT
+    usage_date,
+    max(currency) AS currency,
+    min(total) AS least_total,
+    max(total) AS greatest_total,
+    CAST(max(total) - min(total) AS decimal(38, 12)) AS spread,
+    sum(row_count) + {count} AS row_count,
+    bool_or(estimated) AS estimated,
+    concat(
+      {absent}
+    ) AS absent
+  FROM (
+    {totals}
+  ) totals
+  GROUP BY usage_date
+) days

@@ -1,0 +1,16 @@
+-- What asking cost, by calendar month (UTC) of the run and by job.
+{create} {view} AS
+WITH asked AS (
+  SELECT {run_month} AS run_month, job, requests, pages, charged_pages, usd
+  FROM costlake_runs
+)
+SELECT
+  run_month,
+  job,
+  count(*) AS runs,
+  CAST(sum(requests) AS bigint) AS requests,
+  CAST(sum(pages) AS bigint) AS pages,
+  CAST(sum(charged_pages) AS bigint) AS charged_pages,
+  CAST(sum(usd) AS decimal(18, 2)) AS usd
+FROM asked
+GROUP BY run_month, job;

@@ -1,0 +1,35 @@
+-- What changed since a UTC day or an instant, by job, day and metric: costlake_changed_since('2026-11-01').
+CREATE OR REPLACE MACRO costlake_changed_since(since) AS TABLE
+WITH revised AS (
+  SELECT *
+  FROM cost_revisions
+  WHERE committed_at >= CASE
+    WHEN length(CAST(since AS VARCHAR)) = 10 THEN CAST(CAST(since AS DATE) AS TIMESTAMP) AT TIME ZONE 'UTC'
+    ELSE CAST(since AS TIMESTAMP WITH TIME ZONE) END
+),
+net AS (
+  SELECT
+    job,
+    day,
+    metric,
+    first(total_before ORDER BY epoch) AS total_before,
+    last(total ORDER BY epoch) AS total,
+    count(*) AS revisions,
+    min(committed_at) AS first_committed_at,
+    max(committed_at) AS last_committed_at,
+    last(estimated ORDER BY epoch) AS estimated
+  FROM revised
+  GROUP BY job, day, metric
+)
+SELECT
+  job,
+  day,
+  metric,
+  total_before,
+  total,
+  coalesce(total, 0) - coalesce(total_before, 0) AS change,
+  revisions,
+  first_committed_at,
+  last_committed_at,
+  estimated
+FROM net;

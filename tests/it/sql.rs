@@ -1,0 +1,5 @@
+//! What is printed for query engines.
+
+mod definitions;
+
+mod views;

@@ -1,0 +1,106 @@
+"""Every SQL and Python snippet of the README and docs/, executed as printed.
+
+SQL runs in DuckDB after connect's script, on the lake that `costlake demo` leaves when it is run on two days; a `text`
+block right behind it is its answer. The README's example of history gets the lake that its own text makes. `<!-- parsed, not run: DIALECT -->` before a block has it parsed by that dialect's
+grammar. Python runs in the folder that holds the lake. COSTLAKE_BLESS=1 writes the answers anew.
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+import lake
+
+DAYS = ("2026-11-20T12:00:00Z", "2026-11-21T12:00:00Z")
+BLOCK = re.compile(
+    r"(?:^<!-- parsed, not run: (?P<parsed>\w+) -->\n)?^```(?P<language>sql|python)\n(?P<code>.*?)^```\n(?:\n```text\n(?P<answer>.*?)^```\n)?",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def shown(names, rows):
+    """An answer as the documents print it."""
+    text = lambda v: "" if v is None else f"{v:f}" if isinstance(v, lake.Decimal) else str(v)  # noqa: E731
+    cells = [list(names)] + [[text(v) for v in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
+    lines = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return "\n".join([lines[0], "-+-".join("-" * width for width in widths), *lines[1:]]) + "\n"
+
+
+def example_of_history(readme):
+    """The README's own job with kept generations, run on the two mornings it tells of."""
+    (job,) = [t for t in re.findall(r"^```toml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL) if "keep_history" in t]
+    (name,) = re.findall(r"A job file `(\w+)\.toml`", readme)
+    home = lake.temporary("history")
+    (home / "jobs").mkdir()
+    (home / "jobs" / f"{name}.toml").write_text(job)
+    for now in re.findall(r"COSTLAKE_NOW=(\S+Z)", readme):
+        with lake.sandbox(now) as server:
+            lake.Costlake(now, jobs=home / "jobs", **lake.against(server)).run("run", name, lake=home / "lake")
+    return name, home
+
+
+def run_python(code, home):
+    path = f"{lake.binary().parent}:{os.environ['PATH']}"
+    jobs = home / "jobs" if (home / "jobs").is_dir() else lake.JOBS
+    environment = lake.clean_environment(home) | {"PATH": path, "COSTLAKE_JOBS": str(jobs), "COSTLAKE_NOW": DAYS[1]}
+    return subprocess.run([sys.executable, "-c", code], cwd=home, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def check_block(group, db, block, home, history):
+    import sqlglot
+
+    code = block["code"]
+    first = code.strip().splitlines()[0]
+    if block["language"] == "python":
+        name, example = history
+        done = run_python(code, example if f"{name}_as_of" in code else home)
+        group.true(done.returncode == 0 and done.stdout.strip(), f"{first}: {done.stderr[-800:] or 'prints nothing'}")
+        if block["answer"] and os.environ.get("COSTLAKE_BLESS"):
+            return done.stdout
+        if block["answer"]:
+            group.equal(done.stdout, block["answer"], f"{first}: the answer printed behind it")
+    elif block["parsed"]:
+        parsed = sqlglot.parse(code, read=block["parsed"])
+        group.true(parsed and not any(isinstance(p, sqlglot.exp.Command) for p in parsed), f"{first}: not understood")
+    else:
+        answer = db.sql(code)
+        text = shown(answer.columns, answer.fetchall())
+        group.true(text.count("\n") > 2, f"{first}: answers nothing")
+        if os.environ.get("COSTLAKE_BLESS"):
+            return text
+        group.equal(block["answer"], text, f"{first}: the answer printed behind it")
+    return None
+
+
+def check(tally, stack):
+    import duckdb
+
+    home = lake.temporary("documents")
+    for day in DAYS:
+        costlake = lake.Costlake(day)
+        costlake.run("demo", lake=home / "lake")
+    history = example_of_history((lake.REPOSITORY / "README.md").read_text())
+    os.chdir(home)
+    db = stack.enter_context(duckdb.connect())
+    db.execute(costlake.run("connect", lake=home / "lake").out)
+    documents = [lake.REPOSITORY / "README.md", *sorted((lake.REPOSITORY / "docs").glob("*.md"))]
+    for document in documents:
+        text = document.read_text()
+        blocks = list(BLOCK.finditer(text))
+        if not blocks and not re.search(r"^```(sql|python)", text, re.MULTILINE):
+            continue
+        with tally.group(f"{document.name}: every snippet does what is printed ({len(blocks)} of them)") as group:
+            group.equal(len(blocks), len(re.findall(r"^```(?:sql|python)\n", text, re.MULTILINE)), "snippets that were found")
+            for block in reversed(blocks):
+                answer = check_block(group, db, block, home, history)
+                if answer is not None:
+                    code = text[block.start():block.end("code")] + "```\n"
+                    text = text[:block.start()] + f"{code}\n```text\n{answer}```\n" + text[block.end():]
+            if os.environ.get("COSTLAKE_BLESS"):
+                document.write_text(text)
+
+
+if __name__ == "__main__":
+    lake.main(check)

@@ -1,0 +1,217 @@
+"""What the views must answer, worked out again from the rows as pyarrow reads them, with Python's decimals and dates.
+
+Every function returns (key columns, {key: {column: value}}). Nothing here reads the SQL.
+"""
+
+import collections
+import datetime
+from decimal import Decimal
+
+DAY = datetime.timedelta(days=1)
+COSTS = ("unblended_cost", "blended_cost", "amortized_cost", "net_unblended_cost", "net_amortized_cost")
+CATEGORY = {
+    "Usage": "Usage", "DiscountedUsage": "Usage", "SavingsPlanCoveredUsage": "Usage", "RIFee": "Purchase",
+    "SavingsPlanRecurringFee": "Purchase", "SavingsPlanUpfrontFee": "Purchase", "Tax": "Tax", "Credit": "Credit",
+}
+
+
+def month_of(row):
+    return day_of(row).isoformat()[:7]
+
+
+def day_of(row):
+    value = row.get("period_start", row.get("usage_date"))
+    return value.date() if isinstance(value, datetime.datetime) else value
+
+
+def month_before(month):
+    year, number = int(month[:4]), int(month[5:])
+    return f"{year - 1}-12" if number == 1 else f"{year}-{number - 1:02}"
+
+
+def month_start(month, later=0):
+    index = int(month[:4]) * 12 + int(month[5:]) - 1 + later
+    return datetime.datetime(index // 12, index % 12 + 1, 1)
+
+
+def sums(rows, key, column):
+    found = collections.defaultdict(Decimal)
+    for row in rows:
+        found[key(row)] += row[column]
+    return found
+
+
+def share(part, whole):
+    return float(part) / float(whole) if whole else None
+
+
+def by_month(rows, job):
+    group, cost = job.groups[:1], job.cost
+    costs = sums(rows, lambda r: (month_of(r), *(r[g] for g in group), r["currency"]), cost)
+    days, estimated = collections.defaultdict(set), collections.defaultdict(bool)
+    for row in rows:
+        days[month_of(row)].add(day_of(row))
+        estimated[month_of(row)] |= row["estimated"]
+    found = {}
+    for month in days:
+        before = month_before(month)
+        groups = {key[1:] for key in costs if key[0] in (month, before)}
+        for rest in groups:
+            now, past = costs.get((month, *rest), Decimal(0)), costs.get((before, *rest), Decimal(0))
+            known = before in days
+            answer = {
+                "cost": now, "previous_cost": past if known else None, "change": now - past if known else None,
+                "change_share": share(now - past, past) if known else None, "estimated": estimated[month],
+            }
+            if job.grain != "MONTHLY":
+                answer |= {"days": len(days[month]), "previous_days": len(days[before]) if known else None}
+            found[month, *rest] = answer
+    return ["billing_period", *group, "currency"], found
+
+
+def movers(rows, job):
+    group = job.groups[0]
+    costs = sums(rows, lambda r: (day_of(r), r[group], r["currency"]), job.cost)
+    days = {day_of(r) for r in rows}
+    found = {}
+    for day in days:
+        known = day - DAY in days
+        for rest in {key[1:] for key in costs if key[0] in (day, day - DAY)}:
+            now, past = costs.get((day, *rest), Decimal(0)), costs.get((day - DAY, *rest), Decimal(0))
+            found[day, *rest] = {"cost": now, "previous_cost": past if known else None, "change": now - past if known else None}
+    for key, answer in found.items():
+        others = [o["change"] for k, o in found.items() if k[0] == key[0] and k[2] == key[2]] if answer["change"] is not None else []
+        answer["movement_rank"] = 1 + sum(abs(o) > abs(answer["change"]) for o in others) if others else None
+    return ["usage_date", group, "currency"], found
+
+
+def unallocated(rows, job):
+    column = next(g for g in job.groups if g.startswith(("tag_", "cost_category_")))
+    key = lambda r: (month_of(r), r["currency"])  # noqa: E731
+    total, without = sums(rows, key, job.cost), sums([r for r in rows if r[column] == ""], key, job.cost)
+    answer = lambda k: {"unallocated_cost": without[k], "total_cost": total[k], "unallocated_share": share(without[k], total[k])}  # noqa: E731
+    return ["billing_period", "currency"], {k: answer(k) for k in total}
+
+
+def amortized(rows, job):
+    group = job.groups[:1]
+    key = lambda r: (month_of(r), *(r[g] for g in group), r["currency"])  # noqa: E731
+    charged, used = sums(rows, key, "unblended_cost"), sums(rows, key, "amortized_cost")
+    found = {k: {"unblended_cost": charged[k], "amortized_cost": used[k], "difference": used[k] - charged[k]} for k in charged}
+    return ["billing_period", *group, "currency"], found
+
+
+def focus(rows, job):
+    names = {
+        "unblended_cost": "BilledCost", "amortized_cost": "EffectiveCost", "currency": "BillingCurrency", "service": "ServiceName",
+        "linked_account": "SubAccountId", "linked_account_name": "SubAccountName", "payer_account": "BillingAccountId",
+    }
+    own = lambda c: names.get(c) or "x_" + "".join(word.capitalize() for word in c.split("_"))  # noqa: E731
+    found = {}
+    for row in rows:
+        start = row.get("period_start") or datetime.datetime.combine(row["usage_date"], datetime.time())
+        month = month_of(row)
+        end = {"MONTHLY": month_start(month, 1), "DAILY": start + DAY, "HOURLY": start + datetime.timedelta(hours=1)}[job.grain]
+        answer = {
+            "ChargePeriodEnd": end, "BillingPeriodStart": month_start(month), "BillingPeriodEnd": month_start(month, 1),
+        } | {own(c): v for c, v in row.items() if c not in ("usage_date", "period_start")}
+        if "region" in row:
+            answer["RegionId"] = None if row["region"] in ("NoRegion", "global", "") else row["region"]
+        if "az" in row:
+            answer["AvailabilityZone"] = None if row["az"] in ("NoAZ", "") else row["az"]
+        if "record_type" in row:
+            answer["ChargeCategory"] = CATEGORY.get(row["record_type"])
+        keys = ["ChargePeriodStart", *map(own, job.groups)]
+        found[start, *(answer.pop(k) for k in keys[1:])] = answer
+    return keys, found
+
+
+def read_date(text):
+    try:
+        return datetime.date.fromisoformat((text or "")[:10])
+    except ValueError:
+        return None
+
+
+def expiring(rows, _job):
+    newest = max((r["usage_date"] for r in rows), default=None)
+    found = {}
+    for row in rows:
+        expires = read_date(row["expiration_date"])
+        left = (expires - newest).days if expires else None
+        if row["usage_date"] == newest and (left is None or 0 <= left <= 90):
+            key = (row["provider"], row["product"], row["commitment_type"], row["commitment_id"])
+            found[key] = {
+                "usage_date": newest, "expiration_date": row["expiration_date"], "expires": expires, "days_left": left,
+                "utilization": row["utilization"],
+            }
+    return ["provider", "product", "commitment_type", "commitment_id"], found
+
+
+def weighted(rows, weight):
+    known = [r for r in rows if r["utilization"] is not None and r[weight] is not None]
+    total = sum(r[weight] for r in known)
+    return sum(r["utilization"] * r[weight] for r in known) / total if total else None
+
+
+def commitments_and_savings(commitments, savings):
+    used = collections.defaultdict(list)
+    for row in commitments:
+        used[row["usage_date"], row["provider"], row["product"]].append(row)
+    saved = {(r["usage_date"], r["provider"], r["product"], r["series"]): r for r in savings}
+    kept = [
+        "actual_cost", "on_demand_equivalent_cost", "realized_savings", "effective_savings_rate", "actual_cost_unit",
+        "on_demand_equivalent_cost_unit", "realized_savings_unit",
+    ]
+    found = {}
+    for key in saved.keys() | {(*k, None) for k in used.keys() - {k[:3] for k in saved}}:
+        rows, saving = used.get(key[:3], []), saved.get(key, {})
+        rates = [r["utilization"] for r in rows if r["utilization"] is not None]
+        one_unit = len({r["committed_spend_unit"] for r in rows} - {None}) <= 1
+        found[key] = {
+            "commitments": len(rows) or None, "utilization": sum(rates) / len(rates) if rates else None,
+            "utilization_by_spend": weighted(rows, "committed_spend_per_hour") if one_unit else None,
+            "utilization_by_units": weighted(rows, "number_of_nfus"),
+        } | {column: saving.get(column) for column in kept}
+    return ["usage_date", "provider", "product", "series"], found
+
+
+def agreement(tables):
+    """`tables`: [(job, rows)] of one account and filter, by name."""
+    found = {}
+    for metric in COSTS:
+        having = [(job, rows) for job, rows in tables if metric in job.costs]
+        if len(having) < 2:
+            continue
+        totals = [(job.name, sums(rows, day_of, metric), rows) for job, rows in having]
+        for day in set().union(*(t.keys() for _, t, _ in totals)):
+            there = [t[day] for _, t, _ in totals if day in t]
+            absent = [name for name, t, _ in totals if day not in t]
+            of_day = [r for _, _, rows in totals for r in rows if day_of(r) == day] if len({*there}) > 1 else []
+            spread = max(there) - min(there)
+            if absent and (min(there) or max(there)):
+                reason = "not read in " + ", ".join(absent)
+            elif not spread:
+                reason = "agree"
+            elif spread <= (len(of_day) + len(having)) * Decimal("1e-10"):
+                reason = "rounding of groups"
+            elif any(r["estimated"] for r in of_day):
+                reason = "an estimate read at different moments"
+            else:
+                reason = "read at different moments: run the jobs again"
+            found[day, metric] = {
+                "currency": "USD", "least_total": min(there), "greatest_total": max(there), "spread": spread, "reason": reason,
+                "tables": ", ".join(name for name, _, _ in totals), "account": None, "filter": None,
+            }
+    return ["usage_date", "metric"], found
+
+
+def api_spend(records):
+    found = collections.defaultdict(lambda: {"runs": 0, "requests": 0, "pages": 0, "charged_pages": 0, "usd": Decimal(0)})
+    for record in records:
+        answer = found[record["started_at"][:7], record["job"]]
+        answer["runs"] += 1
+        for column in ("requests", "pages", "charged_pages"):
+            answer[column] += record["asked"][column]
+        answer["usd"] += Decimal(record["usd"])
+    return ["run_month", "job"], dict(found)
