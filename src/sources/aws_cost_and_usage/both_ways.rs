@@ -42,7 +42,8 @@ fn plain(rows: &Rows) -> Vec<Row> {
     let units = texts(rows.units[2].as_ref().expect("units of the usage"));
     let of_row = |row: usize| {
         let start = rows.periods[rows.period[row] as usize].start.clone();
-        let keys = keys.iter().map(|column| column[row].clone().expect("a key")).collect();
+        // `"Keys": null` is taken for no keys, which leaves a column too short; the fetch is refused when it ends.
+        let keys = keys.iter().map(|column| column.get(row).cloned().flatten().unwrap_or_default()).collect();
         (start, keys, rows.amounts.iter().map(|amounts| amounts[row]).collect(), units[row].clone())
     };
     (0..count).map(of_row).collect()
@@ -217,8 +218,8 @@ impl Writer {
             _ => w.out.push_str(r#"[{"Value":"1","Attributes":{"description":"prod"}}]"#),
         });
         if self.odd && self.chance(20) {
-            self.out.truncate(self.dice.usize(..self.out.len()));
-            self.out = self.out.chars().filter(|c| c.is_ascii()).collect();
+            let at = self.dice.usize(..self.out.len());
+            self.out.truncate(self.out.floor_char_boundary(at));
         }
         self.out
     }
