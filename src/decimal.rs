@@ -50,6 +50,9 @@ pub fn parse(text: &str) -> Result<i128, Fault> {
         [b'+', rest @ ..] => (false, rest),
         rest => (false, rest),
     };
+    if let Some(magnitude) = parse_short(digits) {
+        return Ok(if negative { -magnitude } else { magnitude });
+    }
     let split = digits.iter().position(|b| matches!(b, b'e' | b'E'));
     let (mantissa, exponent) = match split {
         Some(at) => (&digits[..at], parse_exponent(&digits[at + 1..])?),
@@ -58,6 +61,38 @@ pub fn parse(text: &str) -> Result<i128, Fault> {
     let (magnitude, decimals) = parse_mantissa(mantissa)?;
     let value = shift(magnitude, SCALE as i32 + exponent - decimals)?;
     Ok(if negative { -value } else { value })
+}
+
+/// Plain digits that fit a machine word, which is what the API writes; any other text is for the long way.
+fn parse_short(text: &[u8]) -> Option<i128> {
+    const TENS: [u64; SCALE as usize + 1] = tens();
+    let (mut value, mut digits, mut decimals, mut behind) = (0_u64, 0, 0, 0);
+    if text.len() > 19 {
+        return None;
+    }
+    for byte in text {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + u64::from(byte - b'0');
+                digits += 1;
+                decimals += behind;
+            }
+            b'.' if behind == 0 => behind = 1,
+            _ => return None,
+        }
+    }
+    let missing = (SCALE as usize).checked_sub(decimals).filter(|_| digits > 0)?;
+    Some(i128::from(value) * i128::from(TENS[missing]))
+}
+
+const fn tens() -> [u64; SCALE as usize + 1] {
+    let mut tens = [1; SCALE as usize + 1];
+    let mut at = 1;
+    while at < tens.len() {
+        tens[at] = tens[at - 1] * 10;
+        at += 1;
+    }
+    tens
 }
 
 /// Digits and point to (all digits as one integer, number of decimals); trailing zeros of a long fraction are dropped.
@@ -174,6 +209,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn short_texts_are_read_as_long_ones(text in "[+-]?[0-9]{0,12}[.]?[0-9]{0,8}") {
+            // Zeros behind the point do not change the number, but the text is then too long for the short way.
+            let point = if text.contains('.') { "" } else { "." };
+            prop_assert_eq!(parse(&text).is_ok(), text.contains(|c: char| c.is_ascii_digit()));
+            if let Ok(number) = parse(&text) {
+                prop_assert_eq!(parse(&format!("{text}{point}{}", "0".repeat(20))), Ok(number));
+            }
+        }
+
         #[test]
         fn text_and_back_is_the_same(value in -(10_i128.pow(38) - 1)..10_i128.pow(38)) {
             prop_assert_eq!(parse(&text(value)), Ok(value));

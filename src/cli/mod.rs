@@ -48,7 +48,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(&arguments.command).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             screen::error(&Error::new(Kind::Internal, "cannot start the runtime").because(error));
@@ -67,6 +67,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Work that a signal cut short may still hold a thread; nothing of it is half done.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     ExitCode::from(code)
+}
+
+/// A run has one thread that asks and reads and one that encodes and writes. More would not be faster, and the allocator
+/// keeps what was freed for each thread apart. Whoever serves or looks at many objects needs several.
+fn runtime(command: &Command) -> tokio::runtime::Builder {
+    if !matches!(command, Command::Run { .. } | Command::Backfill { .. }) {
+        return tokio::runtime::Builder::new_multi_thread();
+    }
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.max_blocking_threads(1);
+    runtime
 }
 
 fn report_error(global: &Global, error: &Error) {

@@ -44,6 +44,8 @@ use super::{causes, is_https_or_loopback, without_identities};
 
 /// Largest answer that is read.
 const MAX_BODY: usize = 128 << 20;
+/// Most room that is made for an answer on the word of its head alone.
+const MAX_RESERVED: usize = 8 << 20;
 
 /// An open client.
 #[derive(Debug)]
@@ -177,7 +179,12 @@ impl Intercept for Capture {
     ) -> Result<(), BoxError> {
         let response = context.response_mut();
         let id = response.headers().get("x-amzn-requestid").map(str::to_owned);
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).request_id = id;
+        let length = response.headers().get("content-length").and_then(|text| text.parse::<usize>().ok());
+        {
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.request_id = id;
+            taken.body.reserve_exact(length.unwrap_or_default().min(MAX_RESERVED));
+        }
         if response.status().is_success() {
             let inner = std::mem::replace(response.body_mut(), SdkBody::taken());
             *response.body_mut() = SdkBody::from_body_1_x(Divert { inner, taken: self.taken.clone(), finished: false });

@@ -3,12 +3,16 @@
 //! Each row contributes its columns in table order, those outside the digest left out: a tag byte (absent or present)
 //! and the value, fixed-width little-endian or length and bytes. The column names and types go in first.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
 use crate::table::{ColumnType, Table};
+
+/// Bytes that are hashed at a time.
+const CHUNK: usize = 32 << 10;
 
 /// Digest of `rows`, which are sorted, as 64 hexadecimal digits.
 ///
@@ -16,62 +20,81 @@ use crate::table::{ColumnType, Table};
 /// [`Kind::Internal`] when the batch does not have the table's columns.
 pub fn of_rows(table: &Table, rows: &RecordBatch) -> Result<String> {
     let mut hash = Sha256::new();
-    let columns: Vec<(ColumnType, &dyn Array)> = table
-        .columns()
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| !table.outside_digest().contains(index))
-        .map(|(index, column)| {
-            hash.update(column.name.as_bytes());
-            hash.update([0]);
-            (column.kind, rows.column(index).as_ref())
-        })
-        .collect();
-    let mut row_bytes = Vec::with_capacity(256);
-    for row in 0..rows.num_rows() {
-        row_bytes.clear();
-        for (kind, array) in &columns {
-            push_value(*kind, *array, row, &mut row_bytes)?;
+    let mut columns = Vec::with_capacity(table.columns().len());
+    for (index, column) in table.columns().iter().enumerate() {
+        if table.outside_digest().contains(&index) {
+            continue;
         }
-        hash.update(&row_bytes);
+        hash.update(column.name.as_bytes());
+        hash.update([0]);
+        let values = Values::of(column.kind, rows.column(index));
+        let misfit = || Error::new(Kind::Internal, "a column does not have the type of its table");
+        columns.push((values.ok_or_else(misfit)?, rows.column(index).nulls()));
     }
+    let mut bytes = Vec::with_capacity(CHUNK + 1024);
+    for row in 0..rows.num_rows() {
+        for (values, nulls) in &columns {
+            push_value(values, *nulls, row, &mut bytes);
+        }
+        if bytes.len() >= CHUNK {
+            hash.update(&bytes);
+            bytes.clear();
+        }
+    }
+    hash.update(&bytes);
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn push_value(kind: ColumnType, array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<()> {
-    if array.is_null(row) {
+/// A column by its type, so that the type is looked at once and not for every value.
+enum Values<'a> {
+    Boolean(&'a BooleanArray),
+    Int(&'a PrimitiveArray<Int32Type>),
+    Bigint(&'a PrimitiveArray<Int64Type>),
+    Double(&'a PrimitiveArray<Float64Type>),
+    Date(&'a PrimitiveArray<Date32Type>),
+    Timestamp(&'a PrimitiveArray<TimestampMillisecondType>),
+    Decimal(&'a PrimitiveArray<Decimal128Type>),
+    String(&'a StringArray),
+}
+
+impl<'a> Values<'a> {
+    fn of(kind: ColumnType, array: &'a ArrayRef) -> Option<Self> {
+        match kind {
+            ColumnType::Boolean => array.as_boolean_opt().map(Self::Boolean),
+            ColumnType::Int => array.as_primitive_opt().map(Self::Int),
+            ColumnType::Bigint => array.as_primitive_opt().map(Self::Bigint),
+            ColumnType::Double => array.as_primitive_opt().map(Self::Double),
+            ColumnType::Date => array.as_primitive_opt().map(Self::Date),
+            ColumnType::Timestamp => array.as_primitive_opt().map(Self::Timestamp),
+            ColumnType::Decimal => array.as_primitive_opt().map(Self::Decimal),
+            ColumnType::String => array.as_string_opt().map(Self::String),
+        }
+    }
+}
+
+fn push_value(values: &Values<'_>, nulls: Option<&NullBuffer>, row: usize, out: &mut Vec<u8>) {
+    if nulls.is_some_and(|nulls| nulls.is_null(row)) {
         out.push(0);
-        return Ok(());
+        return;
     }
+    match values {
+        Values::Boolean(array) => out.extend([1, u8::from(array.value(row))]),
+        Values::Int(array) => push_fixed(&array.value(row).to_le_bytes(), out),
+        Values::Bigint(array) => push_fixed(&array.value(row).to_le_bytes(), out),
+        Values::Double(array) => push_fixed(&array.value(row).to_le_bytes(), out),
+        Values::Date(array) => push_fixed(&array.value(row).to_le_bytes(), out),
+        Values::Timestamp(array) => push_fixed(&array.value(row).to_le_bytes(), out),
+        Values::Decimal(array) => push_fixed(&array.value(row).to_le_bytes(), out),
+        Values::String(array) => {
+            let text = array.value(row);
+            out.push(1);
+            out.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+fn push_fixed(value: &[u8], out: &mut Vec<u8>) {
     out.push(1);
-    let misfit = || Error::new(Kind::Internal, "a column does not have the type of its table");
-    match kind {
-        ColumnType::Boolean => out.push(u8::from(array.as_boolean_opt().ok_or_else(misfit)?.value(row))),
-        ColumnType::Int => {
-            out.extend(array.as_primitive_opt::<Int32Type>().ok_or_else(misfit)?.value(row).to_le_bytes())
-        }
-        ColumnType::Bigint => {
-            out.extend(array.as_primitive_opt::<Int64Type>().ok_or_else(misfit)?.value(row).to_le_bytes())
-        }
-        ColumnType::Double => {
-            out.extend(array.as_primitive_opt::<Float64Type>().ok_or_else(misfit)?.value(row).to_le_bytes())
-        }
-        ColumnType::Date => {
-            out.extend(array.as_primitive_opt::<Date32Type>().ok_or_else(misfit)?.value(row).to_le_bytes())
-        }
-        ColumnType::Timestamp => {
-            out.extend(
-                array.as_primitive_opt::<TimestampMillisecondType>().ok_or_else(misfit)?.value(row).to_le_bytes(),
-            );
-        }
-        ColumnType::Decimal => {
-            out.extend(array.as_primitive_opt::<Decimal128Type>().ok_or_else(misfit)?.value(row).to_le_bytes())
-        }
-        ColumnType::String => {
-            let text = array.as_string_opt::<i32>().ok_or_else(misfit)?.value(row);
-            out.extend((text.len() as u64).to_le_bytes());
-            out.extend(text.as_bytes());
-        }
-    }
-    Ok(())
+    out.extend_from_slice(value);
 }

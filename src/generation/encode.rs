@@ -31,6 +31,9 @@ use super::footer::{FORMAT, Footer, KEY};
 /// Rows of a row group; a partition has one, unless it is very large.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 
+/// Rows that are handed to the writer at a time: it copies the amounts it is given.
+const SLICE_ROWS: usize = 8_192;
+
 /// Encodes the batches, which are in order, as one object.
 ///
 /// # Errors
@@ -44,7 +47,10 @@ pub fn encode(table: &Table, batches: &[RecordBatch], footer: &Footer) -> Result
     let mut writer =
         ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(table.schema()), options).map_err(failed)?;
     for batch in batches {
-        writer.write(batch).map_err(failed)?;
+        for from in (0..batch.num_rows()).step_by(SLICE_ROWS) {
+            let rows = SLICE_ROWS.min(batch.num_rows() - from);
+            writer.write(&batch.slice(from, rows)).map_err(failed)?;
+        }
     }
     writer.into_inner().map_err(failed)
 }

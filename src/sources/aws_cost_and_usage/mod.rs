@@ -25,9 +25,14 @@ use crate::sources::{Entry, Learnt, Provider, Reader, Source};
 use crate::table::Table;
 use crate::window::{Grain, Window};
 
+#[cfg(test)]
+mod both_ways;
 pub mod filter;
+mod names;
 pub mod params;
+mod quick;
 mod read;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -4,8 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, RecordBatch, StringArray, StringBuilder,
-    TimestampMillisecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
@@ -17,6 +16,7 @@ use crate::table::Table;
 use crate::window::{Grain, Window, parse_day};
 
 use super::Params;
+use super::names::Names;
 use super::params::{CURRENCY, column_of};
 use super::wire::{PageEnd, Rows, Wanted, read_page};
 
@@ -42,9 +42,9 @@ impl PageReader {
         let rows = Rows {
             period: Vec::new(),
             periods: Vec::new(),
-            keys: params.groupings.iter().map(|_| StringBuilder::new()).collect(),
+            keys: params.groupings.iter().map(|_| Names::default()).collect(),
             amounts: metrics.iter().map(|_| Vec::new()).collect(),
-            units: metrics.iter().map(|(_, is_cost)| (!is_cost).then(StringBuilder::new)).collect(),
+            units: metrics.iter().map(|(_, is_cost)| (!is_cost).then(Names::default)).collect(),
             currency: None,
             descriptions: std::collections::BTreeMap::new(),
         };
@@ -135,7 +135,6 @@ impl PageReader {
     }
 
     fn column(&mut self, name: &str, starts: &[Start]) -> Result<ArrayRef> {
-        let per_row = |rows: &Rows| rows.period.iter().map(|index| *index as usize).collect::<Vec<_>>();
         if let Some(index) = self.columns.iter().position(|(column, _)| *column == name) {
             let amounts = std::mem::take(&mut self.rows.amounts[index]);
             let array = Decimal128Array::from(amounts)
@@ -144,30 +143,28 @@ impl PageReader {
             return Ok(Arc::new(array));
         }
         if let Some(index) = self.groupings.iter().position(|grouping| column_of(grouping) == name) {
-            return Ok(Arc::new(self.rows.keys[index].finish_cloned()));
+            return Ok(Arc::new(self.rows.keys[index].column()));
         }
+        let periods = self.rows.period.iter().map(|index| *index as usize);
         Ok(match name {
-            "usage_date" => Arc::new(Date32Array::from_iter_values(
-                per_row(&self.rows).into_iter().map(|index| Date32Days::of(starts[index].day)),
-            )),
+            "usage_date" => {
+                Arc::new(Date32Array::from_iter_values(periods.map(|index| Date32Days::of(starts[index].day))))
+            }
             "period_start" => Arc::new(
-                TimestampMillisecondArray::from_iter_values(
-                    per_row(&self.rows).into_iter().map(|index| starts[index].millis),
-                )
-                .with_timezone("UTC"),
+                TimestampMillisecondArray::from_iter_values(periods.map(|index| starts[index].millis))
+                    .with_timezone("UTC"),
             ),
             "estimated" => {
-                let flags = per_row(&self.rows).into_iter().map(|index| Some(self.rows.periods[index].estimated));
-                Arc::new(flags.collect::<BooleanArray>())
+                Arc::new(periods.map(|index| Some(self.rows.periods[index].estimated)).collect::<BooleanArray>())
             }
             "linked_account_name" => self.account_names()?,
             CURRENCY => {
                 let currency = self.rows.currency.as_deref();
-                Arc::new(self.rows.period.iter().map(|_| currency).collect::<StringArray>())
+                Arc::new(periods.map(|_| currency).collect::<StringArray>())
             }
             _ => match self.columns.iter().position(|(_, unit)| *unit == name) {
-                Some(index) => match &mut self.rows.units[index] {
-                    Some(units) => Arc::new(units.finish()),
+                Some(index) => match self.rows.units[index].take() {
+                    Some(units) => Arc::new(units.column()),
                     None => return Err(unknown_column(name)),
                 },
                 None => return Err(unknown_column(name)),
@@ -178,9 +175,8 @@ impl PageReader {
     fn account_names(&self) -> Result<ArrayRef> {
         let by_account = |g: &crate::request::Grouping| g.kind == GroupingKind::Dimension && g.key == "LINKED_ACCOUNT";
         let index = self.groupings.iter().position(by_account).ok_or_else(|| unknown_column("linked_account_name"))?;
-        let accounts = self.rows.keys[index].finish_cloned();
-        let names = accounts.iter().map(|id| id.and_then(|id| self.rows.descriptions.get(id)).map(String::as_str));
-        Ok(Arc::new(names.collect::<StringArray>()))
+        let names = |id: &str| self.rows.descriptions.get(id).map(String::as_str);
+        Ok(Arc::new(self.rows.keys[index].mapped(names)))
     }
 }
 
@@ -237,7 +233,6 @@ impl Reader for PageReader {
             .map(|(_, start)| start.day)
             .collect();
         let table = Arc::clone(&self.table);
-        // Names are looked up from the keys, and both builders are only cloned from, so the order does not matter.
         let columns: Vec<ArrayRef> =
             table.columns().iter().map(|column| self.column(&column.name, &starts)).collect::<Result<_>>()?;
         let rows = RecordBatch::try_new(Arc::clone(table.schema()), columns).map_err(|error| {

@@ -8,12 +8,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use arrow::array::StringBuilder;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::decimal;
 use crate::request::Grouping;
+
+use super::names::Names;
+use super::quick;
 
 /// Rows of a fetch as they come in, column by column.
 pub(super) struct Rows {
@@ -22,19 +24,30 @@ pub(super) struct Rows {
     /// Periods met, each with its estimate flag; the same period may be met on several pages.
     pub(super) periods: Vec<Period>,
     /// One per grouping.
-    pub(super) keys: Vec<StringBuilder>,
+    pub(super) keys: Vec<Names>,
     /// One per metric.
     pub(super) amounts: Vec<Vec<i128>>,
     /// Units of the metrics that keep theirs per row; `None` for the cost metrics.
-    pub(super) units: Vec<Option<StringBuilder>>,
+    pub(super) units: Vec<Option<Names>>,
     /// The currency of every cost met so far.
     pub(super) currency: Option<String>,
     /// `DimensionValueAttributes`: value to description.
     pub(super) descriptions: BTreeMap<String, String>,
 }
 
+impl Rows {
+    /// Forgets the rows and periods behind so many, and goes back to the currency of then.
+    fn truncate(&mut self, (rows, periods, currency): (usize, usize, Option<String>)) {
+        self.period.truncate(rows);
+        self.periods.truncate(periods);
+        self.keys.iter_mut().chain(self.units.iter_mut().flatten()).for_each(|names| names.truncate(rows));
+        self.amounts.iter_mut().for_each(|amounts| amounts.truncate(rows));
+        self.currency = currency;
+    }
+}
+
 /// One entry of `ResultsByTime`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Period {
     pub(super) start: String,
     pub(super) end: String,
@@ -44,7 +57,7 @@ pub(super) struct Period {
 }
 
 /// What a page says beside its rows.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct PageEnd {
     pub(super) next_token: Option<String>,
     pub(super) echo: Option<Vec<(String, String)>>,
@@ -60,6 +73,16 @@ pub(super) struct Wanted<'a> {
 
 /// Reads one page; the rows behind it are in `rows`.
 pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> serde_json::Result<PageEnd> {
+    let before = (rows.period.len(), rows.periods.len(), rows.currency.clone());
+    if let Some(end) = quick::read_page(body, wanted, rows) {
+        return Ok(end);
+    }
+    rows.truncate(before);
+    read_page_at_length(body, wanted, rows)
+}
+
+/// The long way: any sound answer, and the words for what is wrong with another.
+pub(super) fn read_page_at_length(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> serde_json::Result<PageEnd> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let end = PageSeed { wanted, rows }.deserialize(&mut reader)?;
     reader.end()?;
@@ -124,20 +147,14 @@ object_seed!(PageSeed -> PageEnd, "a GetCostAndUsage answer", |page, map| {
         match &*name.0 {
             "NextPageToken" => end.next_token = map.next_value::<Option<String>>()?.filter(|token| !token.is_empty()),
             "GroupDefinitions" => {
-                let list = map.next_value::<Option<Vec<Definition>>>()?;
-                end.echo = list.map(|list| list.into_iter().map(|d| (d.kind.unwrap_or_default(), d.key.unwrap_or_default())).collect());
+                end.echo = map.next_value::<Option<Vec<Definition>>>()?.map(echo_of);
             }
             "ResultsByTime" => {
                 map.next_value_seed(ResultsSeed { wanted: page.wanted, rows: &mut *page.rows })?;
                 end.has_results = true;
             }
             "DimensionValueAttributes" => {
-                for entry in map.next_value::<Option<Vec<Attributed>>>()?.unwrap_or_default() {
-                    let description = entry.attributes.unwrap_or_default().remove("description");
-                    if let (Some(value), Some(Some(description))) = (entry.value, description) {
-                        page.rows.descriptions.insert(value, description);
-                    }
-                }
+                describe(page.rows, map.next_value::<Option<Vec<Attributed>>>()?.unwrap_or_default());
             }
             _ => {
                 map.next_value::<IgnoredAny>()?;
@@ -147,8 +164,23 @@ object_seed!(PageSeed -> PageEnd, "a GetCostAndUsage answer", |page, map| {
     Ok(end)
 });
 
+/// `GroupDefinitions` as pairs of type and key.
+pub(super) fn echo_of(list: Vec<Definition>) -> Vec<(String, String)> {
+    list.into_iter().map(|d| (d.kind.unwrap_or_default(), d.key.unwrap_or_default())).collect()
+}
+
+/// Takes over the descriptions of `DimensionValueAttributes`.
+pub(super) fn describe(rows: &mut Rows, list: Vec<Attributed>) {
+    for entry in list {
+        let description = entry.attributes.unwrap_or_default().remove("description");
+        if let (Some(value), Some(Some(description))) = (entry.value, description) {
+            rows.descriptions.insert(value, description);
+        }
+    }
+}
+
 #[derive(Deserialize)]
-struct Definition {
+pub(super) struct Definition {
     #[serde(rename = "Type")]
     kind: Option<String>,
     #[serde(rename = "Key")]
@@ -157,7 +189,7 @@ struct Definition {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Attributed {
+pub(super) struct Attributed {
     value: Option<String>,
     attributes: Option<BTreeMap<String, Option<String>>>,
 }
@@ -174,9 +206,9 @@ list_seed!(ResultsSeed, "a list of results by time", |results, seq| {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct TimePeriod {
-    start: Option<String>,
-    end: Option<String>,
+pub(super) struct TimePeriod {
+    pub(super) start: Option<String>,
+    pub(super) end: Option<String>,
 }
 
 struct ResultSeed<'a, 'w> {
@@ -186,7 +218,7 @@ struct ResultSeed<'a, 'w> {
 
 object_seed!(ResultSeed -> (), "one result by time", |result, map| {
     let first_row = result.rows.period.len();
-    let (mut period, mut estimated, mut seen_total, mut has_total) = (None, false, false, false);
+    let (mut period, mut estimated, mut seen_total, mut with_total) = (None, false, false, false);
     let grouped = !result.wanted.groupings.is_empty();
     while let Some(name) = map.next_key::<Text<'de>>()? {
         match &*name.0 {
@@ -198,12 +230,7 @@ object_seed!(ResultSeed -> (), "one result by time", |result, map| {
                 result.rows.period.push(0);
                 seen_total = true;
             }
-            "Total" => {
-                let total = map.next_value::<Option<BTreeMap<Text<'de>, MetricValue<'de>>>>()?.unwrap_or_default();
-                has_total = total.values().any(|value| {
-                    value.amount.as_ref().is_some_and(|amount| decimal::parse(&amount.0) != Ok(0))
-                });
-            }
+            "Total" => with_total = has_total(&map.next_value::<Option<BTreeMap<Text<'de>, MetricValue<'de>>>>()?),
             _ => {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -216,10 +243,16 @@ object_seed!(ResultSeed -> (), "one result by time", |result, map| {
         return Err(A::Error::custom(format!("the result of {start} has no Total")));
     }
     let index = u32::try_from(result.rows.periods.len()).map_err(A::Error::custom)?;
-    result.rows.periods.push(Period { start, end, estimated, has_total });
+    result.rows.periods.push(Period { start, end, estimated, has_total: with_total });
     result.rows.period[first_row..].fill(index);
     Ok(())
 });
+
+/// Whether the `Total` of a grouped answer is not zero.
+pub(super) fn has_total(total: &Option<BTreeMap<Text<'_>, MetricValue<'_>>>) -> bool {
+    let mut amounts = total.iter().flatten().filter_map(|(_, value)| value.amount.as_ref());
+    amounts.any(|amount| decimal::parse(&amount.0) != Ok(0))
+}
 
 struct GroupsSeed<'a, 'w> {
     wanted: &'a Wanted<'w>,
@@ -269,7 +302,7 @@ list_seed!(KeysSeed, "a list of keys", |keys, seq| {
     let mut count = 0;
     while let Some(key) = seq.next_element::<Text<'de>>()? {
         if let Some(grouping) = keys.wanted.groupings.get(count) {
-            keys.rows.keys[count].append_value(value_of(grouping, &key.0));
+            keys.rows.keys[count].push(value_of(grouping, &key.0));
         }
         count += 1;
     }
@@ -281,7 +314,7 @@ list_seed!(KeysSeed, "a list of keys", |keys, seq| {
 
 /// The value of a grouping's key: `team$web` is `web`, and only the key asked for is taken off, because values may hold
 /// a `$` themselves.
-fn value_of<'k>(grouping: &Grouping, key: &'k str) -> &'k str {
+pub(super) fn value_of<'k>(grouping: &Grouping, key: &'k str) -> &'k str {
     use crate::request::GroupingKind::Dimension;
     if grouping.kind == Dimension {
         return key;
@@ -320,9 +353,9 @@ object_seed!(MetricsSeed -> (), "the metrics of a group", |metrics, map| {
 });
 
 /// Keeps the unit beside the amount, or checks that it is the currency of everything else.
-fn keep_unit(rows: &mut Rows, index: usize, unit: Option<&str>, amount: i128) -> Result<(), String> {
+pub(super) fn keep_unit(rows: &mut Rows, index: usize, unit: Option<&str>, amount: i128) -> Result<(), String> {
     if let Some(units) = &mut rows.units[index] {
-        units.append_option(unit);
+        units.push_option(unit);
         return Ok(());
     }
     match (unit, &rows.currency) {
@@ -349,7 +382,7 @@ fn shorten(text: &str) -> String {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct MetricValue<'a> {
+pub(super) struct MetricValue<'a> {
     #[serde(borrow)]
     amount: Option<Text<'a>>,
     #[serde(borrow)]
@@ -358,4 +391,4 @@ struct MetricValue<'a> {
 
 /// Text borrowed from the answer where it has no escapes.
 #[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);

@@ -1,0 +1,136 @@
+//! The quick way through an answer: the same walk as in [`wire`](super::wire), over the text itself.
+//!
+//! It does what the long way does for an answer that is sound, and gives up on any other: then nothing it did counts
+//! and the long way reads the page from its start, with the words for what is wrong. So it holds no message and decides
+//! nothing on its own; a test reads random answers both ways.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::decimal;
+
+use super::scan::Scan;
+use super::wire::{
+    Attributed, Definition, MetricValue, PageEnd, Period, Rows, Text, TimePeriod, Wanted, describe, echo_of, has_total,
+    keep_unit, value_of,
+};
+
+/// Reads one page; `None` when it is for the long way, with `rows` perhaps half filled.
+pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> Option<PageEnd> {
+    let mut scan = Scan::new(std::str::from_utf8(body).ok()?);
+    let mut end = PageEnd::default();
+    scan.object(|scan, name| {
+        match name {
+            "NextPageToken" => end.next_token = scan.value::<Option<String>>()?.filter(|token| !token.is_empty()),
+            "GroupDefinitions" => end.echo = scan.value::<Option<Vec<Definition>>>()?.map(echo_of),
+            "ResultsByTime" => {
+                scan.list(|scan| result(scan, wanted, rows))?;
+                end.has_results = true;
+            }
+            "DimensionValueAttributes" => {
+                describe(rows, scan.value::<Option<Vec<Attributed>>>()?.unwrap_or_default());
+            }
+            _ => ignore(scan)?,
+        }
+        Some(())
+    })?;
+    scan.is_at_end().then_some(end)
+}
+
+fn ignore(scan: &mut Scan<'_>) -> Option<()> {
+    scan.value::<serde::de::IgnoredAny>().map(|_| ())
+}
+
+fn result(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<()> {
+    let first_row = rows.period.len();
+    let (mut period, mut estimated, mut seen_total, mut with_total) = (None, false, false, false);
+    let grouped = !wanted.groupings.is_empty();
+    scan.object(|scan, name| {
+        match name {
+            "TimePeriod" => period = scan.value::<Option<TimePeriod>>()?,
+            "Estimated" => estimated = scan.value::<Option<bool>>()?.unwrap_or(false),
+            "Groups" if grouped => scan.list(|scan| group(scan, wanted, rows))?,
+            "Total" if !grouped => {
+                metrics(scan, wanted, rows)?;
+                rows.period.push(0);
+                seen_total = true;
+            }
+            "Total" => with_total = has_total(&scan.value::<Option<BTreeMap<Text<'_>, MetricValue<'_>>>>()?),
+            _ => ignore(scan)?,
+        }
+        Some(())
+    })?;
+    let TimePeriod { start: Some(start), end: Some(end) } = period? else { return None };
+    if !grouped && !seen_total {
+        return None;
+    }
+    let index = u32::try_from(rows.periods.len()).ok()?;
+    rows.periods.push(Period { start, end, estimated, has_total: with_total });
+    rows.period[first_row..].fill(index);
+    Some(())
+}
+
+fn group(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<()> {
+    let (mut has_keys, mut has_metrics) = (false, false);
+    scan.object(|scan, name| {
+        match name {
+            "Keys" if !has_keys => {
+                keys(scan, wanted, rows)?;
+                has_keys = true;
+            }
+            "Metrics" if !has_metrics => {
+                metrics(scan, wanted, rows)?;
+                has_metrics = true;
+            }
+            _ => ignore(scan)?,
+        }
+        Some(())
+    })?;
+    rows.period.push(0);
+    (has_keys && has_metrics).then_some(())
+}
+
+fn keys(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<()> {
+    let mut count = 0;
+    scan.list(|scan| {
+        let key = scan.string()?;
+        let grouping = wanted.groupings.get(count)?;
+        rows.keys[count].push(value_of(grouping, &key));
+        count += 1;
+        Some(())
+    })?;
+    (count == wanted.groupings.len()).then_some(())
+}
+
+fn metrics(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<()> {
+    let row = rows.period.len();
+    // The API tells the metrics in the same order everywhere: each is looked for behind the one before.
+    let mut next = 0;
+    scan.object(|scan, name| {
+        let count = wanted.metrics.len();
+        let found = (0..count).map(|step| (next + step) % count).find(|index| wanted.metrics[*index].0 == name);
+        let Some(index) = found else { return ignore(scan) };
+        next = index + 1;
+        if rows.amounts[index].len() > row {
+            return None;
+        }
+        metric(scan, index, rows)
+    })?;
+    rows.amounts.iter().all(|amounts| amounts.len() == row + 1).then_some(())
+}
+
+fn metric(scan: &mut Scan<'_>, index: usize, rows: &mut Rows) -> Option<()> {
+    let (mut amount, mut unit): (Option<Cow<'_, str>>, Option<Cow<'_, str>>) = (None, None);
+    scan.object(|scan, name| {
+        match name {
+            "Amount" if amount.is_none() => amount = Some(scan.string()?),
+            "Unit" if unit.is_none() => unit = Some(scan.string()?),
+            "Amount" | "Unit" => return None,
+            _ => ignore(scan)?,
+        }
+        Some(())
+    })?;
+    let number = decimal::parse(&amount?).ok()?;
+    rows.amounts[index].push(number);
+    keep_unit(rows, index, unit.as_deref(), number).ok()
+}

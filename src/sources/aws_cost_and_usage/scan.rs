@@ -1,0 +1,157 @@
+//! A walk through JSON text that gives up at the first doubt.
+//!
+//! It reads the few shapes that an answer consists of a million times: objects, lists and strings. Everything else is
+//! read by serde_json where it stands, and whatever is not plain and sound JSON is `None`: the caller then reads the
+//! whole text the long way, which also has the words for what is wrong.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+/// A place in the text.
+pub(super) struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// The next byte that is no white space, without stepping over it.
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            match self.text.as_bytes().get(self.at)? {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                byte => return Some(*byte),
+            }
+        }
+    }
+
+    fn eat(&mut self, wanted: u8) -> Option<()> {
+        (self.peek()? == wanted).then(|| self.at += 1)
+    }
+
+    /// Reads an object: `member` gets each name, standing before its value.
+    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Option<()>) -> Option<()> {
+        self.list_of(b'{', b'}', |scan| {
+            let name = scan.string()?;
+            scan.eat(b':')?;
+            member(scan, &name)
+        })
+    }
+
+    /// Reads a list: `element` is called before each value.
+    pub(super) fn list(&mut self, element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.list_of(b'[', b']', element)
+    }
+
+    fn list_of(&mut self, open: u8, close: u8, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.eat(open)?;
+        if self.peek()? == close {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            item(self)?;
+            match self.peek()? {
+                b',' => self.at += 1,
+                byte if byte == close => {
+                    self.at += 1;
+                    return Some(());
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Reads a string, borrowed where it has no escapes.
+    pub(super) fn string(&mut self) -> Option<Cow<'a, str>> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        let start = self.at + 1;
+        let length = plain_length(self.text.as_bytes().get(start..)?);
+        if self.text.as_bytes().get(start + length) == Some(&b'"') {
+            self.at = start + length + 1;
+            return self.text.get(start..start + length).map(Cow::Borrowed);
+        }
+        self.value::<String>().map(Cow::Owned)
+    }
+
+    /// Reads whatever stands here with serde_json.
+    pub(super) fn value<T: Deserialize<'a>>(&mut self) -> Option<T> {
+        let mut values = serde_json::Deserializer::from_str(self.text.get(self.at..)?).into_iter::<T>();
+        let value = values.next()?.ok()?;
+        self.at += values.byte_offset();
+        Some(value)
+    }
+
+    /// Whether nothing but white space is left.
+    pub(super) fn is_at_end(&mut self) -> bool {
+        self.peek().is_none()
+    }
+}
+
+/// How many bytes stand before the first that a string cannot hold as it is: a quote, a backslash or a control character.
+fn plain_length(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    const TOPS: u64 = ONES * 0x80;
+    let mut before = 0;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let zero_in = |x: u64| x.wrapping_sub(ONES) & !x & TOPS;
+        let below_space = word.wrapping_sub(ONES * 0x20) & !word & TOPS;
+        let found = zero_in(word ^ (ONES * u64::from(b'"'))) | zero_in(word ^ (ONES * u64::from(b'\\'))) | below_space;
+        if found != 0 {
+            return before + found.trailing_zeros() as usize / 8;
+        }
+        before += 8;
+    }
+    before + rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Scan, plain_length};
+    use proptest::{prop_assert_eq, proptest};
+
+    proptest! {
+        #[test]
+        fn the_plain_part_ends_where_it_should(text in "[ -~\\x00-\\x1f\"\\\\é日]{0,40}") {
+            let slow = text.bytes().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count();
+            prop_assert_eq!(plain_length(text.as_bytes()), slow);
+        }
+
+        #[test]
+        fn strings_are_what_serde_json_says(text in "\\PC{0,20}", tail in "[\\PC\"]{0,20}") {
+            let json = format!("{}{tail}", serde_json::to_string(&text).expect("JSON"));
+            let mut scan = Scan::new(&json);
+            let found = scan.string();
+            prop_assert_eq!(found.as_deref(), Some(text.as_str()));
+            prop_assert_eq!(scan.at, json.len() - tail.len());
+        }
+    }
+
+    #[test]
+    fn what_is_not_sound_is_given_up() {
+        let read = |text: &str| {
+            let mut scan = Scan::new(text);
+            let read = scan.object(|scan, _| scan.list(|scan| scan.string().map(|_| ())));
+            read.filter(|()| scan.is_at_end())
+        };
+        for sound in ["{}", " { } ", r#"{"a":[]}"#, r#"{ "a" : [ "b" , "\"" ] , "c\u0041":["é"]}"#] {
+            assert_eq!(read(sound), Some(()), "{sound}");
+        }
+        for odd in
+            ["", "{", "[]", r#"{"a":["b"]"#, r#"{"a":["b",]}"#, r#"{"a":["b"],}"#, r#"{"a" ["b"]}"#, "{\"a\":[\"\n\"]}"]
+        {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+        assert_eq!(read(r#"{"a":[1]}"#), None);
+        assert_eq!(read(r#"{"a":["\x"]}"#), None);
+        assert_eq!(read("{} {}"), None);
+    }
+}
