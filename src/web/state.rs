@@ -99,8 +99,8 @@ impl State {
     async fn books_of_age(&self, posted: &Posted, age: Duration) -> Result<Books> {
         let table = locked(&self.tables).entry(posted.job.name.clone()).or_default().clone();
         let mut table = table.lock().await;
-        // A run that has ended since shows at once, but never more often than every two seconds.
-        let age = if table.runs_ended == posted.runs_ended { age } else { FRESH };
+        // A run that has ended since shows at once: whoever started it comes back to see what it did.
+        let age = if table.runs_ended == posted.runs_ended { age } else { Duration::ZERO };
         if let Some(books) = &table.books
             && table.read_at.is_some_and(|at| at.elapsed() < age)
         {
