@@ -167,10 +167,13 @@ pub fn state_of(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>)
         SlotState::Unsettled
     } else if ledger.quarantined.contains_key(&slot) {
         SlotState::Quarantined
-    } else if ledger.failed.contains_key(&slot) {
-        SlotState::Failed
     } else {
-        read_state(job, ledger, slot, now)
+        match read_state(job, ledger, slot, now) {
+            // What the API no longer has stays out of reach, however often somebody asks for it.
+            SlotState::OutOfReach => SlotState::OutOfReach,
+            _ if ledger.failed.contains_key(&slot) => SlotState::Failed,
+            state => state,
+        }
     }
 }
 

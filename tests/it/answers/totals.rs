@@ -222,4 +222,11 @@ fn days_beyond_the_history_fail_alone() {
     let outcomes: Vec<_> = report["fetches"].as_array().expect("fetches").iter().map(|f| &f["outcome"]).collect();
     assert_eq!(outcomes, ["failed", "committed"], "{report}");
     house.json(&["verify", "--full"]).exits(0);
+    let status = house.json(&["status"]).exits(0).document();
+    let state = |day: &str| {
+        let days = status["tables"][0]["days"].as_array().expect("days");
+        days.iter().find(|found| found["day"] == day).expect("the day")["state"].clone()
+    };
+    assert_eq!(state("2025-09-28"), "out_of_reach", "asking for it does not make it a gap");
+    assert_eq!(state("2025-10-02"), "settled");
 }
