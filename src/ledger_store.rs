@@ -100,7 +100,7 @@ impl TableRecord {
         let identity = Identity {
             aws_account: self.account.clone(),
             datadog_site: text("datadog_site"),
-            sandbox: text("figures").is_some(),
+            sandbox: text(FIGURES).is_some(),
         };
         self.check(&Self::of(job, &identity), None)
     }

@@ -18,7 +18,6 @@ use crate::ledger_store::kept_generations;
 use crate::sql::Dialect;
 use crate::table::ColumnType;
 
-use super::connect::literal;
 use super::revisions::partitions;
 
 /// What of a table is in the lake.
@@ -60,8 +59,8 @@ fn tail(path: &str) -> String {
 fn body(job: &Job, base: &str, has: InLake) -> String {
     let name = &job.name;
     let column = job.source.grain().partition_column();
-    let current = literal(&format!("{base}/{name}/*/data.parquet"));
-    let history = literal(&format!("{base}/_costlake/{name}/history/*/*.parquet"));
+    let current = Dialect::Duckdb.literal(&format!("{base}/{name}/*/data.parquet"));
+    let history = Dialect::Duckdb.literal(&format!("{base}/_costlake/{name}/history/*/*.parquet"));
     let ledger = if has.ledger {
         partitions(base, name)
     } else {
@@ -120,7 +119,7 @@ fn body(job: &Job, base: &str, has: InLake) -> String {
 /// The file with the rows of that moment, or why there is none.
 fn choice(name: &str, column: &str) -> String {
     let lost = |epoch: &str, why: &str| {
-        let why = literal(&format!(" of {name} {why}"));
+        let why = Dialect::Duckdb.literal(&format!(" of {name} {why}"));
         format!("error(concat('costlake: generation ', {epoch}, ' of partition ', part, {why}))")
     };
     format!(

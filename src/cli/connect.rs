@@ -60,34 +60,19 @@ pub(super) fn base_of(location: &Location, lake: &Lake) -> String {
 fn bucket_access(bucket: &str, prefix: &str) -> Vec<String> {
     let mut options = vec!["TYPE s3".to_owned(), "PROVIDER credential_chain".to_owned()];
     let scope = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
-    options.push(format!("SCOPE {}", literal(&scope)));
+    options.push(format!("SCOPE {}", Dialect::Duckdb.literal(&scope)));
     let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").or_else(|_| std::env::var("AWS_ENDPOINT_URL")).ok();
     if let Some((scheme, host)) = endpoint.as_deref().and_then(|url| url.split_once("://")) {
-        options.push(format!("ENDPOINT {}", literal(host.trim_end_matches('/'))));
+        options.push(format!("ENDPOINT {}", Dialect::Duckdb.literal(host.trim_end_matches('/'))));
         options.push("URL_STYLE 'path'".to_owned());
         options.push(format!("USE_SSL {}", scheme == "https"));
     }
     if let Ok(region) = std::env::var("AWS_REGION").or_else(|_| std::env::var("AWS_DEFAULT_REGION")) {
-        options.push(format!("REGION {}", literal(&region)));
+        options.push(format!("REGION {}", Dialect::Duckdb.literal(&region)));
     }
     vec![
         "INSTALL httpfs; LOAD httpfs;".to_owned(),
         "INSTALL aws; LOAD aws;".to_owned(),
         format!("CREATE OR REPLACE SECRET costlake ({});", options.join(", ")),
     ]
-}
-
-/// A SQL string.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::literal;
-
-    #[test]
-    fn hostile_names_stay_inside_their_quotes() {
-        assert_eq!(literal("it's"), "'it''s'");
-    }
 }

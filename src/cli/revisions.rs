@@ -3,8 +3,7 @@
 
 use crate::error::Result;
 use crate::lake::Lake;
-
-use super::connect::literal;
+use crate::sql::Dialect;
 
 const REVISIONS: &str = "cost_revisions";
 const GENERATIONS: &str = "costlake_generations";
@@ -62,8 +61,11 @@ pub(super) async fn has_ledger(lake: &Lake, table: &str) -> Result<bool> {
 
 /// A query for `job, part, history` of every partition in the newest snapshot of each table (`*` for all of them).
 pub(super) fn partitions(base: &str, table: &str) -> String {
-    let files = literal(&format!("{}/_costlake/{table}/ledger/*.json", base.trim_end_matches('/')));
-    let columns = format!("{{'table': 'VARCHAR', 'partitions': {}}}", literal(&format!("MAP(VARCHAR, {PARTITION})")));
+    let files = Dialect::Duckdb.literal(&format!("{}/_costlake/{table}/ledger/*.json", base.trim_end_matches('/')));
+    let columns = format!(
+        "{{'table': 'VARCHAR', 'partitions': {}}}",
+        Dialect::Duckdb.literal(&format!("MAP(VARCHAR, {PARTITION})"))
+    );
     format!(
         "SELECT job, entry.key AS part, entry.value.history AS history\n    \
          FROM (SELECT \"table\" AS job, unnest(map_entries(arg_max(partitions, filename))) AS entry\n          \

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result, combined_exit_code};
 use crate::job::Job;
 use crate::pipeline::totals::{Prices, Shared};
 use crate::pipeline::{Context, plan_job, run_job};
-use crate::plan::{Ask, Plan, probes, range};
+use crate::plan::{Ask, OVER_CAP, PAGE_UNKNOWN, Plan, probes, range};
 use crate::report::{FetchReport, JobReport, Outcome, usd};
 use crate::sources::Provider;
 use crate::window::{parse_date_argument, parse_month};
@@ -150,10 +150,7 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
             Ok((mut planned, books)) => {
                 prices.share(job, &mut planned);
                 if is_paid(job) && books.ledger.learnt.page_rows == 0 {
-                    planned.notes.push(
-                        "how much fits on a page is not learnt yet: a page a day is assumed, usually far too many"
-                            .to_owned(),
-                    );
+                    planned.notes.push(PAGE_UNKNOWN.to_owned());
                 }
                 documents.push(plan_document(job, &planned, books.ledger.learnt.page_rows > 0));
                 plans.push((job, planned));
@@ -246,10 +243,7 @@ fn print_plans(plans: &[(&Job, Plan)], ask: Ask) {
     screen::out(&format!("\nexpected: {}, {} USD. Nothing was asked.", plural(requests, "request"), usd(cents)));
     for (job, planned) in plans {
         if job.budget.max_requests_per_run.is_some_and(|cap| is_paid(job) && planned.expected_requests() > cap) {
-            screen::out(&format!(
-                "{}: more than budget.max_requests_per_run allows; it may take several runs",
-                job.name
-            ));
+            screen::out(&format!("{}: {OVER_CAP}", job.name));
         }
         for note in &planned.notes {
             screen::out(&format!("{}: {note}", job.name));

@@ -2,8 +2,7 @@
 
 use crate::error::Result;
 use crate::lake::Lake;
-
-use super::connect::literal;
+use crate::sql::Dialect;
 
 /// Name of the view.
 const NAME: &str = "costlake_runs";
@@ -71,9 +70,9 @@ fn over_records(base: &str) -> String {
     let read: Vec<String> = RECORD
         .iter()
         .chain([&("failure", "STRUCT(kind VARCHAR)")])
-        .map(|(name, kind)| format!("{}: {}", literal(name), literal(kind)))
+        .map(|(name, kind)| format!("{}: {}", Dialect::Duckdb.literal(name), Dialect::Duckdb.literal(kind)))
         .collect();
-    let files = literal(&format!("{}/_costlake/*/runs/*/*.json", base.trim_end_matches('/')));
+    let files = Dialect::Duckdb.literal(&format!("{}/_costlake/*/runs/*/*.json", base.trim_end_matches('/')));
     format!(
         "SELECT {}\n  FROM read_json({files}, format = 'unstructured', columns = {{{}}})",
         columns.join(", "),

@@ -84,6 +84,12 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
+/// Said of a plan whose price is a guess.
+pub const PAGE_UNKNOWN: &str =
+    "how much fits on a page is not learnt yet: a page a day is assumed, usually far too many";
+/// Said of a plan that needs more requests than one run may send.
+pub const OVER_CAP: &str = "more than budget.max_requests_per_run allows; it may take several runs";
+
 impl Plan {
     /// Requests for totals that come before the fetches.
     #[must_use]

@@ -14,7 +14,7 @@ use super::state::{Shared, State};
 use crate::error::{Error, Kind};
 use crate::job::Job;
 use crate::pipeline::{Context, plan_job};
-use crate::plan::{Ask, Plan, range};
+use crate::plan::{Ask, OVER_CAP, PAGE_UNKNOWN, Plan, range};
 use crate::report::usd;
 use crate::scheduler::board::Refusal;
 use crate::sources::Provider;
@@ -70,12 +70,10 @@ pub(super) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>
     let paid = job.job.entry.provider == Provider::CostExplorer;
     let mut notes = Vec::new();
     if paid && !checked.learnt {
-        notes.push(
-            "how much fits on a page is not learnt yet: a page a day is assumed, usually far too many".to_owned(),
-        );
+        notes.push(PAGE_UNKNOWN.to_owned());
     }
     if job.job.budget.max_requests_per_run.is_some_and(|cap| checked.plan.expected_requests() > cap) {
-        notes.push("more than budget.max_requests_per_run allows; it may take several runs".to_owned());
+        notes.push(OVER_CAP.to_owned());
     }
     if job.live.is_some() {
         notes.push("a run of this job goes on: start the backfill when it has ended".to_owned());
