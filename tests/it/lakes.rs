@@ -10,12 +10,14 @@
 //! | [`history`] | it changes days that had been committed, and what they said before is kept |
 //! | [`stores`] | the store is dishonest or peculiar |
 //! | [`disks`] | the disk is full, read-only or in the way; the real binary on a real disk |
+//! | [`crashes`] | it dies at every named place, in turn; the real binary |
 //! | [`kills`] | it is killed, stopped, or runs twice at once; the real binary |
 //!
 //! `faults` is the store that fails as scripted, `world` the rest of a run's surroundings, `binary` the program.
 
 mod binary;
 mod control;
+mod crashes;
 mod disks;
 mod faults;
 mod generations;
