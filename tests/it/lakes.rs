@@ -8,6 +8,7 @@
 //! | [`generations`] | nothing, but what it wrote is looked at closely |
 //! | [`control`] | its rows do not add up to the API's totals |
 //! | [`history`] | it changes days that had been committed, and what they said before is kept |
+//! | [`races`] | another one writes the same window; real processes |
 //! | [`stores`] | the store is dishonest or peculiar |
 //! | [`disks`] | the disk is full, read-only or in the way; the real binary on a real disk |
 //! | [`crashes`] | it dies at every named place, in turn; the real binary |
@@ -24,6 +25,7 @@ mod generations;
 mod history;
 mod kills;
 mod loops;
+mod races;
 mod recovery;
 mod settling;
 mod stores;
