@@ -116,12 +116,13 @@ mod armed {
     }
 }
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
 mod tests {
-    use super::armed::{Act, Order, parse};
-
+    #[cfg(debug_assertions)]
     #[test]
     fn orders_are_read() {
+        use super::armed::{Act, Order, parse};
+
         let at = |act| Order::At { name: "before_put".to_owned(), passing: 2, act };
         assert_eq!(parse("before_put:2:die"), at(Act::Die));
         assert_eq!(parse("before_put:2:meet:/a:b"), at(Act::Meet("/a:b".into())));

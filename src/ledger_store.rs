@@ -340,6 +340,7 @@ impl LedgerStore {
         let text = serde_json::to_vec_pretty(ours)
             .map_err(|error| Error::new(Kind::Internal, "cannot write the table's record").because(error))?;
         self.lake.create(&record_key(&self.table), Bytes::from(text)).await?;
+        crash::point("table_named");
         self.check(ours).await
     }
 

@@ -116,7 +116,6 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     };
     let nothing_new = read.days.is_empty();
     job.books.lock().await.claim(&job.record).await?;
-    crash::point("table_named");
     let unchanged =
         observed.as_ref().filter(|seen| !job.rewrites && generation::is_unchanged(&seen.footer, &read.days));
     if let Some(seen) = unchanged {
@@ -128,12 +127,9 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     } else {
         let base = load_base(job, &fetch, observed.as_ref()).await?;
         raw::keep(job, &fetch, &read.answers).await?;
-        crash::point("raw_kept");
         raw::keep_history(job, &fetch, base.as_ref()).await?;
-        crash::point("history_kept");
         let fingerprint = job.fingerprint.clone();
         let built = encode(&job.job.source, fetch.partition, fingerprint, base, lost_epoch, read.days).await?;
-        crash::point("after_encode");
         let bytes = Bytes::from(built.bytes);
         let size = bytes.len() as u64;
         let first_wait = job.context.patience.first_wait;
@@ -289,6 +285,7 @@ pub(super) async fn encode(
         generation::build(source.table(), source.grain(), partition, &fingerprint, base.as_ref(), lost_epoch, days)
     };
     let built = tokio::task::spawn_blocking(work).await;
+    crash::point("after_encode");
     built.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "encoding broke off").because(error)))
 }
 

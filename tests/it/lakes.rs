@@ -11,12 +11,15 @@
 //! | [`races`] | another one writes the same window; real processes |
 //! | [`stores`] | the store is dishonest or peculiar |
 //! | [`disks`] | the disk is full, read-only or in the way; the real binary on a real disk |
+//! | [`limits`] | files, memory, permissions and links stop it; the real binary |
+//! | [`clocks`] | its clock is wrong; the real binary |
 //! | [`crashes`] | it dies at every named place, in turn; the real binary |
 //! | [`kills`] | it is killed, stopped, or runs twice at once; the real binary |
 //!
 //! `faults` is the store that fails as scripted, `world` the rest of a run's surroundings, `binary` the program.
 
 mod binary;
+mod clocks;
 mod control;
 mod crashes;
 mod disks;
@@ -24,6 +27,7 @@ mod faults;
 mod generations;
 mod history;
 mod kills;
+mod limits;
 mod loops;
 mod races;
 mod recovery;
