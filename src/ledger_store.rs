@@ -12,6 +12,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Identity, Job};
 use crate::lake::Lake;
@@ -223,7 +224,7 @@ impl LedgerStore {
     }
 
     /// Fills the ledger from the footers, and says what they do not tell; nothing when there is no object. Days count as
-    /// read when their object was written.
+    /// read when their object was written, though never later than now.
     async fn rebuild(&mut self, why: &str, grain: Grain, now: DateTime<Utc>) -> Result<Vec<String>> {
         let (mut found, mut notes) = (0, Vec::new());
         for entry in self.lake.list(&self.table).await? {
@@ -231,7 +232,8 @@ impl LedgerStore {
             match look(&self.lake, &self.table, partition).await? {
                 Look::Absent => {}
                 Look::Whole(seen) if seen.footer.partition == partition.to_string() => {
-                    self.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, entry.modified);
+                    self.lake.make_durable(&entry.key).await?;
+                    self.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, entry.modified.min(now));
                     found += 1;
                 }
                 Look::Whole(_) | Look::Unreadable { .. } => {
@@ -266,7 +268,9 @@ impl LedgerStore {
             let next = self.sequence + 1;
             let text = serde_json::to_vec(&self.ledger)
                 .map_err(|error| Error::new(Kind::Internal, "cannot write the ledger").because(error))?;
+            crash::point("before_ledger");
             let created = self.lake.create(&snapshot_key(&self.table, next), Bytes::from(text)).await?;
+            crash::point("ledger_written");
             // A writer that slept may find its number free because it was pruned: only the newest snapshot counts.
             let newest = self.newest().await?.unwrap_or(next);
             self.sequence = newest.max(next);
@@ -336,6 +340,7 @@ impl LedgerStore {
         let text = serde_json::to_vec_pretty(ours)
             .map_err(|error| Error::new(Kind::Internal, "cannot write the table's record").because(error))?;
         self.lake.create(&record_key(&self.table), Bytes::from(text)).await?;
+        crash::point("table_named");
         self.check(ours).await
     }
 

@@ -21,7 +21,7 @@
 //! |---|---|
 //! | 0 nouns: pure values | [`error`], [`words`], [`decimal`], [`window`], [`table`], [`request`] |
 //! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`report`], [`sql`] |
-//! | 2 doors and lake: each hides one outside thing | [`clock`], [`lake`], [`doors`], [`ledger_store`], [`status`] |
+//! | 2 doors and lake: each hides one outside thing | [`clock`], [`crash`], [`lake`], [`doors`], [`ledger_store`], [`status`] |
 //! | 3 the flow, the only room where source, doors, lake and ledger meet | [`pipeline`] |
 //! | 4 drivers | [`sandbox`], [`scheduler`], [`web`], [`cli`] |
 
@@ -48,6 +48,7 @@ pub mod sql;
 pub mod totals;
 
 pub mod clock;
+pub mod crash;
 pub mod doors;
 pub mod lake;
 pub mod ledger_store;

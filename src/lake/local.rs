@@ -19,9 +19,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use crate::crash;
 use crate::error::{Error, Kind, Result};
 
 use super::{Condition, Listed, Object, Put, STATE, Tag};
+
+/// What to do when the disk fails after the object stands in place.
+const UNSYNCED: &str = "the disk did not confirm that the folder's newest entry outlasts a power cut: look at the disk, then run again, which looks at what is there first";
 
 const TAG_BYTES: u64 = 64 << 10;
 
@@ -104,6 +108,11 @@ impl LocalLake {
         .await
     }
 
+    pub(super) async fn make_durable(&self, key: &str) -> Result<()> {
+        let key = key.to_owned();
+        self.blocking(move |lake| lake.sync_upwards(&lake.path(&key)?)).await
+    }
+
     /// The path of a key, no part of which may be a symbolic link.
     fn path(&self, key: &str) -> Result<PathBuf> {
         let mut path = self.root.as_ref().clone();
@@ -145,6 +154,7 @@ impl LocalLake {
     fn replace(&self, key: &str, bytes: &[u8], observed: Option<&Tag>) -> Result<Put> {
         let table = key.strip_prefix("_costlake/").unwrap_or(key).split('/').next().unwrap_or_default();
         let _lock = self.lock(table)?;
+        crash::point("lock_taken");
         let current = self.read_end(key, Some(0))?.map(|object| object.tag);
         if current.as_ref() != observed {
             return Ok(Put::Refused);
@@ -163,10 +173,19 @@ impl LocalLake {
             let _ = fs::remove_file(&staged);
             return Err(error);
         }
-        if let Some(folder) = target.parent() {
+        crash::point("renamed_dir_unsynced");
+        if observed.is_none() && !key.starts_with(STATE) {
+            // Who made the folders may have died before it made them durable.
+            self.sync_upwards(&target)?;
+        } else if let Some(folder) = target.parent() {
             sync_folder(folder)?;
         }
         Ok(Put::Done)
+    }
+
+    /// Makes every folder from that of `path` up to the lake's own durable.
+    fn sync_upwards(&self, path: &Path) -> Result<()> {
+        path.ancestors().skip(1).take_while(|folder| folder.starts_with(self.root())).try_for_each(sync_folder)
     }
 
     /// Takes the lock of a table; it is given back when the file is dropped.
@@ -203,12 +222,13 @@ impl LocalLake {
         if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             self.make_folders(parent)?;
         }
-        match fs::create_dir(folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(failed("cannot make the folder", folder, error))
-            }
-            _ => folder.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder),
+        if let Err(error) = fs::create_dir(folder)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(failed("cannot make the folder", folder, error));
         }
+        crash::point("folder_made_unsynced");
+        folder.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)
     }
 
     fn walk(&self, folder: &Path, key: &str, found: &mut Vec<Listed>) -> Result<()> {
@@ -241,14 +261,18 @@ fn tag_of(end: &[u8], size: u64) -> Tag {
 
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().create_new(true).write(true).open(path)?;
+    crash::point("tmp_created");
     file.write_all(bytes)?;
-    file.sync_all()
+    crash::point("tmp_written_unsynced");
+    file.sync_all()?;
+    crash::point("tmp_synced");
+    Ok(())
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(|error| failed("cannot make durable", folder, error))
+        .map_err(|error| failed("cannot make durable", folder, error).advise(UNSYNCED))
 }
 
 fn failed(what: &str, path: &Path, error: io::Error) -> Error {
@@ -259,6 +283,9 @@ fn failed(what: &str, path: &Path, error: io::Error) -> Error {
         io::ErrorKind::PermissionDenied => "give the user that runs costlake the right to read and write the lake",
         io::ErrorKind::ReadOnlyFilesystem => {
             "the file system is mounted read-only: remount it, or choose another --lake"
+        }
+        io::ErrorKind::CrossesDevices => {
+            "costlake writes beside the tables and renames: keep the whole lake, _costlake included, on one file system"
         }
         io::ErrorKind::NotADirectory => {
             "a file stands where a folder is needed: move it away, or choose another --lake"

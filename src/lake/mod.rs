@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use crate::crash;
 use crate::error::{Error, Kind, Result};
 
 /// Folder of everything that is no table.
@@ -171,10 +172,12 @@ impl Lake {
     /// # Errors
     /// Any error leaves the outcome open: settle it by reading.
     pub async fn put(&self, key: &str, bytes: Bytes, condition: Condition<'_>) -> Result<Put> {
-        match self {
+        let put = match self {
             Self::Local(lake) => lake.put(key, bytes, condition).await,
             Self::S3(lake) => lake.put(key, bytes, condition).await,
-        }
+        };
+        crash::point("put_sent_no_answer");
+        put
     }
 
     /// Everything below a folder, sorted by key.
@@ -198,7 +201,9 @@ impl Lake {
         if !(key.starts_with("_costlake/") && key.contains("/ledger/")) {
             return Err(Error::new(Kind::Internal, "only old ledger snapshots are ever removed").at("key", key));
         }
-        self.remove(key).await
+        self.remove(key).await?;
+        crash::point("snapshot_removed");
+        Ok(())
     }
 
     /// Removes a kept older generation.
@@ -220,7 +225,9 @@ impl Lake {
         if !is_one {
             return Err(Error::new(Kind::Internal, "only kept older generations are ever removed").at("key", key));
         }
-        self.remove(key).await
+        self.remove(key).await?;
+        crash::point("generation_removed");
+        Ok(())
     }
 
     async fn remove(&self, key: &str) -> Result<()> {
@@ -241,7 +248,7 @@ impl Lake {
             match self.put(key, bytes.clone(), Condition::Absent).await {
                 Ok(Put::Done) => return Ok(true),
                 Ok(Put::Refused) => {}
-                Err(error) if matches!(error.kind(), Kind::Auth | Kind::Config) => return Err(error),
+                Err(error) if self.is_final(&error) => return Err(error),
                 Err(error) => last = Some(error),
             }
             match self.read(key, None).await {
@@ -253,6 +260,23 @@ impl Lake {
         Err(last
             .unwrap_or_else(|| Error::new(Kind::Store, "the store refuses to create an object that does not exist"))
             .at("key", key))
+    }
+
+    /// Whether a write that failed so is not worth settling: the store said no, or the lake is a folder. A disk that
+    /// failed to make a write durable may have forgotten it by the time it says yes, so it is not asked again.
+    pub(crate) fn is_final(&self, error: &Error) -> bool {
+        matches!(self, Self::Local(_)) || matches!(error.kind(), Kind::Auth | Kind::Config)
+    }
+
+    /// Makes sure that an object that another process put in place outlasts a power cut, before anything rests on it.
+    ///
+    /// # Errors
+    /// [`Kind::Store`] when the disk does not say so.
+    pub async fn make_durable(&self, key: &str) -> Result<()> {
+        match self {
+            Self::Local(lake) => lake.make_durable(key).await,
+            Self::S3(_) => Ok(()),
+        }
     }
 
     /// Finds out whether the store honours conditional writes; once per lake, the result is kept in it.

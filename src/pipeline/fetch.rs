@@ -16,6 +16,7 @@ use bytes::Bytes;
 use chrono::NaiveDate;
 use tokio::time::Instant;
 
+use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::generation::{self, Base, Built, FetchedDays};
 use crate::ledger::Quarantined;
@@ -84,7 +85,9 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
         observed = observe(&job.context.lake, table, planned.partition).await?;
     }
     let lost_epoch = check_observation(job, planned, observed.as_ref()).await?;
+    crash::point("after_observe");
     let (fetch, mut allowance) = fit_budget(job, planned).await?;
+    crash::point("after_budget");
     if job.rewrites && fetch.slots.len() < planned.slots.len() {
         // The rows of a broken object cannot be kept: it is read again whole or not at all.
         return Err(job.budget.reached(Some(planned.expected_requests + job.totals_pages)));
@@ -94,11 +97,13 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
 
     let mut read = control::read(job, &fetch, &mut allowance, report).await?;
     drop(allowance);
+    crash::point("after_control");
     let held = match observed.as_ref().filter(|_| !job.rewrites) {
         Some(seen) => quarantine::set_aside(job, &seen.footer, &mut read).await,
         // Of a lost or broken object there are no old rows to keep.
         None => BTreeMap::new(),
     };
+    crash::point("after_verify");
     report.rows = read.rows;
     let learnt = learn(read.rows, read.page_rows, fetch.slots.len() as u64, report.asked.charged_pages);
     let partition = fetch.partition.to_string();
@@ -178,6 +183,7 @@ async fn check_observation(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Ob
                 .at("key", data_key(&job.job.name, fetch.partition)))
         }
         Some(seen) if seen.footer.epoch > known => {
+            job.context.lake.make_durable(&data_key(&job.job.name, fetch.partition)).await?;
             let written = seen.modified.min(job.now());
             books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), job.now(), written);
             Ok(0)
@@ -279,6 +285,7 @@ pub(super) async fn encode(
         generation::build(source.table(), source.grain(), partition, &fingerprint, base.as_ref(), lost_epoch, days)
     };
     let built = tokio::task::spawn_blocking(work).await;
+    crash::point("after_encode");
     built.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "encoding broke off").because(error)))
 }
 

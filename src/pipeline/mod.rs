@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, info_span};
 
 use crate::clock::Clock;
+use crate::crash;
 use crate::doors::{Door, Doors};
 use crate::error::{Kind, Result};
 use crate::job::Job;
@@ -190,6 +191,7 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
     }
     report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.close();
+    crash::point("before_record");
     if report.failure.as_ref().is_none_or(|failure| failure.kind != Kind::Config.name())
         && let Err(error) = LedgerStore::record_run(&context.lake, &report).await
         && report.failure.is_none()
@@ -197,6 +199,7 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
         report.failure = Some((&error).into());
         report.close();
     }
+    crash::point("record_written");
     span.in_scope(|| {
         info!(
             requests = report.asked.requests,
@@ -244,6 +247,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         totals_pages: 0,
     };
     planned = totals::before_fetches(&mut run, planned, ask, report).await?;
+    crash::point("after_plan");
     report.notes.extend(planned.notes.iter().cloned());
     run.tell(Event::Planned {
         job: job.name.clone(),
@@ -275,7 +279,12 @@ async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
     let one = |planned: &Fetch| {
         let span = info_span!("fetch", partition = %planned.partition);
         let planned = planned.clone();
-        async move { fetch::run(run, &planned).await }.instrument(span)
+        async move {
+            let report = fetch::run(run, &planned).await;
+            crash::point("between_partitions");
+            report
+        }
+        .instrument(span)
     };
     let mut reports = Vec::new();
     for fetches in &stages {

@@ -8,7 +8,7 @@ use futures::StreamExt;
 
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
-use crate::ledger_store::{LedgerStore, observe};
+use crate::ledger_store::{LedgerStore, data_key, observe};
 use crate::plan::{Plan, spending_since};
 use crate::report::{JobReport, usd};
 use crate::sources::Provider;
@@ -50,7 +50,7 @@ pub(super) async fn catch_up(
     let looks: Vec<_> =
         planned.fetches.iter().map(|fetch| observe(&context.lake, &job.name, fetch.partition)).collect();
     let seen: Vec<_> = futures::stream::iter(looks).buffered(8).collect().await;
-    for seen in seen {
+    for (fetch, seen) in planned.fetches.iter().zip(seen) {
         // An object that cannot be read, or is another table's, is the business of its own fetch.
         let Ok(Some(seen)) = seen else { continue };
         if seen.footer.fingerprint != fingerprint {
@@ -58,6 +58,7 @@ pub(super) async fn catch_up(
         }
         let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
         if seen.footer.epoch > known {
+            context.lake.make_durable(&data_key(&job.name, fetch.partition)).await?;
             books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, seen.modified.min(now));
             ahead = true;
         }

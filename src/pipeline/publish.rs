@@ -10,6 +10,9 @@
 //! | another generation | superseded: theirs stands, nothing of ours is laid over it |
 //! | nothing, though something was observed | somebody deleted it: an error |
 //! | it cannot be read, or five attempts told nothing | the outcome is unknown (exit code 7) |
+//!
+//! A local disk has no writes on their way, and its errors are final: an object that stands in place although its disk
+//! failed to make it durable is not called committed. The next run looks at it and goes on from what is there.
 
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::generation::Footer;
 use crate::lake::{Condition, Lake, Put};
@@ -57,12 +61,16 @@ pub async fn publish(lake: &Lake, target: &Target<'_>, bytes: Bytes, footer: &Fo
         .advise("run again; if it stays slow, raise limits.requests_per_second or shorten the range"));
     }
     let condition = target.observed.map_or(Condition::Absent, |seen| Condition::Still(&seen.tag));
+    crash::point("before_put");
     let mut last = None;
     for attempt in 1..=ATTEMPTS {
         match lake.put(&key, bytes.clone(), condition).await {
-            Ok(Put::Done) => return Ok(()),
+            Ok(Put::Done) => {
+                crash::point("put_acked");
+                return Ok(());
+            }
             Ok(Put::Refused) => {}
-            Err(error) if matches!(error.kind(), Kind::Auth | Kind::Config | Kind::Internal) => return Err(error),
+            Err(error) if lake.is_final(&error) || error.kind() == Kind::Internal => return Err(error),
             Err(error) => {
                 warn!(key, attempt, "{error}; reading back what became of the write");
                 last = Some(error);
@@ -72,12 +80,6 @@ pub async fn publish(lake: &Lake, target: &Target<'_>, bytes: Bytes, footer: &Fo
             Ok(Settled::Ours) => return Ok(()),
             Ok(Settled::Theirs(epoch)) => return Err(superseded(target, epoch)),
             Ok(Settled::Gone) => return Err(gone(&key)),
-            // A local disk has no writes on their way: what is not there did not happen.
-            Ok(Settled::Before) if matches!(lake, Lake::Local(_)) => {
-                if let Some(error) = last {
-                    return Err(error);
-                }
-            }
             Ok(Settled::Before) => {}
             Err(error) => last = Some(error),
         }

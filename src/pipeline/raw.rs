@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::generation::Base;
 use crate::job::Job;
@@ -135,7 +136,9 @@ pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[(Request, A
     let key = format!("{}/{}/{days}-{digest}{SUFFIX}", folder(&job.job.name), fetch.partition);
     let packed = zstd::bulk::compress(&text, 3)
         .map_err(|error| Error::new(Kind::Internal, "cannot compress a raw answer").because(error))?;
-    job.context.lake.create(&key, Bytes::from(packed)).await.map(|_| ())
+    job.context.lake.create(&key, Bytes::from(packed)).await?;
+    crash::point("raw_kept");
+    Ok(())
 }
 
 /// Keeps the generation that is about to be replaced under its epoch, if the job wants it.
@@ -150,6 +153,7 @@ pub(super) async fn keep_history(job: &JobRun<'_>, fetch: &Fetch, base: Option<&
 pub(super) async fn keep_generation(lake: &Lake, job: &Job, partition: Partition, base: &Base) -> Result<()> {
     let key = kept_key(&job.name, partition, base.footer.epoch);
     if lake.create(&key, base.bytes.clone()).await? {
+        crash::point("history_kept");
         return Ok(());
     }
     Err(Error::new(Kind::Store, "another object stands where a replaced generation is kept").at("key", key))

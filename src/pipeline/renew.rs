@@ -148,6 +148,7 @@ impl Renewal<'_> {
             && seen.footer.epoch > known(&self.books)
         {
             let now = self.context.clock.now();
+            self.context.lake.make_durable(&data_key(&self.job.name, partition)).await?;
             self.books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, seen.modified.min(now));
             self.unsaved = true;
         }

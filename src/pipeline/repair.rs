@@ -71,7 +71,9 @@ async fn take_over(
         let Look::Whole(seen) = look(&context.lake, &job.name, *partition).await? else { continue };
         let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
         if seen.footer.epoch > known {
-            let written_at = written.get(&data_key(&job.name, *partition)).copied().unwrap_or(now);
+            let key = data_key(&job.name, *partition);
+            context.lake.make_durable(&key).await?;
+            let written_at = written.get(&key).copied().unwrap_or(now).min(now);
             books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, written_at);
             info!(%partition, epoch = seen.footer.epoch, "taken into the ledger");
             changed = true;

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use tracing::warn;
 
+use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Fetch;
 use crate::report::{Asked, FetchReport};
@@ -112,6 +113,7 @@ async fn once(
             Ok(answer) => answer,
             Err(error) => return Err(broken(error, reader.slots_met())),
         };
+        crash::point("page_received");
         let next = match reader.read(&request, &answer) {
             Ok(next) => next,
             Err(error) => return Err(broken(with_id(error, &answer), reader.slots_met())),
@@ -125,6 +127,7 @@ async fn once(
             answers.push((request, answer));
         }
     }
+    crash::point("after_last_page");
     reader.finish().map(|fetched| (fetched, answers)).map_err(|error| {
         let error = match last {
             Some(request) => error.at("request", request),

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use chrono::{DateTime, Utc};
 
+use crate::crash;
 use crate::error::{Kind, Result};
 use crate::job::{AwsSettings, Job};
 use crate::plan::{Ask, Plan, history_start, least_requests, plan, probes, reach};
@@ -128,6 +129,7 @@ pub(super) async fn before_fetches(
     let least =
         if probes { 0 } else { least_requests(job, &run.books.lock().await.ledger, &planned.fetches, run.rewrites) };
     let found = as_far_as_it_tells(run, window, least, report).await?;
+    crash::point("totals_answered");
     run.totals_pages = report.totals_asked.pages;
     if !job.source.is_ungrouped() {
         run.totals.get_mut().clone_from(&found);

@@ -132,11 +132,30 @@ fn jobs() -> [Job; 2] {
 
 /// Both tables of a lake: every object whole, and nothing beside the objects.
 pub(super) fn tables(lake: &Path) -> Tables {
+    tables_of(lake, &jobs())
+}
+
+/// The same for the tables of these jobs.
+pub(super) fn tables_of(lake: &Path, jobs: &[Job]) -> Tables {
     let opened = Lake::Local(LocalLake::new(lake.to_owned()));
     runtime().block_on(async {
-        let [cost, savings] = jobs();
-        vec![contents_of(&opened, &cost).await, contents_of(&opened, &savings).await]
+        let mut found = Vec::new();
+        for job in jobs {
+            found.push(contents_of(&opened, job).await);
+        }
+        found
     })
+}
+
+/// Asserts that every object of `found` is the one of `old` or that of `new`.
+pub(super) fn assert_old_or_new(found: &Tables, old: &Tables, new: &Tables, what: &str) {
+    for ((found, old), new) in found.iter().zip(old).zip(new) {
+        assert!(found.keys().all(|partition| new.contains_key(partition)), "{what}");
+        for (partition, new) in new {
+            let held = found.get(partition);
+            assert!(held == Some(new) || held == old.get(partition), "{what}: {partition} is neither old nor new");
+        }
+    }
 }
 
 pub(super) fn assert_ledgers_agree(lake: &Path) {
@@ -153,7 +172,7 @@ pub(super) fn assert_nothing_staged(lake: &Path) {
     assert!(staged.is_empty(), "{staged:?}");
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 

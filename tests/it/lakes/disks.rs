@@ -2,9 +2,8 @@
 //! that completes.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use costlake::job::Job;
@@ -13,6 +12,7 @@ use costlake::pipeline::{Event, run_job};
 use costlake::plan::Ask;
 
 use super::binary::{Stage, assert_ledgers_agree, assert_nothing_staged, copy, said, tables};
+use super::limits::Night;
 use super::world::{EARLY, LATER, World, at, cost_job, october};
 
 #[test]
@@ -44,21 +44,6 @@ fn a_file_in_place_of_a_table_leaves_the_other_tables_alone() {
     stage.run_well(&lake);
     assert!(tables(&lake) == tables(&whole));
     assert_nothing_staged(&lake);
-}
-
-#[test]
-fn a_folder_that_may_not_be_written_is_named() {
-    let stage = Stage::start(LATER);
-    let lake = stage.path("lake");
-    fs::create_dir(&lake).expect("a folder");
-    fs::set_permissions(&lake, fs::Permissions::from_mode(0o555)).expect("permissions");
-    if fs::write(lake.join("probe"), "").is_ok() {
-        println!("skipped: permissions do not bind this user (root)");
-        return;
-    }
-    let output = stage.run(&lake);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("the right to read and write the lake"), "{}", said(&output));
 }
 
 /// Whether a mount namespace of one's own can be had here.
@@ -119,6 +104,91 @@ fn a_full_disk_is_named_and_harms_nothing() {
 #[test]
 fn a_read_only_disk_is_named_and_harms_nothing() {
     run_on_broken_disk(r#"mount -o remount,ro "$LAKE""#, r#"mount -o remount,rw "$LAKE""#, "mounted read-only");
+}
+
+/// In a mount namespace: runs on a copy of the lake on a small disk of which `$FREE` pages are left, then on a disk with
+/// room. The lake after each is left in `$OUT`.
+const PAGES: &str = r#"
+    mount -t tmpfs -o size=1m none "$COSTLAKE_LAKE"
+    cp -r "$OUT/base/." "$COSTLAKE_LAKE"
+    dd if=/dev/zero of="$COSTLAKE_LAKE/filler" bs=4k count=4096 2>/dev/null || true
+    left=$(stat -c %s "$COSTLAKE_LAKE/filler")
+    truncate -s $((left - FREE * 4096)) "$COSTLAKE_LAKE/filler"
+    code=0; "$COSTLAKE" run || code=$?
+    rm "$COSTLAKE_LAKE/filler"; mkdir "$OUT/full"; cp -r "$COSTLAKE_LAKE/." "$OUT/full"
+    exit $code
+"#;
+
+/// In a mount namespace: a run while `$FROZEN` is a mount that may only be read.
+const FROZEN: &str = r#"
+    mount --bind "$FROZEN" "$FROZEN"; mount -o remount,ro,bind "$FROZEN"
+    code=0; "$COSTLAKE" run || code=$?
+    umount "$FROZEN"
+    exit $code
+"#;
+
+/// Runs a script in a mount namespace of its own.
+fn in_namespace(night: &Night, lake: &Path, variables: &str, script: &str) -> Output {
+    night.shell(lake, &format!("{variables} exec unshare -rm sh -ec '{script}'"))
+}
+
+#[test]
+fn a_disk_that_fills_up_at_any_page_harms_nothing() {
+    let night = Night::fall();
+    let lake = night.lake("lake");
+    if !can_mount(&lake) {
+        println!("skipped: no mount namespace to be had here");
+        return;
+    }
+    for free in 0..200 {
+        let what = format!("{free} pages left");
+        let out = lake.parent().expect("a folder");
+        let output = in_namespace(&night, &lake, &format!("OUT={} FREE={free}", out.display()), PAGES);
+        let full = out.join("full");
+        if output.status.code() == Some(0) {
+            night.assert_complete(&full, &what);
+            println!("disk full: at {free} pages in turn");
+            assert!(free > 5, "{free}");
+            return;
+        }
+        assert_eq!(output.status.code(), Some(1), "{what}: {}", said(&output));
+        assert!(said(&output).contains("free some room on the disk"), "{what}: {}", said(&output));
+        night.assert_heals(&full, &what);
+        fs::remove_dir_all(&full).expect("a removal");
+    }
+    panic!("no disk was large enough");
+}
+
+#[test]
+fn any_folder_that_may_only_be_read_is_named() {
+    let night = Night::fall();
+    if !can_mount(&night.lake("lake")) {
+        println!("skipped: no mount namespace to be had here");
+        return;
+    }
+    let mut refused = 0;
+    let folders = [
+        "",
+        "cost",
+        "cost/billing_period=2026-10",
+        "_costlake",
+        "_costlake/cost",
+        "_costlake/cost/ledger",
+        "_costlake/tmp",
+    ];
+    for (number, folder) in folders.iter().enumerate() {
+        let lake = night.lake(&format!("frozen{number}"));
+        let frozen = lake.join(folder);
+        let frozen = frozen.display().to_string().trim_end_matches('/').to_owned();
+        let output = in_namespace(&night, &lake, &format!("FROZEN={frozen}"), FROZEN);
+        assert_eq!(output.status.code(), Some(1), "{frozen}: {}", said(&output));
+        let advised = ["mounted read-only", "on one file system"];
+        assert!(advised.iter().any(|words| said(&output).contains(words)), "{frozen}: {}", said(&output));
+        assert!(said(&output).contains(&frozen), "{frozen}: not named: {}", said(&output));
+        night.assert_heals(&lake, &frozen);
+        refused += 1;
+    }
+    println!("read-only: {refused} folders refused the run");
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub(super) enum Fault {
     Meanwhile(Bytes),
     /// Somebody deletes the object first, then the call is done.
     Vanish,
+    /// A read answers what the object was before: it began before somebody else's write ended.
+    Earlier(Bytes),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,6 +214,7 @@ impl ObjectStore for Faults {
                 self.write((path.clone(), theirs.into(), PutOptions::default())).await?;
                 return self.write(write).await;
             }
+            Fault::Earlier(_) => return self.write(write).await,
             Fault::Vanish => {
                 self.inner.delete(path).await?;
                 return self.write(write).await;
@@ -232,6 +235,11 @@ impl ObjectStore for Faults {
             Some(Fault::Meanwhile(theirs)) => {
                 self.write((path.clone(), theirs.into(), PutOptions::default())).await?;
                 self.inner.get_opts(path, options).await
+            }
+            Some(Fault::Earlier(bytes)) => {
+                let then = InMemory::new();
+                then.put(path, bytes.into()).await?;
+                then.get_opts(path, options).await
             }
             Some(_) => Err(lost()),
         }

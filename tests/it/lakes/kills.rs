@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use costlake::sandbox::{Sandbox, Settings};
 
-use super::binary::{Stage, Tables, assert_ledgers_agree, assert_nothing_staged, copy, said, tables};
+use super::binary::{
+    Stage, Tables, assert_ledgers_agree, assert_nothing_staged, assert_old_or_new, copy, said, tables,
+};
 use super::world::{EARLY, LATER, at};
 
 /// A stage at [`LATER`], and a lake as a run at [`EARLY`] left it.
@@ -17,17 +19,6 @@ fn begun() -> (Stage, PathBuf) {
     stage.run_well(&base);
     stage.sandbox.set_now(at(LATER));
     (stage, base)
-}
-
-/// Asserts that every object of `found` is the one of `old` or that of `new`.
-fn assert_old_or_new(found: &Tables, old: &Tables, new: &Tables, what: &str) {
-    for ((found, old), new) in found.iter().zip(old).zip(new) {
-        assert!(found.keys().all(|partition| new.contains_key(partition)), "{what}");
-        for (partition, new) in new {
-            let held = found.get(partition);
-            assert!(held == Some(new) || held == old.get(partition), "{what}: {partition} is neither old nor new");
-        }
-    }
 }
 
 /// What holds after a clean run, whatever happened before.

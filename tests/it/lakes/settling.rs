@@ -184,3 +184,42 @@ async fn a_write_that_arrives_after_a_newer_run_changes_nothing() {
     assert_eq!(contents(&store.inner, &job).await, newer, "both a creation and a replacement were on their way");
     assert_eq!(store.written().len(), 2, "{:?}", store.written());
 }
+
+/// A run whose looks at October say, where `is_earlier` tells so of their number, what it was before its last commit.
+async fn looking_back(is_earlier: impl Fn(usize) -> bool + Send + Sync + 'static) -> (Arc<Faults>, Job, JobReport) {
+    let job = cost_job();
+    let (world, base) = begun(&job).await;
+    let before = contents(&base, &job).await["2026-10"].bytes.clone();
+    world.run_well(&base, &job).await;
+    let store = Faults::over(&base);
+    let (key, looks) = (data_key(&job, "2026-10"), AtomicUsize::new(0));
+    store.script(move |call| {
+        let is_look = call.verb == Verb::Get && call.key == key;
+        (is_look && is_earlier(looks.fetch_add(1, Ordering::Relaxed))).then(|| Fault::Earlier(before.clone()))
+    });
+    let report = world.ask(&store, &job, october()).await;
+    (store, job, report)
+}
+
+#[tokio::test]
+async fn a_look_that_another_run_overtook_is_taken_again() {
+    // The first look only saves requests; the second is the fetch's own.
+    let (undisturbed, job, _) = looking_back(|_| false).await;
+    let (store, _, report) = looking_back(|look| look == 1).await;
+    assert_eq!(report.exit_code, 0, "{report:#?}");
+    let is_look = |call: &&Call| call.verb == Verb::Get && call.key == data_key(&job, "2026-10");
+    let looks = |store: &Faults| store.calls().iter().filter(is_look).count();
+    assert_eq!(looks(&store), looks(&undisturbed) + 1);
+    assert_eq!(contents(&store.inner, &job).await, contents(&undisturbed.inner, &job).await);
+    assert_ledger_agrees(&store.inner, &job).await;
+}
+
+#[tokio::test]
+async fn an_object_that_stays_behind_the_ledger_is_not_written() {
+    let (store, job, report) = looking_back(|_| true).await;
+    assert_eq!(report.exit_code, 1, "{report:#?}");
+    let text = failure(&report);
+    assert!(text.contains("the object is at generation 1, but the ledger knows generation 2"), "{text}");
+    assert!(!store.calls().iter().any(Call::puts_data));
+    assert_ledger_agrees(&store.inner, &job).await;
+}

@@ -26,6 +26,8 @@ use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio_util::sync::CancellationToken;
 
+use crate::support::lake::with_readable_zone;
+
 /// The prefix of the lake in its bucket.
 pub(super) const PREFIX: &str = "bill";
 
@@ -181,7 +183,9 @@ pub(super) async fn contents_of(lake: &Lake, job: &Job) -> BTreeMap<String, Held
         let [_, folder, "data.parquet"] = parts[..] else { panic!("a stray object: {}", entry.key) };
         let bytes = lake.read(&entry.key, None).await.expect("a read").expect("an object").bytes;
         let held = held(job, bytes);
-        assert_eq!(folder, format!("billing_period={}", held.footer.partition));
+        let hourly = held.footer.partition.len() == "2026-11-01".len();
+        let key = if hourly { "usage_date" } else { "billing_period" };
+        assert_eq!(folder, format!("{key}={}", held.footer.partition));
         found.insert(held.footer.partition.clone(), held);
     }
     found
@@ -203,7 +207,8 @@ pub(super) fn held(job: &Job, bytes: Bytes) -> Held {
 }
 
 pub(super) fn as_text(batch: &RecordBatch) -> Vec<String> {
-    let cell = |column, row| array_value_to_string(batch.column(column), row).expect("a value");
+    let columns: Vec<_> = batch.columns().iter().map(with_readable_zone).collect();
+    let cell = |column: usize, row| array_value_to_string(&columns[column], row).expect("a value");
     (0..batch.num_rows())
         .map(|row| (0..batch.num_columns()).map(|column| cell(column, row)).collect::<Vec<_>>().join("|"))
         .collect()
@@ -218,7 +223,7 @@ pub(super) async fn ledger<S: ObjectStore>(store: &Arc<S>, job: &Job) -> Ledger 
     ledger_of(Arc::new(lake(store)), job).await
 }
 
-async fn ledger_of(lake: Arc<Lake>, job: &Job) -> Ledger {
+pub(super) async fn ledger_of(lake: Arc<Lake>, job: &Job) -> Ledger {
     LedgerStore::open(lake, &job.name, job.source.grain(), at(LATER)).await.expect("a ledger").0.ledger
 }
 

@@ -83,7 +83,7 @@ fn rows_of(path: &Path) -> Vec<Row> {
 }
 
 /// Arrow knows the zone `UTC` only by its offset here.
-fn with_readable_zone(column: &ArrayRef) -> ArrayRef {
+pub(crate) fn with_readable_zone(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
         DataType::Timestamp(_, Some(zone)) => {
             assert_eq!(&**zone, "UTC");

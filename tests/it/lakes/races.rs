@@ -1,0 +1,307 @@
+//! Two real processes write one window at once, again and again.
+//!
+//! Each writer has an API of its own, whose clocks are a day apart or the same: the two read different rows of the same
+//! days, or the same ones. They meet at a place of the program after both have looked at the object and before either has
+//! replaced it, or they run as they come.
+//!
+//! | the writers read | and meet | then |
+//! |---|---|---|
+//! | different rows | before either writes | one commits; the other ends with 5 and says that it was superseded |
+//! | different rows | as they come | the same, or the later one replaces the earlier one's generation by the next |
+//! | the same rows | before either writes | one write lands; the other one finds that what is there is what it meant to write |
+//! | the same rows | as they come | the same, or the later one finds nothing to do |
+//!
+//! `COSTLAKE_RACE_ROUNDS` sets how often.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use costlake::job::Job;
+use costlake::lake::{Lake, LocalLake};
+use costlake::sandbox::{Sandbox, Settings};
+use serde_json::Value;
+
+use crate::support::lake::{rows, sum};
+use crate::support::sandbox::SandboxServer;
+
+use super::binary::{Stage, assert_nothing_staged, copy, runtime, said};
+use super::world::{assert_ledger_agrees_in, at, contents_of, parse};
+
+/// Rounds of a run of the tests.
+const ROUNDS: u32 = 700;
+
+const JOB: &str = r#"
+    source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
+    window = { begin = "2026-10-30" }
+    limits = { requests_per_second = 1000 }
+    lake = { keep_history = true }
+"#;
+
+/// Clocks of the run before the race and of the two writers. The last day of October is another one at each.
+const CLOCKS: [&str; 3] = ["2026-11-01T06:00:00Z", "2026-11-02T06:00:00Z", "2026-11-03T06:00:00Z"];
+
+/// Where both are after looking at the object and before writing it.
+const MEETINGS: [&str; 5] = ["after_observe", "after_budget", "after_control", "after_encode", "before_put"];
+
+/// The program at one clock, with an API of its own that says what is known at that clock.
+struct Writer {
+    server: SandboxServer,
+    stage: Stage,
+}
+
+impl Writer {
+    fn at(now: &str) -> Self {
+        let server = SandboxServer::new(now, 1_000);
+        let stage = Stage::asking(server.url(), Sandbox::new(Settings::new(at(now))));
+        for other in ["cost", "savings"] {
+            fs::remove_file(stage.path(&format!("jobs/{other}.toml"))).expect("a removal");
+        }
+        fs::write(stage.path("jobs/raced.toml"), JOB).expect("a job");
+        Self { server, stage }
+    }
+
+    fn command(&self, lake: &Path, order: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_costlake"));
+        command.args(["backfill", "raced", "--from", "2026-10-30", "--to", "2026-10-31", "--yes", "--output", "json"]);
+        self.stage.surround(&mut command, lake);
+        command.env("COSTLAKE_CRASH", order);
+        command
+    }
+
+    fn run_well(&self, lake: &Path) -> Ended {
+        let ended = Ended::of(&self.command(lake, "").output().expect("the program"));
+        assert_eq!(ended.code, 0, "{}", ended.said);
+        ended
+    }
+
+    /// Asserts that the table's rows are this writer's, to the last digit.
+    fn assert_sums(&self, lake: &Path) {
+        let total = self.server.total("DAILY", "2026-10-30", "2026-11-01", "UnblendedCost");
+        assert_eq!(sum(&rows(lake, "raced"), "unblended_cost"), total);
+    }
+}
+
+/// How one writer ended.
+struct Ended {
+    code: i32,
+    said: String,
+    outcome: String,
+    epoch: Option<u64>,
+    failure: Option<String>,
+}
+
+impl Ended {
+    fn of(output: &Output) -> Self {
+        let said = said(output);
+        let code = output.status.code().unwrap_or_else(|| panic!("it died: {said}"));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+        let fetch = &document["jobs"][0]["fetches"][0];
+        Self {
+            code,
+            outcome: fetch["outcome"].as_str().unwrap_or_default().to_owned(),
+            epoch: fetch["epoch"].as_u64(),
+            failure: fetch["failure"]["kind"].as_str().map(str::to_owned),
+            said,
+        }
+    }
+
+    fn committed(&self) -> Option<u64> {
+        self.epoch.filter(|_| self.outcome == "committed")
+    }
+
+    fn is_superseded(&self) -> bool {
+        let says_so = ["superseded: another writer committed generation", "was replaced since it was observed"];
+        self.code == 5
+            && self.failure.as_deref() == Some("superseded")
+            && says_so.iter().any(|words| self.said.contains(words))
+    }
+}
+
+/// The objects of a lake, whole.
+fn objects(lake: &Path, job: &Job) -> BTreeMap<String, Bytes> {
+    let opened = Lake::Local(LocalLake::new(lake.to_owned()));
+    let held = runtime().block_on(contents_of(&opened, job));
+    held.into_iter().map(|(partition, held)| (partition, held.bytes)).collect()
+}
+
+/// Epochs of the kept older generations.
+fn kept(lake: &Path) -> BTreeSet<u64> {
+    let folder = fs::read_dir(lake.join("_costlake/raced/history/2026-10"));
+    let names = folder.into_iter().flatten().map(|entry| entry.expect("an entry").file_name());
+    names.map(|name| name.to_string_lossy().trim_end_matches(".parquet").parse().expect("an epoch")).collect()
+}
+
+/// A lake before the race, and all that may become of it.
+struct Course {
+    base: PathBuf,
+    /// The generation that is there before.
+    epoch: u64,
+    /// By the writers that committed, in their order.
+    outcomes: BTreeMap<Vec<usize>, BTreeMap<String, Bytes>>,
+}
+
+impl Course {
+    fn lay(writers: &[Writer; 2], base: PathBuf, epoch: u64, job: &Job) -> Self {
+        fs::create_dir_all(&base).expect("a folder");
+        let mut outcomes = BTreeMap::new();
+        for order in [vec![0], vec![1], vec![0, 1], vec![1, 0]] {
+            let lake = base.with_extension(format!("{order:?}"));
+            copy(&base, &lake);
+            for writer in &order {
+                writers[*writer].run_well(&lake);
+            }
+            writers[order[order.len() - 1]].assert_sums(&lake);
+            outcomes.insert(order, objects(&lake, job));
+        }
+        assert_ne!(outcomes[&vec![0]], outcomes[&vec![1]], "writers that agree cannot get in each other's way");
+        Self { base, epoch, outcomes }
+    }
+}
+
+/// How often what happened.
+#[derive(Debug, Default)]
+struct Tally {
+    superseded: u32,
+    replaced: u32,
+    settled_as_own: u32,
+    nothing_to_do: u32,
+}
+
+/// One race: two writers of `pair` on a copy of the course.
+struct Race<'a> {
+    writers: &'a [Writer; 2],
+    job: &'a Job,
+    course: &'a Course,
+    pair: [usize; 2],
+    /// Where they meet, if they do.
+    place: Option<&'a str>,
+    what: String,
+}
+
+impl Race<'_> {
+    fn run(&self, delay: Duration, tally: &Mutex<Tally>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (lake, met) = (folder.path().join("lake"), folder.path().join("met"));
+        copy(&self.course.base, &lake);
+        fs::create_dir(&met).expect("a folder");
+        let order = self.place.map(|place| format!("{place}:1:meet:{}", met.display())).unwrap_or_default();
+        let start = |writer: usize| self.writers[writer].command(&lake, &order).spawn().expect("the program");
+        let first = start(self.pair[0]);
+        if self.place.is_none() {
+            std::thread::sleep(delay);
+        }
+        let both = [first, start(self.pair[1])].map(|child| Ended::of(&child.wait_with_output().expect("an end")));
+        for ended in &both {
+            assert!(ended.code == 0 || ended.is_superseded(), "{}: {}", self.what, ended.said);
+            assert!(!ended.said.contains("where nobody came"), "{}: they did not meet", self.what);
+        }
+        if self.pair[0] == self.pair[1] {
+            self.judge_equals(&lake, &both, tally)
+        } else {
+            self.judge(&lake, &both, tally)
+        }
+        assert_nothing_staged(&lake);
+        runtime().block_on(assert_ledger_agrees_in(Lake::Local(LocalLake::new(lake.clone())), self.job));
+    }
+
+    /// Writers of different rows: every commit is a generation of its own, and the object is that of the last one.
+    fn judge(&self, lake: &Path, both: &[Ended; 2], tally: &Mutex<Tally>) {
+        let what = &self.what;
+        let mut commits: Vec<(u64, usize)> =
+            both.iter().zip(self.pair).filter_map(|(ended, writer)| Some((ended.committed()?, writer))).collect();
+        commits.sort_unstable();
+        let epochs: Vec<u64> = commits.iter().map(|(epoch, _)| *epoch).collect();
+        let base = self.course.epoch;
+        let wanted: Vec<u64> = (1..=commits.len() as u64).map(|step| base + step).collect();
+        assert_eq!(epochs, wanted, "{what}: one commit for each generation");
+        let order: Vec<usize> = commits.iter().map(|(_, writer)| *writer).collect();
+        let won = self.course.outcomes.get(&order).unwrap_or_else(|| panic!("{what}: {order:?} committed"));
+        assert!(objects(lake, self.job) == *won, "{what}: the object is not that of {order:?}, in this order");
+        let last = base + commits.len() as u64;
+        assert_eq!(kept(lake), (1..last).collect(), "{what}: every replaced generation is kept once");
+        self.writers[order[order.len() - 1]].assert_sums(lake);
+        let lost = both.iter().filter(|ended| ended.is_superseded()).count();
+        assert_eq!(lost + commits.len(), 2, "{what}: each commits or says that it was superseded");
+        assert!(self.place.is_none() || lost == 1, "{what}: they met, so that one has to lose");
+        let mut tally = tally.lock().expect("a tally");
+        if lost == 1 { tally.superseded += 1 } else { tally.replaced += 1 }
+    }
+
+    /// Writers of the same rows: there is one new generation, whoever wrote it.
+    fn judge_equals(&self, lake: &Path, both: &[Ended; 2], tally: &Mutex<Tally>) {
+        let what = &self.what;
+        let won = &self.course.outcomes[&vec![self.pair[0]]];
+        assert!(objects(lake, self.job) == *won, "{what}: not what one of them leaves");
+        self.writers[self.pair[0]].assert_sums(lake);
+        let next = self.course.epoch + 1;
+        assert_eq!(kept(lake), (1..next).collect(), "{what}: one generation was replaced");
+        assert!(both.iter().all(|ended| ended.committed().is_none_or(|epoch| epoch == next)), "{what}");
+        let committed = both.iter().filter(|ended| ended.committed().is_some()).count();
+        let unchanged = both.iter().filter(|ended| ended.outcome == "unchanged").count();
+        let lost = both.iter().filter(|ended| ended.is_superseded()).count();
+        assert_eq!(committed + unchanged + lost, 2, "{what}: {}{}", both[0].said, both[1].said);
+        assert!(committed >= 1, "{what}: nobody committed");
+        let mut tally = tally.lock().expect("a tally");
+        match (committed, unchanged) {
+            (2, _) => tally.settled_as_own += 1,
+            (_, 1) => tally.nothing_to_do += 1,
+            _ => tally.superseded += 1,
+        }
+    }
+}
+
+#[test]
+fn of_two_writers_at_once_each_commits_alone_or_says_that_it_lost() {
+    let began = Instant::now();
+    let rounds = std::env::var("COSTLAKE_RACE_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("a number"));
+    let job = parse("raced", JOB);
+    let earlier = Writer::at(CLOCKS[0]);
+    let writers = [Writer::at(CLOCKS[1]), Writer::at(CLOCKS[2])];
+    let courses = [("empty", 0), ("begun", 1)].map(|(name, epoch)| {
+        let base = earlier.stage.path(name);
+        if epoch > 0 {
+            earlier.run_well(&base);
+        }
+        Course::lay(&writers, base, epoch, &job)
+    });
+    let alone = Instant::now();
+    let probe = earlier.stage.path("probe");
+    writers[0].run_well(&probe);
+    let length = alone.elapsed();
+    let (next, tally) = (AtomicU32::new(0), Mutex::new(Tally::default()));
+    std::thread::scope(|scope| {
+        let work = || {
+            loop {
+                let round = next.fetch_add(1, Ordering::Relaxed);
+                if round >= rounds {
+                    return;
+                }
+                let mut rng = fastrand::Rng::with_seed(u64::from(round));
+                // One round in four they run as they come.
+                let place = (round % 4 != 3).then(|| MEETINGS[rng.usize(0..MEETINGS.len())]);
+                let pair = [[0, 1], [1, 0], [1, 1]][rng.usize(0..3)];
+                let course = &courses[rng.usize(0..2)];
+                let what = format!("round {round}: writers {pair:?}, meeting {place:?}, epoch {}", course.epoch);
+                let delay = length.mul_f64(rng.f64() * 2.0);
+                Race { writers: &writers, job: &job, course, pair, place, what }.run(delay, &tally);
+            }
+        };
+        let workers = [(); 2].map(|()| scope.spawn(work));
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                next.store(rounds, Ordering::Relaxed);
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+    let tally = tally.into_inner().expect("a tally");
+    println!("{rounds} races of two processes: {tally:?}, {:.1} s", began.elapsed().as_secs_f64());
+    assert!(tally.superseded > 0 && tally.settled_as_own > 0, "{tally:?}");
+    assert!(tally.replaced > 0 && tally.nothing_to_do > 0, "{tally:?}: nobody came later");
+}
