@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Kind, Result};
 use crate::generation::{DayFacts, Footer};
 use crate::sources::{Learnt, Stopped};
 use crate::window::first_of_month;
@@ -120,6 +121,20 @@ impl Ledger {
             quarantined: BTreeMap::new(),
             failed: BTreeMap::new(),
         }
+    }
+
+    /// Reads a snapshot; `None` for text that is none.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when it is of a newer layout.
+    pub fn parse(text: &[u8]) -> Result<Option<Self>> {
+        let Ok(value) = serde_json::from_slice::<serde_json::Value>(text) else { return Ok(None) };
+        let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        if format > u64::from(FORMAT) {
+            let newer = format!("the ledger is of layout {format}, newer than this costlake reads");
+            return Err(Error::new(Kind::Config, newer).advise("update costlake"));
+        }
+        Ok(serde_json::from_value(value).ok())
     }
 
     /// What is known of the size of answers for one partition: what all answers taught, and whether its own last fetch

@@ -16,7 +16,7 @@ use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Identity, Job};
 use crate::lake::Lake;
-use crate::ledger::{self, Ledger};
+use crate::ledger::Ledger;
 use crate::report::JobReport;
 use crate::window::Grain;
 
@@ -86,7 +86,11 @@ impl TableRecord {
         Self::parse(&key, &object.bytes).map(Some)
     }
 
-    fn parse(key: &str, text: &[u8]) -> Result<Self> {
+    /// Reads the record that stands under `key`.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when it is not one.
+    pub fn parse(key: &str, text: &[u8]) -> Result<Self> {
         serde_json::from_slice(text).map_err(|error| {
             Error::new(Kind::Config, "the table's record cannot be read").at("key", key).because(error)
         })
@@ -210,17 +214,7 @@ impl LedgerStore {
     async fn read(&self, sequence: u64) -> Result<Option<Ledger>> {
         let key = snapshot_key(&self.table, sequence);
         let Some(object) = self.lake.read(&key, None).await? else { return Ok(None) };
-        let Ok(value) = serde_json::from_slice::<serde_json::Value>(&object.bytes) else { return Ok(None) };
-        let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
-        if format > u64::from(ledger::FORMAT) {
-            return Err(Error::new(
-                Kind::Config,
-                format!("the ledger is of layout {format}, newer than this costlake reads"),
-            )
-            .at("key", key)
-            .advise("update costlake"));
-        }
-        Ok(serde_json::from_value(value).ok())
+        Ledger::parse(&object.bytes).map_err(|error| error.at("key", key))
     }
 
     /// Fills the ledger from the footers, and says what they do not tell; nothing when there is no object. Days count as
@@ -384,5 +378,19 @@ fn snapshot_key(table: &str, sequence: u64) -> String {
 }
 
 fn sequence_of(key: &str) -> Option<u64> {
-    key.rsplit('/').next()?.strip_suffix(".json").filter(|digits| digits.len() == 20)?.parse().ok()
+    let number = key.rsplit('/').next()?.strip_suffix(".json").filter(|digits| digits.len() == 20)?.parse().ok()?;
+    // The last number there is cannot be followed: whatever stands under it is not costlake's.
+    (number < u64::MAX).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{sequence_of, snapshot_key};
+
+    #[test]
+    fn a_number_that_none_can_follow_is_no_snapshots() {
+        assert_eq!(sequence_of(&snapshot_key("t", 7)), Some(7));
+        assert_eq!(sequence_of(&snapshot_key("t", u64::MAX)), None);
+        assert_eq!(sequence_of("_costlake/t/ledger/7.json"), None);
+    }
 }

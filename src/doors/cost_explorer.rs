@@ -266,7 +266,8 @@ fn explain(error: &SendError) -> Error {
 }
 
 /// What an error code of the API means; `message` is the API's own text.
-fn explain_code(code: Option<&str>, message: &str, status: u16) -> Error {
+#[must_use]
+pub fn explain_code(code: Option<&str>, message: &str, status: u16) -> Error {
     let words = shorten(&without_identities(message));
     let refused = |what: &str| Error::new(Kind::Refused, format!("{what}: {words}"));
     match code.unwrap_or_default() {

@@ -26,9 +26,9 @@ use crate::error::{Error, Kind, Result};
 use crate::request::{Answer, Get};
 
 mod address;
-mod errors;
+pub mod errors;
 mod keys;
-mod wait;
+pub mod wait;
 
 pub use address::base_url;
 pub use errors::summarise;

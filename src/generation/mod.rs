@@ -106,7 +106,12 @@ pub fn build(
     lost_epoch: u64,
     fetched: FetchedDays,
 ) -> Result<Built> {
-    let epoch = base.map_or(0, |base| base.footer.epoch).max(lost_epoch) + 1;
+    let last = base.map_or(0, |base| base.footer.epoch).max(lost_epoch);
+    let epoch = last.checked_add(1).ok_or_else(|| {
+        Error::new(Kind::Store, format!("no generation can come after {last}: the object's footer is damaged"))
+            .at("partition", partition)
+            .advise("restore the object, or move it away and run `costlake backfill` for its days")
+    })?;
     let mut parts: BTreeMap<NaiveDate, RecordBatch> = BTreeMap::new();
     let mut days: BTreeMap<NaiveDate, DayFacts> = BTreeMap::new();
     let mut old = BTreeMap::new();

@@ -17,6 +17,9 @@ use crate::error::{Error, Kind, Result};
 
 use super::{Condition, Listed, Object, Put, Tag};
 
+/// How `object_store` spells the status of an answer that it has no error of its own for.
+const DENIED: [&str; 2] = ["status code: 401 ", "status code: 403 "];
+
 /// An open bucket.
 #[derive(Clone)]
 pub struct S3Lake {
@@ -147,9 +150,12 @@ impl S3Lake {
     }
 
     fn failed(&self, what: &str, key: &str, error: object_store::Error) -> Error {
+        let text = error.to_string();
+        // A listing that is denied comes back as a failure like any other, its status in the text alone.
         let denied =
-            matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. });
-        let no_bucket = error.to_string().contains("NoSuchBucket");
+            matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. })
+                || DENIED.iter().any(|status| text.contains(status));
+        let no_bucket = text.contains("NoSuchBucket");
         let kind = match error {
             _ if denied => Kind::Auth,
             _ if no_bucket => Kind::Config,
@@ -165,5 +171,35 @@ impl S3Lake {
             }
         };
         Error::new(kind, what.to_owned()).at("lake", &self.name).at("key", key).because(error).advise(advice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
+    use super::S3Lake;
+    use crate::error::Kind;
+
+    #[test]
+    fn a_listing_that_is_denied_is_no_failure_of_the_store() {
+        let store = Arc::new(InMemory::new());
+        let lake = S3Lake::new(store.clone(), store, "p", "s3://b/p", "test");
+        let kind_of = |status: &str| {
+            let source =
+                format!("Error performing GET http://s: Server returned non-2xx status code: {status}: <Error>");
+            let error = lake.failed(
+                "cannot list the bucket",
+                "t",
+                object_store::Error::Generic { store: "S3", source: source.into() },
+            );
+            assert_eq!(error.report().contains("s3:ListBucket"), error.kind() == Kind::Auth, "{}", error.report());
+            error.kind()
+        };
+        assert_eq!(kind_of("403 Forbidden"), Kind::Auth);
+        assert_eq!(kind_of("401 Unauthorized"), Kind::Auth);
+        assert_eq!(kind_of("500 Internal Server Error"), Kind::Store);
     }
 }

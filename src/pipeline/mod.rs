@@ -33,7 +33,7 @@ mod fetch;
 mod opening;
 pub mod publish;
 mod quarantine;
-mod raw;
+pub mod raw;
 pub mod rebuild;
 mod renew;
 pub mod repair;

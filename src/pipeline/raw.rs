@@ -5,6 +5,7 @@
 //! details) are reduced by their source first.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ struct RawAnswer<'a> {
 
 /// The answers of one fetch as they are kept.
 #[derive(Debug, Deserialize)]
-pub(super) struct KeptFetch {
+pub struct KeptFetch {
     format: u32,
     /// Fingerprint of the table.
     #[serde(default)]
@@ -89,10 +90,26 @@ pub(super) fn folder(table: &str) -> String {
     format!("_costlake/{table}/raw")
 }
 
+/// Bytes that kept answers may unpack to, whatever their size; more is for more packed bytes only.
+const UNPACKED: u64 = 64 << 20;
+/// Times that answers may be smaller packed. JSON of costs is some thirty times smaller, a made-up object of zeros ten
+/// thousand times.
+const SMALLER: u64 = 300;
+
 /// Reads a kept fetch: `name` holds the digest of its text.
-pub(super) fn unpack(name: &str, packed: &[u8]) -> Result<KeptFetch> {
+///
+/// # Errors
+/// [`Kind::Store`] when the bytes are not what was kept under that name, or of a newer layout.
+pub fn unpack(name: &str, packed: &[u8]) -> Result<KeptFetch> {
     let damaged = || Error::new(Kind::Store, "the kept answers are damaged");
-    let text = zstd::stream::decode_all(packed).map_err(|error| damaged().because(error))?;
+    let most = UNPACKED + packed.len() as u64 * SMALLER;
+    let mut text = Vec::new();
+    zstd::stream::Decoder::with_buffer(packed)
+        .and_then(|unpacked| unpacked.take(most + 1).read_to_end(&mut text))
+        .map_err(|error| damaged().because(error))?;
+    if text.len() as u64 > most {
+        return Err(damaged().because(format!("{} bytes unpack to more than {most}", packed.len())));
+    }
     let digest = name.strip_suffix(SUFFIX).and_then(|stem| stem.rsplit('-').next());
     if digest != Some(digest_of(&text).as_str()) {
         return Err(damaged());
@@ -157,4 +174,19 @@ pub(super) async fn keep_generation(lake: &Lake, job: &Job, partition: Partition
         return Ok(());
     }
     Err(Error::new(Kind::Store, "another object stands where a replaced generation is kept").at("key", key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SMALLER, SUFFIX, UNPACKED, digest_of, unpack};
+
+    /// A text of zeros is ten thousand times smaller packed: without a bound a small object fills the memory.
+    #[test]
+    fn a_small_object_unpacks_to_no_more_than_a_bounded_text() {
+        let zeros = vec![b'0'; UNPACKED as usize + (4 << 20)];
+        let packed = zstd::bulk::compress(&zeros, 3).unwrap();
+        assert!(packed.len() as u64 * SMALLER < 4 << 20, "{} bytes", packed.len());
+        let refused = unpack(&format!("a-{}{SUFFIX}", digest_of(&zeros)), &packed).unwrap_err().report();
+        assert!(refused.contains("unpack to more than"), "{refused}");
+    }
 }

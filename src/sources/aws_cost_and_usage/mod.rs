@@ -25,6 +25,7 @@ use crate::sources::{Entry, Learnt, Provider, Reader, Source};
 use crate::table::Table;
 use crate::window::{Grain, Window};
 
+mod alike;
 #[cfg(test)]
 mod both_ways;
 pub mod filter;
@@ -36,6 +37,8 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod wire;
+
+pub use alike::read_alike;
 
 const SCHEMA: &str = include_str!("../../../schemas/aws_cost_and_usage.json");
 
