@@ -52,60 +52,6 @@ fn can_mount(at: &Path) -> bool {
     tried.is_ok_and(|output| output.status.success())
 }
 
-/// Makes a lake at [`EARLY`], breaks its disk, runs at [`LATER`], mends it and runs again, all in a mount namespace.
-/// `$LAKE` is the lake; copies of it after each run are left beside it.
-const SCRIPT: &str = r#"
-    run() { code=0; "$COSTLAKE" run > "$OUT/$1.said" 2>&1 || code=$?; echo $code > "$OUT/$1.code"; }
-    mount -t tmpfs -o size=1m none "$LAKE"
-    cp -r "$OUT/base/." "$LAKE"
-    eval "$BREAK"
-    run broken
-    eval "$MEND"
-    cp -r "$LAKE" "$OUT/broken"
-    run mended
-    cp -r "$LAKE" "$OUT/mended"
-"#;
-
-/// Runs on a disk that is broken and mended by these commands; the broken run has to say `advice`.
-fn run_on_broken_disk(break_it: &str, mend_it: &str, advice: &str) {
-    let stage = Stage::start(EARLY);
-    let (base, lake) = (stage.path("base"), stage.path("lake"));
-    fs::create_dir(&lake).expect("a folder");
-    if !can_mount(&lake) {
-        println!("skipped: no mount namespace to be had here");
-        return;
-    }
-    stage.run_well(&base);
-    stage.sandbox.set_now(at(LATER));
-    let (new, _) = stage.uninterrupted(&base);
-    let mut command = Command::new("unshare");
-    command.args(["-rm", "sh", "-ec", SCRIPT]);
-    stage.surround(&mut command, &lake);
-    command.env("LAKE", &lake).env("OUT", stage.folder.path()).env("COSTLAKE", env!("CARGO_BIN_EXE_costlake"));
-    let output = command.env("BREAK", break_it).env("MEND", mend_it).output().expect("unshare");
-    assert!(output.status.success(), "{}", said(&output));
-    let read = |name: &str| fs::read_to_string(stage.path(name)).expect("a file");
-    let broken = read("broken.said");
-    assert_eq!(read("broken.code").trim(), "1", "{broken}");
-    assert!(broken.contains(advice), "{broken}");
-    assert!(tables(&stage.path("broken")) == tables(&base), "old data intact: {broken}");
-    assert_eq!(read("mended.code").trim(), "0", "{}", read("mended.said"));
-    assert!(tables(&stage.path("mended")) == new, "the next run completes");
-    assert_ledgers_agree(&stage.path("mended"));
-    assert_nothing_staged(&stage.path("mended"));
-}
-
-#[test]
-fn a_full_disk_is_named_and_harms_nothing() {
-    let fill = r#"dd if=/dev/zero of="$LAKE/filler" bs=1k count=4096 2>/dev/null || true"#;
-    run_on_broken_disk(fill, r#"rm "$LAKE/filler""#, "free some room on the disk");
-}
-
-#[test]
-fn a_read_only_disk_is_named_and_harms_nothing() {
-    run_on_broken_disk(r#"mount -o remount,ro "$LAKE""#, r#"mount -o remount,rw "$LAKE""#, "mounted read-only");
-}
-
 /// In a mount namespace: runs on a copy of the lake on a small disk of which `$FREE` pages are left, then on a disk with
 /// room. The lake after each is left in `$OUT`.
 const PAGES: &str = r#"
