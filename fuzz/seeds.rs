@@ -166,7 +166,7 @@ fn known_ledger() -> Ledger {
     let mut ledger = Ledger::empty("fuzzed");
     ledger.adopt(&built.footer, size, &BTreeSet::new(), at, at);
     ledger.note_totals(
-        "2026-11",
+        &built.footer,
         &BTreeMap::from([(window().start(), BTreeMap::from([("a".to_owned(), "1".to_owned())]))]),
     );
     ledger

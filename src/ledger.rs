@@ -151,7 +151,8 @@ impl Ledger {
     }
 
     /// Takes over what an object's footer says, with what it replaced. Slots in `read` were read at `now`; others keep
-    /// the read time that is known, or get the time the object was `written`, which is when it was committed.
+    /// the read time that is known, or get the time the object was `written`, which is when it was committed. A later
+    /// generation that is known by then stays: another run's ledger may have been merged in since the object was seen.
     pub fn adopt(
         &mut self,
         footer: &Footer,
@@ -170,9 +171,14 @@ impl Ledger {
                 (*slot, DayState { read_at, facts: facts.clone() })
             })
             .collect();
-        let mut history = before.map(|state| state.history).unwrap_or_default();
+        let mut history = before.as_ref().map(|state| state.history.clone()).unwrap_or_default();
         history.note(footer, Some(written.min(now)));
-        self.partitions.insert(footer.partition.clone(), PartitionState { epoch: footer.epoch, bytes, days, history });
+        let seen = PartitionState { epoch: footer.epoch, bytes, days, history };
+        let newest = match before {
+            Some(later) if later.epoch > seen.epoch => merge_partition(later, seen),
+            _ => seen,
+        };
+        self.partitions.insert(footer.partition.clone(), newest);
     }
 
     /// Takes over what the footer of a kept older generation says of the past; when it was committed, if that is known.
@@ -201,9 +207,11 @@ impl Ledger {
         forgot.count() > 0
     }
 
-    /// Takes over the API's totals of slots that have just been read, also where the rows did not change.
-    pub fn note_totals(&mut self, partition: &str, totals: &BTreeMap<NaiveDate, BTreeMap<String, String>>) {
-        let Some(state) = self.partitions.get_mut(partition) else { return };
+    /// Takes over the API's totals of slots that have just been read into the generation of `footer`, also where the
+    /// rows did not change. They say nothing about a later one.
+    pub fn note_totals(&mut self, footer: &Footer, totals: &BTreeMap<NaiveDate, BTreeMap<String, String>>) {
+        let state = self.partitions.get_mut(&footer.partition).filter(|state| state.epoch == footer.epoch);
+        let Some(state) = state else { return };
         for (slot, sums) in totals {
             if let Some(day) = state.days.get_mut(slot) {
                 day.facts.totals.clone_from(sums);
@@ -278,7 +286,7 @@ fn merge_partition(a: PartitionState, b: PartitionState) -> PartitionState {
 #[cfg(test)]
 mod tests {
     use super::{DayState, History, Ledger, PartitionState, Revision};
-    use crate::generation::DayFacts;
+    use crate::generation::{DayFacts, Footer};
     use chrono::{DateTime, NaiveDate};
     use proptest::prelude::{Strategy, any, prop};
     use proptest::{prop_assert_eq, proptest};
@@ -378,5 +386,30 @@ mod tests {
                 }
             }
         }
+    }
+    #[test]
+    fn a_generation_that_was_seen_earlier_is_not_laid_over_a_later_one() {
+        let (slot, at) = (NaiveDate::default(), |second| DateTime::from_timestamp(second, 0).unwrap_or_default());
+        let facts = r#"{"rows":1,"digest":"D","sums":{},"estimated":false,"epoch":1,"read_for":[],"totals":{}}"#;
+        let footer = |epoch, digest: &str| Footer {
+            format: 1,
+            epoch,
+            fingerprint: String::new(),
+            partition: "p".to_owned(),
+            days: [(slot, serde_json::from_str(&facts.replace('D', digest)).expect("facts"))].into(),
+            replaced: BTreeMap::new(),
+        };
+        let mut ledger = Ledger::empty("t");
+        ledger.adopt(&footer(1, "old"), 1, &BTreeSet::new(), at(1), at(1));
+        ledger.adopt(&footer(2, "new"), 2, &BTreeSet::new(), at(2), at(2));
+        let later = ledger.clone();
+        ledger.adopt(&footer(1, "old"), 1, &[slot].into(), at(9), at(9));
+        let totals = BTreeMap::from([(slot, [("cost".to_owned(), "7".to_owned())].into())]);
+        ledger.note_totals(&footer(1, "old"), &totals);
+        assert_eq!(ledger, later);
+        ledger.note_totals(&footer(2, "new"), &totals);
+        assert_eq!(ledger.partitions["p"].days[&slot].facts.totals, totals[&slot]);
+        ledger.adopt(&footer(1, "new"), 1, &[slot].into(), at(9), at(9));
+        assert_eq!((ledger.partitions["p"].epoch, ledger.partitions["p"].days[&slot].read_at), (2, at(9)));
     }
 }

@@ -77,14 +77,12 @@ async fn attempt(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) ->
 /// Reads as much of the fetch as the budget allows and publishes it; the number of slots that were read.
 async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<usize> {
     let table = &job.job.name;
-    let mut observed_at = Instant::now();
-    let mut observed = observe(&job.context.lake, table, planned.partition).await?;
-    if is_behind(job, planned, observed.as_ref()).await {
-        // Another run may have committed since, and its ledger may have been merged into this one.
-        observed_at = Instant::now();
-        observed = observe(&job.context.lake, table, planned.partition).await?;
-    }
-    let lost_epoch = check_observation(job, planned, observed.as_ref()).await?;
+    // The object cannot be behind what the ledger knew before the look. What other fetches of this run learn from another
+    // run's ledger meanwhile may be later than the look.
+    let known = known_epoch(job, planned.partition).await;
+    let observed_at = Instant::now();
+    let observed = observe(&job.context.lake, table, planned.partition).await?;
+    let lost_epoch = check_observation(job, planned, observed.as_ref(), known).await?;
     crash::point("after_observe");
     let (fetch, mut allowance) = fit_budget(job, planned).await?;
     crash::point("after_budget");
@@ -164,19 +162,18 @@ fn conclude(
     Err(quarantine::error(&job.job.name, held))
 }
 
-/// Whether the ledger knows a later generation than the one that was seen.
-async fn is_behind(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>) -> bool {
+/// The generation of a partition that the ledger knows.
+async fn known_epoch(job: &JobRun<'_>, partition: Partition) -> u64 {
     let books = job.books.lock().await;
-    let known = books.ledger.partitions.get(&fetch.partition.to_string()).map_or(0, |state| state.epoch);
-    observed.map_or(0, |seen| seen.footer.epoch) < known
+    books.ledger.partitions.get(&partition.to_string()).map_or(0, |state| state.epoch)
 }
 
-/// Compares the object with the ledger. An object ahead of it is taken over; one behind it, or gone, would make kept
-/// days vanish, unless the fetch reads all of them again: then the epoch goes on from the ledger's.
-async fn check_observation(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>) -> Result<u64> {
+/// Compares the object with the generation that was `known` before the look. An object ahead of it is taken over; one
+/// behind it, or gone, would make kept days vanish, unless the fetch reads all of them again: then the epoch goes on from
+/// the ledger's.
+async fn check_observation(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>, known: u64) -> Result<u64> {
     let mut books = job.books.lock().await;
     let name = fetch.partition.to_string();
-    let known = books.ledger.partitions.get(&name).map_or(0, |state| state.epoch);
     match observed {
         Some(seen) if seen.footer.fingerprint != job.fingerprint => {
             Err(Error::new(Kind::Config, "the object belongs to another table")
@@ -309,7 +306,7 @@ async fn enter(
     let mut books = job.books.lock().await;
     if let Some((footer, size)) = object {
         books.ledger.adopt(footer, size, entry.read, job.now(), job.now());
-        books.ledger.note_totals(&footer.partition, entry.totals);
+        books.ledger.note_totals(footer, entry.totals);
     }
     books.ledger.note_outcome(entry.read, entry.unsettled, entry.held);
     learn(&mut books.ledger.learnt);

@@ -22,6 +22,7 @@ use costlake::pipeline::{Context, run_job};
 use costlake::plan::{Ask, range};
 use costlake::report::JobReport;
 use costlake::sandbox::{Sandbox, Settings, serve};
+use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio_util::sync::CancellationToken;
@@ -242,6 +243,17 @@ pub(super) async fn assert_ledger_agrees_in(lake: Lake, job: &Job) {
         let facts: Vec<_> = known.days.iter().map(|(day, state)| (day, &state.facts)).collect();
         assert_eq!(facts, held.footer.days.iter().collect::<Vec<_>>(), "{partition}");
     }
+}
+
+/// Every object of a bucket.
+pub(super) async fn everything(store: &Arc<InMemory>) -> BTreeMap<object_store::path::Path, Bytes> {
+    let listed: Vec<_> = store.list(None).try_collect().await.expect("a listing");
+    let mut found = BTreeMap::new();
+    for entry in listed {
+        let bytes = store.get(&entry.location).await.expect("an object").bytes().await.expect("bytes");
+        found.insert(entry.location, bytes);
+    }
+    found
 }
 
 pub(super) fn data_key(job: &Job, month: &str) -> String {
