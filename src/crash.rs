@@ -103,10 +103,10 @@ mod armed {
         let _ = writeln!(std::io::stderr(), "crash point {name}");
     }
 
-    /// Waits for the other one, at most ten seconds.
+    /// Waits for the other one, at most a minute.
     fn meet(folder: &Path) {
         let _ = std::fs::write(folder.join(std::process::id().to_string()), "");
-        for _ in 0..10_000 {
+        for _ in 0..60_000 {
             if std::fs::read_dir(folder).is_ok_and(|entries| entries.count() > 1) {
                 return;
             }

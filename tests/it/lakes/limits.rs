@@ -63,7 +63,7 @@ impl Night {
     /// `sh` with these commands, before which `$COSTLAKE run` is to be run.
     pub(super) fn shell(&self, lake: &Path, script: &str) -> Output {
         let mut command = Command::new("sh");
-        command.args(["-c", script]);
+        command.args(["-c", &format!("ulimit -c 0; {script}")]);
         self.stage.surround(&mut command, lake);
         command.env("COSTLAKE_JOBS", &self.jobs).env("COSTLAKE", env!("CARGO_BIN_EXE_costlake"));
         command.output().expect("a shell")
