@@ -32,7 +32,7 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
     let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     let joined = |texts: &[&str]| vec![texts.join(&char::from(NEXT_ANSWER).to_string()).into_bytes()];
     match target {
-        "cost_explorer_page" => [texts(&PAGES), page_seeds()].concat(),
+        "cost_explorer_page" => [texts(&PAGES), page_seeds(), vec![totals_page()]].concat(),
         "cost_explorer_fetch" => page_seeds(),
         "cost_explorer_error" => texts(&[
             "ThrottlingException\nRate exceeded",
@@ -134,6 +134,15 @@ fn page_of(day: u32, keys: &[&str], token: &str) -> String {
         day + 1,
         groups.join(",")
     )
+}
+
+/// A page without groups.
+fn totals_page() -> Vec<u8> {
+    let page = page_of(19, &["-"], "");
+    let (before, rest) =
+        page.split_once(r#""Total":{},"Groups":[{"Keys":["-","team$web"],"Metrics":"#).expect("a group");
+    let (metrics, after) = rest.split_once("}],").expect("its end");
+    format!(r#"{before}"Total":{metrics},"Groups":[],{after}"#).into_bytes()
 }
 
 /// Two pages that are a whole fetch.

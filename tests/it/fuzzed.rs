@@ -10,7 +10,7 @@ mod seeds;
 mod targets;
 
 /// Changed inputs for each target.
-const INPUTS: u64 = 2_000;
+const INPUTS: u64 = 1_000;
 
 /// Words that decoders tell apart.
 const WORDS: [&str; 24] = [
@@ -40,13 +40,27 @@ const WORDS: [&str; 24] = [
     "\u{10ffff}",
 ];
 
+/// A run of letters and digits, or of none, somewhere in `bytes`.
+fn token(dice: &mut Rng, bytes: &[u8]) -> std::ops::Range<usize> {
+    let at = dice.usize(..bytes.len().max(1));
+    let Some(kind) = bytes.get(at).map(u8::is_ascii_alphanumeric) else { return 0..0 };
+    let alike = |byte: &u8| byte.is_ascii_alphanumeric() == kind;
+    let before = bytes[..at].iter().rev().take_while(|byte| alike(byte)).count();
+    at - before..at + bytes[at..].iter().take_while(|byte| alike(byte)).count()
+}
+
 fn changed(dice: &mut Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
     let any = |dice: &mut Rng| seeds.get(dice.usize(..seeds.len().max(1))).cloned().unwrap_or_default();
     let mut bytes = any(dice);
     for _ in 0..=dice.usize(..4) {
         let at = dice.usize(..=bytes.len());
         let to = dice.usize(at..=bytes.len().min(at + 40));
-        match dice.u32(..8) {
+        match dice.u32(..12) {
+            8.. => {
+                let other = any(dice);
+                let (here, there) = (token(dice, &bytes), token(dice, &other));
+                drop(bytes.splice(here, other[there].iter().copied()));
+            }
             0 => bytes.truncate(at),
             1 => drop(bytes.drain(at..to)),
             2 => drop(bytes.splice(at..at, bytes[at..to].to_vec())),
