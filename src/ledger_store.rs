@@ -13,13 +13,17 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
+use crate::generation::footer::LAST_EPOCH;
 use crate::job::{Identity, Job};
 use crate::lake::Lake;
 use crate::ledger::{self, Ledger};
 use crate::report::JobReport;
 use crate::window::Grain;
 
+use names::{Layout, record_key, sequence_of, snapshot_key};
+
 mod kept;
+mod names;
 mod object;
 mod records;
 
@@ -209,8 +213,8 @@ impl LedgerStore {
     async fn read(&self, sequence: u64) -> Result<Option<Ledger>> {
         let key = snapshot_key(&self.table, sequence);
         let Some(object) = self.lake.read(&key, None).await? else { return Ok(None) };
-        let Ok(value) = serde_json::from_slice::<serde_json::Value>(&object.bytes) else { return Ok(None) };
-        let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        // Read for its layout alone first: a tree of everything in it would take many times its room.
+        let Ok(Layout { format }) = serde_json::from_slice(&object.bytes) else { return Ok(None) };
         if format > u64::from(ledger::FORMAT) {
             return Err(Error::new(
                 Kind::Config,
@@ -219,7 +223,9 @@ impl LedgerStore {
             .at("key", key)
             .advise("update costlake"));
         }
-        Ok(serde_json::from_value(value).ok())
+        let read: Option<Ledger> = serde_json::from_slice(&object.bytes).ok();
+        let sound = |ledger: &Ledger| ledger.partitions.values().all(|state| (1..=LAST_EPOCH).contains(&state.epoch));
+        Ok(read.filter(sound))
     }
 
     /// Fills the ledger from the footers, and says what they do not tell; nothing when there is no object. Days count as
@@ -368,16 +374,4 @@ impl LedgerStore {
         }
         Ok(pages)
     }
-}
-
-fn record_key(table: &str) -> String {
-    format!("_costlake/{table}/table.json")
-}
-
-fn snapshot_key(table: &str, sequence: u64) -> String {
-    format!("_costlake/{table}/ledger/{sequence:020}.json")
-}
-
-fn sequence_of(key: &str) -> Option<u64> {
-    key.rsplit('/').next()?.strip_suffix(".json").filter(|digits| digits.len() == 20)?.parse().ok()
 }

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
 
-use super::{Condition, Listed, Object, Put, STATE, Tag};
+use super::{Condition, Listed, Object, Put, STATE, Tag, check_size};
 
 const TAG_BYTES: u64 = 64 << 10;
 
@@ -128,6 +128,9 @@ impl LocalLake {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed("cannot open", &path, error)),
         };
+        if length.is_none() {
+            check_size(key, file.metadata().map_or(0, |meta| meta.len()))?;
+        }
         let read = |file: &mut File| -> io::Result<Object> {
             let meta = file.metadata()?;
             let (size, modified) = (meta.len(), meta.modified()?.into());

@@ -91,11 +91,15 @@ pub(super) fn folder(table: &str) -> String {
 /// Reads a kept fetch: `name` holds the digest of its text.
 pub(super) fn unpack(name: &str, packed: &[u8]) -> Result<KeptFetch> {
     let damaged = || Error::new(Kind::Store, "the kept answers are damaged");
-    let text = zstd::stream::decode_all(packed).map_err(|error| damaged().because(error))?;
     let digest = name.strip_suffix(SUFFIX).and_then(|stem| stem.rsplit('-').next());
-    if digest != Some(digest_of(&text).as_str()) {
+    // Unpacked into nothing first: a damaged file may be a thousand times as large as it looks.
+    let mut sink = Sink::default();
+    let unpacked = zstd::stream::copy_decode(packed, &mut sink);
+    unpacked.map_err(|error| damaged().because(error))?;
+    if digest != Some(hex(&sink.hash.finalize()).as_str()) {
         return Err(damaged());
     }
+    let text = zstd::stream::decode_all(packed).map_err(|error| damaged().because(error))?;
     let kept: KeptFetch = serde_json::from_slice(&text).map_err(|error| damaged().because(error))?;
     if kept.format > FORMAT {
         return Err(Error::new(Kind::Store, "the kept answers are of a newer layout than this costlake reads"));
@@ -104,7 +108,37 @@ pub(super) fn unpack(name: &str, packed: &[u8]) -> Result<KeptFetch> {
 }
 
 fn digest_of(text: &[u8]) -> String {
-    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Most bytes a kept fetch may unpack to.
+const MAX_UNPACKED: u64 = 1 << 30;
+
+/// Hashes what is written to it and keeps none of it.
+#[derive(Default)]
+struct Sink {
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl std::io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes += bytes.len() as u64;
+        if self.bytes > MAX_UNPACKED {
+            let message = format!("they unpack to more than {} MiB", MAX_UNPACKED >> 20);
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
+        }
+        self.hash.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Keeps the answers of a fetch, if the job wants them.
