@@ -25,6 +25,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::secrets::redact;
+
 /// What somebody does about an error: see the table of the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -149,7 +151,7 @@ impl Error {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
-            message: message.into(),
+            message: printable(&message.into()),
             context: Vec::new(),
             advice: None,
             retry_after: None,
@@ -233,7 +235,7 @@ impl Error {
         }
         if let Some(advice) = self.advice() {
             text.push_str("\n  what to do: ");
-            text.push_str(advice);
+            text.push_str(&printable(advice));
         }
         text
     }
@@ -241,7 +243,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&printable(&self.0.message))?;
+        f.write_str(&self.0.message)?;
         for (index, (key, value)) in self.0.context.iter().enumerate() {
             f.write_str(if index == 0 { " (" } else { ", " })?;
             write!(f, "{key} {}", printable(value))?;
@@ -260,9 +262,10 @@ impl std::error::Error for Error {
 }
 
 /// Text from outside made safe for a terminal and a log: control characters and bidirectional overrides are escaped,
-/// line ends kept.
+/// line ends kept, secrets left out.
 #[must_use]
 pub fn printable(text: &str) -> String {
+    let text = &*redact(text);
     let hostile = |c: char| {
         (c.is_control() && c != '\n')
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')

@@ -20,7 +20,10 @@ use crate::ledger::Ledger;
 use crate::report::JobReport;
 use crate::window::Grain;
 
+use names::{record_key, sequence_of, snapshot_key};
+
 mod kept;
+mod names;
 mod object;
 mod records;
 
@@ -366,31 +369,5 @@ impl LedgerStore {
             }
         }
         Ok(pages)
-    }
-}
-
-fn record_key(table: &str) -> String {
-    format!("_costlake/{table}/table.json")
-}
-
-fn snapshot_key(table: &str, sequence: u64) -> String {
-    format!("_costlake/{table}/ledger/{sequence:020}.json")
-}
-
-fn sequence_of(key: &str) -> Option<u64> {
-    let number = key.rsplit('/').next()?.strip_suffix(".json").filter(|digits| digits.len() == 20)?.parse().ok()?;
-    // The last number there is cannot be followed: whatever stands under it is not costlake's.
-    (number < u64::MAX).then_some(number)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{sequence_of, snapshot_key};
-
-    #[test]
-    fn a_number_that_none_can_follow_is_no_snapshots() {
-        assert_eq!(sequence_of(&snapshot_key("t", 7)), Some(7));
-        assert_eq!(sequence_of(&snapshot_key("t", u64::MAX)), None);
-        assert_eq!(sequence_of("_costlake/t/ledger/7.json"), None);
     }
 }

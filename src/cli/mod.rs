@@ -17,6 +17,7 @@ use crate::job::{self, BrokenJob, Job};
 use crate::lake::{Lake, LocalLake, Location};
 use crate::pipeline::Context;
 use crate::pipeline::send::Patience;
+use crate::secrets;
 use crate::status::clock_document;
 
 mod args;
@@ -38,9 +39,35 @@ mod verify;
 
 use args::{Arguments, Command, Global, Output};
 
+/// Variables that hold addresses, which people put credentials into.
+const ADDRESSES: [&str; 6] = [
+    "COSTLAKE_LAKE",
+    "COSTLAKE_DATADOG_URL",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_COST_EXPLORER",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_STS",
+];
+
+/// Variables that are secrets themselves.
+const SECRETS: [&str; 6] = [
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "DD_API_KEY",
+    "DD_APP_KEY",
+    "COSTLAKE_WEBHOOK_URL",
+];
+
 /// Runs the program on `arguments`, the first of which is its own name.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    for name in ADDRESSES {
+        std::env::var(name).iter().for_each(|address| secrets::remember_address(address));
+    }
+    for name in SECRETS {
+        std::env::var(name).iter().for_each(|secret| secrets::remember(secret));
+    }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {

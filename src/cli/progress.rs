@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::pipeline::{Event, Listener};
 use crate::report::{Asked, usd};
+use crate::secrets::redact;
 
 use super::args::{Global, Output};
 use super::screen::{count, is_watched, plural};
@@ -82,13 +83,14 @@ impl State {
     }
 }
 
-/// Writes log lines between the bars.
+/// Writes log lines between the bars, without secrets: libraries log more than they should.
 #[derive(Clone)]
 struct BetweenBars(Option<MultiProgress>);
 
 impl Write for BetweenBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let write = || io::stderr().lock().write_all(bytes).map(|()| bytes.len());
+        let text = String::from_utf8_lossy(bytes);
+        let write = || io::stderr().lock().write_all(redact(&text).as_bytes()).map(|()| bytes.len());
         match &self.0 {
             Some(bars) => bars.suspend(write),
             None => write(),

@@ -10,12 +10,14 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table as Grid, T
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
+use crate::secrets::redact;
 
 pub(super) use crate::words::{bytes, count, plural};
 
 /// Prints a result on stdout. A reader that went away (`| head`) is no error.
 pub(super) fn out(text: &str) {
     let mut stdout = anstream::stdout().lock();
+    let text = redact(text);
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
 }
 
@@ -33,6 +35,7 @@ pub(super) fn tell(text: &str) {
         tracing::info!("{text}");
         return;
     }
+    let text = redact(text);
     let mut stderr = anstream::stderr().lock();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.write_all(b"\n"));
 }

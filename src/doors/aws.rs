@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 use crate::error::{Error, Kind, Result};
 use crate::job::AwsSettings;
 use crate::lake::S3Lake;
+use crate::secrets::{self, without_credentials};
 
 use super::{causes, is_https_or_loopback};
 
@@ -65,6 +66,7 @@ pub async fn load(settings: &AwsSettings, sandbox: Option<&str>, ask_instance: b
     let (Some(role), None) = (&settings.role_arn, sandbox) else { return Ok(config) };
     let mut assumed = AssumeRoleProvider::builder(role).session_name("costlake").configure(&config);
     if let Some(id) = &settings.external_id {
+        secrets::remember(id);
         assumed = assumed.external_id(id);
     }
     let provider = SharedCredentialsProvider::new(assumed.build().await);
@@ -83,7 +85,15 @@ async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Crede
     }
     };
     let provider = config.credentials_provider().ok_or_else(missing)?;
-    provider.provide_credentials().await.map_err(|error| missing().because(causes(&error)))
+    let found = provider.provide_credentials().await.map_err(|error| missing().because(causes(&error)))?;
+    remember(&found);
+    Ok(found)
+}
+
+/// What is secret of credentials is left out of everything that is printed.
+fn remember(credentials: &Credentials) {
+    secrets::remember(credentials.secret_access_key());
+    credentials.session_token().into_iter().for_each(secrets::remember);
 }
 
 /// The account the credentials belong to, as far as it can be told; `aws.account_id` is verified against it.
@@ -141,7 +151,7 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool) -> Result
         && !is_https_or_loopback(url)
     {
         return Err(Error::new(Kind::Config, "the S3 endpoint is plain http")
-            .at("endpoint", url)
+            .at("endpoint", without_credentials(url))
             .advise("use https, or pass --allow-http"));
     }
     let region = config.region().map_or("us-east-1", |region| region.as_ref()).to_owned();
@@ -196,6 +206,7 @@ impl CredentialProvider for Bridge {
         }
         let fresh = self.provider.provide_credentials().await;
         let fresh = fresh.map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })?;
+        remember(&fresh);
         let ready = Arc::new(AwsCredential {
             key_id: fresh.access_key_id().to_owned(),
             secret_key: fresh.secret_access_key().to_owned(),

@@ -42,8 +42,13 @@ use crate::request::{Answer, CostQuery, Expression, Values};
 
 use super::{causes, is_https_or_loopback, without_identities};
 
-/// Largest answer that is read.
-const MAX_BODY: usize = 128 << 20;
+/// Largest answer that is read: pages of some thousand groups are a few megabytes, and a process stays below 256 MiB
+/// whatever is sent.
+const MAX_BODY: usize = 32 << 20;
+/// What is read of the body of a refusal.
+const MAX_REFUSAL: usize = 64 << 10;
+/// What is kept of a request's id.
+const LONGEST_ID: usize = 128;
 /// Most room that is made for an answer on the word of its head alone.
 const MAX_RESERVED: usize = 8 << 20;
 
@@ -178,17 +183,20 @@ impl Intercept for Capture {
         _cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let response = context.response_mut();
-        let id = response.headers().get("x-amzn-requestid").map(str::to_owned);
+        let id = response.headers().get("x-amzn-requestid").map(|id| id.chars().take(LONGEST_ID).collect());
         let length = response.headers().get("content-length").and_then(|text| text.parse::<usize>().ok());
         {
             let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
             taken.request_id = id;
             taken.body.reserve_exact(length.unwrap_or_default().min(MAX_RESERVED));
         }
-        if response.status().is_success() {
-            let inner = std::mem::replace(response.body_mut(), SdkBody::taken());
-            *response.body_mut() = SdkBody::from_body_1_x(Divert { inner, taken: self.taken.clone(), finished: false });
-        }
+        let is_answer = response.status().is_success();
+        let inner = std::mem::replace(response.body_mut(), SdkBody::taken());
+        *response.body_mut() = if is_answer {
+            SdkBody::from_body_1_x(Divert { inner, taken: self.taken.clone(), finished: false })
+        } else {
+            SdkBody::from_body_1_x(Beginning { inner, left: MAX_REFUSAL })
+        };
         Ok(())
     }
 }
@@ -231,6 +239,31 @@ impl Body for Divert {
     }
 }
 
+/// The first bytes of a body: the SDK itself would read a refusal of any length.
+struct Beginning {
+    inner: SdkBody,
+    left: usize,
+}
+
+impl Body for Beginning {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let frame = match Body::poll_frame(Pin::new(&mut self.inner), cx) {
+            Poll::Ready(Some(Ok(frame))) => frame,
+            other => return other,
+        };
+        let Ok(mut data) = frame.into_data() else { return Poll::Ready(None) };
+        data.truncate(self.left);
+        self.left -= data.len();
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+}
+
 type SendError = SdkError<GetCostAndUsageError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>;
 
 fn explain(error: &SendError) -> Error {
@@ -238,7 +271,8 @@ fn explain(error: &SendError) -> Error {
     match error {
         SdkError::ServiceError(context) => {
             let raw = context.raw();
-            let id = raw.headers().get("x-amzn-requestid").unwrap_or_default().to_owned();
+            let id: String =
+                raw.headers().get("x-amzn-requestid").unwrap_or_default().chars().take(LONGEST_ID).collect();
             let answered =
                 explain_code(context.err().code(), context.err().message().unwrap_or_default(), raw.status().as_u16());
             if id.is_empty() { answered } else { answered.at("request id", id) }
@@ -250,6 +284,13 @@ fn explain(error: &SendError) -> Error {
         _ if whole.contains(PLAIN_HTTP) => {
             Error::new(Kind::Config, PLAIN_HTTP).advise("use https, or pass --allow-http")
         }
+        // The SDK's own words would show the whole request.
+        _ if whole.contains("failed to apply endpoint") || whole.contains("unsupported scheme") => {
+            Error::new(Kind::Config, "the address of Cost Explorer is no https URL")
+                .advise("correct AWS_ENDPOINT_URL_COST_EXPLORER or AWS_ENDPOINT_URL, or unset it")
+        }
+        _ if whole.contains("`region`") => Error::new(Kind::Config, "the AWS region is none")
+            .advise("correct AWS_REGION, aws.region or the profile's region"),
         SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
             Error::new(Kind::Unavailable, "cannot reach Cost Explorer").because(shorten(&whole))
         }
@@ -300,6 +341,8 @@ pub fn explain_code(code: Option<&str>, message: &str, status: u16) -> Error {
         }
         _ if status == 429 => Error::new(Kind::Throttled, "Cost Explorer asks to slow down"),
         _ if status == 408 || status >= 500 => Error::new(Kind::Unavailable, format!("Cost Explorer failed with HTTP {status}")).because(words),
+        "" => Error::new(Kind::Refused, format!("HTTP {status} came in place of an answer, without an error code of Cost Explorer"))
+            .advise("see whether a proxy, or what AWS_ENDPOINT_URL_COST_EXPLORER or AWS_ENDPOINT_URL names, answers in the API's place"),
         code => Error::new(Kind::Refused, format!("Cost Explorer refuses the request with HTTP {status} {code}: {words}")),
     }
 }
@@ -332,7 +375,7 @@ mod tests {
             ("BillExpirationException", "", 400, Kind::Refused, "older"),
             ("ValidationException", "Start date", 400, Kind::Refused, "Start date"),
             ("", "oops", 503, Kind::Unavailable, "503"),
-            ("", "", 418, Kind::Refused, "418"),
+            ("", "", 418, Kind::Refused, "HTTP 418 came"),
         ] {
             let error = explain_code(Some(code), message, status);
             assert_eq!(error.kind(), kind, "{code}");

@@ -9,7 +9,7 @@
 //! | no connection, a timeout, an answer that breaks off | `Unavailable` | yes |
 //! | 3xx | `Refused`: redirects are not followed, so that the keys never reach another host | no |
 //! | other 4xx | `Refused`, in the API's own words | no |
-//! | other 2xx, more than 128 MiB | `BadAnswer` | no |
+//! | other 2xx, more than 16 MiB | `BadAnswer` | no |
 //!
 //! The content type decides nothing: the API answers errors as `text/plain` and JSON as `application/vnd.api+json`.
 
@@ -24,6 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Error, Kind, Result};
 use crate::request::{Answer, Get};
+use crate::secrets;
 
 mod address;
 pub mod errors;
@@ -55,11 +56,12 @@ pub struct Settings {
 struct Limits {
     connect: Duration,
     total: Duration,
+    /// Bytes of an answer, decompressed: a process stays below 256 MiB whatever is sent.
     body: usize,
 }
 
 const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(5), total: Duration::from_secs(60), body: 128 * 1024 * 1024 };
+    Limits { connect: Duration::from_secs(5), total: Duration::from_secs(60), body: 16 * 1024 * 1024 };
 
 /// The door, with its keys and its pool of connections.
 pub struct DatadogDoor {
@@ -88,6 +90,8 @@ impl DatadogDoor {
     fn with_limits(settings: Settings, limits: Limits) -> Result<Self> {
         let Settings { base_url, api_key, app_key, user_agent } = settings;
         let keys = Keys { api: api_key, app: app_key };
+        secrets::remember(keys.api.expose_secret());
+        secrets::remember(keys.app.expose_secret());
         let base_url = base_url.trim_end_matches('/').to_owned();
         let url = Url::parse(&base_url)
             .map_err(|error| Error::new(Kind::Config, "the Datadog address is not a URL").because(error))?;
@@ -165,7 +169,7 @@ impl DatadogDoor {
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(error))? {
             if body.len() + chunk.len() > self.limits.body {
-                let cap = format!("the answer is larger than the cap of {} bytes", self.limits.body);
+                let cap = format!("the answer is larger than {} MiB", self.limits.body >> 20);
                 return Err(Error::new(Kind::BadAnswer, cap).advise("narrow the query with source.filter_by"));
             }
             body.extend_from_slice(&chunk);

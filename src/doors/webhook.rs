@@ -8,6 +8,7 @@
 //! | 429, 5xx, no connection, a timeout | sent again, three attempts in all |
 //! | anything else | given up, and the log says the status |
 
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Client, Url, redirect};
@@ -15,6 +16,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::is_loopback;
 use crate::error::{Error, Kind, Result};
+use crate::job::read_text;
+use crate::secrets;
 
 const ATTEMPTS: u32 = 3;
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,7 +44,7 @@ impl Webhook {
                 return Err(Error::new(Kind::Config, message));
             }
             (Some(text), None) => text,
-            (None, Some(path)) => std::fs::read_to_string(&path).map_err(|error| {
+            (None, Some(path)) => read_text(Path::new(&path)).map_err(|error| {
                 Error::new(Kind::Config, "cannot read the file COSTLAKE_WEBHOOK_URL_FILE names")
                     .at("file", path)
                     .because(error)
@@ -61,6 +64,8 @@ impl Webhook {
             return Err(wrong("the webhook's address is not https, and plain http goes to this machine only")
                 .advise("use https, or --allow-http"));
         }
+        secrets::remember(text);
+        secrets::remember(url.path());
         let client = Client::builder().redirect(redirect::Policy::none()).timeout(TIMEOUT).build();
         let client = client.map_err(|error| {
             Error::new(Kind::Internal, "cannot set up the webhook").because(error.without_url().to_string())

@@ -17,6 +17,9 @@ pub const FORMAT: u32 = 1;
 /// Longest footer that is read; a month needs some ten kilobytes.
 pub const MAX_BYTES: usize = 16 << 20;
 
+/// Highest generation: exact in every JSON reader, and out of reach for one commit a microsecond.
+pub const LAST_EPOCH: u64 = 1 << 53;
+
 /// The commit record inside an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Footer {
@@ -152,6 +155,13 @@ pub fn from_metadata(metadata: &ParquetMetaData) -> Result<Footer> {
     let footer: Footer = serde_json::from_str(text).map_err(|error| {
         Error::new(Kind::Store, "the commit record in the object's footer cannot be read").because(error)
     })?;
+    if !(1..=LAST_EPOCH).contains(&footer.epoch) {
+        return Err(Error::new(
+            Kind::Store,
+            "the commit record in the object's footer names a generation that cannot be",
+        )
+        .at("generation", footer.epoch));
+    }
     if footer.format > FORMAT {
         return Err(Error::new(
             Kind::Store,

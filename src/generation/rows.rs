@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use arrow::array::{ArrayRef, AsArray, DynComparator, PrimitiveArray, RecordBatch, UInt32Array, make_comparator};
+use arrow::array::{
+    Array, ArrayRef, AsArray, DynComparator, PrimitiveArray, RecordBatch, UInt32Array, make_comparator,
+};
 use arrow::compute::{SortOptions, sort_to_indices, take_record_batch};
 use arrow::datatypes::{Date32Type, Decimal128Type, TimestampMillisecondType};
 use arrow::error::ArrowError;
@@ -88,13 +90,18 @@ impl Neighbours {
 pub fn check_unique(table: &Table, rows: &RecordBatch) -> Result<()> {
     let neighbours = Neighbours::of(table, rows)?;
     let Some(row) = (1..rows.num_rows()).find(|row| neighbours.is_twice(*row)) else { return Ok(()) };
-    let key: Vec<String> = table
-        .sort_key()
-        .iter()
-        .map(|index| array_value_to_string(rows.column(*index), row).unwrap_or_default())
-        .collect();
+    let key: Vec<String> = table.sort_key().iter().map(|index| shown(rows.column(*index), row)).collect();
     Err(Error::new(Kind::BadAnswer, format!("the answer has the row {} twice", key.join(" / ")))
         .advise("run again; if it stays, the API contradicts itself: report it with the request id of the log"))
+}
+
+/// A value as text; arrow knows the zone `UTC` only by its offset here.
+fn shown(column: &ArrayRef, row: usize) -> String {
+    let hour = column.as_primitive_opt::<TimestampMillisecondType>().filter(|hours| hours.is_valid(row));
+    match hour.and_then(|hours| DateTime::from_timestamp_millis(hours.value(row))) {
+        Some(at) => at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        None => array_value_to_string(column, row).unwrap_or_default(),
+    }
 }
 
 /// Cuts sorted rows into one batch per slot, without copying.

@@ -3,6 +3,7 @@
 //! All problems of a file are found in one go, each with its key. After [`parse`] there is no text left that could
 //! still turn out to be a bad date, and no option that "should be set".
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -186,7 +187,10 @@ pub fn parse(file: &Path, text: &str) -> Result<Job, Vec<Problem>> {
     let root = match text.parse::<toml::Table>() {
         Ok(root) => root,
         Err(error) => {
-            problems.note("", format!("is not valid TOML: {}", error.to_string().trim_end().replace('\n', "\n    ")));
+            // The words show the line, which may be as long as the file.
+            let begin = |line: &str| line.chars().take(160).collect::<String>();
+            let lines: Vec<String> = error.to_string().trim_end().lines().map(begin).collect();
+            problems.note("", format!("is not valid TOML: {}", lines.join("\n    ")));
             return Err(problems.into_list());
         }
     };
@@ -246,12 +250,29 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Longest file written by a person that is read, in bytes.
+pub const MAX_TEXT: u64 = 1 << 20;
+
+/// Reads a file that a person wrote: a job, a key, a token. No such file is long, and a device has no end.
+///
+/// # Errors
+/// When it cannot be read, is no text, or is longer than [`MAX_TEXT`].
+pub fn read_text(file: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(file)?.take(MAX_TEXT + 1).read_to_string(&mut text)? as u64;
+    if read > MAX_TEXT {
+        let message = format!("it is longer than {} MiB, which no such file is", MAX_TEXT >> 20);
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(text)
+}
+
 /// Reads one job file.
 ///
 /// # Errors
 /// Everything that is wrong in it.
 pub fn load(file: &Path) -> Result<Job, BrokenJob> {
-    let parsed = match std::fs::read_to_string(file) {
+    let parsed = match read_text(file) {
         Ok(text) => parse(file, &text),
         Err(error) => Err(vec![Problem { key: String::new(), message: format!("cannot be read: {error}") }]),
     };

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::crash;
 use crate::error::{Error, Kind, Result};
 
-use super::{Condition, Listed, Object, Put, STATE, Tag};
+use super::{Condition, Listed, Object, Put, STATE, Tag, check_size};
 
 /// What to do when the disk fails after the object stands in place.
 const UNSYNCED: &str = "the disk did not confirm that the folder's newest entry outlasts a power cut: look at the disk, then run again, which looks at what is there first";
@@ -137,6 +137,9 @@ impl LocalLake {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed("cannot open", &path, error)),
         };
+        if length.is_none() {
+            check_size(key, file.metadata().map_or(0, |meta| meta.len()))?;
+        }
         let read = |file: &mut File| -> io::Result<Object> {
             let meta = file.metadata()?;
             let (size, modified) = (meta.len(), meta.modified()?.into());

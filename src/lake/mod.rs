@@ -20,9 +20,25 @@ use chrono::{DateTime, Utc};
 
 use crate::crash;
 use crate::error::{Error, Kind, Result};
+use crate::secrets::without_credentials;
 
 /// Folder of everything that is no table.
 const STATE: &str = "_costlake";
+
+/// Longest object of the books that is read: a ledger of ten years is some megabytes.
+const MAX_BOOK: u64 = 64 << 20;
+
+/// Refuses an object of the books that is too long to be one, before it is read.
+fn check_size(key: &str, size: u64) -> Result<()> {
+    let is_book = key.starts_with(STATE) && key.ends_with(".json");
+    if !is_book || size <= MAX_BOOK {
+        return Ok(());
+    }
+    let message = format!("the file is longer than {} MiB, which nothing is that costlake writes", MAX_BOOK >> 20);
+    Err(Error::new(Kind::Store, message).at("key", key).at("bytes", size).advise(
+        "move it away and run again: a missing ledger is rebuilt from the footers of the objects, a missing table.json is written anew",
+    ))
+}
 
 mod local;
 mod probe;
@@ -100,6 +116,7 @@ impl Location {
         let wrong = |message: String| {
             Error::new(Kind::Config, message).advise("--lake takes a folder, file:///folder or s3://bucket/prefix")
         };
+        let shown = without_credentials(text);
         if let Some(rest) = text.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let prefix = prefix.trim_matches('/');
@@ -109,17 +126,17 @@ impl Location {
                 && !prefix.contains("..");
             return sound
                 .then(|| Self::Bucket { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
-                .ok_or_else(|| wrong(format!("`{text}` is not a bucket and prefix")));
+                .ok_or_else(|| wrong(format!("`{shown}` is not a bucket and prefix")));
         }
         if let Some(path) = text.strip_prefix("file://") {
             return if path.starts_with('/') {
                 Ok(Self::Folder(PathBuf::from(path)))
             } else {
-                Err(wrong(format!("`{text}` is not an absolute path")))
+                Err(wrong(format!("`{shown}` is not an absolute path")))
             };
         }
         if text.contains("://") || text.is_empty() {
-            return Err(wrong(format!("`{text}` is not a lake costlake can write")));
+            return Err(wrong(format!("`{shown}` is not a lake costlake can write")));
         }
         Ok(Self::Folder(PathBuf::from(text)))
     }

@@ -15,7 +15,7 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, P
 
 use crate::error::{Error, Kind, Result};
 
-use super::{Condition, Listed, Object, Put, Tag};
+use super::{Condition, Listed, Object, Put, Tag, check_size};
 
 /// How `object_store` spells the status of an answer that it has no error of its own for.
 const DENIED: [&str; 2] = ["status code: 401 ", "status code: 403 "];
@@ -98,6 +98,9 @@ impl S3Lake {
             Err(error) => return Err(self.failed("cannot read from the bucket", key, error)),
         };
         let (tag, size, modified) = (answer.meta.e_tag.clone(), answer.meta.size, answer.meta.last_modified);
+        if last.is_none() {
+            check_size(key, size)?;
+        }
         let bytes = answer.bytes().await.map_err(|error| self.failed("cannot read from the bucket", key, error))?;
         let tag = tag.ok_or_else(|| {
             Error::new(Kind::Store, "the store answers no ETag, which commits rest on").at("key", key)

@@ -42,7 +42,7 @@ pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
             report.outcome = Outcome::Stopped;
             return report;
         }
-        let error = error.at("job", &job.job.name).at("partition", planned.partition);
+        let error = super::series::advised(error).at("job", &job.job.name).at("partition", planned.partition);
         job.halt_after(error.kind(), &report.asked);
         note_failure(job, planned, &error).await;
         // A fetch that the budget shortened has committed its days and still says that days are left.

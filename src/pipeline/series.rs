@@ -70,7 +70,18 @@ pub(super) async fn of_windows(
     asked: &mut Asked,
 ) -> Result<Fetched> {
     let read = once(job, source, windows, allowance, asked, &|_, _| {}).await;
-    read.map(|(fetched, _)| fetched).map_err(|broken| broken.error.at("question", "totals"))
+    read.map(|(fetched, _)| fetched).map_err(|broken| advised(broken.error).at("question", "totals"))
+}
+
+/// An answer that cannot be trusted says what to do about it, whoever found it.
+pub(super) fn advised(error: Error) -> Error {
+    if error.kind() != Kind::BadAnswer || error.advice().is_some() {
+        return error;
+    }
+    error.advise(
+        "nothing was written and the lake is as it was: run again; if the same answer comes again, report it to the \
+         API's support or to costlake's authors with the words above",
+    )
 }
 
 async fn final_error(job: &JobRun<'_>, fetch: &Fetch, broken: Broken, restarts: u32) -> Result<Error> {

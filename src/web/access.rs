@@ -25,6 +25,8 @@ use subtle::ConstantTimeEq;
 
 use super::page::{ICON_PATH, SCRIPT_PATH, STYLE_PATH};
 use crate::error::{Error, Kind, Result};
+use crate::job::read_text;
+use crate::secrets;
 
 /// Characters of the shortest token.
 const SHORTEST_TOKEN: usize = 16;
@@ -218,7 +220,7 @@ pub fn read_token(file: &Path) -> Result<(String, Option<String>)> {
             .at("file", file.display())
             .advise("make one: openssl rand -hex 32 > token && chmod 600 token")
     };
-    let text = std::fs::read_to_string(file).map_err(|error| wrong("cannot read the token file").because(error))?;
+    let text = read_text(file).map_err(|error| wrong("cannot read the token file").because(error))?;
     let token = text.trim_end_matches(['\r', '\n']).to_owned();
     if token.is_empty() {
         return Err(wrong("the token file is empty"));
@@ -229,6 +231,7 @@ pub fn read_token(file: &Path) -> Result<(String, Option<String>)> {
     if token.len() < SHORTEST_TOKEN {
         return Err(wrong(&format!("the token is shorter than {SHORTEST_TOKEN} characters")));
     }
+    secrets::remember(&token);
     let mode = std::fs::metadata(file).map(|seen| seen.permissions().mode()).unwrap_or(0);
     let open = mode & 0o077 != 0;
     let warning = format!("others than its owner may read the token file {}: chmod 600 it", file.display());

@@ -5,6 +5,7 @@ mod budget;
 mod commands;
 mod credentials;
 mod datadog;
+mod floods;
 mod grains;
 mod happy;
 mod identity;

@@ -4,6 +4,7 @@
 
 mod answers;
 mod care;
+mod corpus;
 mod fuzzed;
 mod house;
 mod lakes;

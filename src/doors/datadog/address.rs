@@ -14,6 +14,7 @@ use reqwest::Url;
 
 use crate::error::{Error, Kind, Result};
 use crate::job::section::nearest;
+use crate::secrets::without_credentials;
 
 /// The sites Datadog names, for spelling; other regions of the same domains are taken as well.
 const SITES: [&str; 9] = [
@@ -46,7 +47,9 @@ fn given(text: Option<&str>) -> Option<&str> {
 }
 
 fn of_site(written: &str) -> Result<String> {
-    let wrong = |message: String| Error::new(Kind::Config, message).at("site", written).advise(OWN_ADDRESS);
+    let wrong = |message: String| {
+        Error::new(Kind::Config, message).at("site", without_credentials(written)).advise(OWN_ADDRESS)
+    };
     let lower = written.to_lowercase();
     if lower.starts_with("http://") {
         return Err(wrong("a Datadog site is not reached by plain http".to_owned()));
@@ -84,7 +87,7 @@ fn custom(written: &str, allow_http: bool) -> Result<String> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong("the Datadog address must not hold a user name or a password"));
     }
-    let placed = |message: &str| wrong(message).at("url", written);
+    let placed = |message: &str| wrong(message).at("url", without_credentials(written));
     if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none() {
         return Err(placed("the Datadog address must begin with https://"));
     }

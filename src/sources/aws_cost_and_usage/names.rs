@@ -54,6 +54,11 @@ impl Names {
         id
     }
 
+    /// Rows so far.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     /// Forgets the rows behind the first `len`.
     pub(super) fn truncate(&mut self, len: usize) {
         self.ids.truncate(len);

@@ -90,7 +90,7 @@ impl PageReader {
         for period in &self.rows.periods {
             let start = Start::read(self.grain, &period.start, &period.end).ok_or_else(|| {
                 bad(format!(
-                    "the answer has a period {} to {}, which is not one {} period",
+                    "the answer has a period \"{}\" to \"{}\", which is not one {} period",
                     period.start,
                     period.end,
                     self.grain.name()

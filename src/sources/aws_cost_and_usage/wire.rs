@@ -180,6 +180,7 @@ pub(super) fn describe(rows: &mut Rows, list: Vec<Attributed>) {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a grouping")]
 pub(super) struct Definition {
     #[serde(rename = "Type")]
     kind: Option<String>,
@@ -188,7 +189,7 @@ pub(super) struct Definition {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", expecting = "a value with its attributes")]
 pub(super) struct Attributed {
     value: Option<String>,
     attributes: Option<BTreeMap<String, Option<String>>>,
@@ -205,7 +206,7 @@ list_seed!(ResultsSeed, "a list of results by time", |results, seq| {
 });
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", expecting = "a period with Start and End")]
 pub(super) struct TimePeriod {
     pub(super) start: Option<String>,
     pub(super) end: Option<String>,
@@ -275,7 +276,8 @@ object_seed!(GroupSeed -> (), "one group", |group, map| {
         match &*name.0 {
             "Keys" if !has_keys => {
                 map.next_value_seed(KeysSeed { wanted: group.wanted, rows: &mut *group.rows })?;
-                has_keys = true;
+                // `null` is the empty list, which names no key.
+                has_keys = group.rows.keys.iter().all(|names| names.len() > group.rows.period.len());
             }
             "Metrics" if !has_metrics => {
                 map.next_value_seed(MetricsSeed { wanted: group.wanted, rows: &mut *group.rows })?;
@@ -381,7 +383,7 @@ fn shorten(text: &str) -> String {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", expecting = "an amount with its unit")]
 pub(super) struct MetricValue<'a> {
     #[serde(borrow)]
     amount: Option<Text<'a>>,

@@ -101,7 +101,10 @@ fn periods_of_a_wrong_length() {
     let mut long = day(FIRST, &[("EC2", "1")]);
     long["TimePeriod"]["End"] = json!(after(SECOND));
     let second = day(SECOND, &[("EC2", "1")]);
-    refused_page(&page(&[long, second.clone()], None), &["a period 2026-11-01 to 2026-11-03", "not one DAILY period"]);
+    refused_page(
+        &page(&[long, second.clone()], None),
+        &["a period \"2026-11-01\" to \"2026-11-03\"", "not one DAILY period"],
+    );
     let mut timed = day(FIRST, &[("EC2", "1")]);
     timed["TimePeriod"] = json!({ "Start": "2026-11-01T00:00:00Z", "End": "2026-11-02T00:00:00Z" });
     refused_page(&page(&[timed, second], None), &["not one DAILY period"]);

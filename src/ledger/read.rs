@@ -1,0 +1,33 @@
+//! Reading a snapshot of the ledger, whatever its bytes are.
+
+use serde::Deserialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::generation::footer::LAST_EPOCH;
+
+use super::{FORMAT, Ledger};
+
+/// The layout version of a snapshot, whatever else is in it.
+#[derive(Deserialize)]
+struct Layout {
+    #[serde(default)]
+    format: u64,
+}
+
+impl Ledger {
+    /// Reads a snapshot; `None` for text that is none.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when it is of a newer layout.
+    pub fn parse(text: &[u8]) -> Result<Option<Self>> {
+        // Read for its layout alone first: a tree of everything in it would take many times its room.
+        let Ok(Layout { format }) = serde_json::from_slice(text) else { return Ok(None) };
+        if format > u64::from(FORMAT) {
+            let newer = format!("the ledger is of layout {format}, newer than this costlake reads");
+            return Err(Error::new(Kind::Config, newer).advise("update costlake"));
+        }
+        let read: Option<Self> = serde_json::from_slice(text).ok();
+        let is_sound = |ledger: &Self| ledger.partitions.values().all(|state| (1..=LAST_EPOCH).contains(&state.epoch));
+        Ok(read.filter(is_sound))
+    }
+}

@@ -1,0 +1,128 @@
+//! Ledgers that are filled, merged and asked.
+
+use super::{DayState, History, Ledger, PartitionState, Revision};
+use crate::generation::{DayFacts, Footer};
+use chrono::{DateTime, NaiveDate};
+use proptest::prelude::{Strategy, any, prop};
+use proptest::{prop_assert_eq, proptest};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Times of generations, and revisions that two writers may have understood differently.
+fn histories() -> impl Strategy<Value = History> {
+    let at = |second| DateTime::from_timestamp(second, 0).unwrap_or_default();
+    let revisions = prop::collection::btree_map(0_u32..2, prop::collection::btree_map(2_u64..4, 0_u64..3, 1..3), 0..2);
+    let times = prop::collection::btree_map(1_u64..4, 0_i64..5, 0..4);
+    (times, revisions, prop::option::of(0_i64..3)).prop_map(move |(times, revisions, since)| History {
+        generations: times.into_iter().map(|(epoch, second)| (epoch, at(second))).collect(),
+        known_since: since.map(at),
+        revisions: revisions
+            .into_iter()
+            .map(|(day, epochs)| {
+                let slot = NaiveDate::from_ymd_opt(2026, 1, day + 1).unwrap_or_default();
+                let revision = |(epoch, rows): (u64, u64)| {
+                    let (sums_before, sums) = (BTreeMap::new(), BTreeMap::new());
+                    let revision = Revision {
+                        replaced_epoch: epoch - 1,
+                        rows_before: 1,
+                        rows,
+                        sums_before,
+                        sums,
+                        estimated_before: false,
+                        estimated: false,
+                        changes: None,
+                    };
+                    (epoch, revision)
+                };
+                (slot, epochs.into_iter().map(revision).collect())
+            })
+            .collect(),
+    })
+}
+
+/// A generation is one content: the digest of a day follows from its epoch.
+fn ledgers() -> impl Strategy<Value = Ledger> {
+    let days = prop::collection::btree_map(0_u32..4, (0_i64..5, 0_u64..3), 0..4);
+    (prop::collection::btree_map(0_u8..3, (1_u64..4, days, histories()), 0..3), 0_i64..4, any::<bool>()).prop_map(
+        |(parts, at, first)| {
+            let partitions = parts.into_iter().map(|(name, (epoch, days, history))| {
+                let days = days.into_iter().map(|(day, (read, changed))| {
+                    let facts = DayFacts {
+                        rows: 1,
+                        digest: format!("{:?}", changed.min(epoch)),
+                        sums: BTreeMap::new(),
+                        estimated: false,
+                        epoch: changed.min(epoch),
+                        read_for: BTreeSet::new(),
+                        totals: BTreeMap::new(),
+                    };
+                    let slot = NaiveDate::from_ymd_opt(2026, 1, day + 1).unwrap_or_default();
+                    (slot, DayState { read_at: DateTime::from_timestamp(read, 0).unwrap_or_default(), facts })
+                });
+                (format!("p{name}"), PartitionState { epoch, bytes: 0, days: days.collect(), history })
+            });
+            Ledger {
+                run_id: if first { "a" } else { "b" }.to_owned(),
+                written_at: DateTime::from_timestamp(at, 0).unwrap_or_default(),
+                partitions: partitions.collect(),
+                ..Ledger::empty("t")
+            }
+        },
+    )
+}
+
+fn without_origin(ledger: Ledger) -> BTreeMap<String, PartitionState> {
+    ledger.partitions
+}
+
+proptest! {
+    #[test]
+    fn merging_is_commutative_and_idempotent(a in ledgers(), b in ledgers()) {
+        prop_assert_eq!(without_origin(a.clone().merge(b.clone())), without_origin(b.merge(a.clone())));
+        prop_assert_eq!(without_origin(a.clone().merge(a.clone())), without_origin(a));
+    }
+
+    #[test]
+    fn merging_never_lowers_an_epoch(a in ledgers(), b in ledgers()) {
+        let merged = a.clone().merge(b);
+        for (name, state) in a.partitions {
+            assert!(merged.partitions[&name].epoch >= state.epoch);
+        }
+    }
+
+    #[test]
+    fn merging_forgets_no_generation_and_no_revision(a in ledgers(), b in ledgers()) {
+        let merged = a.clone().merge(b);
+        for (name, state) in a.partitions {
+            let known = &merged.partitions[&name].history;
+            assert!(state.history.generations.keys().all(|epoch| known.generations.contains_key(epoch)));
+            for (slot, epochs) in state.history.revisions {
+                assert!(epochs.keys().all(|epoch| known.revisions[&slot].contains_key(epoch)));
+            }
+        }
+    }
+}
+#[test]
+fn a_generation_that_was_seen_earlier_is_not_laid_over_a_later_one() {
+    let (slot, at) = (NaiveDate::default(), |second| DateTime::from_timestamp(second, 0).unwrap_or_default());
+    let facts = r#"{"rows":1,"digest":"D","sums":{},"estimated":false,"epoch":1,"read_for":[],"totals":{}}"#;
+    let footer = |epoch, digest: &str| Footer {
+        format: 1,
+        epoch,
+        fingerprint: String::new(),
+        partition: "p".to_owned(),
+        days: [(slot, serde_json::from_str(&facts.replace('D', digest)).expect("facts"))].into(),
+        replaced: BTreeMap::new(),
+    };
+    let mut ledger = Ledger::empty("t");
+    ledger.adopt(&footer(1, "old"), 1, &BTreeSet::new(), at(1), at(1));
+    ledger.adopt(&footer(2, "new"), 2, &BTreeSet::new(), at(2), at(2));
+    let later = ledger.clone();
+    ledger.adopt(&footer(1, "old"), 1, &[slot].into(), at(9), at(9));
+    let totals = BTreeMap::from([(slot, [("cost".to_owned(), "7".to_owned())].into())]);
+    ledger.note_totals(&footer(1, "old"), &totals);
+    assert_eq!(ledger, later);
+    ledger.note_totals(&footer(2, "new"), &totals);
+    assert_eq!(ledger.partitions["p"].days[&slot].facts.totals, totals[&slot]);
+    ledger.adopt(&footer(1, "new"), 1, &[slot].into(), at(9), at(9));
+    assert_eq!((ledger.partitions["p"].epoch, ledger.partitions["p"].days[&slot].read_at), (2, at(9)));
+}

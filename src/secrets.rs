@@ -1,0 +1,96 @@
+//! The secrets this process holds, so that nothing it prints or keeps about its work can repeat one.
+//!
+//! Each door shows none of its own. But an API, a proxy or a library may repeat what it was sent: in an error's words,
+//! in a header that becomes a request id, in a line of the log. So whoever reads a secret hands it over here, and the
+//! three ways out ([`crate::error::printable`], the screen, the log) go through [`redact`].
+
+use std::borrow::Cow;
+use std::sync::{PoisonError, RwLock};
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// What stands in a secret's place.
+pub const PLACE: &str = "[secret]";
+/// A shorter text is no secret that could be told from a word.
+const SHORTEST: usize = 8;
+
+static KNOWN: RwLock<Vec<SecretString>> = RwLock::new(Vec::new());
+
+/// From now on `secret` is left out of everything that is printed.
+pub fn remember(secret: &str) {
+    let secret = secret.trim();
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    if secret.len() >= SHORTEST && !known.iter().any(|known| known.expose_secret() == secret) {
+        known.push(secret.into());
+        // The longest first: a secret may be part of another one.
+        known.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
+    }
+}
+
+/// From now on the user, the password and the query of an address are left out of everything that is printed.
+pub fn remember_address(address: &str) {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let (rest, query) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
+    let user = rest.rsplit_once('@').map_or("", |(user, _)| user);
+    query.split(['&', '#', '=']).chain(user.split(':')).for_each(remember);
+}
+
+/// The text without any secret.
+#[must_use]
+pub fn redact(text: &str) -> Cow<'_, str> {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    known.iter().fold(Cow::Borrowed(text), |text, secret| {
+        if text.contains(secret.expose_secret()) {
+            Cow::Owned(text.replace(secret.expose_secret(), PLACE))
+        } else {
+            text
+        }
+    })
+}
+
+/// An address without user, password and query, whether it is one or not.
+#[must_use]
+pub fn without_credentials(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").map_or(("", address), |(_, rest)| {
+        let scheme = address.len() - rest.len();
+        (&address[..scheme], rest)
+    });
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let (rest, query) = rest.split_at(end);
+    // A password may hold a slash, so everything before the last @ goes.
+    let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("…@", rest));
+    let query = if query.is_empty() { "" } else { "?…" };
+    format!("{scheme}{user}{rest}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{redact, remember, remember_address, without_credentials};
+
+    #[test]
+    fn what_is_remembered_is_left_out() {
+        remember("hush-hush-1");
+        remember("hush-hush-1-and-more\n");
+        remember("word");
+        assert_eq!(redact("a hush-hush-1-and-more, hush-hush-1 word"), "a [secret], [secret] word");
+    }
+
+    #[test]
+    fn what_addresses_hide_is_left_out() {
+        remember_address("https://somebody:hush-hush-2@host/x?token=hush-hush-3&key=hush-hush-4");
+        assert_eq!(redact("hush-hush-2 hush-hush-3 hush-hush-4 host"), "[secret] [secret] [secret] host");
+    }
+
+    #[test]
+    fn addresses_are_shown_without_what_they_may_hide() {
+        for (given, shown) in [
+            ("https://host:1/path", "https://host:1/path"),
+            ("https://user:hush@host/path?token=hush#hush", "https://…@host/path?…"),
+            ("s3://key:hu/sh@bucket/x", "s3://…@bucket/x"),
+            ("user:hush@host", "…@host"),
+            ("lake", "lake"),
+        ] {
+            assert_eq!(without_credentials(given), shown);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Floods: answers and files that would fill the memory of whoever reads all of them. Each is refused in words that
+//! name the limit, and the process stays below [`MOST_KIB`] all the while.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use crate::support::cost_explorer::{DAILY, NOW, two_days};
+use crate::support::lakehouse::Lakehouse;
+use crate::support::script::{Reply, Script};
+
+/// Most resident memory a run may ever have.
+const MOST_KIB: u64 = 256 << 10;
+const MIB: usize = 1 << 20;
+
+const SAVINGS: &str = r#"
+[source]
+type = "datadog_savings"
+queries = [{ provider = "aws", product = "ec2" }]
+[window]
+begin = "2026-11-01"
+"#;
+
+/// What is sent for an answer: a head, then pieces until there is none.
+type Flood = fn(&mut dyn FnMut(&[u8]) -> bool);
+
+/// Serves one flood after the other to whoever asks; the good totals first where Cost Explorer is asked.
+fn serving(flood: Flood) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || pour(&stream, flood));
+        }
+    });
+    url
+}
+
+fn pour(mut stream: &TcpStream, flood: Flood) {
+    let mut asked = [0; 65_536];
+    let _ = stream.read(&mut asked);
+    flood(&mut |piece| stream.write_all(piece).is_ok());
+}
+
+/// A head, and so many MiB of the same piece behind it.
+fn mebibytes(send: &mut dyn FnMut(&[u8]) -> bool, head: &str, begin: &str, piece: &str, count: usize) {
+    let block = piece.repeat(MIB / piece.len());
+    let _ = send(head.as_bytes()) && send(begin.as_bytes()) && (0..count).all(|_| send(block.as_bytes()));
+}
+
+const GOOD: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+const BAD: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
+
+fn a_gibibyte(send: &mut dyn FnMut(&[u8]) -> bool) {
+    mebibytes(send, GOOD, "{\"x\":\"", "a", 1_024);
+}
+
+fn a_gibibyte_of_refusal(send: &mut dyn FnMut(&[u8]) -> bool) {
+    mebibytes(send, BAD, "{\"__type\":\"ValidationException\",\"Message\":\"", "a", 1_024);
+}
+
+fn a_gibibyte_of_spaces(send: &mut dyn FnMut(&[u8]) -> bool) {
+    mebibytes(send, GOOD, "", " ", 1_024);
+}
+
+/// A million lists in lists.
+fn depth(send: &mut dyn FnMut(&[u8]) -> bool) {
+    mebibytes(send, GOOD, "{\"actual_cost\":", "[", 1);
+}
+
+fn members(send: &mut dyn FnMut(&[u8]) -> bool) {
+    mebibytes(send, GOOD, "{\"actual_cost\":{\"times\":[1", ",1", 15);
+}
+
+fn groups(send: &mut dyn FnMut(&[u8]) -> bool) {
+    let begin = "{\"ResultsByTime\":[{\"TimePeriod\":{\"Start\":\"2026-11-01\",\"End\":\"2026-11-02\"},\"Total\":{\"UnblendedCost\":{\"Amount\":\"1\"}},\"Groups\":[";
+    let group = "{\"Keys\":[\"a\"],\"Metrics\":{\"UnblendedCost\":{\"Amount\":\"1\"}}},";
+    mebibytes(send, GOOD, begin, group, 31);
+}
+
+fn a_million_groups(send: &mut dyn FnMut(&[u8]) -> bool) {
+    let begin = "{\"ResultsByTime\":[{\"TimePeriod\":{\"Start\":\"2026-11-01\",\"End\":\"2026-11-02\"},\"Groups\":[";
+    let group = "{\"Keys\":[\"Amazon Elastic Compute Cloud\"],\"Metrics\":{\"UnblendedCost\":{\"Amount\":\"1\",\"Unit\":\"USD\"}}},";
+    mebibytes(send, GOOD, begin, group, 97);
+}
+
+fn headers(send: &mut dyn FnMut(&[u8]) -> bool) {
+    let many: String = (0..10_000).map(|number| format!("x-{number}: y\r\n")).collect();
+    let _ = send(b"HTTP/1.1 200 OK\r\n") && send(many.as_bytes()) && send(b"\r\n{}");
+}
+
+fn a_long_header(send: &mut dyn FnMut(&[u8]) -> bool) {
+    mebibytes(send, "HTTP/1.1 200 OK\r\nx-long: ", "", "a", 64);
+}
+
+fn a_bomb(send: &mut dyn FnMut(&[u8]) -> bool) {
+    let _ = send(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n") && send(&gzip_of_zeros());
+}
+
+/// A gibibyte of zeros as gzip: one deflate block with Huffman codes of its own, made of nothing but the longest
+/// repetition of the byte before, which is a thousandth of its size.
+fn gzip_of_zeros() -> Vec<u8> {
+    let mut bits = Bits::default();
+    // Last block, fixed codes; the literal 0, then copies of 258 bytes from one byte before.
+    bits.put(0b011, 3);
+    bits.code(0x30, 8);
+    for _ in 0..(1_024 * MIB / 258) {
+        bits.code(0b1100_0101, 8);
+        bits.code(0, 5);
+    }
+    bits.code(0, 7);
+    [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff][..], &bits.done()].concat()
+}
+
+#[derive(Default)]
+struct Bits {
+    bytes: Vec<u8>,
+    held: u32,
+    count: u32,
+}
+
+impl Bits {
+    fn put(&mut self, value: u32, count: u32) {
+        self.held |= value << self.count;
+        self.count += count;
+        while self.count >= 8 {
+            self.bytes.push((self.held & 0xff) as u8);
+            self.held >>= 8;
+            self.count -= 8;
+        }
+    }
+
+    /// Huffman codes stand with their highest bit first.
+    fn code(&mut self, code: u32, count: u32) {
+        self.put(code.reverse_bits() >> (32 - count), count);
+    }
+
+    fn done(mut self) -> Vec<u8> {
+        self.put(0, 7);
+        self.bytes
+    }
+}
+
+/// Waits for the end of a process and its highest resident memory in KiB, as the kernel keeps it.
+fn watched(mut child: Child) -> (ExitStatus, u64) {
+    let path = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    loop {
+        let status = fs::read_to_string(&path).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
+        most = most.max(peak.unwrap_or(0));
+        if let Some(ended) = child.try_wait().expect("a process") {
+            return (ended, most);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Runs in a house, with its log in a file: what was said, and that it was within bounds.
+#[track_caller]
+fn within_bounds(what: &str, house: &Lakehouse, arguments: &[&str], code: i32, words: &str) {
+    let begun = Instant::now();
+    let log = house.folder().join("log");
+    let child = house.begin_logging(arguments, fs::File::create(&log).expect("a log"));
+    let (ended, most) = watched(child);
+    let said = fs::read_to_string(&log).expect("a log");
+    println!("{what}: {} MiB, {:.1} s", most >> 10, begun.elapsed().as_secs_f64());
+    assert_eq!(ended.code(), Some(code), "{what}: {said:.2000}");
+    assert!(said.contains(words), "{what} does not say `{words}`: {said:.2000}");
+    assert!(said.len() < 64 << 10, "{what}: {} bytes were said", said.len());
+    assert!(most > 0 && most < MOST_KIB, "{what}: {} MiB were resident", most >> 10);
+}
+
+#[track_caller]
+fn flooded(what: &str, job: &str, flood: Flood, words: &str) {
+    let house = Lakehouse::new(&serving(flood), NOW);
+    house.job("table", job);
+    within_bounds(what, &house, &["run"], 1, words);
+    assert!(house.objects().is_empty());
+}
+
+#[test]
+fn floods_of_cost_explorer() {
+    flooded("a GiB", DAILY, a_gibibyte, "larger than 32 MiB");
+    flooded("a GiB of spaces", DAILY, a_gibibyte_of_spaces, "larger than 32 MiB");
+    flooded("a GiB of refusal", DAILY, a_gibibyte_of_refusal, "without an error code");
+    flooded("depth", DAILY, depth, "cannot be read");
+    flooded("31 MiB of groups", DAILY, groups, "cannot be read");
+    flooded("10^6 groups", DAILY, a_million_groups, "larger than 32 MiB");
+    flooded("a bomb", DAILY, a_bomb, "cannot be read");
+}
+
+#[test]
+fn floods_of_datadog() {
+    flooded("a GiB", SAVINGS, a_gibibyte, "larger than 16 MiB");
+    flooded("a GiB of spaces", SAVINGS, a_gibibyte_of_spaces, "larger than 16 MiB");
+    flooded("a GiB of refusal", SAVINGS, a_gibibyte_of_refusal, "Datadog refuses the request");
+    flooded("depth", SAVINGS, depth, "is not the JSON");
+    flooded("15 MiB of times", SAVINGS, members, "is not the JSON");
+    flooded("a bomb", SAVINGS, a_bomb, "larger than 16 MiB");
+}
+
+/// These are faults of the connection, which are tried again: the run is stopped after the first.
+#[test]
+fn heads_without_an_end() {
+    for (what, job) in [("Cost Explorer", DAILY), ("Datadog", SAVINGS)] {
+        for (kind, flood) in [("10^4 headers", headers as Flood), ("a long header", a_long_header)] {
+            let house = Lakehouse::new(&serving(flood), NOW);
+            house.job("table", job);
+            let log = house.folder().join("log");
+            let mut child = house.begin_logging(&["run"], fs::File::create(&log).expect("a log"));
+            let until = Instant::now() + Duration::from_secs(30);
+            let again = || fs::read_to_string(&log).expect("a log").contains("sending again");
+            while !again() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+            let peak = status
+                .lines()
+                .find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok());
+            child.kill().expect("a process");
+            child.wait().expect("a process");
+            assert!(again(), "{what}, {kind}: {}", fs::read_to_string(&log).expect("a log"));
+            assert!(peak.is_some_and(|most| most < MOST_KIB), "{what}, {kind}: {peak:?} KiB");
+        }
+    }
+}
+
+#[test]
+fn pages_without_an_end() {
+    let script = Script::answering({
+        let mut number = 0;
+        move |asked| {
+            number += 1;
+            let mut page = two_days();
+            page["ResultsByTime"] = serde_json::json!([]);
+            if asked.json().get("GroupBy").is_some() {
+                page["NextPageToken"] = serde_json::json!(format!("page-{number}"));
+            }
+            Reply::good(&page)
+        }
+    })
+    .with_totals();
+    let house = Lakehouse::new(script.url(), NOW);
+    house.job(
+        "table",
+        &DAILY.replace("[limits]", "control = \"report\"\n[budget]\nmax_requests_per_run = 60\n[limits]"),
+    );
+    let done = house.costlake(&["run"]);
+    assert!([Some(1), Some(4)].contains(&done.code), "{done}");
+    assert!(house.objects().is_empty());
+}
+
+#[test]
+fn files_without_an_end() {
+    let house = Lakehouse::new("http://127.0.0.1:9", NOW);
+    let deep = format!("x = {}1{}\n", "[".repeat(500_000), "]".repeat(500_000));
+    for (what, text, words) in
+        [("a huge job", "# nothing\n".repeat(1 << 20), "longer than 1 MiB"), ("a deep job", deep, "not valid TOML")]
+    {
+        house.job("table", &text);
+        within_bounds(what, &house, &["check"], 2, words);
+    }
+    house.job("table", DAILY);
+    let ledger = house.lake().join("_costlake/table/ledger");
+    fs::create_dir_all(&ledger).expect("a folder");
+    let snapshot = ledger.join(format!("{:020}.json", 1));
+    for (what, size, words) in [("a huge ledger", 4_u64 << 30, "longer than 64 MiB"), ("a large ledger", 60 << 20, "")]
+    {
+        let file = fs::File::create(&snapshot).expect("a ledger");
+        file.set_len(size).expect("a hole");
+        if size < 64 << 20 {
+            fs::write(&snapshot, format!("{{\"format\":1,\"x\":[{}0]}}", "0,".repeat(30 << 20))).expect("a ledger");
+        }
+        within_bounds(what, &house, &["status"], if words.is_empty() { 0 } else { 1 }, words);
+    }
+    fs::remove_file(&snapshot).expect("removed");
+    let object = house.lake().join("table/billing_period=2026-11");
+    fs::create_dir_all(&object).expect("a folder");
+    let file = fs::File::create(object.join("data.parquet")).expect("an object");
+    file.set_len(4 << 30).expect("a hole");
+    let mut end = &file;
+    std::io::Seek::seek(&mut end, std::io::SeekFrom::End(-8)).expect("an end");
+    end.write_all(b"\xff\xff\xff\x7fPAR1").expect("an end");
+    within_bounds("a footer of 2 GiB", &house, &["verify"], 6, "");
+}
