@@ -30,6 +30,9 @@ use super::budget::Allowance;
 use super::publish::{Target, publish};
 use super::{Event, JobRun, control, quarantine, raw};
 
+/// So many rows are encoded in less time than other work notices, so they are not taken to another thread.
+const HANDFUL: u64 = 200;
+
 /// Runs one planned fetch; what went wrong is in the report.
 pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
     let mut report = FetchReport::begin(planned.partition.to_string(), Outcome::NotStarted);
@@ -277,10 +280,15 @@ pub(super) async fn encode(
     lost_epoch: u64,
     days: FetchedDays,
 ) -> Result<Built> {
+    let kept = base.as_ref().map_or(0, |base| base.footer.days.values().map(|facts| facts.rows).sum());
+    let rows = kept + days.values().map(|(_, facts)| facts.rows).sum::<u64>();
     let source = Arc::clone(source);
     let work = move || {
         generation::build(source.table(), source.grain(), partition, &fingerprint, base.as_ref(), lost_epoch, days)
     };
+    if rows <= HANDFUL {
+        return work();
+    }
     let built = tokio::task::spawn_blocking(work).await;
     crash::point("after_encode");
     built.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "encoding broke off").because(error)))

@@ -85,6 +85,8 @@ impl Sender<'_> {
             asked.requests += 1;
             let span = info_span!("request", what = %request, attempt);
             let sent = tokio::select! {
+                // An answer that is here is taken: it may be paid for.
+                biased;
                 sent = self.door.send(request).instrument(span.clone()) => sent,
                 () = self.cancel.cancelled() => return Err(interrupted()),
             };
@@ -128,6 +130,7 @@ impl Sender<'_> {
 /// Waits for `wait`, unless a signal comes first.
 pub(super) async fn unless_cancelled(cancel: &CancellationToken, wait: impl Future<Output = ()>) -> Result<()> {
     tokio::select! {
+        biased;
         () = wait => Ok(()),
         () = cancel.cancelled() => Err(interrupted()),
     }

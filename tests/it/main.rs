@@ -10,5 +10,6 @@ mod house;
 mod lakes;
 mod page;
 mod serve;
+mod sim;
 mod sql;
 mod support;

@@ -1,6 +1,6 @@
 //! From the pages of one fetch to its rows.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -114,7 +114,23 @@ impl PageReader {
                 }
             }
         }
+        self.check_flags(&starts)?;
         Ok(starts)
+    }
+
+    /// A period that is on two pages is an estimate on both or on neither: else it changed while it was read, and its
+    /// rows would contradict each other.
+    fn check_flags(&self, starts: &[Start]) -> Result<()> {
+        let mut flags = HashMap::new();
+        let told = self.rows.periods.iter().zip(starts);
+        let torn = told
+            .into_iter()
+            .find(|(period, start)| *flags.entry(start.millis).or_insert(period.estimated) != period.estimated);
+        torn.map_or(Ok(()), |(period, _)| {
+            let words =
+                format!("{} is an estimate on one page and not on another: it changed while it was read", period.start);
+            Err(Error::new(Kind::Restart, words))
+        })
     }
 
     /// A day without a group on any page must have a total of zero.

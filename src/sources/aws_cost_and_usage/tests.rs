@@ -112,6 +112,16 @@ fn a_total_without_groups_is_no_empty_day() {
 }
 
 #[test]
+fn a_day_whose_flag_changes_between_two_pages_is_read_again() {
+    let torn = BY_TAG[1].replacen("\"Estimated\": true", "\"Estimated\": false", 1);
+    assert_ne!(torn, BY_TAG[1]);
+    let refused =
+        read(by_tag().as_ref(), window("2026-10-01", "2026-10-04"), &[BY_TAG[0], &torn]).expect_err("a refusal");
+    assert_eq!(refused.kind(), Kind::Restart);
+    assert!(refused.message().contains("2026-10-02 is an estimate on one page and not on another"), "{refused}");
+}
+
+#[test]
 fn a_day_that_is_missing_or_was_not_asked_for_is_refused() {
     for (start, end, words) in [
         ("2026-10-01", "2026-10-05", "no period for 2026-10-04"),

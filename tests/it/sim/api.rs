@@ -1,0 +1,225 @@
+//! Cost Explorer in this process: answers from the bill page by page, and goes wrong in every way the real one can.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::NaiveDate;
+use costlake::doors::Answers;
+use costlake::error::{Error, Kind, Result};
+use costlake::request::{Answer, CostQuery, Request};
+
+use super::bill::{Day, text};
+use super::world::{Shared, World, lock, pause};
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    Throttled,
+    Unavailable,
+    /// No answer for a while, then the connection ends.
+    Silence,
+    /// No answer for longer than an observation holds.
+    LongSilence,
+    /// The page tokens are lost: the series has to begin again.
+    TokensLost,
+    Cut,
+    /// The page before once more, with a token that goes on.
+    PageTwice,
+    /// The token of the page before once more.
+    TokenTwice,
+    DayMissing,
+    /// A total, or a group, that is a cent off.
+    CentOff,
+    Denied,
+    /// The bill changes between two pages.
+    RestatedBetween,
+}
+
+pub(super) const FLAWS: [Flaw; 12] = [
+    Flaw::Throttled,
+    Flaw::Unavailable,
+    Flaw::Silence,
+    Flaw::LongSilence,
+    Flaw::TokensLost,
+    Flaw::Cut,
+    Flaw::PageTwice,
+    Flaw::TokenTwice,
+    Flaw::DayMissing,
+    Flaw::CentOff,
+    Flaw::Denied,
+    Flaw::RestatedBetween,
+];
+
+/// Groups and empty days on one page.
+const PAGE: usize = 3;
+const CENT: i64 = 100_000_000;
+
+/// The API as one writer sees it.
+pub(super) fn answers(world: &Shared, writer: usize) -> Answers {
+    let world = world.clone();
+    Answers::by(move |request| {
+        let world = world.clone();
+        Box::pin(async move { answer(&world, writer, request).await })
+    })
+}
+
+async fn answer(world: &Shared, writer: usize, request: Request) -> Result<Answer> {
+    let Request::CostAndUsage(query) = request else { panic!("a request to another API") };
+    let flaw = {
+        let mut world = lock(world);
+        world.watch.asked(writer);
+        draw(&mut world)
+    };
+    pause(world, 1_500).await;
+    let silence = match flaw {
+        Some(Flaw::Silence) => Duration::from_secs(60),
+        Some(Flaw::LongSilence) => Duration::from_secs(31 * 60),
+        _ => Duration::ZERO,
+    };
+    if !silence.is_zero() {
+        tokio::time::sleep(silence).await;
+    }
+    let answer = {
+        let mut world = lock(world);
+        let world = &mut *world;
+        if flaw == Some(Flaw::RestatedBetween) {
+            world.restate();
+        }
+        let event = world.event();
+        world.note(|| format!("writer {writer} asks {} {:?}: {flaw:?}", query.window, query.page_token));
+        page_or_error(world, writer, &query, flaw, event)
+    };
+    pause(world, 200).await;
+    answer
+}
+
+fn draw(world: &mut World) -> Option<Flaw> {
+    if world.rng.u32(0..1_000) >= world.odds.api {
+        return None;
+    }
+    let flaw = FLAWS[world.rng.usize(0..FLAWS.len())];
+    // These end a run or outlast it: one in four is plenty.
+    let flaw =
+        if matches!(flaw, Flaw::Denied | Flaw::LongSilence) && world.rng.u8(0..4) > 0 { Flaw::Throttled } else { flaw };
+    world.tally.count(format!("api: {flaw:?}"));
+    Some(flaw)
+}
+
+fn page_or_error(
+    world: &mut World,
+    writer: usize,
+    query: &CostQuery,
+    flaw: Option<Flaw>,
+    event: u64,
+) -> Result<Answer> {
+    let error = |kind, words: &str| Err(Error::new(kind, words.to_owned()));
+    match flaw {
+        Some(Flaw::Throttled) => error(Kind::Throttled, "slow down"),
+        Some(Flaw::Unavailable) => error(Kind::Unavailable, "out of service"),
+        Some(Flaw::Silence) => error(Kind::Unavailable, "no answer in time"),
+        Some(Flaw::TokensLost) => error(Kind::Restart, "the page tokens are lost"),
+        Some(Flaw::Denied) => error(Kind::Auth, "denied"),
+        _ => Ok(page(world, writer, query, flaw, event)),
+    }
+}
+
+/// Where a page begins: a day and a service.
+type Place = (NaiveDate, u8);
+
+fn token_of(number: u64, (day, service): Place) -> String {
+    format!("{number} {day} {service}")
+}
+
+fn place_of(query: &CostQuery) -> Place {
+    let Some(token) = &query.page_token else { return (query.window.start(), 0) };
+    let parts: Vec<&str> = token.split(' ').collect();
+    (parts[1].parse().expect("a day"), parts[2].parse().expect("a service"))
+}
+
+fn page(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw>, event: u64) -> Answer {
+    let body = if query.group_by.is_empty() {
+        totals(world, writer, query, flaw)
+    } else {
+        groups(world, writer, query, flaw, event)
+    };
+    let keep = if flaw == Some(Flaw::Cut) { body.len() / 2 } else { body.len() };
+    Answer { status: 200, body: Bytes::from(body).slice(..keep), request_id: None }
+}
+
+fn period(day: NaiveDate, total: &str, groups: &str, estimated: bool) -> String {
+    let next = day.succ_opt().expect("a next day");
+    format!(
+        r#"{{"TimePeriod":{{"Start":"{day}","End":"{next}"}},"Total":{{{total}}},"Groups":[{groups}],"Estimated":{estimated}}}"#
+    )
+}
+
+fn cost(amount: i64) -> String {
+    format!(r#""UnblendedCost":{{"Amount":"{}","Unit":"USD"}}"#, text(amount))
+}
+
+fn days(query: &CostQuery) -> impl Iterator<Item = NaiveDate> {
+    let end = query.window.end();
+    query.window.start().iter_days().take_while(move |day| *day < end)
+}
+
+fn totals(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw>) -> String {
+    let odd = (flaw == Some(Flaw::CentOff)).then(|| world.rng.usize(0..3));
+    let missing = (flaw == Some(Flaw::DayMissing)).then(|| world.rng.usize(0..days(query).count()));
+    let mut periods = Vec::new();
+    for (index, day) in days(query).enumerate().filter(|(index, _)| Some(*index) != missing) {
+        let now = world.bill.now(day);
+        let total = now.total() + if odd == Some(index) { CENT } else { 0 };
+        if !matches!(flaw, Some(Flaw::Cut | Flaw::DayMissing)) {
+            world.watch.told_total(writer, day, total);
+        }
+        periods.push(period(day, &cost(total), "", now.estimated));
+    }
+    format!(r#"{{"ResultsByTime":[{}]}}"#, periods.join(","))
+}
+
+/// One page of groups. Where it goes on is told by day and service, so a day may be on two pages.
+fn groups(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw>, event: u64) -> String {
+    let begins = place_of(query);
+    let odd = flaw == Some(Flaw::CentOff);
+    let mut room = PAGE;
+    let mut next: Option<Place> = None;
+    let mut periods = Vec::new();
+    for day in days(query).skip_while(|day| *day < begins.0) {
+        if room == 0 {
+            next = Some((day, 0));
+            break;
+        }
+        let Day { costs, estimated } = world.bill.now(day);
+        let from = if day == begins.0 { begins.1 } else { 0 };
+        let mut rest = costs.range(from..);
+        let shown: Vec<String> =
+            rest.by_ref().take(room).map(|(service, amount)| group(*service, *amount, odd)).collect();
+        room -= shown.len().max(1);
+        periods.push(period(day, "", &shown.join(","), estimated));
+        if let Some((service, _)) = rest.next() {
+            next = Some((day, *service));
+            break;
+        }
+    }
+    let next = match flaw {
+        Some(Flaw::PageTwice) => Some(begins),
+        _ => next,
+    };
+    if flaw == Some(Flaw::DayMissing) {
+        periods.pop();
+    }
+    let token = match (&query.page_token, flaw) {
+        (Some(token), Some(Flaw::TokenTwice)) => Some(token.clone()),
+        _ => next.map(|next| token_of(event, next)),
+    };
+    world.watch.series(writer, query.window, token.is_some());
+    let token = token.map(|token| format!(r#","NextPageToken":"{token}""#)).unwrap_or_default();
+    format!(
+        r#"{{"GroupDefinitions":[{{"Type":"DIMENSION","Key":"SERVICE"}}],"ResultsByTime":[{}],"DimensionValueAttributes":[]{token}}}"#,
+        periods.join(",")
+    )
+}
+
+fn group(service: u8, amount: i64, odd: bool) -> String {
+    format!(r#"{{"Keys":["S{service}"],"Metrics":{{{}}}}}"#, cost(amount + if odd { CENT } else { 0 }))
+}

@@ -1,0 +1,67 @@
+//! What is in a data object, read without trusting its footer.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Date32Type, Decimal128Type};
+use bytes::Bytes;
+use chrono::NaiveDate;
+use costlake::decimal;
+use costlake::generation::footer::{Suffix, from_suffix};
+use costlake::generation::{Footer, decode};
+use costlake::sources::Source;
+
+use super::bill::Day;
+
+/// Units of 10^-12 in one unit of the bill.
+const UNIT: i128 = 100;
+
+/// What a generation says.
+#[derive(Debug, Clone)]
+pub(super) struct Content {
+    pub(super) epoch: u64,
+    pub(super) days: BTreeMap<NaiveDate, Day>,
+    pub(super) digests: BTreeMap<NaiveDate, String>,
+}
+
+/// Reads an object; an error says what does not fit.
+pub(super) fn read(source: &dyn Source, bytes: Bytes) -> Result<(Footer, Content), String> {
+    let Ok(Suffix::Whole(footer)) = from_suffix(&bytes) else { return Err("no footer".to_owned()) };
+    let batch = decode(source.table(), bytes).map_err(|error| error.report())?;
+    let mut days: BTreeMap<NaiveDate, Day> = BTreeMap::new();
+    for (day, facts) in &footer.days {
+        days.insert(*day, Day { costs: BTreeMap::new(), estimated: facts.estimated });
+    }
+    fill(&batch, &mut days)?;
+    for (day, facts) in &footer.days {
+        let found = &days[day];
+        let sum = facts.sums.get("unblended_cost").and_then(|sum| decimal::parse(sum).ok());
+        if facts.rows != found.costs.len() as u64 || sum != Some(i128::from(found.total()) * UNIT) {
+            return Err(format!("{day}: rows of {}, but the footer says {facts:?}", found.total()));
+        }
+    }
+    let digests = footer.days.iter().map(|(day, facts)| (*day, facts.digest.clone())).collect();
+    Ok((*footer.clone(), Content { epoch: footer.epoch, days, digests }))
+}
+
+fn fill(batch: &RecordBatch, days: &mut BTreeMap<NaiveDate, Day>) -> Result<(), String> {
+    let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("no column {name}"));
+    let dates = column("usage_date")?.as_primitive::<Date32Type>();
+    let services = column("service")?.as_string::<i32>();
+    let costs = column("unblended_cost")?.as_primitive::<Decimal128Type>();
+    let estimated = column("estimated")?.as_boolean();
+    for row in 0..batch.num_rows() {
+        let date = dates.value_as_date(row).ok_or("no date")?;
+        let service = services.value(row).trim_start_matches('S').parse::<u8>().map_err(|error| error.to_string())?;
+        let amount = costs.value(row);
+        let day = days.get_mut(&date).ok_or_else(|| format!("{date} is not in the footer"))?;
+        if amount % UNIT != 0 || costs.is_null(row) || estimated.value(row) != day.estimated {
+            return Err(format!("{date} S{service}: {amount}, which no answer said"));
+        }
+        let amount = i64::try_from(amount / UNIT).map_err(|error| error.to_string())?;
+        if day.costs.insert(service, amount).is_some() {
+            return Err(format!("{date} S{service} is in it twice"));
+        }
+    }
+    Ok(())
+}

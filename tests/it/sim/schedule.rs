@@ -1,0 +1,340 @@
+//! One schedule: a few runs of one job over one lake while the bill moves, then a clean run on a store that works.
+//!
+//! ```text
+//!  seed ─► odds, bill, job ─► writers side by side: late starts, other clocks, backfills, crashes, signals
+//!                                      │ the bill is restated now and then
+//!                                      ▼
+//!          heal ─► a clean run ─► late writes arrive ─► the lake is the bill, and the ledger agrees
+//! ```
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context as Waker, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate, Utc};
+use costlake::clock::Clock;
+use costlake::doors::Doors;
+use costlake::job::{self, Job};
+use costlake::lake::{Lake, S3Lake};
+use costlake::ledger::Ledger;
+use costlake::pipeline::send::Patience;
+use costlake::pipeline::{Context, run_job};
+use costlake::plan::{Ask, range};
+use costlake::report::JobReport;
+use fastrand::Rng;
+use futures::future::join_all;
+use object_store::memory::InMemory;
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+use super::api::answers;
+use super::bill::Bill;
+use super::store::{Bucket, deliver};
+use super::tally::Tally;
+use super::watch::{LEDGER, Watch};
+use super::world::{Odds, Shared, World, lock};
+
+const PREFIX: &str = "bill";
+const NAME: &str = "s3://bucket/bill";
+const ENDPOINT: &str = "simulated";
+
+/// What the first runs take for now.
+pub(super) fn first_now() -> DateTime<Utc> {
+    "2026-11-03T06:00:00Z".parse().expect("an instant")
+}
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().expect("a day")
+}
+
+/// How the job of a schedule differs from the others.
+#[derive(Debug, Clone, Copy)]
+struct Variant {
+    two_months: bool,
+    probe: bool,
+    tight: bool,
+    keeps_all: bool,
+}
+
+impl Variant {
+    fn draw(rng: &mut Rng) -> Self {
+        Self { two_months: rng.bool(), probe: rng.bool(), tight: rng.u8(0..8) == 0, keeps_all: rng.u8(0..16) == 0 }
+    }
+
+    fn begin(self) -> NaiveDate {
+        day(if self.two_months { "2026-10-31" } else { "2026-11-01" })
+    }
+
+    /// Requests a run may send.
+    fn cap(self) -> u64 {
+        if self.tight { 5 } else { 500 }
+    }
+
+    fn job(self) -> Job {
+        let text = format!(
+            r#"
+            source = {{ type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{{ dimension = "SERVICE" }}] }}
+            window = {{ begin = "{}", refresh = "{}" }}
+            budget = {{ max_requests_per_run = {} }}
+            lake = {{ keep_raw = {}, keep_history = {} }}
+            "#,
+            self.begin(),
+            if self.probe { "probe" } else { "40 days" },
+            self.cap(),
+            self.keeps_all,
+            self.keeps_all,
+        );
+        job::parse(std::path::Path::new("cost.toml"), &text).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+}
+
+/// One run of a schedule.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    starts: Duration,
+    now: DateTime<Utc>,
+    ask: Ask,
+    /// It is dropped when it was polled so often.
+    polls: Option<u32>,
+    /// A signal comes then.
+    signal: Option<Duration>,
+}
+
+impl Plan {
+    fn draw(rng: &mut Rng, begin: NaiveDate) -> Self {
+        let spread = if rng.u8(0..4) == 0 { 600_000 } else { 8_000 };
+        let hours = match rng.u8(0..32) {
+            0..=17 => 0,
+            18..=21 => 18,
+            22..=25 => 24,
+            26..=29 => -24,
+            30 => 24 * 14,
+            _ => 24 * 3,
+        };
+        let from = begin + chrono::Days::new(rng.u64(0..2));
+        let window = range(from, from + chrono::Days::new(rng.u64(0..2))).expect("a range");
+        let ask = if rng.u8(0..4) == 0 { Ask::Range { window, missing_only: rng.u8(0..4) == 0 } } else { Ask::Due };
+        Self {
+            starts: Duration::from_millis(rng.u64(0..spread)),
+            now: first_now() + chrono::Duration::hours(hours),
+            ask,
+            polls: (rng.u8(0..6) == 0).then(|| rng.u32(1..160)),
+            signal: (rng.u8(0..14) == 0).then(|| Duration::from_millis(rng.u64(0..10_000))),
+        }
+    }
+}
+
+/// A future that is dropped with everything in it when it was polled so often: the crash of a process.
+struct Mortal<F> {
+    inner: Option<Pin<Box<F>>>,
+    polls: Option<u32>,
+}
+
+impl<F: Future> Future for Mortal<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, waker: &mut Waker<'_>) -> Poll<Self::Output> {
+        match &mut self.polls {
+            Some(0) => self.inner = None,
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        match &mut self.inner {
+            Some(inner) => inner.as_mut().poll(waker).map(Some),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+/// The record of a store that was found to honour conditions. How it is found out has tests of its own, and names its
+/// objects after the time of day, which no two runs share.
+async fn proof() -> &'static (String, Bytes) {
+    static PROOF: OnceCell<(String, Bytes)> = OnceCell::const_new();
+    PROOF
+        .get_or_init(|| async {
+            let store = Arc::new(InMemory::new());
+            let lake = Lake::S3(S3Lake::new(store.clone(), store, PREFIX, NAME, ENDPOINT));
+            lake.prove_conditions(false).await.expect("an honest store");
+            let listed = lake.list("_costlake/probe").await.expect("a listing");
+            let record = listed.iter().find(|entry| entry.key.ends_with(".json")).expect("a record");
+            let object = lake.read(&record.key, None).await.expect("a read").expect("a record");
+            (format!("{PREFIX}/{}", record.key), object.bytes)
+        })
+        .await
+}
+
+fn context(world: &Shared, writer: usize, now: DateTime<Utc>) -> Context {
+    let bucket = Arc::new(Bucket { world: world.clone(), writer });
+    let listening = world.clone();
+    Context {
+        doors: Arc::new(Doors::in_process(answers(world, writer))),
+        lake: Arc::new(Lake::S3(S3Lake::new(bucket.clone(), bucket, PREFIX, NAME, ENDPOINT))),
+        clock: Clock::Fixed(now),
+        patience: Patience { attempts: 3, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(60) },
+        cancel: CancellationToken::new(),
+        single_writer: false,
+        no_budget: false,
+        listener: Some(Arc::new(move |told| {
+            let mut world = lock(&listening);
+            let event = world.event();
+            world.note(|| format!("writer {writer}: {told:?}"));
+            let World { watch, tally, .. } = &mut *world;
+            watch.heard(event, writer, &told, tally);
+        })),
+        totals: Arc::default(),
+        accepted: Arc::default(),
+    }
+}
+
+async fn write(world: &Shared, writer: usize, job: &Job, plan: Plan) {
+    tokio::time::sleep(plan.starts).await;
+    let context = context(world, writer, plan.now);
+    lock(world).note(|| format!("writer {writer} begins: {plan:?}"));
+    let cancel = context.cancel.clone();
+    let run = Mortal { inner: Some(Box::pin(run_job(&context, job, "run", plan.ask))), polls: plan.polls };
+    let mut run = std::pin::pin!(run);
+    let ended = match plan.signal {
+        None => run.await,
+        Some(after) => tokio::select! {
+            biased;
+            ended = &mut run => ended,
+            () = tokio::time::sleep(after) => {
+                lock(world).tally.count("writers that a signal stops");
+                cancel.cancel();
+                run.await
+            }
+        },
+    };
+    let mut world = lock(world);
+    match &ended {
+        None => world.tally.count("writers that crash"),
+        Some(report) => judge(&mut world, writer, report),
+    }
+}
+
+/// What a run may say of itself.
+fn judge(world: &mut World, writer: usize, report: &JobReport) {
+    world.tally.count(format!("runs with exit code {}", report.exit_code));
+    world.note(|| format!("writer {writer} ends with {}", report.exit_code));
+    let mut failures: Vec<(String, String)> = Vec::new();
+    for failure in report.failure.iter().chain(report.fetches.iter().filter_map(|fetch| fetch.failure.as_ref())) {
+        failures.push((failure.kind.clone(), failure.text.clone()));
+    }
+    for (kind, text) in &failures {
+        world.tally.count(format!("failures: {kind}"));
+        world.note(|| format!("writer {writer} says {kind}: {}", text.replace('\n', "; ")));
+        if matches!(kind.as_str(), "internal" | "config") {
+            world.watch.breaks(format!("writer {writer} fails with {kind}: {text}"));
+        }
+    }
+    if (report.exit_code == 0) != failures.is_empty() {
+        world.watch.breaks(format!("writer {writer} ends with {}, but failed with {failures:?}", report.exit_code));
+    }
+}
+
+/// What became of a schedule.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) broken: Option<String>,
+    pub(super) tally: Tally,
+    pub(super) log: Vec<String>,
+    /// Times the promises were looked at.
+    pub(super) looks: u64,
+    pub(super) simulated: Duration,
+}
+
+/// Runs the schedule of a seed.
+pub(super) fn run(seed: u64, log: bool) -> Ended {
+    // The pipeline's own dice: run ids and the jitter of waits.
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(play(seed, log))
+}
+
+async fn play(seed: u64, log: bool) -> Ended {
+    let (key, record) = proof().await;
+    let mut rng = Rng::with_seed(seed);
+    let variant = Variant::draw(&mut rng);
+    let job = variant.job();
+    let writers = [1, 2, 2, 3][rng.usize(0..4)];
+    let rates = [0, 10, 40, 150];
+    let odds = Odds { api: rates[rng.usize(0..4)], store: rates[rng.usize(0..4)] };
+    let bill = Bill::new(&mut rng, variant.begin(), day("2026-11-20"), 4);
+    let plans: Vec<Plan> = (0..writers).map(|_| Plan::draw(&mut rng, variant.begin())).collect();
+    let restatements: Vec<Duration> = (0..rng.usize(0..6)).map(|_| Duration::from_millis(rng.u64(0..15_000))).collect();
+    let mut watch = Watch::new(job.source.clone(), writers + 1);
+    watch.writers[..writers].iter_mut().for_each(|writer| writer.cap = Some(variant.cap()));
+    let world: Shared = Arc::new(Mutex::new(World::new(rng, odds, bill, 4, watch, log)));
+    lock(&world).objects.add(key, record.clone());
+    let restating = async {
+        join_all(restatements.iter().map(|after| async {
+            tokio::time::sleep(*after).await;
+            lock(&world).restate();
+        }))
+        .await;
+    };
+    let running = join_all(plans.iter().enumerate().map(|(writer, plan)| write(&world, writer, &job, *plan)));
+    tokio::join!(running, restating);
+    lock(&world).odds = Odds { api: 0, store: 0 };
+    // The night after: a backfill may have read the day that was not over then.
+    let latest = plans.iter().map(|plan| plan.now).max().unwrap_or_else(first_now).max(first_now());
+    finish(&world, &job, variant, writers, latest + chrono::Days::new(1)).await;
+    conclude(&world)
+}
+
+/// A clean run, and what has to hold then.
+async fn finish(world: &Shared, job: &Job, variant: Variant, writer: usize, now: DateTime<Utc>) {
+    lock(world).note(|| "the store and the API work again".to_owned());
+    let last = now.date_naive() - chrono::Days::new(1);
+    // Rows that moved under equal totals are found by reading them, which a probe need not do.
+    let unseen = variant.probe && lock(world).bill.moved_unseen;
+    let window = range(variant.begin(), last).expect("a range");
+    let ask = if unseen { Ask::Range { window, missing_only: false } } else { Ask::Due };
+    let accepted = ["2026-10-01", "2026-11-01"].map(|month| ("cost".to_owned(), day(month)));
+    let context = Context { no_budget: true, accepted: Arc::new(accepted.into()), ..context(world, writer, now) };
+    let report = run_job(&context, job, "run", ask).await;
+    let mut world = lock(world);
+    if report.exit_code != 0 {
+        world.watch.breaks(format!("the clean run ends with {}: {report:#?}", report.exit_code));
+    }
+    assert_true(&mut world, variant.begin(), last);
+    deliver(&mut world, true);
+    world.watch_glance();
+    assert_true(&mut world, variant.begin(), last);
+}
+
+/// The lake is the bill, and the newest ledger says of every object what its footer says.
+fn assert_true(world: &mut World, begin: NaiveDate, last: NaiveDate) {
+    let wanted: BTreeMap<_, _> =
+        begin.iter_days().take_while(|day| *day <= last).map(|day| (day, world.bill.now(day))).collect();
+    let found = world.watch.days();
+    if found != wanted {
+        let off = wanted.iter().find(|(day, now)| found.get(day) != Some(now));
+        world.watch.breaks(format!("the lake is not the bill: {off:?} is {:?}", off.map(|(day, _)| found.get(day))));
+    }
+    let newest = world.objects.held.range(LEDGER.to_owned()..).take_while(|(key, _)| key.starts_with(LEDGER)).last();
+    let Some(ledger) = newest.and_then(|(_, object)| serde_json::from_slice::<Ledger>(&object.bytes).ok()) else {
+        return world.watch.breaks("there is no ledger");
+    };
+    let known: Vec<_> =
+        ledger.partitions.iter().map(|(name, state)| (name.clone(), state.epoch, state.bytes)).collect();
+    let there: Vec<_> =
+        world.watch.contents().map(|(name, size, content)| (name.clone(), content.epoch, size)).collect();
+    if known != there {
+        world.watch.breaks(format!("the ledger knows {known:?}, but there is {there:?}"));
+    }
+}
+
+fn conclude(world: &Shared) -> Ended {
+    let mut world = lock(world);
+    Ended {
+        broken: world.watch.broken.take(),
+        tally: std::mem::take(&mut world.tally),
+        looks: world.watch.looks,
+        simulated: world.elapsed(),
+        log: world.take_log(),
+    }
+}

@@ -1,0 +1,352 @@
+//! The promises, looked at after every call to the store and every answer of the API.
+//!
+//! | promise | looked at |
+//! |---|---|
+//! | one object per partition, nothing else in the table's folder; nobody deletes or copies one (I1, I8) | each call |
+//! | a reader's sum is that of generations that were committed (I12) | each call |
+//! | its epoch only rises (I2) | each write that lands |
+//! | a changed day is one the API told after the replaced generation was there (I3) | each write that lands |
+//! | every day is, row for row, one state of the bill, in its own partition (I6, I7) | each write that lands |
+//! | one fingerprint (I10); a new generation says something new (I11) | each write that lands |
+//! | the ledger knows no generation and no facts that the object has not reached (I5) | each snapshot that lands |
+//! | nothing is written while pages are open, nor a day that misses its total (I9) | each write that is sent |
+//! | no more requests than the budget (I13) | each request |
+//! | a commit that a run reports is there (I4) | each report |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::NaiveDate;
+use costlake::generation::Footer;
+use costlake::ledger::Ledger;
+use costlake::pipeline::Event;
+use costlake::report::Outcome;
+use costlake::sources::Source;
+use costlake::window::Window;
+
+use super::bill::{Bill, Day};
+use super::object::{Content, read};
+use super::store::Objects;
+use super::tally::Tally;
+use super::world::World;
+
+/// The folder of the table in the bucket.
+pub(super) const TABLE: &str = "bill/cost/";
+/// The folder of its ledger.
+pub(super) const LEDGER: &str = "bill/_costlake/cost/ledger/";
+
+/// A generation that is in the lake.
+struct Generation {
+    landed: u64,
+    bytes: Bytes,
+    content: Content,
+}
+
+/// What is known of one writer.
+#[derive(Default)]
+pub(super) struct Writer {
+    requests: u64,
+    pub(super) cap: Option<u64>,
+    /// The totals it was told last.
+    totals: BTreeMap<NaiveDate, i64>,
+    /// Windows of which it has not been told the last page.
+    open: BTreeSet<(NaiveDate, NaiveDate)>,
+    /// By partition: the last object it sent.
+    sent: BTreeMap<String, Bytes>,
+    /// By partition: the event at which its fetch began.
+    begun: BTreeMap<String, u64>,
+}
+
+/// What is known of the lake.
+pub(super) struct Watch {
+    source: Arc<dyn Source>,
+    pub(super) writers: Vec<Writer>,
+    generations: BTreeMap<String, Generation>,
+    /// Everything that ever landed, by partition.
+    history: BTreeMap<String, Vec<Bytes>>,
+    /// By partition: a generation that a later fetch found unchanged, and when that fetch began.
+    confirmed: BTreeMap<String, (u64, u64)>,
+    fingerprint: Option<String>,
+    /// What was broken first.
+    pub(super) broken: Option<String>,
+    pub(super) looks: u64,
+}
+
+fn month(day: NaiveDate) -> String {
+    day.format("%Y-%m").to_string()
+}
+
+fn key_of(partition: &str) -> String {
+    format!("{TABLE}billing_period={partition}/data.parquet")
+}
+
+/// The partition of a data object; `None` for a key that is none.
+fn partition_of(key: &str) -> Option<&str> {
+    key.strip_prefix(TABLE)?.strip_prefix("billing_period=")?.strip_suffix("/data.parquet")
+}
+
+impl Watch {
+    pub(super) fn new(source: Arc<dyn Source>, writers: usize) -> Self {
+        Self {
+            source,
+            writers: std::iter::repeat_with(Writer::default).take(writers).collect(),
+            generations: BTreeMap::new(),
+            history: BTreeMap::new(),
+            confirmed: BTreeMap::new(),
+            fingerprint: None,
+            broken: None,
+            looks: 0,
+        }
+    }
+
+    pub(super) fn breaks(&mut self, what: impl Into<String>) {
+        if self.broken.is_none() {
+            self.broken = Some(what.into());
+        }
+    }
+
+    fn holds(&mut self, promise: bool, what: impl FnOnce() -> String) {
+        if !promise {
+            self.breaks(what());
+        }
+    }
+
+    /// A request is sent.
+    pub(super) fn asked(&mut self, writer: usize) {
+        let Writer { requests, cap, .. } = &mut self.writers[writer];
+        *requests += 1;
+        let (requests, cap) = (*requests, *cap);
+        self.holds(cap.is_none_or(|cap| requests <= cap), || {
+            format!("I13: request {requests} of a run that may send {cap:?}")
+        });
+    }
+
+    /// The API tells a total.
+    pub(super) fn told_total(&mut self, writer: usize, day: NaiveDate, total: i64) {
+        self.writers[writer].totals.insert(day, total);
+    }
+
+    /// The API tells a page, perhaps not the last.
+    pub(super) fn series(&mut self, writer: usize, window: Window, is_open: bool) {
+        let key = (window.start(), window.end());
+        let open = &mut self.writers[writer].open;
+        _ = if is_open { open.insert(key) } else { open.remove(&key) };
+    }
+
+    /// A write is sent, whatever becomes of it.
+    pub(super) fn sent(&mut self, writer: usize, key: &str, bytes: &Bytes, tally: &mut Tally) {
+        let Some(partition) = partition_of(key) else { return };
+        tally.count("objects sent");
+        let Some((footer, content)) = self.decoded(key, bytes) else { return };
+        let Writer { open, totals, sent, .. } = &mut self.writers[writer];
+        sent.insert(partition.to_owned(), bytes.clone());
+        let open = open.iter().find(|(start, _)| month(*start) == partition).copied();
+        let off = content.days.iter().find_map(|(day, found)| {
+            let fetched = footer.days[day].epoch == footer.epoch;
+            let told = totals.get(day).copied();
+            let room = i64::try_from(found.costs.len() + 1).expect("few rows");
+            let agrees = told.is_some_and(|told| (told - found.total()).abs() <= room);
+            (fetched && !agrees).then(|| format!("{day}: rows of {}, but told was {told:?}", found.total()))
+        });
+        self.holds(open.is_none(), || format!("I9: {key} is written before the last page of {open:?}"));
+        self.holds(off.is_none(), || format!("I9: {key} has a day that misses its total: {off:?}"));
+    }
+
+    fn decoded(&mut self, key: &str, bytes: &Bytes) -> Option<(Footer, Content)> {
+        match read(self.source.as_ref(), bytes.clone()) {
+            Ok(found) => Some(found),
+            Err(what) => {
+                self.breaks(format!("I6: {key}: {what}"));
+                None
+            }
+        }
+    }
+
+    /// Something was written.
+    #[expect(clippy::too_many_arguments, reason = "the parts of the world, each borrowed on its own")]
+    pub(super) fn landed(
+        &mut self,
+        event: u64,
+        writer: usize,
+        key: &str,
+        bytes: &Bytes,
+        before: Option<Bytes>,
+        bill: &Bill,
+        objects: &Objects,
+        tally: &mut Tally,
+    ) {
+        if key.starts_with(LEDGER) {
+            tally.count("ledger snapshots");
+            return self.ledger_landed(key, bytes, before.is_some());
+        }
+        if !key.starts_with(TABLE) {
+            return self.holds(before.is_none(), || format!("{key} is create-only and was replaced"));
+        }
+        let Some(partition) = partition_of(key) else { return self.breaks(format!("I1: a stray object {key}")) };
+        tally.count("objects landed");
+        let held = self.generations.get(partition).map(|generation| generation.bytes.clone());
+        self.holds(held == before, || format!("I8: {key} was changed behind the watch"));
+        let Some((footer, content)) = self.decoded(key, bytes) else { return };
+        self.compare(event, partition, &footer, &content, bill, tally);
+        let fingerprint = self.fingerprint.get_or_insert_with(|| footer.fingerprint.clone()).clone();
+        self.holds(fingerprint == footer.fingerprint, || format!("I10: {key} has another fingerprint"));
+        self.history.entry(partition.to_owned()).or_default().push(bytes.clone());
+        let generation = Generation { landed: event, bytes: bytes.clone(), content };
+        self.generations.insert(partition.to_owned(), generation);
+        let others = objects.held.keys().filter(|other| other.starts_with(TABLE) && partition_of(other).is_none());
+        let stray: Vec<String> = others.cloned().collect();
+        self.holds(stray.is_empty(), || format!("I1: stray objects {stray:?}, writer {writer}"));
+    }
+
+    /// Compares a new generation with the one it replaces and with the bill.
+    fn compare(
+        &mut self,
+        event: u64,
+        partition: &str,
+        footer: &Footer,
+        content: &Content,
+        bill: &Bill,
+        tally: &mut Tally,
+    ) {
+        let mut broken = Vec::new();
+        let old = self.generations.get(partition);
+        let (since, epoch) = old.map_or((0, 0), |old| (old.landed, old.content.epoch));
+        if content.epoch <= epoch {
+            broken.push(format!("I2: generation {} replaces generation {epoch}", content.epoch));
+        }
+        let old_day = |day: &NaiveDate| old.and_then(|old| old.content.days.get(day));
+        if content.days.iter().all(|(day, found)| old_day(day) == Some(found)) {
+            broken.push("I11: a generation that says nothing new".to_owned());
+        }
+        if let Some(gone) = old.and_then(|old| old.content.days.keys().find(|day| !content.days.contains_key(day))) {
+            broken.push(format!("I7: {gone} is no longer in the object"));
+        }
+        for (day, found) in &content.days {
+            if month(*day) != partition || footer.partition != partition {
+                broken.push(format!("I7: {day} is in another partition"));
+            }
+            let spans = bill.spans(*day, found);
+            if spans.is_empty() {
+                broken.push(format!("I6: {day} is no state of the bill: {found:?}"));
+            } else if old_day(day).is_some_and(|old| old != found) {
+                let told = spans.iter().map(|(_, until)| *until).max().unwrap_or(0);
+                if told <= since {
+                    broken
+                        .push(format!("I3: {day} as the API told it last at event {told}, over an object of {since}"));
+                }
+                self.note_exception(partition, *day, told, epoch, bill, tally, &mut broken);
+            }
+        }
+        if let Some(first) = broken.into_iter().next() {
+            self.breaks(format!("{partition} at event {event}: {first}"));
+        }
+    }
+
+    /// The one accepted exception: a fetch found the object unchanged, and one that had begun earlier then replaces it
+    /// with what the API told in between. It takes a bill that went there and back again.
+    #[expect(clippy::too_many_arguments, reason = "one place that judges one day")]
+    fn note_exception(
+        &self,
+        partition: &str,
+        day: NaiveDate,
+        told: u64,
+        epoch: u64,
+        bill: &Bill,
+        tally: &mut Tally,
+        broken: &mut Vec<String>,
+    ) {
+        let Some((confirmed, begun)) = self.confirmed.get(partition) else { return };
+        let Some(old) = self.generations.get(partition).and_then(|old| old.content.days.get(&day)) else { return };
+        if *confirmed != epoch || told > *begun {
+            return;
+        }
+        let spans = bill.spans(day, old);
+        let before = spans.iter().any(|(from, _)| *from < told);
+        let after = spans.iter().any(|(_, until)| *until > *begun);
+        if before && after {
+            tally.count("accepted: a bill went there and back under a fetch");
+        } else if after {
+            broken.push(format!("I3: {day} was confirmed at event {begun} and is replaced by what was told at {told}"));
+        }
+    }
+
+    fn ledger_landed(&mut self, key: &str, bytes: &Bytes, replaced: bool) {
+        self.holds(!replaced, || format!("{key} is create-only and was replaced"));
+        let Ok(ledger) = serde_json::from_slice::<Ledger>(bytes) else {
+            return self.breaks(format!("{key} cannot be read"));
+        };
+        let ahead = ledger.partitions.iter().find_map(|(partition, state)| {
+            let held = self.generations.get(partition).map(|held| (&held.content, held.bytes.len() as u64));
+            let Some((content, size)) = held else { return Some(format!("{partition} has no object")) };
+            let same = state.epoch < content.epoch || {
+                let facts = state.days.iter().map(|(day, state)| (*day, state.facts.digest.as_str()));
+                let digests = content.digests.iter().map(|(day, digest)| (*day, digest.as_str()));
+                state.epoch == content.epoch && state.bytes == size && facts.eq(digests)
+            };
+            (!same).then(|| format!("{partition}: the ledger knows {}, the object is {}", state.epoch, content.epoch))
+        });
+        self.holds(ahead.is_none(), || format!("I5: {key}: {ahead:?}"));
+    }
+
+    pub(super) fn deleted(&mut self, key: &str) {
+        self.holds(key.starts_with(LEDGER), || format!("I8: {key} was deleted"));
+    }
+
+    /// A run tells what it does.
+    pub(super) fn heard(&mut self, event: u64, writer: usize, what: &Event, tally: &mut Tally) {
+        match what {
+            Event::FetchStarted { partition, .. } => {
+                let writer = &mut self.writers[writer];
+                writer.open.retain(|(start, _)| month(*start) != *partition);
+                writer.begun.insert(partition.clone(), event);
+            }
+            Event::FetchEnded { partition, outcome } => {
+                tally.count(format!("fetches: {outcome:?}"));
+                self.ended(writer, partition, *outcome);
+            }
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, writer: usize, partition: &str, outcome: Outcome) {
+        let told = &self.writers[writer];
+        match outcome {
+            Outcome::Committed => {
+                let sent = told.sent.get(partition);
+                let there = sent.is_some_and(|sent| self.history.get(partition).is_some_and(|all| all.contains(sent)));
+                self.holds(there, || format!("I4: writer {writer} reports a commit of {partition} that never landed"));
+            }
+            Outcome::Unchanged => {
+                if let (Some(held), Some(begun)) = (self.generations.get(partition), told.begun.get(partition)) {
+                    self.confirmed.insert(partition.to_owned(), (held.content.epoch, *begun));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The days of every object, as a reader of all of them sees them.
+    pub(super) fn days(&self) -> BTreeMap<NaiveDate, Day> {
+        self.generations.values().flat_map(|held| held.content.days.clone()).collect()
+    }
+
+    /// Epoch, size and digests of every object.
+    pub(super) fn contents(&self) -> impl Iterator<Item = (&String, u64, &Content)> {
+        self.generations.iter().map(|(partition, held)| (partition, held.bytes.len() as u64, &held.content))
+    }
+}
+
+impl World {
+    /// What a reader of the whole table would find now: exactly the generations that landed.
+    pub(super) fn watch_glance(&mut self) {
+        self.watch.looks += 1;
+        let table = self.objects.held.range(TABLE.to_owned()..).take_while(|(key, _)| key.starts_with(TABLE));
+        let known = self.watch.generations.iter();
+        let same = table.count() == known.len()
+            && known.clone().all(|(partition, generation)| {
+                self.objects.held.get(&key_of(partition)).is_some_and(|object| object.bytes == generation.bytes)
+            });
+        self.watch.holds(same, || "I12: the table is not what was committed".to_owned());
+    }
+}

@@ -1,0 +1,100 @@
+//! What the parts of a schedule share: dice, the count of events, the log, and everything the others keep.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::bill::Bill;
+use super::store::Objects;
+use super::tally::Tally;
+use super::watch::Watch;
+
+/// How unkind a schedule is, in faults per thousand calls.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Odds {
+    pub(super) api: u32,
+    pub(super) store: u32,
+}
+
+/// Everything a schedule is made of.
+pub(super) struct World {
+    pub(super) rng: Rng,
+    pub(super) odds: Odds,
+    pub(super) bill: Bill,
+    /// Days of the bill that are restated.
+    pub(super) busy: usize,
+    pub(super) objects: Objects,
+    pub(super) watch: Watch,
+    pub(super) tally: Tally,
+    events: u64,
+    begun: tokio::time::Instant,
+    log: Option<Vec<String>>,
+}
+
+impl World {
+    pub(super) fn new(rng: Rng, odds: Odds, bill: Bill, busy: usize, watch: Watch, log: bool) -> Self {
+        Self {
+            rng,
+            odds,
+            bill,
+            busy,
+            objects: Objects::default(),
+            watch,
+            tally: Tally::default(),
+            events: 0,
+            begun: tokio::time::Instant::now(),
+            log: log.then(Vec::new),
+        }
+    }
+
+    /// The number of the event that happens now.
+    pub(super) fn event(&mut self) -> u64 {
+        self.events += 1;
+        self.events
+    }
+
+    /// Since the schedule began, in simulated time.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Adds a line to the log, where one is kept.
+    pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
+        let at = self.begun.elapsed();
+        if let Some(log) = &mut self.log {
+            log.push(format!("{:>6} {:>9.3} s  {}", self.events, at.as_secs_f64(), line()));
+        }
+    }
+
+    pub(super) fn take_log(&mut self) -> Vec<String> {
+        self.log.take().unwrap_or_default()
+    }
+
+    /// Restates a day, perhaps.
+    pub(super) fn restate(&mut self) {
+        let event = self.event();
+        if let Some((day, edit)) = self.bill.restate(&mut self.rng, self.busy, event) {
+            self.tally.count(format!("restated: {edit:?}"));
+            self.note(|| format!("the bill of {day} changes: {edit:?}"));
+        }
+    }
+}
+
+/// The world as all tasks of a schedule hold it; they run one at a time.
+pub(super) type Shared = Arc<Mutex<World>>;
+
+pub(super) fn lock(world: &Shared) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sleeps a random time on the simulated clock; one time in three not at all.
+pub(super) async fn pause(world: &Shared, longest_ms: u64) {
+    let ms = {
+        let mut world = lock(world);
+        if world.rng.u8(0..3) == 0 { 0 } else { world.rng.u64(1..=longest_ms) }
+    };
+    if ms > 0 {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
