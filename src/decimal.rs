@@ -66,23 +66,35 @@ pub fn parse(text: &str) -> Result<i128, Fault> {
 /// Plain digits that fit a machine word, which is what the API writes; any other text is for the long way.
 fn parse_short(text: &[u8]) -> Option<i128> {
     const TENS: [u64; SCALE as usize + 1] = tens();
-    let (mut value, mut digits, mut decimals, mut behind) = (0_u64, 0, 0, 0);
-    if text.len() > 19 {
+    let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let (whole, decimals) = (text.get(..point)?, text.get(point + 1..).unwrap_or_default());
+    if !(1..=19).contains(&(whole.len() + decimals.len())) {
         return None;
     }
-    for byte in text {
-        match byte {
-            b'0'..=b'9' => {
-                value = value * 10 + u64::from(byte - b'0');
-                digits += 1;
-                decimals += behind;
-            }
-            b'.' if behind == 0 => behind = 1,
-            _ => return None,
-        }
-    }
-    let missing = (SCALE as usize).checked_sub(decimals).filter(|_| digits > 0)?;
+    let missing = (SCALE as usize).checked_sub(decimals.len())?;
+    let value = append_digits(append_digits(0, whole)?, decimals)?;
     Some(i128::from(value) * i128::from(TENS[missing]))
+}
+
+/// `value` with more digits behind it; at most 19 in all.
+fn append_digits(value: u64, text: &[u8]) -> Option<u64> {
+    let (words, rest) = text.as_chunks();
+    let value = words.iter().try_fold(value, |value, word| Some(value * 100_000_000 + eight_digits(*word)?))?;
+    rest.iter().try_fold(value, |value, byte| byte.is_ascii_digit().then(|| value * 10 + u64::from(byte - b'0')))
+}
+
+/// Eight digits at once: first pairs of them, then fours, then all.
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    const ONES: u64 = u64::MAX / 0xff;
+    let word = u64::from_le_bytes(text);
+    let high = |word: u64| word & (ONES * 0xf0);
+    // Behind `9` come six more with the same upper half, which the addition lifts out of it.
+    if high(word) != ONES * 0x30 || high(word + ONES * 6) != ONES * 0x30 {
+        return None;
+    }
+    let pairs = (word & (ONES * 0x0f)).wrapping_mul((10 << 8) + 1) >> 8;
+    let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul((100 << 16) + 1) >> 16;
+    Some((fours & 0x0000_ffff_0000_ffff).wrapping_mul((10_000 << 32) + 1) >> 32)
 }
 
 const fn tens() -> [u64; SCALE as usize + 1] {
@@ -171,7 +183,7 @@ pub fn text(value: i128) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, parse, text};
+    use super::{Fault, eight_digits, parse, text};
     use proptest::{prop_assert_eq, proptest};
 
     #[test]
@@ -217,6 +229,12 @@ mod tests {
             if let Ok(number) = parse(&text) {
                 prop_assert_eq!(parse(&format!("{text}{point}{}", "0".repeat(20))), Ok(number));
             }
+        }
+
+        #[test]
+        fn eight_digits_are_read_at_once(text in "[0-9]{8}|[ -~]{8}") {
+            let plain = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().expect("a number"));
+            prop_assert_eq!(eight_digits(text.as_bytes().try_into().expect("eight bytes")), plain);
         }
 
         #[test]

@@ -151,8 +151,9 @@ pub fn build(
         days,
         replaced,
     };
-    let batches: Vec<RecordBatch> = parts.into_values().collect();
-    let bytes = encode(table, &batches, &footer)?;
+    // What is replaced is let go before the writer needs its own room.
+    drop(old);
+    let bytes = encode(table, parts.into_values().collect(), &footer)?;
     Ok(Built { bytes, footer, changed })
 }
 

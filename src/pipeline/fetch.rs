@@ -224,21 +224,24 @@ async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
         let Some(room) = job.budget.room() else {
             return Ok((planned.clone(), job.budget.reserve(planned.expected_requests)));
         };
-        let ledger = job.books.lock().await.ledger.clone();
-        let now = fetch_of(job.job, &ledger, planned.partition, &planned.slots);
+        let books = job.books.lock().await;
+        let ledger = &books.ledger;
+        let now = fetch_of(job.job, ledger, planned.partition, &planned.slots);
         if now.expected_requests <= room {
             let allowance = job.budget.reserve(now.expected_requests);
             return Ok((now, allowance));
         }
         if job.budget.reserved() > 0 {
+            // The fetches that are waited for need the books themselves.
+            drop(books);
             released.await;
             continue;
         }
-        if let Some(fetch) = shortened(job.job, &ledger, &now, room) {
+        if let Some(fetch) = shortened(job.job, ledger, &now, room) {
             let allowance = job.budget.reserve(fetch.expected_requests);
             return Ok((fetch, allowance));
         }
-        let needed = least_requests(job.job, &ledger, std::slice::from_ref(planned), false) + job.totals_pages;
+        let needed = least_requests(job.job, ledger, std::slice::from_ref(planned), false) + job.totals_pages;
         let cap = job.budget.cap().unwrap_or(0);
         return Err(job.budget.reached(Some(needed).filter(|needed| *needed > cap)));
     }

@@ -273,9 +273,8 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
 /// cannot use up the budget of the former. Where the budget does not reach for everything, the stages share no fetch,
 /// and days are read again in the order of their last read.
 async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
-    let ledger = run.books.lock().await.ledger.clone();
     let tight = run.budget.room().is_some_and(|room| planned.expected_requests() > room);
-    let stages = stages(run.job, &ledger, &planned.fetches, tight);
+    let stages = stages(run.job, &run.books.lock().await.ledger, &planned.fetches, tight);
     let one = |planned: &Fetch| {
         let span = info_span!("fetch", partition = %planned.partition);
         let planned = planned.clone();

@@ -19,7 +19,7 @@ use super::wire::{
 pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> Option<PageEnd> {
     let mut scan = Scan::new(std::str::from_utf8(body).ok()?);
     let mut end = PageEnd::default();
-    scan.object(|scan, name| {
+    scan.object(unknown, |scan, name| {
         match name {
             "NextPageToken" => end.next_token = scan.value::<Option<String>>()?.filter(|token| !token.is_empty()),
             "GroupDefinitions" => end.echo = scan.value::<Option<Vec<Definition>>>()?.map(echo_of),
@@ -37,6 +37,11 @@ pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> Op
     scan.is_at_end().then_some(end)
 }
 
+/// Names that do not come in an order of their own.
+fn unknown(_: usize) -> Option<&'static str> {
+    None
+}
+
 fn ignore(scan: &mut Scan<'_>) -> Option<()> {
     scan.value::<serde::de::IgnoredAny>().map(|_| ())
 }
@@ -45,7 +50,7 @@ fn result(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<(
     let first_row = rows.period.len();
     let (mut period, mut estimated, mut seen_total, mut with_total) = (None, false, false, false);
     let grouped = !wanted.groupings.is_empty();
-    scan.object(|scan, name| {
+    scan.object(unknown, |scan, name| {
         match name {
             "TimePeriod" => period = scan.value::<Option<TimePeriod>>()?,
             "Estimated" => estimated = scan.value::<Option<bool>>()?.unwrap_or(false),
@@ -72,7 +77,8 @@ fn result(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<(
 
 fn group(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<()> {
     let (mut has_keys, mut has_metrics) = (false, false);
-    scan.object(|scan, name| {
+    let usual = |place| ["Keys", "Metrics"].get(place).copied();
+    scan.object(usual, |scan, name| {
         match name {
             "Keys" if !has_keys => {
                 keys(scan, wanted, rows)?;
@@ -106,7 +112,8 @@ fn metrics(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<
     let row = rows.period.len();
     // The API tells the metrics in the same order everywhere: each is looked for behind the one before.
     let mut next = 0;
-    scan.object(|scan, name| {
+    let usual = |place| wanted.metrics.get(place).map(|(name, _)| *name);
+    scan.object(usual, |scan, name| {
         let count = wanted.metrics.len();
         let found = (0..count).map(|step| (next + step) % count).find(|index| wanted.metrics[*index].0 == name);
         let Some(index) = found else { return ignore(scan) };
@@ -120,8 +127,12 @@ fn metrics(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<
 }
 
 fn metric(scan: &mut Scan<'_>, index: usize, rows: &mut Rows) -> Option<()> {
+    if let Some((number, unit)) = scan.try_read(usual_metric) {
+        rows.amounts[index].push(number);
+        return keep_unit(rows, index, Some(unit), number).ok();
+    }
     let (mut amount, mut unit): (Option<Cow<'_, str>>, Option<Cow<'_, str>>) = (None, None);
-    scan.object(|scan, name| {
+    scan.object(unknown, |scan, name| {
         match name {
             "Amount" if amount.is_none() => amount = Some(scan.string()?),
             "Unit" if unit.is_none() => unit = Some(scan.string()?),
@@ -133,4 +144,12 @@ fn metric(scan: &mut Scan<'_>, index: usize, rows: &mut Rows) -> Option<()> {
     let number = decimal::parse(&amount?).ok()?;
     rows.amounts[index].push(number);
     keep_unit(rows, index, unit.as_deref(), number).ok()
+}
+
+/// Amount and unit as the API writes them: the amount first, no white space, nothing else.
+fn usual_metric<'a>(scan: &mut Scan<'a>) -> Option<(i128, &'a str)> {
+    let amount = scan.skip(r#"{"Amount":""#).then(|| scan.rest_of_plain())??;
+    let unit = scan.skip(r#","Unit":""#).then(|| scan.rest_of_plain())??;
+    scan.skip("}").then_some(())?;
+    Some((decimal::parse(amount).ok()?, unit))
 }

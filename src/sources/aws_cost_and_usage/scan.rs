@@ -33,13 +33,50 @@ impl<'a> Scan<'a> {
         (self.peek()? == wanted).then(|| self.at += 1)
     }
 
-    /// Reads an object: `member` gets each name, standing before its value.
-    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Option<()>) -> Option<()> {
+    /// Reads an object: `member` gets each name, standing before its value. Names that come as `usual` tells them, each
+    /// by its place, are only compared.
+    pub(super) fn object<'n>(
+        &mut self,
+        usual: impl Fn(usize) -> Option<&'n str>,
+        mut member: impl FnMut(&mut Self, &str) -> Option<()>,
+    ) -> Option<()> {
+        let mut place = 0;
         self.list_of(b'{', b'}', |scan| {
+            let expected = usual(place).filter(|name| scan.skip_name(name));
+            place += 1;
+            if let Some(name) = expected {
+                return member(scan, name);
+            }
             let name = scan.string()?;
             scan.eat(b':')?;
             member(scan, &name)
         })
+    }
+
+    /// Steps over a name and its colon if they stand here without white space.
+    fn skip_name(&mut self, name: &str) -> bool {
+        let here = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let behind = here.strip_prefix(b"\"").and_then(|rest| rest.strip_prefix(name.as_bytes()));
+        let behind = behind.and_then(|rest| rest.strip_prefix(b"\":"));
+        self.at = behind.map_or(self.at, |rest| self.text.len() - rest.len());
+        behind.is_some()
+    }
+
+    /// Steps over `text` if it stands here as it is.
+    pub(super) fn skip(&mut self, text: &str) -> bool {
+        let found = self.text.as_bytes().get(self.at..).is_some_and(|here| here.starts_with(text.as_bytes()));
+        self.at += if found { text.len() } else { 0 };
+        found
+    }
+
+    /// Goes back to where `read` began if it finds something else than it looks for.
+    pub(super) fn try_read<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let start = self.at;
+        let found = read(self);
+        if found.is_none() {
+            self.at = start;
+        }
+        found
     }
 
     /// Reads a list: `element` is called before each value.
@@ -71,13 +108,24 @@ impl<'a> Scan<'a> {
         if self.peek()? != b'"' {
             return None;
         }
-        let start = self.at + 1;
-        let length = plain_length(self.text.as_bytes().get(start..)?);
-        if self.text.as_bytes().get(start + length) == Some(&b'"') {
-            self.at = start + length + 1;
-            return self.text.get(start..start + length).map(Cow::Borrowed);
+        self.at += 1;
+        if let Some(text) = self.try_read(Self::rest_of_plain) {
+            return Some(Cow::Borrowed(text));
         }
+        self.at -= 1;
         self.value::<String>().map(Cow::Owned)
+    }
+
+    /// Reads a string without escapes, behind its first quote.
+    pub(super) fn rest_of_plain(&mut self) -> Option<&'a str> {
+        let length = plain_length(self.text.as_bytes().get(self.at..)?);
+        let end = self.at + length;
+        if self.text.as_bytes().get(end) != Some(&b'"') {
+            return None;
+        }
+        let text = self.text.get(self.at..end);
+        self.at = end + 1;
+        text
     }
 
     /// Reads whatever stands here with serde_json.
@@ -139,7 +187,7 @@ mod tests {
     fn what_is_not_sound_is_given_up() {
         let read = |text: &str| {
             let mut scan = Scan::new(text);
-            let read = scan.object(|scan, _| scan.list(|scan| scan.string().map(|_| ())));
+            let read = scan.object(|_| Some("a"), |scan, _| scan.list(|scan| scan.string().map(|_| ())));
             read.filter(|()| scan.is_at_end())
         };
         for sound in ["{}", " { } ", r#"{"a":[]}"#, r#"{ "a" : [ "b" , "\"" ] , "c\u0041":["é"]}"#] {

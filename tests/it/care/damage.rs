@@ -86,7 +86,7 @@ async fn rows_that_can_be_read_but_are_not_the_footers() {
         (std::slice::from_ref(&rows), &other_sums, "do not add up to the sums in its footer"),
         (std::slice::from_ref(&rows), &fewer_days, "which its footer does not know"),
     ] {
-        let bytes = encode(table, batches, footer).expect("bytes");
+        let bytes = encode(table, batches.to_vec(), footer).expect("bytes");
         fs::write(world.object(&job, "2026-10"), bytes).expect("a write");
         let checked = world.verify(&job, Depth::Rows).await;
         assert_eq!(open(&checked), [format!("{OCTOBER} corrupt")], "{said}");

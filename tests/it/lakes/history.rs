@@ -102,7 +102,7 @@ async fn of_rows_that_cannot_be_read_nothing_is_counted() {
     let rows_of_day = by_day.remove(&restated()).expect("rows").num_rows() as u64;
     let counted = replaced(old.bytes.clone()).expect("readable rows");
     assert_eq!((counted.added, counted.removed, counted.changed), (0, rows_of_day, 0));
-    let others = encode(table, &[whole.slice(0, whole.num_rows() - 1)], &old.footer).expect("an object");
+    let others = encode(table, vec![whole.slice(0, whole.num_rows() - 1)], &old.footer).expect("an object");
     for unreadable in [Bytes::new(), old.bytes.slice(..40), others.into()] {
         assert_eq!(replaced(unreadable), None, "no zero is made up");
     }

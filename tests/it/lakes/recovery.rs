@@ -271,7 +271,7 @@ async fn rows_that_are_not_what_the_footer_promises_are_found() {
         let table = job.source.table();
         let whole = decode(table, Bytes::copy_from_slice(bytes)).expect("rows");
         let footer = super::world::held(job, Bytes::copy_from_slice(bytes)).footer;
-        encode(table, &[whole.slice(1, whole.num_rows() - 1)], &footer).expect("an object")
+        encode(table, vec![whole.slice(1, whole.num_rows() - 1)], &footer).expect("an object")
     })
     .await;
     assert!(text.contains("does not hold what its footer says"), "{text}");
