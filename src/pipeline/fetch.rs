@@ -289,10 +289,7 @@ pub(super) async fn encode(
     let work = move || {
         generation::build(source.table(), source.grain(), partition, &fingerprint, base.as_ref(), lost_epoch, days)
     };
-    if rows <= HANDFUL {
-        return work();
-    }
-    let built = tokio::task::spawn_blocking(work).await;
+    let built = if rows <= HANDFUL { Ok(work()) } else { tokio::task::spawn_blocking(work).await };
     crash::point("after_encode");
     built.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "encoding broke off").because(error)))
 }
