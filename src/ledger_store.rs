@@ -18,7 +18,7 @@ use crate::job::{Identity, Job};
 use crate::lake::Lake;
 use crate::ledger::Ledger;
 use crate::report::JobReport;
-use crate::window::Grain;
+use crate::window::{Grain, Partition};
 
 use names::{record_key, sequence_of, snapshot_key};
 
@@ -161,6 +161,8 @@ pub struct LedgerStore {
     lake: Arc<Lake>,
     table: String,
     sequence: u64,
+    /// When the snapshot that was opened was written, by the store's clock.
+    written: Option<DateTime<Utc>>,
     /// Whether the table's record is there and ours.
     claimed: bool,
     rebuilt: bool,
@@ -180,15 +182,18 @@ impl LedgerStore {
             lake,
             table: table.to_owned(),
             sequence: 0,
+            written: None,
             claimed: false,
             rebuilt: false,
             unsaved: false,
             ledger: Ledger::empty(table),
         };
         let newest = store.newest().await?;
-        store.sequence = newest.unwrap_or(0);
         let kept = match newest {
-            Some(sequence) => store.read(sequence).await?,
+            Some((sequence, written)) => {
+                (store.sequence, store.written) = (sequence, Some(written));
+                store.read(sequence).await?
+            }
             None => None,
         };
         if let Some(mut ledger) = kept {
@@ -203,9 +208,27 @@ impl LedgerStore {
     }
 
     /// Number of the newest snapshot.
-    async fn newest(&self) -> Result<Option<u64>> {
+    async fn newest(&self) -> Result<Option<(u64, DateTime<Utc>)>> {
         let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
-        Ok(listed.iter().filter_map(|entry| sequence_of(&entry.key)).max())
+        Ok(listed.iter().filter_map(|entry| Some((sequence_of(&entry.key)?, entry.modified))).max())
+    }
+
+    /// Partitions whose object, by the listing alone, may not be the one the ledger knows: of another size, or written
+    /// since the snapshot was. The store gives whole seconds, so the same second counts as since.
+    ///
+    /// # Errors
+    /// When the lake cannot be listed.
+    pub async fn not_as_known(&self, grain: Grain) -> Result<BTreeSet<Partition>> {
+        let mut found = BTreeSet::new();
+        for entry in self.lake.list(&self.table).await? {
+            let Some(partition) = partition_of(&self.table, grain, &entry.key) else { continue };
+            let known = self.ledger.partitions.get(&partition.to_string()).map(|state| state.bytes);
+            let may_be_newer = self.written.is_none_or(|written| entry.modified.timestamp() >= written.timestamp());
+            if known != Some(entry.size) || may_be_newer {
+                found.insert(partition);
+            }
+        }
+        Ok(found)
     }
 
     /// Whether what is known comes from the footers, because no snapshot could be read.
@@ -269,7 +292,7 @@ impl LedgerStore {
             let created = self.lake.create(&snapshot_key(&self.table, next), Bytes::from(text)).await?;
             crash::point("ledger_written");
             // A writer that slept may find its number free because it was pruned: only the newest snapshot counts.
-            let newest = self.newest().await?.unwrap_or(next);
+            let newest = self.newest().await?.map_or(next, |(sequence, _)| sequence);
             self.sequence = newest.max(next);
             if created && newest <= next {
                 return Ok(());

@@ -35,8 +35,10 @@ pub(super) fn accept(
     months
 }
 
-/// Looks at the objects of the planned partitions and takes over those that are ahead of the ledger, so that a run
-/// that died between the data and the ledger is not paid for twice.
+/// Takes over objects that are ahead of the ledger, so that a run that died between the data and the ledger is neither
+/// paid for twice nor forgotten: the API may say by now what it said before that run, and then nothing of it is due.
+///
+/// Looked at are the objects of the planned partitions, and those that by the listing may not be what the ledger knows.
 pub(super) async fn catch_up(
     context: &Context,
     job: &Job,
@@ -46,19 +48,20 @@ pub(super) async fn catch_up(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let mut ahead = false;
+    let mut partitions = books.not_as_known(job.source.grain()).await?;
+    partitions.extend(planned.fetches.iter().map(|fetch| fetch.partition));
     // Collected first: the compiler cannot tell that a future over this closure may move between threads.
-    let looks: Vec<_> =
-        planned.fetches.iter().map(|fetch| observe(&context.lake, &job.name, fetch.partition)).collect();
+    let looks: Vec<_> = partitions.iter().map(|partition| observe(&context.lake, &job.name, *partition)).collect();
     let seen: Vec<_> = futures::stream::iter(looks).buffered(8).collect().await;
-    for (fetch, seen) in planned.fetches.iter().zip(seen) {
+    for (partition, seen) in partitions.iter().zip(seen) {
         // An object that cannot be read, or is another table's, is the business of its own fetch.
         let Ok(Some(seen)) = seen else { continue };
-        if seen.footer.fingerprint != fingerprint {
+        if seen.footer.fingerprint != fingerprint || seen.footer.partition != partition.to_string() {
             continue;
         }
         let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
         if seen.footer.epoch > known {
-            context.lake.make_durable(&data_key(&job.name, fetch.partition)).await?;
+            context.lake.make_durable(&data_key(&job.name, *partition)).await?;
             books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, seen.modified.min(now));
             ahead = true;
         }

@@ -13,8 +13,8 @@ use object_store::memory::InMemory;
 
 use super::faults::Faults;
 use super::world::{
-    LATER, LATEST, World, assert_ledger_agrees, begun, contents, cost_job, data_key, days, failure, lake, ledger,
-    october, parse, put,
+    EARLY, LATER, LATEST, World, assert_ledger_agrees, begun, contents, cost_job, data_key, days, failure, lake,
+    ledger, october, parse, put, rows_of,
 };
 
 fn ledger_folder(job: &Job) -> String {
@@ -276,4 +276,32 @@ async fn rows_that_are_not_what_the_footer_promises_are_found() {
     .await;
     assert!(text.contains("does not hold what its footer says"), "{text}");
     assert!(text.contains("day 2026-10-30") && text.contains("what to do:"), "{text}");
+}
+
+/// A run died between its object and the ledger, and the API went back to what it said before: by the ledger nothing is
+/// due, but the lake holds what the API no longer says.
+#[tokio::test]
+async fn an_object_ahead_of_the_ledger_is_seen_where_nothing_is_due() {
+    let job = parse(
+        "cost",
+        r#"
+        source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
+        window = { begin = "2026-10-30", refresh = "probe" }
+        "#,
+    );
+    let (world, store) = begun(&job).await;
+    let said = contents(&store, &job).await;
+    let died = Arc::new(store.fork());
+    world.set(LATER);
+    world.run_well(&died, &job).await;
+    let ahead = contents(&died, &job).await["2026-10"].clone();
+    assert_ne!(rows_of(&said)["2026-10"], ahead.rows, "a restatement that changes nothing proves nothing");
+    put(&store, &data_key(&job, "2026-10"), ahead.bytes).await;
+
+    world.set(EARLY);
+    world.run_well(&store, &job).await;
+    let now = contents(&store, &job).await;
+    assert_eq!(rows_of(&now)["2026-10"], rows_of(&said)["2026-10"]);
+    assert_eq!(now["2026-10"].footer.epoch, ahead.footer.epoch + 1);
+    assert_ledger_agrees(&store, &job).await;
 }
