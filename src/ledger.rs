@@ -136,7 +136,16 @@ impl Ledger {
         self.partitions.get(partition)?.days.get(&slot)
     }
 
-    /// Takes over what an object's footer says, with what it replaced. Slots in `read` were read at `now`; others keep
+    /// Takes over what the footer of an object says that another run has `written`: days whose rows are later than those
+    /// that are known were read for it, so they count as read when it was written.
+    pub fn take_over(&mut self, footer: &Footer, bytes: u64, written: DateTime<Utc>) {
+        let known = |slot| self.partitions.get(&footer.partition).and_then(|state| state.days.get(slot));
+        let is_later = |slot, facts: &DayFacts| known(slot).is_some_and(|day| day.facts.epoch < facts.epoch);
+        let later = footer.days.iter().filter(|(slot, facts)| is_later(*slot, facts)).map(|(slot, _)| *slot).collect();
+        self.adopt(footer, bytes, &later, written, written);
+    }
+
+    /// Enters what an object's footer says, with what it replaced. Slots in `read` were read at `now`; others keep
     /// the read time that is known, or get the time the object was `written`, which is when it was committed. A later
     /// generation that is known by then stays: another run's ledger may have been merged in since the object was seen.
     pub fn adopt(

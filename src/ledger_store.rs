@@ -253,7 +253,7 @@ impl LedgerStore {
                 Look::Absent => {}
                 Look::Whole(seen) if seen.footer.partition == partition.to_string() => {
                     self.lake.make_durable(&entry.key).await?;
-                    self.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, entry.modified.min(now));
+                    self.ledger.take_over(&seen.footer, seen.size, entry.modified.min(now));
                     found += 1;
                 }
                 Look::Whole(_) | Look::Unreadable { .. } => {

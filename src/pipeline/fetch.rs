@@ -185,7 +185,7 @@ async fn check_observation(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Ob
         Some(seen) if seen.footer.epoch > known => {
             job.context.lake.make_durable(&data_key(&job.job.name, fetch.partition)).await?;
             let written = seen.modified.min(job.now());
-            books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), job.now(), written);
+            books.ledger.take_over(&seen.footer, seen.size, written);
             Ok(0)
         }
         Some(seen) if seen.footer.epoch == known => Ok(0),

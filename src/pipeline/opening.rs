@@ -62,7 +62,7 @@ pub(super) async fn catch_up(
         let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
         if seen.footer.epoch > known {
             context.lake.make_durable(&data_key(&job.name, *partition)).await?;
-            books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, seen.modified.min(now));
+            books.ledger.take_over(&seen.footer, seen.size, seen.modified.min(now));
             ahead = true;
         }
     }

@@ -149,7 +149,7 @@ impl Renewal<'_> {
         {
             let now = self.context.clock.now();
             self.context.lake.make_durable(&data_key(&self.job.name, partition)).await?;
-            self.books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, seen.modified.min(now));
+            self.books.ledger.take_over(&seen.footer, seen.size, seen.modified.min(now));
             self.unsaved = true;
         }
         let own = found.as_ref().map(|found| &found.seen.footer.fingerprint);

@@ -74,7 +74,7 @@ async fn take_over(
             let key = data_key(&job.name, *partition);
             context.lake.make_durable(&key).await?;
             let written_at = written.get(&key).copied().unwrap_or(now).min(now);
-            books.ledger.adopt(&seen.footer, seen.size, &BTreeSet::new(), now, written_at);
+            books.ledger.take_over(&seen.footer, seen.size, written_at);
             info!(%partition, epoch = seen.footer.epoch, "taken into the ledger");
             changed = true;
         }
