@@ -27,7 +27,9 @@
 //!
 //! Not in it: an object that a person deletes or puts back, which the program refuses (`lakes::recovery`); kept raw answers
 //! and older generations, which are create-only and beside the table; the age of an observation, because an abort is
-//! a death; the local disk, whose lock and rename leave nothing on its way (`Lake::Local` in `publish`).
+//! a death; the local disk, whose lock and rename leave nothing on its way (`Lake::Local` in `publish`); a snapshot of the
+//! ledger that arrives late, which is create-only under a number of its own; days of one fetch that are of two moments,
+//! which are left to the control sums.
 //!
 //! | variant | unique states | result |
 //! |---|---|---|
