@@ -174,9 +174,6 @@ fn known_ledger() -> Ledger {
     let (size, at) = (built.bytes.len() as u64, DateTime::UNIX_EPOCH);
     let mut ledger = Ledger::empty("fuzzed");
     ledger.adopt(&built.footer, size, &BTreeSet::new(), at, at);
-    ledger.note_totals(
-        &built.footer,
-        &BTreeMap::from([(window().start(), BTreeMap::from([("a".to_owned(), "1".to_owned())]))]),
-    );
+    ledger.note_totals(&built.footer, &BTreeMap::from([(window().start(), [("a", "1")].into_iter().collect())]));
     ledger
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::generation::{DayFacts, Footer};
 use crate::sources::{Learnt, Stopped};
+use crate::sums::Sums;
 use crate::window::first_of_month;
 
 mod history;
@@ -72,8 +73,8 @@ pub struct Quarantined {
     /// What is odd about them.
     pub why: String,
     /// The API's totals of the refused rows: while they stay the same, nothing new is to be had by reading again.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub totals: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Sums::is_empty")]
+    pub totals: Sums,
     /// Whether the API calls them an estimate.
     #[serde(default)]
     pub estimated: bool,
@@ -204,7 +205,7 @@ impl Ledger {
 
     /// Takes over the API's totals of slots that have just been read into the generation of `footer`, also where the
     /// rows did not change. They say nothing about a later one.
-    pub fn note_totals(&mut self, footer: &Footer, totals: &BTreeMap<NaiveDate, BTreeMap<String, String>>) {
+    pub fn note_totals(&mut self, footer: &Footer, totals: &BTreeMap<NaiveDate, Sums>) {
         let state = self.partitions.get_mut(&footer.partition).filter(|state| state.epoch == footer.epoch);
         let Some(state) = state else { return };
         for (slot, sums) in totals {

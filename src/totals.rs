@@ -21,6 +21,7 @@ use crate::decimal;
 use crate::error::Result;
 use crate::generation::{DayFacts, rows};
 use crate::sources::Fetched;
+use crate::sums::Sums;
 use crate::table::Table;
 use crate::window::Grain;
 
@@ -35,7 +36,7 @@ pub struct Totals(pub BTreeMap<NaiveDate, SlotTotals>);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SlotTotals {
     /// Sum of each amount column, as decimal text.
-    pub sums: BTreeMap<String, String>,
+    pub sums: Sums,
     /// Whether it is an estimate.
     pub estimated: bool,
     /// Periods that were added up: 24 for a day of hours, else 1.
@@ -84,9 +85,8 @@ impl Totals {
     #[must_use]
     pub fn narrowed(&self, table: &Table, slot: NaiveDate) -> Option<SlotTotals> {
         let whole = self.0.get(&slot)?;
-        let mut narrow = whole.clone();
-        narrow.sums.retain(|name, _| table.columns().iter().any(|column| column.name == *name));
-        Some(narrow)
+        let sums = whole.sums.only(|name| table.columns().iter().any(|column| column.name == name));
+        Some(SlotTotals { sums, ..*whole })
     }
 }
 
@@ -98,14 +98,14 @@ fn slot_totals(table: &Table, batch: &RecordBatch, estimated: bool) -> Result<Sl
 #[must_use]
 pub fn differences(slot: NaiveDate, facts: &DayFacts, totals: &SlotTotals) -> Vec<Difference> {
     let tolerance = i128::from(facts.rows + totals.periods.max(1)) * ROUNDING;
-    let beyond = |(column, rows): (&String, &String)| {
+    let beyond = |(column, rows): (&str, &str)| {
         let total = totals.sums.get(column)?;
         let gap = decimal::parse(rows).ok()?.checked_sub(decimal::parse(total).ok()?)?;
         (gap.abs() > tolerance).then(|| Difference {
             slot,
-            column: column.clone(),
-            rows: rows.clone(),
-            total: total.clone(),
+            column: column.to_owned(),
+            rows: rows.to_owned(),
+            total: total.to_owned(),
         })
     };
     facts.sums.iter().filter_map(beyond).collect()
@@ -115,11 +115,12 @@ pub fn differences(slot: NaiveDate, facts: &DayFacts, totals: &SlotTotals) -> Ve
 mod tests {
     use super::{SlotTotals, differences};
     use crate::generation::DayFacts;
+    use crate::sums::Sums;
     use chrono::NaiveDate;
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     fn gap(rows: u64, sum: &str, total: &str) -> usize {
-        let sums = |text: &str| BTreeMap::from([("unblended_cost".to_owned(), text.to_owned())]);
+        let sums = |text: &str| [("unblended_cost", text)].into_iter().collect();
         let facts = DayFacts {
             rows,
             digest: String::new(),
@@ -127,7 +128,7 @@ mod tests {
             estimated: false,
             epoch: 1,
             read_for: BTreeSet::new(),
-            totals: BTreeMap::new(),
+            totals: Sums::default(),
         };
         let totals = SlotTotals { sums: sums(total), estimated: false, periods: 1 };
         differences(NaiveDate::default(), &facts, &totals).len()

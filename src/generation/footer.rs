@@ -7,6 +7,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::sums::Sums;
 
 use super::changes::Changes;
 
@@ -46,8 +47,8 @@ pub struct DayFacts {
     /// Digest of the rows, see [`super::digest`].
     pub digest: String,
     /// Sum of each amount column, as decimal text.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub sums: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Sums::is_empty")]
+    pub sums: Sums,
     /// Whether the API calls it an estimate.
     #[serde(default)]
     pub estimated: bool,
@@ -57,8 +58,8 @@ pub struct DayFacts {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub read_for: BTreeSet<String>,
     /// The API's own totals at the time of the read, where it tells them; they are no part of the content.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub totals: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Sums::is_empty")]
+    pub totals: Sums,
 }
 
 impl DayFacts {
@@ -79,8 +80,8 @@ pub struct Replaced {
     /// Digest.
     pub digest: String,
     /// Sums.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub sums: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Sums::is_empty")]
+    pub sums: Sums,
     /// Whether it was an estimate.
     #[serde(default)]
     pub estimated: bool,

@@ -15,6 +15,7 @@ use chrono::NaiveDate;
 
 use crate::error::{Error, Kind, Result};
 use crate::sources::Fetched;
+use crate::sums::Sums;
 use crate::table::Table;
 use crate::window::{Grain, Partition};
 
@@ -79,7 +80,7 @@ pub fn describe(
             estimated: fetched.estimated.contains(slot),
             epoch: 0,
             read_for: read_for.clone(),
-            totals: BTreeMap::new(),
+            totals: Sums::default(),
         };
         described.insert(*slot, (batch, facts));
     }

@@ -14,6 +14,7 @@ use chrono::{DateTime, NaiveDate};
 
 use crate::decimal;
 use crate::error::{Error, Kind, Result};
+use crate::sums::Sums;
 use crate::table::Table;
 use crate::window::Grain;
 
@@ -161,17 +162,16 @@ impl<'a> Days<'a> {
 ///
 /// # Errors
 /// [`Kind::BadAnswer`] when a sum leaves the range of `DECIMAL(38,12)`.
-pub fn sums(table: &Table, rows: &RecordBatch) -> Result<BTreeMap<String, String>> {
-    let mut sums = BTreeMap::new();
-    for index in table.amounts() {
+pub fn sums(table: &Table, rows: &RecordBatch) -> Result<Sums> {
+    let sum_of = |index: usize| {
         let name = &table.columns()[index].name;
         let amounts = rows.column(index).as_primitive_opt::<Decimal128Type>();
         let amounts = amounts.ok_or_else(|| Error::new(Kind::Internal, "an amount column is no decimal"))?;
         let sum = amounts.iter().flatten().try_fold(0_i128, i128::checked_add);
         let sum = sum.ok_or_else(|| Error::new(Kind::BadAnswer, format!("the sum of {name} is too large")))?;
-        sums.insert(name.clone(), decimal::text(sum));
-    }
-    Ok(sums)
+        Ok((name.clone(), decimal::text(sum)))
+    };
+    table.amounts().map(sum_of).collect()
 }
 
 #[cfg(test)]

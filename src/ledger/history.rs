@@ -14,6 +14,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::generation::{Changes, Footer, Replaced};
+use crate::sums::Sums;
 
 /// What is known of a partition's past.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,11 +40,11 @@ pub struct Revision {
     /// Rows since.
     pub rows: u64,
     /// Sum of each amount column before, as decimal text.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub sums_before: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Sums::is_empty")]
+    pub sums_before: Sums,
     /// Sum of each amount column since.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub sums: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Sums::is_empty")]
+    pub sums: Sums,
     /// Whether it was an estimate before.
     #[serde(default, skip_serializing_if = "is_false")]
     pub estimated_before: bool,
@@ -146,6 +147,7 @@ impl History {
 mod tests {
     use super::{History, Revision};
     use crate::generation::{DayFacts, Footer, Replaced};
+    use crate::sums::Sums;
     use chrono::{DateTime, NaiveDate, Utc};
     use std::collections::{BTreeMap, BTreeSet};
 
@@ -162,11 +164,11 @@ mod tests {
         let facts = |rows| DayFacts {
             rows,
             digest: format!("{epoch}"),
-            sums: BTreeMap::new(),
+            sums: Sums::default(),
             estimated: false,
             epoch,
             read_for: BTreeSet::new(),
-            totals: BTreeMap::new(),
+            totals: Sums::default(),
         };
         let before = DayFacts { epoch: epoch - 1, ..facts(epoch - 1) };
         Footer {

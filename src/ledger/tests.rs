@@ -2,6 +2,7 @@
 
 use super::{DayState, History, Ledger, PartitionState, Revision};
 use crate::generation::{DayFacts, Footer};
+use crate::sums::Sums;
 use chrono::{DateTime, NaiveDate};
 use proptest::prelude::{Strategy, any, prop};
 use proptest::{prop_assert_eq, proptest};
@@ -20,7 +21,7 @@ fn histories() -> impl Strategy<Value = History> {
             .map(|(day, epochs)| {
                 let slot = NaiveDate::from_ymd_opt(2026, 1, day + 1).unwrap_or_default();
                 let revision = |(epoch, rows): (u64, u64)| {
-                    let (sums_before, sums) = (BTreeMap::new(), BTreeMap::new());
+                    let (sums_before, sums) = (Sums::default(), Sums::default());
                     let revision = Revision {
                         replaced_epoch: epoch - 1,
                         rows_before: 1,
@@ -49,11 +50,11 @@ fn ledgers() -> impl Strategy<Value = Ledger> {
                     let facts = DayFacts {
                         rows: 1,
                         digest: format!("{:?}", changed.min(epoch)),
-                        sums: BTreeMap::new(),
+                        sums: Sums::default(),
                         estimated: false,
                         epoch: changed.min(epoch),
                         read_for: BTreeSet::new(),
-                        totals: BTreeMap::new(),
+                        totals: Sums::default(),
                     };
                     let slot = NaiveDate::from_ymd_opt(2026, 1, day + 1).unwrap_or_default();
                     (slot, DayState { read_at: DateTime::from_timestamp(read, 0).unwrap_or_default(), facts })
@@ -118,7 +119,7 @@ fn a_generation_that_was_seen_earlier_is_not_laid_over_a_later_one() {
     ledger.adopt(&footer(2, "new"), 2, &BTreeSet::new(), at(2), at(2));
     let later = ledger.clone();
     ledger.adopt(&footer(1, "old"), 1, &[slot].into(), at(9), at(9));
-    let totals = BTreeMap::from([(slot, [("cost".to_owned(), "7".to_owned())].into())]);
+    let totals = BTreeMap::from([(slot, [("cost", "7")].into_iter().collect::<Sums>())]);
     ledger.note_totals(&footer(1, "old"), &totals);
     assert_eq!(ledger, later);
     ledger.note_totals(&footer(2, "new"), &totals);

@@ -23,6 +23,7 @@ use crate::plan::Fetch;
 use crate::report::FetchReport;
 use crate::request::{Answer, Request};
 use crate::sources::Fetched;
+use crate::sums::Sums;
 use crate::totals::{Difference, differences};
 use crate::window::Window;
 
@@ -42,7 +43,7 @@ pub(super) struct Controlled {
     /// Slots that were read and agree.
     pub(super) slots: BTreeSet<NaiveDate>,
     /// The API's totals of these slots.
-    pub(super) totals: BTreeMap<NaiveDate, BTreeMap<String, String>>,
+    pub(super) totals: BTreeMap<NaiveDate, Sums>,
     /// Slots that do not agree, and how far off they are.
     pub(super) unsettled: BTreeMap<NaiveDate, String>,
     pub(super) rows: u64,

@@ -24,6 +24,7 @@ use crate::ledger_store::{Observed, data_key, observe};
 use crate::plan::{Fetch, fetch_of, least_requests, shortened};
 use crate::report::{FetchReport, Outcome};
 use crate::sources::{Learnt, Source};
+use crate::sums::Sums;
 use crate::window::Partition;
 
 use super::budget::Allowance;
@@ -299,7 +300,7 @@ struct Entry<'a> {
     partition: &'a str,
     /// Slots that were read and taken.
     read: &'a BTreeSet<NaiveDate>,
-    totals: &'a BTreeMap<NaiveDate, BTreeMap<String, String>>,
+    totals: &'a BTreeMap<NaiveDate, Sums>,
     unsettled: &'a BTreeMap<NaiveDate, String>,
     held: &'a BTreeMap<NaiveDate, Quarantined>,
 }

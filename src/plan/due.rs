@@ -1,11 +1,10 @@
 //! Which days a run reads without being told: the rules of the table in [`super`], one function each.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use crate::job::{Job, Refresh};
 use crate::ledger::{DayState, Ledger, PartitionState};
+use crate::sums::Sums;
 use crate::totals::Totals;
 use crate::window::{days_before, month_start};
 
@@ -81,13 +80,7 @@ fn needs_refresh(
 }
 
 /// Whether the API's total of any of the job's metrics, or the estimate flag, is another one than what is known.
-fn differs(
-    job: &Job,
-    slot: NaiveDate,
-    totals: Option<&Totals>,
-    known: &BTreeMap<String, String>,
-    estimated: bool,
-) -> bool {
+fn differs(job: &Job, slot: NaiveDate, totals: Option<&Totals>, known: &Sums, estimated: bool) -> bool {
     let now = totals.and_then(|totals| totals.narrowed(job.source.table(), slot));
     now.is_some_and(|now| now.estimated != estimated || now.sums != *known)
 }

@@ -1,6 +1,5 @@
 //! What the pages show, as plain values: whoever serves them gathers these, and the pages do nothing else.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -11,6 +10,7 @@ use crate::ledger::{Ledger, Revision};
 use crate::plan::Plan;
 use crate::report::JobReport;
 use crate::scheduler::live::Live;
+use crate::sums::Sums;
 
 use super::summary::Summary;
 
@@ -91,9 +91,9 @@ pub struct DayRevision {
     /// What became of the rows, where that could be told.
     pub changes: Option<Changes>,
     /// Sum of each amount column before, as decimal text.
-    pub totals_before: BTreeMap<String, String>,
+    pub totals_before: Sums,
     /// Sum of each amount column afterwards.
-    pub totals: BTreeMap<String, String>,
+    pub totals: Sums,
 }
 
 /// The revisions of a slot of the partition, newest first.

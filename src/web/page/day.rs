@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use crate::ledger::DayState;
 use crate::plan::Slot;
+use crate::sums::Sums;
 use crate::web::calendar::look_of;
 use crate::web::chart::slot_name;
 use crate::web::facts::{DayRevision, JobFacts, PageFacts, revisions};
@@ -79,7 +80,7 @@ fn sums(known: &DayState) -> Markup {
                 caption { "Sums of the rows, digit for digit, and the API's own totals" }
                 thead { tr { th scope="col" { "Column" } th scope="col" class="n" { "Rows" } th scope="col" class="n" { "API" } } }
                 tbody {
-                    @for (column, sum) in &known.facts.sums {
+                    @for (column, sum) in known.facts.sums.iter() {
                         tr {
                             th scope="row" { code { (column) } }
                             td class="n" { (text::exact(sum)) }
@@ -145,11 +146,10 @@ fn changes(revisions: &[DayRevision]) -> Markup {
 }
 
 fn before_and_after(revision: &DayRevision) -> Markup {
-    let columns: std::collections::BTreeSet<&String> =
-        revision.totals_before.keys().chain(revision.totals.keys()).collect();
-    let shown = |totals: &std::collections::BTreeMap<String, String>, column: &String| {
-        totals.get(column).map_or_else(|| "–".to_owned(), |total| text::exact(total))
-    };
+    let columns: std::collections::BTreeSet<&str> =
+        revision.totals_before.iter().chain(revision.totals.iter()).map(|(name, _)| name).collect();
+    let shown =
+        |totals: &Sums, column: &str| totals.get(column).map_or_else(|| "–".to_owned(), |total| text::exact(total));
     html! {
         div class="scroll" tabindex="0" role="region" aria-label={ "Before and after generation " (revision.epoch) } {
             table {
@@ -174,11 +174,10 @@ mod tests {
     use super::changes;
     use crate::generation::Changes;
     use crate::web::facts::DayRevision;
-    use std::collections::BTreeMap;
 
     #[test]
     fn revisions_tell_before_and_after() {
-        let totals = |text: &str| BTreeMap::from([("unblended_cost".to_owned(), text.to_owned())]);
+        let totals = |text: &str| [("unblended_cost", text)].into_iter().collect();
         let revision = DayRevision {
             epoch: 4,
             estimated_before: true,

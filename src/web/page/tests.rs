@@ -14,6 +14,7 @@ use crate::ledger::{DayState, History, Ledger, PartitionState};
 use crate::plan::{Ask, plan as plan_of, range};
 use crate::report::{Asked, Failure, FetchReport, JobReport, Outcome};
 use crate::scheduler::live::{Live, LivePartition};
+use crate::sums::Sums;
 use crate::web::facts::{JobFacts, PageFacts, PlanFacts};
 use crate::web::summary::{Figures, Stacked, Summary};
 use crate::window::parse_day;
@@ -32,9 +33,9 @@ fn day(text: &str) -> NaiveDate {
 }
 
 fn known(rows: u64, estimated: bool) -> DayState {
-    let sums = BTreeMap::from([("unblended_cost".to_owned(), "1234.5".to_owned())]);
+    let sums = [("unblended_cost", "1234.5")].into_iter().collect();
     let read_for = BTreeSet::new();
-    let facts = DayFacts { rows, digest: String::new(), sums, estimated, epoch: 3, read_for, totals: BTreeMap::new() };
+    let facts = DayFacts { rows, digest: String::new(), sums, estimated, epoch: 3, read_for, totals: Sums::default() };
     DayState { read_at: "2026-11-04T06:31:00Z".parse().unwrap(), facts }
 }
 

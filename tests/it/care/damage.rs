@@ -75,7 +75,10 @@ async fn rows_that_can_be_read_but_are_not_the_footers() {
     columns[services] = Arc::new(shouted.collect::<StringArray>());
     let renamed = RecordBatch::try_new(rows.schema(), columns).expect("rows");
     let mut other_sums = footer.clone();
-    other_sums.days.values_mut().for_each(|facts| facts.sums.values_mut().for_each(|sum| sum.push('1')));
+    other_sums
+        .days
+        .values_mut()
+        .for_each(|facts| facts.sums = facts.sums.iter().map(|(name, sum)| (name, format!("{sum}1"))).collect());
     let mut fewer_days = footer.clone();
     fewer_days.days.pop_last();
     let twice = [rows.slice(0, 1), rows.clone()];
