@@ -137,6 +137,12 @@ impl Ledger {
         self.partitions.get(partition)?.days.get(&slot)
     }
 
+    /// The generation of a partition that is known; 0 when none is.
+    #[must_use]
+    pub fn epoch_of(&self, partition: &str) -> u64 {
+        self.partitions.get(partition).map_or(0, |state| state.epoch)
+    }
+
     /// Takes over what the footer of an object says that another run has `written`: days whose rows are later than those
     /// that are known were read for it, so they count as read when it was written.
     pub fn take_over(&mut self, footer: &Footer, bytes: u64, written: DateTime<Utc>) {

@@ -22,6 +22,7 @@ use crate::window::{Grain, Partition};
 
 use names::{record_key, sequence_of, snapshot_key};
 
+mod follow;
 mod kept;
 mod names;
 mod object;
@@ -252,8 +253,7 @@ impl LedgerStore {
             match look(&self.lake, &self.table, partition).await? {
                 Look::Absent => {}
                 Look::Whole(seen) if seen.footer.partition == partition.to_string() => {
-                    self.lake.make_durable(&entry.key).await?;
-                    self.ledger.take_over(&seen.footer, seen.size, entry.modified.min(now));
+                    self.follow(partition, &seen, now).await?;
                     found += 1;
                 }
                 Look::Whole(_) | Look::Unreadable { .. } => {

@@ -168,8 +168,7 @@ fn conclude(
 
 /// The generation of a partition that the ledger knows.
 async fn known_epoch(job: &JobRun<'_>, partition: Partition) -> u64 {
-    let books = job.books.lock().await;
-    books.ledger.partitions.get(&partition.to_string()).map_or(0, |state| state.epoch)
+    job.books.lock().await.ledger.epoch_of(&partition.to_string())
 }
 
 /// Compares the object with the generation that was `known` before the look. An object ahead of it is taken over; one
@@ -184,9 +183,7 @@ async fn check_observation(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Ob
                 .at("key", data_key(&job.job.name, fetch.partition)))
         }
         Some(seen) if seen.footer.epoch > known => {
-            job.context.lake.make_durable(&data_key(&job.job.name, fetch.partition)).await?;
-            let written = seen.modified.min(job.now());
-            books.ledger.take_over(&seen.footer, seen.size, written);
+            books.follow(fetch.partition, seen, job.now()).await?;
             Ok(0)
         }
         Some(seen) if seen.footer.epoch == known => Ok(0),

@@ -8,7 +8,7 @@ use futures::StreamExt;
 
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
-use crate::ledger_store::{LedgerStore, data_key, observe};
+use crate::ledger_store::{LedgerStore, observe};
 use crate::plan::{Plan, spending_since};
 use crate::report::{JobReport, usd};
 use crate::sources::Provider;
@@ -59,12 +59,7 @@ pub(super) async fn catch_up(
         if seen.footer.fingerprint != fingerprint || seen.footer.partition != partition.to_string() {
             continue;
         }
-        let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
-        if seen.footer.epoch > known {
-            context.lake.make_durable(&data_key(&job.name, *partition)).await?;
-            books.ledger.take_over(&seen.footer, seen.size, seen.modified.min(now));
-            ahead = true;
-        }
+        ahead |= books.follow(*partition, &seen, now).await?;
     }
     Ok(ahead)
 }

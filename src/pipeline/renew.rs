@@ -142,19 +142,12 @@ impl Renewal<'_> {
     async fn open(&mut self, partition: Partition) -> Result<Part> {
         let observed_at = Instant::now();
         let found = self.find(partition).await?;
-        let name = partition.to_string();
-        let known = |books: &LedgerStore| books.ledger.partitions.get(&name).map_or(0, |state| state.epoch);
-        if let Some(seen) = found.as_ref().map(|found| &found.seen)
-            && seen.footer.epoch > known(&self.books)
-        {
-            let now = self.context.clock.now();
-            self.context.lake.make_durable(&data_key(&self.job.name, partition)).await?;
-            self.books.ledger.take_over(&seen.footer, seen.size, seen.modified.min(now));
-            self.unsaved = true;
+        if let Some(found) = &found {
+            self.unsaved |= self.books.follow(partition, &found.seen, self.context.clock.now()).await?;
         }
         let own = found.as_ref().map(|found| &found.seen.footer.fingerprint);
         let fingerprint = own.or(self.fingerprints.first()).cloned().unwrap_or_default();
-        let epoch = known(&self.books);
+        let epoch = self.books.ledger.epoch_of(&partition.to_string());
         Ok(Part { partition, observed_at, found, epoch, fingerprint })
     }
 

@@ -13,12 +13,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
 use tracing::info;
 
 use crate::error::Result;
 use crate::job::Job;
-use crate::ledger_store::{LedgerStore, Look, data_key, look};
+use crate::ledger_store::{LedgerStore, Look, look};
 use crate::plan::Ask;
 use crate::report::JobReport;
 use crate::window::Partition;
@@ -63,18 +62,10 @@ async fn take_over(
     mendable: &BTreeSet<Partition>,
 ) -> Result<()> {
     let now = context.clock.now();
-    let listed = context.lake.list(&job.name).await?;
-    let written: BTreeMap<String, DateTime<Utc>> =
-        listed.into_iter().map(|entry| (entry.key, entry.modified)).collect();
     let mut changed = books.is_rebuilt();
     for partition in mendable {
         let Look::Whole(seen) = look(&context.lake, &job.name, *partition).await? else { continue };
-        let known = books.ledger.partitions.get(&seen.footer.partition).map_or(0, |state| state.epoch);
-        if seen.footer.epoch > known {
-            let key = data_key(&job.name, *partition);
-            context.lake.make_durable(&key).await?;
-            let written_at = written.get(&key).copied().unwrap_or(now).min(now);
-            books.ledger.take_over(&seen.footer, seen.size, written_at);
+        if books.follow(*partition, &seen, now).await? {
             info!(%partition, epoch = seen.footer.epoch, "taken into the ledger");
             changed = true;
         }
