@@ -12,6 +12,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use tracing::warn;
@@ -110,7 +111,7 @@ async fn ask_again(
     let metrics = job.job.source.metrics();
     let newer = totals::ask(job, &metrics, window, allowance, &mut report.asked).await?;
     if let (Some(known), Some(newer)) = (job.totals.lock().await.as_mut(), newer) {
-        known.update(newer);
+        Arc::make_mut(known).update(newer);
     }
     Ok(())
 }

@@ -136,7 +136,7 @@ pub(crate) struct JobRun<'a> {
     /// Months whose rows are taken however unlike the old ones they are.
     accepted: BTreeSet<NaiveDate>,
     /// The API's totals of the days that are read, where it tells them.
-    totals: Mutex<Option<Totals>>,
+    totals: Mutex<Option<Arc<Totals>>>,
     /// Pages that the question for totals took before the first fetch; every run that reads anything needs them, too.
     totals_pages: u64,
 }

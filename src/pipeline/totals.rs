@@ -58,7 +58,7 @@ fn hull(a: Window, b: Window) -> Window {
 #[derive(Debug, Default)]
 pub struct Shared {
     wanted: HashMap<Key, (BTreeSet<String>, Option<Window>)>,
-    answers: Mutex<HashMap<Key, (Question, Totals)>>,
+    answers: Mutex<HashMap<Key, (Question, Arc<Totals>)>>,
 }
 
 impl Shared {
@@ -138,7 +138,7 @@ pub(super) async fn before_fetches(
         return Ok(Plan { totals: None, ..planned });
     }
     let mut books = run.books.lock().await;
-    let planned = plan(job, &books.ledger, run.now(), ask, found.as_ref())?;
+    let planned = plan(job, &books.ledger, run.now(), ask, found.as_deref())?;
     books.ledger.probed_at = Some(run.now());
     books.save(&run.run_id, run.now()).await?;
     Ok(Plan { totals: None, ..planned })
@@ -151,7 +151,7 @@ async fn as_far_as_it_tells(
     window: Window,
     least: u64,
     report: &mut JobReport,
-) -> Result<Option<Totals>> {
+) -> Result<Option<Arc<Totals>>> {
     let error = match of_window(run, window, least, &mut report.totals_asked).await {
         Ok(found) => return Ok(found),
         Err(error) => error.at("window", window),
@@ -167,22 +167,22 @@ async fn as_far_as_it_tells(
 
 /// The totals of `window` for a job, from an answer that is at hand or by asking; `None` where the API tells none.
 /// Nothing is asked when the budget would not reach for the `least` requests that have to follow.
-async fn of_window(job: &JobRun<'_>, window: Window, least: u64, asked: &mut Asked) -> Result<Option<Totals>> {
+async fn of_window(job: &JobRun<'_>, window: Window, least: u64, asked: &mut Asked) -> Result<Option<Arc<Totals>>> {
     let Some(key) = key_of(job.job) else { return Ok(None) };
     let mut answers = job.context.totals.answers.lock().await;
     if let Some((known, totals)) = answers.get(&key)
         && known.covers(job.job, window)
     {
-        return Ok(Some(totals.clone()));
+        return Ok(Some(Arc::clone(totals)));
     }
     if least > 0 && job.budget.room().is_some_and(|room| room <= least) {
         return Err(job.budget.reached(Some(least + 1)));
     }
     let question = job.context.totals.question(job.job, &key, window);
     let mut allowance = job.budget.reserve(1);
-    let totals = ask(job, &question.metrics, question.window, &mut allowance, asked).await?;
+    let totals = ask(job, &question.metrics, question.window, &mut allowance, asked).await?.map(Arc::new);
     if let Some(totals) = &totals {
-        answers.insert(key, (question, totals.clone()));
+        answers.insert(key, (question, Arc::clone(totals)));
     }
     Ok(totals)
 }
