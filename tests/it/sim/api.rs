@@ -1,5 +1,6 @@
 //! Cost Explorer in this process: answers from the bill page by page, and goes wrong in every way the real one can.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -177,6 +178,22 @@ fn totals(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw
     format!(r#"{{"ResultsByTime":[{}]}}"#, periods.join(","))
 }
 
+/// These days on one page of groups.
+pub(super) fn told(days: &BTreeMap<NaiveDate, Day>) -> String {
+    let all = days.iter().map(|(day, Day { costs, estimated })| {
+        let shown: Vec<String> = costs.iter().map(|(service, amount)| group(*service, *amount, false)).collect();
+        period(*day, "", &shown.join(","), *estimated)
+    });
+    body(&all.collect::<Vec<_>>(), "")
+}
+
+fn body(periods: &[String], token: &str) -> String {
+    format!(
+        r#"{{"GroupDefinitions":[{{"Type":"DIMENSION","Key":"SERVICE"}}],"ResultsByTime":[{}],"DimensionValueAttributes":[]{token}}}"#,
+        periods.join(",")
+    )
+}
+
 /// One page of groups. Where it goes on is told by day and service, so a day may be on two pages.
 fn groups(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw>, event: u64) -> String {
     let begins = place_of(query);
@@ -214,10 +231,7 @@ fn groups(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw
     };
     world.watch.series(writer, query.window, token.is_some());
     let token = token.map(|token| format!(r#","NextPageToken":"{token}""#)).unwrap_or_default();
-    format!(
-        r#"{{"GroupDefinitions":[{{"Type":"DIMENSION","Key":"SERVICE"}}],"ResultsByTime":[{}],"DimensionValueAttributes":[]{token}}}"#,
-        periods.join(",")
-    )
+    body(&periods, &token)
 }
 
 fn group(service: u8, amount: i64, odd: bool) -> String {
