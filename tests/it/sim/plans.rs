@@ -16,7 +16,7 @@ pub(super) enum Oddity {
     Outage,
     /// The job takes rows that miss their total.
     TakesAll,
-    /// One day goes there and back again, many times, under three writers whose writes take long.
+    /// One day goes there and back again under three writers whose objects take long to be written.
     ThereAndBack,
 }
 
@@ -115,12 +115,16 @@ impl Plan {
         }
     }
 
-    /// The first writer is done when the day begins to go there and back, the others read in the middle of that.
-    pub(super) fn at_a_flip(self, rng: &mut Rng, writer: usize) -> Self {
-        let starts = if writer == 0 { 0 } else { rng.u64(40_000..60_000) };
+    /// The first writer may be done when the day goes there, the second reads before it is back, the third after that.
+    pub(super) fn around_a_flip(rng: &mut Rng, writer: usize) -> Self {
+        let starts = [0, rng.u64(THERE..THERE + 5_000), rng.u64(BACK..BACK + 15_000)][writer];
         Self { starts: Duration::from_millis(starts), now: first_now(), ask: Ask::Due, polls: None, signal: None }
     }
 }
+
+/// When the day goes there and back, in milliseconds.
+pub(super) const THERE: u64 = 120_000;
+pub(super) const BACK: u64 = THERE + 8_000;
 
 /// When the outage of a schedule begins and ends.
 pub(super) fn outage(rng: &mut Rng) -> (Duration, Duration) {

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::answers;
 use super::bill::Bill;
-use super::plans::{Oddity, Plan, Variant, outage};
+use super::plans::{BACK, Oddity, Plan, THERE, Variant, outage};
 use super::store::{Bucket, deliver};
 use super::tally::Tally;
 use super::watch::{LEDGER, Rules, Watch};
@@ -196,12 +196,15 @@ async fn play(seed: u64, log: bool) -> Ended {
     let bill = Bill::new(&mut rng, variant.begin(), day("2026-11-20"), 4);
     let mut plans: Vec<Plan> = (0..writers).map(|_| Plan::draw(&mut rng, variant.begin())).collect();
     if oddity == Some(Oddity::ThereAndBack) {
-        plans.iter_mut().enumerate().for_each(|(writer, plan)| *plan = plan.at_a_flip(&mut rng, writer));
+        plans.iter_mut().enumerate().for_each(|(writer, plan)| *plan = Plan::around_a_flip(&mut rng, writer));
     }
     let restatements: Vec<Duration> = (0..rng.usize(0..6)).map(|_| Duration::from_millis(rng.u64(0..15_000))).collect();
-    let odds = Odds { outage: (oddity == Some(Oddity::Outage)).then(|| outage(&mut rng)), ..odds };
-    let flips = if oddity == Some(Oddity::ThereAndBack) { 40 } else { 0 };
-    let flips: Vec<Duration> = (0..flips).map(|_| Duration::from_millis(rng.u64(40_000..90_000))).collect();
+    let odds = match oddity {
+        Some(Oddity::Outage) => Odds { outage: Some(outage(&mut rng)), ..odds },
+        Some(Oddity::ThereAndBack) => Odds { slow: true, ..Odds::KIND },
+        _ => odds,
+    };
+    let flips = if oddity == Some(Oddity::ThereAndBack) { &[THERE, BACK][..] } else { &[] };
     let rules = Rules { takes_all: variant.takes_all };
     let mut watch = Watch::new(job.source.clone(), writers + 1, rules);
     watch.writers[..writers].iter_mut().for_each(|writer| writer.cap = Some(variant.cap()));
@@ -216,7 +219,7 @@ async fn play(seed: u64, log: bool) -> Ended {
     };
     let flipping = async {
         join_all(flips.iter().map(|after| async {
-            tokio::time::sleep(*after).await;
+            tokio::time::sleep(Duration::from_millis(*after)).await;
             lock(&world).there_and_back();
         }))
         .await;

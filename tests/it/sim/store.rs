@@ -18,6 +18,7 @@ use object_store::{
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
+use super::watch::TABLE;
 use super::world::{Shared, World, lock, pause};
 
 /// What goes wrong with a call; for anything but a write, each but a denial is an error without effect.
@@ -179,7 +180,7 @@ impl Bucket {
             Fault::Denied if world.rng.u8(0..4) > 0 => Fault::Before,
             fault => fault,
         });
-        let slow = world.odds.slow && verb == "put" && world.rng.bool();
+        let slow = world.odds.slow && verb == "put" && key.starts_with(TABLE) && world.rng.bool();
         let fault = fault.or(slow.then_some(Fault::Silence));
         if let Some(fault) = fault {
             world.tally.count(format!("{verb}: {fault:?}"));

@@ -17,7 +17,7 @@ pub(super) struct Odds {
     pub(super) store: u32,
     /// From then until then hardly a call to the store succeeds.
     pub(super) outage: Option<(Duration, Duration)>,
-    /// Every other write gets no answer for a while.
+    /// Every other write of an object gets no answer for a while.
     pub(super) slow: bool,
 }
 
