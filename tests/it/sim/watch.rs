@@ -276,7 +276,6 @@ impl Watch {
 
     /// The one accepted exception: a fetch found the object unchanged, and one that had begun earlier then replaces it
     /// with what the API told in between. It takes a bill that went there and back again.
-    #[expect(clippy::too_many_arguments, reason = "one place that judges one day")]
     fn note_exception(&self, partition: &str, day: NaiveDate, told: u64, epoch: u64, bill: &Bill, tally: &mut Tally) {
         let Some((confirmed, begun)) = self.confirmed.get(partition) else { return };
         let Some(old) = self.generations.get(partition).and_then(|old| old.content().days.get(&day)) else { return };
