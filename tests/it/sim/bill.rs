@@ -89,6 +89,11 @@ impl Bill {
         bill
     }
 
+    /// From `event` on the API tells a day like this.
+    pub(super) fn put(&mut self, day: NaiveDate, event: u64, told: Day) {
+        self.days.entry(day).or_default().push(State { from: event, day: told });
+    }
+
     /// The day as the API tells it now.
     pub(super) fn now(&self, day: NaiveDate) -> Day {
         self.days.get(&day).and_then(|states| states.last()).map(|state| state.day.clone()).unwrap_or_default()
@@ -100,6 +105,16 @@ impl Bill {
         let until = |index: usize| states.get(index + 1).map_or(u64::MAX, |next: &State| next.from);
         let same = states.iter().enumerate().filter(|(_, state)| state.day == *content);
         same.map(|(index, state)| (state.from, until(index))).collect()
+    }
+
+    /// Changes the first day by a dollar, or takes that back.
+    pub(super) fn there_and_back(&mut self, event: u64) -> Option<NaiveDate> {
+        let (day, states) = self.days.iter_mut().next()?;
+        let mut new = states.last()?.day.clone();
+        let back = states.len().checked_sub(2).map(|before| states[before].day.clone());
+        *new.costs.entry(0).or_default() += DOLLAR;
+        states.push(State { from: event, day: back.unwrap_or(new) });
+        Some(*day)
     }
 
     /// Changes one of the busy days at `event`; nothing when the dice find nothing to change.

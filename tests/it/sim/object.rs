@@ -1,6 +1,7 @@
 //! What is in a data object, read without trusting its footer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Decimal128Type};
@@ -24,8 +25,39 @@ pub(super) struct Content {
     pub(super) digests: BTreeMap<NaiveDate, String>,
 }
 
-/// Reads an object; an error says what does not fit.
-pub(super) fn read(source: &dyn Source, bytes: Bytes) -> Result<(Footer, Content), String> {
+/// An object with what its footer says.
+pub(super) type Decoded = Arc<(Footer, Content)>;
+
+/// Reads objects, the same bytes only once.
+pub(super) struct Decoder {
+    source: Arc<dyn Source>,
+    read: HashMap<Bytes, Decoded>,
+    twins: bool,
+}
+
+impl Decoder {
+    pub(super) fn new(source: Arc<dyn Source>) -> Self {
+        Self { source, read: HashMap::new(), twins: false }
+    }
+
+    /// Reads an object; an error says what does not fit.
+    pub(super) fn read(&mut self, bytes: &Bytes) -> Result<Decoded, String> {
+        if let Some(known) = self.read.get(bytes) {
+            return Ok(Arc::clone(known));
+        }
+        let found = Arc::new(read(self.source.as_ref(), bytes.clone())?);
+        self.twins |= self.read.values().any(|other| other.0 == found.0);
+        self.read.insert(bytes.clone(), Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// Whether two objects were read that say the same of themselves and are not the same bytes.
+    pub(super) fn has_twins(&self) -> bool {
+        self.twins
+    }
+}
+
+fn read(source: &dyn Source, bytes: Bytes) -> Result<(Footer, Content), String> {
     let Ok(Suffix::Whole(footer)) = from_suffix(&bytes) else { return Err("no footer".to_owned()) };
     let batch = decode(source.table(), bytes).map_err(|error| error.report())?;
     let mut days: BTreeMap<NaiveDate, Day> = BTreeMap::new();

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 use costlake::clock::Clock;
 use costlake::doors::Doors;
-use costlake::job::{self, Job};
+use costlake::job::Job;
 use costlake::lake::{Lake, S3Lake};
 use costlake::ledger::Ledger;
 use costlake::pipeline::send::Patience;
@@ -32,9 +32,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::answers;
 use super::bill::Bill;
+use super::plans::{BACK, Oddity, Plan, THERE, Variant, outage};
 use super::store::{Bucket, deliver};
 use super::tally::Tally;
-use super::watch::{LEDGER, Watch};
+use super::watch::{LEDGER, Rules, Watch};
 use super::world::{Odds, Shared, World, lock};
 
 const PREFIX: &str = "bill";
@@ -46,85 +47,8 @@ pub(super) fn first_now() -> DateTime<Utc> {
     "2026-11-03T06:00:00Z".parse().expect("an instant")
 }
 
-fn day(text: &str) -> NaiveDate {
+pub(super) fn day(text: &str) -> NaiveDate {
     text.parse().expect("a day")
-}
-
-/// How the job of a schedule differs from the others.
-#[derive(Debug, Clone, Copy)]
-struct Variant {
-    two_months: bool,
-    probe: bool,
-    tight: bool,
-    keeps_all: bool,
-}
-
-impl Variant {
-    fn draw(rng: &mut Rng) -> Self {
-        Self { two_months: rng.bool(), probe: rng.bool(), tight: rng.u8(0..8) == 0, keeps_all: rng.u8(0..16) == 0 }
-    }
-
-    fn begin(self) -> NaiveDate {
-        day(if self.two_months { "2026-10-31" } else { "2026-11-01" })
-    }
-
-    /// Requests a run may send.
-    fn cap(self) -> u64 {
-        if self.tight { 5 } else { 500 }
-    }
-
-    fn job(self) -> Job {
-        let text = format!(
-            r#"
-            source = {{ type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{{ dimension = "SERVICE" }}] }}
-            window = {{ begin = "{}", refresh = "{}" }}
-            budget = {{ max_requests_per_run = {} }}
-            lake = {{ keep_raw = {}, keep_history = {} }}
-            "#,
-            self.begin(),
-            if self.probe { "probe" } else { "40 days" },
-            self.cap(),
-            self.keeps_all,
-            self.keeps_all,
-        );
-        job::parse(std::path::Path::new("cost.toml"), &text).unwrap_or_else(|problems| panic!("{problems:?}"))
-    }
-}
-
-/// One run of a schedule.
-#[derive(Debug, Clone, Copy)]
-struct Plan {
-    starts: Duration,
-    now: DateTime<Utc>,
-    ask: Ask,
-    /// It is dropped when it was polled so often.
-    polls: Option<u32>,
-    /// A signal comes then.
-    signal: Option<Duration>,
-}
-
-impl Plan {
-    fn draw(rng: &mut Rng, begin: NaiveDate) -> Self {
-        let spread = if rng.u8(0..4) == 0 { 600_000 } else { 8_000 };
-        let hours = match rng.u8(0..32) {
-            0..=17 => 0,
-            18..=21 => 18,
-            22..=25 => 24,
-            26..=29 => -24,
-            30 => 24 * 14,
-            _ => 24 * 3,
-        };
-        let from = begin + chrono::Days::new(rng.u64(0..2));
-        let window = range(from, from + chrono::Days::new(rng.u64(0..2))).expect("a range");
-        let ask = if rng.u8(0..4) == 0 { Ask::Range { window, missing_only: rng.u8(0..4) == 0 } } else { Ask::Due };
-        Self {
-            starts: Duration::from_millis(rng.u64(0..spread)),
-            now: first_now() + chrono::Duration::hours(hours),
-            ask,
-            polls: (rng.u8(0..6) == 0).then(|| rng.u32(1..160)),
-            signal: (rng.u8(0..14) == 0).then(|| Duration::from_millis(rng.u64(0..10_000))),
-        }
-    }
 }
 
 /// A future that is dropped with everything in it when it was polled so often: the crash of a process.
@@ -257,15 +181,32 @@ pub(super) fn run(seed: u64, log: bool) -> Ended {
 async fn play(seed: u64, log: bool) -> Ended {
     let (key, record) = proof().await;
     let mut rng = Rng::with_seed(seed);
-    let variant = Variant::draw(&mut rng);
+    let oddity = Oddity::of(seed);
+    let variant = Variant::draw(&mut rng, oddity == Some(Oddity::TakesAll));
     let job = variant.job();
     let writers = [1, 2, 2, 3][rng.usize(0..4)];
+    let writers = if oddity == Some(Oddity::ThereAndBack) { 3 } else { writers };
     let rates = [0, 10, 40, 150];
-    let odds = Odds { api: rates[rng.usize(0..4)], store: rates[rng.usize(0..4)] };
+    let odds = Odds {
+        api: rates[rng.usize(0..4)],
+        store: rates[rng.usize(0..4)],
+        outage: None,
+        slow: oddity == Some(Oddity::ThereAndBack),
+    };
     let bill = Bill::new(&mut rng, variant.begin(), day("2026-11-20"), 4);
-    let plans: Vec<Plan> = (0..writers).map(|_| Plan::draw(&mut rng, variant.begin())).collect();
+    let mut plans: Vec<Plan> = (0..writers).map(|_| Plan::draw(&mut rng, variant.begin())).collect();
+    if oddity == Some(Oddity::ThereAndBack) {
+        plans.iter_mut().enumerate().for_each(|(writer, plan)| *plan = Plan::around_a_flip(&mut rng, writer));
+    }
     let restatements: Vec<Duration> = (0..rng.usize(0..6)).map(|_| Duration::from_millis(rng.u64(0..15_000))).collect();
-    let mut watch = Watch::new(job.source.clone(), writers + 1);
+    let odds = match oddity {
+        Some(Oddity::Outage) => Odds { outage: Some(outage(&mut rng)), ..odds },
+        Some(Oddity::ThereAndBack) => Odds { slow: true, ..Odds::KIND },
+        _ => odds,
+    };
+    let flips = if oddity == Some(Oddity::ThereAndBack) { &[THERE, BACK][..] } else { &[] };
+    let rules = Rules { takes_all: variant.takes_all };
+    let mut watch = Watch::new(job.source.clone(), writers + 1, rules);
     watch.writers[..writers].iter_mut().for_each(|writer| writer.cap = Some(variant.cap()));
     let world: Shared = Arc::new(Mutex::new(World::new(rng, odds, bill, 4, watch, log)));
     lock(&world).objects.add(key, record.clone());
@@ -276,9 +217,16 @@ async fn play(seed: u64, log: bool) -> Ended {
         }))
         .await;
     };
+    let flipping = async {
+        join_all(flips.iter().map(|after| async {
+            tokio::time::sleep(Duration::from_millis(*after)).await;
+            lock(&world).there_and_back();
+        }))
+        .await;
+    };
     let running = join_all(plans.iter().enumerate().map(|(writer, plan)| write(&world, writer, &job, *plan)));
-    tokio::join!(running, restating);
-    lock(&world).odds = Odds { api: 0, store: 0 };
+    tokio::join!(running, restating, flipping);
+    lock(&world).odds = Odds::KIND;
     // The night after: a backfill may have read the day that was not over then.
     let latest = plans.iter().map(|plan| plan.now).max().unwrap_or_else(first_now).max(first_now());
     finish(&world, &job, variant, writers, latest + chrono::Days::new(1)).await;
@@ -289,8 +237,9 @@ async fn play(seed: u64, log: bool) -> Ended {
 async fn finish(world: &Shared, job: &Job, variant: Variant, writer: usize, now: DateTime<Utc>) {
     lock(world).note(|| "the store and the API work again".to_owned());
     let last = now.date_naive() - chrono::Days::new(1);
-    // Rows that moved under equal totals are found by reading them, which a probe need not do.
-    let unseen = variant.probe && lock(world).bill.moved_unseen;
+    // Rows that moved under equal totals are found by reading them, which a probe need not do; nor does it look again at
+    // rows that were taken although they missed their total.
+    let unseen = variant.probe && (variant.takes_all || lock(world).bill.moved_unseen);
     let window = range(variant.begin(), last).expect("a range");
     let ask = if unseen { Ask::Range { window, missing_only: false } } else { Ask::Due };
     let accepted = ["2026-10-01", "2026-11-01"].map(|month| ("cost".to_owned(), day(month)));

@@ -18,6 +18,7 @@ use object_store::{
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
+use super::watch::TABLE;
 use super::world::{Shared, World, lock, pause};
 
 /// What goes wrong with a call; for anything but a write, each but a denial is an error without effect.
@@ -132,6 +133,12 @@ fn land(world: &mut World, write: &Write) -> Result<PutResult> {
     Ok(PutResult { e_tag: Some(tag), version: None, extensions: Default::default() })
 }
 
+/// Puts an object there as the writer would, whatever is there.
+pub(super) fn lay(world: &mut World, key: &str, bytes: Bytes) {
+    let write = Write { key: key.to_owned(), bytes, mode: PutMode::Overwrite, writer: 0 };
+    land(world, &write).expect("no condition");
+}
+
 /// Lets the writes arrive that are due, all of them with `all`.
 pub(super) fn deliver(world: &mut World, all: bool) {
     let now = world.elapsed();
@@ -166,12 +173,15 @@ impl Bucket {
     fn draw(&self, verb: &'static str, key: &str) -> Option<Fault> {
         let mut world = lock(&self.world);
         deliver(&mut world, false);
-        let fault = (world.rng.u32(0..1_000) < world.odds.store).then(|| FAULTS[world.rng.usize(0..FAULTS.len())]);
+        let fault = (world.rng.u32(0..1_000) < world.odds.of_store(world.elapsed()))
+            .then(|| FAULTS[world.rng.usize(0..FAULTS.len())]);
         // A denial ends a run: one in four is plenty.
         let fault = fault.map(|fault| match fault {
             Fault::Denied if world.rng.u8(0..4) > 0 => Fault::Before,
             fault => fault,
         });
+        let slow = world.odds.slow && verb == "put" && key.starts_with(TABLE) && world.rng.bool();
+        let fault = fault.or(slow.then_some(Fault::Silence));
         if let Some(fault) = fault {
             world.tally.count(format!("{verb}: {fault:?}"));
         }

@@ -15,6 +15,21 @@ use super::watch::Watch;
 pub(super) struct Odds {
     pub(super) api: u32,
     pub(super) store: u32,
+    /// From then until then hardly a call to the store succeeds.
+    pub(super) outage: Option<(Duration, Duration)>,
+    /// Every other write of an object gets no answer for a while.
+    pub(super) slow: bool,
+}
+
+impl Odds {
+    /// Everything works.
+    pub(super) const KIND: Self = Self { api: 0, store: 0, outage: None, slow: false };
+
+    /// Faults per thousand calls to the store after so much time.
+    pub(super) fn of_store(self, elapsed: Duration) -> u32 {
+        let out = self.outage.is_some_and(|(begins, ends)| begins <= elapsed && elapsed < ends);
+        if out { 950 } else { self.store }
+    }
 }
 
 /// Everything a schedule is made of.
@@ -69,6 +84,13 @@ impl World {
 
     pub(super) fn take_log(&mut self) -> Vec<String> {
         self.log.take().unwrap_or_default()
+    }
+
+    /// Changes the first day, or takes the last change back.
+    pub(super) fn there_and_back(&mut self) {
+        let event = self.event();
+        let day = self.bill.there_and_back(event);
+        self.note(|| format!("the bill of {day:?} goes there or back"));
     }
 
     /// Restates a day, perhaps.

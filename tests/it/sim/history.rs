@@ -1,0 +1,160 @@
+//! A lake to which things happen as a test says, with real objects in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::NaiveDate;
+use costlake::generation::footer::{KEY, Suffix, from_suffix};
+use costlake::generation::{Base, Footer, build, decode, describe, encode};
+use costlake::job;
+use costlake::ledger::Ledger;
+use costlake::pipeline::Event;
+use costlake::report::Outcome;
+use costlake::request::Answer;
+use costlake::sources::Source;
+use costlake::window::Window;
+use fastrand::Rng;
+use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+
+use super::api::told;
+use super::bill::{Bill, Day};
+use super::schedule::first_now;
+use super::store::lay;
+use super::watch::{LEDGER, Rules, Watch, key_of};
+use super::world::{Odds, World};
+
+pub(super) const MONTH: &str = "2026-11";
+
+/// A lake with one writer, to which things happen in the order they are called.
+pub(super) struct History {
+    pub(super) world: World,
+    source: Arc<dyn Source>,
+}
+
+/// Days of November 2026 by number: what each service costs.
+pub(super) type Days<'a> = &'a [(u32, &'a [(u8, i64)])];
+
+pub(super) fn november(number: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 11, number).expect("a day")
+}
+
+pub(super) fn said(costs: &[(u8, i64)]) -> Day {
+    Day { costs: costs.iter().copied().collect(), estimated: true }
+}
+
+pub(super) fn footer_of(bytes: &Bytes) -> Footer {
+    match from_suffix(bytes) {
+        Ok(Suffix::Whole(footer)) => *footer,
+        other => panic!("no footer: {other:?}"),
+    }
+}
+
+impl History {
+    pub(super) fn new() -> Self {
+        let text = r#"
+            source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
+            window = { begin = "2026-11-01", refresh = "40 days" }
+            "#;
+        let job = job::parse(std::path::Path::new("cost.toml"), text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        let watch = Watch::new(job.source.clone(), 1, Rules::default());
+        Self { world: World::new(Rng::with_seed(1), Odds::KIND, Bill::default(), 0, watch, false), source: job.source }
+    }
+
+    /// From now on the API tells these days so, and their totals.
+    pub(super) fn tells(&mut self, days: Days<'_>) -> u64 {
+        let event = self.world.event();
+        for (number, costs) in days {
+            let told = said(costs);
+            self.world.watch.told_total(0, november(*number), told.total());
+            self.world.bill.put(november(*number), event, told);
+        }
+        event
+    }
+
+    /// The object of a fetch of these days, which follow each other, laid over another one.
+    pub(super) fn object(&self, days: Days<'_>, base: Option<&Bytes>) -> Bytes {
+        self.object_of("fingerprint", days, base)
+    }
+
+    pub(super) fn object_of(&self, fingerprint: &str, days: Days<'_>, base: Option<&Bytes>) -> Bytes {
+        let told_days: BTreeMap<_, _> = days.iter().map(|(number, costs)| (november(*number), said(costs))).collect();
+        let (first, last) = (days[0].0, days[days.len() - 1].0);
+        let windows = [Window::new(november(first), november(last + 1)).expect("a window")];
+        let mut reader = self.source.reader(&windows);
+        let answer = Answer { status: 200, body: Bytes::from(told(&told_days)), request_id: None };
+        reader.read(&self.source.requests(&windows)[0], &answer).expect("a good answer");
+        let fetched = reader.finish().expect("a whole answer");
+        let (table, grain) = (self.source.table(), self.source.grain());
+        let rows = describe(table, grain, &fetched, &self.source.read_for()).expect("days");
+        let base = base.map(|bytes| Base { footer: footer_of(bytes), bytes: bytes.clone() });
+        let partition = grain.partition_of(november(first));
+        build(table, grain, partition, fingerprint, base.as_ref(), 0, rows).expect("an object").bytes.into()
+    }
+
+    /// The same rows and the same footer in a file that was made in another way.
+    pub(super) fn rewritten(&self, bytes: &Bytes) -> Bytes {
+        let rows = decode(self.source.table(), bytes.clone()).expect("rows");
+        let record = serde_json::to_string(&footer_of(bytes)).expect("a record");
+        let record = vec![KeyValue::new(KEY.to_owned(), record)];
+        let properties = WriterProperties::builder().set_key_value_metadata(Some(record)).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).expect("a writer");
+        writer.write(&rows).expect("rows");
+        writer.into_inner().expect("an object").into()
+    }
+
+    /// The same rows under another footer.
+    pub(super) fn forged(&self, bytes: &Bytes, forge: impl FnOnce(&mut Footer)) -> Bytes {
+        let mut footer = footer_of(bytes);
+        forge(&mut footer);
+        let rows = decode(self.source.table(), bytes.clone()).expect("rows");
+        encode(self.source.table(), vec![rows], &footer).expect("an object").into()
+    }
+
+    pub(super) fn sends(&mut self, bytes: &Bytes) {
+        let World { watch, tally, .. } = &mut self.world;
+        watch.sent(0, &key_of(MONTH), bytes, tally);
+    }
+
+    /// An object is sent and lands.
+    pub(super) fn lands(&mut self, bytes: &Bytes) {
+        self.sends(bytes);
+        lay(&mut self.world, &key_of(MONTH), bytes.clone());
+    }
+
+    /// The first generation: two days, as the API tells them.
+    pub(super) fn begins(&mut self) -> Bytes {
+        let days: Days<'_> = &[(1, &[(0, 500), (1, 700)]), (2, &[(0, 900)])];
+        self.tells(days);
+        let first = self.object(days, None);
+        self.lands(&first);
+        first
+    }
+
+    pub(super) fn hears(&mut self, told: &Event) {
+        let event = self.world.event();
+        let World { watch, tally, .. } = &mut self.world;
+        watch.heard(event, 0, told, tally);
+    }
+
+    pub(super) fn fetch_begins(&mut self) {
+        self.hears(&Event::FetchStarted { partition: MONTH.to_owned(), expected: 1 });
+    }
+
+    pub(super) fn fetch_ends(&mut self, outcome: Outcome) {
+        self.hears(&Event::FetchEnded { partition: MONTH.to_owned(), outcome });
+    }
+
+    /// A snapshot of the ledger lands that knows this object.
+    pub(super) fn ledger(&mut self, number: u32, bytes: &Bytes, change: impl FnOnce(&mut Ledger)) {
+        let mut ledger = Ledger::empty("cost");
+        let footer = footer_of(bytes);
+        let read = footer.days.keys().copied().collect();
+        ledger.adopt(&footer, bytes.len() as u64, &read, first_now(), first_now());
+        change(&mut ledger);
+        let text = serde_json::to_vec(&ledger).expect("a snapshot");
+        lay(&mut self.world, &format!("{LEDGER}{number:020}.json"), text.into());
+    }
+}

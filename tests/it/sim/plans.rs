@@ -1,0 +1,133 @@
+//! What is drawn from a seed before a schedule begins: how its job and its runs differ from the others.
+
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use costlake::job::{self, Job};
+use costlake::plan::{Ask, range};
+use fastrand::Rng;
+
+use super::schedule::{day, first_now};
+
+/// What is odd about a schedule, by its seed; it takes no dice, so that the other seeds do what they always did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Oddity {
+    /// For a while hardly a call to the store succeeds.
+    Outage,
+    /// The job takes rows that miss their total.
+    TakesAll,
+    /// One day goes there and back again under three writers whose objects take long to be written.
+    ThereAndBack,
+}
+
+impl Oddity {
+    pub(super) fn of(seed: u64) -> Option<Self> {
+        match seed % 16 {
+            3 => Some(Self::Outage),
+            7 => Some(Self::TakesAll),
+            11 => Some(Self::ThereAndBack),
+            _ => None,
+        }
+    }
+}
+
+/// How the job of a schedule differs from the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Variant {
+    pub(super) takes_all: bool,
+    pub(super) two_months: bool,
+    pub(super) probe: bool,
+    pub(super) tight: bool,
+    pub(super) keeps_all: bool,
+}
+
+impl Variant {
+    pub(super) fn draw(rng: &mut Rng, takes_all: bool) -> Self {
+        Self {
+            takes_all,
+            two_months: rng.bool(),
+            probe: rng.bool(),
+            tight: rng.u8(0..8) == 0,
+            keeps_all: rng.u8(0..16) == 0,
+        }
+    }
+
+    pub(super) fn begin(self) -> NaiveDate {
+        day(if self.two_months { "2026-10-31" } else { "2026-11-01" })
+    }
+
+    /// Requests a run may send.
+    pub(super) fn cap(self) -> u64 {
+        if self.tight { 5 } else { 500 }
+    }
+
+    pub(super) fn job(self) -> Job {
+        let text = format!(
+            r#"
+            source = {{ type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{{ dimension = "SERVICE" }}] }}
+            window = {{ begin = "{}", refresh = "{}", control = "{}" }}
+            budget = {{ max_requests_per_run = {} }}
+            lake = {{ keep_raw = {}, keep_history = {} }}
+            "#,
+            self.begin(),
+            if self.probe { "probe" } else { "40 days" },
+            if self.takes_all { "report" } else { "enforce" },
+            self.cap(),
+            self.keeps_all,
+            self.keeps_all,
+        );
+        job::parse(std::path::Path::new("cost.toml"), &text).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+}
+
+/// One run of a schedule.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) starts: Duration,
+    pub(super) now: DateTime<Utc>,
+    pub(super) ask: Ask,
+    /// It is dropped when it was polled so often.
+    pub(super) polls: Option<u32>,
+    /// A signal comes then.
+    pub(super) signal: Option<Duration>,
+}
+
+impl Plan {
+    pub(super) fn draw(rng: &mut Rng, begin: NaiveDate) -> Self {
+        let spread = if rng.u8(0..4) == 0 { 600_000 } else { 8_000 };
+        let hours = match rng.u8(0..32) {
+            0..=17 => 0,
+            18..=21 => 18,
+            22..=25 => 24,
+            26..=29 => -24,
+            30 => 24 * 14,
+            _ => 24 * 3,
+        };
+        let from = begin + chrono::Days::new(rng.u64(0..2));
+        let window = range(from, from + chrono::Days::new(rng.u64(0..2))).expect("a range");
+        let ask = if rng.u8(0..4) == 0 { Ask::Range { window, missing_only: rng.u8(0..4) == 0 } } else { Ask::Due };
+        Self {
+            starts: Duration::from_millis(rng.u64(0..spread)),
+            now: first_now() + chrono::Duration::hours(hours),
+            ask,
+            polls: (rng.u8(0..6) == 0).then(|| rng.u32(1..160)),
+            signal: (rng.u8(0..14) == 0).then(|| Duration::from_millis(rng.u64(0..10_000))),
+        }
+    }
+
+    /// The first writer may be done when the day goes there, the second reads before it is back, the third after that.
+    pub(super) fn around_a_flip(rng: &mut Rng, writer: usize) -> Self {
+        let starts = [0, rng.u64(THERE..THERE + 5_000), rng.u64(BACK..BACK + 15_000)][writer];
+        Self { starts: Duration::from_millis(starts), now: first_now(), ask: Ask::Due, polls: None, signal: None }
+    }
+}
+
+/// When the day goes there and back, in milliseconds.
+pub(super) const THERE: u64 = 120_000;
+pub(super) const BACK: u64 = THERE + 8_000;
+
+/// When the outage of a schedule begins and ends.
+pub(super) fn outage(rng: &mut Rng) -> (Duration, Duration) {
+    let begins = Duration::from_millis(rng.u64(500..12_000));
+    (begins, begins + Duration::from_secs(rng.u64(20..180)))
+}
