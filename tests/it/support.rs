@@ -8,6 +8,7 @@ pub(crate) mod cost_explorer;
 pub(crate) mod done;
 pub(crate) mod lake;
 pub(crate) mod lakehouse;
+pub(crate) mod line;
 pub(crate) mod sandbox;
 pub(crate) mod script;
 pub(crate) mod ungrouped;
