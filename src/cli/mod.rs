@@ -27,6 +27,7 @@ mod check;
 mod connect;
 mod ddl;
 mod demo;
+mod panics;
 mod progress;
 mod rebuild;
 mod revisions;
@@ -63,6 +64,7 @@ const SECRETS: [&str; 6] = [
 /// Runs the program on `arguments`, the first of which is its own name.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    panics::tell_without_secrets();
     for name in ADDRESSES {
         std::env::var(name).iter().for_each(|address| secrets::remember_address(address));
     }
@@ -83,15 +85,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    let code = runtime.block_on(async {
-        match dispatch(&arguments).await {
-            Ok(code) => code,
-            Err(error) => {
-                report_error(&arguments.global, &error);
-                error.kind().exit_code()
-            }
+    let work = || match runtime.block_on(dispatch(&arguments)) {
+        Ok(code) => code,
+        Err(error) => {
+            report_error(&arguments.global, &error);
+            error.kind().exit_code()
         }
-    });
+    };
+    let code = panics::guarded(work, |error| report_error(&arguments.global, error));
     // Work that a signal cut short may still hold a thread; nothing of it is half done.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ExitCode::from(code)

@@ -25,7 +25,7 @@ use crate::lake::S3Lake;
 use crate::secrets::{self, without_credentials};
 
 use super::bucket_client::NoRedirects;
-use super::{Deadlines, causes, is_https_or_loopback};
+use super::{Deadlines, causes, is_https_or_loopback, sso};
 
 /// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
 /// tell its region; `deadlines` hold for each call to AWS.
@@ -89,7 +89,11 @@ async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Crede
     }
     };
     let provider = config.credentials_provider().ok_or_else(missing)?;
-    let found = provider.provide_credentials().await.map_err(|error| missing().because(causes(&error)))?;
+    sso::remember();
+    let provided = provider.provide_credentials().await;
+    // A token may have been renewed meanwhile.
+    sso::remember();
+    let found = provided.map_err(|error| missing().because(causes(&error)))?;
     remember(&found);
     Ok(found)
 }

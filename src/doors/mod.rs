@@ -19,6 +19,7 @@ mod bucket_client;
 pub mod cost_explorer;
 pub mod datadog;
 pub mod pace;
+mod sso;
 pub mod webhook;
 
 use pace::Pace;

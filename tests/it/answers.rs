@@ -2,6 +2,7 @@
 
 mod bad;
 mod budget;
+mod canaries;
 mod commands;
 mod credentials;
 mod datadog;

@@ -4,6 +4,7 @@
 //!  Script or SandboxServer (127.0.0.1) ◄── costlake (the binary, empty environment) ──► Lakehouse (jobs/, lake/)
 //! ```
 
+pub(crate) mod bucket;
 pub(crate) mod cost_explorer;
 pub(crate) mod done;
 pub(crate) mod lake;
