@@ -7,6 +7,7 @@
 //! | `trace` | every place is named on stderr when it is passed |
 //! | `NAME:K:die` | the K-th passing of the place ends the process as kill -9 would: nothing is dropped, flushed or removed |
 //! | `NAME:K:meet:FOLDER` | the K-th passing leaves a file in FOLDER and goes on when two files are there |
+//! | `NAME:K:panic:TEXT` | the K-th passing panics with TEXT |
 //!
 //! The places, in the order of a run:
 //!
@@ -65,6 +66,7 @@ mod armed {
     pub(super) enum Act {
         Die,
         Meet(PathBuf),
+        Panic(String),
     }
 
     static ORDER: OnceLock<Order> = OnceLock::new();
@@ -80,6 +82,7 @@ mod armed {
                 match act {
                     Act::Die => std::process::abort(),
                     Act::Meet(folder) => meet(folder),
+                    Act::Panic(text) => panic_with(text),
                 }
             }
             Order::Trace => tell(name),
@@ -94,6 +97,7 @@ mod armed {
             ["trace"] => return Order::Trace,
             [name, passing, "die"] => (name, passing, Act::Die),
             [name, passing, "meet", folder] => (name, passing, Act::Meet(folder.into())),
+            [name, passing, "panic", text] => (name, passing, Act::Panic(text.to_owned())),
             _ => return Order::Nothing,
         };
         passing.parse().map_or(Order::Nothing, |passing| Order::At { name: name.to_owned(), passing, act })
@@ -101,6 +105,11 @@ mod armed {
 
     fn tell(name: &str) {
         let _ = writeln!(std::io::stderr(), "crash point {name}");
+    }
+
+    #[expect(clippy::panic, reason = "a test has asked for it")]
+    fn panic_with(text: &str) {
+        std::panic::panic_any(text.to_owned());
     }
 
     /// Waits for the other one, at most a minute.
@@ -126,6 +135,7 @@ mod tests {
         let at = |act| Order::At { name: "before_put".to_owned(), passing: 2, act };
         assert_eq!(parse("before_put:2:die"), at(Act::Die));
         assert_eq!(parse("before_put:2:meet:/a:b"), at(Act::Meet("/a:b".into())));
+        assert_eq!(parse("before_put:2:panic:a:b"), at(Act::Panic("a:b".to_owned())));
         assert_eq!(parse("trace"), Order::Trace);
         for nothing in ["", "before_put", "before_put:x:die", "before_put:2:fly"] {
             assert_eq!(parse(nothing), Order::Nothing, "{nothing}");

@@ -14,11 +14,23 @@ pub const PLACE: &str = "[secret]";
 /// A shorter text is no secret that could be told from a word.
 const SHORTEST: usize = 8;
 
+/// How often a secret may be quoted inside a quotation.
+const TIMES_QUOTED: usize = 2;
+
 static KNOWN: RwLock<Vec<SecretString>> = RwLock::new(Vec::new());
 
-/// From now on `secret` is left out of everything that is printed.
+/// From now on `secret` is left out of everything that is printed, also where it is printed as JSON or quoted.
 pub fn remember(secret: &str) {
     let secret = secret.trim();
+    let mut spelling = secret.to_owned();
+    // A JSON log may quote what was quoted before.
+    for _ in 0..=TIMES_QUOTED {
+        remember_spelling(&spelling);
+        spelling = spelling.replace('\\', "\\\\").replace('"', "\\\"");
+    }
+}
+
+fn remember_spelling(secret: &str) {
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
     if secret.len() >= SHORTEST && !known.iter().any(|known| known.expose_secret() == secret) {
         known.push(secret.into());
@@ -73,6 +85,17 @@ mod tests {
         remember("hush-hush-1-and-more\n");
         remember("word");
         assert_eq!(redact("a hush-hush-1-and-more, hush-hush-1 word"), "a [secret], [secret] word");
+    }
+
+    #[test]
+    fn quoted_secrets_are_left_out() {
+        let secret = r#"hush"hush\5"#;
+        remember(secret);
+        let once = serde_json::json!({ "said": secret }).to_string();
+        let twice = serde_json::json!({ "said": once, "debug": format!("{secret:?}") }).to_string();
+        for text in [secret, &once, &twice] {
+            assert!(text.contains("hush") && !redact(text).contains("hush"), "{}", redact(text));
+        }
     }
 
     #[test]

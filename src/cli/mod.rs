@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{CommandFactory, Parser};
@@ -10,7 +11,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::doors::{Doors, Outside, aws};
+use crate::doors::{Deadlines, Doors, Outside, aws};
 use crate::error::{Error, Kind, Result};
 use crate::job::section::nearest;
 use crate::job::{self, BrokenJob, Job};
@@ -26,6 +27,7 @@ mod check;
 mod connect;
 mod ddl;
 mod demo;
+mod panics;
 mod progress;
 mod rebuild;
 mod revisions;
@@ -62,6 +64,7 @@ const SECRETS: [&str; 6] = [
 /// Runs the program on `arguments`, the first of which is its own name.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    panics::tell_without_secrets();
     for name in ADDRESSES {
         std::env::var(name).iter().for_each(|address| secrets::remember_address(address));
     }
@@ -82,17 +85,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    let code = runtime.block_on(async {
-        match dispatch(&arguments).await {
-            Ok(code) => code,
-            Err(error) => {
-                report_error(&arguments.global, &error);
-                error.kind().exit_code()
-            }
+    let work = || match runtime.block_on(dispatch(&arguments)) {
+        Ok(code) => code,
+        Err(error) => {
+            report_error(&arguments.global, &error);
+            error.kind().exit_code()
         }
-    });
+    };
+    let code = panics::guarded(work, |error| report_error(&arguments.global, error));
     // Work that a signal cut short may still hold a thread; nothing of it is half done.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    runtime.shutdown_timeout(Duration::from_secs(1));
     ExitCode::from(code)
 }
 
@@ -164,6 +166,18 @@ fn shown(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// How long a test lets an API be waited for, in milliseconds: `COSTLAKE_HASTE`, which a release does not know.
+fn haste() -> Option<Duration> {
+    let text = if cfg!(debug_assertions) { std::env::var("COSTLAKE_HASTE").ok() } else { None };
+    text?.parse().ok().map(Duration::from_millis)
+}
+
+/// How long failing requests are tried; in haste twice, and without a wait worth speaking of.
+fn patience() -> Patience {
+    let moment = Duration::from_millis(1);
+    haste().map_or_else(Patience::default, |_| Patience { attempts: 2, first_wait: moment, longest_wait: moment })
+}
+
 fn outside(global: &Global) -> Outside {
     let set = |name: &str| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
     Outside {
@@ -171,6 +185,7 @@ fn outside(global: &Global) -> Outside {
         datadog_url: set("COSTLAKE_DATADOG_URL"),
         datadog_site: set("DD_SITE"),
         sandbox: None,
+        deadlines: haste().map_or_else(Deadlines::default, |answer| Deadlines { answer, ..Deadlines::default() }),
     }
 }
 
@@ -207,7 +222,7 @@ async fn context_until(
         doors: Arc::new(Doors::new(outside)),
         lake,
         clock,
-        patience: Patience::default(),
+        patience: patience(),
         cancel: cancelled_by_signals(code),
         single_writer: global.single_writer,
         no_budget: false,

@@ -13,6 +13,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig};
 use tokio::sync::Mutex;
@@ -22,22 +24,24 @@ use crate::job::AwsSettings;
 use crate::lake::S3Lake;
 use crate::secrets::{self, without_credentials};
 
-use super::{causes, is_https_or_loopback};
-
-/// Longest a single attempt may take; the SDK itself has no limit and a mute server would hang it for ever.
-const ATTEMPT: Duration = Duration::from_secs(60);
-const CONNECT: Duration = Duration::from_secs(5);
+use super::bucket_client::NoRedirects;
+use super::{Deadlines, causes, is_https_or_loopback, sso};
 
 /// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
-/// tell its region.
+/// tell its region; `deadlines` hold for each call to AWS.
 ///
 /// # Errors
 /// [`Kind::Config`] when a role cannot be set up.
-pub async fn load(settings: &AwsSettings, sandbox: Option<&str>, ask_instance: bool) -> Result<SdkConfig> {
+pub async fn load(
+    settings: &AwsSettings,
+    sandbox: Option<&str>,
+    ask_instance: bool,
+    deadlines: Deadlines,
+) -> Result<SdkConfig> {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
-        .operation_attempt_timeout(ATTEMPT)
-        .operation_timeout(ATTEMPT)
+        .connect_timeout(deadlines.connect)
+        .operation_attempt_timeout(deadlines.answer)
+        .operation_timeout(deadlines.answer)
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .timeout_config(timeouts)
@@ -85,7 +89,11 @@ async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Crede
     }
     };
     let provider = config.credentials_provider().ok_or_else(missing)?;
-    let found = provider.provide_credentials().await.map_err(|error| missing().because(causes(&error)))?;
+    sso::remember();
+    let provided = provider.provide_credentials().await;
+    // A token may have been renewed meanwhile.
+    sso::remember();
+    let found = provided.map_err(|error| missing().because(causes(&error)))?;
     remember(&found);
     Ok(found)
 }
@@ -122,17 +130,33 @@ pub async fn account(config: &SdkConfig, settings: &AwsSettings) -> Result<Optio
 pub async fn ask_for_account(config: &SdkConfig) -> Result<String> {
     let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
     let answer = answer.map_err(|error| {
-        Error::new(
-            Kind::Auth,
-            "cannot ask AWS which account the credentials belong to, which aws.account_id has to be verified against",
-        )
-        .because(causes(&error))
-        .advise("allow sts:GetCallerIdentity, or remove aws.account_id")
+        let unheard = is_unheard(&error);
+        let kind = if unheard { Kind::Unavailable } else { Kind::Auth };
+        let why = "which account the credentials belong to, which aws.account_id has to be verified against";
+        let error = Error::new(kind, format!("cannot ask AWS {why}")).because(causes(&error));
+        if unheard {
+            return error.advise("run again; where AWS STS cannot be reached at all, remove aws.account_id");
+        }
+        error.advise("allow sts:GetCallerIdentity, or remove aws.account_id")
     })?;
-    answer
-        .account()
-        .map(str::to_owned)
-        .ok_or_else(|| Error::new(Kind::Auth, "AWS does not say which account the credentials belong to"))
+    answer.account().map(str::to_owned).ok_or_else(|| {
+        Error::new(Kind::BadAnswer, "AWS does not say which account the credentials belong to")
+            .advise("see whether a proxy, or what AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL names, answers in its place")
+    })
+}
+
+/// Whether nothing was said about the credentials: AWS could not be reached, broke off, or was busy.
+fn is_unheard(error: &SdkError<GetCallerIdentityError>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        SdkError::DispatchFailure(_) => !causes(error).to_lowercase().contains("credential"),
+        SdkError::ServiceError(answered) => {
+            let status = answered.raw().status().as_u16();
+            // A good status that is called an error is none of its answers.
+            status < 300 || status == 429 || status >= 500 || answered.err().code() == Some("Throttling")
+        }
+        _ => false,
+    }
 }
 
 /// Opens `s3://bucket/prefix` with the default chain's credentials.
@@ -140,7 +164,7 @@ pub async fn ask_for_account(config: &SdkConfig) -> Result<String> {
 /// # Errors
 /// [`Kind::Auth`] without credentials, [`Kind::Config`] for a refused endpoint.
 pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool) -> Result<S3Lake> {
-    let config = load(&AwsSettings::default(), None, true).await?;
+    let config = load(&AwsSettings::default(), None, true, Deadlines::default()).await?;
     credentials(&config, &AwsSettings::default()).await?;
     let endpoint = std::env::var("AWS_ENDPOINT_URL_S3")
         .ok()
@@ -164,13 +188,15 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool) -> Result
             retry_timeout: Duration::from_secs(60),
             backoff: BackoffConfig::default(),
         };
-        let client = ClientOptions::new().with_timeout(ATTEMPT).with_connect_timeout(CONNECT).with_allow_http(true);
+        // The client has the deadlines; here it is only allowed to be asked by plain http.
+        let client = ClientOptions::new().with_allow_http(true);
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
             .with_region(&region)
             .with_credentials(bridge.clone())
             .with_retry(retry)
-            .with_client_options(client);
+            .with_client_options(client)
+            .with_http_connector(NoRedirects(Deadlines::default()));
         if let Some(url) = &endpoint {
             builder = builder.with_endpoint(url);
         }

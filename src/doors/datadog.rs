@@ -22,6 +22,7 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::doors::Deadlines;
 use crate::error::{Error, Kind, Result};
 use crate::request::{Answer, Get};
 use crate::secrets;
@@ -52,16 +53,14 @@ pub struct Settings {
     pub user_agent: String,
 }
 
+/// Bytes of an answer, decompressed: a process stays below 256 MiB whatever is sent.
+const MAX_BODY: usize = 16 << 20;
+
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    connect: Duration,
-    total: Duration,
-    /// Bytes of an answer, decompressed: a process stays below 256 MiB whatever is sent.
+    deadlines: Deadlines,
     body: usize,
 }
-
-const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(5), total: Duration::from_secs(60), body: 16 * 1024 * 1024 };
 
 /// The door, with its keys and its pool of connections.
 pub struct DatadogDoor {
@@ -83,8 +82,8 @@ impl DatadogDoor {
     ///
     /// # Errors
     /// [`Kind::Config`] for an unusable address, [`Kind::Auth`] for a key that no header can hold.
-    pub fn new(settings: Settings) -> Result<Self> {
-        Self::with_limits(settings, LIMITS)
+    pub fn new(settings: Settings, deadlines: Deadlines) -> Result<Self> {
+        Self::with_limits(settings, Limits { deadlines, body: MAX_BODY })
     }
 
     fn with_limits(settings: Settings, limits: Limits) -> Result<Self> {
@@ -102,8 +101,8 @@ impl DatadogDoor {
             .referer(false)
             .gzip(true)
             .https_only(url.scheme() == "https")
-            .connect_timeout(limits.connect)
-            .timeout(limits.total);
+            .connect_timeout(limits.deadlines.connect)
+            .timeout(limits.deadlines.answer);
         if super::is_loopback(&url) {
             builder = builder.no_proxy();
         }
@@ -151,7 +150,10 @@ impl DatadogDoor {
         } else if error.is_connect() {
             (Kind::Unavailable, "cannot connect to Datadog".to_owned())
         } else if error.is_timeout() {
-            (Kind::Unavailable, format!("Datadog did not answer in full within {} s", seconds(self.limits.total)))
+            (
+                Kind::Unavailable,
+                format!("Datadog did not answer in full within {} s", seconds(self.limits.deadlines.answer)),
+            )
         } else {
             (Kind::Unavailable, "the connection to Datadog broke off".to_owned())
         };

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use aws_config::SdkConfig;
 use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 
@@ -13,9 +15,11 @@ use crate::request::{Answer, Request};
 use crate::sources::Provider;
 
 pub mod aws;
+mod bucket_client;
 pub mod cost_explorer;
 pub mod datadog;
 pub mod pace;
+mod sso;
 pub mod webhook;
 
 use pace::Pace;
@@ -31,6 +35,24 @@ pub struct Outside {
     pub datadog_site: Option<String>,
     /// Base URL of the built-in sandbox: both APIs are asked there, with made-up credentials and without pacing.
     pub sandbox: Option<String>,
+    /// How long an API is waited for.
+    pub deadlines: Deadlines,
+}
+
+/// How long one attempt to ask an API may take. The libraries have no limit for the whole of it: a server that is mute,
+/// or sends a byte now and then, would hold a run for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// To connect.
+    pub connect: Duration,
+    /// From the attempt's beginning to the last byte of its answer.
+    pub answer: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), answer: Duration::from_secs(60) }
+    }
 }
 
 /// An open door with its pace.
@@ -143,8 +165,12 @@ impl Doors {
         Ok(door)
     }
 
+    async fn aws_config(&self, job: &Job) -> Result<SdkConfig> {
+        aws::load(&job.aws, self.outside.sandbox.as_deref(), false, self.outside.deadlines).await
+    }
+
     async fn open_cost_explorer(&self, job: &Job) -> Result<(Way, Identity)> {
-        let config = aws::load(&job.aws, self.outside.sandbox.as_deref(), false).await?;
+        let config = self.aws_config(job).await?;
         let account = aws::account(&config, &job.aws).await?;
         let door = cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http);
         Ok((
@@ -158,7 +184,7 @@ impl Doors {
     /// # Errors
     /// [`Kind::Auth`] when AWS does not accept the credentials.
     pub async fn aws_account(&self, job: &Job) -> Result<String> {
-        let config = aws::load(&job.aws, self.outside.sandbox.as_deref(), false).await?;
+        let config = self.aws_config(job).await?;
         aws::ask_for_account(&config).await
     }
 
@@ -172,7 +198,7 @@ impl Doors {
         };
         let user_agent = concat!("costlake/", env!("CARGO_PKG_VERSION")).to_owned();
         let settings = datadog::Settings { base_url, api_key: keys.api, app_key: keys.app, user_agent };
-        let door = datadog::DatadogDoor::new(settings)?;
+        let door = datadog::DatadogDoor::new(settings, self.outside.deadlines)?;
         Ok((
             Way::Datadog(Arc::new(door)),
             Identity {

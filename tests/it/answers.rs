@@ -2,9 +2,11 @@
 
 mod bad;
 mod budget;
+mod canaries;
 mod commands;
 mod credentials;
 mod datadog;
+mod deadlines;
 mod floods;
 mod grains;
 mod happy;
@@ -13,6 +15,7 @@ mod job_files;
 mod nights;
 mod odd;
 mod quarantine;
+mod redirects;
 mod refusals;
 mod restated;
 mod secrets;

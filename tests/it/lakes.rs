@@ -3,6 +3,7 @@
 //! | room | what happens to a run |
 //! |---|---|
 //! | [`loops`] | each of its calls to the store fails once, one after the other |
+//! | [`calls`] | each of its calls to an API goes bad, one after the other |
 //! | [`settling`] | its write of data is lost, late, refused or raced |
 //! | [`recovery`] | the ledger or an object is not as the last run left it |
 //! | [`generations`] | nothing, but what it wrote is looked at closely |
@@ -19,6 +20,7 @@
 //! `faults` is the store that fails as scripted, `world` the rest of a run's surroundings, `binary` the program.
 
 mod binary;
+mod calls;
 mod clocks;
 mod control;
 mod crashes;

@@ -4,10 +4,12 @@
 //!  Script or SandboxServer (127.0.0.1) ◄── costlake (the binary, empty environment) ──► Lakehouse (jobs/, lake/)
 //! ```
 
+pub(crate) mod bucket;
 pub(crate) mod cost_explorer;
 pub(crate) mod done;
 pub(crate) mod lake;
 pub(crate) mod lakehouse;
+pub(crate) mod line;
 pub(crate) mod sandbox;
 pub(crate) mod script;
 pub(crate) mod ungrouped;

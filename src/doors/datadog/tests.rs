@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{DatadogDoor, LIMITS, Limits, Settings};
+use super::{DatadogDoor, Limits, MAX_BODY, Settings};
+use crate::doors::Deadlines;
 use crate::error::{Error, Kind};
 use crate::request::{Answer, Get, Purpose};
 use crate::window::{Window, parse_day};
@@ -56,6 +57,10 @@ fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+fn limits() -> Limits {
+    Limits { deadlines: Deadlines::default(), body: MAX_BODY }
+}
+
 fn door(url: &str, limits: Limits) -> DatadogDoor {
     let settings = Settings {
         base_url: url.to_owned(),
@@ -79,7 +84,7 @@ fn get(not_found_is_an_answer: bool) -> Get {
 
 async fn ask(raw: Vec<u8>) -> Result<Answer, Error> {
     let server = Server::new(vec![raw]);
-    let result = door(&server.url, LIMITS).send(&get(false)).await;
+    let result = door(&server.url, limits()).send(&get(false)).await;
     if let Err(error) = &result {
         assert!(!error.report().contains("hush"), "{}", error.report());
     }
@@ -91,7 +96,7 @@ async fn an_answer_comes_back_byte_for_byte() {
     let body = b"{\"commitments\": [] }\n";
     let raw = answer("200 OK", "X-Request-Id: abc\r\nContent-Type: application/vnd.api+json\r\n", body);
     let server = Server::new(vec![raw]);
-    let answer = door(&format!("{}/", server.url), LIMITS).send(&get(false)).await.expect("an answer");
+    let answer = door(&format!("{}/", server.url), limits()).send(&get(false)).await.expect("an answer");
     assert_eq!((answer.status, &answer.body[..], answer.request_id.as_deref()), (200, &body[..], Some("abc")));
     let heard = server.heard().remove(0);
     let (line, headers) = heard.split_once("\r\n").expect("a request");
@@ -112,7 +117,7 @@ async fn an_answer_comes_back_byte_for_byte() {
 async fn a_404_is_an_answer_only_where_it_is_one() {
     let raw = answer("404 Not Found", "", br#"{"errors":[{"title":"Account not found","detail":"d"}]}"#);
     let server = Server::new(vec![raw.clone(), raw]);
-    let door = door(&server.url, LIMITS);
+    let door = door(&server.url, limits());
     assert_eq!(door.send(&get(true)).await.expect("an answer").status, 404);
     let error = door.send(&get(false)).await.expect_err("no answer");
     assert_eq!((error.kind(), error.message()), (Kind::Refused, "Datadog refuses the request: Account not found: d"));
@@ -175,14 +180,15 @@ async fn what_breaks_off_is_unavailable() {
         assert_eq!(error.kind(), Kind::Unavailable, "{}", String::from_utf8_lossy(&cut));
     }
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let error = door(&format!("http://{closed}"), LIMITS).send(&get(false)).await.expect_err("closed");
+    let error = door(&format!("http://{closed}"), limits()).send(&get(false)).await.expect_err("closed");
     assert_eq!((error.kind(), error.message()), (Kind::Unavailable, "cannot connect to Datadog"));
 }
 
 #[tokio::test]
 async fn silence_is_unavailable() {
     let server = Server::new(vec![Vec::new()]);
-    let limits = Limits { total: Duration::from_millis(200), ..LIMITS };
+    let limits =
+        Limits { deadlines: Deadlines { answer: Duration::from_millis(200), ..Deadlines::default() }, ..limits() };
     let error = door(&server.url, limits).send(&get(false)).await.expect_err("silence");
     assert_eq!((error.kind(), error.message()), (Kind::Unavailable, "Datadog did not answer in full within 0.2 s"));
 }
@@ -191,7 +197,7 @@ async fn silence_is_unavailable() {
 async fn a_body_beyond_the_cap_is_refused_also_when_it_was_small_on_the_wire() {
     // 4,096 zeros in 38 bytes.
     const BOMB: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xed\xc1\x01\x0d\x00\x00\x00\xc2\xa0\xf7Om\x0f\x07\x14\x00\x00\x00\xf0n\x11\x00\x1c\xc7\x00\x10\x00\x00";
-    let limits = Limits { body: 1000, ..LIMITS };
+    let limits = Limits { body: 1000, ..limits() };
     for raw in [answer("200 OK", "", &[b' '; 1001]), answer("200 OK", "Content-Encoding: gzip\r\n", BOMB)] {
         let server = Server::new(vec![raw]);
         let error = door(&server.url, limits).send(&get(false)).await.expect_err("too large");
@@ -204,6 +210,6 @@ async fn a_body_beyond_the_cap_is_refused_also_when_it_was_small_on_the_wire() {
 
 #[test]
 fn nothing_of_a_door_shows_its_keys() {
-    let door = door("http://127.0.0.1:1", LIMITS);
+    let door = door("http://127.0.0.1:1", limits());
     assert!(!format!("{door:?} {:?} {:?}", door.client, door.keys).contains("hush"));
 }

@@ -81,7 +81,6 @@ fn every_account_is_followed_by_its_configuration() {
 fn no_export_is_one_row_that_says_so() {
     for (status, config) in [
         (404, NOT_FOUND),
-        (404, "<html>"),
         (200, r#"{"data":null}"#),
         (200, r#"{"data":{}}"#),
         (200, r#"{"data":{"id":"A-1","attributes":null}}"#),
@@ -91,6 +90,18 @@ fn no_export_is_one_row_that_says_so() {
     ] {
         let fetched = with(status, config).expect(config);
         assert_eq!(lines(&fetched), ["2026-11-20|a-1|000000000123|false|-|-|-|-|-|-"], "{config}");
+    }
+}
+
+#[test]
+fn a_404_that_is_not_the_apis_says_nothing_of_the_account() {
+    for (config, wanted) in [
+        ("<html>", "the answer is not a JSON object"),
+        ("", "the answer is not a JSON object"),
+        (r#"{"message":"no route"}"#, "the answer is a 404 without the `errors` that the API documents"),
+    ] {
+        let error = with(404, config).expect_err(config);
+        assert_eq!((error.kind(), error.message()), (Kind::BadAnswer, wanted), "{config}");
     }
 }
 
@@ -115,7 +126,7 @@ fn a_listed_account_that_is_not_integrated_is_a_row_and_a_note() {
     let source = source(&ENTRY, r#"aws_account_ids = ["000000000123", "999999999999"]"#);
     let fetched = fetch(source.as_ref(), &[window("2026-11-20", "2026-11-20")], |get| {
         // The second answer ignores the parameter: what was not asked for is left out.
-        if get.path.ends_with("/ccm_config") { (404, String::new()) } else { (200, ONE.to_owned()) }
+        if get.path.ends_with("/ccm_config") { (404, NOT_FOUND.to_owned()) } else { (200, ONE.to_owned()) }
     })
     .expect("rows");
     assert_eq!(
@@ -136,7 +147,8 @@ fn one_aws_account_may_be_integrated_twice_and_none_is_a_note() {
     let source = source(&ENTRY, "");
     let day = [window("2026-11-20", "2026-11-20")];
     let twice = ONE.replace("]}", r#",{"id":"a-2","attributes":{"aws_account_id":"000000000123"}}]}"#);
-    let api = |get: &Get| if get.path.ends_with("ccm_config") { (404, String::new()) } else { (200, twice.clone()) };
+    let api =
+        |get: &Get| if get.path.ends_with("ccm_config") { (404, NOT_FOUND.to_owned()) } else { (200, twice.clone()) };
     assert_eq!(fetch(source.as_ref(), &day, api).expect("rows").rows.num_rows(), 2);
     for none in [r#"{"data":[]}"#, r#"{"data":null}"#] {
         let fetched = fetch(source.as_ref(), &day, |_| (200, none.to_owned())).expect(none);

@@ -4,8 +4,9 @@
 //! |---|---|---|
 //! | accounts | `data: []`, `data: null` | no account |
 //! | accounts | an account without `id` or `attributes.aws_account_id` | not to be trusted |
-//! | configuration | 404, no or `null` `data`'s `attributes`, no, `null` or empty `data_export_configs` | not configured |
+//! | configuration | 404 with a JSON object that has `errors`, no or `null` `data`'s `attributes`, no, `null` or empty `data_export_configs` | not configured |
 //! | configuration | `data.id` of another account | not to be trusted |
+//! | configuration | any other 404, such as a proxy's page | not to be trusted |
 //! | either | no `data` | not to be trusted |
 //!
 //! An account's other attributes hold credentials' ids (`auth_config`); [`Accounts`] has no place for them, so that
@@ -113,7 +114,10 @@ impl Export {
 /// Reads the configuration of the account `id`: its exports and the names of what was not read.
 pub(super) fn read_configuration(get: &Get, id: &str, answer: &Answer) -> Result<(Vec<Export>, Vec<String>)> {
     if answer.status == 404 {
-        return Ok((Vec::new(), Vec::new()));
+        let said: BTreeMap<String, Value> = read_json(get, answer)?;
+        let is_the_api = said.contains_key("errors");
+        let strange = || bad_answer(get, "the answer is a 404 without the `errors` that the API documents");
+        return if is_the_api { Ok((Vec::new(), Vec::new())) } else { Err(strange()) };
     }
     let configuration: Configuration = read_json(get, answer)?;
     let data = configuration.data.ok_or_else(|| bad_answer(get, "the answer has no `data`"))?.unwrap_or_default().0;

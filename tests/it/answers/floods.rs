@@ -15,7 +15,7 @@ use crate::support::script::{Reply, Script};
 const MOST_KIB: u64 = 256 << 10;
 const MIB: usize = 1 << 20;
 
-const SAVINGS: &str = r#"
+pub(super) const SAVINGS: &str = r#"
 [source]
 type = "datadog_savings"
 queries = [{ provider = "aws", product = "ec2" }]
@@ -24,10 +24,10 @@ begin = "2026-11-01"
 "#;
 
 /// What is sent for an answer: a head, then pieces until there is none.
-type Flood = fn(&mut dyn FnMut(&[u8]) -> bool);
+pub(super) type Flood = fn(&mut dyn FnMut(&[u8]) -> bool);
 
 /// Serves one flood after the other to whoever asks; the good totals first where Cost Explorer is asked.
-fn serving(flood: Flood) -> String {
+pub(super) fn serving(flood: Flood) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {
@@ -160,7 +160,7 @@ fn watched(mut child: Child) -> (ExitStatus, u64) {
 
 /// Runs in a house, with its log in a file: what was said, and that it was within bounds.
 #[track_caller]
-fn within_bounds(what: &str, house: &Lakehouse, arguments: &[&str], code: i32, words: &str) {
+pub(super) fn within_bounds(what: &str, house: &Lakehouse, arguments: &[&str], code: i32, words: &str) {
     let begun = Instant::now();
     let log = house.folder().join("log");
     let child = house.begin_logging(arguments, fs::File::create(&log).expect("a log"));

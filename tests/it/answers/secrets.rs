@@ -18,17 +18,20 @@ use crate::support::sandbox::SandboxServer;
 use crate::support::script::{Asked, Reply, Script};
 
 const NOW: &str = "2026-11-03T06:00:00Z";
-const CANARIES: [(&str, &str); 10] = [
+pub(super) const CANARIES: [(&str, &str); 13] = [
     ("the secret access key", "canary/SecretKey+71faQ"),
     ("the session token", "canary/SessionToken+82eb=="),
     ("Datadog's API key", "canaryApiKey93dcZ"),
-    ("Datadog's application key", "canaryAppKeyA4cdY"),
+    ("Datadog's application key", "canary\"AppKey\\A4cdY"),
     ("the external id", "canary-ExternalId-b5ce"),
     ("the webhook's path", "canaryWebhookC6df"),
     ("the page's token", "canaryPageTokenD7e0"),
     ("the container's token", "canaryContainerE8f1"),
     ("the password of an address", "canaryPasswordF9a2"),
     ("the query of an address", "canarySignature0ab3"),
+    ("single sign-on: access", "canaryAccessTokenG1b4"),
+    ("single sign-on: refresh", "canaryRefreshTokenH2c5"),
+    ("single sign-on: client", "canaryClientSecretI3d6"),
 ];
 const CONFIG: &str = "[source]\ntype = \"datadog_ccm_config\"\n";
 
@@ -55,6 +58,8 @@ fn spellings(secret: &str) -> Vec<String> {
         secret.chars().map(swapped).collect(),
         secret.chars().rev().collect(),
         secret.replace('/', "\\/"),
+        json!(secret).to_string().trim_matches('"').to_owned(),
+        json!(json!(secret).to_string()).to_string().trim_matches(['"', '\\']).to_owned(),
         percent(|_| false),
         percent(|b| b.is_ascii_alphanumeric()),
         percent(|b| b.is_ascii_alphanumeric()).to_lowercase(),
@@ -91,13 +96,13 @@ fn found(bytes: &[u8]) -> Vec<String> {
 }
 
 #[track_caller]
-fn clean(what: &str, bytes: &[u8]) {
+pub(super) fn clean(what: &str, bytes: &[u8]) {
     let leaks = found(bytes);
     assert!(leaks.is_empty(), "{what} holds {leaks:#?}");
 }
 
 #[track_caller]
-fn nothing_leaked(house: &Lakehouse, done: &Done) {
+pub(super) fn nothing_leaked(house: &Lakehouse, done: &Done) {
     clean(&format!("stdout of {}", done.arguments), done.stdout.as_bytes());
     clean(&format!("stderr of {}", done.arguments), done.stderr.as_bytes());
     nothing_kept(house);
@@ -118,12 +123,12 @@ fn nothing_kept(house: &Lakehouse) {
     }
 }
 
-fn canary(name: &str) -> &'static str {
+pub(super) fn canary(name: &str) -> &'static str {
     CANARIES.iter().find(|(known, _)| known.contains(name)).expect("a canary").1
 }
 
 /// A house with a canary in every place that takes one, and the folder of its secret files.
-fn with_canaries(url: &str) -> (Lakehouse, TempDir) {
+pub(super) fn with_canaries(url: &str) -> (Lakehouse, TempDir) {
     let mut house = Lakehouse::new(url, NOW);
     let files = tempfile::tempdir().expect("a folder");
     let file = |name: &str, text: &str| {
@@ -146,7 +151,7 @@ fn with_canaries(url: &str) -> (Lakehouse, TempDir) {
 }
 
 /// Says everything again that it was told, and the secret behind its signature, in every way an answer can.
-fn repeats(asked: &Asked) -> Reply {
+pub(super) fn repeats(asked: &Asked) -> Reply {
     let headers = ["authorization", "x-amz-security-token", "dd-api-key", "dd-application-key"];
     let sent: Vec<&str> = headers.iter().filter_map(|name| asked.header(name)).collect();
     let known = if asked.header("dd-api-key").is_some() { 2..4 } else { 0..2 };
@@ -292,19 +297,39 @@ fn get(address: &str, path: &str, token: &str) -> Vec<u8> {
 
 #[test]
 fn whoever_serves_shows_none() {
+    serving_shows_none("text", "");
+}
+
+#[test]
+fn whoever_serves_with_a_log_in_json_shows_none() {
+    serving_shows_none("json", "");
+}
+
+/// The run that panics is recorded and shown like others.
+#[test]
+fn whoever_serves_tells_no_secret_of_a_panic() {
+    for format in ["text", "json"] {
+        serving_shows_none(format, &format!("after_plan:1:panic:it held {}", canary("access key")));
+    }
+}
+
+fn serving_shows_none(format: &str, crash: &str) {
     let script =
         Script::answering(
             |asked| if asked.path.starts_with("/services/") { Reply::new(200, "ok") } else { repeats(asked) },
         );
     let script = script.with_totals();
-    let (house, secret_files) = with_canaries(script.url());
+    let (mut house, secret_files) = with_canaries(script.url());
+    house.set("COSTLAKE_CRASH", crash);
     for (name, text) in [("costs", DAILY), ("config", CONFIG)] {
         house.job(name, &format!("{text}\n[schedule]\ncron = \"0 6 * * *\"\n"));
     }
     let token = secret_files.path().join("page-token");
     let log = secret_files.path().join("log");
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--token-file", &token.to_string_lossy(), "--allow-actions"];
-    let mut child = house.begin_logging(&arguments, fs::File::create(&log).expect("a log"));
+    let token = token.to_string_lossy();
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--token-file", &token, "--allow-actions"];
+    let mut child = house
+        .begin_logging(&[&["--log-format", format][..], &arguments].concat(), fs::File::create(&log).expect("a log"));
     let mut printed = BufReader::new(child.stdout.take().expect("stdout"));
     let mut line = String::new();
     printed.read_line(&mut line).expect("a line");
@@ -327,7 +352,9 @@ fn whoever_serves_shows_none() {
     for ((path, _), answer) in &shown {
         clean(path, answer);
     }
-    clean("the log", &fs::read(&log).expect("a log"));
+    let said = fs::read(&log).expect("a log");
+    clean("the log", &said);
+    assert_eq!(String::from_utf8_lossy(&said).contains("it held [secret]"), !crash.is_empty());
     nothing_kept(&house);
     for message in script.take_asked().iter().filter(|asked| asked.path.starts_with("/services/")) {
         clean("a message to the chat", message.body.as_bytes());

@@ -1,6 +1,7 @@
 //! What surrounds a run: a sandbox on loopback, a bucket in memory, small jobs, and a close look at what is in the lake.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use costlake::clock::Clock;
-use costlake::doors::{Doors, Outside};
+use costlake::doors::{Deadlines, Doors, Outside};
 use costlake::generation::footer::{Suffix, from_suffix};
 use costlake::generation::{Footer, decode, digest, rows};
 use costlake::job::{self, Job};
@@ -28,6 +29,9 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::lake::with_readable_zone;
+
+/// Longer than any test.
+pub(super) const LONG: Duration = Duration::from_secs(60);
 
 /// The prefix of the lake in its bucket.
 pub(super) const PREFIX: &str = "bill";
@@ -86,6 +90,10 @@ pub(super) fn days(from: &str, to: &str) -> Ask {
 pub(super) struct World {
     pub(super) sandbox: Sandbox,
     doors: Arc<Doors>,
+    /// Attempts at a request.
+    pub(super) attempts: u32,
+    /// Where the sandbox is served; nowhere, if it only keeps the time.
+    pub(super) address: Option<SocketAddr>,
 }
 
 impl World {
@@ -96,16 +104,29 @@ impl World {
 
     pub(super) async fn with(settings: Settings) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let address = listener.local_addr().expect("an address");
         let sandbox = Sandbox::new(settings);
         tokio::spawn(serve(listener, sandbox.clone(), std::future::pending()));
-        Self { sandbox, doors: Arc::new(Doors::new(Outside { sandbox: Some(url), ..Outside::default() })) }
+        let outside = Outside { sandbox: Some(format!("http://{address}")), ..Outside::default() };
+        Self { sandbox, doors: Arc::new(Doors::new(outside)), attempts: 2, address: Some(address) }
     }
 
     /// Doors to another server than the sandbox, which only keeps the time.
     pub(super) fn over(url: &str, now: &str) -> Self {
         let outside = Outside { sandbox: Some(url.to_owned()), ..Outside::default() };
-        Self { sandbox: Sandbox::new(Settings::new(at(now))), doors: Arc::new(Doors::new(outside)) }
+        Self {
+            sandbox: Sandbox::new(Settings::new(at(now))),
+            doors: Arc::new(Doors::new(outside)),
+            attempts: 2,
+            address: None,
+        }
+    }
+
+    /// The same world with new doors, to what stands between it and the sandbox.
+    pub(super) fn through(&self, url: &str, answer: Duration) -> Self {
+        let deadlines = Deadlines { connect: LONG, answer };
+        let outside = Outside { sandbox: Some(url.to_owned()), deadlines, ..Outside::default() };
+        Self { sandbox: self.sandbox.clone(), doors: Arc::new(Doors::new(outside)), ..*self }
     }
 
     pub(super) fn set(&self, now: &str) {
@@ -118,7 +139,7 @@ impl World {
             doors: self.doors.clone(),
             lake: Arc::new(lake),
             clock: Clock::Fixed(self.sandbox.now()),
-            patience: Patience { attempts: 2, first_wait: millisecond, longest_wait: millisecond },
+            patience: Patience { attempts: self.attempts, first_wait: millisecond, longest_wait: millisecond },
             cancel: CancellationToken::new(),
             single_writer: false,
             no_budget: false,
@@ -235,9 +256,13 @@ pub(super) async fn assert_ledger_agrees<S: ObjectStore>(store: &Arc<S>, job: &J
 
 pub(super) async fn assert_ledger_agrees_in(lake: Lake, job: &Job) {
     let contents = contents_of(&lake, job).await;
-    let ledger = ledger_of(Arc::new(lake), job).await;
+    assert_tells(&ledger_of(Arc::new(lake), job).await, &contents);
+}
+
+/// Asserts that a ledger says of every object what its footer says, and knows no other.
+pub(super) fn assert_tells(ledger: &Ledger, contents: &BTreeMap<String, Held>) {
     assert!(ledger.partitions.keys().eq(contents.keys()), "{:?}", ledger.partitions.keys());
-    for (partition, held) in &contents {
+    for (partition, held) in contents {
         let known = &ledger.partitions[partition];
         assert_eq!((known.epoch, known.bytes), (held.footer.epoch, held.bytes.len() as u64), "{partition}");
         let facts: Vec<_> = known.days.iter().map(|(day, state)| (day, &state.facts)).collect();

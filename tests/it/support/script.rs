@@ -17,10 +17,13 @@ use super::ungrouped::Sums;
 /// One request as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
+    pub(crate) method: String,
     /// Path with query.
     pub(crate) path: String,
-    headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
+    /// The body as it came.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Asked {
@@ -270,7 +273,8 @@ fn read(stream: &TcpStream) -> std::io::Result<Option<Asked>> {
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
     }
-    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let mut headers = Vec::new();
     loop {
         line.clear();
@@ -281,5 +285,5 @@ fn read(stream: &TcpStream) -> std::io::Result<Option<Asked>> {
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body)?;
-    Ok(Some(Asked { path, headers, body: String::from_utf8_lossy(&body).into_owned() }))
+    Ok(Some(Asked { method, path, headers, body: String::from_utf8_lossy(&body).into_owned(), bytes: body }))
 }

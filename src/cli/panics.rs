@@ -1,0 +1,31 @@
+//! Panics: a bug of costlake, told like every other error: without secrets, with advice and an exit code.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
+
+use crate::error::{Error, Kind};
+
+use super::screen;
+
+/// From now on a panic's text goes the way of every other text: Rust's own way would print it as it is.
+pub(super) fn tell_without_secrets() {
+    set_hook(Box::new(|panic| screen::failure(&told(panic))));
+}
+
+fn told(panic: &PanicHookInfo<'_>) -> String {
+    let text = panic.payload_as_str().unwrap_or("a panic without text");
+    let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
+    let trace = Backtrace::capture();
+    let trace = if trace.status() == BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
+    format!("panicked{place}: {text}{trace}")
+}
+
+/// The exit code of `work`; where it panicked, `broke_off` has the last word.
+pub(super) fn guarded(work: impl FnOnce() -> u8, broke_off: impl FnOnce(&Error)) -> u8 {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let error = Error::new(Kind::Internal, "costlake broke off, which is a bug of it")
+            .advise("what was committed is safe, and the next run goes on from there; please report the lines above");
+        broke_off(&error);
+        error.kind().exit_code()
+    })
+}

@@ -1,0 +1,89 @@
+//! Floods that never get large: servers that are mute, or send a byte now and then for ever. Each attempt has one
+//! deadline, from its first byte to the answer's last, and nothing that arrives puts it off. A test has no minute to
+//! wait, so the program is run in haste: the deadline is short, and there are two attempts.
+
+use std::time::Duration;
+
+use super::floods::{Flood, SAVINGS, serving, within_bounds};
+use crate::support::cost_explorer::{DAILY, NOW};
+use crate::support::lakehouse::Lakehouse;
+
+/// The deadline in milliseconds.
+const HASTE: &str = "1200";
+/// Between two bytes: often enough for whoever only waits for the next one.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Far beyond every deadline; a run that waits for the end of a flood fails then.
+const COUNT: usize = 400;
+
+fn drip(send: &mut dyn FnMut(&[u8]) -> bool, head: &str, piece: &str) {
+    let _ = send(head.as_bytes())
+        && (0..COUNT).all(|_| {
+            std::thread::sleep(PAUSE);
+            send(piece.as_bytes())
+        });
+}
+
+fn mute(send: &mut dyn FnMut(&[u8]) -> bool) {
+    drip(send, "", "");
+}
+
+fn a_head_in_drops(send: &mut dyn FnMut(&[u8]) -> bool) {
+    drip(send, "HTTP/1.1 200 OK\r\nx-drops: ", "a");
+}
+
+fn headers_in_drops(send: &mut dyn FnMut(&[u8]) -> bool) {
+    drip(send, "HTTP/1.1 200 OK\r\n", "x: y\r\n");
+}
+
+fn go_on_for_ever(send: &mut dyn FnMut(&[u8]) -> bool) {
+    drip(send, "", "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+fn a_body_in_drops(send: &mut dyn FnMut(&[u8]) -> bool) {
+    drip(send, "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n{", " ");
+}
+
+fn chunks_in_drops(send: &mut dyn FnMut(&[u8]) -> bool) {
+    drip(send, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\n \r\n");
+}
+
+fn a_failure_in_drops(send: &mut dyn FnMut(&[u8]) -> bool) {
+    drip(send, "HTTP/1.1 500 Oops\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\n \r\n");
+}
+
+const SLOW: [(&str, Flood); 6] = [
+    ("nothing at all", mute),
+    ("a head in drops", a_head_in_drops),
+    ("headers in drops", headers_in_drops),
+    ("a hundred times Continue", go_on_for_ever),
+    ("a body in drops", a_body_in_drops),
+    ("chunks in drops", chunks_in_drops),
+];
+
+fn slow(what: &str, job: &str, flood: Flood, words: &str) {
+    let mut house = Lakehouse::new(&serving(flood), NOW);
+    house.set("COSTLAKE_HASTE", HASTE);
+    house.job("table", job);
+    within_bounds(what, &house, &["run"], 1, words);
+    assert!(house.objects().is_empty(), "{what}: something was written");
+}
+
+/// Side by side, because they only wait.
+fn all(job: &'static str, words: &'static str, failure: &'static str) {
+    std::thread::scope(|scope| {
+        for (what, flood) in SLOW {
+            scope.spawn(move || slow(what, job, flood, words));
+        }
+        scope.spawn(|| slow("a failure in drops", job, a_failure_in_drops, failure));
+    });
+}
+
+#[test]
+fn cost_explorer_has_a_minute_for_each_answer() {
+    all(DAILY, "Cost Explorer did not answer in time (attempts 2", "Cost Explorer did not answer in time (attempts 2");
+}
+
+#[test]
+fn datadog_has_a_minute_for_each_answer() {
+    all(SAVINGS, "Datadog did not answer in full within 1.2 s", "Datadog is not available");
+}

@@ -1,0 +1,65 @@
+//! Redirects: none is followed, so that one without an end ends at once, and no key reaches a host that nobody named.
+
+use super::floods::SAVINGS;
+use crate::support::cost_explorer::{DAILY, NOW};
+use crate::support::lakehouse::Lakehouse;
+use crate::support::script::{Asked, Reply, Script};
+
+const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
+
+fn redirecting(status: u16, to: Option<String>) -> Script {
+    let there = move |asked: &Asked| {
+        let host = asked.header("host").unwrap_or_default();
+        let target = to.clone().unwrap_or_else(|| format!("http://{host}{}", asked.path));
+        Reply::new(status, "elsewhere").with("location", &target)
+    };
+    Script::answering(there).with_totals()
+}
+
+fn run(url: &str, job: &str, words: &str) {
+    let house = Lakehouse::new(url, NOW);
+    house.job("table", job);
+    house.costlake(&["run"]).exits(1).says(words);
+    assert!(house.objects().is_empty());
+}
+
+#[test]
+fn a_redirect_without_an_end_is_asked_once() {
+    for (job, words) in [(DAILY, "came in place of an answer"), (SAVINGS, "redirects are not followed")] {
+        for status in STATUSES {
+            let round = redirecting(status, None);
+            run(round.url(), job, words);
+            assert_eq!(round.take_asked().len(), 1, "{status}");
+        }
+    }
+}
+
+#[test]
+fn another_host_is_never_asked() {
+    for (job, words) in [(DAILY, "came in place of an answer"), (SAVINGS, "redirects are not followed")] {
+        for status in STATUSES {
+            let other = Script::new();
+            let first = redirecting(status, Some(format!("{}/other", other.url())));
+            run(first.url(), job, words);
+            assert_eq!(first.take_asked().len(), 1, "{status}");
+            assert!(other.take_asked().is_empty(), "{status}: the other host was asked");
+        }
+    }
+}
+
+/// A bucket's session token is in a header that HTTP clients do not know as a secret.
+#[test]
+fn a_bucket_that_redirects_is_not_followed() {
+    for status in STATUSES {
+        let other = Script::new();
+        let first = redirecting(status, Some(format!("{}/other", other.url())));
+        let mut house = Lakehouse::new("http://127.0.0.1:9", NOW);
+        house.set("AWS_ENDPOINT_URL_S3", first.url());
+        house.set("AWS_SESSION_TOKEN", "token-of-a-session");
+        house.job("table", DAILY);
+        let done = house.costlake(&["--lake", "s3://bucket/x", "status"]);
+        assert_ne!(done.code, Some(0), "{done}");
+        assert!(!first.take_asked().is_empty(), "{done}");
+        assert!(other.take_asked().is_empty(), "{status}: the other host was asked");
+    }
+}
