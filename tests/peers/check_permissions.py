@@ -105,7 +105,7 @@ def calls_of_s3(method, url, headers, body):
     return [(f"no known action: {method} {url}", on, None)]
 
 
-def seen_by(moto, user_agent="object_store"):
+def seen_by(moto, user_agent="costlake/"):
     """Calls since `forget`, of the program alone: the check's own client is another user agent."""
     calls = []
     for line in moto.recording.read_text().splitlines():
