@@ -125,7 +125,7 @@ fn must_have_happened(tally: &Tally) {
     let flaws = api::FLAWS.iter().map(|flaw| format!("api: {flaw:?}"));
     let faults = store::FAULTS.iter().flat_map(|fault| ["put", "get", "list"].map(|verb| format!("{verb}: {fault:?}")));
     let others = [
-        "late write: lands",
+        store::LATE,
         "late write: refused",
         "writers that crash",
         "writers that a signal stops",

@@ -52,6 +52,9 @@ pub(super) const FAULTS: [Fault; 8] = [
     Fault::Denied,
 ];
 
+/// What is counted where a write lands long after it was sent.
+pub(super) const LATE: &str = "late write: lands";
+
 /// An object.
 #[derive(Debug, Clone)]
 pub(super) struct Object {
@@ -147,7 +150,7 @@ pub(super) fn deliver(world: &mut World, all: bool) {
         let Some(index) = due else { return };
         let (_, write) = world.objects.ghosts.remove(index);
         let landed = land(world, &write).is_ok();
-        world.tally.count(if landed { "late write: lands" } else { "late write: refused" });
+        world.tally.count(if landed { LATE } else { "late write: refused" });
     }
 }
 
