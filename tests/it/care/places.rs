@@ -7,7 +7,7 @@ use costlake::pipeline::verify::{Depth, verify};
 use costlake::report::{JobReport, Outcome};
 
 use super::damage::forget_since;
-use super::world::{EARLY, LATER, World, cost_job, open, parse};
+use super::world::{EARLY, LATER, World, commitments_job, cost_job, open, parse};
 
 const OCTOBER: &str = "billing_period=2026-10/data.parquet";
 
@@ -71,6 +71,16 @@ async fn what_cannot_be_read_and_nobody_knows_is_somebody_elses() {
     let checked = world.repair(&job, Depth::Rows).await;
     assert_eq!(open(&checked), ["billing_period=2026-12/data.parquet foreign"], "{checked:#?}");
     assert_eq!(world.bytes(&job, "2026-12"), b"no Parquet");
+}
+
+#[tokio::test]
+async fn a_datadog_table_without_its_record_is_known_by_its_site() {
+    let job = commitments_job(&["ri"]);
+    let world = World::begun(&job).await;
+    fs::remove_file(world.path("_costlake/commitments/table.json")).expect("removed");
+    let checked = world.verify(&job, Depth::Rows).await;
+    assert_eq!((open(&checked), checked.right), (Vec::new(), 2), "{checked:#?}");
+    assert!(checked.notes.iter().any(|note| note.contains("no record of what it holds")), "{checked:#?}");
 }
 
 #[tokio::test]
