@@ -80,6 +80,20 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
         "kept_raw" => texts(&[
             r#"{"format":1,"fingerprint":"f","windows":[{"start":"2026-11-19","end":"2026-11-21"}],"read_for":[],"answers":[{"request":"GET /","asked":"GET /?a=b","status":200,"body":{}}]}"#,
         ]),
+        "web_form" => texts(&[
+            "login\ntoken=0123456789abcdef",
+            "login\ntoken=%30123456789abcdef&token=b",
+            "plan\njob=fuzzed&from=2026-11-01&to=yesterday&missing=on",
+            "start\njob=fuzzed&from=2026-11-01&to=2026-11-20",
+            "plan\njob=%3Cfuzz%3E&from=%3Cfuzz%3E&to=%3Cfuzz%3E",
+        ]),
+        "cost_explorer_refusal" => texts(&[
+            "400 ValidationException:http://internal/\n{\"message\":\"Start date is wrong\"}",
+            "400\n{\"__type\":\"com.amazonaws.ce#LimitExceededException\",\"Message\":\"Rate exceeded\"}",
+            "400\n{\"__type\":\"AccessDeniedException\",\"Message\":\"User: arn:aws:iam::123456789012:user/x may not\"}",
+            "503\n<html>down</html>",
+            "200\n{\"ResultsByTime\":[]}",
+        ]),
         _ => Vec::new(),
     }
 }

@@ -27,6 +27,8 @@ use costlake::window::{Grain, Window, parse_date_argument, parse_day, parse_mont
 use costlake::{decimal, sources};
 use sha2::{Digest, Sha256};
 
+use super::outside::{cost_explorer_refusal, web_form};
+
 /// A decoder under a name.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
@@ -49,6 +51,8 @@ pub(crate) const TARGETS: &[Target] = &[
     ("decimal", decimal_text),
     ("access", access),
     ("kept_raw", kept_raw),
+    ("web_form", web_form),
+    ("cost_explorer_refusal", cost_explorer_refusal),
 ];
 
 /// Stands between the answers of one fetch.
@@ -84,7 +88,8 @@ pub(crate) fn window() -> Window {
     Window::new(day(19), day(21)).expect("two days")
 }
 
-fn now() -> DateTime<Utc> {
+/// The instant at which everything is read.
+pub(crate) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000, 0).expect("an instant")
 }
 

@@ -320,13 +320,14 @@ impl LedgerStore {
         if self.unsaved { self.save(run_id, now).await } else { Ok(()) }
     }
 
-    /// Removes snapshots but the newest.
+    /// Removes snapshots but the newest. What others put beside them neither counts nor goes.
     ///
     /// # Errors
     /// When the lake cannot be listed or an old snapshot cannot be removed.
     pub async fn prune(&self) -> Result<()> {
         let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
-        for entry in listed.iter().rev().skip(KEPT_SNAPSHOTS) {
+        let snapshots = listed.iter().filter(|entry| sequence_of(&entry.key).is_some());
+        for entry in snapshots.rev().skip(KEPT_SNAPSHOTS) {
             self.lake.remove_ledger_snapshot(&entry.key).await?;
         }
         Ok(())

@@ -343,7 +343,10 @@ pub fn explain_code(code: Option<&str>, message: &str, status: u16) -> Error {
         _ if status == 408 || status >= 500 => Error::new(Kind::Unavailable, format!("Cost Explorer failed with HTTP {status}")).because(words),
         "" => Error::new(Kind::Refused, format!("HTTP {status} came in place of an answer, without an error code of Cost Explorer"))
             .advise("see whether a proxy, or what AWS_ENDPOINT_URL_COST_EXPLORER or AWS_ENDPOINT_URL names, answers in the API's place"),
-        code => Error::new(Kind::Refused, format!("Cost Explorer refuses the request with HTTP {status} {code}: {words}")),
+        code => {
+            let code = shorten(&without_identities(code));
+            Error::new(Kind::Refused, format!("Cost Explorer refuses the request with HTTP {status} {code}: {words}"))
+        }
     }
 }
 
@@ -382,5 +385,11 @@ mod tests {
             assert!(error.report().contains(words), "{code}: {}", error.report());
             assert!(!error.report().contains("123456789012"), "{code} tells the caller's account");
         }
+    }
+
+    #[test]
+    fn an_error_code_of_any_length_makes_a_short_line() {
+        let report = explain_code(Some(&"x".repeat(9_000)), "", 400).report();
+        assert!(report.chars().count() < 500, "{report}");
     }
 }

@@ -28,6 +28,12 @@ const STATE: &str = "_costlake";
 /// Longest object of the books that is read: a ledger of ten years is some megabytes.
 const MAX_BOOK: u64 = 64 << 20;
 
+/// Whether a file is named by 20 digits.
+fn is_numbered(file: &str, ending: &str) -> bool {
+    let digits = file.strip_suffix(ending).unwrap_or_default();
+    digits.len() == 20 && digits.bytes().all(|digit| digit.is_ascii_digit())
+}
+
 /// Refuses an object of the books that is too long to be one, before it is read.
 fn check_size(key: &str, size: u64) -> Result<()> {
     let is_book = key.starts_with(STATE) && key.ends_with(".json");
@@ -213,9 +219,12 @@ impl Lake {
     /// Removes an old ledger snapshot.
     ///
     /// # Errors
-    /// [`Kind::Internal`] for any other key: costlake deletes nothing else.
+    /// [`Kind::Internal`] for any key but `_costlake/<table>/ledger/<20 digits>.json`.
     pub async fn remove_ledger_snapshot(&self, key: &str) -> Result<()> {
-        if !(key.starts_with("_costlake/") && key.contains("/ledger/")) {
+        let parts: Vec<&str> = key.split('/').collect();
+        let is_one =
+            matches!(parts[..], [STATE, table, "ledger", file] if !table.is_empty() && is_numbered(file, ".json"));
+        if !is_one {
             return Err(Error::new(Kind::Internal, "only old ledger snapshots are ever removed").at("key", key));
         }
         self.remove(key).await?;
@@ -231,11 +240,7 @@ impl Lake {
         let parts: Vec<&str> = key.split('/').collect();
         let is_one = match parts[..] {
             [STATE, table, "history", partition, file] => {
-                let digits = file.strip_suffix(".parquet").unwrap_or_default();
-                !table.is_empty()
-                    && !partition.is_empty()
-                    && digits.len() == 20
-                    && digits.bytes().all(|digit| digit.is_ascii_digit())
+                !table.is_empty() && !partition.is_empty() && is_numbered(file, ".parquet")
             }
             _ => false,
         };

@@ -306,3 +306,6 @@ pub fn range(from: NaiveDate, to: NaiveDate) -> Result<Window> {
 pub fn spending_since(now: DateTime<Utc>) -> NaiveDate {
     first_of_month(now.date_naive())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 mod damage;
 mod mending;
+mod places;
 mod program;
 mod raw;
 mod world;

@@ -4,6 +4,8 @@
 
 use fastrand::Rng;
 
+#[path = "../../fuzz/outside.rs"]
+mod outside;
 #[path = "../../fuzz/seeds.rs"]
 mod seeds;
 #[path = "../../fuzz/targets.rs"]

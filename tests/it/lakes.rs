@@ -27,6 +27,7 @@ mod crashes;
 mod disks;
 mod faults;
 mod generations;
+mod guards;
 mod history;
 mod kills;
 mod limits;

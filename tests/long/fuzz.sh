@@ -3,39 +3,52 @@
 #
 #   tests/long/fuzz.sh [TARGET...]      for example: tests/long/fuzz.sh footer parquet; without names, all of them
 #
-# COSTLAKE_FUZZ_RUNS   executions of each target (default: 10000000)
+# COSTLAKE_FUZZ_RUNS      executions of each target (default: 10000000)
+# COSTLAKE_FUZZ_SECONDS   a target ends after so long, however many it has had (default: never)
 #
-# Needs a nightly toolchain and cargo-fuzz (`cargo install cargo-fuzz --locked`). An input may take one second and 256
-# MiB. What is found is kept below fuzz/artifacts, the corpus below fuzz/corpus; neither is committed.
+# Needs a nightly toolchain; installs cargo-fuzz from crates.io if it is missing. An input may take one second and 256 MiB.
+# What is found is kept below fuzz/artifacts, the corpus below fuzz/corpus; neither is committed. A second run goes on with
+# the corpus of the first.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 runs=${COSTLAKE_FUZZ_RUNS:-10000000}
+seconds=${COSTLAKE_FUZZ_SECONDS:-0}
 targets=("$@")
 if [ $# = 0 ]; then
   mapfile -t targets < <(sed -n 's/^ *("\([a-z_]*\)", .*/\1/p' fuzz/targets.rs)
 fi
-# Safe Rust is what is fuzzed: it breaks down by itself, without a sanitizer's help, and runs faster.
-cargo +nightly fuzz build --sanitizer none decoders
+command -v cargo-fuzz >/dev/null || nice -n 19 cargo install cargo-fuzz --locked --debug >&2
+# Safe Rust is what is fuzzed: it breaks down by itself, without a sanitizer's help, and runs faster. No crate is told that it
+# is fuzzed, because some would leave checks out then.
+begun=$SECONDS
+nice -n 19 cargo +nightly fuzz build --release --no-cfg-fuzzing --sanitizer none decoders >&2
+echo "fuzzing: built in $((SECONDS - begun)) s" >&2
 program=$(find fuzz/target -path '*/release/decoders' -type f | head -n 1)
 
-failed=0
-printf '%-20s %12s %8s %8s  %s\n' target executions seconds edges findings
+failed=0 total=0 found=0
+line() { printf '%-22s %12s %8s %7s %7s %9s  %s\n' "$@"; }
+line target executions seconds edges 'RSS MB' slowest findings
 for target in "${targets[@]}"; do
   corpus=fuzz/corpus/$target artifacts=fuzz/artifacts/$target
   mkdir -p "$corpus" "$artifacts"
   log=$artifacts/log
   begun=$SECONDS
   code=0
-  COSTLAKE_FUZZ=$target COSTLAKE_FUZZ_SEEDS=$corpus "$program" "$corpus" -runs="$runs" -timeout=1 -rss_limit_mb=256 \
-    -dict=fuzz/words.dict -artifact_prefix="$artifacts/" -print_final_stats=1 >"$log" 2>&1 </dev/null || code=$?
-  executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
-  edges=$(grep -o 'cov: [0-9]*' "$log" | tail -n 1 | cut -d' ' -f2 || true)
+  COSTLAKE_FUZZ=$target COSTLAKE_FUZZ_SEEDS=$corpus nice -n 19 "$program" "$corpus" -runs="$runs" -timeout=1 \
+    -max_total_time="$seconds" -rss_limit_mb=256 -dict=fuzz/words.dict -artifact_prefix="$artifacts/" \
+    -print_final_stats=1 >"$log" 2>&1 </dev/null || code=$?
+  stat() { sed -n "s/^stat::$1: *//p" "$log" | tail -n 1; }
+  executed=$(stat number_of_executed_units)
+  edges=$(grep -ao 'cov: [0-9]*' "$log" | tail -n 1 | cut -d' ' -f2 || true)
+  slowest=$(sed -n 's/^slowest: //p' "$log" | tail -n 1)
   findings=none
   if [ $code != 0 ]; then
-    failed=1
-    findings=$(grep -m 1 -E 'panicked at|ERROR: libFuzzer' "$log" || echo "exit code $code, see $log")
+    failed=1 found=$((found + 1))
+    findings=$(grep -a -m 1 -E 'panicked at|ERROR: libFuzzer' "$log" || echo "exit code $code, see $log")
   fi
-  printf '%-20s %12s %8s %8s  %s\n' "$target" "${executed:-?}" $((SECONDS - begun)) "${edges:-?}" "$findings"
+  total=$((total + ${executed:-0}))
+  line "$target" "${executed:-?}" $((SECONDS - begun)) "${edges:-?}" "$(stat peak_rss_mb)" "${slowest:-?}" "$findings"
 done
+echo "fuzzing: $total executions of ${#targets[@]} targets, $found with a finding"
 exit $failed

@@ -1,14 +1,63 @@
 #!/usr/bin/env bash
-# The tests that are too long for every change, one after the other; each prints one line of figures.
-# What each installs and how long it takes is at its beginning.
-# MUTANTS=3/40 takes a sample of the mutants.
+# The tests that are too long for every change, one after the other, and their figures as one table at the end.
+# What each installs and needs is at its beginning. As they are they take a night; bounded as here, about half an hour:
+#
+#   COSTLAKE_MODEL=small COSTLAKE_FUZZ_SECONDS=20 COSTLAKE_MUTANT_MINUTES=5 tests/long/run.sh
+#
+# COSTLAKE_LONG             steps (default: "model simulation deaths fuzz mutants coverage")
+# COSTLAKE_MODEL            small: the states that every run of the checks visits
+# COSTLAKE_SIM_SCHEDULES    schedules of the simulation, from COSTLAKE_SIM_FROM on (default: 100000 from 1000000 on)
+# COSTLAKE_CRASH_SEEDS      deaths at each place, for each kind of table (default: 50)
+# COSTLAKE_FUZZ_RUNS        executions of each fuzz target (default: 10000000); COSTLAKE_FUZZ_SECONDS ends one sooner
+# COSTLAKE_MUTANT_MINUTES   mutants are tried for so long (default: until all were); MUTANTS=3/40 takes a sample
 set -uo pipefail
-cd "$(dirname "$0")"
+cd "$(dirname "$0")/../.."
 
+figures=target/long/figures
+mkdir -p target/long
+: >"$figures"
 failed=0
-step() { "$@" || { echo "$1: FAILED"; failed=1; }; }
-step ./model.sh
-if [ -x ./fuzz.sh ]; then step ./fuzz.sh; fi
-step ./mutants.sh ${MUTANTS:+"$MUTANTS"}
-step ./coverage.sh
+
+# Runs a step, shows what it says, and keeps the last `lines` of it for the table.
+step() {
+  local name=$1 lines=$2 begun=$SECONDS
+  shift 2
+  printf '\n== [%5d s] %s\n' "$SECONDS" "$name"
+  "$@" | tee "target/long/$name"
+  local code=${PIPESTATUS[0]}
+  if [ "$code" != 0 ]; then
+    failed=1
+    echo "$name: FAILED, exit code $code" | tee -a "target/long/$name"
+  fi
+  {
+    printf '%s: %d s\n' "$name" $((SECONDS - begun))
+    tail -n "$lines" "target/long/$name" | sed 's/^/    /'
+  } >>"$figures"
+}
+
+# A long run of a test that every run of the checks has: the figures it prints.
+harness() {
+  local filter=$1 wanted=$2
+  nice -n 19 cargo test --locked --test it "$filter" -- --nocapture </dev/null 2>"target/long/errors" | grep -aE "$wanted|FAILED|panicked"
+  return "${PIPESTATUS[0]}"
+}
+
+simulation() {
+  COSTLAKE_SIM_SCHEDULES=${COSTLAKE_SIM_SCHEDULES:-100000} COSTLAKE_SIM_FROM=${COSTLAKE_SIM_FROM:-1000000} harness sim:: 'schedules'
+}
+deaths() { COSTLAKE_CRASH_SEEDS=${COSTLAKE_CRASH_SEEDS:-50} harness lakes::crashes:: 'deaths'; }
+
+for name in ${COSTLAKE_LONG:-model simulation deaths fuzz mutants coverage}; do
+  case $name in
+  model) step model 5 tests/long/model.sh ;;
+  simulation) step simulation 3 simulation ;;
+  deaths) step deaths 3 deaths ;;
+  fuzz) step fuzz 40 tests/long/fuzz.sh ;;
+  mutants) step mutants 8 tests/long/mutants.sh ${MUTANTS:+"$MUTANTS"} ;;
+  coverage) step coverage 1 tests/long/coverage.sh ;;
+  *) echo "there is no step $name" >&2; exit 2 ;;
+  esac
+done
+printf '\n== [%5d s] figures, also in %s\n' "$SECONDS" "$figures"
+cat "$figures"
 exit "$failed"

@@ -243,6 +243,10 @@ impl ObjectStore for Faults {
                 self.write((path.clone(), theirs.into(), PutOptions::default())).await?;
                 self.inner.get_opts(path, options).await
             }
+            Some(Fault::Vanish) => {
+                self.inner.delete(path).await?;
+                self.inner.get_opts(path, options).await
+            }
             Some(Fault::Earlier(bytes)) => {
                 let then = InMemory::new();
                 then.put(path, bytes.into()).await?;
