@@ -4,7 +4,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked && install -D target/release/costlake /out/costlake
+    cargo build --profile dist --locked && install -D target/dist/costlake /out/costlake
 
 # Not distroless: a health check needs something in the image that can open a connection, and bash can.
 FROM debian:bookworm-slim

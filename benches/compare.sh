@@ -51,5 +51,8 @@ serve 18099 --restate-from 2026-10-28
 serve 18100 --groups 5000
 serve 18101 --latency-ms 1000 --per-second 5
 sleep 1
+for server in "${servers[@]}"; do
+  kill -0 "$server" 2>/dev/null || { echo "compare: a server did not start; is its port taken?" >&2; exit 1; }
+done
 
 "$venv/bin/python" benches/measure.py "$target/release/costlake" "$bare" "$scratch" "$@"
