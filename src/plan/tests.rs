@@ -12,6 +12,7 @@ use super::{
 use crate::generation::DayFacts;
 use crate::job::{self, Job};
 use crate::ledger::{DayState, Ledger, PartitionState, Quarantined};
+use crate::sums::Sums;
 use crate::totals::{SlotTotals, Totals};
 use crate::window::Window;
 
@@ -39,8 +40,8 @@ fn days(first: &str, last: &str) -> Vec<NaiveDate> {
     day(first).iter_days().take_while(|slot| *slot <= day(last)).collect()
 }
 
-fn sums(total: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([("unblended_cost".to_owned(), total.to_owned())])
+fn sums(total: &str) -> Sums {
+    [("unblended_cost", total)].into_iter().collect()
 }
 
 /// What is known of a day that was read.
@@ -48,7 +49,7 @@ fn read(read_at: DateTime<Utc>, estimated: bool) -> DayState {
     let facts = DayFacts {
         rows: 1,
         digest: String::new(),
-        sums: BTreeMap::new(),
+        sums: Sums::default(),
         estimated,
         epoch: 1,
         read_for: BTreeSet::new(),

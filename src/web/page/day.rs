@@ -148,8 +148,7 @@ fn changes(revisions: &[DayRevision]) -> Markup {
 fn before_and_after(revision: &DayRevision) -> Markup {
     let columns: std::collections::BTreeSet<&str> =
         revision.totals_before.iter().chain(revision.totals.iter()).map(|(name, _)| name).collect();
-    let shown =
-        |totals: &Sums, column: &str| totals.get(column).map_or_else(|| "–".to_owned(), |total| text::exact(total));
+    let shown = |totals: &Sums, column: &str| totals.get(column).map_or_else(|| "–".to_owned(), text::exact);
     html! {
         div class="scroll" tabindex="0" role="region" aria-label={ "Before and after generation " (revision.epoch) } {
             table {
