@@ -151,7 +151,7 @@ fn i6_every_day_is_a_state_of_the_bill_and_what_its_footer_says() {
         let first = lake.begins();
         let forged = lake.forged(&first, |footer| {
             let facts = footer.days.get_mut(&november(2)).expect("a day");
-            facts.sums.insert("unblended_cost".to_owned(), "1".to_owned());
+            facts.sums = [("unblended_cost", "1")].into_iter().collect();
         });
         lake.lands(&forged);
     });
