@@ -211,7 +211,7 @@ impl LedgerStore {
     /// Number of the newest snapshot.
     async fn newest(&self) -> Result<Option<(u64, DateTime<Utc>)>> {
         let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
-        Ok(listed.iter().filter_map(|entry| Some((sequence_of(&entry.key)?, entry.modified))).max())
+        Ok(listed.iter().filter_map(|entry| Some((sequence_of(&self.table, &entry.key)?, entry.modified))).max())
     }
 
     /// Partitions whose object, by the listing alone, may not be the one the ledger knows: of another size, or written
@@ -326,7 +326,7 @@ impl LedgerStore {
     /// When the lake cannot be listed or an old snapshot cannot be removed.
     pub async fn prune(&self) -> Result<()> {
         let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
-        let snapshots = listed.iter().filter(|entry| sequence_of(&entry.key).is_some());
+        let snapshots = listed.iter().filter(|entry| sequence_of(&self.table, &entry.key).is_some());
         for entry in snapshots.rev().skip(KEPT_SNAPSHOTS) {
             self.lake.remove_ledger_snapshot(&entry.key).await?;
         }

@@ -3,7 +3,7 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, printable};
 
 use super::screen;
 
@@ -17,7 +17,7 @@ fn told(panic: &PanicHookInfo<'_>) -> String {
     let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
     let trace = Backtrace::capture();
     let trace = if trace.status() == BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
-    format!("panicked{place}: {text}{trace}")
+    format!("panicked{place}: {}{trace}", printable(text))
 }
 
 /// The exit code of `work`; where it panicked, `broke_off` has the last word.

@@ -12,7 +12,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
@@ -67,14 +67,42 @@ pub async fn load(
     let config = loader.load().await;
     let config =
         if config.region().is_some() { config } else { config.into_builder().region(Region::new("us-east-1")).build() };
-    let (Some(role), None) = (&settings.role_arn, sandbox) else { return Ok(config) };
+    let (Some(role), None) = (&settings.role_arn, sandbox) else { return Ok(remembering(config)) };
     let mut assumed = AssumeRoleProvider::builder(role).session_name("costlake").configure(&config);
     if let Some(id) = &settings.external_id {
         secrets::remember(id);
         assumed = assumed.external_id(id);
     }
     let provider = SharedCredentialsProvider::new(assumed.build().await);
-    Ok(config.into_builder().credentials_provider(provider).build())
+    Ok(remembering(config.into_builder().credentials_provider(provider).build()))
+}
+
+/// The same configuration; what its credentials are, now or renewed later, is left out of everything that is printed.
+fn remembering(config: SdkConfig) -> SdkConfig {
+    let Some(provider) = config.credentials_provider() else { return config };
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(Remembering(provider))).build()
+}
+
+#[derive(Debug)]
+struct Remembering(SharedCredentialsProvider);
+
+impl ProvideCredentials for Remembering {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            sso::remember();
+            let provided = self.0.provide_credentials().await;
+            // A token may have been renewed meanwhile.
+            sso::remember();
+            if let Ok(credentials) = &provided {
+                secrets::remember(credentials.secret_access_key());
+                credentials.session_token().into_iter().for_each(secrets::remember);
+            }
+            provided
+        })
+    }
 }
 
 async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Credentials> {
@@ -89,19 +117,7 @@ async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Crede
     }
     };
     let provider = config.credentials_provider().ok_or_else(missing)?;
-    sso::remember();
-    let provided = provider.provide_credentials().await;
-    // A token may have been renewed meanwhile.
-    sso::remember();
-    let found = provided.map_err(|error| missing().because(causes(&error)))?;
-    remember(&found);
-    Ok(found)
-}
-
-/// What is secret of credentials is left out of everything that is printed.
-fn remember(credentials: &Credentials) {
-    secrets::remember(credentials.secret_access_key());
-    credentials.session_token().into_iter().for_each(secrets::remember);
+    provider.provide_credentials().await.map_err(|error| missing().because(causes(&error)))
 }
 
 /// The account the credentials belong to, as far as it can be told; `aws.account_id` is verified against it.
@@ -145,6 +161,9 @@ pub async fn ask_for_account(config: &SdkConfig) -> Result<String> {
     })
 }
 
+/// Error codes of STS that say "later".
+const BUSY: [&str; 3] = ["Throttling", "ThrottlingException", "RequestLimitExceeded"];
+
 /// Whether nothing was said about the credentials: AWS could not be reached, broke off, or was busy.
 fn is_unheard(error: &SdkError<GetCallerIdentityError>) -> bool {
     match error {
@@ -152,8 +171,9 @@ fn is_unheard(error: &SdkError<GetCallerIdentityError>) -> bool {
         SdkError::DispatchFailure(_) => !causes(error).to_lowercase().contains("credential"),
         SdkError::ServiceError(answered) => {
             let status = answered.raw().status().as_u16();
-            // A good status that is called an error is none of its answers.
-            status < 300 || status == 429 || status >= 500 || answered.err().code() == Some("Throttling")
+            // A good status that is called an error, or one without an error code, is none of its answers.
+            let code = answered.err().code();
+            status < 300 || status == 429 || status >= 500 || code.is_none_or(|code| BUSY.contains(&code))
         }
         _ => false,
     }
@@ -232,7 +252,6 @@ impl CredentialProvider for Bridge {
         }
         let fresh = self.provider.provide_credentials().await;
         let fresh = fresh.map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })?;
-        remember(&fresh);
         let ready = Arc::new(AwsCredential {
             key_id: fresh.access_key_id().to_owned(),
             secret_key: fresh.secret_access_key().to_owned(),

@@ -1,8 +1,9 @@
 //! The HTTP client under a bucket. `object_store`'s own follows redirects, and takes only `Authorization` away where one
-//! leads to another host: the session token in `x-amz-security-token` would go with it.
+//! leads to another host: the session token in `x-amz-security-token` would go with it. Else this one is as that one by
+//! default: HTTP/1, and nothing is sent again below `object_store`, which knows what may be.
 
 use object_store::client::{ClientOptions, HttpClient, HttpConnector};
-use reqwest::{Client, redirect};
+use reqwest::{Client, redirect, retry};
 
 use super::Deadlines;
 
@@ -18,6 +19,8 @@ impl HttpConnector for NoRedirects {
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_gzip()
+            .http1_only()
+            .retry(retry::never())
             .connect_timeout(self.0.connect)
             .timeout(self.0.answer)
             .build()

@@ -25,8 +25,14 @@ fn remember_file(path: &Path) {
     let text = if is_small { fs::read_to_string(path).unwrap_or_default() } else { String::new() };
     let Ok(Value::Object(members)) = serde_json::from_str(&text) else {
         // The SDK can make nothing of it either, but may say what it saw.
-        return text.split('"').for_each(secrets::remember);
+        let quoted: Vec<&str> = text.split('"').collect();
+        let secret = quoted.windows(3).filter(|parts| is_secret(parts[0]));
+        return secret.for_each(|parts| secrets::remember(parts[2]));
     };
-    let secret = members.iter().filter(|(name, _)| SECRETS.contains(&name.to_lowercase().as_str()));
+    let secret = members.iter().filter(|(name, _)| is_secret(name));
     secret.filter_map(|(_, value)| value.as_str()).for_each(secrets::remember);
+}
+
+fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name.to_lowercase().as_str())
 }

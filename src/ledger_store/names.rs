@@ -13,14 +13,10 @@ pub(super) fn snapshot_key(table: &str, sequence: u64) -> String {
     format!("_costlake/{table}/ledger/{sequence:020}.json")
 }
 
-pub(super) fn sequence_of(key: &str) -> Option<u64> {
-    key.rsplit('/')
-        .next()?
-        .strip_suffix(".json")
-        .filter(|digits| digits.len() == 20)?
-        .parse()
-        .ok()
-        .filter(|number| *number <= LAST_SNAPSHOT)
+/// The number of the snapshot under `key`; none of a file that is something else, or lies in a folder of its own.
+pub(super) fn sequence_of(table: &str, key: &str) -> Option<u64> {
+    let number = key.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()?;
+    (number <= LAST_SNAPSHOT && snapshot_key(table, number) == key).then_some(number)
 }
 
 #[cfg(test)]
@@ -29,10 +25,13 @@ mod tests {
 
     #[test]
     fn a_number_that_none_can_follow_is_no_snapshots() {
-        assert_eq!(sequence_of(&snapshot_key("t", 7)), Some(7));
-        assert_eq!(sequence_of(&snapshot_key("t", LAST_SNAPSHOT)), Some(LAST_SNAPSHOT));
-        assert_eq!(sequence_of(&snapshot_key("t", LAST_SNAPSHOT + 1)), None);
-        assert_eq!(sequence_of(&snapshot_key("t", u64::MAX)), None);
-        assert_eq!(sequence_of("_costlake/t/ledger/7.json"), None);
+        let number = |key: &str| sequence_of("t", key);
+        assert_eq!(number(&snapshot_key("t", 7)), Some(7));
+        assert_eq!(number(&snapshot_key("t", LAST_SNAPSHOT)), Some(LAST_SNAPSHOT));
+        assert_eq!(number(&snapshot_key("t", LAST_SNAPSHOT + 1)), None);
+        assert_eq!(number(&snapshot_key("t", u64::MAX)), None);
+        assert_eq!(number("_costlake/t/ledger/7.json"), None);
+        assert_eq!(number("_costlake/t/ledger/+0000000000000000007.json"), None);
+        assert_eq!(number("_costlake/t/ledger/backup/00000000000000000007.json"), None);
     }
 }

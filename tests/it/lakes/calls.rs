@@ -201,7 +201,7 @@ fn place_of(call: &Call) -> Vec<String> {
 fn is_possible(fault: Fault, call: &Call) -> bool {
     match fault {
         Fault::TokenLost => call.has_token(),
-        Fault::PageNotFound => call.path.ends_with("/ccm_config"),
+        Fault::PageNotFound => call.path.ends_with("/ccm_config") || call.is_for_account(),
         Fault::Throttling => call.path == "/" && !call.is_for_account(),
         _ => true,
     }
@@ -213,7 +213,7 @@ fn is_sent_again(fault: Fault) -> bool {
 
 fn kind_of(fault: Fault, call: &Call) -> Kind {
     match fault {
-        Fault::Page | Fault::Empty if call.is_for_account() => Kind::Unavailable,
+        Fault::Page | Fault::PageNotFound | Fault::Empty if call.is_for_account() => Kind::Unavailable,
         _ if call.is_for_account() && is_sent_again(fault) => Kind::Unavailable,
         Fault::Throttling | Fault::TooMany => Kind::Throttled,
         Fault::TokenLost => Kind::Restart,
