@@ -48,12 +48,15 @@ impl Sums {
     }
 }
 
-/// Of two sums of one name the later stays. Text with a NUL would be read as two and is left out.
+/// Of two sums of one name the later stays. Names are those of columns and sums are decimal text: neither has a NUL.
 impl<N: Into<String>, S: Into<String>> FromIterator<(N, S)> for Sums {
     fn from_iter<I: IntoIterator<Item = (N, S)>>(pairs: I) -> Self {
         let pairs = pairs.into_iter().map(|(name, sum)| (name.into(), sum.into()));
-        let sorted: BTreeMap<String, String> =
-            pairs.filter(|(name, sum)| !name.contains(END) && !sum.contains(END)).collect();
+        let sorted: BTreeMap<String, String> = pairs.collect();
+        debug_assert!(
+            sorted.iter().all(|(name, sum)| !name.contains(END) && !sum.contains(END)),
+            "a NUL in {sorted:?}"
+        );
         let mut text = String::with_capacity(sorted.iter().map(|(name, sum)| name.len() + sum.len() + 2).sum());
         for part in sorted.iter().flat_map(|(name, sum)| [name, sum]) {
             text.push_str(part);

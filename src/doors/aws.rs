@@ -25,6 +25,7 @@ use crate::lake::S3Lake;
 use crate::secrets::{self, without_credentials};
 
 use super::bucket_client::NoRedirects;
+use super::cost_explorer::explain_code;
 use super::{Deadlines, causes, is_https_or_loopback, sso};
 
 /// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
@@ -161,9 +162,6 @@ pub async fn ask_for_account(config: &SdkConfig) -> Result<String> {
     })
 }
 
-/// Error codes of STS that say "later".
-const BUSY: [&str; 3] = ["Throttling", "ThrottlingException", "RequestLimitExceeded"];
-
 /// Whether nothing was said about the credentials: AWS could not be reached, broke off, or was busy.
 fn is_unheard(error: &SdkError<GetCallerIdentityError>) -> bool {
     match error {
@@ -173,7 +171,9 @@ fn is_unheard(error: &SdkError<GetCallerIdentityError>) -> bool {
             let status = answered.raw().status().as_u16();
             // A good status that is called an error, or one without an error code, is none of its answers.
             let code = answered.err().code();
-            status < 300 || status == 429 || status >= 500 || code.is_none_or(|code| BUSY.contains(&code))
+            // Every API of AWS says "later" in the same codes.
+            let later = matches!(explain_code(code, "", status).kind(), Kind::Throttled | Kind::Unavailable);
+            status < 300 || later || code.is_none()
         }
         _ => false,
     }

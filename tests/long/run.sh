@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The tests that are too long for every change, one after the other, and their figures as one table at the end.
-# What each installs and needs is at its beginning. As they are they take a night; bounded as here, about half an hour:
+# What each installs and needs is at its beginning. How long all of them take has not been measured. To bound them:
 #
 #   COSTLAKE_MODEL=small COSTLAKE_FUZZ_SECONDS=20 COSTLAKE_MUTANT_MINUTES=5 tests/long/run.sh
 #

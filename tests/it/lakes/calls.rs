@@ -16,7 +16,9 @@ use costlake::sandbox::Settings;
 use futures::StreamExt;
 use object_store::memory::InMemory;
 
-use super::world::{EARLY, Held, LATER, LONG, World, assert_tells, at, contents, everything, ledger, parse};
+use super::world::{
+    EARLY, Held, LATER, LONG, World, assert_tells, at, contents, everything, ledger, parse, plain_cost_job,
+};
 use crate::support::line::{Call, Fault, Line};
 
 /// So long is waited for an answer that never comes. An honest one comes sooner or, on a busy machine, at the second
@@ -239,17 +241,6 @@ const FAULTS: [Fault; 14] = [
     Fault::TokenLost,
 ];
 
-fn costs() -> Job {
-    parse(
-        "cost",
-        r#"
-        source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
-        window = { begin = "2026-10-30", refresh = "3 days" }
-        limits = { fetches_in_flight = 1 }
-        "#,
-    )
-}
-
 fn of_datadog(source: &str) -> Job {
     let window = "window = { begin = \"2026-10-31\", refresh = \"3 days\" }\nlimits = { fetches_in_flight = 1 }";
     parse("table", &format!("source = {{ {source} }}\n{window}"))
@@ -295,7 +286,7 @@ async fn survive(what: &str, loops: impl IntoIterator<Item = Loop>) {
 
 #[tokio::test]
 async fn a_first_load_survives_any_call_that_goes_bad() {
-    let each = Loop::first(costs()).await;
+    let each = Loop::first(plain_cost_job()).await;
     let said: Vec<_> = each.calls.iter().map(|call| (call.body.contains("GroupBy"), call.has_token())).collect();
     let two_pages = [(true, false), (true, true)];
     assert_eq!(said, [&[(false, false)][..], &two_pages, &two_pages].concat(), "totals, and two pages of each month");
@@ -304,7 +295,7 @@ async fn a_first_load_survives_any_call_that_goes_bad() {
 
 #[tokio::test]
 async fn a_nightly_run_survives_any_call_that_goes_bad() {
-    let each = Loop::nightly(costs()).await;
+    let each = Loop::nightly(plain_cost_job()).await;
     assert_eq!((each.old.len(), each.new.len()), (1, 2), "October is replaced and November is new");
     assert_ne!(each.old["2026-10"], each.new["2026-10"], "nothing was restated");
     survive("a nightly run", [each]).await;
@@ -326,7 +317,7 @@ async fn a_run_that_asks_whose_the_credentials_are_survives_any_call_that_goes_b
 
 #[tokio::test]
 async fn runs_survive_any_call_that_is_never_answered() {
-    for job in [costs(), configuration(), verified()] {
+    for job in [plain_cost_job(), configuration(), verified()] {
         let each = Loop::first(job).await;
         let begun = std::time::Instant::now();
         each.every_call_is_silent().await;

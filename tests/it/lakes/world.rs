@@ -43,17 +43,20 @@ pub(super) const LATER: &str = "2026-11-03T06:00:00Z";
 /// When the third run is: both November days are read again, and one is new.
 pub(super) const LATEST: &str = "2026-11-04T06:00:00Z";
 
+const COSTS: &str = r#"
+    source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
+    window = { begin = "2026-10-30", refresh = "3 days" }
+    limits = { fetches_in_flight = 1 }
+"#;
+
 /// A table with everything a run can write: raw answers and replaced generations too.
 pub(super) fn cost_job() -> Job {
-    parse(
-        "cost",
-        r#"
-        source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
-        window = { begin = "2026-10-30", refresh = "3 days" }
-        limits = { fetches_in_flight = 1 }
-        lake = { keep_raw = true, keep_history = true }
-        "#,
-    )
+    parse("cost", &format!("{COSTS}lake = {{ keep_raw = true, keep_history = true }}"))
+}
+
+/// The same table with what every run writes.
+pub(super) fn plain_cost_job() -> Job {
+    parse("cost", COSTS)
 }
 
 /// A small Datadog table.
