@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
-use costlake::doors::cost_explorer::explain_code;
+use costlake::doors::cost_explorer::errors::explain_code;
 use costlake::doors::datadog::{errors::summarise, wait::wait_from};
 use costlake::generation::footer::{from_suffix, is_without_record};
 use costlake::generation::{self, Base, Footer, digest, footer::Suffix, rows};

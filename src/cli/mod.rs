@@ -166,7 +166,7 @@ fn shown(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// How long a test lets an API be waited for, in milliseconds: `COSTLAKE_HASTE`, which a release does not know.
+/// How long a test lets an API or a bucket be waited for, in milliseconds: `COSTLAKE_HASTE`, which a release does not know.
 fn haste() -> Option<Duration> {
     let text = if cfg!(debug_assertions) { std::env::var("COSTLAKE_HASTE").ok() } else { None };
     text?.parse().ok().map(Duration::from_millis)
@@ -178,6 +178,10 @@ fn patience() -> Patience {
     haste().map_or_else(Patience::default, |_| Patience { attempts: 2, first_wait: moment, longest_wait: moment })
 }
 
+fn deadlines() -> Deadlines {
+    haste().map_or_else(Deadlines::default, |answer| Deadlines { answer, ..Deadlines::default() })
+}
+
 fn outside(global: &Global) -> Outside {
     let set = |name: &str| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
     Outside {
@@ -185,7 +189,7 @@ fn outside(global: &Global) -> Outside {
         datadog_url: set("COSTLAKE_DATADOG_URL"),
         datadog_site: set("DD_SITE"),
         sandbox: None,
-        deadlines: haste().map_or_else(Deadlines::default, |answer| Deadlines { answer, ..Deadlines::default() }),
+        deadlines: deadlines(),
     }
 }
 
@@ -199,7 +203,9 @@ async fn open_lake(global: &Global) -> Result<(Location, Arc<Lake>)> {
             })?;
             Lake::Local(LocalLake::new(path))
         }
-        Location::Bucket { bucket, prefix } => Lake::S3(aws::open_bucket(bucket, prefix, global.allow_http).await?),
+        Location::Bucket { bucket, prefix } => {
+            Lake::S3(aws::open_bucket(bucket, prefix, global.allow_http, deadlines()).await?)
+        }
     };
     Ok((location, Arc::new(lake)))
 }

@@ -1,6 +1,7 @@
 //! AWS configuration: the whole default chain (environment, profiles, SSO, web identity, container, instance), an
 //! assumed role on top, and the account behind it all. The Cost Explorer door and the S3 lake both start here.
 
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,13 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig};
 use tokio::sync::Mutex;
@@ -24,8 +29,8 @@ use crate::job::AwsSettings;
 use crate::lake::S3Lake;
 use crate::secrets::{self, without_credentials};
 
-use super::bucket_client::NoRedirects;
-use super::cost_explorer::explain_code;
+use super::bucket_client::BucketConnector;
+use super::cost_explorer::errors::explain_code;
 use super::{Deadlines, causes, is_https_or_loopback, sso};
 
 /// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
@@ -118,7 +123,14 @@ async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Crede
     }
     };
     let provider = config.credentials_provider().ok_or_else(missing)?;
-    provider.provide_credentials().await.map_err(|error| missing().because(causes(&error)))
+    let provided = provider.provide_credentials().await;
+    provided.map_err(|error| if is_unheard(&error) { unheard() } else { missing() }.because(causes(&error)))
+}
+
+/// Nothing is wrong with the credentials, as far as is known.
+pub(super) fn unheard() -> Error {
+    Error::new(Kind::Unavailable, "what gives the AWS credentials did not answer, or not in full")
+        .advise("run again; check the network and any proxy between here and there")
 }
 
 /// The account the credentials belong to, as far as it can be told; `aws.account_id` is verified against it.
@@ -162,11 +174,35 @@ pub async fn ask_for_account(config: &SdkConfig) -> Result<String> {
     })
 }
 
-/// Whether nothing was said about the credentials: AWS could not be reached, broke off, or was busy.
-fn is_unheard(error: &SdkError<GetCallerIdentityError>) -> bool {
+/// Whether nothing was said about the credentials by whoever was asked for them, or about them: it could not be reached,
+/// broke off, or was busy. The question may lie deep in the causes of another one.
+pub(super) fn is_unheard(error: &(dyn StdError + 'static)) -> bool {
+    let nobody_was_asked = |link: &(dyn StdError + 'static)| {
+        matches!(link.downcast_ref(), Some(CredentialsError::CredentialsNotLoaded(_)))
+    };
+    !links(error).any(nobody_was_asked) && links(error).any(is_silence)
+}
+
+/// An error and its causes.
+fn links<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |link: &&'e (dyn StdError + 'static)| (*link).source())
+}
+
+fn is_silence(link: &(dyn StdError + 'static)) -> bool {
+    // A connection is also said to have failed where the credentials to ask with did.
+    let is_lost = |_: &ConnectorError| !links(link).any(|cause| cause.is::<CredentialsError>());
+    let from_agent: Option<&SdkError<CredentialsError>> = link.downcast_ref();
+    matches!(link.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
+        || matches!(from_agent, Some(SdkError::TimeoutError(_) | SdkError::ResponseError(_)))
+        || link.downcast_ref().is_some_and(is_lost)
+        || link.downcast_ref().is_some_and(says_nothing::<GetCallerIdentityError>)
+        || link.downcast_ref().is_some_and(says_nothing::<AssumeRoleError>)
+        || link.downcast_ref().is_some_and(says_nothing::<AssumeRoleWithWebIdentityError>)
+}
+
+fn says_nothing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-        SdkError::DispatchFailure(_) => !causes(error).to_lowercase().contains("credential"),
         SdkError::ServiceError(answered) => {
             let status = answered.raw().status().as_u16();
             // A good status that is called an error, or one without an error code, is none of its answers.
@@ -183,8 +219,8 @@ fn is_unheard(error: &SdkError<GetCallerIdentityError>) -> bool {
 ///
 /// # Errors
 /// [`Kind::Auth`] without credentials, [`Kind::Config`] for a refused endpoint.
-pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool) -> Result<S3Lake> {
-    let config = load(&AwsSettings::default(), None, true, Deadlines::default()).await?;
+pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines: Deadlines) -> Result<S3Lake> {
+    let config = load(&AwsSettings::default(), None, true, deadlines).await?;
     credentials(&config, &AwsSettings::default()).await?;
     let endpoint = std::env::var("AWS_ENDPOINT_URL_S3")
         .ok()
@@ -216,7 +252,7 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool) -> Result
             .with_credentials(bridge.clone())
             .with_retry(retry)
             .with_client_options(client)
-            .with_http_connector(NoRedirects(Deadlines::default()));
+            .with_http_connector(BucketConnector(deadlines));
         if let Some(url) = &endpoint {
             builder = builder.with_endpoint(url);
         }

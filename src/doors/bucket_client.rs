@@ -1,17 +1,28 @@
 //! The HTTP client under a bucket. `object_store`'s own follows redirects, and takes only `Authorization` away where one
-//! leads to another host: the session token in `x-amz-security-token` would go with it. Else this one is as that one by
-//! default: HTTP/1, and nothing is sent again below `object_store`, which knows what may be.
+//! leads to another host: the session token in `x-amz-security-token` would go with it. And it reads listings and refusals
+//! of any length. Else this one is as that one by default: HTTP/1, and nothing is sent again below `object_store`, which
+//! knows what may be.
 
-use object_store::client::{ClientOptions, HttpClient, HttpConnector};
-use reqwest::{Client, redirect, retry};
+use std::io;
+
+use async_trait::async_trait;
+use http_body_util::{BodyExt, Limited};
+use object_store::client::{
+    ClientOptions, HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
+    HttpService,
+};
+use reqwest::{Client, Method, header, redirect, retry};
 
 use super::Deadlines;
 
+/// Longest answer that is no whole object: a page of a listing, a footer of 16 MiB, a refusal.
+const MAX_PART: usize = 32 << 20;
+
 /// Connects, and stays at the host that was named.
 #[derive(Debug)]
-pub(super) struct NoRedirects(pub(super) Deadlines);
+pub(super) struct BucketConnector(pub(super) Deadlines);
 
-impl HttpConnector for NoRedirects {
+impl HttpConnector for BucketConnector {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
         // What is packed on its way would have another length than the object.
         let client = Client::builder()
@@ -25,6 +36,31 @@ impl HttpConnector for NoRedirects {
             .timeout(self.0.answer)
             .build()
             .map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })?;
-        Ok(HttpClient::new(client))
+        Ok(HttpClient::new(BucketClient(client)))
     }
+}
+
+#[derive(Debug)]
+struct BucketClient(Client);
+
+#[async_trait]
+impl HttpService for BucketClient {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let is_for_whole_object = request.method() == Method::GET
+            && !request.headers().contains_key(header::RANGE)
+            && !request.uri().query().is_some_and(|query| query.contains("list-type="));
+        let answer = self.0.call(request).await?;
+        if is_for_whole_object && answer.status().is_success() {
+            return Ok(answer);
+        }
+        Ok(answer.map(bounded))
+    }
+}
+
+fn bounded(body: HttpResponseBody) -> HttpResponseBody {
+    let too_long = || io::Error::other(format!("the answer is longer than {} MiB", MAX_PART >> 20));
+    HttpResponseBody::new(Limited::new(body, MAX_PART).map_err(move |error| match error.downcast::<HttpError>() {
+        Ok(error) => *error,
+        Err(_) => HttpError::new(HttpErrorKind::Decode, too_long()),
+    }))
 }

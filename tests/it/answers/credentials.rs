@@ -73,3 +73,87 @@ fn an_account_that_the_job_names_is_verified() {
     api.then([Reply::good(&two_days())]);
     house.runs_again_without_writing();
 }
+
+/// What AWS's token service gives whoever may take the role.
+fn role() -> Reply {
+    let body = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
+        <AssumedRoleUser><Arn>arn:aws:sts::111111111111:assumed-role/costs/costlake</Arn>\
+        <AssumedRoleId>AROA:costlake</AssumedRoleId></AssumedRoleUser><Credentials>\
+        <AccessKeyId>ASIAROLEROLEROLEROLE</AccessKeyId><SecretAccessKey>secret-of-the-role</SecretAccessKey>\
+        <SessionToken>token-of-the-role</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
+        </Credentials></AssumeRoleResult></AssumeRoleResponse>";
+    Reply::new(200, body).with("content-type", "text/xml")
+}
+
+/// What a container's agent gives the program in it.
+fn container() -> Reply {
+    Reply::new(
+        200,
+        r#"{"AccessKeyId":"ASIACONTAINERCONTAIN","SecretAccessKey":"secret-of-the-container","Token":"token-of-it","Expiration":"2099-01-01T00:00:00Z"}"#,
+    )
+}
+
+/// What comes in place of credentials from an API of AWS that is not there, is busy, or breaks off.
+fn silences(good: &Reply) -> Vec<(&'static str, Reply)> {
+    let busy = "<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>";
+    vec![
+        ("hung up", Reply::hang_up()),
+        ("cut off", good.clone().cut_off()),
+        ("mute", Reply::silence()),
+        ("500", Reply::new(500, "")),
+        ("503", Reply::new(503, "<html>busy</html>")),
+        ("throttled", Reply::new(400, busy)),
+        ("a page", Reply::new(200, "<html>sign in</html>")),
+        ("a page with 404", Reply::new(404, "<html>not found</html>")),
+    ]
+}
+
+fn credentials_fail(what: &str, house: &Lakehouse, tokens: &Script, api: &Script, reply: Reply, good: Reply) {
+    // The SDK's own patience, if it has any.
+    tokens.then(vec![reply; 8]);
+    house.costlake(&["run"]).exits(1).says("what gives the AWS credentials did not answer").hides("trust policy");
+    assert!(api.take_asked().is_empty() && house.objects().is_empty(), "{what}");
+    tokens.clear();
+    tokens.then(vec![good; 4]);
+    api.then([Reply::good(&two_days())]);
+    house.run_well();
+}
+
+#[test]
+fn a_role_that_cannot_be_asked_for_is_no_missing_permission() {
+    let job = DAILY.replace("[limits]", "[aws]\nrole_arn = \"arn:aws:iam::111111111111:role/costs\"\n[limits]");
+    for (what, reply) in silences(&role()) {
+        let (tokens, api, mut house) = open();
+        house.set("COSTLAKE_HASTE", "1200");
+        house.job("costs", &job);
+        credentials_fail(what, &house, &tokens, &api, reply, role());
+    }
+}
+
+#[test]
+fn a_role_that_is_denied_is_a_missing_permission() {
+    let (tokens, api, house) = open();
+    house.job(
+        "costs",
+        &DAILY.replace("[limits]", "[aws]\nrole_arn = \"arn:aws:iam::111111111111:role/costs\"\n[limits]"),
+    );
+    let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>User: arn:aws:iam::123456789012:user/x is not \
+        authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
+    tokens.then([Reply::new(403, denied)]);
+    let done = house.costlake(&["run"]);
+    done.exits(3).says("the role of aws.role_arn cannot be assumed").hides("123456789012");
+    assert!(api.take_asked().is_empty() && house.objects().is_empty());
+}
+
+#[test]
+fn a_container_whose_agent_does_not_answer_has_no_missing_permission() {
+    for (what, reply) in silences(&container()).into_iter().take(3) {
+        let (tokens, api, mut house) = open();
+        house.set("COSTLAKE_HASTE", "1200");
+        house.unset("AWS_ACCESS_KEY_ID");
+        house.unset("AWS_SECRET_ACCESS_KEY");
+        house.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/credentials", tokens.url()));
+        house.job("costs", DAILY);
+        credentials_fail(what, &house, &tokens, &api, reply, container());
+    }
+}

@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use super::floods::{Flood, SAVINGS, serving, within_bounds};
-use crate::support::cost_explorer::{DAILY, NOW};
+use crate::support::bucket::bucket_but;
+use crate::support::cost_explorer::{DAILY, NOW, two_days};
 use crate::support::lakehouse::Lakehouse;
+use crate::support::script::{Reply, Script};
 
 /// The deadline in milliseconds.
 const HASTE: &str = "1200";
@@ -86,4 +88,45 @@ fn cost_explorer_has_a_minute_for_each_answer() {
 #[test]
 fn datadog_has_a_minute_for_each_answer() {
     all(SAVINGS, "Datadog did not answer in full within 1.2 s", "Datadog is not available");
+}
+
+#[test]
+fn a_bucket_has_a_minute_for_each_answer() {
+    std::thread::scope(|scope| {
+        for (what, flood) in SLOW {
+            scope.spawn(move || {
+                let api = Script::new();
+                let mut house = Lakehouse::new(api.url(), NOW);
+                house.set("COSTLAKE_HASTE", "400");
+                house.set("AWS_ENDPOINT_URL_S3", &serving(flood));
+                house.job("table", DAILY);
+                within_bounds(what, &house, &["--lake", "s3://bucket/x", "run"], 1, "the bucket");
+                assert!(api.take_asked().is_empty(), "{what}: the API was asked");
+            });
+        }
+    });
+}
+
+/// The rows may have arrived: they are looked for before anything is said.
+#[test]
+fn a_write_has_a_minute_for_its_answer() {
+    let bucket =
+        bucket_but(|asked| (asked.method == "PUT" && asked.path.ends_with("data.parquet")).then(Reply::silence));
+    let api = Script::answering(|_| Reply::good(&two_days()));
+    let mut house = Lakehouse::new(api.url(), NOW);
+    house.set("COSTLAKE_HASTE", HASTE);
+    house.set("AWS_ENDPOINT_URL_S3", bucket.url());
+    house.job("table", DAILY);
+    within_bounds(
+        "a mute write",
+        &house,
+        &["--lake", "s3://bucket/x", "run"],
+        7,
+        "whether the write landed could not be told",
+    );
+    let asked = bucket.take_asked();
+    let of_rows: Vec<_> =
+        asked.iter().filter(|asked| asked.path.ends_with("data.parquet")).map(|asked| asked.method.as_str()).collect();
+    let written = of_rows.iter().position(|method| *method == "PUT").expect("a write");
+    assert!(of_rows[written..].chunks(2).all(|pair| pair == ["PUT", "GET"]), "{of_rows:?}");
 }

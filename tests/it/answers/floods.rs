@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
+use crate::support::bucket::bucket_but;
 use crate::support::cost_explorer::{DAILY, NOW, two_days};
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Reply, Script};
@@ -285,4 +286,51 @@ fn files_without_an_end() {
     std::io::Seek::seek(&mut end, std::io::SeekFrom::End(-8)).expect("an end");
     end.write_all(b"\xff\xff\xff\x7fPAR1").expect("an end");
     within_bounds("a footer of 2 GiB", &house, &["verify"], 6, "");
+}
+
+/// A bucket that is one flood: a listing, an object or a refusal without an end.
+fn flooded_lake(what: &str, url: &str, words: &str) {
+    let api = Script::new();
+    let mut house = Lakehouse::new(api.url(), NOW);
+    house.set("AWS_ENDPOINT_URL_S3", url);
+    house.job("table", DAILY);
+    within_bounds(what, &house, &["--lake", "s3://bucket/x", "run"], 1, words);
+    assert!(api.take_asked().is_empty(), "{what}: the API was asked");
+}
+
+fn a_gibibyte_of_failure(send: &mut dyn FnMut(&[u8]) -> bool) {
+    mebibytes(send, "HTTP/1.1 500 Oops\r\nconnection: close\r\n\r\n", "<Error><Message>", "a", 1_024);
+}
+
+/// A bucket whose listings are `page`.
+fn listing(page: Vec<u8>) -> Script {
+    bucket_but(move |asked| asked.path.contains("list-type").then(|| Reply::new(200, page.clone())))
+}
+
+/// A page of a listing that goes on for ever.
+fn page_of(count: usize) -> Vec<u8> {
+    let entry = |number| {
+        format!(
+            "<Contents><Key>x/table/{number:0100}</Key><LastModified>2026-11-03T06:00:00.000Z</LastModified><Size>1</Size></Contents>"
+        )
+    };
+    let entries: String = (0..count).map(entry).collect();
+    let head = "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>on</NextContinuationToken>";
+    format!("{head}{entries}</ListBucketResult>").into_bytes()
+}
+
+fn a_long_object(send: &mut dyn FnMut(&[u8]) -> bool) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\netag: \"a\"\r\n\
+        last-modified: Tue, 03 Nov 2026 06:00:00 GMT\r\n\r\n";
+    mebibytes(send, head, "", "a", 1_024);
+}
+
+#[test]
+fn floods_of_a_bucket() {
+    flooded_lake("a GiB without a length", &serving(a_gibibyte), "cannot read from the bucket");
+    flooded_lake("a GiB of object", &serving(a_long_object), "longer than 64 MiB");
+    flooded_lake("a GiB of failure", &serving(a_gibibyte_of_failure), "cannot read from the bucket");
+    flooded_lake("a GiB of refusal", &serving(a_gibibyte_of_refusal), "cannot read from the bucket");
+    flooded_lake("33 MiB of listing", listing(vec![b' '; 33 * MIB]).url(), "the answer is longer than 32 MiB");
+    flooded_lake("objects for ever", listing(page_of(50_000)).url(), "more than 500000 objects");
 }

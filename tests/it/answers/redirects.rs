@@ -1,7 +1,10 @@
 //! Redirects: none is followed, so that one without an end ends at once, and no key reaches a host that nobody named.
 
+use serde_json::json;
+
 use super::floods::SAVINGS;
-use crate::support::cost_explorer::{DAILY, NOW};
+use crate::support::bucket::bucket_but;
+use crate::support::cost_explorer::{DAILY, NOW, two_days};
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Asked, Reply, Script};
 
@@ -60,6 +63,29 @@ fn a_bucket_that_redirects_is_not_followed() {
         let done = house.costlake(&["--lake", "s3://bucket/x", "status"]);
         assert_ne!(done.code, Some(0), "{done}");
         assert!(!first.take_asked().is_empty(), "{done}");
+        assert!(other.take_asked().is_empty(), "{status}: the other host was asked");
+    }
+}
+
+#[test]
+fn rows_that_a_bucket_sends_elsewhere_are_not_written() {
+    for status in STATUSES {
+        let other = Script::new();
+        let there = format!("{}/other", other.url());
+        let bucket = bucket_but(move |asked| {
+            let is_write = asked.method == "PUT" && asked.path.ends_with("data.parquet");
+            is_write.then(|| Reply::new(status, "elsewhere").with("location", &there))
+        });
+        let api = Script::answering(|_| Reply::good(&two_days()));
+        let mut house = Lakehouse::new(api.url(), NOW);
+        house.set("COSTLAKE_HASTE", "60000");
+        house.set("AWS_ENDPOINT_URL_S3", bucket.url());
+        house.job("table", DAILY);
+        // Nobody knows what stands behind a redirect.
+        house.costlake(&["--lake", "s3://bucket/x", "run"]).exits(7).says("cannot write to the bucket");
+        let written: Vec<_> = bucket.take_asked().into_iter().filter(|asked| asked.method == "PUT").collect();
+        let mut snapshots = written.iter().filter(|asked| asked.path.contains("/ledger/"));
+        assert!(snapshots.all(|asked| asked.json()["partitions"] == json!({})), "{status}: the ledger tells of rows");
         assert!(other.take_asked().is_empty(), "{status}: the other host was asked");
     }
 }

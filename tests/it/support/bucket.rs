@@ -10,8 +10,13 @@ const CONDITION: &str = "<Error><Code>PreconditionFailed</Code><Message>it does 
 
 /// A bucket of any name, empty.
 pub(crate) fn bucket() -> Script {
+    bucket_but(|_| None)
+}
+
+/// The same, but what `instead` has an answer for is answered so, and is not done.
+pub(crate) fn bucket_but(instead: impl Fn(&Asked) -> Option<Reply> + Send + 'static) -> Script {
     let mut objects = BTreeMap::new();
-    Script::answering(move |asked| answer(&mut objects, asked))
+    Script::answering(move |asked| instead(asked).unwrap_or_else(|| answer(&mut objects, asked)))
 }
 
 type Objects = BTreeMap<String, Vec<u8>>;

@@ -225,6 +225,11 @@ impl Script {
         self.state().replies.extend(replies);
     }
 
+    /// Takes back what has not been answered yet.
+    pub(crate) fn clear(&self) {
+        self.state().replies.clear();
+    }
+
     /// Whether every scripted answer has been given.
     pub(crate) fn is_through(&self) -> bool {
         self.state().replies.is_empty()

@@ -1,0 +1,145 @@
+//! What the errors of Cost Explorer, and of the SDK that asks it, mean: a kind, words and advice.
+
+use aws_sdk_costexplorer::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_costexplorer::operation::get_cost_and_usage::GetCostAndUsageError;
+
+use super::LONGEST_ID;
+use crate::doors::aws::{is_unheard, unheard};
+use crate::doors::{causes, without_identities};
+use crate::error::{Error, Kind, printable};
+
+/// What an endpoint is refused with before anything is sent to it.
+pub(super) const PLAIN_HTTP: &str = "the Cost Explorer endpoint is plain http and not on this machine";
+
+pub(super) type SendError = SdkError<GetCostAndUsageError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>;
+
+pub(super) fn explain(error: &SendError) -> Error {
+    let whole = causes(error);
+    match error {
+        SdkError::ServiceError(context) => {
+            let raw = context.raw();
+            let id: String =
+                raw.headers().get("x-amzn-requestid").unwrap_or_default().chars().take(LONGEST_ID).collect();
+            let answered =
+                explain_code(context.err().code(), context.err().message().unwrap_or_default(), raw.status().as_u16());
+            if id.is_empty() { answered } else { answered.at("request id", id) }
+        }
+        SdkError::TimeoutError(_) => Error::new(Kind::Unavailable, "Cost Explorer did not answer in time"),
+        SdkError::ResponseError(_) => {
+            Error::new(Kind::Unavailable, "the answer of Cost Explorer broke off").because(shorten(&whole))
+        }
+        _ if whole.contains(PLAIN_HTTP) => {
+            Error::new(Kind::Config, PLAIN_HTTP).advise("use https, or pass --allow-http")
+        }
+        // The SDK's own words would show the whole request.
+        _ if whole.contains("failed to apply endpoint") || whole.contains("unsupported scheme") => {
+            Error::new(Kind::Config, "the address of Cost Explorer is no https URL")
+                .advise("correct AWS_ENDPOINT_URL_COST_EXPLORER or AWS_ENDPOINT_URL, or unset it")
+        }
+        _ if whole.contains("`region`") => Error::new(Kind::Config, "the AWS region is none")
+            .advise("correct AWS_REGION, aws.region or the profile's region"),
+        SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+            Error::new(Kind::Unavailable, "cannot reach Cost Explorer").because(shorten(&whole))
+        }
+        SdkError::DispatchFailure(_) if whole.to_lowercase().contains("credential") && is_unheard(error) => {
+            unheard().because(shorten(&whole))
+        }
+        SdkError::DispatchFailure(_) if whole.to_lowercase().contains("credential") => {
+            Error::new(Kind::Auth, "the AWS credentials cannot be used")
+                .because(shorten(&whole))
+                .advise("renew them: `aws sso login`, or new keys; then run again")
+        }
+        SdkError::DispatchFailure(_) => {
+            Error::new(Kind::Unavailable, "cannot reach Cost Explorer").because(shorten(&whole))
+        }
+        _ => Error::new(Kind::Internal, "the request could not be built").because(shorten(&whole)),
+    }
+}
+
+/// What an error code of the API means; `message` is the API's own text.
+#[must_use]
+pub fn explain_code(code: Option<&str>, message: &str, status: u16) -> Error {
+    let words = shorten(&without_identities(message));
+    let refused = |what: &str| Error::new(Kind::Refused, format!("{what}: {words}"));
+    match code.unwrap_or_default() {
+        "LimitExceededException" | "ThrottlingException" | "Throttling" | "ThrottledException" | "TooManyRequestsException"
+        | "RequestLimitExceeded" | "RequestThrottled" | "SlowDown" => Error::new(Kind::Throttled, "Cost Explorer asks to slow down")
+            .advise("lower limits.requests_per_second in the job, or run at another hour"),
+        "InvalidNextTokenException" => Error::new(Kind::Restart, "Cost Explorer no longer knows the page token"),
+        "RequestChangedException" => Error::new(Kind::Restart, "Cost Explorer says that the request changed between pages"),
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" if words.to_lowercase().contains("not enabled for cost explorer") => {
+            Error::new(Kind::Auth, "Cost Explorer is not enabled for this account").advise(
+                "open Cost Explorer once in the console of the management account; for a member account allow linked account access in its preferences; data come within a day",
+            )
+        }
+        // The API's text names the caller's ARN and account: it stays out of logs.
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => Error::new(Kind::Auth, "the credentials may not call ce:GetCostAndUsage")
+            .advise("add ce:GetCostAndUsage on * to the role's policy, and check service control policies"),
+        "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => Error::new(Kind::Auth, "the AWS credentials have expired")
+            .advise("renew them: `aws sso login`, or a new session; also check this machine's clock"),
+        "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidSignatureException" | "SignatureDoesNotMatch"
+        | "IncompleteSignatureException" | "MissingAuthenticationTokenException" => {
+            Error::new(Kind::Auth, "AWS does not accept the credentials").advise("check the keys or the profile, and this machine's clock")
+        }
+        "DataUnavailableException" => refused("Cost Explorer has no data for this window")
+            .advise("after enabling Cost Explorer data come within a day; for older days move window.begin to the first day that has data"),
+        "BillExpirationException" => refused("the days are older than Cost Explorer keeps them")
+            .advise("move window.begin or --from to a later day; MONTHLY data reach further back where multi-year data is enabled"),
+        "ValidationException" => refused("Cost Explorer refuses the request").advise("correct the job's source or the range; the words after the colon are the API's"),
+        "ResourceNotFoundException" | "BillingViewHealthStatusException" => {
+            refused("the billing view cannot be read").advise("check aws.billing_view_arn and that the view is healthy")
+        }
+        _ if status == 429 => Error::new(Kind::Throttled, "Cost Explorer asks to slow down"),
+        _ if status == 408 || status >= 500 => Error::new(Kind::Unavailable, format!("Cost Explorer failed with HTTP {status}")).because(words),
+        "" => Error::new(Kind::Refused, format!("HTTP {status} came in place of an answer, without an error code of Cost Explorer"))
+            .advise("see whether a proxy, or what AWS_ENDPOINT_URL_COST_EXPLORER or AWS_ENDPOINT_URL names, answers in the API's place"),
+        code => {
+            let code = shorten(&without_identities(code));
+            Error::new(Kind::Refused, format!("Cost Explorer refuses the request with HTTP {status} {code}: {words}"))
+        }
+    }
+}
+
+fn shorten(text: &str) -> String {
+    let text = printable(text);
+    if text.chars().count() <= 300 { text } else { format!("{}…", text.chars().take(300).collect::<String>()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::explain_code;
+    use crate::error::Kind;
+
+    #[test]
+    fn each_refusal_has_its_own_kind_and_advice() {
+        for (code, message, status, kind, words) in [
+            ("LimitExceededException", "Rate limit exceeded", 400, Kind::Throttled, "slow down"),
+            ("InvalidNextTokenException", "", 400, Kind::Restart, "page token"),
+            ("AccessDeniedException", "User not enabled for cost explorer access", 400, Kind::Auth, "not enabled"),
+            (
+                "AccessDeniedException",
+                "User: arn:aws:iam::123456789012:user/x is not authorized",
+                400,
+                Kind::Auth,
+                "ce:GetCostAndUsage",
+            ),
+            ("ExpiredTokenException", "", 400, Kind::Auth, "expired"),
+            ("DataUnavailableException", "Data is not available.", 400, Kind::Refused, "Data is not available."),
+            ("BillExpirationException", "", 400, Kind::Refused, "older"),
+            ("ValidationException", "Start date", 400, Kind::Refused, "Start date"),
+            ("", "oops", 503, Kind::Unavailable, "503"),
+            ("", "", 418, Kind::Refused, "HTTP 418 came"),
+        ] {
+            let error = explain_code(Some(code), message, status);
+            assert_eq!(error.kind(), kind, "{code}");
+            assert!(error.report().contains(words), "{code}: {}", error.report());
+            assert!(!error.report().contains("123456789012"), "{code} tells the caller's account");
+        }
+    }
+
+    #[test]
+    fn an_error_code_of_any_length_makes_a_short_line() {
+        let report = explain_code(Some(&"x".repeat(9_000)), "", 400).report();
+        assert!(report.chars().count() < 500, "{report}");
+    }
+}
