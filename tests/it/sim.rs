@@ -9,7 +9,7 @@
 //! | [`schedule`] | one seed from its dice to its end |
 //! | [`plans`] | its dice: the job, the runs, and what is odd about them |
 //! | [`bill`] | the truth, and everything that was the truth before |
-//! | [`api`] | Cost Explorer over the bill, and its flaws |
+//! | [`api`], [`savings`] | Cost Explorer over the bill, Datadog's savings over the same, and their flaws |
 //! | [`store`] | the bucket, and its faults |
 //! | [`watch`] | the promises |
 //! | [`object`] | what is in a data object |
@@ -30,6 +30,7 @@ mod history;
 mod object;
 mod plans;
 mod regressions;
+mod savings;
 mod schedule;
 mod store;
 mod tally;
@@ -142,6 +143,7 @@ fn must_have_happened(tally: &Tally) {
         "runs with exit code 7",
         watch::ACCEPTED,
         watch::TAKEN,
+        "tables of savings",
     ];
     for what in flaws.chain(faults).chain(others.map(str::to_owned)) {
         if tally.of(&what) == 0 {

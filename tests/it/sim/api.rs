@@ -1,4 +1,4 @@
-//! Cost Explorer in this process: answers from the bill page by page, and goes wrong in every way the real one can.
+//! The APIs in this process, Cost Explorer first of all: answers from the bill page by page, and goes wrong in every way the real one can.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use costlake::error::{Error, Kind, Result};
 use costlake::request::{Answer, CostQuery, Request};
 
 use super::bill::{Day, text};
+use super::savings;
 use super::world::{Shared, World, lock, pause};
 
 /// What goes wrong with a call.
@@ -65,11 +66,10 @@ pub(super) fn answers(world: &Shared, writer: usize) -> Answers {
 }
 
 async fn answer(world: &Shared, writer: usize, request: Request) -> Result<Answer> {
-    let Request::CostAndUsage(query) = request else { panic!("a request to another API") };
     let flaw = {
         let mut world = lock(world);
         world.watch.asked(writer);
-        draw(&mut world)
+        draw(&mut world, &request)
     };
     pause(world, 1_500).await;
     let silence = match flaw {
@@ -87,14 +87,22 @@ async fn answer(world: &Shared, writer: usize, request: Request) -> Result<Answe
             world.restate();
         }
         let event = world.event();
-        world.note(|| format!("writer {writer} asks {} {:?}: {flaw:?}", query.window, query.page_token));
-        page_or_error(world, writer, &query, flaw, event)
+        match (failure(flaw), &request) {
+            (error, Request::CostAndUsage(query)) => {
+                world.note(|| format!("writer {writer} asks {} {:?}: {flaw:?}", query.window, query.page_token));
+                error.map_or_else(|| Ok(page(world, writer, query, flaw, event)), Err)
+            }
+            (error, Request::Get(get)) => {
+                world.note(|| format!("writer {writer} asks {}: {flaw:?}", get.purpose.window));
+                error.map_or_else(|| Ok(arriving(savings::answer(&world.bill, get), flaw)), Err)
+            }
+        }
     };
     pause(world, 200).await;
     answer
 }
 
-fn draw(world: &mut World) -> Option<Flaw> {
+fn draw(world: &mut World, request: &Request) -> Option<Flaw> {
     if world.rng.u32(0..1_000) >= world.odds.api {
         return None;
     }
@@ -102,26 +110,22 @@ fn draw(world: &mut World) -> Option<Flaw> {
     // These end a run or outlast it: one in four is plenty.
     let flaw =
         if matches!(flaw, Flaw::Denied | Flaw::LongSilence) && world.rng.u8(0..4) > 0 { Flaw::Throttled } else { flaw };
+    let flaw = if request.is_charged() || savings::fits(flaw) { flaw } else { Flaw::Throttled };
     world.tally.count(format!("api: {flaw:?}"));
     Some(flaw)
 }
 
-fn page_or_error(
-    world: &mut World,
-    writer: usize,
-    query: &CostQuery,
-    flaw: Option<Flaw>,
-    event: u64,
-) -> Result<Answer> {
-    let error = |kind, words: &str| Err(Error::new(kind, words.to_owned()));
-    match flaw {
-        Some(Flaw::Throttled) => error(Kind::Throttled, "slow down"),
-        Some(Flaw::Unavailable) => error(Kind::Unavailable, "out of service"),
-        Some(Flaw::Silence) => error(Kind::Unavailable, "no answer in time"),
-        Some(Flaw::TokensLost) => error(Kind::Restart, "the page tokens are lost"),
-        Some(Flaw::Denied) => error(Kind::Auth, "denied"),
-        _ => Ok(page(world, writer, query, flaw, event)),
-    }
+/// What comes in place of an answer.
+fn failure(flaw: Option<Flaw>) -> Option<Error> {
+    let (kind, words) = match flaw? {
+        Flaw::Throttled => (Kind::Throttled, "slow down"),
+        Flaw::Unavailable => (Kind::Unavailable, "out of service"),
+        Flaw::Silence => (Kind::Unavailable, "no answer in time"),
+        Flaw::TokensLost => (Kind::Restart, "the page tokens are lost"),
+        Flaw::Denied => (Kind::Auth, "denied"),
+        _ => return None,
+    };
+    Some(Error::new(kind, words))
 }
 
 /// Where a page begins: a day and a service.
@@ -143,6 +147,11 @@ fn page(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw>,
     } else {
         groups(world, writer, query, flaw, event)
     };
+    arriving(body, flaw)
+}
+
+/// What of an answer arrives.
+fn arriving(body: String, flaw: Option<Flaw>) -> Answer {
     let keep = if flaw == Some(Flaw::Cut) { body.len() / 2 } else { body.len() };
     Answer { status: 200, body: Bytes::from(body).slice(..keep), request_id: None }
 }

@@ -8,9 +8,9 @@ use chrono::NaiveDate;
 use fastrand::Rng;
 
 /// Units of an amount in a dollar: the API's amounts have ten decimals.
-const DOLLAR: i64 = 10_000_000_000;
+pub(super) const DOLLAR: i64 = 10_000_000_000;
 /// Services that may cost something.
-const SERVICES: u8 = 5;
+pub(super) const SERVICES: u8 = 5;
 
 /// One day as the API tells it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +37,8 @@ struct State {
 #[derive(Debug, Default)]
 pub(super) struct Bill {
     days: BTreeMap<NaiveDate, Vec<State>>,
+    /// No day is ever called estimated.
+    plain: bool,
     /// Whether rows ever changed while their total did not: no probe can see that.
     pub(super) moved_unseen: bool,
 }
@@ -89,6 +91,13 @@ impl Bill {
         bill
     }
 
+    /// The same bill from an API that calls no day estimated.
+    pub(super) fn without_flags(mut self) -> Self {
+        self.plain = true;
+        self.days.values_mut().flatten().for_each(|state| state.day.estimated = false);
+        self
+    }
+
     /// From `event` on the API tells a day like this.
     pub(super) fn put(&mut self, day: NaiveDate, event: u64, told: Day) {
         self.days.entry(day).or_default().push(State { from: event, day: told });
@@ -135,6 +144,7 @@ impl Bill {
             Edit::Appear => _ = new.costs.insert(rng.u8(0..SERVICES), amount(rng)),
             Edit::Vanish => _ = new.costs.remove(known.last()?),
             Edit::Empty => new.costs.clear(),
+            Edit::Flag if self.plain => return None,
             Edit::Flag => new.estimated = !new.estimated,
             Edit::Revert => new = states.get(states.len().checked_sub(2)?)?.day.clone(),
         }

@@ -1,10 +1,10 @@
 //! What is in a data object, read without trusting its footer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Date32Type, Decimal128Type};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type};
 use bytes::Bytes;
 use chrono::NaiveDate;
 use costlake::decimal;
@@ -12,7 +12,7 @@ use costlake::generation::footer::{Suffix, from_suffix};
 use costlake::generation::{Footer, decode};
 use costlake::sources::Source;
 
-use super::bill::Day;
+use super::bill::{DOLLAR, Day, SERVICES, text};
 
 /// Units of 10^-12 in one unit of the bill.
 const UNIT: i128 = 100;
@@ -64,11 +64,20 @@ fn read(source: &dyn Source, bytes: Bytes) -> Result<(Footer, Content), String> 
     for (day, facts) in &footer.days {
         days.insert(*day, Day { costs: BTreeMap::new(), estimated: facts.estimated });
     }
-    fill(&batch, &mut days)?;
+    let has_totals = batch.column_by_name("unblended_cost").is_some();
+    if has_totals {
+        fill(&batch, &mut days)?
+    } else {
+        fill_savings(&batch, &mut days)?
+    }
     for (day, facts) in &footer.days {
         let found = &days[day];
         let sum = facts.sums.get("unblended_cost").and_then(|sum| decimal::parse(sum).ok());
-        if facts.rows != found.costs.len() as u64 || sum != Some(i128::from(found.total()) * UNIT) {
+        let (rows, summed) = match has_totals {
+            true => (found.costs.len() as u64, Some(i128::from(found.total()) * UNIT)),
+            false => (u64::from(SERVICES), None),
+        };
+        if facts.rows != rows || sum != summed {
             return Err(format!("{day}: rows of {}, but the footer says {facts:?}", found.total()));
         }
     }
@@ -76,15 +85,22 @@ fn read(source: &dyn Source, bytes: Bytes) -> Result<(Footer, Content), String> 
     Ok((*footer.clone(), Content { epoch: footer.epoch, days, digests }))
 }
 
+fn column<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b ArrayRef, String> {
+    batch.column_by_name(name).ok_or_else(|| format!("no column {name}"))
+}
+
+fn service_of(text: &str) -> Result<u8, String> {
+    text.trim_start_matches('S').parse().map_err(|error| format!("{text}: {error}"))
+}
+
 fn fill(batch: &RecordBatch, days: &mut BTreeMap<NaiveDate, Day>) -> Result<(), String> {
-    let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("no column {name}"));
-    let dates = column("usage_date")?.as_primitive::<Date32Type>();
-    let services = column("service")?.as_string::<i32>();
-    let costs = column("unblended_cost")?.as_primitive::<Decimal128Type>();
-    let estimated = column("estimated")?.as_boolean();
+    let dates = column(batch, "usage_date")?.as_primitive::<Date32Type>();
+    let services = column(batch, "service")?.as_string::<i32>();
+    let costs = column(batch, "unblended_cost")?.as_primitive::<Decimal128Type>();
+    let estimated = column(batch, "estimated")?.as_boolean();
     for row in 0..batch.num_rows() {
         let date = dates.value_as_date(row).ok_or("no date")?;
-        let service = services.value(row).trim_start_matches('S').parse::<u8>().map_err(|error| error.to_string())?;
+        let service = service_of(services.value(row))?;
         let amount = costs.value(row);
         let day = days.get_mut(&date).ok_or_else(|| format!("{date} is not in the footer"))?;
         if amount % UNIT != 0 || costs.is_null(row) || estimated.value(row) != day.estimated {
@@ -94,6 +110,33 @@ fn fill(batch: &RecordBatch, days: &mut BTreeMap<NaiveDate, Day>) -> Result<(), 
         if day.costs.insert(service, amount).is_some() {
             return Err(format!("{date} S{service} is in it twice"));
         }
+    }
+    Ok(())
+}
+
+/// Doubles, each the nearest one to what the bill says; a row without a cost is a service without one.
+fn fill_savings(batch: &RecordBatch, days: &mut BTreeMap<NaiveDate, Day>) -> Result<(), String> {
+    let dates = column(batch, "usage_date")?.as_primitive::<Date32Type>();
+    let series = column(batch, "series")?.as_string::<i32>();
+    let costs = column(batch, "actual_cost")?.as_primitive::<Float64Type>();
+    let mut seen = BTreeSet::new();
+    for row in 0..batch.num_rows() {
+        let date = dates.value_as_date(row).ok_or("no date")?;
+        let service = service_of(series.value(row))?;
+        let day = days.get_mut(&date).ok_or_else(|| format!("{date} is not in the footer"))?;
+        if !seen.insert((date, service)) {
+            return Err(format!("{date} S{service} is in it twice"));
+        }
+        if costs.is_null(row) {
+            continue;
+        }
+        let cost = costs.value(row);
+        #[expect(clippy::cast_possible_truncation, reason = "what the bill says is far below 2^53")]
+        let amount = (cost * DOLLAR as f64).round() as i64;
+        if text(amount).parse() != Ok(cost) {
+            return Err(format!("{date} S{service}: {cost}, which no answer said"));
+        }
+        day.costs.insert(service, amount);
     }
     Ok(())
 }

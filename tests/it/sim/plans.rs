@@ -7,7 +7,10 @@ use costlake::job::{self, Job};
 use costlake::plan::{Ask, range};
 use fastrand::Rng;
 
+use super::savings::SOURCE as SAVINGS;
 use super::schedule::{day, first_now};
+
+const COSTS: &str = r#"{ type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }"#;
 
 /// What is odd about a schedule, by its seed; it takes no dice, so that the other seeds do what they always did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub(super) enum Oddity {
     TakesAll,
     /// One day goes there and back again under three writers whose objects take long to be written.
     ThereAndBack,
+    /// The table is Datadog's savings.
+    Savings,
 }
 
 impl Oddity {
@@ -26,6 +31,7 @@ impl Oddity {
             3 => Some(Self::Outage),
             7 => Some(Self::TakesAll),
             11 => Some(Self::ThereAndBack),
+            15 => Some(Self::Savings),
             _ => None,
         }
     }
@@ -35,6 +41,7 @@ impl Oddity {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Variant {
     pub(super) takes_all: bool,
+    pub(super) savings: bool,
     pub(super) two_months: bool,
     pub(super) probe: bool,
     pub(super) tight: bool,
@@ -42,11 +49,13 @@ pub(super) struct Variant {
 }
 
 impl Variant {
-    pub(super) fn draw(rng: &mut Rng, takes_all: bool) -> Self {
+    pub(super) fn draw(rng: &mut Rng, oddity: Option<Oddity>) -> Self {
+        let savings = oddity == Some(Oddity::Savings);
         Self {
-            takes_all,
+            takes_all: oddity == Some(Oddity::TakesAll),
+            savings,
             two_months: rng.bool(),
-            probe: rng.bool(),
+            probe: rng.bool() && !savings,
             tight: rng.u8(0..8) == 0,
             keeps_all: rng.u8(0..16) == 0,
         }
@@ -56,23 +65,28 @@ impl Variant {
         day(if self.two_months { "2026-10-31" } else { "2026-11-01" })
     }
 
-    /// Requests a run may send.
-    pub(super) fn cap(self) -> u64 {
-        if self.tight { 5 } else { 500 }
+    /// Requests a run may send, where requests cost something.
+    pub(super) fn cap(self) -> Option<u64> {
+        let cap = if self.tight { 5 } else { 500 };
+        (!self.savings).then_some(cap)
     }
 
     pub(super) fn job(self) -> Job {
+        let (source, control) = match (self.savings, self.takes_all) {
+            (true, _) => (SAVINGS, ""),
+            (false, true) => (COSTS, r#", control = "report""#),
+            (false, false) => (COSTS, r#", control = "enforce""#),
+        };
+        let budget = self.cap().map(|cap| format!("budget = {{ max_requests_per_run = {cap} }}")).unwrap_or_default();
         let text = format!(
             r#"
-            source = {{ type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{{ dimension = "SERVICE" }}] }}
-            window = {{ begin = "{}", refresh = "{}", control = "{}" }}
-            budget = {{ max_requests_per_run = {} }}
+            source = {source}
+            window = {{ begin = "{}", refresh = "{}"{control} }}
+            {budget}
             lake = {{ keep_raw = {}, keep_history = {} }}
             "#,
             self.begin(),
             if self.probe { "probe" } else { "40 days" },
-            if self.takes_all { "report" } else { "enforce" },
-            self.cap(),
             self.keeps_all,
             self.keeps_all,
         );

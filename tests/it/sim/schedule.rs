@@ -183,7 +183,7 @@ async fn play(seed: u64, log: bool) -> Ended {
     let (key, record) = proof().await;
     let mut rng = Rng::with_seed(seed);
     let oddity = Oddity::of(seed);
-    let variant = Variant::draw(&mut rng, oddity == Some(Oddity::TakesAll));
+    let variant = Variant::draw(&mut rng, oddity);
     let job = variant.job();
     let writers = [1, 2, 2, 3][rng.usize(0..4)];
     let writers = if oddity == Some(Oddity::ThereAndBack) { 3 } else { writers };
@@ -195,6 +195,7 @@ async fn play(seed: u64, log: bool) -> Ended {
         slow: oddity == Some(Oddity::ThereAndBack),
     };
     let bill = Bill::new(&mut rng, variant.begin(), day("2026-11-20"), 4);
+    let bill = if variant.savings { bill.without_flags() } else { bill };
     let mut plans: Vec<Plan> = (0..writers).map(|_| Plan::draw(&mut rng, variant.begin())).collect();
     if oddity == Some(Oddity::ThereAndBack) {
         plans.iter_mut().enumerate().for_each(|(writer, plan)| *plan = Plan::around_a_flip(&mut rng, writer));
@@ -206,11 +207,14 @@ async fn play(seed: u64, log: bool) -> Ended {
         _ => odds,
     };
     let flips = if oddity == Some(Oddity::ThereAndBack) { &[THERE, BACK][..] } else { &[] };
-    let rules = Rules { takes_all: variant.takes_all };
+    let rules = Rules { takes_all: variant.takes_all, without_totals: variant.savings };
     let mut watch = Watch::new(job.source.clone(), writers + 1, rules);
-    watch.writers[..writers].iter_mut().for_each(|writer| writer.cap = Some(variant.cap()));
+    watch.writers[..writers].iter_mut().for_each(|writer| writer.cap = variant.cap());
     let world: Shared = Arc::new(Mutex::new(World::new(rng, odds, bill, 4, watch, log)));
     lock(&world).objects.add(key, record.clone());
+    if variant.savings {
+        lock(&world).tally.count("tables of savings");
+    }
     let restating = async {
         join_all(restatements.iter().map(|after| async {
             tokio::time::sleep(*after).await;
