@@ -10,22 +10,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / "target/long/mutants"
 TREE, CHOICE, OMITTED = PLACE / "tree", PLACE / "choice", PLACE / "omitted"
-TARGET = PLACE / "target"
+TARGET, REACHED, TEMPORARY = PLACE / "target", PLACE / "reached", PLACE / "tmp"
 
-# What runs in this process comes first, for all mutants; what starts the program itself after that, for those that are left. The
-# first test that fails ends a mutant.
-QUICK = [
-    ("lib", []),
-    ("it", ["sim::", "lakes::settling", "lakes::recovery", "lakes::control", "lakes::generations", "lakes::stores",
-            "lakes::history", "care::damage", "care::mending"]),
-]
-SLOW = [
-    ("it", ["answers::commands", "answers::nights", "answers::totals", "answers::budget", "answers::grains",
-            "answers::quarantine", "answers::restated", "answers::identity", "answers::refusals", "answers::happy",
-            "care::", "lakes::binary", "serve::slots"]),
-]
-# A schedule of the simulation says as much about a mutant as a thousand of them.
-ENVIRONMENT = {"COSTLAKE_SIM_SCHEDULES": "100", "COSTLAKE_FUZZED_INPUTS": "100"}
+# Tests of style and layout, and of what is not written.
+LEFT_OUT = re.compile("house::|sql::|page::|sim::guards")
+# A schedule, a death or a race says as much about a mutant as a thousand of them.
+ENVIRONMENT = {"COSTLAKE_SIM_SCHEDULES": "400", "COSTLAKE_FUZZED_INPUTS": "100", "COSTLAKE_CRASH_SEEDS": "2",
+               "COSTLAKE_RACE_ROUNDS": "20"}
+# Every mutant has tests for so many seconds first. Those that are left have all the others after that.
+FIRST = 20
 # Fewer steps of a kind are a module; the order is that of the table.
 MODULES = [
     ("plan", r"src/plan/"),
@@ -143,13 +136,20 @@ def build():
     return programs
 
 
-def run(program, filters, limit):
-    """`passed`, `timeout`, or the first test that failed. The limit is of processor time, so that a busy machine makes no
-    timeout; what waits for ever without working is ended after ten times as long, or ten minutes."""
-    environment = dict(os.environ, CARGO_MANIFEST_DIR=str(TREE), **ENVIRONMENT)
-    process = subprocess.Popen([program, *filters], cwd=TREE, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, text=True, start_new_session=True,
-                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit) + 5)))
+def run(program, tests, seconds):
+    """`passed`, `timeout`, or the first test that failed, of tests that take so many seconds without a mutant. The limit is of
+    processor time, so that a busy machine makes no timeout; what waits for ever without working is ended later."""
+    limit = 20 + int(4 * seconds)
+    TEMPORARY.mkdir(exist_ok=True)
+    environment = dict(os.environ, CARGO_MANIFEST_DIR=str(TREE), TMPDIR=str(TEMPORARY), **ENVIRONMENT)
+
+    def bounds():
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+
+    process = subprocess.Popen([program, "--exact", *tests], cwd=TREE, env=environment, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+                               preexec_fn=bounds)
     late = threading.Event()
 
     def end():
@@ -158,7 +158,7 @@ def run(program, filters, limit):
         except ProcessLookupError:
             pass
 
-    timer = threading.Timer(max(600, 10 * limit), lambda: (late.set(), end()))
+    timer = threading.Timer(60 + 10 * seconds, lambda: (late.set(), end()))
     timer.start()
     failed = None
     for line in process.stdout:
@@ -171,11 +171,39 @@ def run(program, filters, limit):
     code = process.wait()
     timer.cancel()
     end()
+    shutil.rmtree(TEMPORARY, ignore_errors=True)
     if failed:
         return failed
     if late.is_set() or code in (-signal.SIGXCPU, -signal.SIGKILL):
         return "timeout"
     return "passed" if code == 0 else f"exit code {code}"
+
+
+def reached(programs):
+    """For each mutant the tests that come to its place, as seconds, program and name: each test runs once by itself, and the
+    woven places write down that they were reached."""
+    known = PLACE / "reached.json"
+    if known.exists() and all(known.stat().st_mtime > os.stat(program).st_mtime for program in programs.values()):
+        return {int(number): tests for number, tests in json.loads(known.read_text()).items()}
+    by_mutant = collections.defaultdict(list)
+    for kind, program in programs.items():
+        listed = subprocess.run([program, "--list", "--format", "terse"], cwd=TREE, check=True, stdout=subprocess.PIPE, text=True)
+        for test in re.findall(r"^(\S+): test$", listed.stdout, re.M):
+            if LEFT_OUT.match(test):
+                continue
+            REACHED.write_text("")
+            CHOICE.write_text(f"reached {REACHED}")
+            start = time.monotonic()
+            verdict = run(program, [test], 300)
+            seconds = time.monotonic() - start
+            if verdict != "passed":
+                said(f"mutants: without any, {test}: {verdict}; it is left out")
+                continue
+            for number in set(REACHED.read_text().split()):
+                by_mutant[int(number)].append((round(seconds, 3), kind, test))
+    CHOICE.write_text("0")
+    known.write_text(json.dumps(by_mutant))
+    return by_mutant
 
 
 def ordered(woven, shard):
@@ -191,64 +219,70 @@ def ordered(woven, shard):
                 yield taken[module].pop(0)[1:]
 
 
-def limits(programs, stages):
-    """Seconds that each stage may take: it is run without a mutant first, and must pass."""
-    CHOICE.write_text("0")
-    for program, filters in stages:
-        start, used = time.monotonic(), processor_time()
-        verdict = run(programs[program], filters, 1800)
-        seconds, used = time.monotonic() - start, processor_time() - used
-        said(f"mutants: without any, {program} {' '.join(filters)}: {verdict} in {seconds:.1f} s, {used:.1f} s of a processor")
-        if verdict != "passed":
-            sys.exit("mutants: the tests fail without a mutant")
-        yield 30 + 4 * used
+def groups(tests):
+    """The tests, the quick ones first, in groups of which each takes about four times as long as the one before it."""
+    group, limit = [], 1
+    for test in sorted(tests):
+        group.append(test)
+        if sum(seconds for seconds, _, _ in group) > limit:
+            yield group
+            group, limit = [], 4 * limit
+    yield group
 
 
-def processor_time():
-    """What the programs that have ended have used."""
-    times = os.times()
-    return times.children_user + times.children_system
-
-
-def judged(programs, stages, allowed):
-    """What the stages say of the mutant that is chosen. A test that fails must pass without it."""
-    number = CHOICE.read_text()
-    for (program, filters), limit in zip(stages, allowed):
-        verdict = run(programs[program], filters, limit)
-        if "::" in verdict:
-            CHOICE.write_text("0")
-            if run(programs[program], ["--exact", verdict], limit) != "passed":
-                sys.exit(f"mutants: {verdict} fails without a mutant too")
-            CHOICE.write_text(number)
-        if verdict != "passed":
-            return verdict
+def judged(programs, number, tests):
+    """What the tests say of a mutant. One that fails must pass without it."""
+    for group in groups(tests):
+        for kind, program in programs.items():
+            left = {name: seconds for seconds, of, name in group if of == kind}
+            while left:
+                CHOICE.write_text(str(number))
+                verdict = run(program, list(left), sum(left.values()))
+                CHOICE.write_text("0")
+                if verdict == "passed":
+                    break
+                if verdict not in left or run(program, [verdict], left[verdict]) == "passed":
+                    return verdict
+                said(f"mutants: {verdict} fails without a mutant too")
+                del left[verdict]
     return "passed"
+
+
+def cut(tests):
+    """The quick tests, together not longer than [`FIRST`] but for the last of them, and the others."""
+    tests, spent = sorted(tests), itertools.accumulate(seconds for seconds, _, _ in sorted(tests))
+    count = sum(1 for seconds in spent if seconds <= FIRST) + 1
+    return tests[:count], tests[count:]
 
 
 def tried(programs, mutants, seconds):
     """How many of each module were caught, ran out of time or were missed, and how long that took."""
     counts = collections.defaultdict(collections.Counter)
+    tests = reached(programs)
     started, left = time.monotonic(), []
+    late = lambda: seconds and time.monotonic() - started > seconds
     with (PLACE / "results").open("w") as results:
-        for stages, goes_on in [(QUICK, True), (SLOW, False)]:
-            allowed = list(limits(programs, stages)) if mutants else []
-            for number, name in mutants:
-                if goes_on and seconds and time.monotonic() - started > seconds:
-                    break
-                CHOICE.write_text(str(number))
-                start = time.monotonic()
-                verdict = judged(programs, stages, allowed)
-                if verdict == "passed" and goes_on:
-                    left.append((number, name))
-                    continue
-                kind = {"passed": "missed", "timeout": "timeout"}.get(verdict, "caught")
-                counts[module_of(name)][kind] += 1
-                print(f"{kind}\t{time.monotonic() - start:.1f}\t{name}\t{verdict}", file=results, flush=True)
-                if kind != "caught":
-                    said(f"{kind}: {name}")
-            mutants = left
-            if goes_on:
-                said(f"mutants: {len(left)} are left for the slower tests after {time.monotonic() - started:.0f} s")
+        def note(name, verdict):
+            kind = {"passed": "missed", "unreached": "missed", "timeout": "timeout"}.get(verdict, "caught")
+            counts[module_of(name)][kind] += 1
+            print(f"{kind}\t{name}\t{verdict}", file=results, flush=True)
+            if kind != "caught":
+                said(f"{kind}: {name}")
+
+        for number, name in mutants:
+            if late():
+                break
+            quick, others = cut(tests.get(number, []))
+            verdict = judged(programs, number, quick) if quick else "unreached"
+            if verdict == "passed" and others:
+                left.append((number, name, others))
+            else:
+                note(name, verdict)
+        said(f"mutants: {len(left)} are left for the slower tests after {time.monotonic() - started:.0f} s")
+        for number, name, others in left:
+            if late():
+                break
+            note(name, judged(programs, number, others))
     return counts, time.monotonic() - started
 
 

@@ -7,8 +7,9 @@
 #
 # COSTLAKE_MUTANT_MINUTES   ends after so long; what was tried by then is spread evenly over the modules
 #
-# All mutants are in one build (weave/), and a file says which of them a process is to be: so one costs the tests that it takes
-# to find it, which is seconds. Of each survivor the tests of mutants.py have been run, and all of them passed.
+# All mutants are in one build (weave/), and a file says which of them a process is to be. Each test first runs alone and tells
+# which of them it comes to; then a mutant has the tests that come to it, the quick ones first, until one fails. So a mutant
+# that is caught costs about a second, and of each survivor every test that reaches it has passed.
 # Installs cargo-mutants from crates.io if it is missing: it says what the mutants are.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let root = Path::new(tree).join("src/lib.rs");
     let mut source = fs::read_to_string(&root)?;
-    source.push_str(&switch(choice));
+    source.push_str(&switch(choice, all.len()));
     fs::write(root, source)?;
     woven.sort_unstable();
     for index in woven {
@@ -79,14 +79,34 @@ fn number(value: &Value) -> usize {
 }
 
 /// What every woven place asks.
-fn switch(choice: &str) -> String {
-    format!(
-        "\n/// Whether this process is the mutant of that number.\npub fn mutated(number: u32) -> bool {{\n\
-         static CHOSEN: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| {{\n\
-         std::fs::read_to_string({choice:?}).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)\n}});\n\
-         *CHOSEN == number\n}}\n"
-    )
+fn switch(choice: &str, count: usize) -> String {
+    SWITCH.replace("CHOICE_FILE", &format!("{choice:?}")).replace("COUNT", &(count + 1).to_string())
 }
+
+/// Two words of it are put in by [`switch`].
+const SWITCH: &str = r#"
+/// Whether this process is the mutant of that number. Told to write down what is reached, it is none.
+#[allow(clippy::all)]
+pub fn mutated(number: u32) -> bool {
+    use std::io::Write as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static CHOSEN: std::sync::LazyLock<Result<u32, String>> = std::sync::LazyLock::new(|| {
+        let text = std::fs::read_to_string(CHOICE_FILE).unwrap_or_default();
+        text.trim().strip_prefix("reached ").map_or(Ok(text.trim().parse().unwrap_or(0)), |path| Err(path.to_owned()))
+    });
+    static SEEN: [AtomicBool; COUNT] = [const { AtomicBool::new(false) }; COUNT];
+    match &*CHOSEN {
+        Ok(chosen) => *chosen == number,
+        Err(path) => {
+            let seen = SEEN.get(number as usize).is_none_or(|seen| seen.swap(true, Ordering::Relaxed));
+            if !seen && let Ok(mut file) = std::fs::OpenOptions::new().append(true).open(path) {
+                drop(file.write_all(format!("{number}\n").as_bytes()));
+            }
+            false
+        }
+    }
+}
+"#;
 
 /// Text put in at a place; with `until`, in place of what stands up to there. Later edits of one place come first when
 /// they are `outer`: they belong to the expression that holds the other.
