@@ -29,6 +29,7 @@ use crate::job::AwsSettings;
 use crate::lake::S3Lake;
 use crate::secrets::{self, without_credentials};
 
+use super::aws_client;
 use super::bucket_client::BucketConnector;
 use super::cost_explorer::errors::explain_code;
 use super::{Deadlines, causes, is_https_or_loopback, sso};
@@ -50,6 +51,7 @@ pub async fn load(
         .operation_timeout(deadlines.answer)
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(aws_client::client())
         .timeout_config(timeouts)
         .retry_config(aws_config::retry::RetryConfig::disabled());
     if let Some(profile) = &settings.profile {

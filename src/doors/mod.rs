@@ -15,6 +15,7 @@ use crate::request::{Answer, Request};
 use crate::sources::Provider;
 
 pub mod aws;
+mod aws_client;
 mod bucket_client;
 pub mod cost_explorer;
 pub mod datadog;

@@ -334,3 +334,23 @@ fn floods_of_a_bucket() {
     flooded_lake("33 MiB of listing", listing(vec![b' '; 33 * MIB]).url(), "the answer is longer than 32 MiB");
     flooded_lake("objects for ever", listing(page_of(50_000)).url(), "more than 500000 objects");
 }
+
+#[test]
+fn floods_of_those_who_give_credentials() {
+    let api = Script::new();
+    let role = DAILY.replace("[limits]", "[aws]\nrole_arn = \"arn:aws:iam::111111111111:role/costs\"\n[limits]");
+    let (a_gib, a_refusal): (Flood, Flood) = (a_gibibyte, a_gibibyte_of_refusal);
+    for (what, flood) in [("a GiB of role", a_gib), ("a GiB of denial", a_refusal)] {
+        let mut house = Lakehouse::new(api.url(), NOW);
+        house.set("AWS_ENDPOINT_URL_STS", &serving(flood));
+        house.job("table", &role);
+        within_bounds(what, &house, &["run"], 1, "the answer is longer than 40 MiB");
+        let mut house = Lakehouse::new(api.url(), NOW);
+        house.unset("AWS_ACCESS_KEY_ID");
+        house.unset("AWS_SECRET_ACCESS_KEY");
+        house.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/credentials", serving(flood)));
+        house.job("table", DAILY);
+        within_bounds(what, &house, &["run"], 1, "the answer is longer than 40 MiB");
+    }
+    assert!(api.take_asked().is_empty(), "the API was asked");
+}
