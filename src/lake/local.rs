@@ -324,6 +324,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_cannot_be_removed_is_told_and_what_is_gone_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lake = LocalLake::new(folder.path().to_owned());
+        std::fs::create_dir(folder.path().join("a")).expect("a folder");
+        lake.remove("nothing").await.expect("what is not there is gone");
+        let error = lake.remove("a").await.expect_err("a folder is no file");
+        assert!(error.report().contains("cannot remove"), "{}", error.report());
+    }
+
+    #[tokio::test]
     async fn what_a_killed_process_left_is_swept() {
         let folder = tempfile::tempdir().expect("a folder");
         let lake = LocalLake::new(folder.path().to_owned());

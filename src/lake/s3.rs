@@ -7,11 +7,13 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
+use tokio::time::timeout;
 
 use crate::error::{Error, Kind, Result};
 
@@ -22,6 +24,9 @@ const DENIED: [&str; 2] = ["status code: 401 ", "status code: 403 "];
 
 /// Most objects of one folder that are listed: a hundred a day for 13 years, and some 150 MiB.
 const MAX_LISTED: usize = 500_000;
+
+/// Longest time that all pages of a listing may take, which may be empty and still go on.
+const LONGEST_LISTING: Duration = Duration::from_secs(600);
 
 /// An open bucket.
 #[derive(Clone)]
@@ -139,9 +144,15 @@ impl S3Lake {
             size: meta.size,
             modified: meta.last_modified,
         };
-        let listing = self.reads.list(Some(&path)).map_ok(entry).take(MAX_LISTED + 1);
-        let listed: Vec<_> =
-            listing.try_collect().await.map_err(|error| self.failed("cannot list the bucket", folder, error))?;
+        let listing = self.reads.list(Some(&path)).map_ok(entry).take(MAX_LISTED + 1).try_collect();
+        let Ok(listed) = timeout(LONGEST_LISTING, listing).await else {
+            let message = format!("the bucket's listing goes on after {} minutes", LONGEST_LISTING.as_secs() / 60);
+            return Err(Error::new(Kind::Store, message)
+                .at("lake", &self.name)
+                .at("key", folder)
+                .advise("check the endpoint (AWS_ENDPOINT_URL_S3), then run again"));
+        };
+        let listed: Vec<_> = listed.map_err(|error| self.failed("cannot list the bucket", folder, error))?;
         if listed.len() > MAX_LISTED {
             let message = format!("the bucket lists more than {MAX_LISTED} objects");
             return Err(Error::new(Kind::Store, message).at("lake", &self.name).at("key", folder).advise(

@@ -102,6 +102,7 @@ proptest! {
         }
     }
 }
+
 #[test]
 fn a_generation_that_was_seen_earlier_is_not_laid_over_a_later_one() {
     let (slot, at) = (NaiveDate::default(), |second| DateTime::from_timestamp(second, 0).unwrap_or_default());
@@ -126,4 +127,37 @@ fn a_generation_that_was_seen_earlier_is_not_laid_over_a_later_one() {
     assert_eq!(ledger.partitions["p"].days[&slot].facts.totals, totals[&slot]);
     ledger.adopt(&footer(1, "new"), 1, &[slot].into(), at(9), at(9));
     assert_eq!((ledger.partitions["p"].epoch, ledger.partitions["p"].days[&slot].read_at), (2, at(9)));
+}
+
+/// Two readings of one generation never differ; should they, both sides of a merge choose the same.
+#[test]
+fn of_two_readings_of_a_generation_the_later_one_stands() {
+    let (slot, at) = (NaiveDate::default(), |second| DateTime::from_timestamp(second, 0).unwrap_or_default());
+    let ledger = |written: i64, epoch, digest: &str, read| {
+        let facts = DayFacts {
+            rows: 1,
+            digest: digest.to_owned(),
+            sums: Sums::default(),
+            estimated: false,
+            epoch,
+            read_for: BTreeSet::new(),
+            totals: Sums::default(),
+        };
+        let days = [(slot, DayState { read_at: at(read), facts })].into();
+        let state = PartitionState { epoch, bytes: 0, days, history: History::default() };
+        Ledger { written_at: at(written), partitions: [("p".to_owned(), state)].into(), ..Ledger::empty("t") }
+    };
+    for (first, second, wanted) in [
+        ((1, "a", 5), (1, "b", 6), ("b", 6)),
+        ((1, "b", 5), (1, "a", 6), ("a", 6)),
+        ((1, "a", 6), (1, "b", 6), ("b", 6)),
+        ((2, "a", 5), (1, "b", 6), ("a", 5)),
+        ((1, "a", 5), (1, "a", 6), ("a", 6)),
+    ] {
+        for (one, other) in [(first, second), (second, first)] {
+            let merged = ledger(1, one.0, one.1, one.2).merge(ledger(2, other.0, other.1, other.2));
+            let day = &merged.partitions["p"].days[&slot];
+            assert_eq!((day.facts.digest.as_str(), day.read_at), (wanted.0, at(wanted.1)), "{first:?} {second:?}");
+        }
+    }
 }

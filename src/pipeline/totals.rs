@@ -200,3 +200,36 @@ pub(super) async fn ask(
     let fetched = series::of_windows(job, source.as_ref(), &[window], allowance, asked).await?;
     Totals::of(source.table(), source.grain(), &fetched).map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Question;
+    use crate::job;
+    use crate::window::{Window, parse_day};
+
+    #[test]
+    fn an_answer_serves_a_job_with_its_metrics_and_its_days() {
+        let text = r#"
+            source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
+            window = { begin = "2026-11-01" }
+        "#;
+        let job = job::parse(Path::new("costs.toml"), text).expect("a job");
+        let window = |from, to| {
+            let day = |text| parse_day(text).expect("a day");
+            Window::new(day(from), day(to)).expect("a window")
+        };
+        let days = window("2026-11-02", "2026-11-05");
+        let own = job.source.metrics();
+        for (metrics, asked, serves) in [
+            (own.clone(), days, true),
+            (own.clone(), window("2026-11-03", "2026-11-05"), false),
+            (own.clone(), window("2026-11-02", "2026-11-04"), false),
+            (["UsageQuantity".to_owned()].into(), days, false),
+        ] {
+            let question = Question { metrics, window: asked };
+            assert_eq!(question.covers(&job, days), serves, "{question:?}");
+        }
+    }
+}

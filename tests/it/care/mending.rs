@@ -149,6 +149,8 @@ async fn a_broken_object_is_read_again_whole_or_not_at_all() {
     let (broken, asked) = (world.bytes(&job, "2026-10"), world.sandbox.requests());
     let checked = world.repair(&job, Depth::Rows).await;
     assert_eq!(open(&checked).len(), 1);
+    let advice = &checked.findings[0].advice;
+    assert!(advice.contains("--repair") && !advice.contains("rebuild"), "no answers are kept: {advice}");
     assert_eq!(checked.runs.first().map(|run| run.exit_code), Some(4), "{checked:#?}");
     assert_eq!(world.bytes(&job, "2026-10"), broken);
     assert_eq!(world.sandbox.requests(), asked, "nothing is spent on what cannot be finished");
@@ -162,6 +164,7 @@ async fn a_snapshots_past_is_not_asked_for_again() {
     let asked = world.sandbox.requests();
     let checked = world.repair(&job, Depth::Footers).await;
     assert_eq!(open(&checked).len(), 1);
-    assert!(checked.findings[0].advice.contains("costlake rebuild config"), "{checked:#?}");
+    let advice = &checked.findings[0].advice;
+    assert!(advice.contains("costlake rebuild config") && advice.contains("tells only today's state"), "{checked:#?}");
     assert_eq!(world.sandbox.requests(), asked, "today's state is not the past's");
 }

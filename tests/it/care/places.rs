@@ -128,7 +128,13 @@ async fn what_answers_are_laid_over_is_kept_where_the_job_says_so() {
     let footer = world.footer(&job, "2026-11");
     assert_eq!((footer.epoch, footer.days.into_keys().collect()), (2, days), "days that the old object did not have");
     let kept = world.files("_costlake/cost/history/2026-11");
-    assert_eq!(kept.into_values().collect::<Vec<_>>(), [old]);
+    assert_eq!(kept.into_values().collect::<Vec<_>>(), std::slice::from_ref(&old));
+
+    fs::remove_dir_all(world.path("_costlake/cost/history")).expect("removed");
+    fs::write(world.object(&job, "2026-11"), &old).expect("put back");
+    world.remove_all("_costlake/cost/ledger");
+    assert_eq!(world.rebuild(&job).await.objects_written, 1);
+    assert!(!world.path("_costlake/cost/history").exists(), "a job that does not say so keeps nothing");
 }
 
 #[tokio::test]

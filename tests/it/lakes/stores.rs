@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use costlake::error::{Error, Kind};
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream, StreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -29,17 +30,21 @@ enum Oddity {
     WantsQuotedTags,
     /// Answers no ETag.
     HasNoTags,
+    /// Has always one more page to list, with nothing on it.
+    ListsForEver,
 }
 
 #[derive(Debug)]
 struct OddStore {
     inner: InMemory,
     oddity: Oddity,
+    /// Writes under a condition, those of the probe left out.
+    conditional: AtomicUsize,
 }
 
 impl OddStore {
     fn new(oddity: Oddity) -> Arc<Self> {
-        Arc::new(Self { inner: InMemory::new(), oddity })
+        Arc::new(Self { inner: InMemory::new(), oddity, conditional: AtomicUsize::new(0) })
     }
 
     fn mode(&self, mode: PutMode, path: &Path) -> Result<PutMode> {
@@ -70,6 +75,9 @@ impl fmt::Display for OddStore {
 #[async_trait]
 impl ObjectStore for OddStore {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        if options.mode != PutMode::Overwrite && !path.as_ref().contains("/probe/") {
+            self.conditional.fetch_add(1, Ordering::Relaxed);
+        }
         let mode = self.mode(options.mode.clone(), path)?;
         self.inner.put_opts(path, payload, PutOptions { mode, ..options }).await
     }
@@ -93,7 +101,10 @@ impl ObjectStore for OddStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        match self.oddity {
+            Oddity::ListsForEver => stream::pending().boxed(),
+            _ => self.inner.list(prefix),
+        }
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -147,6 +158,7 @@ async fn a_single_writer_may_use_a_dishonest_store() {
         assert_eq!(report.exit_code, 0, "{report:#?}");
     }
     assert!(contents(&store, &job).await == contents(&honest, &job).await, "the same bytes as on an honest store");
+    assert_eq!(store.conditional.load(Ordering::Relaxed), 0, "no condition is sent to a store that ignores them");
     assert_ledger_agrees(&store, &job).await;
     assert_eq!(world.run(&store, &job).await.exit_code, 2, "without the flag it is still refused");
 }
@@ -175,4 +187,11 @@ async fn a_store_without_etags_is_refused() {
     let report = world.run(&store, &job).await;
     assert_eq!((report.exit_code, report.asked.requests), (1, 0), "{report:#?}");
     assert!(failure(&report).contains("no ETag"), "{report:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_without_an_end_is_not_waited_for() {
+    let error = lake(&OddStore::new(Oddity::ListsForEver)).list("cost").await.expect_err("no listing");
+    assert_eq!(error.kind(), Kind::Store);
+    assert!(error.message().contains("goes on after 10 minutes"), "{}", error.report());
 }
