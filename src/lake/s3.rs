@@ -204,7 +204,7 @@ mod tests {
     use crate::error::Kind;
 
     #[test]
-    fn a_listing_that_is_denied_is_no_failure_of_the_store() {
+    fn a_denied_listing_and_a_missing_bucket_are_no_failures_of_the_store() {
         let store = Arc::new(InMemory::new());
         let lake = S3Lake::new(store.clone(), store, "p", "s3://b/p", "test");
         let kind_of = |status: &str| {
@@ -221,5 +221,12 @@ mod tests {
         assert_eq!(kind_of("403 Forbidden"), Kind::Auth);
         assert_eq!(kind_of("401 Unauthorized"), Kind::Auth);
         assert_eq!(kind_of("500 Internal Server Error"), Kind::Store);
+        assert_eq!(kind_of("404 Not Found: <Error><Code>NoSuchBucket</Code></Error>"), Kind::Config);
+        let error = lake.failed(
+            "cannot read",
+            "t",
+            object_store::Error::Generic { store: "S3", source: "NoSuchBucket".into() },
+        );
+        assert!(error.report().contains("create the bucket first"), "{}", error.report());
     }
 }

@@ -147,6 +147,18 @@ fn of_two_readings_of_a_generation_the_later_one_stands() {
         let state = PartitionState { epoch, bytes: 0, days, history: History::default() };
         Ledger { written_at: at(written), partitions: [("p".to_owned(), state)].into(), ..Ledger::empty("t") }
     };
+    let days_of = |ledger: Ledger| ledger.partitions["p"].days.len();
+    let with_another_day = |mut ledger: Ledger| {
+        let days = &mut ledger.partitions.get_mut("p").expect("a partition").days;
+        days.extend(days.first_key_value().map(|(day, state)| (day.succ_opt().expect("a day"), state.clone())));
+        ledger
+    };
+    assert_eq!(days_of(with_another_day(ledger(1, 1, "a", 5)).merge(ledger(2, 1, "a", 5))), 2);
+    assert_eq!(
+        days_of(with_another_day(ledger(1, 1, "a", 5)).merge(ledger(2, 2, "a", 5))),
+        1,
+        "days of another generation"
+    );
     for (first, second, wanted) in [
         ((1, "a", 5), (1, "b", 6), ("b", 6)),
         ((1, "b", 5), (1, "a", 6), ("a", 6)),
@@ -156,6 +168,7 @@ fn of_two_readings_of_a_generation_the_later_one_stands() {
     ] {
         for (one, other) in [(first, second), (second, first)] {
             let merged = ledger(1, one.0, one.1, one.2).merge(ledger(2, other.0, other.1, other.2));
+            assert_eq!(merged.written_at, at(2), "all else is the newer one's");
             let day = &merged.partitions["p"].days[&slot];
             assert_eq!((day.facts.digest.as_str(), day.read_at), (wanted.0, at(wanted.1)), "{first:?} {second:?}");
         }

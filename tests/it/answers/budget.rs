@@ -3,6 +3,9 @@
 //! The server gives every day of a window its own pages, so that a window of five days takes five (or more) requests. The totals
 //! of the days read come before them and count like any other request.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use chrono::NaiveDate;
 use serde_json::Value;
 
@@ -16,7 +19,7 @@ use crate::support::script::{Asked, Reply, Script};
 const NOW: &str = "2026-11-06T06:00:00Z";
 
 /// Answers page `n` of a window: each day has `pages_of(day)` pages with a group on each.
-fn answer(asked: &Asked, pages_of: fn(&str) -> usize) -> Reply {
+fn answer(asked: &Asked, pages_of: impl Fn(&str) -> usize) -> Reply {
     let question = asked.json();
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let (mut start, end) = (text(&question["TimePeriod"]["Start"]), text(&question["TimePeriod"]["End"]));
@@ -126,6 +129,27 @@ fn a_large_day_does_not_keep_the_days_before_it_out() {
     }
     run_within(&script, &house, 5).exits(4).says("raise budget.max_requests_per_run to that or more");
     assert!(days_in(&house) >= 2, "the days before the large one are small: {} days", days_in(&house));
+}
+
+#[test]
+fn what_a_fetch_set_aside_and_did_not_need_is_there_for_the_next() {
+    let pages = Arc::new(AtomicUsize::new(3));
+    let told = Arc::clone(&pages);
+    let script = Script::answering(move |asked| answer(asked, |_| told.load(Ordering::Relaxed)));
+    let house = Lakehouse::new(script.url(), NOW);
+    let job = |cap: u64| {
+        let since = DAILY.replace("2026-11-01", "2026-10-31");
+        house.job("costs", &format!("{since}fetches_in_flight = 2\n[budget]\nmax_requests_per_run = {cap}\n"));
+    };
+    let range = ["backfill", "costs", "--from", "2026-10-31", "--to", "2026-11-01"];
+    job(100);
+    house.json(&range).exits(0);
+    assert_eq!(sent(&script), 1 + 3 + 3);
+    // Three requests are set aside for the first month, which leaves one for the second until that is done.
+    pages.store(1, Ordering::Relaxed);
+    job(1 + 4);
+    house.json(&range).exits(0);
+    assert_eq!(sent(&script), 1 + 1 + 1);
 }
 
 #[test]

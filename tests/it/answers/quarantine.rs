@@ -14,21 +14,23 @@ use crate::support::script::{Asked, Reply, Script};
 /// Days of October are settled, days of November are not.
 const NOW: &str = "2026-11-20T06:00:00Z";
 
-/// What the API says: one dollar of EC2 a day, but for these days; whether none of it is an estimate any more; and
-/// whether it refuses grouped questions.
+/// What the API says: one dollar of EC2 a day, but for these days; whether none of it is an estimate any more; whether it
+/// refuses grouped questions, and why.
 #[derive(Default)]
 struct Bill {
     days: BTreeMap<String, Vec<(&'static str, &'static str)>>,
     is_final: bool,
-    broken: bool,
+    broken: Option<&'static str>,
+    /// A day whose total is a dollar too high.
+    off: Option<&'static str>,
 }
 
 impl Bill {
     fn answer(&self, asked: &Asked) -> Reply {
         let question = asked.json();
         let grouped = question["GroupBy"].is_array();
-        if grouped && self.broken {
-            return Reply::fault("ValidationException", "not today");
+        if let Some(why) = self.broken.filter(|_| grouped) {
+            return Reply::fault("ValidationException", why);
         }
         let text = |name: &str| question["TimePeriod"][name].as_str().expect("a day").to_owned();
         let (mut at, end, mut results) = (text("Start"), text("End"), Vec::new());
@@ -37,6 +39,7 @@ impl Bill {
             let mut result = day(&at, &costs);
             if !grouped {
                 let total: f64 = costs.iter().map(|(_, amount)| amount.parse::<f64>().expect("halves at most")).sum();
+                let total = if self.off == Some(at.as_str()) { total + 1.0 } else { total };
                 result["Groups"] = json!([]);
                 result["Total"] = json!({ "UnblendedCost": dollars(&total.to_string()) });
             }
@@ -176,11 +179,25 @@ fn a_day_that_comes_back_empty_is_held_and_the_others_are_taken() {
     assert_eq!(sum(&of("2026-11-05"), "unblended_cost"), 1_000_000_000_000);
     assert_eq!(sum(&of("2026-11-06"), "unblended_cost"), 3_000_000_000_000);
     assert_eq!(done.report()["fetches"][0]["outcome"], "committed");
+    assert!(done.report()["fetches"][0]["notes"].is_null(), "nothing else is the matter: {done}");
     let range = ["backfill", "costs", "--from", "2026-11-05", "--to", "2026-11-05"];
     world.house.json(&range).exits(1);
     world.house.json(&[&range[..], &["--accept", "costs:2026-11"]].concat()).exits(0);
     assert_eq!(of("2026-11-05").len(), 0);
     world.run(&[]).exits(0);
+}
+
+#[test]
+fn a_day_that_is_held_and_one_that_misses_its_total_are_both_told() {
+    let mut world = World::new("");
+    world.house.set("COSTLAKE_HASTE", "60000");
+    world.set("2026-11-05", &[]);
+    world.set("2026-11-06", &[("EC2", "3")]);
+    world.bill.lock().expect("the bill").off = Some("2026-11-06");
+    let done = world.run(&[]);
+    done.exits(1).says("quarantined, the old rows stay: 2026-11-05");
+    let notes = done.report()["fetches"][0]["notes"].to_string();
+    assert!(notes.contains("2026-11-06 unblended_cost: the rows add up to 3, the API's total is 4"), "{done}");
 }
 
 #[test]
@@ -220,7 +237,7 @@ fn only_a_job_that_runs_and_a_month_can_be_accepted() {
 fn days_whose_read_failed_say_so_until_they_are_read() {
     let world = World::new("");
     world.set("2026-11-05", &[("EC2", "2")]);
-    world.bill.lock().expect("the bill").broken = true;
+    world.bill.lock().expect("the bill").broken = Some("not today");
     world.run(&[]).exits(1);
     let failed = world.status("2026-11-05");
     assert_eq!((&failed["state"], &failed["rows"]), (&json!("failed"), &json!(1)), "{failed}");
@@ -228,7 +245,10 @@ fn days_whose_read_failed_say_so_until_they_are_read() {
     assert_eq!(world.status("2026-11-04")["state"], "estimated", "what was not asked did not fail");
     world.house.json(&["status", "--check"]).exits(6).says("2026-11-05 failed");
     world.house.costlake(&["status"]).exits(0).says("F failed 1");
-    world.bill.lock().expect("the bill").broken = false;
+    world.bill.lock().expect("the bill").broken = Some("nor tomorrow");
+    world.run(&[]).exits(1);
+    assert!(world.status("2026-11-05")["why"].to_string().contains("nor tomorrow"));
+    world.bill.lock().expect("the bill").broken = None;
     world.run(&[]).exits(0);
     assert_eq!(world.status("2026-11-05")["state"], "estimated");
     world.house.json(&["status", "--check"]).exits(0);

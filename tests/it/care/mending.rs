@@ -157,6 +157,23 @@ async fn a_broken_object_is_read_again_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn the_room_that_a_broken_object_needs_is_named() {
+    let mut job = cost_job(false);
+    let world = World::begun(&job).await;
+    world.damage(&job, "2026-10", 0.2);
+    // A page of totals and three of rows.
+    for cap in 1..4 {
+        job.budget.max_requests_per_run = Some(cap);
+        let checked = world.repair(&job, Depth::Rows).await;
+        let failures = checked.runs[0].failures();
+        assert!(failures[0].1.text.contains("at least 4 requests"), "{cap}: {failures:#?}");
+    }
+    job.budget.max_requests_per_run = Some(4);
+    assert_eq!(world.repair(&job, Depth::Rows).await.runs[0].exit_code, 0);
+    world.assert_right(&job).await;
+}
+
+#[tokio::test]
 async fn a_snapshots_past_is_not_asked_for_again() {
     let job = config_job();
     let world = World::begun(&job).await;
