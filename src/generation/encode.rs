@@ -29,7 +29,9 @@ use parquet::schema::types::ColumnPath;
 use crate::error::{Error, Kind, Result};
 use crate::table::{ColumnType, Table};
 
-use super::footer::{FORMAT, Footer, KEY};
+use super::footer::{
+    self, {FORMAT, Footer, KEY},
+};
 
 /// Rows of a row group; a partition has one, unless it is very large.
 const ROW_GROUP_ROWS: usize = 1 << 20;
@@ -128,6 +130,9 @@ pub fn decode(table: &Table, bytes: Bytes) -> Result<RecordBatch> {
     let damaged = |error: &dyn std::error::Error| {
         Error::new(Kind::Store, "the object in the lake cannot be read").because(error.to_string())
     };
+    if !footer::is_bounded(&bytes) {
+        return Err(Error::new(Kind::Store, "the object in the lake cannot be read").because("its footer is damaged"));
+    }
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
         .and_then(|builder| builder.with_batch_size(1 << 16).build())
         .map_err(|error| damaged(&error))?;

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::sums::Sums;
 
 use super::changes::Changes;
+use super::thrift;
 
 /// Key of the footer's JSON among the file's key-value metadata.
 pub const KEY: &str = "costlake";
@@ -135,6 +136,9 @@ pub fn from_suffix(bytes: &[u8]) -> Result<Suffix> {
     let Some(start) = body.len().checked_sub(length) else {
         return Ok(Suffix::Longer(length as u64 + 8));
     };
+    if !thrift::is_bounded(&body[start..]) {
+        return Err(foreign("its footer cannot be read").because("its metadata are not as long as they say"));
+    }
     let metadata = ParquetMetaDataReader::decode_metadata(&body[start..])
         .map_err(|error| foreign("its footer cannot be read").because(error))?;
     from_metadata(&metadata).map(|footer| Suffix::Whole(Box::new(footer)))
@@ -176,11 +180,21 @@ pub fn from_metadata(metadata: &ParquetMetaData) -> Result<Footer> {
 /// Whether the last bytes of an object are those of a sound Parquet file that has no commit record: somebody else's.
 #[must_use]
 pub fn is_without_record(bytes: &[u8]) -> bool {
-    let Some((body, [a, b, c, d, b'P', b'A', b'R', b'1'])) = bytes.split_last_chunk() else { return false };
-    let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
-    let Some(start) = body.len().checked_sub(length) else { return false };
-    ParquetMetaDataReader::decode_metadata(&body[start..]).is_ok_and(|metadata| {
+    let Some(metadata) = metadata_of(bytes).filter(|metadata| thrift::is_bounded(metadata)) else { return false };
+    ParquetMetaDataReader::decode_metadata(metadata).is_ok_and(|metadata| {
         let pairs = metadata.file_metadata().key_value_metadata();
         pairs.is_none_or(|pairs| pairs.iter().all(|pair| pair.key != KEY))
     })
+}
+
+/// Whether a whole file ends in metadata that can be read in time.
+pub(super) fn is_bounded(bytes: &[u8]) -> bool {
+    metadata_of(bytes).is_some_and(thrift::is_bounded)
+}
+
+/// The metadata that a file ends in.
+fn metadata_of(bytes: &[u8]) -> Option<&[u8]> {
+    let (body, [a, b, c, d, b'P', b'A', b'R', b'1']) = bytes.split_last_chunk()? else { return None };
+    let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+    body.get(body.len().checked_sub(length)?..)
 }

@@ -24,6 +24,7 @@ pub mod digest;
 mod encode;
 pub mod footer;
 pub mod rows;
+mod thrift;
 
 pub use changes::Changes;
 pub use encode::{decode, encode};

@@ -245,17 +245,21 @@ fn read_aws(section: &Section<'_>) -> AwsSettings {
     let text = |key: &str| section.text(key).map(str::to_owned);
     let account_id = text("account_id");
     if let Some(id) = &account_id
-        && (id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit()))
+        && !is_account(id)
     {
         section.note("account_id", format!("must be twelve digits in quotes, not \"{id}\""));
     }
     if text("external_id").is_some() && text("role_arn").is_none() {
         section.note("external_id", "means nothing without aws.role_arn");
     }
+    let is_key = |value: &str| value.starts_with("AKIA") || value.starts_with("ASIA");
     for key in ["profile", "role_arn", "external_id", "region"] {
-        if text(key).is_some_and(|value| value.starts_with("AKIA") || value.starts_with("ASIA")) {
+        if text(key).is_some_and(|value| is_key(&value)) {
             section.note(key, "looks like an access key: keys never belong into a job file");
         }
+    }
+    if let Some(arn) = text("role_arn").filter(|arn| !is_role(arn) && !is_key(arn)) {
+        section.note("role_arn", format!("must be as \"arn:aws:iam::123456789012:role/costs\", not \"{arn}\""));
     }
     AwsSettings {
         profile: text("profile"),
@@ -264,4 +268,19 @@ fn read_aws(section: &Section<'_>) -> AwsSettings {
         region: text("region"),
         account_id,
     }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a text names a role, in whichever partition of AWS:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>
+fn is_role(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let [arn, partition, "iam", "", account, resource] = parts[..] else { return false };
+    arn == "arn"
+        && partition.starts_with("aws")
+        && is_account(account)
+        && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace))
 }

@@ -127,6 +127,17 @@ fn a_generation_that_was_seen_earlier_is_not_laid_over_a_later_one() {
     assert_eq!(ledger.partitions["p"].days[&slot].facts.totals, totals[&slot]);
     ledger.adopt(&footer(1, "new"), 1, &[slot].into(), at(9), at(9));
     assert_eq!((ledger.partitions["p"].epoch, ledger.partitions["p"].days[&slot].read_at), (2, at(9)));
+    let mut fresh = Ledger::empty("t");
+    fresh.adopt(&footer(2, "new"), 2, &BTreeSet::new(), at(2), at(2));
+    fresh.partitions.get_mut("p").expect("a partition").history = History::default();
+    for (epoch, noted) in [(3, 0), (2, 0), (1, 1)] {
+        fresh.note_kept(&footer(epoch, "kept"), Some(at(1)));
+        assert_eq!(
+            fresh.partitions["p"].history.generations.len(),
+            noted,
+            "a kept generation {epoch} under the second"
+        );
+    }
 }
 
 /// Two readings of one generation never differ; should they, both sides of a merge choose the same.

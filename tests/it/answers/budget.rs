@@ -145,6 +145,10 @@ fn what_a_fetch_set_aside_and_did_not_need_is_there_for_the_next() {
     job(100);
     house.json(&range).exits(0);
     assert_eq!(sent(&script), 1 + 3 + 3);
+    // Enough for either month, and for one of them only.
+    job(1 + 3);
+    house.json(&range).exits(4).says("cap of 4 requests").hides("needs at least");
+    assert_eq!(sent(&script), 1 + 3);
     // Three requests are set aside for the first month, which leaves one for the second until that is done.
     pages.store(1, Ordering::Relaxed);
     job(1 + 4);
