@@ -206,11 +206,27 @@ def reached(programs):
     return by_mutant
 
 
+def placeless(name):
+    """The name of a mutant without the line and the column, which change with the file."""
+    return re.sub(r":\d+:\d+:", ":", name)
+
+
+def told(results):
+    """The names that an earlier run told as caught, and as anything else."""
+    lines = [line.split("\t") for line in results.read_text().splitlines()]
+    of = lambda kinds: {placeless(line[1]) for line in lines if (line[0] == "caught") in kinds}
+    return of({True}), of({False})
+
+
 def ordered(woven, shard):
     """One mutant of each module after the other; within a module by the digest of its name, which spreads them evenly."""
-    part, parts = (int(number) for number in shard.split("/")) if shard else (1, 1)
+    again = shard == "again"
+    part, parts = (int(number) for number in shard.split("/")) if shard and not again else (1, 1)
     groups = collections.defaultdict(list)
+    caught, others = told(PLACE / "results") if again else (set(), set())
     for number, name in woven.items():
+        if again and placeless(name) in caught - others:
+            continue
         groups[module_of(name)].append((hashlib.sha256(name.encode()).hexdigest(), number, name))
     taken = {module: sorted(all_of)[part - 1 :: parts] for module, all_of in groups.items()}
     while any(taken.values()):

@@ -220,7 +220,8 @@ fn kept_answers_that_were_refused_are_not_taken_by_a_rebuild() {
     world.set("2026-11-06", &[("EC2", "3")]);
     world.run(&[]).exits(1);
     let before = world.rows();
-    world.house.json(&["rebuild", "costs"]).exits(0).says("was refused when it came");
+    let done = world.house.json(&["rebuild", "costs"]);
+    done.exits(0).says("2026-11-05: the kept answer was refused when it came").hides("2026-11-06: the kept answer");
     assert_eq!(world.rows(), before);
 }
 
