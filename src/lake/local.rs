@@ -306,6 +306,7 @@ fn failed(what: &str, path: &Path, error: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::{Condition, LocalLake, Put};
+    use crate::error::Kind;
     use bytes::Bytes;
 
     #[tokio::test]
@@ -331,6 +332,32 @@ mod tests {
         lake.remove("nothing").await.expect("what is not there is gone");
         let error = lake.remove("a").await.expect_err("a folder is no file");
         assert!(error.report().contains("cannot remove"), "{}", error.report());
+    }
+
+    #[tokio::test]
+    async fn an_object_is_read_as_observed_or_not_at_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lake = LocalLake::new(folder.path().to_owned());
+        let put = |bytes: &'static str, condition| lake.put("t/p/data.parquet", Bytes::from(bytes), condition);
+        assert_eq!(put("one", Condition::Absent).await.expect("a write"), Put::Done);
+        let seen = lake.suffix("t/p/data.parquet", 2).await.expect("a read").expect("an object");
+        let whole = lake.read("t/p/data.parquet", Some(&seen.tag)).await.expect("a read").expect("an object");
+        assert_eq!(&whole.bytes[..], b"one");
+        assert_eq!(put("two", Condition::Still(&seen.tag)).await.expect("a write"), Put::Done);
+        let replaced = lake.read("t/p/data.parquet", Some(&seen.tag)).await.expect_err("another object");
+        assert_eq!(replaced.kind(), Kind::Superseded);
+        assert!(lake.read("t/p/nothing", Some(&seen.tag)).await.expect("a read").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_file_where_a_folder_should_be_is_no_empty_folder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lake = LocalLake::new(folder.path().to_owned());
+        std::fs::write(folder.path().join("t"), "a file").expect("a file");
+        assert!(lake.list("t").await.is_err(), "a file has no listing");
+        assert!(lake.suffix("t/p", 8).await.is_err(), "nothing lies below a file");
+        assert!(lake.list("u").await.expect("a listing").is_empty());
+        assert!(lake.suffix("u/p", 8).await.expect("a read").is_none());
     }
 
     #[tokio::test]

@@ -127,6 +127,17 @@ fn a_generation_that_was_seen_earlier_is_not_laid_over_a_later_one() {
     assert_eq!(ledger.partitions["p"].days[&slot].facts.totals, totals[&slot]);
     ledger.adopt(&footer(1, "new"), 1, &[slot].into(), at(9), at(9));
     assert_eq!((ledger.partitions["p"].epoch, ledger.partitions["p"].days[&slot].read_at), (2, at(9)));
+    ledger.take_over(&footer(2, "new"), 2, at(12));
+    assert_eq!(ledger.partitions["p"].days[&slot].read_at, at(9), "rows that are known were not read for it");
+    ledger.take_over(
+        &Footer {
+            days: [(slot, serde_json::from_str(&facts.replace("\"epoch\":1", "\"epoch\":3")).expect("facts"))].into(),
+            ..footer(3, "D")
+        },
+        2,
+        at(12),
+    );
+    assert_eq!(ledger.partitions["p"].days[&slot].read_at, at(12), "later ones were");
     let mut fresh = Ledger::empty("t");
     fresh.adopt(&footer(2, "new"), 2, &BTreeSet::new(), at(2), at(2));
     fresh.partitions.get_mut("p").expect("a partition").history = History::default();

@@ -162,3 +162,26 @@ pub(super) fn unsettled_error(unsettled: &BTreeMap<NaiveDate, String>) -> Error 
         "these days keep their old rows and are read again by the next run; if it stays, the API disagrees with itself: window.control = \"report\" takes its rows as they are",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{SHOWN, unsettled_error};
+    use chrono::{Days, NaiveDate};
+
+    #[test]
+    fn so_many_days_are_named_and_the_others_counted() {
+        for (count, more) in
+            [(1, None), (SHOWN, None), (SHOWN + 1, Some("; and 1 more days")), (SHOWN + 5, Some("; and 5 more days"))]
+        {
+            let day = |number: usize| NaiveDate::default() + Days::new(number as u64);
+            let days = (0..count).map(|number| (day(number), format!("day {number}"))).collect();
+            let message = unsettled_error(&days).message().to_owned();
+            assert_eq!(message.matches("day ").count(), count.min(SHOWN), "{message}");
+            assert_eq!(
+                message.split_once("; and").map(|(_, rest)| format!("; and{rest}")).as_deref(),
+                more,
+                "{message}"
+            );
+        }
+    }
+}

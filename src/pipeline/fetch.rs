@@ -319,3 +319,27 @@ async fn enter(
     books.ledger.stopped.remove(entry.partition);
     books.save(&job.run_id, job.now()).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::learn;
+    use crate::sources::Learnt;
+
+    #[test]
+    fn pages_and_days_teach_how_many_rows_they_hold() {
+        let before = Learnt { page_rows: 40, slot_rows: 30, stopped: None };
+        for (what, (rows, page_rows, slots, pages), wanted) in [
+            ("one page of one day may be a short one", (10, 10, 1, 1), (40, 30)),
+            ("one page that is longer", (50, 50, 1, 1), (50, 50)),
+            ("of two pages one was full", (35, 20, 1, 2), (20, 35)),
+            ("five days are a rule", (50, 20, 5, 3), (20, 10)),
+            ("four are none", (44, 20, 4, 3), (20, 30)),
+            ("half a row is one", (51, 20, 5, 3), (20, 11)),
+            ("no days at all", (0, 0, 0, 1), (40, 30)),
+        ] {
+            let mut learnt = before.clone();
+            learn(rows, page_rows, slots, pages)(&mut learnt);
+            assert_eq!((learnt.page_rows, learnt.slot_rows), wanted, "{what}");
+        }
+    }
+}

@@ -127,3 +127,45 @@ fn gone(key: &str) -> Error {
         .at("key", key)
         .advise("costlake never deletes data: find out who did, then run again")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use object_store::memory::InMemory;
+    use tokio::time::Instant;
+
+    use super::{MAX_AGE, Target, publish};
+    use crate::generation::Footer;
+    use crate::lake::{Lake, S3Lake};
+    use crate::window::Grain;
+
+    /// Nobody knows what a write does whose observation is older than any that is waited for.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_observed_too_long_ago_is_not_replaced() {
+        let store = Arc::new(InMemory::new());
+        let lake = Lake::S3(S3Lake::new(store.clone(), store, "p", "s3://b/p", "test"));
+        let partition = Grain::Daily.parse_partition("2026-11").expect("a partition");
+        let footer = Footer {
+            format: 1,
+            epoch: 1,
+            fingerprint: String::new(),
+            partition: partition.to_string(),
+            days: BTreeMap::new(),
+            replaced: BTreeMap::new(),
+        };
+        let (observed_at, first_wait) = (Instant::now(), Duration::from_millis(1));
+        let target = Target { table: "t", partition, observed: None, observed_at, first_wait };
+        tokio::time::advance(MAX_AGE + Duration::from_secs(1)).await;
+        let error = publish(&lake, &target, Bytes::from("x"), &footer).await.expect_err("too late");
+        assert!(error.message().contains("longer than 30 minutes"), "{}", error.report());
+        assert!(lake.list("t").await.expect("a listing").is_empty());
+        let target = Target { observed_at: Instant::now(), ..target };
+        tokio::time::advance(MAX_AGE - Duration::from_secs(1)).await;
+        publish(&lake, &target, Bytes::from("x"), &footer).await.expect("in time");
+        assert_eq!(lake.list("t").await.expect("a listing").len(), 1);
+    }
+}

@@ -110,3 +110,39 @@ fn cheapest_windows(job: &Job, learnt: &Learnt, due: &[NaiveDate]) -> Vec<Window
     windows.reverse();
     windows
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::cheapest_windows;
+    use crate::job;
+    use crate::sources::Learnt;
+    use crate::window::{Window, parse_day};
+
+    #[test]
+    fn windows_are_joined_over_a_gap_where_that_saves_a_request() {
+        let text = r#"
+            source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
+            window = { begin = "2026-11-01" }
+        "#;
+        let job = job::parse(Path::new("costs.toml"), text).expect("a job");
+        let day = |text: &str| parse_day(&format!("2026-11-{text}")).expect("a day");
+        let window = |(from, to)| Window::new(day(from), day(to)).expect("a window");
+        let learnt = Learnt { page_rows: 100, slot_rows: 20, stopped: None };
+        for (due, wanted) in [
+            (&[][..], &[][..]),
+            (&["05"], &[("05", "06")]),
+            (&["05", "06", "07"], &[("05", "08")]),
+            // Five days on a page: one request instead of two.
+            (&["05", "09"], &[("05", "10")]),
+            // A page and a half, or two days by themselves: the same, so nothing is read in vain.
+            (&["05", "11"], &[("05", "06"), ("11", "12")]),
+            (&["05", "07", "20", "22"], &[("05", "08"), ("20", "23")]),
+        ] {
+            let due: Vec<_> = due.iter().map(|text| day(text)).collect();
+            let wanted: Vec<_> = wanted.iter().map(|pair| window(*pair)).collect();
+            assert_eq!(cheapest_windows(&job, &learnt, &due), wanted, "{due:?}");
+        }
+    }
+}

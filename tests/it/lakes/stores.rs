@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use costlake::error::{Error, Kind};
+use costlake::lake::{Lake, S3Lake};
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -194,4 +195,16 @@ async fn a_listing_without_an_end_is_not_waited_for() {
     let error = lake(&OddStore::new(Oddity::ListsForEver)).list("cost").await.expect_err("no listing");
     assert_eq!(error.kind(), Kind::Store);
     assert!(error.message().contains("goes on after 10 minutes"), "{}", error.report());
+}
+
+/// What was found out about one endpoint says nothing about another one with the same objects.
+#[tokio::test]
+async fn each_endpoint_is_asked_by_itself() {
+    let store = Arc::new(InMemory::new());
+    let of = |endpoint| Lake::S3(S3Lake::new(store.clone(), store.clone(), "p", "s3://b/p", endpoint));
+    for (endpoint, known) in [("first", 1), ("second", 2), ("first", 2)] {
+        of(endpoint).prove_conditions(false).await.expect("an honest store");
+        let listed = of(endpoint).list("_costlake/probe").await.expect("a listing");
+        assert_eq!(listed.iter().filter(|entry| entry.key.ends_with(".json")).count(), known, "{listed:?}");
+    }
 }
