@@ -29,9 +29,8 @@ use parquet::schema::types::ColumnPath;
 use crate::error::{Error, Kind, Result};
 use crate::table::{ColumnType, Table};
 
-use super::footer::{
-    self, {FORMAT, Footer, KEY},
-};
+use super::footer::{self, FORMAT, Footer, KEY};
+use super::pages;
 
 /// Rows of a row group; a partition has one, unless it is very large.
 const ROW_GROUP_ROWS: usize = 1 << 20;
@@ -133,9 +132,11 @@ pub fn decode(table: &Table, bytes: Bytes) -> Result<RecordBatch> {
     if !footer::is_bounded(&bytes) {
         return Err(Error::new(Kind::Store, "the object in the lake cannot be read").because("its footer is damaged"));
     }
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
-        .and_then(|builder| builder.with_batch_size(1 << 16).build())
-        .map_err(|error| damaged(&error))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|error| damaged(&error))?;
+    if !pages::are_bounded(builder.metadata(), &bytes) {
+        return Err(Error::new(Kind::Store, "the object in the lake cannot be read").because("its pages are damaged"));
+    }
+    let reader = builder.with_batch_size(1 << 16).build().map_err(|error| damaged(&error))?;
     let mut batches = Vec::new();
     for batch in reader {
         batches.push(align(table, &batch.map_err(|error| damaged(&error))?)?);

@@ -23,6 +23,7 @@ pub mod changes;
 pub mod digest;
 mod encode;
 pub mod footer;
+mod pages;
 pub mod rows;
 mod thrift;
 

@@ -1,4 +1,4 @@
-//! Whether the metadata of a Parquet file can be read in time.
+//! Whether the metadata of a Parquet file can be read in time, and how long its pages say they are.
 //!
 //! The parser of `parquet` takes a list of booleans that it skips for elements without bytes, where the
 //! [compact protocol](https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md) has one byte for
@@ -97,9 +97,62 @@ impl Cursor<'_> {
     }
 }
 
+/// The [head of a page](https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift), as far as it
+/// says how long the page is: in bytes, as it lies in the file and unpacked.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PageHead {
+    pub(super) packed: u64,
+    pub(super) unpacked: u64,
+}
+
+impl PageHead {
+    /// The head that `bytes` begin with, and what follows it; `None` when it is none or leaves a length out.
+    pub(super) fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let mut cursor = Cursor(bytes);
+        let (mut id, mut packed, mut unpacked) = (0, None, None);
+        loop {
+            let head = cursor.byte()?;
+            let kind = head & 0x0f;
+            if kind == 0 {
+                return Some((Self { packed: packed?, unpacked: unpacked? }, cursor.0));
+            }
+            id = if head >> 4 == 0 { natural(cursor.varint()?)? } else { id + u64::from(head >> 4) };
+            match (id, kind) {
+                (2, 5) => unpacked = Some(natural(cursor.varint()?)?),
+                (3, 5) => packed = Some(natural(cursor.varint()?)?),
+                (_, 1 | 2) => {}
+                _ => cursor.of(kind, MAX_DEPTH)?,
+            }
+        }
+    }
+}
+
+/// A number that is not negative, of its zigzag form.
+fn natural(varint: u64) -> Option<u64> {
+    varint.is_multiple_of(2).then_some(varint >> 1)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_bounded;
+    use super::{PageHead, is_bounded};
+
+    #[test]
+    fn a_page_says_how_long_it_is() {
+        let read = |bytes: &[u8]| PageHead::read(bytes).map(|(head, rest)| (head.unpacked, head.packed, rest.len()));
+        for (what, bytes, wanted) in [
+            ("both lengths, and a byte of the page", &[0x15, 0, 0x15, 0x80, 1, 0x15, 8, 0, 9][..], Some((64, 4, 1))),
+            ("a struct and a flag behind them", &[0x25, 2, 0x15, 4, 0x2c, 0x15, 2, 0, 0x11, 0], Some((1, 2, 0))),
+            ("fields with numbers of their own", &[0x05, 4, 2, 0x05, 6, 4, 0], Some((1, 2, 0))),
+            ("without its length unpacked", &[0x35, 2, 0], None),
+            ("without its length in the file", &[0x25, 2, 0], None),
+            ("a negative length", &[0x25, 3, 0x15, 4, 0], None),
+            ("a length of another type", &[0x26, 2, 0x15, 4, 0], None),
+            ("without an end", &[0x25, 2, 0x15, 4], None),
+            ("a list of booleans behind them", &[0x25, 2, 0x15, 4, 0x19, 0xf1, 0xff, 0xff, 0x7f, 0], None),
+        ] {
+            assert_eq!(read(bytes), wanted, "{what}");
+        }
+    }
 
     #[test]
     fn each_type_is_as_long_as_the_protocol_says() {

@@ -121,6 +121,10 @@ fn read_schedule(section: &Section<'_>) -> Option<Schedule> {
         zone
     });
     let cron = section.text("cron")?;
+    if cron.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
+        section.note("cron", format!("\"{cron}\" has a list with an empty item"));
+        return None;
+    }
     let parsed = croner::parser::CronParser::builder()
         .seconds(croner::parser::Seconds::Disallowed)
         .year(croner::parser::Year::Disallowed)
