@@ -337,7 +337,7 @@ mod tests {
             ("half a row is one", (51, 20, 5, 3), (20, 11)),
             ("no days at all", (0, 0, 0, 1), (40, 30)),
         ] {
-            let mut learnt = before.clone();
+            let mut learnt = before;
             learn(rows, page_rows, slots, pages)(&mut learnt);
             assert_eq!((learnt.page_rows, learnt.slot_rows), wanted, "{what}");
         }
