@@ -16,14 +16,123 @@
 //! | 11 a map | a varint; if it is not 0, a byte with two types, and its pairs |
 //! | 12 a struct | a head for each field, and the field; 0 ends it |
 //! | 13 a UUID | 16 |
+//!
+//! That parser also reads a field that it knows as what it should be, whatever type is written before it, and so may come to
+//! other places than the protocol leads to. A field of [`FILE`] that has another type is refused, and both agree on every byte.
 
-/// Structs and lists in one another: those of Parquet are a quarter as deep.
+use Kind::{Byte, Double, Flag, Int, List, Long, Short, Struct, Text};
+
+/// Structs and lists in one another: those of Parquet are half as deep.
 const MAX_DEPTH: u32 = 24;
 
-/// Whether `bytes` begin with a struct of the compact protocol that is as long as it says, without booleans in lists.
+/// What a field or an element is.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Flag,
+    Byte,
+    Short,
+    Int,
+    Long,
+    Double,
+    Text,
+    List(&'static Kind),
+    Struct(Fields),
+}
+
+/// The known fields of a struct, by their numbers.
+type Fields = &'static [(u64, Kind)];
+
+/// The structs of <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>.
+const FILE: Fields = &[
+    (1, Int),
+    (2, List(&Struct(SCHEMA_ELEMENT))),
+    (3, Long),
+    (4, List(&Struct(ROW_GROUP))),
+    (5, List(&Struct(KEY_VALUE))),
+    (6, Text),
+    (7, List(&Struct(&[(1, Struct(&[]))]))),
+];
+const SCHEMA_ELEMENT: Fields = &[
+    (1, Int),
+    (2, Int),
+    (3, Int),
+    (4, Text),
+    (5, Int),
+    (6, Int),
+    (7, Int),
+    (8, Int),
+    (9, Int),
+    (10, Struct(LOGICAL_TYPE)),
+];
+const LOGICAL_TYPE: Fields = &[
+    (1, Struct(&[])),
+    (2, Struct(&[])),
+    (3, Struct(&[])),
+    (4, Struct(&[])),
+    (5, Struct(&[(1, Int), (2, Int)])),
+    (6, Struct(&[])),
+    (7, Struct(TIME)),
+    (8, Struct(TIME)),
+    (10, Struct(&[(1, Byte), (2, Flag)])),
+    (11, Struct(&[])),
+    (12, Struct(&[])),
+    (13, Struct(&[])),
+    (14, Struct(&[])),
+    (15, Struct(&[])),
+    (16, Struct(&[(1, Byte)])),
+    (17, Struct(&[(1, Text)])),
+    (18, Struct(&[(1, Text), (2, Int)])),
+];
+const TIME: Fields = &[(1, Flag), (2, Struct(&[(1, Struct(&[])), (2, Struct(&[])), (3, Struct(&[]))]))];
+const KEY_VALUE: Fields = &[(1, Text), (2, Text)];
+const ROW_GROUP: Fields = &[
+    (1, List(&Struct(COLUMN_CHUNK))),
+    (2, Long),
+    (3, Long),
+    (4, List(&Struct(&[(1, Int), (2, Flag), (3, Flag)]))),
+    (5, Long),
+    (6, Long),
+    (7, Short),
+];
+const COLUMN_CHUNK: Fields =
+    &[(1, Text), (2, Long), (3, Struct(COLUMN)), (4, Long), (5, Int), (6, Long), (7, Int), (9, Text)];
+const COLUMN: Fields = &[
+    (1, Int),
+    (2, List(&Int)),
+    (3, List(&Text)),
+    (4, Int),
+    (5, Long),
+    (6, Long),
+    (7, Long),
+    (8, List(&Struct(KEY_VALUE))),
+    (9, Long),
+    (10, Long),
+    (11, Long),
+    (12, Struct(STATISTICS)),
+    (13, List(&Struct(&[(1, Int), (2, Int), (3, Int)]))),
+    (14, Long),
+    (15, Int),
+    (16, Struct(&[(1, Long), (2, List(&Long)), (3, List(&Long))])),
+    (17, Struct(&[(1, Struct(BOX)), (2, List(&Int))])),
+];
+const STATISTICS: Fields =
+    &[(1, Text), (2, Text), (3, Long), (4, Long), (5, Text), (6, Text), (7, Flag), (8, Flag), (9, Long)];
+const BOX: Fields =
+    &[(1, Double), (2, Double), (3, Double), (4, Double), (5, Double), (6, Double), (7, Double), (8, Double)];
+/// The head of a page but for its lengths.
+const PAGE: Fields = &[
+    (1, Int),
+    (4, Int),
+    (5, Struct(&[(1, Int), (2, Int), (3, Int), (4, Int), (5, Struct(STATISTICS))])),
+    (6, Struct(&[])),
+    (7, Struct(&[(1, Int), (2, Int), (3, Flag)])),
+    (8, Struct(&[(1, Int), (2, Int), (3, Int), (4, Int), (5, Int), (6, Int), (7, Flag), (8, Struct(STATISTICS))])),
+];
+
+/// Whether `bytes` begin with the metadata of a file that are as long as they say, without booleans in lists.
 #[must_use]
 pub(super) fn is_bounded(bytes: &[u8]) -> bool {
-    Cursor(bytes).of_struct(MAX_DEPTH).is_some()
+    Cursor(bytes).fields(FILE, MAX_DEPTH).is_some()
 }
 
 /// What is left to look through. `None` is what cannot be.
@@ -53,47 +162,75 @@ impl Cursor<'_> {
         None
     }
 
-    fn of_struct(&mut self, depth: u32) -> Option<()> {
+    /// Number and type of the next field after the one of number `last`; type 0 is the end.
+    fn head(&mut self, last: u64) -> Option<(u64, u8)> {
+        let head = self.byte()?;
+        let kind = head & 0x0f;
+        let id = match head >> 4 {
+            _ if kind == 0 => last,
+            0 => natural(self.varint()?)?,
+            more => last + u64::from(more),
+        };
+        Some((id, kind))
+    }
+
+    fn fields(&mut self, known: Fields, depth: u32) -> Option<()> {
+        let mut id = 0;
         loop {
-            let head = self.byte()?;
-            let kind = head & 0x0f;
+            let (next, kind) = self.head(id)?;
             if kind == 0 {
                 return Some(());
             }
-            if head >> 4 == 0 {
-                self.varint()?;
-            }
-            if kind > 2 {
-                self.of(kind, depth)?;
-            }
+            id = next;
+            self.field(known, id, kind, depth)?;
         }
     }
 
-    /// A value that has bytes of its own.
-    fn of(&mut self, kind: u8, depth: u32) -> Option<()> {
-        let deeper = depth.checked_sub(1)?;
+    fn field(&mut self, known: Fields, id: u64, kind: u8, depth: u32) -> Option<()> {
+        match known.iter().find(|(number, _)| *number == id) {
+            Some((_, Flag)) => matches!(kind, 1 | 2).then_some(()),
+            Some((_, wanted)) => self.known(*wanted, kind, depth),
+            None if matches!(kind, 1 | 2) => Some(()),
+            None => self.unknown(kind, depth),
+        }
+    }
+
+    /// A value of a known type that has bytes of its own.
+    fn known(&mut self, wanted: Kind, kind: u8, depth: u32) -> Option<()> {
+        match (wanted, kind) {
+            (Byte, 3) | (Short, 4) | (Int, 5) | (Long, 6) | (Double, 7) | (Text, 8) => self.unknown(kind, depth),
+            (List(inner), 9) => self.elements(depth, |cursor, kind, deeper| cursor.known(*inner, kind, deeper)),
+            (Struct(fields), 12) => self.fields(fields, depth.checked_sub(1)?),
+            _ => None,
+        }
+    }
+
+    /// A value of any type that has bytes of its own.
+    fn unknown(&mut self, kind: u8, depth: u32) -> Option<()> {
         match kind {
             3 => self.skip(1),
             4..=6 => self.varint().map(drop),
             7 => self.skip(8),
             8 => self.varint().and_then(|length| self.skip(length)),
-            9 | 10 => {
-                let head = self.byte()?;
-                let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
-                (0..count).try_for_each(|_| self.of(head & 0x0f, deeper))
-            }
+            9 | 10 => self.elements(depth, Self::unknown),
             11 => {
-                let count = self.varint()?;
+                let (count, deeper) = (self.varint()?, depth.checked_sub(1)?);
                 let kinds = if count == 0 { 0 } else { self.byte()? };
                 (0..count).try_for_each(|_| {
-                    self.of(kinds >> 4, deeper)?;
-                    self.of(kinds & 0x0f, deeper)
+                    self.unknown(kinds >> 4, deeper)?;
+                    self.unknown(kinds & 0x0f, deeper)
                 })
             }
-            12 => self.of_struct(deeper),
+            12 => self.fields(&[], depth.checked_sub(1)?),
             13 => self.skip(16),
             _ => None,
         }
+    }
+
+    fn elements(&mut self, depth: u32, each: impl Fn(&mut Self, u8, u32) -> Option<()>) -> Option<()> {
+        let (head, deeper) = (self.byte()?, depth.checked_sub(1)?);
+        let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+        (0..count).try_for_each(|_| each(self, head & 0x0f, deeper))
     }
 }
 
@@ -111,17 +248,14 @@ impl PageHead {
         let mut cursor = Cursor(bytes);
         let (mut id, mut packed, mut unpacked) = (0, None, None);
         loop {
-            let head = cursor.byte()?;
-            let kind = head & 0x0f;
-            if kind == 0 {
-                return Some((Self { packed: packed?, unpacked: unpacked? }, cursor.0));
-            }
-            id = if head >> 4 == 0 { natural(cursor.varint()?)? } else { id + u64::from(head >> 4) };
+            let (next, kind) = cursor.head(id)?;
+            id = next;
             match (id, kind) {
+                (_, 0) => return Some((Self { packed: packed?, unpacked: unpacked? }, cursor.0)),
                 (2, 5) => unpacked = Some(natural(cursor.varint()?)?),
                 (3, 5) => packed = Some(natural(cursor.varint()?)?),
-                (_, 1 | 2) => {}
-                _ => cursor.of(kind, MAX_DEPTH)?,
+                (2 | 3, _) => return None,
+                _ => cursor.field(PAGE, id, kind, MAX_DEPTH)?,
             }
         }
     }
@@ -134,14 +268,14 @@ fn natural(varint: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PageHead, is_bounded};
+    use super::{Cursor, MAX_DEPTH, PageHead, is_bounded};
 
     #[test]
     fn a_page_says_how_long_it_is() {
         let read = |bytes: &[u8]| PageHead::read(bytes).map(|(head, rest)| (head.unpacked, head.packed, rest.len()));
         for (what, bytes, wanted) in [
             ("both lengths, and a byte of the page", &[0x15, 0, 0x15, 0x80, 1, 0x15, 8, 0, 9][..], Some((64, 4, 1))),
-            ("a struct and a flag behind them", &[0x25, 2, 0x15, 4, 0x2c, 0x15, 2, 0, 0x11, 0], Some((1, 2, 0))),
+            ("a struct and a flag behind them", &[0x25, 2, 0x15, 4, 0x2c, 0x15, 2, 0, 0xf1, 0], Some((1, 2, 0))),
             ("fields with numbers of their own", &[0x05, 4, 2, 0x05, 6, 4, 0], Some((1, 2, 0))),
             ("without its length unpacked", &[0x35, 2, 0], None),
             ("without its length in the file", &[0x25, 2, 0], None),
@@ -188,8 +322,24 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(is_bounded(bytes), sound, "{what}");
+            assert_eq!(Cursor(bytes).fields(&[], MAX_DEPTH).is_some(), sound, "{what}");
         }
         assert!(!is_bounded(&[0x1c; 100_000]), "a hundred thousand structs in one another");
+    }
+
+    #[test]
+    fn a_field_is_of_its_own_type_or_none_of_the_known() {
+        for (what, bytes, sound) in [
+            ("a version", &[0x15, 2, 0][..], true),
+            ("a version that is text", &[0x18, 1, b'a', 0], false),
+            ("a version that is a flag", &[0x11, 0], false),
+            ("a column's name", &[0x29, 0x1c, 0x48, 1, b'a', 0, 0], true),
+            ("a column's name that is a number", &[0x29, 0x1c, 0x45, 2, 0, 0], false),
+            ("columns that are numbers", &[0x29, 0x15, 2, 0], false),
+            ("a set of columns", &[0x2a, 0x1c, 0x48, 1, b'a', 0, 0], false),
+            ("a field that nobody knows", &[0x08, 80, 1, b'a', 0], true),
+        ] {
+            assert_eq!(is_bounded(bytes), sound, "{what}");
+        }
     }
 }
