@@ -198,6 +198,9 @@ fn a_day_that_is_held_and_one_that_misses_its_total_are_both_told() {
     done.exits(1).says("quarantined, the old rows stay: 2026-11-05");
     let notes = done.report()["fetches"][0]["notes"].to_string();
     assert!(notes.contains("2026-11-06 unblended_cost: the rows add up to 3, the API's total is 4"), "{done}");
+    let unsettled = world.status("2026-11-06");
+    assert_eq!(unsettled["state"], "unsettled", "{unsettled}");
+    assert!(unsettled["why"].to_string().contains("the API's total is 4"), "{unsettled}");
 }
 
 #[test]
