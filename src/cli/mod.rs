@@ -178,6 +178,7 @@ fn patience() -> Patience {
     haste().map_or_else(Patience::default, |_| Patience { attempts: 2, first_wait: moment, longest_wait: moment })
 }
 
+/// How long one answer of an API or a bucket may take.
 fn deadlines() -> Deadlines {
     haste().map_or_else(Deadlines::default, |answer| Deadlines { answer, ..Deadlines::default() })
 }

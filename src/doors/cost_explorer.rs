@@ -2,17 +2,6 @@
 //!
 //! An interceptor takes the body of a good answer aside before the SDK parses it and leaves `{}` in its place. The
 //! SDK's typed output would cost three times the CPU, takes an empty 200 for "no data" and loses the amounts' text.
-//!
-//! | the API says | kind | what to do |
-//! |---|---|---|
-//! | LimitExceeded, Throttling… | `Throttled` | sent again, slower |
-//! | InvalidNextToken, RequestChanged | `Restart` | the fetch starts again at page 1 |
-//! | AccessDenied, "not enabled for cost explorer" | `Auth` | activate Cost Explorer, allow member access |
-//! | AccessDenied | `Auth` | allow `ce:GetCostAndUsage` |
-//! | expired or unknown keys | `Auth` | renew them |
-//! | DataUnavailable | `Refused` | wait a day after enabling, or move the begin |
-//! | BillExpiration | `Refused` | the days are too old |
-//! | Validation… | `Refused` | the API's own words |
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,7 +60,7 @@ impl CostExplorerDoor {
     /// Sends one page's request once.
     ///
     /// # Errors
-    /// See the table of the [module](self).
+    /// See the table of [`errors`].
     pub async fn send(&self, query: &CostQuery) -> Result<Answer> {
         let capture = Capture { taken: Arc::default(), allow_http: self.allow_http };
         let misbuilt = |error: aws_smithy_types::error::operation::BuildError| {

@@ -113,21 +113,15 @@ fn cheapest_windows(job: &Job, learnt: &Learnt, due: &[NaiveDate]) -> Vec<Window
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::cheapest_windows;
-    use crate::job;
+    use crate::plan::tests::{GROUPED, day, job};
     use crate::sources::Learnt;
-    use crate::window::{Window, parse_day};
+    use crate::window::Window;
 
     #[test]
     fn windows_are_joined_over_a_gap_where_that_saves_a_request() {
-        let text = r#"
-            source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
-            window = { begin = "2026-11-01" }
-        "#;
-        let job = job::parse(Path::new("costs.toml"), text).expect("a job");
-        let day = |text: &str| parse_day(&format!("2026-11-{text}")).expect("a day");
+        let job = job(GROUPED, r#"begin = "2026-11-01""#);
+        let day = |text: &str| day(&format!("2026-11-{text}"));
         let window = |(from, to)| Window::new(day(from), day(to)).expect("a window");
         let learnt = Learnt { page_rows: 100, slot_rows: 20, stopped: None };
         for (due, wanted) in [

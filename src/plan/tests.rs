@@ -16,13 +16,13 @@ use crate::sums::Sums;
 use crate::totals::{SlotTotals, Totals};
 use crate::window::Window;
 
-const GROUPED: &str = r#"type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }]"#;
+pub(super) const GROUPED: &str = r#"type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }]"#;
 const MONTHLY: &str = r#"type = "aws_cost_and_usage", granularity = "MONTHLY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }]"#;
 const UNGROUPED: &str = r#"type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"]"#;
 const HOURLY: &str = r#"type = "aws_cost_and_usage", granularity = "HOURLY", metrics = ["UnblendedCost"]"#;
 const SNAPSHOT: &str = r#"type = "datadog_ccm_config""#;
 
-fn job(source: &str, window: &str) -> Job {
+pub(super) fn job(source: &str, window: &str) -> Job {
     let text = format!("source = {{ {source} }}\nwindow = {{ {window} }}\n");
     job::parse(Path::new("cost.toml"), &text).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
@@ -32,7 +32,7 @@ fn at(text: &str) -> DateTime<Utc> {
     format!("{text}T06:00:00Z").parse().unwrap()
 }
 
-fn day(text: &str) -> NaiveDate {
+pub(super) fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 

@@ -214,8 +214,8 @@ def placeless(name):
 def told(results):
     """The names that an earlier run told as caught, and as anything else."""
     lines = [line.split("\t") for line in results.read_text().splitlines()]
-    of = lambda kinds: {placeless(line[1]) for line in lines if (line[0] == "caught") in kinds}
-    return of({True}), of({False})
+    caught = {placeless(name) for kind, name, _ in lines if kind == "caught"}
+    return caught, {placeless(name) for kind, name, _ in lines if kind != "caught"}
 
 
 def ordered(woven, shard):
@@ -276,7 +276,10 @@ def tried(programs, mutants, seconds):
     counts = collections.defaultdict(collections.Counter)
     tests = reached(programs)
     started, left = time.monotonic(), []
-    late = lambda: seconds and time.monotonic() - started > seconds
+
+    def late():
+        return seconds and time.monotonic() - started > seconds
+
     with (PLACE / "results").open("w") as results:
         def note(name, verdict):
             kind = {"passed": "missed", "unreached": "missed", "timeout": "timeout"}.get(verdict, "caught")

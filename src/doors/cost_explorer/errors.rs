@@ -1,4 +1,15 @@
 //! What the errors of Cost Explorer, and of the SDK that asks it, mean: a kind, words and advice.
+//!
+//! | the API says | kind | what to do |
+//! |---|---|---|
+//! | LimitExceeded, Throttling… | `Throttled` | sent again, slower |
+//! | InvalidNextToken, RequestChanged | `Restart` | the fetch starts again at page 1 |
+//! | AccessDenied, "not enabled for cost explorer" | `Auth` | activate Cost Explorer, allow member access |
+//! | AccessDenied | `Auth` | allow `ce:GetCostAndUsage` |
+//! | expired or unknown keys | `Auth` | renew them |
+//! | DataUnavailable | `Refused` | wait a day after enabling, or move the begin |
+//! | BillExpiration | `Refused` | the days are too old |
+//! | Validation… | `Refused` | the API's own words |
 
 use aws_sdk_costexplorer::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_costexplorer::operation::get_cost_and_usage::GetCostAndUsageError;
