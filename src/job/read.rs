@@ -11,6 +11,9 @@ use super::keys::{self, For};
 use super::section::{Problems, Section, nearest};
 use super::{AwsSettings, BudgetRules, Control, Job, Limits, Refresh, Schedule, WindowRules};
 
+/// Characters of a cron expression: a list of all minutes has 169.
+const LONGEST_CRON: usize = 500;
+
 /// Reads a whole job file; `None` when too much is wrong to make a job of it.
 pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Problems) -> Option<Job> {
     let section = |name: &'static str| {
@@ -121,6 +124,10 @@ fn read_schedule(section: &Section<'_>) -> Option<Schedule> {
         zone
     });
     let cron = section.text("cron")?;
+    if cron.len() > LONGEST_CRON {
+        section.note("cron", format!("has {} characters; {LONGEST_CRON} are the most", cron.len()));
+        return None;
+    }
     if cron.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
         section.note("cron", format!("\"{cron}\" has a list with an empty item"));
         return None;

@@ -1,6 +1,6 @@
 //! Reading a part of a job file, noting every problem with its key instead of stopping at the first.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use chrono::NaiveDate;
 
@@ -15,27 +15,55 @@ pub struct Problem {
     pub message: String,
 }
 
+/// Problems of one file that are told; those after them are counted.
+const MOST_PROBLEMS: usize = 100;
+/// Characters of a key and of a message, which show what the file holds.
+const LONGEST: usize = 1_000;
+/// Entries of a list in which each is compared with the others. Nothing that is asked of an API has so many.
+const MOST_ENTRIES: usize = 1_000;
+
 /// Collects the problems of one file.
 #[derive(Debug, Default)]
-pub struct Problems(RefCell<Vec<Problem>>);
+pub struct Problems {
+    told: RefCell<Vec<Problem>>,
+    more: Cell<usize>,
+}
 
 impl Problems {
     /// Notes a problem with `key`.
     pub fn note(&self, key: impl Into<String>, message: impl Into<String>) {
-        self.0.borrow_mut().push(Problem { key: key.into(), message: message.into() });
+        let mut told = self.told.borrow_mut();
+        if told.len() == MOST_PROBLEMS {
+            self.more.set(self.more.get() + 1);
+        } else {
+            told.push(Problem { key: cut(key.into()), message: cut(message.into()) });
+        }
     }
 
-    /// All problems, in the order they were met.
+    /// The problems, in the order they were met; after the first hundred only how many there are.
     #[must_use]
     pub fn into_list(self) -> Vec<Problem> {
-        self.0.into_inner()
+        let mut list = self.told.into_inner();
+        if self.more.get() > 0 {
+            let message = format!("{} more problems are not told; mend these first", self.more.get());
+            list.push(Problem { key: String::new(), message });
+        }
+        list
     }
 
     /// Whether nothing was noted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
+        self.told.borrow().is_empty()
     }
+}
+
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// One table of a job file, such as `[window]`. Getters note a wrong type and then act as if the key were absent.
@@ -144,11 +172,21 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// The entries of a list that is not too long.
+    fn entries(&self, key: &str, wanted: &str) -> Option<&'a [toml::Value]> {
+        let list = self.typed(key, wanted, toml::Value::as_array)?;
+        if list.len() > MOST_ENTRIES {
+            self.note(key, format!("has {} entries; {MOST_ENTRIES} are the most", list.len()));
+            return None;
+        }
+        Some(list)
+    }
+
     /// A list of texts, none blank.
     #[must_use]
     pub fn texts(&self, key: &str) -> Option<Vec<String>> {
-        self.typed(key, "a list of texts", |value| {
-            let list = value.as_array()?;
+        let list = self.entries(key, "a list of texts")?;
+        self.typed(key, "a list of texts", |_| {
             list.iter().map(|v| v.as_str().filter(|t| !t.trim().is_empty()).map(str::to_owned)).collect()
         })
     }
@@ -156,7 +194,7 @@ impl<'a> Section<'a> {
     /// A list of tables, such as `queries = [{ … }, { … }]`, each with its own dotted name for problems.
     #[must_use]
     pub fn tables(&self, key: &str) -> Option<Vec<(String, &'a toml::Table)>> {
-        let list = self.typed(key, "a list of tables, [{ … }, { … }]", toml::Value::as_array)?;
+        let list = self.entries(key, "a list of tables, [{ … }, { … }]")?;
         let mut found = Vec::new();
         for (index, value) in list.iter().enumerate() {
             let path = format!("{}[{index}]", self.path(key));
@@ -188,10 +226,74 @@ pub fn describe(value: &toml::Value) -> String {
 pub fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let fold = |text: &str| text.to_lowercase().replace(['_', '-', ' '], "");
     let folded = fold(given);
+    let length = folded.chars().count();
     known
         .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&folded, &fold(name)), name))
-        .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, name)| *distance <= 2.max(name.len() / 3))
-        .map_or(String::new(), |(_, name)| format!(" (did you mean `{name}`?)"))
+        .map(|name| (2.max(name.len() / 3), fold(name), name))
+        // The distance is at least the difference in length, and takes the product of the lengths to find.
+        .filter(|(most, near, _)| near.chars().count().abs_diff(length) <= *most)
+        .map(|(most, near, name)| (strsim::damerau_levenshtein(&folded, &near), most, name))
+        .filter(|(distance, most, _)| distance <= most)
+        .min_by_key(|(distance, ..)| *distance)
+        .map_or(String::new(), |(.., name)| format!(" (did you mean `{name}`?)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::{LONGEST, MOST_ENTRIES, MOST_PROBLEMS, Problems, Section, nearest};
+
+    #[test]
+    fn a_hint_is_near_for_its_length() {
+        let hint = |given, known: &[&'static str]| nearest(given, known.iter().copied());
+        assert_eq!(hint("Europe/Berlim", &["Europe/Bern", "Europe/Berlin"]), " (did you mean `Europe/Berlin`?)");
+        assert_eq!(hint("win_dow", &["window"]), " (did you mean `window`?)");
+        assert_eq!(hint("abcdefghi", &["abcdefghixxx"]), " (did you mean `abcdefghixxx`?)", "three of twelve");
+        assert_eq!(hint("abcdefgh", &["abcdefghixxxx"]), "", "five of thirteen");
+        assert_eq!(hint("ab", &["ef", "abcd"]), " (did you mean `ef`?)", "of two that are near the first");
+        assert_eq!(hint("", &["abc"]), "");
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_near_is_not_compared() {
+        let (done, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            let zones = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+            done.send(nearest(&"x".repeat(10_000_000), zones))
+        });
+        // Compared, they take minutes.
+        assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Ok(String::new()));
+    }
+
+    #[test]
+    fn long_texts_are_cut_and_many_problems_counted() {
+        let problems = Problems::default();
+        for number in 0..MOST_PROBLEMS {
+            problems.note("é".repeat(LONGEST + number), "m".repeat(LONGEST));
+        }
+        let list = problems.into_list();
+        assert_eq!((list.len(), list[0].key.chars().count()), (MOST_PROBLEMS, LONGEST), "none is left out");
+        assert_eq!((list[1].key.chars().count(), list[1].key.chars().last()), (LONGEST + 1, Some('…')));
+        assert_eq!(list[1].message.len(), LONGEST);
+
+        let problems = Problems::default();
+        (0..=MOST_PROBLEMS).for_each(|_| problems.note("key", "is wrong"));
+        let list = problems.into_list();
+        assert_eq!(list.len(), MOST_PROBLEMS + 1);
+        assert_eq!(list[MOST_PROBLEMS].message, "1 more problems are not told; mend these first");
+    }
+
+    #[test]
+    fn lists_have_a_most() {
+        let list = |length| format!("list = [{}]", "\"a\",".repeat(length)).parse::<toml::Table>().expect("TOML");
+        let (table, longer) = (list(MOST_ENTRIES), list(MOST_ENTRIES + 1));
+        let problems = Problems::default();
+        let texts = |table| Section::new("source", Some(table), &problems).texts("list").map(|texts| texts.len());
+        assert_eq!(texts(&table), Some(MOST_ENTRIES));
+        assert!(problems.is_empty());
+        assert_eq!(texts(&longer), None);
+        assert_eq!(problems.into_list()[0].message, "has 1001 entries; 1000 are the most");
+    }
 }
