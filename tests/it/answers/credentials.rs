@@ -108,7 +108,16 @@ fn silences(good: &Reply) -> Vec<(&'static str, Reply)> {
     ]
 }
 
-fn credentials_fail(what: &str, house: &Lakehouse, tokens: &Script, api: &Script, reply: Reply, good: Reply) {
+/// A run that is given credentials so many times, and then a silence; and the run after it.
+fn credentials_fail(
+    what: &str,
+    house: &Lakehouse,
+    (tokens, api): (&Script, &Script),
+    given: usize,
+    reply: Reply,
+    good: Reply,
+) {
+    tokens.then(vec![good.clone(); given]);
     // The SDK's own patience, if it has any.
     tokens.then(vec![reply; 8]);
     house.costlake(&["run"]).exits(1).says("what gives the AWS credentials did not answer").hides("trust policy");
@@ -126,7 +135,19 @@ fn a_role_that_cannot_be_asked_for_is_no_missing_permission() {
         let (tokens, api, mut house) = open();
         house.set("COSTLAKE_HASTE", "1200");
         house.job("costs", &job);
-        credentials_fail(what, &house, &tokens, &api, reply, role());
+        credentials_fail(what, &house, (&tokens, &api), 0, reply, role());
+    }
+}
+
+/// costlake asks for the role once, to see that it may; AWS's SDK asks again with the first question to Cost Explorer.
+#[test]
+fn a_role_that_is_lost_after_the_first_time_is_no_missing_permission() {
+    let job = DAILY.replace("[limits]", "[aws]\nrole_arn = \"arn:aws:iam::111111111111:role/costs\"\n[limits]");
+    for (what, reply) in silences(&role()) {
+        let (tokens, api, mut house) = open();
+        house.set("COSTLAKE_HASTE", "1200");
+        house.job("costs", &job);
+        credentials_fail(what, &house, (&tokens, &api), 1, reply, role());
     }
 }
 
@@ -154,6 +175,6 @@ fn a_container_whose_agent_does_not_answer_has_no_missing_permission() {
         house.unset("AWS_SECRET_ACCESS_KEY");
         house.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/credentials", tokens.url()));
         house.job("costs", DAILY);
-        credentials_fail(what, &house, &tokens, &api, reply, container());
+        credentials_fail(what, &house, (&tokens, &api), 0, reply, container());
     }
 }
