@@ -60,12 +60,6 @@ impl Budget {
         self.released.notified()
     }
 
-    /// The cap.
-    #[must_use]
-    pub fn cap(&self) -> Option<u64> {
-        self.cap
-    }
-
     /// Requests sent so far.
     #[must_use]
     pub fn sent(&self) -> u64 {
@@ -81,19 +75,20 @@ impl Budget {
         Allowance { budget: self, left }
     }
 
-    /// The error of a run that reached the cap; `needed` is what would have been enough, as far as it is known.
+    /// The error of a run that reached the cap; `needed` is what the smallest step would have taken of a whole run, as far
+    /// as it is known. Where the cap has room for that, the next run goes on by itself.
     #[must_use]
     pub fn reached(&self, needed: Option<u64>) -> Error {
         let cap = self.cap.unwrap_or(0);
         let error = Error::new(Kind::Budget, format!("the cap of {cap} requests (0.01 USD each) is reached"))
             .at("key", self.key);
-        match needed {
+        match needed.filter(|needed| *needed > cap) {
             Some(needed) if self.key == PER_MONTH => error.advise(format!(
-                "the smallest step, one day, needs at least {needed} requests, and the month's dollars leave fewer: raise {}, or wait for the next month",
+                "the smallest step needs at least {needed} requests, and the month's dollars leave fewer: raise {}, or wait for the next month",
                 self.key
             )),
             Some(needed) => error.advise(format!(
-                "the smallest step, one day, needs at least {needed} requests: raise {} to that or more",
+                "the smallest step needs at least {needed} requests: raise {} to that or more",
                 self.key
             )),
             None => error.advise(format!(
@@ -154,10 +149,19 @@ mod tests {
     #[test]
     fn a_months_dollars_are_raised_or_waited_for() {
         let advice = |key| Budget::new(Some(1), key).reached(Some(2)).report();
-        let words = "one day, needs at least 2 requests";
+        let words = "the smallest step needs at least 2 requests";
         assert!(advice(PER_RUN).contains(words) && advice(PER_RUN).contains("to that or more"), "{}", advice(PER_RUN));
         let monthly = advice(PER_MONTH);
         assert!(monthly.contains(words) && monthly.contains("wait for the next month"), "{monthly}");
+    }
+
+    #[test]
+    fn room_that_the_next_run_has_is_not_asked_for() {
+        let report = |needed| Budget::new(Some(5), PER_RUN).reached(needed).report();
+        assert!(report(Some(6)).contains("needs at least 6 requests"), "{}", report(Some(6)));
+        for needed in [Some(5), None] {
+            assert!(report(needed).contains("the next run goes on from here"), "{}", report(needed));
+        }
     }
 
     #[test]

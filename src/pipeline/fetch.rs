@@ -90,10 +90,6 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     crash::point("after_observe");
     let (fetch, mut allowance) = fit_budget(job, planned).await?;
     crash::point("after_budget");
-    if job.rewrites && fetch.slots.len() < planned.slots.len() {
-        // The rows of a broken object cannot be kept: it is read again whole or not at all.
-        return Err(job.budget.reached(Some(planned.expected_requests + job.totals_pages)));
-    }
     report.windows = fetch.windows.iter().map(ToString::to_string).collect();
     job.tell(Event::FetchStarted { partition: report.partition.clone(), expected: fetch.expected_requests });
 
@@ -235,13 +231,14 @@ async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
             released.await;
             continue;
         }
-        if let Some(fetch) = shortened(job.job, ledger, &now, room) {
+        // The rows of a broken object cannot be kept: it is read again whole or not at all.
+        let shorter = if job.rewrites { None } else { shortened(job.job, ledger, &now, room) };
+        if let Some(fetch) = shorter {
             let allowance = job.budget.reserve(fetch.expected_requests);
             return Ok((fetch, allowance));
         }
-        let needed = least_requests(job.job, ledger, std::slice::from_ref(planned), false) + job.totals_pages;
-        let cap = job.budget.cap().unwrap_or(0);
-        return Err(job.budget.reached(Some(needed).filter(|needed| *needed > cap)));
+        let needed = least_requests(job.job, ledger, &[now], job.rewrites) + job.totals_pages;
+        return Err(job.budget.reached(Some(needed)));
     }
 }
 

@@ -211,21 +211,20 @@ def placeless(name):
     return re.sub(r":\d+:\d+:", ":", name)
 
 
-def told(results):
-    """The names that an earlier run told as caught, and as anything else."""
-    lines = [line.split("\t") for line in results.read_text().splitlines()]
-    caught = {placeless(name) for kind, name, _ in lines if kind == "caught"}
-    return caught, {placeless(name) for kind, name, _ in lines if kind != "caught"}
+def caught_before(woven):
+    """The mutants that an earlier run told as caught, with what it told of them."""
+    lines = [line.split("\t") for line in (PLACE / "results").read_text().splitlines()]
+    others = {placeless(name) for kind, name, _ in lines if kind != "caught"}
+    caught = {placeless(name): verdict for kind, name, verdict in lines if kind == "caught" and placeless(name) not in others}
+    return {name: caught[placeless(name)] for name in woven.values() if placeless(name) in caught}
 
 
-def ordered(woven, shard):
+def ordered(woven, shard, known):
     """One mutant of each module after the other; within a module by the digest of its name, which spreads them evenly."""
-    again = shard == "again"
-    part, parts = (int(number) for number in shard.split("/")) if shard and not again else (1, 1)
+    part, parts = (int(number) for number in shard.split("/")) if "/" in shard else (1, 1)
     groups = collections.defaultdict(list)
-    caught, others = told(PLACE / "results") if again else (set(), set())
     for number, name in woven.items():
-        if again and placeless(name) in caught - others:
+        if name in known:
             continue
         groups[module_of(name)].append((hashlib.sha256(name.encode()).hexdigest(), number, name))
     taken = {module: sorted(all_of)[part - 1 :: parts] for module, all_of in groups.items()}
@@ -271,8 +270,9 @@ def cut(tests):
     return tests[:count], tests[count:]
 
 
-def tried(programs, mutants, seconds):
-    """How many of each module were caught, ran out of time or were missed, and how long that took."""
+def tried(programs, mutants, seconds, known):
+    """How many of each module were caught, ran out of time or were missed, and how long that took; the known ones were
+    caught by an earlier run."""
     counts = collections.defaultdict(collections.Counter)
     tests = reached(programs)
     started, left = time.monotonic(), []
@@ -288,6 +288,8 @@ def tried(programs, mutants, seconds):
             if kind != "caught":
                 said(f"{kind}: {name}")
 
+        for name, verdict in known.items():
+            note(name, verdict)
         for number, name in mutants:
             if late():
                 break
@@ -321,7 +323,8 @@ def main():
     woven = viable()
     programs = build()
     said(f"mutants: {listed} listed, {len(woven)} woven; built in {time.monotonic() - begun:.0f} s")
-    counts, seconds = tried(programs, list(ordered(woven, shard)), 60 * minutes)
+    known = caught_before(woven) if shard == "again" else {}
+    counts, seconds = tried(programs, list(ordered(woven, shard, known)), 60 * minutes, known)
     CHOICE.write_text("0")
     total = collections.Counter()
     print(f"{'module':<10} {'caught':>7} {'timeout':>8} {'missed':>7}")

@@ -4,7 +4,7 @@
 #
 #   tests/long/mutants.sh          every mutant
 #   tests/long/mutants.sh 3/40     one of 40 evenly spread samples
-#   tests/long/mutants.sh again    those that the last run did not see caught
+#   tests/long/mutants.sh again    those that the runs before did not see caught; the figures are of all
 #
 # COSTLAKE_MUTANT_MINUTES   ends after so long; what was tried by then is spread evenly over the modules
 #

@@ -114,7 +114,7 @@ fn a_day_larger_than_the_cap_names_the_cap_it_needs() {
         run_within(&script, &house, 4).exits(4);
     }
     let last = run_within(&script, &house, 0);
-    last.exits(4).says("one day, needs at least").says("raise budget.max_requests_per_run to that or more");
+    last.exits(4).says("the smallest step needs at least").says("raise budget.max_requests_per_run to that or more");
     assert!(house.objects().is_empty());
     house.job("costs", &format!("{DAILY}\n[budget]\nmax_requests_per_run = 40\n"));
     house.run_well();

@@ -173,6 +173,26 @@ async fn the_room_that_a_broken_object_needs_is_named() {
     world.assert_right(&job).await;
 }
 
+/// Two broken objects: October takes three pages, November one, and the totals of both one more. Nobody is told to raise a
+/// cap that has room enough for the next run.
+#[tokio::test]
+async fn what_is_left_of_the_budget_mends_one_object_after_the_other() {
+    for (cap, words) in [(2, "at least 4 requests"), (4, "the next run goes on from here")] {
+        let mut job = cost_job(false);
+        let world = World::begun(&job).await;
+        world.damage(&job, "2026-10", 0.2);
+        world.damage(&job, "2026-11", 0.2);
+        job.budget.max_requests_per_run = Some(cap);
+        let checked = world.repair(&job, Depth::Rows).await;
+        let failures = checked.runs[0].failures();
+        assert_eq!((checked.runs[0].exit_code, failures.len()), (4, 1), "{cap}: {checked:#?}");
+        assert!(failures[0].1.text.contains(words), "{cap}: {:#?}", checked.runs[0]);
+        job.budget.max_requests_per_run = Some(4);
+        assert_eq!(world.repair(&job, Depth::Rows).await.runs[0].exit_code, 0);
+        world.assert_right(&job).await;
+    }
+}
+
 #[tokio::test]
 async fn a_snapshots_past_is_not_asked_for_again() {
     let job = config_job();

@@ -281,6 +281,17 @@ async fn a_probe_knows_the_totals_of_rows_without_grouping() {
     assert_eq!(table.asked().0, ["2026-10-31 2026-11-03"], "the probe alone");
 }
 
+/// What is compared is what the API said then: rows that were taken although they miss their total are no news.
+#[tokio::test]
+async fn a_probe_knows_the_totals_that_rows_were_reported_to_miss() {
+    let table = Table::new(by_service("DAILY", "refresh = \"probe\", control = \"report\""), DROPPED);
+    let report = table.ask(Ask::Due).await;
+    assert_eq!((report.exit_code, report.fetches.len()), (0, 2), "{report:#?}");
+    table.asked();
+    let report = table.ask(Ask::Due).await;
+    assert_eq!((report.exit_code, report.fetches.len(), table.asked().1), (0, 0, 0), "{report:#?}");
+}
+
 /// Fourteen days of hours, and today's: all that the API has, and no hour more.
 #[tokio::test]
 async fn hours_are_checked_over_all_of_their_history() {
