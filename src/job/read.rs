@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
+use chrono::{NaiveDate, NaiveTime};
 
 use crate::sources::{self, Provider, Source};
 use crate::window::Grain;
@@ -144,7 +144,10 @@ fn read_schedule(section: &Section<'_>) -> Option<Schedule> {
             return None;
         }
     };
-    let never = parsed.find_next_occurrence(&DateTime::<Utc>::UNIX_EPOCH, false).is_err();
+    // The search ends with the year 5000. What fires at all fires in the 40 years before it: 28 years with a leap day in
+    // every fourth have each day of the year on each weekday.
+    let late = NaiveDate::from_ymd_opt(4960, 1, 1).unwrap_or_default().and_time(NaiveTime::MIN).and_utc();
+    let never = parsed.find_next_occurrence(&late, false).is_err();
     if never {
         section.note("cron", format!("\"{cron}\" never fires"));
     }
@@ -294,4 +297,27 @@ fn is_role(arn: &str) -> bool {
         && partition.starts_with("aws")
         && is_account(account)
         && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty() && !name.contains(char::is_whitespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn the_rarest_days_are_found() {
+        let is_sound = |cron: &str| {
+            let text = format!("[schedule]\ncron = \"{cron}\"\n[source]\ntype = \"datadog_ccm_config\"\n");
+            crate::job::parse(Path::new("rare.toml"), &text).is_ok()
+        };
+        for weekday in 0..7 {
+            for cron in
+                [format!("0 0 29 2 +{weekday}"), format!("59 23 * 2 {weekday}#5"), format!("0 0 31 12 +{weekday}")]
+            {
+                assert!(is_sound(&cron), "{cron}");
+            }
+        }
+        for cron in ["0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 8 * +1#1"] {
+            assert!(!is_sound(cron), "{cron}");
+        }
+    }
 }
