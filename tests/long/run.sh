@@ -23,15 +23,15 @@ step() {
   local name=$1 lines=$2 begun=$SECONDS
   shift 2
   printf '\n== [%5d s] %s\n' "$SECONDS" "$name"
-  "$@" | tee "target/long/$name"
+  "$@" | tee "target/long/$name.said"
   local code=${PIPESTATUS[0]}
   if [ "$code" != 0 ]; then
     failed=1
-    echo "$name: FAILED, exit code $code" | tee -a "target/long/$name"
+    echo "$name: FAILED, exit code $code" | tee -a "target/long/$name.said"
   fi
   {
     printf '%s: %d s\n' "$name" $((SECONDS - begun))
-    tail -n "$lines" "target/long/$name" | sed 's/^/    /'
+    tail -n "$lines" "target/long/$name.said" | sed 's/^/    /'
   } >>"$figures"
 }
 
