@@ -176,7 +176,7 @@ async fn of_window(job: &JobRun<'_>, window: Window, least: u64, asked: &mut Ask
         return Ok(Some(Arc::clone(totals)));
     }
     if least > 0 && job.budget.room().is_some_and(|room| room <= least) {
-        return Err(job.budget.reached(Some(least + 1)));
+        return Err(job.budget.reached(Some(asked.requests + 1 + least)));
     }
     let question = job.context.totals.question(job.job, &key, window);
     let mut allowance = job.budget.reserve(1);

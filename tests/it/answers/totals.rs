@@ -230,3 +230,20 @@ fn days_beyond_the_history_fail_alone() {
     assert_eq!(state("2025-09-28"), "out_of_reach", "asking for it does not make it a gap");
     assert_eq!(state("2025-10-02"), "settled");
 }
+
+/// The refused question costs a request, too, so that the next run needs room for it.
+#[test]
+fn a_refused_question_for_totals_counts_in_what_a_run_needs() {
+    let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
+    let house = Lakehouse::new(&sandbox.url(), "2026-11-10T06:00:00Z");
+    let job = DAILY.replace("begin = \"2026-11-01\"", "begin = \"2025-08-01\"");
+    let range = ["backfill", "costs", "--from", "2025-09-28", "--to", "2025-10-03"];
+    let capped = |cap: u64| {
+        house.job("costs", &job.replace("[limits]", &format!("[budget]\nmax_requests_per_run = {cap}\n[limits]")));
+        house.costlake(&range)
+    };
+    capped(2).exits(4).says("the smallest step needs at least 3 requests: raise");
+    assert_eq!((sandbox.requests().cost_explorer, house.objects().len()), (1, 0));
+    capped(4).exits(4).says("shortened to 1 of 3 days");
+    assert_eq!(house.objects().len(), 1, "two for totals, one for the refused days, one for the others");
+}
