@@ -39,6 +39,8 @@ const MAX_CLASHES: u32 = 100;
 
 /// Name of the pair that marks made-up figures.
 const FIGURES: &str = "figures";
+/// Differences between a table and a job that are told.
+const SHOWN: usize = 10;
 
 /// What may never change for a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,14 +118,10 @@ impl TableRecord {
 
     /// Refuses a job that would write something else into the table than is in it.
     fn check(&self, ours: &Self, known_account: Option<&str>) -> Result<()> {
-        let shown = |record: &Self| {
-            let other = |name: &str, text: &str| !self.has(name, text) || !ours.has(name, text);
-            let pairs: Vec<String> = record
-                .fingerprint
-                .iter()
-                .filter(|(name, text)| other(name, text))
-                .map(|(name, text)| format!("{name} {text}"))
-                .collect();
+        let shown = |record: &Self, other: &Self| {
+            let both: BTreeSet<_> = other.fingerprint.iter().collect();
+            let own = record.fingerprint.iter().filter(|pair| !both.contains(pair));
+            let pairs: Vec<String> = own.take(SHOWN).map(|(name, text)| format!("{name} {text}")).collect();
             if pairs.is_empty() { "nothing of it".to_owned() } else { pairs.join(", ") }
         };
         let figures = |record: &Self| record.fingerprint.iter().any(|(name, _)| name == FIGURES);
@@ -137,8 +135,8 @@ impl TableRecord {
                 Kind::Config,
                 format!("the table `{}` holds something else than the job asks for", self.table),
             )
-            .at("table has", shown(self))
-            .at("job asks for", shown(ours))
+            .at("table has", shown(self, ours))
+            .at("job asks for", shown(ours, self))
             .advise(way_out));
         }
         match (self.account.as_deref().or(known_account), ours.account.as_deref()) {
@@ -149,10 +147,6 @@ impl TableRecord {
             .advise("use the other account's credentials, or give the job a new name")),
             _ => Ok(()),
         }
-    }
-
-    fn has(&self, name: &str, text: &str) -> bool {
-        self.fingerprint.iter().any(|(n, t)| n == name && t == text)
     }
 }
 

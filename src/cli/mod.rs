@@ -71,6 +71,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     for name in SECRETS {
         std::env::var(name).iter().for_each(|secret| secrets::remember(secret));
     }
+    if let Err(error) = check_environment(std::env::vars_os()) {
+        screen::error(&error);
+        return ExitCode::from(error.kind().exit_code());
+    }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -96,6 +100,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Work that a signal cut short may still hold a thread; nothing of it is half done.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ExitCode::from(code)
+}
+
+/// Refuses a setting that is not text: taken for one that is not there, it would send keys or rows elsewhere.
+fn check_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<()> {
+    for (name, value) in variables {
+        let name = name.to_string_lossy();
+        if ["COSTLAKE_", "DD_", "AWS_"].iter().any(|prefix| name.starts_with(prefix)) && value.to_str().is_none() {
+            let error = Error::new(Kind::Config, "an environment variable is not UTF-8 text").at("variable", &name);
+            return Err(error.advise("set it to text, or unset it"));
+        }
+    }
+    Ok(())
 }
 
 /// A run has one thread that asks and reads and one that encodes and writes. More would not be faster, and the allocator

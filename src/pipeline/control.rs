@@ -22,7 +22,6 @@ use crate::generation::{self, FetchedDays};
 use crate::job::Control;
 use crate::plan::Fetch;
 use crate::report::FetchReport;
-use crate::request::{Answer, Request};
 use crate::sources::Fetched;
 use crate::sums::Sums;
 use crate::totals::{Difference, differences};
@@ -30,6 +29,7 @@ use crate::window::Window;
 
 use super::JobRun;
 use super::budget::Allowance;
+use super::raw::Waiting;
 use super::send::unless_cancelled;
 use super::{series, totals};
 
@@ -49,7 +49,7 @@ pub(super) struct Controlled {
     pub(super) unsettled: BTreeMap<NaiveDate, String>,
     pub(super) rows: u64,
     pub(super) page_rows: u64,
-    pub(super) answers: Vec<(Request, Answer)>,
+    pub(super) answers: Vec<Waiting>,
 }
 
 /// Reads a fetch until its rows add up, or patience ends.
@@ -120,7 +120,7 @@ async fn conclude(
     job: &JobRun<'_>,
     mut days: FetchedDays,
     fetched: &Fetched,
-    answers: Vec<(Request, Answer)>,
+    answers: Vec<Waiting>,
     off: &[Difference],
     report: &mut FetchReport,
 ) -> Result<Controlled> {

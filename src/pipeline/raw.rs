@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -19,6 +20,7 @@ use crate::lake::Lake;
 use crate::ledger_store::kept_key;
 use crate::plan::Fetch;
 use crate::request::{Answer, Request};
+use crate::sources::Source;
 use crate::window::{Partition, Window};
 
 use super::JobRun;
@@ -31,17 +33,83 @@ const SUFFIX: &str = ".json.zst";
 struct RawFetch<'a> {
     format: u32,
     fingerprint: &'a str,
-    windows: Vec<Window>,
+    windows: &'a [Window],
     read_for: BTreeSet<String>,
-    answers: Vec<RawAnswer<'a>>,
+    answers: Answers<'a>,
 }
 
 #[derive(Serialize)]
 struct RawAnswer<'a> {
+    request: &'a str,
+    asked: &'a str,
+    status: u16,
+    body: &'a RawValue,
+}
+
+/// An answer that waits for the end of its fetch. It is packed until then: the answers of a month may be many times as
+/// large as its rows.
+#[derive(Debug)]
+pub(super) struct Waiting {
     request: String,
     asked: String,
     status: u16,
-    body: &'a RawValue,
+    /// Bytes before packing.
+    length: usize,
+    packed: Vec<u8>,
+}
+
+/// Packs an answer, reduced by its source.
+///
+/// # Errors
+/// [`Kind::Internal`] when the packer fails.
+pub(super) fn set_aside(source: &dyn Source, request: &Request, answer: &Answer) -> Result<Waiting> {
+    let reduced = source.redact_raw(request, answer);
+    let text = reduced.as_deref().unwrap_or(&answer.body);
+    let packed = zstd::bulk::compress(text, 1).map_err(cannot_keep)?;
+    let (request, asked) = (request.to_string(), asked(request));
+    Ok(Waiting { request, asked, status: answer.status, length: text.len(), packed })
+}
+
+fn cannot_keep(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(Kind::Internal, "cannot keep a raw answer").because(error)
+}
+
+/// Writes the answers one by one, so that no two are unpacked at a time.
+struct Answers<'a>(&'a [Waiting]);
+
+impl Serialize for Answers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Unpacked))
+    }
+}
+
+struct Unpacked<'a>(&'a Waiting);
+
+impl Serialize for Unpacked<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let Waiting { request, asked, status, length, packed } = self.0;
+        let text = zstd::bulk::decompress(packed, *length).map_err(S::Error::custom)?;
+        let body: &RawValue = serde_json::from_slice(&text).map_err(S::Error::custom)?;
+        RawAnswer { request, asked, status: *status, body }.serialize(serializer)
+    }
+}
+
+/// Packs what is written to it, and hashes it as it was.
+struct Packer {
+    hash: Sha256,
+    packed: zstd::stream::write::Encoder<'static, Vec<u8>>,
+}
+
+impl std::io::Write for Packer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let taken = self.packed.write(bytes)?;
+        self.hash.update(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.packed.flush()
+    }
 }
 
 /// The answers of one fetch as they are kept.
@@ -111,10 +179,6 @@ pub fn unpack(name: &str, packed: &[u8]) -> Result<KeptFetch> {
     Ok(kept)
 }
 
-fn digest_of(text: &[u8]) -> String {
-    hex(&Sha256::digest(text))
-}
-
 fn hex(digest: &[u8]) -> String {
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -146,33 +210,27 @@ impl std::io::Write for Sink {
 }
 
 /// Keeps the answers of a fetch, if the job wants them.
-pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[(Request, Answer)]) -> Result<()> {
+pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[Waiting]) -> Result<()> {
     if !job.job.keep_raw || answers.is_empty() {
         return Ok(());
     }
-    let failed = |error: serde_json::Error| Error::new(Kind::Internal, "cannot keep a raw answer").because(error);
-    let source = &job.job.source;
-    let texts: Vec<Vec<u8>> = answers
-        .iter()
-        .map(|(request, answer)| source.redact_raw(request, answer).unwrap_or_else(|| answer.body.to_vec()))
-        .collect();
-    let mut kept = Vec::with_capacity(answers.len());
-    for ((request, answer), text) in answers.iter().zip(&texts) {
-        let body: &RawValue = serde_json::from_slice(text).map_err(failed)?;
-        kept.push(RawAnswer { request: request.to_string(), asked: asked(request), status: answer.status, body });
-    }
-    let windows = fetch.windows.clone();
-    let fingerprint = job.fingerprint.as_str();
-    let whole = RawFetch { format: FORMAT, fingerprint, windows, read_for: source.read_for(), answers: kept };
-    let text = serde_json::to_vec(&whole).map_err(failed)?;
-    let digest = digest_of(&text);
+    let whole = RawFetch {
+        format: FORMAT,
+        fingerprint: &job.fingerprint,
+        windows: &fetch.windows,
+        read_for: job.job.source.read_for(),
+        answers: Answers(answers),
+    };
+    let packed = zstd::stream::write::Encoder::new(Vec::new(), 3).map_err(cannot_keep)?;
+    let mut packer = Packer { hash: Sha256::new(), packed };
+    serde_json::to_writer(&mut packer, &whole).map_err(cannot_keep)?;
+    let digest = hex(&packer.hash.finalize());
+    let packed = packer.packed.finish().map_err(cannot_keep)?;
     let days = match (fetch.slots.first(), fetch.slots.last()) {
         (Some(first), Some(last)) => format!("{first}_{last}"),
         _ => String::new(),
     };
     let key = format!("{}/{}/{days}-{digest}{SUFFIX}", folder(&job.job.name), fetch.partition);
-    let packed = zstd::bulk::compress(&text, 3)
-        .map_err(|error| Error::new(Kind::Internal, "cannot compress a raw answer").because(error))?;
     job.context.lake.create(&key, Bytes::from(packed)).await?;
     crash::point("raw_kept");
     Ok(())

@@ -17,7 +17,7 @@ use crate::window::Window;
 
 use super::budget::Allowance;
 use super::send::Sender;
-use super::{Event, JobRun};
+use super::{Event, JobRun, raw};
 
 /// Times a fetch starts again after its pagination broke.
 const RESTARTS: u32 = 2;
@@ -25,7 +25,7 @@ const RESTARTS: u32 = 2;
 const MAX_REQUESTS: u64 = 100_000;
 
 /// The rows of a fetch and, where the job keeps them, the answers they are from.
-pub(super) type Read = (Fetched, Vec<(Request, Answer)>);
+pub(super) type Read = (Fetched, Vec<raw::Waiting>);
 
 /// Why a series broke off, and how far it had come.
 struct Broken {
@@ -135,7 +135,7 @@ async fn once(
         told(reader.rows(), asked);
         last = Some(request.to_string());
         if job.job.keep_raw {
-            answers.push((request, answer));
+            answers.push(raw::set_aside(source, &request, &answer).map_err(|error| broken(error, reader.slots_met()))?);
         }
     }
     crash::point("after_last_page");

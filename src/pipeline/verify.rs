@@ -12,7 +12,7 @@
 //! In full, kept older generations are looked at as well ([`super::verify_kept`]).
 //!
 //! A run that commits meanwhile looks like damage for a moment, so whatever seems wrong is looked at once more with the
-//! newest ledger. No API is asked, and no credentials of one are needed.
+//! newest ledger; many of them together, because to open the ledger is to read all of it. No API is asked, and no credentials of one are needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,7 +31,11 @@ use crate::report::JobReport;
 use crate::sources::{Provider, Source};
 use crate::window::Partition;
 
+use super::send::interrupted;
 use super::{Context, verify_kept};
+
+/// Partitions that are looked at once more with one opening of the ledger.
+const TOGETHER: usize = 250;
 
 /// How closely is looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,15 +145,15 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
         }
     }
     let judge = Judge { context, job, depth, fingerprints };
-    let side_by_side = if depth == Depth::Rows { 2 } else { 8 };
-    let judged: Vec<(Partition, Verdict)> = futures::stream::iter(partitions)
-        .map(|partition| judge.settled(partition, &books))
-        .buffered(side_by_side)
-        .try_collect()
-        .await?;
+    let judged = judge.all(partitions, &books).await?;
+    let (doubtful, mut judged): (Vec<_>, Vec<_>) = judged.into_iter().partition(|(_, verdict)| seems_wrong(verdict));
+    for some in doubtful.chunks(TOGETHER) {
+        let (newest, _) = open_books(context, job).await?;
+        judged.extend(judge.all(some.iter().map(|(partition, _)| *partition), &newest).await?);
+    }
     let (mut right, mut rows) = (0, 0);
     for (partition, verdict) in judged {
-        match verdict {
+        match verdict.map_err(|error| error.at("partition", partition))? {
             Verdict::Right(in_object) => (right, rows) = (right + 1, rows + in_object),
             Verdict::Nothing => {}
             Verdict::Wrong(wrong) => findings.push(wrong.finding(job, partition)),
@@ -244,6 +248,14 @@ fn wrong(trouble: Trouble, replaceable: bool, detail: impl Into<String>) -> Verd
     Verdict::Wrong(Wrong { trouble, detail: detail.into(), replaceable })
 }
 
+/// Whether the newest ledger may say something else.
+fn seems_wrong(verdict: &Result<Verdict>) -> bool {
+    match verdict {
+        Ok(verdict) => matches!(verdict, Verdict::Wrong(_)),
+        Err(error) => error.kind() == Kind::Superseded,
+    }
+}
+
 struct Judge<'a> {
     context: &'a Context,
     job: &'a Job,
@@ -252,15 +264,20 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Judges a partition, and once more with the newest ledger when something seems wrong.
-    async fn settled(&self, partition: Partition, books: &LedgerStore) -> Result<(Partition, Verdict)> {
-        let mut verdict = self.judge(partition, books).await;
-        let moved = matches!(&verdict, Err(error) if error.kind() == Kind::Superseded);
-        if moved || matches!(verdict, Ok(Verdict::Wrong(_))) {
-            let (newest, _) = open_books(self.context, self.job).await?;
-            verdict = self.judge(partition, &newest).await;
-        }
-        verdict.map(|verdict| (partition, verdict)).map_err(|error| error.at("partition", partition))
+    /// Judges partitions by these books, some of them side by side; ends early by a signal.
+    async fn all(
+        &self,
+        partitions: impl IntoIterator<Item = Partition>,
+        books: &LedgerStore,
+    ) -> Result<Vec<(Partition, Result<Verdict>)>> {
+        let side_by_side = if self.depth == Depth::Rows { 2 } else { 8 };
+        let judged = futures::stream::iter(partitions).map(|partition| async move {
+            if self.context.cancel.is_cancelled() {
+                return Err(interrupted());
+            }
+            Ok((partition, self.judge(partition, books).await))
+        });
+        judged.buffered(side_by_side).try_collect().await
     }
 
     async fn judge(&self, partition: Partition, books: &LedgerStore) -> Result<Verdict> {

@@ -12,6 +12,7 @@ mod grains;
 mod happy;
 mod identity;
 mod job_files;
+mod keeping;
 mod nights;
 mod odd;
 mod quarantine;

@@ -146,9 +146,7 @@ object_seed!(PageSeed -> PageEnd, "a GetCostAndUsage answer", |page, map| {
     while let Some(name) = map.next_key::<Text<'de>>()? {
         match &*name.0 {
             "NextPageToken" => end.next_token = map.next_value::<Option<String>>()?.filter(|token| !token.is_empty()),
-            "GroupDefinitions" => {
-                end.echo = map.next_value::<Option<Vec<Definition>>>()?.map(echo_of);
-            }
+            "GroupDefinitions" => end.echo = map.next_value::<Option<Vec<Definition>>>()?.map(echo_of),
             "ResultsByTime" => {
                 map.next_value_seed(ResultsSeed { wanted: page.wanted, rows: &mut *page.rows })?;
                 end.has_results = true;
@@ -169,11 +167,10 @@ pub(super) fn echo_of(list: Vec<Definition>) -> Vec<(String, String)> {
     list.into_iter().map(|d| (d.kind.unwrap_or_default(), d.key.unwrap_or_default())).collect()
 }
 
-/// Takes over the descriptions of `DimensionValueAttributes`.
+/// Takes over the descriptions of `DimensionValueAttributes`; they have no other attribute that a row shows.
 pub(super) fn describe(rows: &mut Rows, list: Vec<Attributed>) {
     for entry in list {
-        let description = entry.attributes.unwrap_or_default().remove("description");
-        if let (Some(value), Some(Some(description))) = (entry.value, description) {
+        if let (Some(value), Some(Attributes { description: Some(description) })) = (entry.value, entry.attributes) {
             rows.descriptions.insert(value, description);
         }
     }
@@ -192,7 +189,13 @@ pub(super) struct Definition {
 #[serde(rename_all = "PascalCase", expecting = "a value with its attributes")]
 pub(super) struct Attributed {
     value: Option<String>,
-    attributes: Option<BTreeMap<String, Option<String>>>,
+    attributes: Option<Attributes>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "attributes")]
+struct Attributes {
+    description: Option<String>,
 }
 
 struct ResultsSeed<'a, 'w> {

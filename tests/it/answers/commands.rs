@@ -274,3 +274,21 @@ fn quiet_says_only_what_went_wrong() {
     );
     house.costlake(&["--quiet", "run", "nobody"]).exits(2).says("there is no job `nobody`");
 }
+
+/// Taken for one that is not set, it would be another clock, another server or no key.
+#[test]
+fn a_variable_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let (sandbox, house) = open();
+    let asked = sandbox.requests();
+    for name in ["COSTLAKE_NOW", "COSTLAKE_DATADOG_URL", "COSTLAKE_LAKE", "DD_API_KEY", "AWS_REGION"] {
+        let value = std::ffi::OsStr::from_bytes(b"secret\xff");
+        let done = house.command(&["run"]).env(name, value).output().expect("an answer");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{name}: {said}");
+        assert!(said.contains(&format!("not UTF-8 text (variable {name})")) && !said.contains("secret"), "{said}");
+    }
+    assert_eq!(sandbox.requests(), asked);
+    let other = house.command(&["check"]).env("LS_COLORS", std::ffi::OsStr::from_bytes(b"\xff")).output();
+    assert_eq!(other.expect("an answer").status.code(), Some(0), "other programs' variables are theirs");
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use costlake::error::Kind;
 use costlake::generation;
 use costlake::lake::{Condition, Lake, LocalLake, Put, S3Lake};
 use costlake::ledger_store::{LedgerStore, Look, data_key as key_of, look};
@@ -11,7 +12,7 @@ use costlake::pipeline::verify::{Depth, verify};
 use object_store::memory::InMemory;
 
 use super::faults::{Fault, Faults, Verb};
-use super::world::{LATER, at, begun, cost_job, data_key, failure, lake};
+use super::world::{EARLY, LATER, at, begun, cost_job, data_key, failure, lake};
 
 async fn lakes() -> Vec<(Lake, Option<tempfile::TempDir>)> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -170,4 +171,36 @@ async fn an_object_that_goes_away_while_it_is_checked_is_missing() {
         let found: Vec<_> = checked.open().map(|found| format!("{} {}", found.key, found.trouble.name())).collect();
         assert_eq!(found, ["cost/billing_period=2026-10/data.parquet missing"], "{nth}");
     }
+}
+
+/// To open the ledger is to read all of it, and without one every footer: not once for each partition that is gone.
+#[tokio::test]
+async fn what_is_wrong_is_looked_at_together() {
+    let job = cost_job();
+    let (world, base) = begun(&job).await;
+    let openings = async |missing: u32| {
+        let place = Arc::new(lake(&base));
+        let (mut books, _) = LedgerStore::open(place, "cost", job.source.grain(), at(EARLY)).await.expect("a ledger");
+        let known = books.ledger.partitions["2026-10"].clone();
+        for month in 0..missing {
+            books.ledger.partitions.insert(format!("{}-{:02}", 2000 + month / 12, month % 12 + 1), known.clone());
+        }
+        books.save("r", at(EARLY)).await.expect("a ledger");
+        let store = Faults::over(&base);
+        let checked = verify(&world.context(lake(&store)), &job, Depth::Footers).await.expect("a check");
+        assert_eq!(checked.findings.len(), missing as usize);
+        store.calls().iter().filter(|call| call.verb == Verb::Get && call.key.contains("/ledger/")).count()
+    };
+    let of_one = openings(1).await;
+    assert_eq!((of_one, openings(240).await), (2, of_one));
+}
+
+#[tokio::test]
+async fn a_signal_ends_a_check() {
+    let job = cost_job();
+    let (world, store) = begun(&job).await;
+    let context = world.context(lake(&store));
+    context.cancel.cancel();
+    let ended = verify(&context, &job, Depth::Rows).await.expect_err("a check that went on");
+    assert_eq!(ended.kind(), Kind::Interrupted, "{}", ended.report());
 }

@@ -58,7 +58,8 @@ impl Lakehouse {
         fs::write(self.folder.path().join("jobs").join(format!("{name}.toml")), text).expect("a job file");
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The program as this house starts it.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_costlake"));
         command
             .args(arguments)

@@ -1,0 +1,35 @@
+//! Answers that are kept until a fetch has all of them: a month of them must fit beside its rows.
+
+use serde_json::json;
+
+use super::floods::within_bounds;
+use crate::support::cost_explorer::NOW;
+use crate::support::lakehouse::Lakehouse;
+use crate::support::script::{Reply, Script};
+
+const JOB: &str = r#"
+[source]
+type = "datadog_commitments"
+queries = [{ provider = "aws", product = "ec2", commitment_type = "ri" }]
+[window]
+begin = "2026-10-01"
+[limits]
+requests_per_second = 1000
+"#;
+
+/// A row of a commitment, with much beside it that no column holds.
+fn wide(bytes: usize) -> Reply {
+    let row = json!({ "commitment_id": "ri-1", "utilization": 0.5, "region": "eu-central-1" });
+    Reply::good(&json!({ "commitments": [row], "meta": "a".repeat(bytes) }))
+}
+
+/// Unpacked, the answers of October alone are 124 MiB, and the text that is made of them is as long again.
+#[test]
+fn a_month_of_large_answers() {
+    let script = Script::answering(|_| wide(4 << 20));
+    let house = Lakehouse::new(script.url(), NOW);
+    house.job("table", JOB);
+    within_bounds("a month of 4 MiB a day", &house, &["run"], 0, "");
+    assert_eq!(house.objects().len(), 2);
+    house.costlake(&["rebuild", "table"]).exits(0);
+}
