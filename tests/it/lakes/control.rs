@@ -281,6 +281,19 @@ async fn a_probe_knows_the_totals_of_rows_without_grouping() {
     assert_eq!(table.asked().0, ["2026-10-31 2026-11-03"], "the probe alone");
 }
 
+/// An API that has answered may fail for one window alone; one that never did is not asked for the others.
+#[tokio::test]
+async fn a_window_that_fails_stops_the_others_only_where_nothing_was_answered() {
+    for (silent, wanted) in [(FIRST, set(&[OCTOBER, SECOND])), (OCTOBER, set(&[]))] {
+        let table = Table::answered(by_service("HOURLY", ""), move |asked| {
+            let fails = periods(&asked.json()).iter().any(|period| holds(&period.0, silent));
+            if fails && !asked.is_for_totals() { Reply::new(500, "") } else { answer(asked, RIGHT) }
+        });
+        let report = table.ask(Ask::Due).await;
+        assert_eq!((report.exit_code, table.days().await[0].clone()), (1, wanted), "{silent}: {report:#?}");
+    }
+}
+
 /// What is compared is what the API said then: rows that were taken although they miss their total are no news.
 #[tokio::test]
 async fn a_probe_knows_the_totals_that_rows_were_reported_to_miss() {

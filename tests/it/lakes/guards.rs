@@ -12,7 +12,7 @@ use costlake::pipeline::verify::{Depth, verify};
 use object_store::memory::InMemory;
 
 use super::faults::{Fault, Faults, Verb};
-use super::world::{EARLY, LATER, at, begun, cost_job, data_key, failure, lake};
+use super::world::{EARLY, LATER, World, at, begun, cost_job, data_key, failure, lake};
 
 async fn lakes() -> Vec<(Lake, Option<tempfile::TempDir>)> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -203,4 +203,11 @@ async fn a_signal_ends_a_check() {
     context.cancel.cancel();
     let ended = verify(&context, &job, Depth::Rows).await.expect_err("a check that went on");
     assert_eq!(ended.kind(), Kind::Interrupted, "{}", ended.report());
+}
+
+#[tokio::test]
+async fn a_first_run_has_lost_no_ledger() {
+    let (job, store) = (cost_job(), Arc::new(InMemory::new()));
+    let report = World::start(EARLY).await.run_well(&store, &job).await;
+    assert_eq!(report.notes, Vec::<String>::new());
 }
