@@ -12,7 +12,8 @@
 //! In full, kept older generations are looked at as well ([`super::verify_kept`]).
 //!
 //! A run that commits meanwhile looks like damage for a moment, so whatever seems wrong is looked at once more with the
-//! newest ledger; many of them together, because to open the ledger is to read all of it. No API is asked, and no credentials of one are needed.
+//! newest ledger; many of them together, because to open the ledger is to read all of it. No API is asked, and no
+//! credentials of one are needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
