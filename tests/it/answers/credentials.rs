@@ -128,26 +128,17 @@ fn credentials_fail(
     house.run_well();
 }
 
+/// costlake asks for the role once, to see that it may; AWS's SDK asks again with the first question to Cost Explorer.
 #[test]
 fn a_role_that_cannot_be_asked_for_is_no_missing_permission() {
     let job = DAILY.replace("[limits]", "[aws]\nrole_arn = \"arn:aws:iam::111111111111:role/costs\"\n[limits]");
-    for (what, reply) in silences(&role()) {
-        let (tokens, api, mut house) = open();
-        house.set("COSTLAKE_HASTE", "1200");
-        house.job("costs", &job);
-        credentials_fail(what, &house, (&tokens, &api), 0, reply, role());
-    }
-}
-
-/// costlake asks for the role once, to see that it may; AWS's SDK asks again with the first question to Cost Explorer.
-#[test]
-fn a_role_that_is_lost_after_the_first_time_is_no_missing_permission() {
-    let job = DAILY.replace("[limits]", "[aws]\nrole_arn = \"arn:aws:iam::111111111111:role/costs\"\n[limits]");
-    for (what, reply) in silences(&role()) {
-        let (tokens, api, mut house) = open();
-        house.set("COSTLAKE_HASTE", "1200");
-        house.job("costs", &job);
-        credentials_fail(what, &house, (&tokens, &api), 1, reply, role());
+    for given in [0, 1] {
+        for (what, reply) in silences(&role()) {
+            let (tokens, api, mut house) = open();
+            house.set("COSTLAKE_HASTE", "1200");
+            house.job("costs", &job);
+            credentials_fail(what, &house, (&tokens, &api), given, reply, role());
+        }
     }
 }
 
