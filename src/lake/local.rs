@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  lock _costlake/<table>/lock ─► compare the object with the one observed ─► write _costlake/tmp/<table>-… ─► fsync
-//!      ─► rename over the object ─► fsync the folder and every folder newly made ─► unlock
+//!      ─► rename over the object ─► fsync the folder ─► unlock
 //! ```
 //! The lock is the kernel's and goes with the process, also after kill -9. The tag of an object is its size and the
 //! SHA-256 of its last 64 KiB, where the footer holds the epoch and the digest of every day. Symbolic links inside a
@@ -22,10 +22,8 @@ use sha2::{Digest, Sha256};
 use crate::crash;
 use crate::error::{Error, Kind, Result};
 
+use super::folders::{Folders, make_one, sync};
 use super::{Condition, Listed, Object, Put, STATE, Tag, check_size};
-
-/// What to do when the disk fails after the object stands in place.
-const UNSYNCED: &str = "the disk did not confirm that the folder's newest entry outlasts a power cut: look at the disk, then run again, which looks at what is there first";
 
 const TAG_BYTES: u64 = 64 << 10;
 
@@ -36,6 +34,7 @@ const PIECE: usize = 64 << 10;
 #[derive(Debug, Clone)]
 pub struct LocalLake {
     root: Arc<PathBuf>,
+    folders: Arc<Folders>,
 }
 
 static STAGED: AtomicU64 = AtomicU64::new(0);
@@ -44,7 +43,7 @@ impl LocalLake {
     /// The lake in `root`, which is made by the first write.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
-        Self { root: Arc::new(root) }
+        Self { root: Arc::new(root), folders: Arc::default() }
     }
 
     /// The folder.
@@ -113,7 +112,7 @@ impl LocalLake {
 
     pub(super) async fn make_durable(&self, key: &str) -> Result<()> {
         let key = key.to_owned();
-        self.blocking(move |lake| lake.sync_upwards(&lake.path(&key)?)).await
+        self.blocking(move |lake| lake.path(&key)?.parent().map_or(Ok(()), sync)).await
     }
 
     /// The path of a key, no part of which may be a symbolic link.
@@ -162,42 +161,35 @@ impl LocalLake {
         let _lock = self.lock(table)?;
         crash::point("lock_taken");
         let current = self.read_end(key, Some(0))?.map(|object| object.tag);
-        if current.as_ref() != observed {
-            return Ok(Put::Refused);
-        }
         let target = self.path(key)?;
+        let folder = target.parent().unwrap_or(&target);
+        if current.as_ref() != observed {
+            // Who put another object there may have died before that was durable, and the caller will rest on it.
+            return if current.is_some() { sync(folder).map(|()| Put::Refused) } else { Ok(Put::Refused) };
+        }
         let staging = self.path(&format!("{STATE}/tmp"))?;
-        self.make_folders(&staging)?;
+        if !staging.is_dir() {
+            make_one(&staging)?;
+        }
         self.sweep(&staging, table);
         let name = format!("{table}-{}-{}", std::process::id(), STAGED.fetch_add(1, Ordering::Relaxed));
         let staged = staging.join(name);
         let written = write_durably(&staged, bytes)
             .map_err(|error| failed("cannot write", &staged, error))
-            .and_then(|()| target.parent().map_or(Ok(()), |folder| self.make_folders(folder)))
+            .and_then(|()| if observed.is_none() { self.folders.make(&self.root, folder) } else { Ok(()) })
             .and_then(|()| fs::rename(&staged, &target).map_err(|error| failed("cannot put in place", &target, error)));
         if let Err(error) = written {
             let _ = fs::remove_file(&staged);
             return Err(error);
         }
         crash::point("renamed_dir_unsynced");
-        if observed.is_none() && !key.starts_with(STATE) {
-            // Who made the folders may have died before it made them durable.
-            self.sync_upwards(&target)?;
-        } else if let Some(folder) = target.parent() {
-            sync_folder(folder)?;
-        }
-        Ok(Put::Done)
-    }
-
-    /// Makes every folder from that of `path` up to the lake's own durable.
-    fn sync_upwards(&self, path: &Path) -> Result<()> {
-        path.ancestors().skip(1).take_while(|folder| folder.starts_with(self.root())).try_for_each(sync_folder)
+        sync(folder).map(|()| Put::Done)
     }
 
     /// Takes the lock of a table; it is given back when the file is dropped.
     fn lock(&self, table: &str) -> Result<File> {
         let folder = self.path(&format!("{STATE}/{table}"))?;
-        self.make_folders(&folder)?;
+        self.folders.make(&self.root, &folder)?;
         let path = folder.join("lock");
         let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = open.map_err(|error| failed("cannot open", &path, error))?;
@@ -218,23 +210,6 @@ impl LocalLake {
                 let _ = fs::remove_file(entry.path());
             }
         }
-    }
-
-    /// Makes a folder and its missing ancestors, each made durable in its parent.
-    fn make_folders(&self, folder: &Path) -> Result<()> {
-        if folder.is_dir() {
-            return Ok(());
-        }
-        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            self.make_folders(parent)?;
-        }
-        if let Err(error) = fs::create_dir(folder)
-            && error.kind() != io::ErrorKind::AlreadyExists
-        {
-            return Err(failed("cannot make the folder", folder, error));
-        }
-        crash::point("folder_made_unsynced");
-        folder.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)
     }
 
     fn walk(&self, folder: &Path, key: &str, found: &mut Vec<Listed>) -> Result<()> {
@@ -277,13 +252,7 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| failed("cannot make durable", folder, error).advise(UNSYNCED))
-}
-
-fn failed(what: &str, path: &Path, error: io::Error) -> Error {
+pub(super) fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     let advice = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some room on the disk and run again: nothing is half written"

@@ -46,6 +46,7 @@ fn check_size(key: &str, size: u64) -> Result<()> {
     ))
 }
 
+mod folders;
 mod local;
 mod probe;
 mod s3;

@@ -3,6 +3,7 @@
 # Chromium, and the grammars of Athena and Trino as sqlglot has them.
 #
 #   tests/peers/run.sh [CHECK...]     for example: tests/peers/run.sh s3 readers; without names, all of them
+#   tests/peers/run.sh --prepare      only installs what all of them need, which can go on while the program is built
 #
 # COSTLAKE_BIN          the program (default: release/costlake in the target directory)
 # COSTLAKE_PEERS_CACHE  where the Python packages are kept (default: peers in the target directory)
@@ -16,11 +17,14 @@ here=tests/peers
 target=${CARGO_TARGET_DIR:-target}
 cache=${COSTLAKE_PEERS_CACHE:-$target/peers}
 export COSTLAKE_BIN=${COSTLAKE_BIN:-$target/release/costlake}
-if [ ! -x "$COSTLAKE_BIN" ]; then
+prepare=no
+if [ "${1:-}" = --prepare ]; then
+  prepare=yes
+  shift
+elif [ ! -x "$COSTLAKE_BIN" ]; then
   echo "peers: $COSTLAKE_BIN is not there; build it with: cargo build --release --locked" >&2
   exit 2
 fi
-COSTLAKE_BIN=$(realpath "$COSTLAKE_BIN")
 
 available=()
 for file in "$here"/check_*.py; do
@@ -69,10 +73,13 @@ fi
 if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
 if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
 if needed page && ! command -v faketime >/dev/null; then apt_install faketime; fi
-if { needed disk || needed file_calls; } && ! command -v strace >/dev/null; then apt_install strace; fi
+if { needed disk || needed file_calls || needed power; } && ! command -v strace >/dev/null; then apt_install strace; fi
 if { needed s3 || needed writers; } && ! { command -v radosgw && command -v ceph-mon && command -v ceph-osd && command -v ceph; } >/dev/null; then
   apt_install ceph-mon ceph-osd radosgw ceph-common
 fi
+
+if [ $prepare = yes ]; then exit 0; fi
+COSTLAKE_BIN=$(realpath "$COSTLAKE_BIN")
 
 COSTLAKE_PEERS_WORK=$(mktemp -d)
 export COSTLAKE_PEERS_WORK COSTLAKE_PEERS_TALLY=$COSTLAKE_PEERS_WORK/tally

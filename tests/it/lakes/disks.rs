@@ -2,6 +2,7 @@
 //! that completes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use costlake::pipeline::{Event, run_job};
 use costlake::plan::Ask;
 
 use super::binary::{Stage, assert_ledgers_agree, assert_nothing_staged, copy, said, tables};
-use super::limits::Night;
+use super::limits::{Night, bound_by_permissions};
 use super::world::{EARLY, LATER, World, at, cost_job, october};
 
 #[test]
@@ -73,9 +74,45 @@ const FROZEN: &str = r#"
     exit $code
 "#;
 
+/// In a mount namespace: a first run on a disk that is mounted where the folder above knows no fsync.
+const MOUNTED: &str = r#"
+    mount -t tmpfs none /proc/tty
+    code=0; COSTLAKE_LAKE=/proc/tty "$COSTLAKE" run || code=$?
+    cp -r /proc/tty/. "$OUT"
+    exit $code
+"#;
+
 /// Runs a script in a mount namespace of its own.
 fn in_namespace(night: &Night, lake: &Path, variables: &str, script: &str) -> Output {
     night.shell(lake, &format!("{variables} exec unshare -rm sh -ec '{script}'"))
+}
+
+/// A folder that is given to a lake: the one above is of another disk, or cannot be read.
+#[test]
+fn the_folder_above_a_lake_need_not_be_synced_where_it_cannot_be() {
+    let night = Night::fall();
+    let [whole, mounted, above] = ["first", "mounted", "above"].map(|name| night.stage.path(name));
+    night.run_well(&whole);
+    let assert_same = |output: &Output, lake: &Path| {
+        assert_eq!(output.status.code(), Some(0), "{}: {}", lake.display(), said(output));
+        assert!(night.tables(lake) == night.tables(&whole), "{}", lake.display());
+    };
+    fs::create_dir(&mounted).expect("a folder");
+    if can_mount(&mounted) {
+        assert_same(&in_namespace(&night, &mounted, &format!("OUT={}", mounted.display()), MOUNTED), &mounted);
+    } else {
+        println!("skipped: no mount namespace to be had here");
+    }
+    let lake = above.join("lake");
+    fs::create_dir_all(&lake).expect("a folder");
+    let Some(bound) = bound_by_permissions() else {
+        println!("skipped: permissions cannot be made to bind this user");
+        return;
+    };
+    fs::set_permissions(&above, fs::Permissions::from_mode(0o311)).expect("permissions");
+    let output = night.shell(&lake, &format!(r#"exec {bound} "$COSTLAKE" run"#));
+    fs::set_permissions(&above, fs::Permissions::from_mode(0o755)).expect("permissions");
+    assert_same(&output, &lake);
 }
 
 #[test]

@@ -28,15 +28,15 @@ fn assert_complete(lake: &Path, new: &Tables, what: &str) {
     assert_nothing_staged(lake);
 }
 
-#[test]
-fn a_run_killed_at_any_instant_is_finished_by_the_next() {
-    const ROUNDS: u32 = 20;
+/// Sends runs a signal at instants spread over their length. What they leave is old or new in every partition, and the next
+/// run completes it; the exit codes, `None` where the signal itself ended the process.
+fn broken_off(rounds: u32, name: fn(u32) -> &'static str) -> Vec<Option<i32>> {
     let (stage, base) = begun();
     let old = tables(&base);
     let (new, mut length) = stage.uninterrupted(&base);
     assert!(old[0] != new[0] && old[1] != new[1], "a run that changes nothing proves nothing");
-    let mut died = 0;
-    for round in 0..ROUNDS {
+    let mut codes = Vec::new();
+    for round in 0..rounds {
         let lake = stage.path(&format!("lake{round}"));
         // Odd rounds begin without a lake.
         let old = if round % 2 == 0 { &old } else { &vec![Default::default(); 2] };
@@ -44,22 +44,42 @@ fn a_run_killed_at_any_instant_is_finished_by_the_next() {
             copy(&base, &lake);
         }
         let new = if round % 2 == 0 { new.clone() } else { stage_new(&stage, round) };
-        let wait = length.mul_f64((f64::from(round) + fastrand::f64()) / f64::from(ROUNDS));
-        let mut child = stage.command(&lake).spawn().expect("the program");
+        let wait = length.mul_f64((f64::from(round) + fastrand::f64()) / f64::from(rounds));
+        let child = stage.command(&lake).spawn().expect("the program");
         std::thread::sleep(wait);
-        child.kill().expect("a kill");
-        if child.wait().expect("an end").code().is_none() {
-            died += 1;
-        } else {
+        signal(&child, name(round));
+        let sent = Instant::now();
+        let output = child.wait_with_output().expect("an end");
+        let what = format!("{} after {wait:?} of {length:?}: {}", name(round), said(&output));
+        assert!(sent.elapsed() < Duration::from_secs(10), "{what}: {:?} to end", sent.elapsed());
+        if output.status.code() == Some(0) {
             // The machine was busier when the length was taken: runs are shorter than that now.
             length = length.mul_f64(0.8);
         }
-        let what = format!("killed after {wait:?} of {length:?}");
+        codes.push(output.status.code());
         assert_old_or_new(&tables(&lake), old, &new, &what);
         stage.run_well(&lake);
         assert_complete(&lake, &new, &what);
+        std::fs::remove_dir_all(&lake).expect("a lake");
     }
-    assert!(died >= ROUNDS / 4, "only {died} of {ROUNDS} runs were killed before they ended");
+    codes
+}
+
+#[test]
+fn a_run_killed_at_any_instant_is_finished_by_the_next() {
+    let codes = broken_off(20, |_| "-KILL");
+    let died = codes.iter().filter(|code| code.is_none()).count();
+    assert!(died >= 5, "only {died} of 20 runs were killed before they ended: {codes:?}");
+}
+
+#[test]
+fn a_run_stopped_at_any_instant_says_so_and_is_finished_by_the_next() {
+    let codes = broken_off(80, |round| if round % 4 < 2 { "-TERM" } else { "-INT" });
+    // A process has no say before it has begun to listen for signals.
+    assert!(codes.iter().all(|code| matches!(code, None | Some(0 | 130))), "{codes:?}");
+    let stopped = codes.iter().filter(|code| **code == Some(130)).count();
+    println!("{stopped} of 80 runs were stopped by a signal");
+    assert!(stopped >= 20, "only {stopped} of 80 runs were stopped: {codes:?}");
 }
 
 /// What an uninterrupted run makes of nothing.

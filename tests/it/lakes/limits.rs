@@ -164,7 +164,7 @@ fn memory_that_ends_harms_nothing() {
 }
 
 /// What makes permissions bind this user: root is let go of what lets it pass them.
-fn bound_by_permissions() -> Option<&'static str> {
+pub(super) fn bound_by_permissions() -> Option<&'static str> {
     let root = String::from_utf8_lossy(&Command::new("id").arg("-u").output().expect("id").stdout).trim() == "0";
     let setpriv = "setpriv --bounding-set=-all --inh-caps=-all";
     let works = || Command::new("sh").args(["-c", &format!("{setpriv} true")]).output();
