@@ -65,7 +65,8 @@ pub(super) struct Waiting {
 pub(super) fn set_aside(source: &dyn Source, request: &Request, answer: &Answer) -> Result<Waiting> {
     let reduced = source.redact_raw(request, answer);
     let text = reduced.as_deref().unwrap_or(&answer.body);
-    let packed = zstd::bulk::compress(text, 1).map_err(cannot_keep)?;
+    // By and by: packed in one go, it would keep the room of a text that cannot be packed.
+    let packed = zstd::encode_all(text, 1).map_err(cannot_keep)?;
     let (request, asked) = (request.to_string(), asked(request));
     Ok(Waiting { request, asked, status: answer.status, length: text.len(), packed })
 }
