@@ -40,8 +40,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 mkdir "$scratch/home" "$scratch/no-certificates"
-alone() { # a command, in an environment that is the same everywhere
-  env -i PATH=/usr/bin:/bin HOME="$scratch/home" LC_ALL=C.UTF-8 COSTLAKE_NOW=2026-11-01T06:00:00Z \
+alone() { # becomes a command, in an environment that is the same everywhere; the process id is the command's own
+  exec env -i PATH=/usr/bin:/bin HOME="$scratch/home" LC_ALL=C.UTF-8 COSTLAKE_NOW=2026-11-01T06:00:00Z \
     SSL_CERT_FILE=/dev/null SSL_CERT_DIR="$scratch/no-certificates" \
     GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX512F,-AVX512VL,-ERMS,-FSRM \
     AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true \
@@ -58,10 +58,10 @@ for _ in $(seq 100); do
 done
 [ -n "$url" ] || { cat "$scratch/sandbox" >&2; exit 1; }
 
-alone AWS_ENDPOINT_URL_COST_EXPLORER="$url" \
+(alone AWS_ENDPOINT_URL_COST_EXPLORER="$url" \
   "$valgrind" --tool=callgrind --callgrind-out-file="$scratch/counts" --log-file="$scratch/log" \
   "$costlake" backfill aws_cost_by_service --from 2026-09 --to 2026-09 --yes --quiet --lake "$scratch/lake" \
-  </dev/null >"$scratch/report" 2>&1 || { cat "$scratch/report" "$scratch/log" >&2; exit 1; }
+  </dev/null >"$scratch/report" 2>&1) || { cat "$scratch/report" "$scratch/log" >&2; exit 1; }
 counted=$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$scratch/log")
 [ -n "$counted" ] || { cat "$scratch/log" >&2; exit 1; }
 

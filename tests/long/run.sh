@@ -2,12 +2,13 @@
 # The tests that are too long for every change, one after the other, and their figures as one table at the end.
 # What each installs and needs is at its beginning. How long all of them take has not been measured. To bound them:
 #
-#   COSTLAKE_MODEL=small COSTLAKE_FUZZ_SECONDS=20 COSTLAKE_MUTANT_MINUTES=5 tests/long/run.sh
+#   COSTLAKE_MODEL=small COSTLAKE_FUZZ_SECONDS=20 COSTLAKE_MUTANT_MINUTES=5 COSTLAKE_SOAK_MINUTES=5 tests/long/run.sh
 #
-# COSTLAKE_LONG             steps (default: "model simulation deaths fuzz mutants coverage")
+# COSTLAKE_LONG             steps (default: "model simulation deaths soak fuzz mutants coverage")
 # COSTLAKE_MODEL            small: the states that every run of the checks visits
 # COSTLAKE_SIM_SCHEDULES    schedules of the simulation, from COSTLAKE_SIM_FROM on (default: 100000 from 1000000 on)
 # COSTLAKE_CRASH_SEEDS      deaths at each place, for each kind of table (default: 50)
+# COSTLAKE_SOAK_MINUTES     how long `serve` runs against APIs that fail (default: 60)
 # COSTLAKE_FUZZ_RUNS        executions of each fuzz target (default: 10000000); COSTLAKE_FUZZ_SECONDS ends one sooner
 # COSTLAKE_MUTANT_MINUTES   mutants are tried for so long (default: until all were); MUTANTS=3/40 takes a sample
 set -uo pipefail
@@ -47,11 +48,14 @@ simulation() {
 }
 deaths() { COSTLAKE_CRASH_SEEDS=${COSTLAKE_CRASH_SEEDS:-50} harness lakes::crashes:: 'deaths'; }
 
-for name in ${COSTLAKE_LONG:-model simulation deaths fuzz mutants coverage}; do
+soak() { cargo build --release --locked </dev/null && python3 tests/long/soak.py; }
+
+for name in ${COSTLAKE_LONG:-model simulation deaths soak fuzz mutants coverage}; do
   case $name in
   model) step model 5 tests/long/model.sh ;;
   simulation) step simulation 3 simulation ;;
   deaths) step deaths 3 deaths ;;
+  soak) step soak 2 soak ;;
   fuzz) step fuzz 40 tests/long/fuzz.sh ;;
   mutants) step mutants 8 tests/long/mutants.sh ${MUTANTS:+"$MUTANTS"} ;;
   coverage) step coverage 1 tests/long/coverage.sh ;;
