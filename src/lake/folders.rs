@@ -1,13 +1,16 @@
 //! The folders of a local lake, and that their names outlast a power cut.
 //!
-//! fsync of a folder makes the entries in it durable, not its own entry in the folder above. So nothing is put into a
-//! folder before its own entry is durable, and then, by induction, so is every entry above it:
+//! fsync of a folder makes the entries in it durable, not its own entry in the folder above. So nothing that is to last is
+//! put into a folder before its own entry is durable, and every entry above it in the lake:
 //!
-//! | the folder | what is done |
+//! | the folder | what is done, once in a process |
 //! |---|---|
 //! | is missing | the same for the folder above; it is made; the folder above is synced |
-//! | is there | the folder above is synced, once in a process: who made it may have died before that |
-//! | is the lake's own or above it, was there, and the folder above is of another disk or cannot be read | nothing: who mounted it or gave it to the lake answers for its name |
+//! | is there | the same for the folder above; that is synced: who made this one may have died before that |
+//! | is the lake's own | it is made with all that is missing above it; the folder above is synced |
+//! | is the lake's own or above it, and the folder above is of another disk or cannot be read | not synced: who mounted it or gave it to the lake answers for its name |
+//!
+//! Staged files do not last, so the folder they are in is only made.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -21,7 +24,7 @@ use crate::error::Result;
 
 use super::local::failed;
 
-/// What to do when the disk fails after the object stands in place.
+/// What to do when the disk does not confirm an entry; what it names may stand in place by then.
 const UNSYNCED: &str = "the disk did not confirm that the folder's newest entry outlasts a power cut: look at the disk, then run again, which looks at what is there first";
 
 /// The folders whose entries this process knows to be durable.
@@ -40,13 +43,15 @@ impl Folders {
         if is_there && self.known().contains(folder) {
             return Ok(());
         }
-        let Some(above) = folder.parent() else { return Ok(()) };
-        if !is_there {
+        let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+        if let Some(above) = above.filter(|_| !is_there || folder != root && folder.starts_with(root)) {
             self.make(root, above)?;
+        }
+        if !is_there {
             make_one(folder)?;
             crash::point("folder_made_unsynced");
         }
-        if !is_there || !is_given(root, folder, above) {
+        if let Some(above) = above.filter(|above| !is_given(root, folder, above)) {
             sync(above)?;
         }
         self.known().insert(folder.to_owned());
@@ -71,7 +76,7 @@ pub(super) fn make_one(folder: &Path) -> Result<()> {
     }
 }
 
-/// Whether the entry of a folder that is there is not for this process to confirm.
+/// Whether the entry of a folder is not for this process to confirm.
 fn is_given(root: &Path, folder: &Path, above: &Path) -> bool {
     let disk = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).ok();
     root.starts_with(folder)
@@ -84,7 +89,9 @@ fn is_given(root: &Path, folder: &Path, above: &Path) -> bool {
 /// # Errors
 /// When the disk does not confirm it.
 pub(super) fn sync(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| failed("cannot make durable", folder, error).advise(UNSYNCED))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| {
+        let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
+        let error = failed("cannot make durable", folder, error);
+        if is_denied { error } else { error.advise(UNSYNCED) }
+    })
 }

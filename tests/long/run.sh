@@ -12,6 +12,7 @@
 # COSTLAKE_FUZZ_RUNS        executions of each fuzz target (default: 10000000); COSTLAKE_FUZZ_SECONDS ends one sooner
 # COSTLAKE_MUTANT_MINUTES   mutants are tried for so long (default: until all were); MUTANTS=3/40 takes a sample
 set -uo pipefail
+export PYTHONDONTWRITEBYTECODE=1
 cd "$(dirname "$0")/../.."
 
 figures=target/long/figures

@@ -8,8 +8,9 @@ POSIX promises nothing of what was not synced, so after a cut each of these is d
 | made a file or a folder, removed a file | the folder has the entry as before, or as since |
 | renamed from one folder to another | not at all; the new name beside the old one; or whole |
 
-fsync of a file keeps its bytes and not its name; fsync of a folder keeps the names in it and not its own. A call counts
-from when it returned. What changes a file in a way that is not known here is an error, so that none is overlooked.
+fsync of a file keeps its bytes and not its name; fsync of a folder keeps the names in it and not its own; either keeps what
+was there when it was called. Any other call counts from when it returned. What changes a file in a way that is not known
+here is an error, so that none is overlooked.
 """
 
 import os
@@ -17,8 +18,9 @@ import pathlib
 import re
 
 CALLS = (
-    "openat,creat,write,writev,pwrite64,pwritev,pwritev2,ftruncate,truncate,fallocate,copy_file_range,sendfile,fsync,"
-    "fdatasync,sync_file_range,rename,renameat,renameat2,mkdir,mkdirat,rmdir,unlink,unlinkat,link,linkat,symlink,symlinkat"
+    "open,openat,openat2,creat,write,writev,pwrite64,pwritev,pwritev2,ftruncate,truncate,fallocate,copy_file_range,sendfile,fsync,"
+    "fdatasync,sync_file_range,rename,renameat,renameat2,mkdir,mkdirat,rmdir,unlink,unlinkat,link,linkat,symlink,symlinkat,"
+    "mknod,mknodat,sync,syncfs"
 )
 
 
@@ -57,11 +59,15 @@ class Folder:
             self.entries[name] = node
         return change
 
-    def sync(self):
-        self.safe = dict(self.entries)
-        for change in self.pending:
-            change.confirmed = True
-        self.pending = []
+    def confirm(self, known):
+        """The disk has confirmed the changes `known` when it was asked."""
+        for change in known:
+            if not change.confirmed:
+                change.confirmed = True
+                self.safe.pop(change.name, None)
+                if change.node is not None:
+                    self.safe[change.name] = change.node
+        self.pending = [change for change in self.pending if not change.confirmed]
 
 
 class Disk:
@@ -71,6 +77,7 @@ class Disk:
         self.top = Folder()
         self.calls = 0
         self.syncs = 0
+        self.asked = {}
         self._load(self.top, pathlib.Path(root))
 
     def _load(self, folder, path):
@@ -115,9 +122,13 @@ class Disk:
         }
 
     def apply(self, call):
-        """A call that has returned."""
-        self.calls += 1
+        """A call that has returned, or a sync that begins."""
         kind, path, rest = call
+        if kind == "begin":
+            node = self.find(path)
+            self.asked[rest] = (node, list(node.pending) if isinstance(node, Folder) else node.data)
+            return
+        self.calls += 1
         if kind == "open":
             if path[-1] not in self.find(path[:-1]).entries:
                 self.find(path[:-1]).change(path[-1], File())
@@ -127,11 +138,11 @@ class Disk:
             self.find(path).data += rest
         elif kind == "sync":
             self.syncs += 1
-            node = self.find(path)
+            node, known = self.asked.pop(rest)
             if isinstance(node, Folder):
-                node.sync()
+                node.confirm(known)
             else:
-                node.safe = node.data
+                node.safe = known
         elif kind == "remove":
             self.find(path[:-1]).change(path[-1], None)
         else:
@@ -174,6 +185,7 @@ def put_down(state, root):
 UNFINISHED = re.compile(r"^(\d+) +(.*) <unfinished \.\.\.>$")
 RESUMED = re.compile(r"^(\d+) +<\.\.\. \w+ resumed>(.*)$")
 LINE = re.compile(r"^\d+ +(\w+)\((.*)\)\s+= (-?\d+)")
+BEGUN = re.compile(r"^\d+ +(\w+)\((.*)")
 TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
 PATH = re.compile(r"<((?:\\x[0-9a-f]{2})+)>")
 
@@ -182,53 +194,62 @@ def raw(text):
     return bytes.fromhex(text.replace("\\x", ""))
 
 
-def returned(log):
-    """The lines of calls that returned, in that order, those that another thread interrupted put together."""
+def lines_of(log):
+    """(thread, what it calls, whether that has returned), in order; a call that another thread interrupts comes twice."""
     begun = {}
     for line in log.read_text().splitlines():
         if cut := UNFINISHED.match(line):
             begun[cut[1]] = cut[0].removesuffix(" <unfinished ...>")
+            yield cut[1], begun[cut[1]], False
         elif rest := RESUMED.match(line):
-            yield begun.pop(rest[1]) + rest[2]
-        else:
-            yield line
+            yield rest[1], begun.pop(rest[1]) + rest[2], True
+        elif line[:1].isdigit():
+            thread = line.split(maxsplit=1)[0]
+            yield thread, line, False
+            yield thread, line, True
 
 
 def calls(log, root):
-    """What a process did to the files below `root`: (kind, path, data or the other path), for [`Disk.apply`]."""
+    """What a process did to the files below `root`: (kind, path, data or the other path or the thread), for [`Disk.apply`]."""
     root = os.path.realpath(root)
 
     def inside(path):
-        path = os.path.normpath(os.fsdecode(path))
+        path = os.fsdecode(path)
+        if not path.startswith("/"):
+            return None
+        path = os.path.normpath(path)
         return tuple(pathlib.PurePath(path).relative_to(root).parts) if (path + "/").startswith(root + "/") else None
 
-    for line in returned(log):
-        call = LINE.match(line)
-        if not call or int(call[3]) < 0:
+    for thread, line, has_returned in lines_of(log):
+        call = (LINE if has_returned else BEGUN).match(line)
+        if not call or has_returned and int(call[3]) < 0:
             continue
-        name, arguments, result = call[1], call[2], int(call[3])
-        texts = [(raw(text), more) for text, more in TEXT.findall(arguments)]
-        named = name in ("rename", "mkdir", "unlink", "openat")
-        paths = [inside(path) for path in ([text for text, _ in texts] if named else map(raw, PATH.findall(arguments)))]
-        if all(path is None for path in paths):
+        name, arguments = call[1], call[2]
+        texts = TEXT.findall(arguments)
+        descriptors = [inside(raw(path)) for path in PATH.findall(arguments)]
+        names = [] if "write" in name else [raw(text) for text, _ in texts]
+        if any(name and not name.startswith(b"/") for name in names) and descriptors != [None] * len(descriptors):
+            raise ValueError(f"a name beside a folder within the lake is not known here: {line[:300]}")
+        paths = [path for path in [*map(inside, names), *descriptors] if path is not None]
+        if not paths:
             continue
-        if name == "openat":
-            if "O_TRUNC" in arguments:
-                raise ValueError(f"a file that is cut short by being opened is not known here: {line[:300]}")
+        if name in ("fsync", "fdatasync"):
+            yield ("sync" if has_returned else "begin"), paths[0], thread
+        elif not has_returned:
+            continue
+        elif name in ("open", "openat") and "O_TRUNC" not in arguments:
             if "O_CREAT" in arguments:
                 yield "open", paths[0], None
         elif name == "mkdir":
             yield "folder", paths[0], None
         elif name == "write":
-            ((data, more),) = texts
-            if more or result != len(data):
+            ((text, more),) = texts
+            if more or int(call[3]) != len(raw(text)):
                 raise ValueError(f"a write that strace did not write down whole: {line[:300]}")
-            yield "write", paths[0], data
-        elif name in ("fsync", "fdatasync"):
-            yield "sync", paths[0], None
+            yield "write", paths[0], raw(text)
         elif name == "unlink":
             yield "remove", paths[0], None
-        elif name == "rename" and None not in paths:
+        elif name == "rename" and len(paths) == 2:
             yield "rename", *paths
         else:
             raise ValueError(f"{name} changes a file in a way that is not known here: {line[:300]}")
