@@ -25,12 +25,6 @@ SYNCS = "fsync,fdatasync"
 MOST_MEMORY_MB = 160
 
 
-def copied(root, name):
-    target = lake.temporary(name)
-    shutil.copytree(root, target, dirs_exist_ok=True)
-    return target
-
-
 def traced(costlake, root, *flags):
     """A run under strace: its exit code, what it said, and the trace."""
     log = lake.temporary("trace") / "log"
@@ -41,13 +35,13 @@ def traced(costlake, root, *flags):
 
 def every_sync(tally, costlake, base, whole):
     old, new = lake.Folder(base).objects(TABLE), lake.Folder(whole).objects(TABLE)
-    code, said, trace = traced(costlake, copied(base, "counted"), "-e", f"trace={SYNCS}")
+    code, said, trace = traced(costlake, lake.copied(base, "counted"), "-e", f"trace={SYNCS}")
     syncs = len(re.findall(r"\b(?:fsync|fdatasync)\(", trace))
     with tally.group("every fsync of a run fails once: the run fails, says why, and asks no second time") as group:
         group.equal(code, 0, said)
         group.true(syncs > 10 and old != new, f"only {syncs} fsyncs")
         for number in range(1, syncs + 1):
-            root = copied(base, "failing")
+            root = lake.copied(base, "failing")
             code, said, trace = traced(costlake, root, "-e", f"trace={SYNCS}", "-e", f"inject={SYNCS}:error=EIO:when={number}")
             what = f"fsync {number} of {syncs}"
             failed = re.findall(r"<([^>]*)>\)\s*= -1 EIO", trace)
@@ -69,7 +63,7 @@ def every_sync(tally, costlake, base, whole):
 
 def taken_over(tally, costlake, base, whole):
     with tally.group("an object that a dead process left ahead of the ledger is made durable before the ledger knows it") as group:
-        root = copied(whole, "ahead")
+        root = lake.copied(whole, "ahead")
         known = {path.name for path in (base / "_costlake" / TABLE / "ledger").iterdir()}
         for path in (root / "_costlake" / TABLE / "ledger").iterdir():
             if path.name not in known:
@@ -90,7 +84,7 @@ def no_places(tally, costlake, base):
         for text in (b"COSTLAKE_CRASH", b"renamed_dir_unsynced", b"put_sent_no_answer"):
             group.true(text not in data, f"{text.decode()} is in the program")
         group.true(b"COSTLAKE_NOW" in data, "the texts of the program cannot be found, so that nothing is shown")
-        costlake.run("run", lake=copied(base, "unharmed"), COSTLAKE_CRASH="after_plan:1:die")
+        costlake.run("run", lake=lake.copied(base, "unharmed"), COSTLAKE_CRASH="after_plan:1:die")
 
 
 def memory(tally, costlake):
@@ -116,7 +110,7 @@ def check(tally, stack):
     early, later = (stack.enter_context(lake.sandbox(now)) for now in (EARLY, LATER))
     lake.Costlake(EARLY, jobs=jobs, **lake.against(early)).run("run", lake=base)
     costlake = lake.Costlake(LATER, jobs=jobs, **lake.against(later))
-    whole = copied(base, "whole")
+    whole = lake.copied(base, "whole")
     costlake.run("run", lake=whole)
     if subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False).returncode != 0:
         tally.skip("strace may not trace here")

@@ -5,6 +5,7 @@ that keeps what it confirmed, and of the rest what chance leaves. What is then o
 
 * a file under its own name is whole: torn are staged files alone,
 * a partition is its old object or its new one, and what a run entered into the ledger is in the object,
+* an object is replaced when its generation is kept, not before,
 * when a run has ended well, its objects and its ledger are there,
 * the next run, of the real program, leaves what an undisturbed one leaves.
 
@@ -125,16 +126,10 @@ def objects(world):
     return {f"lake/{name}": data for name, data in lake.Folder(world / "lake").objects(TABLE).items()}
 
 
-def copied(world, name):
-    target = lake.temporary(name)
-    shutil.copytree(world, target, dirs_exist_ok=True)
-    return target
-
-
 def one_run(tally, program, base, what):
     """Cuts after every call of one run; the calls."""
     with tally.group(f"the power goes during {what}") as group:
-        world = copied(base, "traced")
+        world = lake.copied(base, "traced")
         old = objects(base)
         calls = traced(program, world)
         new = objects(world)
@@ -161,7 +156,7 @@ def one_run(tally, program, base, what):
 def after_deaths(tally, program, base, calls, what):
     """A run dies after each of its calls, the next one ends well, and the power goes during it or after it."""
     with tally.group(f"the power goes during the run that follows a death in {what}") as group:
-        whole, old = copied(base, "whole"), objects(base)
+        whole, old = lake.copied(base, "whole"), objects(base)
         program.run("run", TABLE, lake=whole / "lake")
         new, cuts, deaths, chance = objects(whole), 0, 0, random.Random(what)
         for last in range(1, len(calls)):

@@ -154,6 +154,13 @@ def temporary(name):
     return pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir=work()))
 
 
+def copied(folder, name):
+    """A copy of a folder, in a folder of its own."""
+    target = temporary(name)
+    shutil.copytree(folder, target, dirs_exist_ok=True)
+    return target
+
+
 def free_ports(count):
     """Held together while they are picked, so that one call never returns a port twice."""
     with contextlib.ExitStack() as stack:
