@@ -2,7 +2,7 @@
 
 use super::source::{files, rust_files};
 
-const FILE_LINES: usize = 400;
+const FILE_LINES: usize = 600;
 const FUNCTION_LINES: usize = 70;
 /// Names of rooms that collect whatever has no place.
 const NO_NAMES: [&str; 5] = ["util", "helper", "manager", "handler", "common"];
