@@ -88,6 +88,7 @@ fn steps(criterion: &mut Criterion) {
         format: generation::footer::FORMAT,
         epoch: 1,
         fingerprint: String::new(),
+        account: None,
         partition: "2026-10".to_owned(),
         days: BTreeMap::new(),
         replaced: BTreeMap::new(),

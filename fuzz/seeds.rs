@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use costlake::generation::{self, Footer};
 use costlake::job::Identity;
-use costlake::ledger::Ledger;
+use costlake::ledger::{Ledger, ObjectId};
 use costlake::ledger_store::TableRecord;
 use costlake::report::{FetchReport, JobReport, Outcome};
 use costlake::request::Answer;
@@ -186,8 +186,9 @@ pub(crate) fn object() -> generation::Built {
 fn known_ledger() -> Ledger {
     let built = object();
     let (size, at) = (built.bytes.len() as u64, DateTime::UNIX_EPOCH);
+    let object = ObjectId { size, etag: Some("e".to_owned()) };
     let mut ledger = Ledger::empty("fuzzed");
-    ledger.adopt(&built.footer, size, &BTreeSet::new(), at, at);
+    ledger.adopt(&built.footer, &object, &BTreeSet::new(), at, at);
     ledger.note_totals(&built.footer, &BTreeMap::from([(window().start(), [("a", "1")].into_iter().collect())]));
     ledger
 }

@@ -164,7 +164,7 @@ fn ledger(data: &[u8]) {
     let mut aged = read;
     aged.forget_history(now());
     aged.date_generations();
-    aged.accept(window().start());
+    aged.accept(window().start(), now(), |_| true);
 }
 
 fn records(data: &[u8]) {

@@ -8,6 +8,7 @@
 //! | the epochs differ | the higher epoch; a day that is the same in both keeps its later read time |
 //! | the epochs are the same | day by day the later read time |
 //! | in either case | every generation and revision that one of them knows |
+//! | what became of a day | what is known last of it, see [`outcome`] |
 //!
 //! What the footers of the objects hold can be rebuilt from them: [`Ledger::adopt`].
 
@@ -22,12 +23,15 @@ use crate::sums::Sums;
 use crate::window::first_of_month;
 
 mod history;
+mod outcome;
 mod read;
 
 pub use history::{History, Revision};
+pub use outcome::{Baseline, Differing, Noted, Quarantined};
 
-/// Version of the snapshot's layout.
-pub const FORMAT: u32 = 1;
+/// Version of the snapshot's layout. Format 1 had no identity of objects, and notes without a time; it is read, and
+/// costlake of format 1 refuses format 2.
+pub const FORMAT: u32 = 2;
 
 /// The state of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,28 +60,25 @@ pub struct Ledger {
     pub probed_at: Option<DateTime<Utc>>,
     /// Slots whose rows did not add up to the API's totals when they were last asked, and how far off they were.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub unsettled: BTreeMap<NaiveDate, String>,
+    pub unsettled: BTreeMap<NaiveDate, Noted>,
     /// Slots whose newest rows wait for a person's word, while the old ones stay.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quarantined: BTreeMap<NaiveDate, Quarantined>,
     /// Slots whose last read failed, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub failed: BTreeMap<NaiveDate, String>,
-}
-
-/// Rows that were read and not taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quarantined {
-    /// When rows of this slot were first refused.
-    pub since: DateTime<Utc>,
-    /// What is odd about them.
-    pub why: String,
-    /// The API's totals of the refused rows: while they stay the same, nothing new is to be had by reading again.
-    #[serde(default, skip_serializing_if = "Sums::is_empty")]
-    pub totals: Sums,
-    /// Whether the API calls them an estimate.
-    #[serde(default)]
-    pub estimated: bool,
+    pub failed: BTreeMap<NaiveDate, Noted>,
+    /// Slots whose object was replaced, put back or removed from outside, and that were not read since.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub displaced: BTreeMap<NaiveDate, Noted>,
+    /// Slots whose rows miss the API's total of a metric that is only reported.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub differing: BTreeMap<NaiveDate, Differing>,
+    /// Slots that a person takes as they are although they cannot be read again, and since when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub accepted: BTreeMap<NaiveDate, DateTime<Utc>>,
+    /// By first day of the month: what its settled figures are compared with.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub baselines: BTreeMap<NaiveDate, Baseline>,
 }
 
 /// What is known of one partition object.
@@ -87,11 +88,24 @@ pub struct PartitionState {
     pub epoch: u64,
     /// Size of the object in bytes.
     pub bytes: u64,
+    /// Identity of the object in a listing (its ETag; of a local file its inode and times), where it is known. A listing
+    /// that shows this identity and size vouches for the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
     /// Slots that have been read.
     pub days: BTreeMap<NaiveDate, DayState>,
     /// What the object said before.
     #[serde(default, skip_serializing_if = "History::is_empty")]
     pub history: History,
+}
+
+/// What tells an object from any other one that may stand in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectId {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its identity in a listing, where it is known.
+    pub etag: Option<String>,
 }
 
 /// What is known of one slot.
@@ -121,6 +135,10 @@ impl Ledger {
             unsettled: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             failed: BTreeMap::new(),
+            displaced: BTreeMap::new(),
+            differing: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            baselines: BTreeMap::new(),
         }
     }
 
@@ -145,11 +163,11 @@ impl Ledger {
 
     /// Takes over what the footer of an object says that another run has `written`: days whose rows are later than those
     /// that are known were read for it, so they count as read when it was written.
-    pub fn take_over(&mut self, footer: &Footer, bytes: u64, written: DateTime<Utc>) {
+    pub fn take_over(&mut self, footer: &Footer, object: &ObjectId, written: DateTime<Utc>) {
         let known = |slot| self.partitions.get(&footer.partition).and_then(|state| state.days.get(slot));
         let is_later = |slot, facts: &DayFacts| known(slot).is_some_and(|day| day.facts.epoch < facts.epoch);
         let later = footer.days.iter().filter(|(slot, facts)| is_later(*slot, facts)).map(|(slot, _)| *slot).collect();
-        self.adopt(footer, bytes, &later, written, written);
+        self.adopt(footer, object, &later, written, written);
     }
 
     /// Enters what an object's footer says, with what it replaced. Slots in `read` were read at `now`; others keep
@@ -158,7 +176,7 @@ impl Ledger {
     pub fn adopt(
         &mut self,
         footer: &Footer,
-        bytes: u64,
+        object: &ObjectId,
         read: &BTreeSet<NaiveDate>,
         now: DateTime<Utc>,
         written: DateTime<Utc>,
@@ -175,7 +193,8 @@ impl Ledger {
             .collect();
         let mut history = before.as_ref().map(|state| state.history.clone()).unwrap_or_default();
         history.note(footer, Some(written.min(now)));
-        let seen = PartitionState { epoch: footer.epoch, bytes, days, history };
+        let ObjectId { size: bytes, etag } = object.clone();
+        let seen = PartitionState { epoch: footer.epoch, bytes, etag, days, history };
         let newest = match before {
             Some(later) if later.epoch > seen.epoch => merge_partition(later, seen),
             _ => seen,
@@ -221,32 +240,42 @@ impl Ledger {
         }
     }
 
-    /// Takes over what became of the slots of a fetch: `read` were taken, the others keep their old rows.
+    /// Takes over what became at `at` of the slots of a fetch: `read` were taken, the others keep their old rows.
     pub fn note_outcome(
         &mut self,
         read: &BTreeSet<NaiveDate>,
         unsettled: &BTreeMap<NaiveDate, String>,
         held: &BTreeMap<NaiveDate, Quarantined>,
+        at: DateTime<Utc>,
     ) {
         let asked: BTreeSet<NaiveDate> = read.iter().chain(unsettled.keys()).chain(held.keys()).copied().collect();
         self.unsettled.retain(|slot, _| !asked.contains(slot));
         self.quarantined.retain(|slot, _| !asked.contains(slot));
         self.failed.retain(|slot, _| !asked.contains(slot));
-        self.unsettled.extend(unsettled.clone());
+        self.displaced.retain(|slot, _| !read.contains(slot));
+        self.accepted.retain(|slot, _| !read.contains(slot));
+        self.unsettled.extend(unsettled.iter().map(|(slot, why)| (*slot, Noted { at, why: why.clone() })));
         self.quarantined.extend(held.clone());
     }
 
-    /// Lets go of the quarantine of the month that begins on `month`: its slots count as unsettled until they have been
-    /// read again. The number of slots that were held.
-    pub fn accept(&mut self, month: NaiveDate) -> usize {
-        let (held, others) = std::mem::take(&mut self.quarantined)
-            .into_iter()
-            .partition(|(slot, _): &(NaiveDate, Quarantined)| first_of_month(*slot) == month);
-        self.quarantined = others;
-        let held: BTreeMap<NaiveDate, Quarantined> = held;
-        let count = held.len();
-        self.unsettled.extend(held.into_iter().map(|(slot, held)| (slot, format!("accepted after {}", held.why))));
-        count
+    /// Takes a person's word at `at` for the month that begins on `month`. What was quarantined counts as unsettled until
+    /// it has been read again; displaced days that are `beyond` the API's reach stay as they are from now on. The number
+    /// of slots that waited for it.
+    pub fn accept(&mut self, month: NaiveDate, at: DateTime<Utc>, beyond: impl Fn(NaiveDate) -> bool) -> usize {
+        let of_month = |slot: &NaiveDate| first_of_month(*slot) == month;
+        let held: Vec<NaiveDate> = self.quarantined.keys().copied().filter(of_month).collect();
+        for slot in &held {
+            if let Some(known) = self.quarantined.remove(slot) {
+                self.unsettled.insert(*slot, Noted { at, why: format!("accepted after {}", known.why) });
+            }
+        }
+        let left: Vec<NaiveDate> =
+            self.displaced.keys().copied().filter(|slot| of_month(slot) && beyond(*slot)).collect();
+        for slot in &left {
+            self.displaced.remove(slot);
+            self.accepted.insert(*slot, at);
+        }
+        held.len() + left.len()
     }
 
     /// The join of two snapshots of the same table.
@@ -254,8 +283,10 @@ impl Ledger {
     pub fn merge(self, other: Self) -> Self {
         let key = |ledger: &Self| (ledger.written_at, ledger.run_id.clone());
         let (newer, older) = if key(&self) >= key(&other) { (self, other) } else { (other, self) };
+        let mut newer = newer;
+        newer.join_outcomes(&older);
         let mut partitions = older.partitions;
-        for (name, state) in newer.partitions {
+        for (name, state) in std::mem::take(&mut newer.partitions) {
             let joined = match partitions.remove(&name) {
                 None => state,
                 Some(known) => merge_partition(known, state),
@@ -268,8 +299,13 @@ impl Ledger {
 
 fn merge_partition(a: PartitionState, b: PartitionState) -> PartitionState {
     let same_epoch = a.epoch == b.epoch;
+    // Of two objects that both were seen under one number either is wrong, which the next look at the listing finds.
+    let identity = (a.bytes, a.etag.clone()).max((b.bytes, b.etag.clone()));
     let (mut higher, lower) = if a.epoch >= b.epoch { (a, b) } else { (b, a) };
     higher.history = higher.history.merge(lower.history);
+    if same_epoch {
+        (higher.bytes, higher.etag) = identity;
+    }
     for (slot, day) in lower.days {
         match higher.days.get_mut(&slot) {
             Some(known) if known.facts.same_content(&day.facts) => known.read_at = known.read_at.max(day.read_at),

@@ -16,7 +16,7 @@ use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Identity, Job};
 use crate::lake::Lake;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Noted};
 use crate::report::JobReport;
 use crate::window::{Grain, Partition};
 
@@ -299,11 +299,11 @@ impl LedgerStore {
     }
 
     /// Remembers that the last read of `slots` failed; [`LedgerStore::save_failures`] writes it down.
-    pub fn note_failure(&mut self, slots: &[NaiveDate], why: &str) {
-        let fresh = |slot: &&NaiveDate| self.ledger.failed.get(slot).is_none_or(|known| known != why);
+    pub fn note_failure(&mut self, slots: &[NaiveDate], why: &str, at: DateTime<Utc>) {
+        let fresh = |slot: &&NaiveDate| self.ledger.failed.get(slot).is_none_or(|known| known.why != why);
         let fresh: Vec<NaiveDate> = slots.iter().filter(fresh).copied().collect();
         self.unsaved |= !fresh.is_empty();
-        self.ledger.failed.extend(fresh.into_iter().map(|slot| (slot, why.to_owned())));
+        self.ledger.failed.extend(fresh.into_iter().map(|slot| (slot, Noted { at, why: why.to_owned() })));
     }
 
     /// Writes a snapshot if failures were noted since the last one.

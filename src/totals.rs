@@ -125,6 +125,7 @@ mod tests {
             rows,
             digest: String::new(),
             sums: sums(sum),
+            currency: None,
             estimated: false,
             epoch: 1,
             read_for: BTreeSet::new(),

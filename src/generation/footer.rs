@@ -31,6 +31,9 @@ pub struct Footer {
     pub epoch: u64,
     /// Fingerprint of the table.
     pub fingerprint: String,
+    /// AWS account the rows were read for, where it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// Partition value, such as `2026-11`.
     pub partition: String,
     /// Every slot that has been read, also those without a row.
@@ -50,6 +53,9 @@ pub struct DayFacts {
     /// Sum of each amount column, as decimal text.
     #[serde(default, skip_serializing_if = "Sums::is_empty")]
     pub sums: Sums,
+    /// Currency of its costs; none where it has no costs, or a costlake wrote it that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
     /// Whether the API calls it an estimate.
     #[serde(default)]
     pub estimated: bool,

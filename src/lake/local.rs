@@ -12,6 +12,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -151,7 +152,7 @@ impl LocalLake {
             file.take(wanted).read_to_end(&mut bytes)?;
             let tag = tag_of(&bytes, size);
             let surplus = bytes.len().saturating_sub(usize::try_from(length.unwrap_or(size)).unwrap_or(usize::MAX));
-            Ok(Object { bytes: Bytes::from(bytes).slice(surplus..), tag, size, modified })
+            Ok(Object { bytes: Bytes::from(bytes).slice(surplus..), tag, size, modified, etag: Some(etag_of(&meta)) })
         };
         read(&mut file).map(Some).map_err(|error| failed("cannot read", &path, error))
     }
@@ -183,7 +184,9 @@ impl LocalLake {
             return Err(error);
         }
         crash::point("renamed_dir_unsynced");
-        sync(folder).map(|()| Put::Done)
+        sync(folder)?;
+        let meta = fs::metadata(&target).map_err(|error| failed("cannot look at", &target, error))?;
+        Ok(Put::Done(Some(etag_of(&meta))))
     }
 
     /// Takes the lock of a table; it is given back when the file is dropped.
@@ -227,7 +230,8 @@ impl LocalLake {
                 self.walk(&entry.path(), &key, found)?;
             } else {
                 let modified = meta.modified().map_err(|error| failed("cannot look at", &entry.path(), error))?;
-                found.push(Listed { key, size: meta.len(), modified: modified.into() });
+                let etag = Some(etag_of(&meta));
+                found.push(Listed { key, size: meta.len(), modified: modified.into(), etag });
             }
         }
         Ok(())
@@ -238,6 +242,12 @@ fn tag_of(end: &[u8], size: u64) -> Tag {
     let last = &end[end.len().saturating_sub(usize::try_from(TAG_BYTES).unwrap_or(usize::MAX))..];
     let hash: String = Sha256::digest(last).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     Tag(format!("{size:x}-{hash}"))
+}
+
+/// The identity of a file: another file in its place has another inode, and the time of change goes on with every write
+/// and cannot be set back.
+fn etag_of(meta: &fs::Metadata) -> String {
+    format!("{:x}-{:x}.{:x}-{:x}.{:x}", meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
 }
 
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -283,11 +293,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let lake = LocalLake::new(folder.path().join("not/yet/made"));
         let put = |bytes: &'static str, condition| lake.put("t/p/data.parquet", Bytes::from(bytes), condition);
-        assert_eq!(put("one", Condition::Absent).await.expect("a write"), Put::Done);
+        assert!(put("one", Condition::Absent).await.expect("a write").is_done());
         assert_eq!(put("two", Condition::Absent).await.expect("an answer"), Put::Refused);
         let seen = lake.suffix("t/p/data.parquet", 2).await.expect("a read").expect("an object");
         assert_eq!((&seen.bytes[..], seen.size), (&b"ne"[..], 3));
-        assert_eq!(put("two", Condition::Still(&seen.tag)).await.expect("a write"), Put::Done);
+        assert!(put("two", Condition::Still(&seen.tag)).await.expect("a write").is_done());
         assert_eq!(put("three", Condition::Still(&seen.tag)).await.expect("an answer"), Put::Refused);
         let listed = lake.list("t").await.expect("a listing");
         assert_eq!(listed.len(), 1, "nothing is staged beside data: {listed:?}");
@@ -308,11 +318,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let lake = LocalLake::new(folder.path().to_owned());
         let put = |bytes: &'static str, condition| lake.put("t/p/data.parquet", Bytes::from(bytes), condition);
-        assert_eq!(put("one", Condition::Absent).await.expect("a write"), Put::Done);
+        assert!(put("one", Condition::Absent).await.expect("a write").is_done());
         let seen = lake.suffix("t/p/data.parquet", 2).await.expect("a read").expect("an object");
         let whole = lake.read("t/p/data.parquet", Some(&seen.tag)).await.expect("a read").expect("an object");
         assert_eq!(&whole.bytes[..], b"one");
-        assert_eq!(put("two", Condition::Still(&seen.tag)).await.expect("a write"), Put::Done);
+        assert!(put("two", Condition::Still(&seen.tag)).await.expect("a write").is_done());
         let replaced = lake.read("t/p/data.parquet", Some(&seen.tag)).await.expect_err("another object");
         assert_eq!(replaced.kind(), Kind::Superseded);
         assert!(lake.read("t/p/nothing", Some(&seen.tag)).await.expect("a read").is_none());

@@ -69,6 +69,8 @@ pub struct Object {
     pub size: u64,
     /// When it was written.
     pub modified: DateTime<Utc>,
+    /// Its identity as a listing shows it, see [`Listed::etag`].
+    pub etag: Option<String>,
 }
 
 /// When a write may happen.
@@ -83,10 +85,18 @@ pub enum Condition<'a> {
 /// What a write that was answered did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Put {
-    /// The object is ours.
-    Done,
+    /// The object is ours; its identity as a listing shows it, where the store tells.
+    Done(Option<String>),
     /// The store says that the condition did not hold. It may be wrong: a retried write can meet itself.
     Refused,
+}
+
+impl Put {
+    /// Whether the object is ours.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done(_))
+    }
 }
 
 /// One entry of a listing.
@@ -98,6 +108,9 @@ pub struct Listed {
     pub size: u64,
     /// When it was last written.
     pub modified: DateTime<Utc>,
+    /// What tells the object from any other: its ETag without quotes; of a local file its inode and its times of change,
+    /// which no copy and no restored backup shares.
+    pub etag: Option<String>,
 }
 
 /// How a lake is named on the command line.
@@ -269,7 +282,7 @@ impl Lake {
         let mut last = None;
         for _ in 0..3 {
             match self.put(key, bytes.clone(), Condition::Absent).await {
-                Ok(Put::Done) => return Ok(true),
+                Ok(Put::Done(_)) => return Ok(true),
                 Ok(Put::Refused) => {}
                 Err(error) if self.is_final(&error) => return Err(error),
                 Err(error) => last = Some(error),

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
 
-use super::{Condition, Put, S3Lake, Tag};
+use super::{Condition, S3Lake, Tag};
 
 pub(super) async fn prove(lake: &S3Lake, single_writer: bool) -> Result<()> {
     let name: String =
@@ -47,20 +47,20 @@ fn fresh() -> String {
 /// `Some(whether ETags go without quotes)`, or `None` when the store is not honest.
 async fn ask(lake: &S3Lake, key: &str) -> Result<Option<bool>> {
     lake.use_bare_tags(false);
-    if lake.put(key, Bytes::from_static(b"1"), Condition::Absent).await? != Put::Done {
+    if !lake.put(key, Bytes::from_static(b"1"), Condition::Absent).await?.is_done() {
         return Err(Error::new(Kind::Store, "the store refuses to create an object that does not exist").at("key", key));
     }
-    if lake.put(key, Bytes::from_static(b"2"), Condition::Absent).await? == Put::Done {
+    if lake.put(key, Bytes::from_static(b"2"), Condition::Absent).await?.is_done() {
         return Ok(None);
     }
     let never = Tag("\"00000000000000000000000000000000\"".to_owned());
-    if lake.put(key, Bytes::from_static(b"3"), Condition::Still(&never)).await? == Put::Done {
+    if lake.put(key, Bytes::from_static(b"3"), Condition::Still(&never)).await?.is_done() {
         return Ok(None);
     }
     let Some(object) = lake.get(key, None, None).await? else { return Ok(None) };
     for bare in [false, true] {
         lake.use_bare_tags(bare);
-        if lake.put(key, Bytes::from_static(b"4"), Condition::Still(&object.tag)).await? == Put::Done {
+        if lake.put(key, Bytes::from_static(b"4"), Condition::Still(&object.tag)).await?.is_done() {
             return Ok(Some(bare));
         }
     }

@@ -106,6 +106,7 @@ impl S3Lake {
             Err(error) => return Err(self.failed("cannot read from the bucket", key, error)),
         };
         let (tag, size, modified) = (answer.meta.e_tag.clone(), answer.meta.size, answer.meta.last_modified);
+        let etag = tag.as_deref().map(bare);
         if last.is_none() {
             check_size(key, size)?;
         }
@@ -113,7 +114,7 @@ impl S3Lake {
         let tag = tag.ok_or_else(|| {
             Error::new(Kind::Store, "the store answers no ETag, which commits rest on").at("key", key)
         })?;
-        Ok(Some(Object { bytes, tag: Tag(tag), size, modified }))
+        Ok(Some(Object { bytes, tag: Tag(tag), size, modified, etag }))
     }
 
     fn spelled(&self, tag: &Tag) -> String {
@@ -128,7 +129,7 @@ impl S3Lake {
             Condition::Still(tag) => PutMode::Update(UpdateVersion { e_tag: Some(self.spelled(tag)), version: None }),
         };
         match self.writes.put_opts(&path, PutPayload::from(bytes), PutOptions::from(mode)).await {
-            Ok(_) => Ok(Put::Done),
+            Ok(put) => Ok(Put::Done(put.e_tag.as_deref().map(bare))),
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
                 Ok(Put::Refused)
             }
@@ -143,6 +144,7 @@ impl S3Lake {
             key: meta.location.as_ref().get(strip..).unwrap_or_default().to_owned(),
             size: meta.size,
             modified: meta.last_modified,
+            etag: meta.e_tag.as_deref().map(bare),
         };
         let listing = self.reads.list(Some(&path)).map_ok(entry).take(MAX_LISTED + 1).try_collect();
         let Ok(listed) = timeout(LONGEST_LISTING, listing).await else {
@@ -192,6 +194,11 @@ impl S3Lake {
         };
         Error::new(kind, what.to_owned()).at("lake", &self.name).at("key", key).because(error).advise(advice)
     }
+}
+
+/// An ETag without its quotes: stores do not agree on whether they belong to it.
+fn bare(etag: &str) -> String {
+    etag.trim_start_matches("W/").trim_matches('"').to_owned()
 }
 
 #[cfg(test)]

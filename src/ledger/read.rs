@@ -28,6 +28,10 @@ impl Ledger {
         }
         let read: Option<Self> = serde_json::from_slice(text).ok();
         let is_sound = |ledger: &Self| ledger.partitions.values().all(|state| (1..=LAST_EPOCH).contains(&state.epoch));
-        Ok(read.filter(is_sound))
+        Ok(read.filter(is_sound).map(|mut ledger| {
+            ledger.date_notes();
+            ledger.format = FORMAT;
+            ledger
+        }))
     }
 }

@@ -1,9 +1,9 @@
 //! Ledgers that are filled, merged and asked.
 
-use super::{DayState, History, Ledger, PartitionState, Revision};
+use super::{DayState, History, Ledger, Noted, ObjectId, PartitionState, Quarantined, Revision};
 use crate::generation::{DayFacts, Footer};
 use crate::sums::Sums;
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, NaiveDate, Utc};
 use proptest::prelude::{Strategy, any, prop};
 use proptest::{prop_assert_eq, proptest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +51,7 @@ fn ledgers() -> impl Strategy<Value = Ledger> {
                         rows: 1,
                         digest: format!("{:?}", changed.min(epoch)),
                         sums: Sums::default(),
+                        currency: None,
                         estimated: false,
                         epoch: changed.min(epoch),
                         read_for: BTreeSet::new(),
@@ -59,7 +60,7 @@ fn ledgers() -> impl Strategy<Value = Ledger> {
                     let slot = NaiveDate::from_ymd_opt(2026, 1, day + 1).unwrap_or_default();
                     (slot, DayState { read_at: DateTime::from_timestamp(read, 0).unwrap_or_default(), facts })
                 });
-                (format!("p{name}"), PartitionState { epoch, bytes: 0, days: days.collect(), history })
+                (format!("p{name}"), PartitionState { epoch, bytes: 0, etag: None, days: days.collect(), history })
             });
             Ledger {
                 run_id: if first { "a" } else { "b" }.to_owned(),
@@ -103,6 +104,10 @@ proptest! {
     }
 }
 
+fn object(size: u64) -> ObjectId {
+    ObjectId { size, etag: None }
+}
+
 #[test]
 fn a_generation_that_was_seen_earlier_is_not_laid_over_a_later_one() {
     let (slot, at) = (NaiveDate::default(), |second| DateTime::from_timestamp(second, 0).unwrap_or_default());
@@ -111,35 +116,36 @@ fn a_generation_that_was_seen_earlier_is_not_laid_over_a_later_one() {
         format: 1,
         epoch,
         fingerprint: String::new(),
+        account: None,
         partition: "p".to_owned(),
         days: [(slot, serde_json::from_str(&facts.replace('D', digest)).expect("facts"))].into(),
         replaced: BTreeMap::new(),
     };
     let mut ledger = Ledger::empty("t");
-    ledger.adopt(&footer(1, "old"), 1, &BTreeSet::new(), at(1), at(1));
-    ledger.adopt(&footer(2, "new"), 2, &BTreeSet::new(), at(2), at(2));
+    ledger.adopt(&footer(1, "old"), &object(1), &BTreeSet::new(), at(1), at(1));
+    ledger.adopt(&footer(2, "new"), &object(2), &BTreeSet::new(), at(2), at(2));
     let later = ledger.clone();
-    ledger.adopt(&footer(1, "old"), 1, &[slot].into(), at(9), at(9));
+    ledger.adopt(&footer(1, "old"), &object(1), &[slot].into(), at(9), at(9));
     let totals = BTreeMap::from([(slot, [("cost", "7")].into_iter().collect::<Sums>())]);
     ledger.note_totals(&footer(1, "old"), &totals);
     assert_eq!(ledger, later);
     ledger.note_totals(&footer(2, "new"), &totals);
     assert_eq!(ledger.partitions["p"].days[&slot].facts.totals, totals[&slot]);
-    ledger.adopt(&footer(1, "new"), 1, &[slot].into(), at(9), at(9));
+    ledger.adopt(&footer(1, "new"), &object(1), &[slot].into(), at(9), at(9));
     assert_eq!((ledger.partitions["p"].epoch, ledger.partitions["p"].days[&slot].read_at), (2, at(9)));
-    ledger.take_over(&footer(2, "new"), 2, at(12));
+    ledger.take_over(&footer(2, "new"), &object(2), at(12));
     assert_eq!(ledger.partitions["p"].days[&slot].read_at, at(9), "rows that are known were not read for it");
     ledger.take_over(
         &Footer {
             days: [(slot, serde_json::from_str(&facts.replace("\"epoch\":1", "\"epoch\":3")).expect("facts"))].into(),
             ..footer(3, "D")
         },
-        2,
+        &object(2),
         at(12),
     );
     assert_eq!(ledger.partitions["p"].days[&slot].read_at, at(12), "later ones were");
     let mut fresh = Ledger::empty("t");
-    fresh.adopt(&footer(2, "new"), 2, &BTreeSet::new(), at(2), at(2));
+    fresh.adopt(&footer(2, "new"), &object(2), &BTreeSet::new(), at(2), at(2));
     fresh.partitions.get_mut("p").expect("a partition").history = History::default();
     for (epoch, noted) in [(3, 0), (2, 0), (1, 1)] {
         fresh.note_kept(&footer(epoch, "kept"), Some(at(1)));
@@ -160,13 +166,14 @@ fn of_two_readings_of_a_generation_the_later_one_stands() {
             rows: 1,
             digest: digest.to_owned(),
             sums: Sums::default(),
+            currency: None,
             estimated: false,
             epoch,
             read_for: BTreeSet::new(),
             totals: Sums::default(),
         };
         let days = [(slot, DayState { read_at: at(read), facts })].into();
-        let state = PartitionState { epoch, bytes: 0, days, history: History::default() };
+        let state = PartitionState { epoch, bytes: 0, etag: None, days, history: History::default() };
         Ledger { written_at: at(written), partitions: [("p".to_owned(), state)].into(), ..Ledger::empty("t") }
     };
     let days_of = |ledger: Ledger| ledger.partitions["p"].days.len();
@@ -195,4 +202,108 @@ fn of_two_readings_of_a_generation_the_later_one_stands() {
             assert_eq!((day.facts.digest.as_str(), day.read_at), (wanted.0, at(wanted.1)), "{first:?} {second:?}");
         }
     }
+}
+
+fn day(number: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 1, number).unwrap_or_default()
+}
+
+fn second(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(second, 0).unwrap_or_default()
+}
+
+fn noted(at: i64) -> Noted {
+    Noted { at: second(at), why: format!("noted at {at}") }
+}
+
+fn held(at: i64) -> Quarantined {
+    Quarantined { at: second(at), since: second(1), why: "odd".to_owned(), totals: Sums::default(), estimated: false }
+}
+
+/// A ledger written at `written` whose only day was last taken at `read`.
+fn read_ledger(written: i64, read: i64) -> Ledger {
+    let facts = DayFacts {
+        rows: 1,
+        digest: "d".to_owned(),
+        sums: Sums::default(),
+        currency: None,
+        estimated: false,
+        epoch: 1,
+        read_for: BTreeSet::new(),
+        totals: Sums::default(),
+    };
+    let days = [(day(1), DayState { read_at: second(read), facts })].into();
+    let state = PartitionState { epoch: 1, bytes: 1, etag: None, days, history: History::default() };
+    Ledger { written_at: second(written), partitions: [("p".to_owned(), state)].into(), ..Ledger::empty("t") }
+}
+
+/// Whichever of two writers writes last, the ledger knows of each day what either of them learnt last.
+#[test]
+fn a_merge_keeps_what_is_known_last_of_each_day() {
+    type Edit = fn(&mut Ledger);
+    let quarantine: Edit = |ledger| _ = ledger.quarantined.insert(day(1), held(5));
+    let unsettle: Edit = |ledger| _ = ledger.unsettled.insert(day(1), noted(5));
+    let fail: Edit = |ledger| _ = ledger.failed.insert(day(1), noted(5));
+    let displace: Edit = |ledger| _ = ledger.displaced.insert(day(1), noted(5));
+    let accept: Edit = |ledger| _ = ledger.accepted.insert(day(1), second(5));
+    let entries = |ledger: &Ledger| {
+        [
+            ledger.quarantined.len(),
+            ledger.unsettled.len(),
+            ledger.failed.len(),
+            ledger.displaced.len(),
+            ledger.accepted.len(),
+        ]
+    };
+    for (index, edit) in [quarantine, unsettle, fail, displace, accept].into_iter().enumerate() {
+        for (own_read, others_read, stays) in [(1, 1, true), (1, 5, true), (1, 6, false)] {
+            for (own_written, others_written) in [(7, 8), (8, 7)] {
+                let mut own = read_ledger(own_written, own_read);
+                edit(&mut own);
+                let other = read_ledger(others_written, others_read);
+                let merged = own.clone().merge(other.clone());
+                assert_eq!(merged, other.merge(own), "the order of writers does not matter");
+                assert_eq!(entries(&merged)[index], usize::from(stays), "{index}, read by the other at {others_read}");
+            }
+        }
+    }
+    let mut own = read_ledger(7, 1);
+    own.quarantined.insert(day(1), held(5));
+    let mut other = read_ledger(8, 1);
+    other.failed.insert(day(1), noted(6));
+    let merged = own.clone().merge(other.clone());
+    assert_eq!((merged.quarantined.len(), merged.failed.len()), (1, 1), "a failed read says nothing of the rows");
+    other.quarantined.insert(day(1), held(6));
+    assert_eq!(own.clone().merge(other).quarantined[&day(1)], held(6), "the later of two");
+    let mut accepting = read_ledger(8, 1);
+    accepting.accepted.insert(day(1), second(6));
+    own.displaced.insert(day(1), noted(5));
+    assert!(own.merge(accepting).displaced.is_empty(), "a person has taken it since");
+}
+
+#[test]
+fn notes_of_format_1_were_made_when_it_was_written() {
+    let text = r#"{"format":1,"table":"t","run_id":"r","written_at":"2026-01-05T06:00:00Z","partitions":{},
+        "unsettled":{"2026-01-01":"off"},"failed":{"2026-01-02":"broken"},
+        "quarantined":{"2026-01-03":{"since":"2026-01-04T00:00:00Z","why":"odd"}}}"#;
+    let ledger = Ledger::parse(text.as_bytes()).expect("a ledger").expect("a ledger");
+    assert_eq!(ledger.format, 2, "it is written as the format that is written now");
+    let times = [ledger.unsettled[&day(1)].at, ledger.failed[&day(2)].at, ledger.quarantined[&day(3)].at];
+    assert_eq!(times, [ledger.written_at; 3]);
+    assert_eq!(ledger.unsettled[&day(1)].why, "off");
+    let again = serde_json::to_vec(&ledger).expect("text");
+    assert_eq!(Ledger::parse(&again).expect("a ledger").as_ref(), Some(&ledger));
+}
+
+#[test]
+fn a_person_takes_what_was_held_and_what_cannot_be_read_again() {
+    let month = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap_or_default();
+    let mut ledger = read_ledger(1, 1);
+    ledger.quarantined.insert(day(3), held(5));
+    ledger.displaced.extend([(day(1), noted(5)), (day(2), noted(5))]);
+    assert_eq!(ledger.accept(month, second(9), |slot| slot < day(2)), 2);
+    assert!(ledger.quarantined.is_empty() && ledger.unsettled.contains_key(&day(3)), "read again");
+    assert_eq!(ledger.accepted.keys().collect::<Vec<_>>(), [&day(1)]);
+    assert_eq!(ledger.displaced.keys().collect::<Vec<_>>(), [&day(2)], "what can be read again is");
+    assert_eq!(ledger.accept(NaiveDate::default(), second(9), |_| true), 0, "another month");
 }

@@ -20,7 +20,7 @@ impl LedgerStore {
         let is_ahead = seen.footer.epoch > self.ledger.epoch_of(&seen.footer.partition);
         if is_ahead {
             self.lake.make_durable(&data_key(&self.table, partition)).await?;
-            self.ledger.take_over(&seen.footer, seen.size, seen.modified.min(now));
+            self.ledger.take_over(&seen.footer, &seen.id(), seen.modified.min(now));
         }
         Ok(is_ahead)
     }

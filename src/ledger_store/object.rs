@@ -6,6 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::generation::Footer;
 use crate::generation::footer::{self, Suffix};
 use crate::lake::{Lake, Object, Tag};
+use crate::ledger::ObjectId;
 use crate::window::{Grain, Partition};
 
 /// Last bytes of an object that are read to see its footer.
@@ -20,8 +21,18 @@ pub struct Observed {
     pub size: u64,
     /// When it was written.
     pub modified: DateTime<Utc>,
+    /// Its identity as a listing shows it.
+    pub etag: Option<String>,
     /// Its footer.
     pub footer: Footer,
+}
+
+impl Observed {
+    /// What the ledger remembers it by.
+    #[must_use]
+    pub fn id(&self) -> ObjectId {
+        ObjectId { size: self.size, etag: self.etag.clone() }
+    }
 }
 
 /// The key of a partition's object.
@@ -64,8 +75,8 @@ pub async fn look_at(lake: &Lake, key: &str) -> Result<Look> {
         let Some(object) = lake.suffix(key, length).await? else { return Ok(Look::Absent) };
         match footer::from_suffix(&object.bytes) {
             Ok(Suffix::Whole(footer)) => {
-                let Object { tag, size, modified, .. } = object;
-                return Ok(Look::Whole(Observed { tag, size, modified, footer: *footer }));
+                let Object { tag, size, modified, etag, .. } = object;
+                return Ok(Look::Whole(Observed { tag, size, modified, etag, footer: *footer }));
             }
             // A damaged length may point past the beginning of the object.
             Ok(Suffix::Longer(needed)) if needed <= object.size => length = needed,

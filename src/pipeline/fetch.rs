@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::generation::{self, Base, Built, FetchedDays};
-use crate::ledger::Quarantined;
+use crate::ledger::{ObjectId, Quarantined};
 use crate::ledger_store::{Observed, data_key, observe};
 use crate::plan::{Fetch, fetch_of, least_requests, shortened};
 use crate::report::{FetchReport, Outcome};
@@ -65,7 +65,7 @@ async fn note_failure(job: &JobRun<'_>, planned: &Fetch, error: &Error) {
     let outside_the_days =
         matches!(error.kind(), Kind::Budget | Kind::Superseded | Kind::Unsettled | Kind::Quarantined);
     if !outside_the_days {
-        job.books.lock().await.note_failure(&planned.slots, error.message());
+        job.books.lock().await.note_failure(&planned.slots, error.message(), job.now());
     }
 }
 
@@ -119,7 +119,7 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     if let Some(seen) = unchanged {
         report.outcome = if nothing_new { Outcome::Failed } else { Outcome::Unchanged };
         report.epoch = Some(seen.footer.epoch);
-        enter(job, Some((&seen.footer, seen.size)), &entry, learnt).await?;
+        enter(job, Some((&seen.footer, &seen.id())), &entry, learnt).await?;
     } else if nothing_new {
         enter(job, None, &entry, learnt).await?;
     } else {
@@ -129,15 +129,14 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
         let fingerprint = job.fingerprint.clone();
         let built = encode(&job.job.source, fetch.partition, fingerprint, base, lost_epoch, read.days).await?;
         let bytes = Bytes::from(built.bytes);
-        let size = bytes.len() as u64;
         let first_wait = job.context.patience.first_wait;
         let target = Target { table, partition: fetch.partition, observed: observed.as_ref(), observed_at, first_wait };
-        publish(&job.context.lake, &target, bytes, &built.footer).await?;
+        let object = publish(&job.context.lake, &target, bytes, &built.footer).await?;
         report.outcome = Outcome::Committed;
         report.epoch = Some(built.footer.epoch);
         report.changed_days = built.changed.len() as u64;
-        report.object_bytes = size;
-        enter(job, Some((&built.footer, size)), &entry, learnt).await?;
+        report.object_bytes = object.size;
+        enter(job, Some((&built.footer, &object)), &entry, learnt).await?;
     }
     conclude(job, &read.unsettled, &held, report)?;
     Ok(fetch.slots.len())
@@ -302,16 +301,16 @@ struct Entry<'a> {
 /// Enters what is in the lake now into the ledger, and what was learnt without writing anything.
 async fn enter(
     job: &JobRun<'_>,
-    object: Option<(&generation::Footer, u64)>,
+    object: Option<(&generation::Footer, &ObjectId)>,
     entry: &Entry<'_>,
     learn: impl FnOnce(&mut Learnt),
 ) -> Result<()> {
     let mut books = job.books.lock().await;
-    if let Some((footer, size)) = object {
-        books.ledger.adopt(footer, size, entry.read, job.now(), job.now());
+    if let Some((footer, id)) = object {
+        books.ledger.adopt(footer, id, entry.read, job.now(), job.now());
         books.ledger.note_totals(footer, entry.totals);
     }
-    books.ledger.note_outcome(entry.read, entry.unsettled, entry.held);
+    books.ledger.note_outcome(entry.read, entry.unsettled, entry.held, job.now());
     learn(&mut books.ledger.learnt);
     books.ledger.stopped.remove(entry.partition);
     books.save(&job.run_id, job.now()).await

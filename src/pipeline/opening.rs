@@ -9,7 +9,7 @@ use futures::StreamExt;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::ledger_store::{LedgerStore, observe};
-use crate::plan::{Plan, spending_since};
+use crate::plan::{Plan, history_start, spending_since};
 use crate::report::{JobReport, usd};
 use crate::sources::Provider;
 
@@ -25,9 +25,11 @@ pub(super) fn accept(
 ) -> BTreeSet<NaiveDate> {
     let months = context.accepted.iter().filter(|(name, _)| *name == job.name).map(|(_, month)| *month);
     let months: BTreeSet<NaiveDate> = months.collect();
+    let now = context.clock.now();
     for month in &months {
         let shown = month.format("%Y-%m");
-        report.notes.push(match books.ledger.accept(*month) {
+        let beyond = |slot| slot < history_start(job, now.date_naive());
+        report.notes.push(match books.ledger.accept(*month, now, beyond) {
             0 => format!("nothing of {shown} was quarantined before; what comes is taken as it is"),
             held => format!("{shown} is accepted: {held} quarantined days are read again and taken as they are"),
         });

@@ -24,6 +24,7 @@ use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::generation::Footer;
 use crate::lake::{Condition, Lake, Put};
+use crate::ledger::ObjectId;
 use crate::ledger_store::{Observed, data_key, observe};
 use crate::window::Partition;
 
@@ -46,11 +47,11 @@ pub struct Target<'a> {
     pub first_wait: Duration,
 }
 
-/// Publishes `bytes`, whose footer is `footer`.
+/// Publishes `bytes`, whose footer is `footer`; what the object is remembered by.
 ///
 /// # Errors
 /// [`Kind::Superseded`], [`Kind::OutcomeUnknown`], or what kept the write from being sent.
-pub async fn publish(lake: &Lake, target: &Target<'_>, bytes: Bytes, footer: &Footer) -> Result<()> {
+pub async fn publish(lake: &Lake, target: &Target<'_>, bytes: Bytes, footer: &Footer) -> Result<ObjectId> {
     let key = data_key(target.table, target.partition);
     if target.observed_at.elapsed() > MAX_AGE {
         return Err(Error::new(
@@ -65,9 +66,9 @@ pub async fn publish(lake: &Lake, target: &Target<'_>, bytes: Bytes, footer: &Fo
     let mut last = None;
     for attempt in 1..=ATTEMPTS {
         match lake.put(&key, bytes.clone(), condition).await {
-            Ok(Put::Done) => {
+            Ok(Put::Done(etag)) => {
                 crash::point("put_acked");
-                return Ok(());
+                return Ok(ObjectId { size: bytes.len() as u64, etag });
             }
             Ok(Put::Refused) => {}
             Err(error) if lake.is_final(&error) || error.kind() == Kind::Internal => return Err(error),
@@ -77,7 +78,7 @@ pub async fn publish(lake: &Lake, target: &Target<'_>, bytes: Bytes, footer: &Fo
             }
         }
         match settle(lake, target, footer).await {
-            Ok(Settled::Ours) => return Ok(()),
+            Ok(Settled::Ours(id)) => return Ok(id),
             Ok(Settled::Theirs(epoch)) => return Err(superseded(target, epoch)),
             Ok(Settled::Gone) => return Err(gone(&key)),
             Ok(Settled::Before) => {}
@@ -95,7 +96,7 @@ pub async fn publish(lake: &Lake, target: &Target<'_>, bytes: Bytes, footer: &Fo
 }
 
 enum Settled {
-    Ours,
+    Ours(ObjectId),
     Before,
     Theirs(u64),
     Gone,
@@ -106,7 +107,7 @@ async fn settle(lake: &Lake, target: &Target<'_>, ours: &Footer) -> Result<Settl
     Ok(match (now, target.observed) {
         (Some(now), _) if now.footer == *ours => {
             info!(partition = %target.partition, epoch = ours.epoch, "the write had landed");
-            Settled::Ours
+            Settled::Ours(now.id())
         }
         (Some(now), Some(seen)) if now.tag == seen.tag => Settled::Before,
         (Some(now), _) => Settled::Theirs(now.footer.epoch),
@@ -153,6 +154,7 @@ mod tests {
             format: 1,
             epoch: 1,
             fingerprint: String::new(),
+            account: None,
             partition: partition.to_string(),
             days: BTreeMap::new(),
             replaced: BTreeMap::new(),

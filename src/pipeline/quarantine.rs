@@ -33,7 +33,7 @@ pub(super) async fn set_aside(
         let since = ledger.quarantined.get(&slot).map_or_else(|| job.now(), |known| known.since);
         let totals = read.totals.remove(&slot).unwrap_or_default();
         let estimated = facts.is_some_and(|facts| facts.estimated);
-        held.insert(slot, Quarantined { since, why, totals, estimated });
+        held.insert(slot, Quarantined { at: job.now(), since, why, totals, estimated });
     }
     held
 }

@@ -195,18 +195,17 @@ impl Renewal<'_> {
         let kept_at = replayed.kept_at;
         let built = encode(&self.job.source, part.partition, part.fingerprint, base, part.epoch, replayed.days).await?;
         let bytes = Bytes::from(built.bytes);
-        let size = bytes.len() as u64;
         let first_wait = self.context.patience.first_wait;
         let (partition, observed, observed_at) = (part.partition, observed.as_ref(), part.observed_at);
         let target = Target { table, partition, observed, observed_at, first_wait };
-        publish(lake, &target, bytes, &built.footer).await?;
+        let object = publish(lake, &target, bytes, &built.footer).await?;
         report.outcome = Outcome::Committed;
         report.epoch = Some(built.footer.epoch);
         report.changed_days = built.changed.len() as u64;
-        report.object_bytes = size;
+        report.object_bytes = object.size;
         let before = self.known(partition);
         let now = self.context.clock.now();
-        self.books.ledger.adopt(&built.footer, size, &BTreeSet::new(), now, now);
+        self.books.ledger.adopt(&built.footer, &object, &BTreeSet::new(), now, now);
         let state = self.books.ledger.partitions.get_mut(&built.footer.partition);
         for (slot, day) in state.into_iter().flat_map(|state| &mut state.days) {
             // A day the ledger had lost was read when its answer was kept.

@@ -42,9 +42,9 @@ impl Slot {
     #[must_use]
     pub fn why<'a>(&self, ledger: &'a Ledger) -> Option<&'a str> {
         match self.state {
-            SlotState::Unsettled => ledger.unsettled.get(&self.day).map(String::as_str),
+            SlotState::Unsettled => ledger.unsettled.get(&self.day).map(|noted| noted.why.as_str()),
             SlotState::Quarantined => ledger.quarantined.get(&self.day).map(|held| held.why.as_str()),
-            SlotState::Failed => ledger.failed.get(&self.day).map(String::as_str),
+            SlotState::Failed => ledger.failed.get(&self.day).map(|noted| noted.why.as_str()),
             _ => None,
         }
     }

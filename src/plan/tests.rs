@@ -11,7 +11,7 @@ use super::{
 };
 use crate::generation::DayFacts;
 use crate::job::{self, Job};
-use crate::ledger::{DayState, Ledger, PartitionState, Quarantined};
+use crate::ledger::{DayState, Ledger, Noted, PartitionState, Quarantined};
 use crate::sums::Sums;
 use crate::totals::{SlotTotals, Totals};
 use crate::window::Window;
@@ -32,6 +32,10 @@ fn at(text: &str) -> DateTime<Utc> {
     format!("{text}T06:00:00Z").parse().unwrap()
 }
 
+fn noted(why: &str) -> Noted {
+    Noted { at: DateTime::UNIX_EPOCH, why: why.to_owned() }
+}
+
 pub(super) fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
@@ -50,6 +54,7 @@ fn read(read_at: DateTime<Utc>, estimated: bool) -> DayState {
         rows: 1,
         digest: String::new(),
         sums: Sums::default(),
+        currency: None,
         estimated,
         epoch: 1,
         read_for: BTreeSet::new(),
@@ -63,7 +68,8 @@ fn ledger(job: &Job, known: impl IntoIterator<Item = (NaiveDate, DayState)>) -> 
     let mut ledger = Ledger::empty("cost");
     for (slot, state) in known {
         let partition = ledger.partitions.entry(job.source.grain().partition_of(slot).to_string());
-        let empty = PartitionState { epoch: 1, bytes: 1, days: BTreeMap::new(), history: Default::default() };
+        let empty =
+            PartitionState { epoch: 1, bytes: 1, etag: None, days: BTreeMap::new(), history: Default::default() };
         partition.or_insert(empty).days.insert(slot, state);
     }
     ledger
@@ -113,7 +119,7 @@ fn days_before_the_apis_history_are_out_of_reach() {
     assert_eq!(history_start(&self::job(SNAPSHOT, ""), today), day("2025-08-01"));
     let state = |ledger: &Ledger| state_of(&job, ledger, day("2025-09-30"), at("2026-11-10"));
     let mut failed = Ledger::empty("cost");
-    failed.failed.insert(day("2025-09-30"), "refused".to_owned());
+    failed.failed.insert(day("2025-09-30"), noted("refused"));
     assert_eq!((state(&Ledger::empty("cost")), state(&failed)), (SlotState::OutOfReach, SlotState::OutOfReach));
     assert_eq!(state_of(&job, &failed, day("2025-10-01"), at("2026-11-10")), SlotState::Missing);
 }
@@ -205,7 +211,8 @@ fn an_open_month_is_read_whole_now_and_then_and_once_when_it_has_settled() {
 fn days_that_did_not_add_up_are_due_and_quarantined_ones_when_there_is_something_new() {
     let (first, last) = ("2026-10-01", "2026-11-09");
     let slots = days(first, last);
-    let held = Quarantined { since: at(last), why: "odd".to_owned(), totals: sums("5"), estimated: false };
+    let held =
+        Quarantined { at: at(last), since: at(last), why: "odd".to_owned(), totals: sums("5"), estimated: false };
     let slot = day("2026-10-20");
     for (window, now, quarantined) in [
         (r#"begin = "2026-10-01""#, "5", false),
@@ -220,7 +227,7 @@ fn days_that_did_not_add_up_are_due_and_quarantined_ones_when_there_is_something
         known.quarantined.insert(slot, held.clone());
         assert_eq!(due(&job, &known, "2026-11-10", Some(&told)).contains(&slot), quarantined, "{window} {now}");
         assert_eq!(state_of(&job, &known, slot, at("2026-11-10")), SlotState::Quarantined);
-        known.unsettled.insert(slot, "off".to_owned());
+        known.unsettled.insert(slot, noted("off"));
         assert!(due(&job, &known, "2026-11-10", Some(&told)).contains(&slot), "{window}");
         assert_eq!(state_of(&job, &known, slot, at("2026-11-10")), SlotState::Unsettled);
     }
@@ -237,7 +244,7 @@ fn a_state_follows_from_what_was_read_and_when() {
     assert_eq!(of(false, "2026-11-16"), SlotState::Settled);
     assert_eq!(of(true, "2026-11-16"), SlotState::Estimated);
     let mut known = alike(&job, &days("2026-10-05", "2026-10-05"), "2026-11-20", false);
-    known.failed.insert(day("2026-10-05"), "cut".to_owned());
+    known.failed.insert(day("2026-10-05"), noted("cut"));
     assert_eq!(state_of(&job, &known, day("2026-10-05"), at("2026-11-16")), SlotState::Failed);
     let snapshot = self::job(SNAPSHOT, "");
     let known = alike(&snapshot, &days("2026-11-10", "2026-11-10"), "2026-11-10", false);

@@ -9,7 +9,7 @@ use costlake::decimal;
 use costlake::error::Kind;
 use costlake::job::{self, Job};
 use costlake::lake::{Lake, LocalLake};
-use costlake::ledger::Ledger;
+use costlake::ledger::{Ledger, Noted};
 use costlake::ledger_store::LedgerStore;
 use costlake::plan::{Ask, plan, range};
 use costlake::report::{Asked, Failure, JobReport, Outcome};
@@ -245,7 +245,8 @@ async fn every_page_of_the_shipped_jobs_is_written_for_people() {
                 for missing in ["2026-08-14", "2026-08-15", "2026-08-16"] {
                     ledger.partitions.get_mut("2026-08").expect("August").days.remove(&day(missing));
                 }
-                ledger.unsettled.insert(day("2026-11-12"), "the rows add up to 10, the API's total is 12".to_owned());
+                let why = "the rows add up to 10, the API's total is 12".to_owned();
+                ledger.unsettled.insert(day("2026-11-12"), Noted { at: chrono::DateTime::UNIX_EPOCH, why });
                 facts.ledger = Arc::new(ledger);
             }
             _ => {}

@@ -10,7 +10,7 @@ use maud::Markup;
 use crate::generation::DayFacts;
 use crate::job::section::Problem;
 use crate::job::{self, BrokenJob};
-use crate::ledger::{DayState, History, Ledger, PartitionState};
+use crate::ledger::{DayState, History, Ledger, Noted, PartitionState};
 use crate::plan::{Ask, plan as plan_of, range};
 use crate::report::{Asked, Failure, FetchReport, JobReport, Outcome};
 use crate::scheduler::live::{Live, LivePartition};
@@ -35,7 +35,16 @@ fn day(text: &str) -> NaiveDate {
 fn known(rows: u64, estimated: bool) -> DayState {
     let sums = [("unblended_cost", "1234.5")].into_iter().collect();
     let read_for = BTreeSet::new();
-    let facts = DayFacts { rows, digest: String::new(), sums, estimated, epoch: 3, read_for, totals: Sums::default() };
+    let facts = DayFacts {
+        rows,
+        digest: String::new(),
+        sums,
+        currency: None,
+        estimated,
+        epoch: 3,
+        read_for,
+        totals: Sums::default(),
+    };
     DayState { read_at: "2026-11-04T06:31:00Z".parse().unwrap(), facts }
 }
 
@@ -50,10 +59,11 @@ fn hostile_job() -> JobFacts {
     let job = Arc::new(job::parse(Path::new("jobs/costs.toml"), &text).unwrap());
     let days = BTreeMap::from([(day("2026-11-01"), known(412, true)), (day("2026-11-02"), known(7, false))]);
     let mut ledger = Ledger::empty("costs");
-    ledger
-        .partitions
-        .insert("2026-11".to_owned(), PartitionState { epoch: 3, bytes: 5_000, days, history: History::default() });
-    ledger.unsettled.insert(day("2026-11-02"), HOSTILE.to_owned());
+    ledger.partitions.insert(
+        "2026-11".to_owned(),
+        PartitionState { epoch: 3, bytes: 5_000, etag: None, days, history: History::default() },
+    );
+    ledger.unsettled.insert(day("2026-11-02"), Noted { at: DateTime::UNIX_EPOCH, why: HOSTILE.to_owned() });
     let mut run = JobReport::begin("costs", "r1", HOSTILE, now(), true);
     let failure = Failure { kind: "refused".to_owned(), text: HOSTILE.repeat(200), exit_code: 1 };
     let fetch = FetchReport {

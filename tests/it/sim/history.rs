@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use costlake::generation::footer::{KEY, Suffix, from_suffix};
 use costlake::generation::{Base, Footer, build, decode, describe, encode};
 use costlake::job;
-use costlake::ledger::Ledger;
+use costlake::ledger::{Ledger, ObjectId};
 use costlake::pipeline::Event;
 use costlake::report::Outcome;
 use costlake::request::Answer;
@@ -152,7 +152,8 @@ impl History {
         let mut ledger = Ledger::empty("cost");
         let footer = footer_of(bytes);
         let read = footer.days.keys().copied().collect();
-        ledger.adopt(&footer, bytes.len() as u64, &read, first_now(), first_now());
+        let id = ObjectId { size: bytes.len() as u64, etag: None };
+        ledger.adopt(&footer, &id, &read, first_now(), first_now());
         change(&mut ledger);
         let text = serde_json::to_vec(&ledger).expect("a snapshot");
         lay(&mut self.world, &format!("{LEDGER}{number:020}.json"), text.into());

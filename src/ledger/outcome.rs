@@ -1,0 +1,202 @@
+//! What became of a slot when it was last asked for, as far as it is more than "read and taken", and how two writers'
+//! knowledge of it is joined: per slot, by what is known last.
+//!
+//! | entry | cleared by |
+//! |---|---|
+//! | unsettled, quarantined, failed, differing | a later answer of whatever outcome |
+//! | displaced | a later read that was taken, or a person's acceptance |
+//! | accepted | a later read that was taken |
+//!
+//! An entry that only one of two ledgers has stays, unless the other one has a later word about the slot: a writer that
+//! never heard of a quarantine says nothing about it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::sums::Sums;
+
+use super::Ledger;
+
+/// Something that was noted about a slot. Ledgers of format 1 held the words alone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "WrittenNote")]
+pub struct Noted {
+    /// When it was noted, by the clock of the run; in a ledger of format 1 when that was written.
+    pub at: DateTime<Utc>,
+    /// What, for people.
+    pub why: String,
+}
+
+/// A note as the formats write it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenNote {
+    Words(String),
+    Whole { at: DateTime<Utc>, why: String },
+}
+
+impl From<WrittenNote> for Noted {
+    fn from(written: WrittenNote) -> Self {
+        match written {
+            WrittenNote::Words(why) => Self { at: DateTime::UNIX_EPOCH, why },
+            WrittenNote::Whole { at, why } => Self { at, why },
+        }
+    }
+}
+
+/// Rows that were read and not taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// When such rows were last refused.
+    #[serde(default)]
+    pub at: DateTime<Utc>,
+    /// When rows of this slot were first refused.
+    pub since: DateTime<Utc>,
+    /// What is odd about them.
+    pub why: String,
+    /// The API's totals of the refused rows: while they stay the same, nothing new is to be had by reading again.
+    #[serde(default, skip_serializing_if = "Sums::is_empty")]
+    pub totals: Sums,
+    /// Whether the API calls them an estimate.
+    #[serde(default)]
+    pub estimated: bool,
+}
+
+/// Rows that were taken although a metric that is only reported does not add up to the API's total.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Differing {
+    /// When the slot was last read so.
+    pub at: DateTime<Utc>,
+    /// When it was first read so.
+    pub since: DateTime<Utc>,
+    /// How often it was read since.
+    pub tries: u32,
+    /// How far off it is.
+    pub why: String,
+}
+
+/// What a settled month is compared with before its new figures are taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Baseline {
+    /// When these figures were taken: when the month settled, or was last accepted.
+    pub at: DateTime<Utc>,
+    /// Sum of the month by `column currency`, as decimal text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sums: BTreeMap<String, String>,
+    /// Sum of the groups' absolute amounts, likewise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gross: BTreeMap<String, String>,
+    /// Sum of the groups' absolute changes that were taken since, likewise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub moved: BTreeMap<String, String>,
+}
+
+/// When something was noted.
+trait Timed: Clone + Ord {
+    fn at(&self) -> DateTime<Utc>;
+}
+
+impl Timed for Noted {
+    fn at(&self) -> DateTime<Utc> {
+        self.at
+    }
+}
+
+impl Timed for Quarantined {
+    fn at(&self) -> DateTime<Utc> {
+        self.at
+    }
+}
+
+impl Timed for Differing {
+    fn at(&self) -> DateTime<Utc> {
+        self.at
+    }
+}
+
+impl Timed for DateTime<Utc> {
+    fn at(&self) -> DateTime<Utc> {
+        *self
+    }
+}
+
+impl Ledger {
+    /// When the slot was last read and taken.
+    fn taken_at(&self, slot: NaiveDate) -> Option<DateTime<Utc>> {
+        self.partitions.values().filter_map(|state| state.days.get(&slot)).map(|day| day.read_at).max()
+    }
+
+    /// When a person last took the slot as it is, or an answer about it was last taken.
+    fn taken_or_accepted_at(&self, slot: NaiveDate) -> Option<DateTime<Utc>> {
+        self.taken_at(slot).max(self.accepted.get(&slot).copied())
+    }
+
+    /// When an answer about the slot last came to an outcome, or a person's word about it.
+    fn answered_at(&self, slot: NaiveDate) -> Option<DateTime<Utc>> {
+        let outcomes = [
+            self.taken_or_accepted_at(slot),
+            self.unsettled.get(&slot).map(|noted| noted.at),
+            self.quarantined.get(&slot).map(|held| held.at),
+        ];
+        outcomes.into_iter().flatten().max()
+    }
+
+    /// Takes over from `older` what it knows last about slots, and drops what it knows better.
+    pub(super) fn join_outcomes(&mut self, older: &Self) {
+        let (mine, theirs) = (&*self, older);
+        let unsettled = joined(mine, theirs, |ledger| &ledger.unsettled, Self::answered_at);
+        let quarantined = joined(mine, theirs, |ledger| &ledger.quarantined, Self::answered_at);
+        let failed = joined(mine, theirs, |ledger| &ledger.failed, Self::answered_at);
+        let differing = joined(mine, theirs, |ledger| &ledger.differing, Self::answered_at);
+        let displaced = joined(mine, theirs, |ledger| &ledger.displaced, Self::taken_or_accepted_at);
+        let accepted = joined(mine, theirs, |ledger| &ledger.accepted, Self::taken_at);
+        let mut baselines = older.baselines.clone();
+        for (month, own) in &self.baselines {
+            baselines.entry(*month).and_modify(|known| *known = known.clone().max(own.clone())).or_insert(own.clone());
+        }
+        (self.unsettled, self.quarantined, self.failed) = (unsettled, quarantined, failed);
+        (self.differing, self.displaced, self.accepted) = (differing, displaced, accepted);
+        self.baselines = baselines;
+    }
+
+    /// Gives what a ledger of format 1 noted the time at which that was written.
+    pub(super) fn date_notes(&mut self) {
+        let unknown = DateTime::UNIX_EPOCH;
+        let written = self.written_at;
+        let notes = self.unsettled.values_mut().chain(self.failed.values_mut()).map(|noted| &mut noted.at);
+        let held = self.quarantined.values_mut().map(|held| &mut held.at);
+        notes.chain(held).filter(|at| **at == unknown).for_each(|at| *at = written);
+    }
+}
+
+/// One kind of entries of two ledgers; `last_word` tells when a ledger last knew something that clears such an entry.
+fn joined<T: Timed>(
+    a: &Ledger,
+    b: &Ledger,
+    of: impl Fn(&Ledger) -> &BTreeMap<NaiveDate, T>,
+    last_word: impl Fn(&Ledger, NaiveDate) -> Option<DateTime<Utc>>,
+) -> BTreeMap<NaiveDate, T> {
+    let mut both = BTreeMap::new();
+    for (from, other) in [(a, b), (b, a)] {
+        for (slot, entry) in of(from) {
+            let kept = match of(other).get(slot) {
+                Some(known) => known.max_by_time(entry),
+                None if last_word(other, *slot).is_some_and(|word| word > entry.at()) => continue,
+                None => entry.clone(),
+            };
+            both.insert(*slot, kept);
+        }
+    }
+    both
+}
+
+/// The later of two entries; of two at one time the greater one, whoever holds it.
+trait Later: Timed {
+    fn max_by_time(&self, other: &Self) -> Self {
+        if (self.at(), self) >= (other.at(), other) { self.clone() } else { other.clone() }
+    }
+}
+
+impl<T: Timed> Later for T {}
