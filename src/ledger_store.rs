@@ -26,7 +26,7 @@ mod names;
 mod object;
 mod records;
 
-pub use identity::TableRecord;
+pub use identity::{TableRecord, same_account};
 pub use kept::{Kept, kept_generations, kept_key};
 pub use object::{Look, Observed, data_key, look, look_at, observe, partition_of};
 pub use records::{last_run, read_record, record_keys};
@@ -46,6 +46,8 @@ pub struct LedgerStore {
     written: Option<DateTime<Utc>>,
     /// Whether the table's record is there and ours.
     claimed: bool,
+    /// Whether the account is written down with the table.
+    has_account: bool,
     rebuilt: bool,
     /// Whether failures were noted that no snapshot has.
     unsaved: bool,
@@ -65,6 +67,7 @@ impl LedgerStore {
             sequence: 0,
             written: None,
             claimed: false,
+            has_account: false,
             rebuilt: false,
             unsaved: false,
             ledger: Ledger::empty(table),
@@ -213,22 +216,6 @@ impl LedgerStore {
         Ok(())
     }
 
-    /// Makes sure that the table, if there is one yet, is the one the job means.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] when its fingerprint or account is another one.
-    pub async fn check(&mut self, ours: &TableRecord) -> Result<()> {
-        let key = record_key(&self.table);
-        let Some(known) = self.lake.read(&key, None).await? else { return Ok(()) };
-        let record = TableRecord::parse(&key, &known.bytes)?;
-        record.check(ours, self.ledger.account.as_deref())?;
-        if self.ledger.account.is_none() {
-            self.ledger.account.clone_from(&ours.account);
-        }
-        self.claimed = true;
-        Ok(())
-    }
-
     /// Names the table when it is new. This waits until there is something to write, so that a job that was never
     /// answered can still be corrected.
     ///
@@ -236,13 +223,14 @@ impl LedgerStore {
     /// As [`LedgerStore::check`]; another run may have named the table meanwhile.
     pub async fn claim(&mut self, ours: &TableRecord) -> Result<()> {
         if self.claimed {
-            return Ok(());
+            return self.keep_account(ours).await;
         }
         let text = serde_json::to_vec_pretty(ours)
             .map_err(|error| Error::new(Kind::Internal, "cannot write the table's record").because(error))?;
         self.lake.create(&record_key(&self.table), Bytes::from(text)).await?;
         crash::point("table_named");
-        self.check(ours).await
+        self.check(ours).await?;
+        self.keep_account(ours).await
     }
 
     /// Keeps the record of a run.

@@ -113,7 +113,7 @@ impl ProvideCredentials for Remembering {
     }
 }
 
-async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Credentials> {
+pub(super) async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Credentials> {
     let missing = || {
         match &settings.role_arn {
         Some(_) => Error::new(Kind::Auth, "the role of aws.role_arn cannot be assumed").advise(
@@ -133,47 +133,6 @@ async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Crede
 pub(super) fn unheard() -> Error {
     Error::new(Kind::Unavailable, "what gives the AWS credentials did not answer, or not in full")
         .advise("run again; check the network and any proxy between here and there")
-}
-
-/// The account the credentials belong to, as far as it can be told; `aws.account_id` is verified against it.
-///
-/// # Errors
-/// [`Kind::Auth`] without credentials or when they belong to another account than the job names.
-pub async fn account(config: &SdkConfig, settings: &AwsSettings) -> Result<Option<String>> {
-    let credentials = credentials(config, settings).await?;
-    let told = credentials.account_id().map(|id| id.as_str().to_owned());
-    let Some(wanted) = &settings.account_id else { return Ok(told) };
-    let found = match told {
-        Some(told) => told,
-        None => ask_for_account(config).await?,
-    };
-    if found == *wanted {
-        return Ok(Some(found));
-    }
-    Err(Error::new(Kind::Auth, format!("the credentials belong to account {found}, but aws.account_id is {wanted}"))
-        .advise("use the credentials of the account the job names, or correct aws.account_id"))
-}
-
-/// The account the credentials belong to, as AWS says it; free of charge.
-///
-/// # Errors
-/// [`Kind::Auth`] when AWS does not accept the credentials or does not allow the question.
-pub async fn ask_for_account(config: &SdkConfig) -> Result<String> {
-    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
-    let answer = answer.map_err(|error| {
-        let unheard = is_unheard(&error);
-        let kind = if unheard { Kind::Unavailable } else { Kind::Auth };
-        let why = "which account the credentials belong to, which aws.account_id has to be verified against";
-        let error = Error::new(kind, format!("cannot ask AWS {why}")).because(causes(&error));
-        if unheard {
-            return error.advise("run again; where AWS STS cannot be reached at all, remove aws.account_id");
-        }
-        error.advise("allow sts:GetCallerIdentity, or remove aws.account_id")
-    })?;
-    answer.account().map(str::to_owned).ok_or_else(|| {
-        Error::new(Kind::BadAnswer, "AWS does not say which account the credentials belong to")
-            .advise("see whether a proxy, or what AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL names, answers in its place")
-    })
 }
 
 /// Whether nothing was said about the credentials by whoever was asked for them, or about them: it could not be reached,

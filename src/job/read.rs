@@ -281,10 +281,12 @@ fn read_aws(section: &Section<'_>) -> AwsSettings {
         external_id: text("external_id"),
         region: text("region"),
         account_id,
+        unverified: section.boolean("verify_account") == Some(false),
     }
 }
 
-fn is_account(text: &str) -> bool {
+/// Whether a text is the id of an AWS account.
+pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

@@ -181,7 +181,8 @@ fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
 
 impl Table {
     async fn read(&mut self, lake: &Arc<Lake>, job: &Job, now: DateTime<Utc>) -> Result<Books> {
-        let (store, notes) = LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now).await?;
+        let (store, mut notes) = LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now).await?;
+        notes.extend(job.aws.note());
         let ledger = match &self.books {
             Some(books) if *books.ledger == store.ledger => books.ledger.clone(),
             _ => Arc::new(store.ledger),

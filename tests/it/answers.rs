@@ -1,5 +1,6 @@
 //! What the APIs answer, good and bad, and what becomes of it.
 
+mod accounts;
 mod bad;
 mod budget;
 mod canaries;
