@@ -29,8 +29,8 @@ pub(super) type Found = (Option<String>, AccountCheck);
 /// again: longer than one run of a few jobs, and shorter than a night.
 pub(super) const FRESH: Duration = Duration::from_secs(300);
 
-const ELSEWHERE: &str = "the credentials do not tell it, and AWS STS is not asked: Cost Explorer is asked at an address that \
-    is not AWS's own, and no endpoint of STS is named (AWS_ENDPOINT_URL_STS)";
+const ELSEWHERE: &str = "the credentials do not tell it, and AWS STS is not asked beside an address that is not AWS's own, \
+    unless AWS_ENDPOINT_URL_STS names one";
 const SWITCHED_OFF: &str = "the credentials do not tell it, and aws.verify_account is false";
 
 /// What AWS STS answered, by access key id.
