@@ -32,19 +32,27 @@ use crate::secrets::{self, without_credentials};
 use super::aws_client;
 use super::bucket_client::BucketConnector;
 use super::cost_explorer::errors::explain_code;
-use super::{Deadlines, causes, is_https_or_loopback, sso};
+use super::sendable::{self, Unsendable};
+use super::{Deadlines, aws_profiles, causes, is_https_or_loopback, sso};
 
 /// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
 /// tell its region; `deadlines` hold for each call to AWS.
 ///
 /// # Errors
-/// [`Kind::Config`] when a role cannot be set up.
+/// [`Kind::Config`] for a region that is set and empty, [`Kind::Auth`] for keys that cannot be sent.
 pub async fn load(
     settings: &AwsSettings,
     sandbox: Option<&str>,
     ask_instance: bool,
     deadlines: Deadlines,
 ) -> Result<SdkConfig> {
+    let variable = |name: &str| std::env::var(name).ok();
+    if sandbox.is_none() {
+        sendable::check_variables(variable)?;
+        if settings.region.is_none() {
+            check_region(variable)?;
+        }
+    }
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(deadlines.connect)
         .operation_attempt_timeout(deadlines.answer)
@@ -75,7 +83,8 @@ pub async fn load(
     let config = loader.load().await;
     let config =
         if config.region().is_some() { config } else { config.into_builder().region(Region::new("us-east-1")).build() };
-    let (Some(role), None) = (&settings.role_arn, sandbox) else { return Ok(remembering(config)) };
+    let config = remembering(config);
+    let (Some(role), None) = (&settings.role_arn, sandbox) else { return Ok(config) };
     let mut assumed = AssumeRoleProvider::builder(role).session_name("costlake").configure(&config);
     if let Some(id) = &settings.external_id {
         secrets::remember(id);
@@ -83,6 +92,18 @@ pub async fn load(
     }
     let provider = SharedCredentialsProvider::new(assumed.build().await);
     Ok(remembering(config.into_builder().credentials_provider(provider).build()))
+}
+
+/// Refuses a region that is set and empty: taken for one that is not there, it would be another one than was meant.
+fn check_region(variable: impl Fn(&str) -> Option<String>) -> Result<()> {
+    let set = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(|name| Some((name, variable(name)?)));
+    match set {
+        Some((name, region)) if region.trim().is_empty() => {
+            let error = Error::new(Kind::Config, format!("{name} is empty"));
+            Err(error.advise(format!("set {name} to a region such as us-east-1, or unset it")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The same configuration; what its credentials are, now or renewed later, is left out of everything that is printed.
@@ -108,7 +129,7 @@ impl ProvideCredentials for Remembering {
                 secrets::remember(credentials.secret_access_key());
                 credentials.session_token().into_iter().for_each(secrets::remember);
             }
-            provided
+            provided.and_then(sendable::checked)
         })
     }
 }
@@ -125,8 +146,19 @@ pub(super) async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> R
     }
     };
     let provider = config.credentials_provider().ok_or_else(missing)?;
+    // Variables come first in the chain, and then nothing of the profiles is used.
+    if std::env::var("AWS_ACCESS_KEY_ID").map_or(true, |id| id.trim().is_empty()) {
+        aws_profiles::check(settings.profile.as_deref()).await?;
+    }
     let provided = provider.provide_credentials().await;
-    provided.map_err(|error| if is_unheard(&error) { unheard() } else { missing() }.because(causes(&error)))
+    provided.map_err(|error| {
+        let unsendable: Option<&Unsendable> = links(&error).find_map(|link| link.downcast_ref());
+        match unsendable {
+            Some(unsendable) => unsendable.told(),
+            None if is_unheard(&error) => unheard().because(causes(&error)),
+            None => missing().because(causes(&error)),
+        }
+    })
 }
 
 /// Nothing is wrong with the credentials, as far as is known.

@@ -18,10 +18,12 @@ use crate::sources::Provider;
 mod account;
 pub mod aws;
 mod aws_client;
+mod aws_profiles;
 mod bucket_client;
 pub mod cost_explorer;
 pub mod datadog;
 pub mod pace;
+mod sendable;
 mod sso;
 pub mod webhook;
 

@@ -14,6 +14,7 @@ mod happy;
 mod identity;
 mod job_files;
 mod keeping;
+mod keys;
 mod nights;
 mod odd;
 mod quarantine;
