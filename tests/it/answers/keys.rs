@@ -161,3 +161,33 @@ fn texts_of_a_job_that_go_to_aws_hold_no_control_characters() {
         house.costlake(&["check"]).exits(2).says(&format!("aws.{key} ")).hides("HUSH");
     }
 }
+
+/// A session of `aws login` is read from its cache, tells its account, and none of it is shown.
+#[test]
+fn a_session_of_aws_login_is_used() {
+    let session = "arn:aws:sts::111122223333:assumed-role/Admin/joe";
+    // The SHA-256 of the session, by which the cache is named.
+    let cached = "b808789211b14aef9896a456cfb87eca69edd0e84f10bfe09e07435e1cd724d6.json";
+    let token = |account: &str| {
+        format!(
+            "{{\"accessToken\": {{\"accessKeyId\": \"ASIALOGINLOGINLOGIN1\", \"secretAccessKey\": \"HUSH-the-secret-key\", \
+             \"sessionToken\": \"HUSH-the-session-token\", \"accountId\": \"{account}\", \
+             \"expiresAt\": \"2099-01-01T00:00:00Z\"}}, \"tokenType\": \"aws_sigv4\", \"refreshToken\": \"HUSH-refresh-token\", \
+             \"clientId\": \"arn:aws:signin:::devtools/same-device\", \"dpopKey\": \"HUSH-the-dpop-key\"}}"
+        )
+    };
+    let api = Script::answering(|asked| {
+        let sent: Vec<&str> = asked.headers.iter().map(|(_, value)| value.as_str()).collect();
+        Reply::fault("AccessDeniedException", &format!("{} HUSH-refresh-token HUSH-the-dpop-key", sent.join(" ")))
+    });
+    let mut house = bare(&api);
+    let folder = house.folder().join("login");
+    fs::create_dir(&folder).expect("a folder");
+    house.set("AWS_LOGIN_CACHE_DIRECTORY", &folder.to_string_lossy());
+    profiles(&mut house, &format!("[profile work]\nlogin_session = {session}\n"), "");
+    house.set("AWS_PROFILE", "work");
+    house.costlake(&["check", "--online"]).exits(3).says("there are no AWS credentials to use");
+    fs::write(folder.join(cached), token("111122223333")).expect("a file");
+    house.costlake(&["check", "--online"]).exits(0).says("AWS account 111122223333").hides("HUSH");
+    house.costlake(&["run"]).exits(3).says("Cost Explorer denies").hides("HUSH");
+}
