@@ -139,6 +139,17 @@ mod tests {
     }
 
     #[test]
+    fn an_address_with_a_control_character_is_no_other_address() {
+        for wrong in
+            ["https://hooks.example/sec\nret", "https://hooks\t.example/secret", "https://hooks.example/sec\u{0}ret"]
+        {
+            let said = read("COSTLAKE_WEBHOOK_URL", wrong, false).unwrap_err();
+            assert!(said.starts_with("COSTLAKE_WEBHOOK_URL holds a ") && !said.contains("hooks"), "{said}");
+        }
+        assert_eq!(read("COSTLAKE_WEBHOOK_URL", "https://hooks.example/secret\r\n", false), Ok(true));
+    }
+
+    #[test]
     fn its_address_is_not_shown() {
         let hook = Webhook::read(|name| (!name.ends_with("FILE")).then(|| "https://h/secret".to_owned()), false);
         assert!(!format!("{:?}", hook.unwrap()).contains("secret"));

@@ -232,9 +232,9 @@ mod tests {
             object_store::Error::Generic { store: "S3", source: "NoSuchBucket".into() },
         );
         assert!(error.report().contains("create the bucket first"), "{}", error.report());
-        let source =
-            "403 Forbidden: s3:PutObject on resource: \"x\" with an explicit deny in a resource-based policy".into();
-        let error = lake.failed("cannot write", "t", object_store::Error::Generic { store: "S3", source });
+        let source = "not authorized to perform: s3:PutObject with an explicit deny in a resource-based policy".into();
+        let error = object_store::Error::PermissionDenied { path: "t".to_owned(), source };
+        let error = lake.failed("cannot write", "t", error);
         assert!(error.kind() == Kind::Auth && error.report().contains("default encryption"), "{}", error.report());
     }
 }
