@@ -28,7 +28,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
     let mut documents = Vec::new();
     for job in &jobs {
         let (books, notes) = match LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await {
-            Ok(opened) => opened,
+            Ok((books, notes)) => (books, notes.into_iter().chain(job.aws.note()).collect::<Vec<_>>()),
             Err(error) => {
                 let error = error.at("job", &job.name);
                 screen::error(&error);

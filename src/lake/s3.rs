@@ -184,6 +184,10 @@ impl S3Lake {
             _ => Kind::Store,
         };
         let advice = match kind {
+            Kind::Auth if text.contains("explicit deny") => {
+                "a policy denies it, so that allowing more does not help: ask whoever keeps the bucket's policy; where that \
+                 demands headers of encryption, which costlake does not send, set the bucket's default encryption instead"
+            }
             Kind::Auth => {
                 "the credentials need s3:GetObject and s3:PutObject below the prefix, and s3:ListBucket on the bucket"
             }
@@ -235,5 +239,9 @@ mod tests {
             object_store::Error::Generic { store: "S3", source: "NoSuchBucket".into() },
         );
         assert!(error.report().contains("create the bucket first"), "{}", error.report());
+        let source = "not authorized to perform: s3:PutObject with an explicit deny in a resource-based policy".into();
+        let error = object_store::Error::PermissionDenied { path: "t".to_owned(), source };
+        let error = lake.failed("cannot write", "t", error);
+        assert!(error.kind() == Kind::Auth && error.report().contains("default encryption"), "{}", error.report());
     }
 }

@@ -187,7 +187,8 @@ impl Table {
         } else {
             LedgerStore::open_to_show(lake_of, &job.name, grain, now).await
         };
-        let (store, notes) = opened?;
+        let (store, mut notes) = opened?;
+        notes.extend(job.aws.note());
         let ledger = match &self.books {
             Some(books) if *books.ledger == store.ledger => books.ledger.clone(),
             _ => Arc::new(store.ledger),

@@ -1,5 +1,6 @@
 //! What the APIs answer, good and bad, and what becomes of it.
 
+mod accounts;
 mod bad;
 mod budget;
 mod canaries;
@@ -13,6 +14,7 @@ mod happy;
 mod identity;
 mod job_files;
 mod keeping;
+mod keys;
 mod nights;
 mod odd;
 mod quarantine;
