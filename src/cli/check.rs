@@ -8,7 +8,7 @@ use crate::pipeline::{Context, plan_job, try_credentials};
 use crate::plan::Ask;
 
 use super::args::{Global, Output};
-use super::screen::{self, BOLD, DIM, GREEN};
+use super::screen::{self, BOLD, DIM, GREEN, YELLOW};
 use super::{clock, clock_document, context, outside, progress, select, tell_broken, tell_clock};
 
 /// `costlake check`.
@@ -37,6 +37,7 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
         let columns: Vec<&str> = job.source.table().columns().iter().map(|column| column.name.as_str()).collect();
         documents.push(json!({
             "job": job.name, "file": job.file, "source": job.entry.name, "next_firings": firings, "columns": columns, "access": access,
+            "warnings": job.warnings,
         }));
     }
     let code = combined_exit_code(codes);
@@ -74,6 +75,9 @@ fn print(job: &Job, firings: &[String], access: Option<&str>) {
     }
     if let Some(access) = access {
         screen::out(&format!("  access    {access}"));
+    }
+    for warning in &job.warnings {
+        screen::out(&format!("  {YELLOW}warning{YELLOW:#}   {warning}"));
     }
     screen::out("");
 }
