@@ -78,8 +78,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            screen::answer(&error);
+            return ExitCode::from(screen::settled(if error.use_stderr() { 2 } else { 0 }));
         }
     };
     let runtime = match runtime(&arguments.command).enable_all().build() {
@@ -99,7 +99,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let code = panics::guarded(work, |error| report_error(&arguments.global, error));
     // Work that a signal cut short may still hold a thread; nothing of it is half done.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    ExitCode::from(code)
+    ExitCode::from(screen::settled(code))
 }
 
 /// Refuses a setting that is not text: taken for one that is not there, it would send keys or rows elsewhere.

@@ -15,6 +15,7 @@ mod job_files;
 mod keeping;
 mod nights;
 mod odd;
+mod output;
 mod quarantine;
 mod redirects;
 mod refusals;
