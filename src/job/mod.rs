@@ -213,6 +213,12 @@ pub struct BrokenJob {
 }
 
 impl BrokenJob {
+    /// The name of its table, if it had one.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// One line per problem: `jobs/x.toml: window.begin is missing`.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {

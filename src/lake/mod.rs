@@ -156,6 +156,19 @@ impl Lake {
         Ok(listed)
     }
 
+    /// The names of the folders in a folder, sorted; nothing below them is listed.
+    ///
+    /// # Errors
+    /// As [`Lake::suffix`].
+    pub async fn folders(&self, folder: &str) -> Result<Vec<String>> {
+        let mut names = match self {
+            Self::Local(lake) => lake.folders(folder).await?,
+            Self::S3(lake) => lake.folders(folder).await?,
+        };
+        names.sort();
+        Ok(names)
+    }
+
     /// Removes an old ledger snapshot.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ use crate::ledger_store::{LedgerStore, TableRecord};
 use crate::plan::{Ask, Fetch, Plan, plan, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
+use crate::status;
 use crate::totals::Totals;
 
 pub mod budget;
@@ -265,6 +266,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     if ask == Ask::Due && !report.fetches.iter().any(FetchReport::is_quarantined) {
         report.failure = quarantine::standing(&job.name, &books.ledger).as_ref().map(Into::into);
     }
+    report.notes.extend(status::nothing_found(job, &books.ledger));
     report.notes.extend(retention::tidy(&run, &mut books).await);
     Ok(())
 }

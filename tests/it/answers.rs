@@ -14,6 +14,7 @@ mod identity;
 mod job_files;
 mod keeping;
 mod nights;
+mod nothing;
 mod odd;
 mod output;
 mod quarantine;
