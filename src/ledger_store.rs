@@ -4,7 +4,6 @@
 //! one tried: the join does not care about order. Data objects come first and the ledger second, so a crash in between
 //! leaves the ledger behind, never ahead.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;

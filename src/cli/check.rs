@@ -7,7 +7,7 @@ use crate::job::Job;
 use crate::pipeline::try_credentials;
 
 use super::args::{Global, Output};
-use super::screen::{self, BOLD, DIM, GREEN};
+use super::screen::{self, BOLD, DIM, GREEN, YELLOW};
 use super::{clock, clock_document, context, outside, progress, select, tell_broken, tell_clock};
 
 /// `costlake check`.
@@ -37,6 +37,7 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
         documents.push(json!({
             "job": job.name, "file": job.file, "source": job.entry.name, "next_firings": firings, "columns": columns, "access": access,
             "notes": Vec::from_iter(job.aws.note()),
+            "warnings": job.warnings,
         }));
     }
     let code = combined_exit_code(codes);
@@ -77,6 +78,9 @@ fn print(job: &Job, firings: &[String], access: Option<&str>) {
     }
     if let Some(note) = job.aws.note() {
         screen::out(&format!("  {DIM}note: {note}{DIM:#}"));
+    }
+    for warning in &job.warnings {
+        screen::out(&format!("  {YELLOW}warning{YELLOW:#}   {warning}"));
     }
     screen::out("");
 }

@@ -231,6 +231,8 @@ pub struct Job {
     pub keep_history: bool,
     /// `lake.keep_history_for`, in days.
     pub keep_history_days: u64,
+    /// What is odd in the file although it may be right.
+    pub warnings: Vec<Problem>,
 }
 
 /// Whether `name` may name a job and a table: `[a-z][a-z0-9_]{0,62}`.
@@ -267,7 +269,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Job, Vec<Problem>> {
     };
     let job = read::job(file, name, &root, &problems);
     match job {
-        Some(job) if problems.is_empty() => Ok(job),
+        Some(job) if problems.is_empty() => Ok(Job { warnings: problems.into_warnings(), ..job }),
         _ => Err(problems.into_list()),
     }
 }
@@ -282,20 +284,17 @@ pub struct BrokenJob {
 }
 
 impl BrokenJob {
+    /// The name of its table, if it had one.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// One line per problem: `jobs/x.toml: window.begin is missing`.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let file = self.file.display();
-        self.problems
-            .iter()
-            .map(|p| {
-                if p.key.is_empty() {
-                    format!("{file}: {}", p.message)
-                } else {
-                    format!("{file}: {} {}", p.key, p.message)
-                }
-            })
-            .collect()
+        self.problems.iter().map(|problem| format!("{file}: {problem}")).collect()
     }
 }
 

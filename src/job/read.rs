@@ -56,6 +56,7 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
         keep_raw: keep_raw.unwrap_or(entry.provider == Provider::Datadog),
         keep_history: keep_history.unwrap_or(false),
         keep_history_days: keep_history_days.unwrap_or(400),
+        warnings: Vec::new(),
     })
 }
 

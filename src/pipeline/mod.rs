@@ -25,6 +25,7 @@ use crate::ledger_store::{LedgerStore, Owner, TableRecord};
 use crate::plan::{Ask, Fetch, Plan, is_reachable, plan, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
+use crate::status;
 use crate::totals::Totals;
 use crate::window::Partition;
 
@@ -295,6 +296,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         let standing = held.or_else(|| displaced::standing(&job.name, &books.ledger, beyond));
         report.failure = standing.as_ref().map(Into::into);
     }
+    report.notes.extend(status::nothing_found(job, &books.ledger));
     report.notes.extend(retention::tidy(&run, &mut books).await);
     Ok(())
 }
