@@ -28,7 +28,9 @@ use crate::sums::Sums;
 use crate::window::Partition;
 
 use super::budget::Allowance;
+use super::control::Controlled;
 use super::publish::{Target, publish};
+use super::quarantine::SetAside;
 use super::{Event, JobRun, control, quarantine, raw};
 
 /// So many rows are encoded in less time than other work notices, so they are not taken to another thread.
@@ -96,26 +98,56 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     let mut read = control::read(job, &fetch, &mut allowance, report).await?;
     drop(allowance);
     crash::point("after_control");
-    let held = match observed.as_ref().filter(|_| !job.rewrites) {
-        Some(seen) => quarantine::set_aside(job, &seen.footer, &mut read).await,
-        // Of a lost or broken object there are no old rows to keep.
-        None => BTreeMap::new(),
+    let aside = if job.rewrites {
+        SetAside::default()
+    } else {
+        quarantine::set_aside(job, fetch.partition, observed.as_ref(), &mut read).await?
     };
     crash::point("after_verify");
     report.rows = read.rows;
+    let unsettled = read.unsettled.clone();
+    let seen = Seen { observed: observed.as_ref(), at: observed_at, lost_epoch };
+    if let Err(error) = commit(job, &fetch, seen, read, &aside.held, report).await {
+        aside.undo(job).await;
+        return Err(error);
+    }
+    conclude(job, &unsettled, &aside.held, report)?;
+    Ok(fetch.slots.len())
+}
+
+/// The object as it was seen before anything was asked.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    observed: Option<&'a Observed>,
+    at: Instant,
+    /// As in [`generation::build`].
+    lost_epoch: u64,
+}
+
+/// Publishes the rows that were taken, unless they are there already, and enters the outcome into the ledger.
+async fn commit(
+    job: &JobRun<'_>,
+    fetch: &Fetch,
+    seen: Seen<'_>,
+    read: Controlled,
+    held: &BTreeMap<NaiveDate, Quarantined>,
+    report: &mut FetchReport,
+) -> Result<()> {
+    let Seen { observed, at: observed_at, lost_epoch } = seen;
     let learnt = learn(read.rows, read.page_rows, fetch.slots.len() as u64, report.asked.charged_pages);
     let partition = fetch.partition.to_string();
+    let currencies = read.days.iter().filter_map(|(slot, (_, facts))| Some((*slot, facts.currency.clone()?))).collect();
     let entry = Entry {
         partition: &partition,
         read: &read.slots,
         totals: &read.totals,
         unsettled: &read.unsettled,
-        held: &held,
+        held,
+        currencies: &currencies,
     };
     let nothing_new = read.days.is_empty();
     job.books.lock().await.claim(&job.record).await?;
-    let unchanged =
-        observed.as_ref().filter(|seen| !job.rewrites && generation::is_unchanged(&seen.footer, &read.days));
+    let unchanged = observed.filter(|seen| !job.rewrites && generation::is_unchanged(&seen.footer, &read.days));
     if let Some(seen) = unchanged {
         report.outcome = if nothing_new { Outcome::Failed } else { Outcome::Unchanged };
         report.epoch = Some(seen.footer.epoch);
@@ -123,14 +155,15 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     } else if nothing_new {
         enter(job, None, &entry, learnt).await?;
     } else {
-        let base = load_base(job, &fetch, observed.as_ref()).await?;
-        raw::keep(job, &fetch, &read.answers).await?;
-        raw::keep_history(job, &fetch, base.as_ref()).await?;
+        let base = load_base(job, fetch, observed).await?;
+        raw::keep(job, fetch, &read.answers).await?;
+        raw::keep_history(job, fetch, base.as_ref()).await?;
         let fingerprint = job.fingerprint.clone();
         let built = encode(&job.job.source, fetch.partition, fingerprint, base, lost_epoch, read.days).await?;
         let bytes = Bytes::from(built.bytes);
         let first_wait = job.context.patience.first_wait;
-        let target = Target { table, partition: fetch.partition, observed: observed.as_ref(), observed_at, first_wait };
+        let table = &job.job.name;
+        let target = Target { table, partition: fetch.partition, observed, observed_at, first_wait };
         let object = publish(&job.context.lake, &target, bytes, &built.footer).await?;
         report.outcome = Outcome::Committed;
         report.epoch = Some(built.footer.epoch);
@@ -138,8 +171,7 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
         report.object_bytes = object.size;
         enter(job, Some((&built.footer, &object)), &entry, learnt).await?;
     }
-    conclude(job, &read.unsettled, &held, report)?;
-    Ok(fetch.slots.len())
+    Ok(())
 }
 
 /// What keeps a fetch that has done its work from being called well.
@@ -296,6 +328,8 @@ struct Entry<'a> {
     totals: &'a BTreeMap<NaiveDate, Sums>,
     unsettled: &'a BTreeMap<NaiveDate, String>,
     held: &'a BTreeMap<NaiveDate, Quarantined>,
+    /// Currencies of the slots that were taken.
+    currencies: &'a BTreeMap<NaiveDate, String>,
 }
 
 /// Enters what is in the lake now into the ledger, and what was learnt without writing anything.
@@ -309,6 +343,9 @@ async fn enter(
     if let Some((footer, id)) = object {
         books.ledger.adopt(footer, id, entry.read, job.now(), job.now());
         books.ledger.note_totals(footer, entry.totals);
+        for (slot, currency) in entry.currencies {
+            books.ledger.learn_currency(entry.partition, *slot, currency);
+        }
     }
     books.ledger.note_outcome(entry.read, entry.unsettled, entry.held, job.now());
     learn(&mut books.ledger.learnt);

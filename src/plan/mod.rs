@@ -12,7 +12,7 @@
 //! | `N days` | the last N days |
 //! | estimate left behind | still an estimate although its month has settled since it was last read |
 //! | snapshot | today, always |
-//! | `probe`: moved | the API's total of the day (any metric) or its estimate flag differs from the ledger's |
+//! | `probe`: moved | the API's total of the day (any metric), its currency or estimate flag differs from the ledger's |
 //! | `probe`: full read | an open month whose oldest read is `full_read_every` ago: tags move rows under equal totals |
 //! | `probe`: settled | the month has settled since the day was last read, once |
 //! | unsettled | its rows did not add up to the totals last time |

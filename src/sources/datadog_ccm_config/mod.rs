@@ -229,6 +229,7 @@ impl Reader for ConfigReader {
             rows: self.rows.finish()?,
             slots: self.slots,
             estimated: BTreeSet::new(),
+            currencies: BTreeMap::new(),
             notes,
             page_rows: self.page_rows,
         })

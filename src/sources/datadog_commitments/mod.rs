@@ -18,7 +18,7 @@
 //! | an item | a JSON object with a `commitment_id`; all else may be missing |
 //! | an id | met once per answer, also when the items are equal: the API would be listing something twice |
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -26,7 +26,7 @@ use chrono::NaiveDate;
 use crate::error::Result;
 use crate::request::{Answer, Get, Request};
 use crate::sources::datadog::{self, Awaited, Cell, Queries, Query, Rows, bad_answer};
-use crate::sources::{Entry, Fetched, Learnt, Provider, Reader, Source};
+use crate::sources::{Entry, Fetched, Learnt, Provider, Reader, Source, Watched};
 use crate::table::{Column, Table};
 use crate::window::{Grain, Window};
 
@@ -67,6 +67,10 @@ impl Source for Commitments {
 
     fn read_for(&self) -> BTreeSet<String> {
         self.0.asked.names()
+    }
+
+    fn watched(&self) -> Watched {
+        Watched { units: &[("committed_spend_per_hour", "committed_spend_unit")], ratios: &["utilization"] }
     }
 
     fn expected_requests(&self, windows: &[Window], _learnt: &Learnt) -> u64 {
@@ -205,6 +209,7 @@ impl Reader for ListReader {
             rows: self.rows.finish()?,
             slots: self.slots,
             estimated: BTreeSet::new(),
+            currencies: BTreeMap::new(),
             notes: self.odd.notes(),
             page_rows: self.page_rows,
         })

@@ -23,7 +23,7 @@ use chrono::NaiveDate;
 use crate::error::Result;
 use crate::request::{Answer, Get, Request};
 use crate::sources::datadog::{self, Awaited, Cell, Queries, Query, Rows};
-use crate::sources::{Entry, Fetched, Learnt, Provider, Reader, Source};
+use crate::sources::{Entry, Fetched, Learnt, Provider, Reader, Source, Watched};
 use crate::table::Table;
 use crate::window::{Grain, Window};
 
@@ -64,6 +64,18 @@ impl Source for Savings {
 
     fn read_for(&self) -> BTreeSet<String> {
         self.0.asked.names()
+    }
+
+    fn watched(&self) -> Watched {
+        Watched {
+            units: &[
+                ("actual_cost", "actual_cost_unit"),
+                ("on_demand_equivalent_cost", "on_demand_equivalent_cost_unit"),
+                ("realized_savings", "realized_savings_unit"),
+                ("effective_savings_rate", "effective_savings_rate_unit"),
+            ],
+            ratios: &["effective_savings_rate"],
+        }
     }
 
     fn expected_requests(&self, windows: &[Window], _learnt: &Learnt) -> u64 {
@@ -193,6 +205,7 @@ impl Reader for SeriesReader {
             rows: self.rows.finish()?,
             slots: self.slots,
             estimated: BTreeSet::new(),
+            currencies: BTreeMap::new(),
             notes,
             page_rows: self.page_rows,
         })
