@@ -21,6 +21,7 @@ mod focus;
 mod registry;
 pub mod runs;
 mod template;
+mod units;
 pub mod views;
 
 /// Bytes of a column's comment in the Glue catalog.
