@@ -5,6 +5,7 @@
 //! |---|---|
 //! | no rows for a day that had costs (Datadog: rows) | that day |
 //! | a settled month whose figures move too far, or whose currency changes: see [`months`] | the days of it that changed |
+//! | a slot of which one answer says two things | that slot |
 //! | Datadog's values in another unit, null where there was a value, fewer of a list: see [`values`] | the days concerned |
 //!
 //! A day counts as settled when it was last read after its month had settled: what was read before is expected to move.
@@ -69,12 +70,16 @@ pub fn judge(
     job: &Job,
     known: Known<'_>,
     fetched: &FetchedDays,
+    doubtful: &BTreeMap<NaiveDate, String>,
     accepted: &BTreeSet<NaiveDate>,
     now: DateTime<Utc>,
 ) -> Result<Verdict> {
     let mut changes = changes(known.days, fetched, accepted);
     let mut verdict = Verdict::default();
     for change in &changes {
+        if let Some(why) = doubtful.get(&change.slot) {
+            verdict.held.insert(change.slot, why.clone());
+        }
         let Some(old) = change.old else { continue };
         if change.new.rows == 0 && had_costs(job, old) {
             verdict.held.insert(change.slot, format!("the answer is empty, but the day had {}", rows(old.rows)));

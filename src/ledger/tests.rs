@@ -28,6 +28,8 @@ fn histories() -> impl Strategy<Value = History> {
                         rows,
                         sums_before,
                         sums,
+                        currency_before: None,
+                        currency: None,
                         estimated_before: false,
                         estimated: false,
                         changes: None,

@@ -49,6 +49,8 @@ pub(super) struct Controlled {
     pub(super) totals: BTreeMap<NaiveDate, Sums>,
     /// Slots that do not agree, and how far off they are.
     pub(super) unsettled: BTreeMap<NaiveDate, String>,
+    /// Slots of which the answer says two things.
+    pub(super) doubtful: BTreeMap<NaiveDate, String>,
     pub(super) rows: u64,
     pub(super) page_rows: u64,
     pub(super) answers: Vec<Waiting>,
@@ -157,7 +159,8 @@ async fn conclude(
     report.notes.extend(currency_note(job, known.as_deref(), &days).await);
     let slots = fetched.slots.iter().filter(|slot| !unsettled.contains_key(slot)).copied().collect();
     let rows = fetched.rows.num_rows() as u64;
-    Ok(Controlled { days, slots, totals, unsettled, rows, page_rows: fetched.page_rows, answers })
+    let (doubtful, page_rows) = (fetched.doubtful.clone(), fetched.page_rows);
+    Ok(Controlled { days, slots, totals, unsettled, doubtful, rows, page_rows, answers })
 }
 
 /// Says where the currency of the bill changes: at a day of the fetch, or from the day before it.

@@ -53,7 +53,8 @@ pub(super) async fn set_aside(
     let mut books = job.books.lock().await;
     let earlier = earlier.as_ref().map(|(slot, rows)| (*slot, rows));
     let known = Known { ledger: &books.ledger, days: &days, rows: &rows, earlier };
-    let Verdict { held: reasons, baselines, moves } = judge(job.job, known, &read.days, &job.accepted, job.now())?;
+    let Verdict { held: reasons, baselines, moves } =
+        judge(job.job, known, &read.days, &read.doubtful, &job.accepted, job.now())?;
     books.ledger.baselines.extend(baselines);
     let held = reasons.into_iter().map(|(slot, why)| (slot, refused(job, &books.ledger, read, slot, why))).collect();
     if job.job.entry.snapshot {

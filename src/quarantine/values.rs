@@ -86,7 +86,13 @@ impl<'a> Side<'a> {
         };
         let queries: Vec<String> = (0..rows.num_rows()).map(|row| joined(&query, row, "/")).collect();
         let is_asked = |row: &usize| read_for.is_empty() || read_for.contains(&queries[*row]);
-        let by_key = (0..rows.num_rows()).filter(is_asked).map(|row| (joined(&key, row, " / "), row)).collect();
+        let mut by_key = HashMap::new();
+        for row in (0..rows.num_rows()).filter(is_asked) {
+            let name = joined(&key, row, " / ");
+            let ordinal = (2..).map(|number| format!("{name} ({number})"));
+            let own = std::iter::once(name.clone()).chain(ordinal).find(|name| !by_key.contains_key(name));
+            by_key.insert(own.unwrap_or(name), row);
+        }
         Self { rows, by_key, queries }
     }
 

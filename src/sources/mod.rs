@@ -196,6 +196,8 @@ pub struct Fetched {
     pub estimated: BTreeSet<NaiveDate>,
     /// The currency of the costs of each slot that names one.
     pub currencies: BTreeMap<NaiveDate, String>,
+    /// Slots of which one answer says two things, and which; they need a person's word.
+    pub doubtful: BTreeMap<NaiveDate, String>,
     /// Things a person should know that are no errors: dropped points, unknown fields.
     pub notes: Vec<String>,
     /// Most rows met on one page.

@@ -277,7 +277,8 @@ impl Reader for PageReader {
         let rows = RecordBatch::try_new(Arc::clone(table.schema()), columns).map_err(|error| {
             Error::new(Kind::Internal, "the columns of an answer do not fit the table").because(error)
         })?;
-        Ok(Fetched { rows, slots, estimated, currencies, notes: Vec::new(), page_rows: self.page_rows })
+        let (doubtful, notes) = (BTreeMap::new(), Vec::new());
+        Ok(Fetched { rows, slots, estimated, currencies, doubtful, notes, page_rows: self.page_rows })
     }
 }
 

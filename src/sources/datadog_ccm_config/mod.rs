@@ -230,6 +230,7 @@ impl Reader for ConfigReader {
             slots: self.slots,
             estimated: BTreeSet::new(),
             currencies: BTreeMap::new(),
+            doubtful: BTreeMap::new(),
             notes,
             page_rows: self.page_rows,
         })

@@ -103,6 +103,8 @@ impl Source for Savings {
             page_rows: 0,
             dropped: BTreeMap::new(),
             rates_above_ratio: 0,
+            moved: 0,
+            doubtful: BTreeMap::new(),
         })
     }
 }
@@ -120,6 +122,9 @@ struct SeriesReader {
     /// Points outside the window, by query and window.
     dropped: BTreeMap<String, u64>,
     rates_above_ratio: u64,
+    /// Points that were not at a midnight.
+    moved: u64,
+    doubtful: BTreeMap<NaiveDate, String>,
 }
 
 impl SeriesReader {
@@ -172,6 +177,12 @@ impl Reader for SeriesReader {
         let query = asked.find(get)?;
         self.awaited.arrived(get)?;
         let metrics = wire::read(get, answer)?;
+        for (metric, name) in metrics.iter().zip(METRICS) {
+            self.moved += metric.moved;
+            for (day, why) in &metric.doubtful {
+                self.doubtful.entry(*day).or_insert_with(|| format!("{name} of {}: {why}", query.name()));
+            }
+        }
         let units: Vec<Option<&str>> = metrics.iter().map(|metric| metric.unit.as_deref()).collect();
         let rows = self.join(get, &metrics);
         self.page_rows = self.page_rows.max(rows.len() as u64);
@@ -196,6 +207,9 @@ impl Reader for SeriesReader {
         for (place, count) in &self.dropped {
             notes.push(format!("{count} points outside the days asked for were dropped ({place})"));
         }
+        if self.moved > 0 {
+            notes.push(format!("{} points were not at a UTC midnight and count for their UTC day", self.moved));
+        }
         if self.rates_above_ratio > 0 {
             let rows = self.rates_above_ratio;
             notes
@@ -206,6 +220,7 @@ impl Reader for SeriesReader {
             slots: self.slots,
             estimated: BTreeSet::new(),
             currencies: BTreeMap::new(),
+            doubtful: self.doubtful,
             notes,
             page_rows: self.page_rows,
         })

@@ -32,7 +32,10 @@ fn world(units: &Units, now: &str, more: &str) -> (Script, Lakehouse) {
             results.push(result);
             at = after(&at);
         }
-        Reply::good(&page(&results, None))
+        if grouped {
+            return Reply::good(&page(&results, None));
+        }
+        Reply::good(&json!({ "ResultsByTime": results, "DimensionValueAttributes": [] }))
     })
     .with_totals();
     let mut house = Lakehouse::new(script.url(), now);
