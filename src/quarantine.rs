@@ -104,7 +104,10 @@ pub fn needs_rows(
 ) -> bool {
     let changes = changes(known.days, fetched, accepted);
     match job.entry.provider {
-        Provider::CostExplorer => changes.iter().any(|change| months::is_of_settled(job, known.ledger, change, now)),
+        Provider::CostExplorer => changes.iter().any(|change| {
+            let is_counted = known.ledger.baselines.contains_key(&first_of_month(change.slot));
+            months::is_of_settled(job, known.ledger, change, now) || (is_counted && change.old.is_some())
+        }),
         Provider::Datadog => !changes.is_empty(),
     }
 }
@@ -157,21 +160,4 @@ fn percent(millionths: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{exceeds, percent};
-
-    #[test]
-    fn a_share_is_compared_exactly() {
-        assert!(!exceeds(20, 100, 200_000), "a fifth is not more than a fifth");
-        assert!(exceeds(21, 100, 200_000) && exceeds(-21, 100, 200_000) && exceeds(-21, -100, 200_000));
-        assert!(exceeds(1, 0, 200_000), "any change of nothing");
-        assert!(!exceeds(0, 0, 0) && exceeds(1, i128::MAX, 0));
-        assert!(!exceeds(i128::MAX / 10, i128::MAX, 200_000) && exceeds(i128::MAX / 4, i128::MAX, 200_000));
-        assert!(!exceeds(i128::MAX, i128::MAX, 1_000_000_000), "a thousandfold of the largest sum");
-    }
-
-    #[test]
-    fn shares_are_shown_as_percent() {
-        assert_eq!([percent(200_000), percent(5_000), percent(1_000_000)], ["20", "0.5", "100"]);
-    }
-}
+mod tests;

@@ -176,7 +176,7 @@ pub fn sums(table: &Table, rows: &RecordBatch) -> Result<Sums> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SORT, sort};
+    use super::{SORT, check_unique, sort};
     use crate::table::{Column, ColumnType, Table};
     use arrow::array::{ArrayRef, Date32Array, RecordBatch, StringArray};
     use arrow::compute::{SortColumn, lexsort_to_indices, take_record_batch};
@@ -200,6 +200,23 @@ mod tests {
         let columns: Vec<ArrayRef> = vec![Arc::new(days), Arc::new(a), Arc::new(b)];
         let batch = RecordBatch::try_new(Arc::clone(table.schema()), columns).expect("a batch");
         (table, batch)
+    }
+
+    #[test]
+    fn rows_that_share_a_key_are_ordered_by_what_else_they_say() {
+        let rows: Vec<Row> = [("x", "2"), ("x", "1"), ("a", "1"), ("x", "1")]
+            .map(|(a, b)| (Some(1), Some(a.to_owned()), Some(b.to_owned())))
+            .into();
+        let columns =
+            vec![column("day", ColumnType::Date), column("a", ColumnType::String), column("b", ColumnType::String)];
+        let table = Table::new(columns, &["day", "a"], &[]);
+        let sorted = |table: &Table, rows: &[Row]| sort(table, &batch(rows).1).expect("order");
+        assert!(check_unique(&table, &sorted(&table, &rows)).is_err());
+        let table = table.with_repeats();
+        let forth = sorted(&table, &rows);
+        let back: Vec<Row> = rows.into_iter().rev().collect();
+        assert_eq!(forth, sorted(&table, &back));
+        check_unique(&table, &forth).expect("no row stands where it may not");
     }
 
     proptest! {

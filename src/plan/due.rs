@@ -4,6 +4,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use crate::job::{Job, Refresh};
 use crate::ledger::{DayState, Ledger, PartitionState};
+use crate::sources::Provider;
 use crate::sums::Sums;
 use crate::totals::{Totals, are_unlike};
 use crate::window::{days_before, month_start};
@@ -48,7 +49,8 @@ fn is_due_again(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>,
     if let Some(held) = ledger.quarantined.get(&slot) {
         return match job.window.refresh {
             Refresh::Probe => differs(job, slot, totals, (&held.totals, held.currency.as_ref(), held.estimated)),
-            _ => slot >= refresh_start(job, now),
+            // What is asked for nothing is asked until it is taken back.
+            _ => job.entry.provider == Provider::Datadog || slot >= refresh_start(job, now),
         };
     }
     let partition = ledger.partitions.get(&job.source.grain().partition_of(slot).to_string());

@@ -16,7 +16,7 @@
 //! | `probe`: full read | an open month whose oldest read is `full_read_every` ago: tags move rows under equal totals |
 //! | `probe`: settled | the month has settled since the day was last read, once |
 //! | unsettled | its rows did not add up to the totals last time |
-//! | quarantined | the API's totals differ from those of the refused rows; without a probe, inside the refresh rule's days |
+//! | quarantined | the API's totals differ from those of the refused rows; without a probe, inside the refresh rule's days; Datadog's always |
 //!
 //! A backfill replaces the rules by its range. Due days of one partition are one fetch; they become the request series
 //! with the fewest expected pages: a page costs the same however full it is, so small gaps are read through.
