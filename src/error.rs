@@ -18,6 +18,7 @@
 //! | `BadAnswer` | 1 | no | an answer that cannot be trusted: cut, looping, a day missing |
 //! | `Unsettled` | 1 | no | rows that do not add up to the API's totals |
 //! | `Quarantined` | 1 | no | a settled month that changed a lot, a day that came back empty: a person decides |
+//! | `Displaced` | 1 | no | committed rows were replaced from outside and cannot be read again: a person decides |
 //! | `Store` | 1 | no | disk full, bucket not reachable |
 //! | `Interrupted` | 130 | no | Ctrl-C |
 //! | `Internal` | 1 | no | a promise of costlake's own code is broken |
@@ -57,6 +58,8 @@ pub enum Kind {
     Unsettled,
     /// The rows of a day are so unlike the old ones that a person has to say whether to take them; the old rows stay.
     Quarantined,
+    /// Rows that were committed are gone or replaced from outside, and can neither be read again nor restored.
+    Displaced,
     /// The lake cannot be read or written.
     Store,
     /// A signal asked to stop.
@@ -84,6 +87,7 @@ impl Kind {
             | Self::BadAnswer
             | Self::Unsettled
             | Self::Quarantined
+            | Self::Displaced
             | Self::Store
             | Self::Internal => 1,
         }
@@ -112,6 +116,7 @@ impl Kind {
             Self::BadAnswer => "bad_answer",
             Self::Unsettled => "unsettled",
             Self::Quarantined => "quarantined",
+            Self::Displaced => "displaced",
             Self::Store => "store",
             Self::Interrupted => "interrupted",
             Self::Internal => "internal",

@@ -37,22 +37,19 @@ impl SetAside {
     }
 }
 
-/// Takes the slots out of a fetch that must not replace what is known without a person's word. Of an object that was
-/// never there, is lost or broken there are no old rows to keep.
+/// Takes the slots out of a fetch that must not replace what is known of its `days` without a person's word; their rows
+/// are in the object that was `observed`, if it is the committed one.
 pub(super) async fn set_aside(
     job: &JobRun<'_>,
     partition: Partition,
+    days: &BTreeMap<NaiveDate, DayFacts>,
     observed: Option<&Observed>,
     read: &mut Controlled,
 ) -> Result<SetAside> {
-    let days = match observed {
-        Some(seen) => known_days(job, partition, seen).await,
-        None => BTreeMap::new(),
-    };
-    let (rows, earlier) = rows_before(job, partition, observed, &days, &read.days).await?;
+    let (rows, earlier) = rows_before(job, partition, observed, days, &read.days).await?;
     let mut books = job.books.lock().await;
     let earlier = earlier.as_ref().map(|(slot, rows)| (*slot, rows));
-    let known = Known { ledger: &books.ledger, days: &days, rows: &rows, earlier };
+    let known = Known { ledger: &books.ledger, days, rows: &rows, earlier };
     let Verdict { held: reasons, baselines, moves } =
         judge(job.job, known, &read.days, &read.doubtful, &job.accepted, job.now())?;
     books.ledger.baselines.extend(baselines);
@@ -77,7 +74,11 @@ fn refused(job: &JobRun<'_>, ledger: &Ledger, read: &mut Controlled, slot: Naive
 }
 
 /// What is known of the days of a partition: what the ledger knows, and of other days what the object says.
-async fn known_days(job: &JobRun<'_>, partition: Partition, seen: &Observed) -> BTreeMap<NaiveDate, DayFacts> {
+pub(super) async fn known_days(
+    job: &JobRun<'_>,
+    partition: Partition,
+    seen: &Observed,
+) -> BTreeMap<NaiveDate, DayFacts> {
     let mut days = seen.footer.days.clone();
     let books = job.books.lock().await;
     if let Some(state) = books.ledger.partitions.get(&partition.to_string()) {

@@ -120,6 +120,9 @@ fn refresh_start(job: &Job, now: DateTime<Utc>) -> NaiveDate {
 /// day that the refresh rule should have looked at by now and did not for two days.
 #[must_use]
 pub fn is_stale(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> bool {
+    if ledger.out_of_place(slot).is_some() {
+        return true;
+    }
     let Some(day) = ledger.day(&job.source.grain().partition_of(slot).to_string(), slot) else { return false };
     let looked_at = match job.window.refresh {
         Refresh::Probe => ledger.probed_at.map_or(day.read_at, |probed| probed.max(day.read_at)),

@@ -23,12 +23,15 @@ pub(super) enum Oddity {
     ThereAndBack,
     /// The table is Datadog's savings.
     Savings,
+    /// Objects are replaced and removed from outside.
+    Hand,
 }
 
 impl Oddity {
     pub(super) fn of(seed: u64) -> Option<Self> {
         match seed % 16 {
             3 => Some(Self::Outage),
+            5 => Some(Self::Hand),
             7 => Some(Self::TakesAll),
             11 => Some(Self::ThereAndBack),
             15 => Some(Self::Savings),
