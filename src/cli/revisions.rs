@@ -13,11 +13,12 @@ const PARTITION: &str = "STRUCT(epoch BIGINT, history STRUCT(generations MAP(BIG
                          known_since TIMESTAMP WITH TIME ZONE, revisions MAP(DATE, MAP(BIGINT, STRUCT(\
                          replaced_epoch BIGINT, rows_before BIGINT, \"rows\" BIGINT, \
                          sums_before MAP(VARCHAR, DECIMAL(38,12)), sums MAP(VARCHAR, DECIMAL(38,12)), \
+                         currency_before VARCHAR, currency VARCHAR, \
                          estimated_before BOOLEAN, estimated BOOLEAN, \
                          changes STRUCT(added BIGINT, removed BIGINT, changed BIGINT))))))";
 
 /// Column, type, and where it comes from in [`LINES`].
-const REVISION_COLUMNS: [(&str, &str, &str); 16] = [
+const REVISION_COLUMNS: [(&str, &str, &str); 18] = [
     ("job", "VARCHAR", "job"),
     ("partition", "VARCHAR", "part"),
     ("day", "DATE", "slot"),
@@ -34,6 +35,8 @@ const REVISION_COLUMNS: [(&str, &str, &str); 16] = [
     ("metric", "VARCHAR", "metric"),
     ("total_before", "DECIMAL(38,12)", "map_extract(r.sums_before, metric)[1]"),
     ("total", "DECIMAL(38,12)", "map_extract(r.sums, metric)[1]"),
+    ("currency_before", "VARCHAR", "r.currency_before"),
+    ("currency", "VARCHAR", "r.currency"),
 ];
 
 const GENERATION_COLUMNS: [(&str, &str, &str); 4] = [
@@ -122,6 +125,8 @@ mod tests {
             rows: 1,
             sums_before: [("a", "1")].into_iter().collect(),
             sums: [("a", "1")].into_iter().collect(),
+            currency_before: Some("USD".to_owned()),
+            currency: Some("EUR".to_owned()),
             estimated_before: true,
             estimated: true,
             changes: Some(Changes::default()),

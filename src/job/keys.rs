@@ -119,7 +119,20 @@ pub static KEYS: &[Key] = &[
         "day of the next month after which a month counts as settled",
     ),
     key("window.include_today", For::All, Shape::Boolean, "false", "whether the table reaches to today's partial day"),
-    key("window.quarantine_share", CE, Shape::Number, "0.2", "change of a settled month that needs `--accept`"),
+    key(
+        "window.quarantine_share",
+        For::All,
+        Shape::Number,
+        "0.2",
+        "change of a settled month, or shrinking of Datadog's lists, that needs `--accept`",
+    ),
+    key(
+        "window.quarantine_floor",
+        CE,
+        Shape::Number,
+        "1",
+        "change of a settled month that never needs it, in the currency of the rows",
+    ),
     key("budget.max_requests_per_run", CE, Shape::Whole, "500", "requests a run may send, 0.01 USD each"),
     key(
         "budget.max_usd_per_month",

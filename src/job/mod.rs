@@ -82,8 +82,10 @@ pub struct WindowRules {
     pub settle_day: u32,
     /// Whether the table reaches to today.
     pub include_today: bool,
-    /// Change of a settled month that needs a person's word, in millionths of its sum.
+    /// Change of a settled month, or shrinking of a list, that needs a person's word, in millionths of what was there.
     pub quarantine_millionths: u64,
+    /// Change of a settled month that never needs it, as a count of 10^-12 of its currency.
+    pub quarantine_floor: i128,
 }
 
 /// `[budget]`.

@@ -194,6 +194,7 @@ fn read_window(
         settle_day: section.whole("settle_day", 1, 28).and_then(|day| u32::try_from(day).ok()).unwrap_or(15),
         include_today: section.boolean("include_today").unwrap_or(false),
         quarantine_millionths: millionths(section.number("quarantine_share", 0.0, 1_000.0).unwrap_or(0.2)),
+        quarantine_floor: floor(section.number("quarantine_floor", 0.0, 1e9).unwrap_or(1.0)),
     }
 }
 
@@ -201,6 +202,12 @@ fn read_window(
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn millionths(share: f64) -> u64 {
     (share * 1_000_000.0).round() as u64
+}
+
+/// An amount of up to a thousand million, to a millionth, as a count of 10^-12.
+#[allow(clippy::cast_possible_truncation)]
+fn floor(amount: f64) -> i128 {
+    i128::from((amount * 1_000_000.0).round() as i64) * 1_000_000
 }
 
 fn read_refresh(section: &Section<'_>, text: &str, ce: bool, grain: Grain) -> Option<Refresh> {

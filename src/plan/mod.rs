@@ -12,12 +12,12 @@
 //! | `N days` | the last N days |
 //! | estimate left behind | still an estimate although its month has settled since it was last read |
 //! | snapshot | today, always |
-//! | `probe`: moved | the API's total of the day (any metric) or its estimate flag differs from the ledger's |
+//! | `probe`: moved | the API's total of the day (any metric), its currency or estimate flag differs from the ledger's |
 //! | `probe`: full read | an open month whose oldest read is `full_read_every` ago: tags move rows under equal totals |
 //! | `probe`: settled | the month has settled since the day was last read, once |
 //! | unsettled | its rows did not add up to the totals last time |
 //! | out of place | its object was replaced or removed from outside, see [`Ledger::doubted`] |
-//! | quarantined | the API's totals differ from those of the refused rows; without a probe, inside the refresh rule's days |
+//! | quarantined | the API's totals differ from those of the refused rows; without a probe, inside the refresh rule's days; Datadog's always |
 //!
 //! A backfill replaces the rules by its range. Due days of one partition are one fetch; they become the request series
 //! with the fewest expected pages: a page costs the same however full it is, so small gaps are read through.

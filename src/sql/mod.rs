@@ -23,6 +23,7 @@ mod focus;
 mod registry;
 pub mod runs;
 mod template;
+mod units;
 pub mod views;
 
 /// The column by which DuckDB tells the file of a row; no column of a table has a space in its name.

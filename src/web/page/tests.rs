@@ -82,7 +82,7 @@ fn hostile_job() -> JobFacts {
         days: BTreeMap::from([(day("2026-11-01"), vec![5_000_000_000_000])]),
         is_count: false,
     };
-    let summary = Summary::made_up(Figures::Stacked(stacked), vec![HOSTILE.to_owned()]);
+    let summary = Summary::made_up(Figures::Stacked(vec![stacked]), vec![HOSTILE.to_owned()]);
     JobFacts {
         next: job.schedule.as_ref().map(|schedule| schedule.next(now(), 3)).unwrap_or_default(),
         job,

@@ -55,5 +55,5 @@ COMMENT ON COLUMN "commitments"."start_date" IS 'Start of the commitment, the AP
 COMMENT ON COLUMN "commitments"."expiration_date" IS 'Expiry of the commitment, the API''s text as it came; its format is not promised.';
 COMMENT ON COLUMN "commitments"."term_length" IS 'Term in years.';
 COMMENT ON COLUMN "commitments"."utilization" IS 'Utilization as it came: a ratio, 0.85 for 85 percent.';
-COMMENT ON COLUMN "commitments"."committed_spend_unit" IS 'Name of the unit of committed_spend_per_hour, such as dollar; null when the answer has none.';
+COMMENT ON COLUMN "commitments"."committed_spend_unit" IS 'Name of the unit of committed_spend_per_hour, such as dollar, or 0.01 dollar where the answer gives it another scale than its own; null when the answer has none.';
 COMMENT ON COLUMN "commitments"."extra" IS 'JSON object of the fields that have no column or do not fit theirs, keys sorted; null when there are none.';
