@@ -27,18 +27,20 @@ use tokio::sync::Mutex;
 use crate::error::{Error, Kind, Result};
 use crate::job::AwsSettings;
 use crate::lake::S3Lake;
+use crate::reach::Unreached;
 use crate::secrets::{self, without_credentials};
 
 use super::aws_client;
 use super::bucket_client::BucketConnector;
 use super::cost_explorer::errors::explain_code;
+use super::trust::Authorities;
 use super::{Deadlines, causes, is_https_or_loopback, sso};
 
 /// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
 /// tell its region; `deadlines` hold for each call to AWS.
 ///
 /// # Errors
-/// [`Kind::Config`] when a role cannot be set up.
+/// [`Kind::Config`] when a role cannot be set up, or the certificates of `AWS_CA_BUNDLE` cannot be read.
 pub async fn load(
     settings: &AwsSettings,
     sandbox: Option<&str>,
@@ -50,8 +52,9 @@ pub async fn load(
         .operation_attempt_timeout(deadlines.answer)
         .operation_timeout(deadlines.answer)
         .build();
+    let trusted = authorities(settings, sandbox).await?;
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(aws_client::client())
+        .http_client(aws_client::client(&trusted))
         .timeout_config(timeouts)
         .retry_config(aws_config::retry::RetryConfig::disabled());
     if let Some(profile) = &settings.profile {
@@ -83,6 +86,14 @@ pub async fn load(
     }
     let provider = SharedCredentialsProvider::new(assumed.build().await);
     Ok(remembering(config.into_builder().credentials_provider(provider).build()))
+}
+
+/// Whose certificates are trusted besides the platform's; the sandbox speaks no TLS.
+async fn authorities(settings: &AwsSettings, sandbox: Option<&str>) -> Result<Authorities> {
+    if sandbox.is_some() {
+        return Ok(Authorities::default());
+    }
+    Authorities::of_profile(settings.profile.as_deref()).await
 }
 
 /// The same configuration; what its credentials are, now or renewed later, is left out of everything that is printed.
@@ -126,13 +137,26 @@ async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Crede
     };
     let provider = config.credentials_provider().ok_or_else(missing)?;
     let provided = provider.provide_credentials().await;
-    provided.map_err(|error| if is_unheard(&error) { unheard() } else { missing() }.because(causes(&error)))
+    provided.map_err(|error| unasked(&error).unwrap_or_else(missing).because(causes(&error)))
+}
+
+/// The error where nothing is wrong with the credentials, as far as is known: whoever gives them could not be asked.
+pub(super) fn unasked(error: &(dyn StdError + 'static)) -> Option<Error> {
+    if let Some(unreached) = Unreached::within(error).filter(|unreached| unreached.is_final()) {
+        return Some(unreached.error("cannot ask for the AWS credentials"));
+    }
+    is_unheard(error).then(unheard)
 }
 
 /// Nothing is wrong with the credentials, as far as is known.
 pub(super) fn unheard() -> Error {
     Error::new(Kind::Unavailable, "what gives the AWS credentials did not answer, or not in full")
         .advise("run again; check the network and any proxy between here and there")
+}
+
+/// Whether it is about credentials that were needed to ask something else.
+pub(super) fn is_for_credentials(error: &(dyn StdError + 'static)) -> bool {
+    links(error).any(|link| link.is::<CredentialsError>())
 }
 
 /// The account the credentials belong to, as far as it can be told; `aws.account_id` is verified against it.
@@ -237,6 +261,7 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines
             .advise("use https, or pass --allow-http"));
     }
     let region = config.region().map_or("us-east-1", |region| region.as_ref()).to_owned();
+    let trusted = Authorities::of_profile(None).await?;
     let provider =
         config.credentials_provider().ok_or_else(|| Error::new(Kind::Auth, "there are no AWS credentials to use"))?;
     let bridge = Arc::new(Bridge { provider, held: Mutex::default() });
@@ -254,7 +279,7 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines
             .with_credentials(bridge.clone())
             .with_retry(retry)
             .with_client_options(client)
-            .with_http_connector(BucketConnector(deadlines));
+            .with_http_connector(BucketConnector { deadlines, trusted: trusted.clone() });
         if let Some(url) = &endpoint {
             builder = builder.with_endpoint(url);
         }

@@ -14,7 +14,6 @@
 //! The content type decides nothing: the API answers errors as `text/plain` and JSON as `application/vnd.api+json`.
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use chrono::Utc;
@@ -22,8 +21,10 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::doors::Deadlines;
+use crate::doors::trust::Authorities;
+use crate::doors::{Deadlines, proxy};
 use crate::error::{Error, Kind, Result};
+use crate::reach::Unreached;
 use crate::request::{Answer, Get};
 use crate::secrets;
 
@@ -66,6 +67,8 @@ struct Limits {
 pub struct DatadogDoor {
     base_url: String,
     host: String,
+    /// Whether a proxy may stand on the way.
+    by_proxy: bool,
     keys: Keys,
     client: reqwest::Client,
     limits: Limits,
@@ -94,7 +97,9 @@ impl DatadogDoor {
         let base_url = base_url.trim_end_matches('/').to_owned();
         let url = Url::parse(&base_url)
             .map_err(|error| Error::new(Kind::Config, "the Datadog address is not a URL").because(error))?;
-        let mut builder = reqwest::Client::builder()
+        let trusted = Authorities::of_environment(|name| std::env::var(name).ok())?;
+        let mut builder = trusted
+            .trusted_by(reqwest::Client::builder())
             .user_agent(user_agent)
             .default_headers(headers(&keys)?)
             .redirect(redirect::Policy::none())
@@ -103,14 +108,16 @@ impl DatadogDoor {
             .https_only(url.scheme() == "https")
             .connect_timeout(limits.deadlines.connect)
             .timeout(limits.deadlines.answer);
-        if super::is_loopback(&url) {
+        proxy::remember();
+        let by_proxy = !super::is_loopback(&url);
+        if !by_proxy {
             builder = builder.no_proxy();
         }
         let client = builder
             .build()
             .map_err(|error| Error::new(Kind::Config, "cannot set up the HTTP client for Datadog").because(error))?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        Ok(Self { base_url, host, keys, client, limits })
+        Ok(Self { base_url, host, by_proxy, keys, client, limits })
     }
 
     /// Sends `get` once.
@@ -144,26 +151,30 @@ impl DatadogDoor {
 
     /// The error of a request that brought no answer, or only a part of one.
     fn no_answer(&self, error: reqwest::Error) -> Error {
-        let seconds = |limit: Duration| limit.as_secs_f64();
+        if error.is_connect() {
+            return self.unreached(error);
+        }
         let (kind, message) = if error.is_builder() {
             (Kind::Config, "the request to Datadog cannot be built".to_owned())
-        } else if error.is_connect() {
-            (Kind::Unavailable, "cannot connect to Datadog".to_owned())
         } else if error.is_timeout() {
-            (
-                Kind::Unavailable,
-                format!("Datadog did not answer in full within {} s", seconds(self.limits.deadlines.answer)),
-            )
+            let limit = self.limits.deadlines.answer.as_secs_f64();
+            (Kind::Unavailable, format!("Datadog did not answer in full within {limit} s"))
         } else {
             (Kind::Unavailable, "the connection to Datadog broke off".to_owned())
         };
-        let message = Error::new(kind, message);
-        let message = if error.is_connect() {
-            message.advise("check the network, and that DD_SITE or COSTLAKE_DATADOG_URL names the right host")
+        Error::new(kind, message).because(error.without_url())
+    }
+
+    fn unreached(&self, error: reqwest::Error) -> Error {
+        let proxy = self.by_proxy.then(|| proxy::on_the_way_to(&self.base_url)).flatten();
+        let unreached = Unreached::new(&self.base_url, proxy, error.without_url());
+        let said = unreached.error("cannot connect to Datadog");
+        let said = if unreached.is_final() {
+            said
         } else {
-            message
+            said.advise("check the network and any proxy (HTTPS_PROXY), and that DD_SITE or COSTLAKE_DATADOG_URL names the right host")
         };
-        message.because(error.without_url())
+        said.because(unreached)
     }
 
     /// The decompressed body, up to the cap.

@@ -19,8 +19,11 @@ mod aws_client;
 mod bucket_client;
 pub mod cost_explorer;
 pub mod datadog;
+mod endpoints;
 pub mod pace;
+mod proxy;
 mod sso;
+mod trust;
 pub mod webhook;
 
 use pace::Pace;

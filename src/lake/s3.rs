@@ -16,6 +16,7 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, P
 use tokio::time::timeout;
 
 use crate::error::{Error, Kind, Result};
+use crate::reach::Unreached;
 
 use super::{Condition, Listed, Object, Put, Tag, check_size};
 
@@ -170,6 +171,11 @@ impl S3Lake {
     }
 
     fn failed(&self, what: &str, key: &str, error: object_store::Error) -> Error {
+        if let Some(unreached) = Unreached::within(&error) {
+            let kind = if unreached.is_final() { Kind::Config } else { Kind::Store };
+            let said = unreached.error(what).into_kind(kind);
+            return said.at("lake", &self.name).at("key", key).because(error);
+        }
         let text = error.to_string();
         // A listing that is denied comes back as a failure like any other, its status in the text alone.
         let denied =

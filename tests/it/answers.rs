@@ -21,3 +21,5 @@ mod refusals;
 mod restated;
 mod secrets;
 mod totals;
+mod trust;
+mod unreached;

@@ -15,9 +15,10 @@ use aws_sdk_costexplorer::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_costexplorer::operation::get_cost_and_usage::GetCostAndUsageError;
 
 use super::LONGEST_ID;
-use crate::doors::aws::{is_unheard, unheard};
+use crate::doors::aws::{is_for_credentials, unasked};
 use crate::doors::{causes, without_identities};
 use crate::error::{Error, Kind, printable};
+use crate::reach::Unreached;
 
 /// What an endpoint is refused with before anything is sent to it.
 pub(super) const PLAIN_HTTP: &str = "the Cost Explorer endpoint is plain http and not on this machine";
@@ -26,6 +27,15 @@ pub(super) type SendError = SdkError<GetCostAndUsageError, aws_smithy_runtime_ap
 
 pub(super) fn explain(error: &SendError) -> Error {
     let whole = causes(error);
+    if let (SdkError::DispatchFailure(_), Some(unreached)) = (error, Unreached::within(error)) {
+        // Whoever gives the credentials is asked on the way.
+        let lost = if is_for_credentials(error) {
+            no_credentials(error)
+        } else {
+            unreached.error("cannot reach Cost Explorer")
+        };
+        return lost.because(shorten(&whole));
+    }
     match error {
         SdkError::ServiceError(context) => {
             let raw = context.raw();
@@ -49,22 +59,21 @@ pub(super) fn explain(error: &SendError) -> Error {
         }
         _ if whole.contains("`region`") => Error::new(Kind::Config, "the AWS region is none")
             .advise("correct AWS_REGION, aws.region or the profile's region"),
-        SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
-            Error::new(Kind::Unavailable, "cannot reach Cost Explorer").because(shorten(&whole))
-        }
-        SdkError::DispatchFailure(_) if whole.to_lowercase().contains("credential") && is_unheard(error) => {
-            unheard().because(shorten(&whole))
-        }
         SdkError::DispatchFailure(_) if whole.to_lowercase().contains("credential") => {
-            Error::new(Kind::Auth, "the AWS credentials cannot be used")
-                .because(shorten(&whole))
-                .advise("renew them: `aws sso login`, or new keys; then run again")
+            no_credentials(error).because(shorten(&whole))
         }
         SdkError::DispatchFailure(_) => {
             Error::new(Kind::Unavailable, "cannot reach Cost Explorer").because(shorten(&whole))
         }
         _ => Error::new(Kind::Internal, "the request could not be built").because(shorten(&whole)),
     }
+}
+
+fn no_credentials(error: &SendError) -> Error {
+    unasked(error).unwrap_or_else(|| {
+        Error::new(Kind::Auth, "the AWS credentials cannot be used")
+            .advise("renew them: `aws sso login`, or new keys; then run again")
+    })
 }
 
 /// What an error code of the API means; `message` is the API's own text.
