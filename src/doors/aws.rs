@@ -28,13 +28,13 @@ use crate::error::{Error, Kind, Result};
 use crate::job::AwsSettings;
 use crate::lake::S3Lake;
 use crate::reach::Unreached;
-use crate::secrets::{self, without_credentials};
+use crate::secrets;
 
 use super::aws_client;
 use super::bucket_client::BucketConnector;
 use super::cost_explorer::errors::explain_code;
 use super::trust::Authorities;
-use super::{Deadlines, causes, is_https_or_loopback, sso};
+use super::{Deadlines, causes, endpoints, sso};
 
 /// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
 /// tell its region; `deadlines` hold for each call to AWS.
@@ -248,19 +248,7 @@ fn says_nothing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines: Deadlines) -> Result<S3Lake> {
     let config = load(&AwsSettings::default(), None, true, deadlines).await?;
     credentials(&config, &AwsSettings::default()).await?;
-    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3")
-        .ok()
-        .or_else(|| config.endpoint_url().map(str::to_owned))
-        .filter(|url| !url.is_empty());
-    if let Some(url) = &endpoint
-        && !allow_http
-        && !is_https_or_loopback(url)
-    {
-        return Err(Error::new(Kind::Config, "the S3 endpoint is plain http")
-            .at("endpoint", without_credentials(url))
-            .advise("use https, or pass --allow-http"));
-    }
-    let region = config.region().map_or("us-east-1", |region| region.as_ref()).to_owned();
+    let address = endpoints::of_bucket(&config, bucket, allow_http).await?;
     let trusted = Authorities::of_profile(None).await?;
     let provider =
         config.credentials_provider().ok_or_else(|| Error::new(Kind::Auth, "there are no AWS credentials to use"))?;
@@ -275,20 +263,22 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines
         let client = ClientOptions::new().with_allow_http(true);
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
-            .with_region(&region)
+            .with_region(&address.region)
             .with_credentials(bridge.clone())
             .with_retry(retry)
             .with_client_options(client)
             .with_http_connector(BucketConnector { deadlines, trusted: trusted.clone() });
-        if let Some(url) = &endpoint {
-            builder = builder.with_endpoint(url);
+        if let Some(url) = address.of(bucket) {
+            builder = builder.with_endpoint(url).with_virtual_hosted_style_request(!address.by_path);
         }
         builder
             .build()
             .map_err(|error| Error::new(Kind::Config, "cannot open the bucket").at("bucket", bucket).because(error))
     };
     let name = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
-    Ok(S3Lake::new(Arc::new(build(4)?), Arc::new(build(0)?), prefix, &name, endpoint.as_deref().unwrap_or("aws")))
+    let store = if address.is_own { "aws" } else { address.url.as_deref().unwrap_or("aws") };
+    let lake = S3Lake::new(Arc::new(build(4)?), Arc::new(build(0)?), prefix, &name, store);
+    Ok(lake.at(address))
 }
 
 /// Hands the chain's credentials to `object_store`, which knows no profiles and no SSO itself.

@@ -7,6 +7,7 @@ mod commands;
 mod credentials;
 mod datadog;
 mod deadlines;
+mod endpoints;
 mod floods;
 mod grains;
 mod happy;
