@@ -9,7 +9,7 @@
 //! | no connection, a timeout, an answer that breaks off | `Unavailable` | yes |
 //! | 3xx | `Refused`: redirects are not followed, so that the keys never reach another host | no |
 //! | other 4xx | `Refused`, in the API's own words | no |
-//! | other 2xx, more than 16 MiB | `BadAnswer` | no |
+//! | 200 with `errors` in it, other 2xx, more than 16 MiB | `BadAnswer` | no |
 //!
 //! The content type decides nothing: the API answers errors as `text/plain` and JSON as `application/vnd.api+json`.
 
@@ -132,6 +132,7 @@ impl DatadogDoor {
         let request_id = request_id(response.headers());
         let is_answer = status == StatusCode::OK || (status == StatusCode::NOT_FOUND && get.not_found_is_an_answer);
         let read = if is_answer { self.read_body(response).await } else { Err(self.refusal(response).await) };
+        let read = read.and_then(|body| if status == StatusCode::OK { self.believed(body) } else { Ok(body) });
         match read {
             Ok(body) => Ok(Answer { status: status.as_u16(), body, request_id }),
             Err(error) => {
@@ -139,6 +140,12 @@ impl DatadogDoor {
                 Err(request_id.iter().fold(error, |error, id| error.at("request id", id)))
             }
         }
+    }
+
+    /// The address that is asked.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.base_url
     }
 
     fn placed(&self, get: &Get, error: Error) -> Error {
@@ -188,6 +195,14 @@ impl DatadogDoor {
             body.extend_from_slice(&chunk);
         }
         Ok(body.freeze())
+    }
+
+    /// The body of a good status, unless it says itself that something went wrong: what data there are then may be a part.
+    fn believed(&self, body: Bytes) -> Result<Bytes> {
+        let Some(said) = errors::beside_data(&body) else { return Ok(body) };
+        let said = self.keys.redact(said);
+        Err(Error::new(Kind::BadAnswer, format!("Datadog answers with errors: {said}"))
+            .advise("nothing of the answer is taken; the words after the colon are the API's: run again, or correct what they name"))
     }
 
     /// The error behind a status that is no answer.

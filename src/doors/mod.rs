@@ -96,6 +96,15 @@ impl fmt::Debug for Answers {
 }
 
 impl Door {
+    /// The address that Datadog is asked at.
+    #[must_use]
+    pub fn datadog_address(&self) -> Option<&str> {
+        match &self.way {
+            Way::Datadog(door) => Some(door.address()),
+            Way::CostExplorer(_) | Way::InProcess(_) => None,
+        }
+    }
+
     /// Sends `request` once.
     ///
     /// # Errors

@@ -321,5 +321,5 @@ pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
     if let Some(request) = job.source.requests(&[day]).first() {
         door.send(request).await?;
     }
-    Ok(format!("Datadog at {} answers", door.identity.datadog_site.unwrap_or_default()))
+    Ok(format!("Datadog at {} answers", door.datadog_address().unwrap_or_default()))
 }
