@@ -12,6 +12,8 @@ use reqwest::{Certificate, ClientBuilder};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use crate::error::{Error, Kind, Result};
 
@@ -57,7 +59,9 @@ impl Authorities {
         if let Some(profile) = profile {
             files = files.profile_name(profile);
         }
-        let path = setting(&files.load().await, "", VARIABLE, "ca_bundle").filter(|path| !path.is_empty());
+        // What is odd in them is told when they are loaded for good.
+        let files = files.load().with_subscriber(NoSubscriber::default()).await;
+        let path = setting(&files, "", VARIABLE, "ca_bundle").filter(|path| !path.is_empty());
         path.map_or_else(|| Ok(Self::default()), |path| read(&at_home(&path), "ca_bundle of the AWS profile"))
     }
 

@@ -27,15 +27,6 @@ pub(super) type SendError = SdkError<GetCostAndUsageError, aws_smithy_runtime_ap
 
 pub(super) fn explain(error: &SendError) -> Error {
     let whole = causes(error);
-    if let (SdkError::DispatchFailure(_), Some(unreached)) = (error, Unreached::within(error)) {
-        // Whoever gives the credentials is asked on the way.
-        let lost = if is_for_credentials(error) {
-            no_credentials(error)
-        } else {
-            unreached.error("cannot reach Cost Explorer")
-        };
-        return lost.because(shorten(&whole));
-    }
     match error {
         SdkError::ServiceError(context) => {
             let raw = context.raw();
@@ -59,14 +50,19 @@ pub(super) fn explain(error: &SendError) -> Error {
         }
         _ if whole.contains("`region`") => Error::new(Kind::Config, "the AWS region is none")
             .advise("correct AWS_REGION, aws.region or the profile's region"),
-        SdkError::DispatchFailure(_) if whole.to_lowercase().contains("credential") => {
-            no_credentials(error).because(shorten(&whole))
-        }
-        SdkError::DispatchFailure(_) => {
-            Error::new(Kind::Unavailable, "cannot reach Cost Explorer").because(shorten(&whole))
-        }
+        SdkError::DispatchFailure(_) => undelivered(error, &whole).because(shorten(&whole)),
         _ => Error::new(Kind::Internal, "the request could not be built").because(shorten(&whole)),
     }
+}
+
+/// Nothing arrived at Cost Explorer: it was not reached, or there were no credentials, which are asked for on the way.
+fn undelivered(error: &SendError, whole: &str) -> Error {
+    let unreached = Unreached::within(error);
+    if is_for_credentials(error) || unreached.is_none() && whole.to_lowercase().contains("credential") {
+        return no_credentials(error);
+    }
+    let what = "cannot reach Cost Explorer";
+    unreached.map_or_else(|| Error::new(Kind::Unavailable, what), |unreached| unreached.error(what))
 }
 
 fn no_credentials(error: &SendError) -> Error {
