@@ -19,7 +19,7 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 0 nouns: pure values | [`secrets`], [`error`], [`words`], [`decimal`], [`sums`], [`window`], [`table`], [`request`] |
+//! | 0 nouns: pure values | [`secrets`], [`error`], [`reach`], [`words`], [`decimal`], [`sums`], [`window`], [`table`], [`request`] |
 //! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`report`], [`sql`] |
 //! | 2 doors and lake: each hides one outside thing | [`clock`], [`crash`], [`lake`], [`doors`], [`ledger_store`], [`status`] |
 //! | 3 the flow, the only room where source, doors, lake and ledger meet | [`pipeline`] |
@@ -32,6 +32,7 @@
 
 pub mod decimal;
 pub mod error;
+pub mod reach;
 pub mod request;
 pub mod secrets;
 pub mod sums;

@@ -2,7 +2,7 @@
 //! what was run, and the questions people open a bill for. It is printed, never executed.
 
 use crate::error::Result;
-use crate::lake::{Lake, Location};
+use crate::lake::{BucketAddress, Lake, Location};
 use crate::sql::Dialect;
 use crate::sql::ddl::{table, without_rows};
 use crate::sql::views::{api_spend, changed_since};
@@ -25,8 +25,10 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
             .to_owned(),
         "SET TimeZone = 'UTC';".to_owned(),
     ];
-    if let Location::Bucket { bucket, prefix } = &location {
-        script.extend(bucket_access(bucket, prefix));
+    if let (Location::Bucket { bucket, prefix }, Lake::S3(s3)) = (&location, &*lake)
+        && let Some(address) = s3.address()
+    {
+        script.extend(bucket_access(bucket, prefix, address));
     }
     let base = base_of(&location, &lake);
     let (mut has_runs, mut has_ledgers) = (false, false);
@@ -57,22 +59,55 @@ pub(super) fn base_of(location: &Location, lake: &Lake) -> String {
 }
 
 /// Credentials come from DuckDB's own walk through the AWS chain; none are printed.
-fn bucket_access(bucket: &str, prefix: &str) -> Vec<String> {
+fn bucket_access(bucket: &str, prefix: &str, address: &BucketAddress) -> Vec<String> {
     let mut options = vec!["TYPE s3".to_owned(), "PROVIDER credential_chain".to_owned()];
     let scope = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
     options.push(format!("SCOPE {}", Dialect::Duckdb.literal(&scope)));
-    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").or_else(|_| std::env::var("AWS_ENDPOINT_URL")).ok();
-    if let Some((scheme, host)) = endpoint.as_deref().and_then(|url| url.split_once("://")) {
-        options.push(format!("ENDPOINT {}", Dialect::Duckdb.literal(host.trim_end_matches('/'))));
-        options.push("URL_STYLE 'path'".to_owned());
+    let literal = |text: &str| Dialect::Duckdb.literal(text);
+    if let Some((scheme, host)) = address.url.as_deref().and_then(|url| url.split_once("://")) {
+        options.push(format!("ENDPOINT {}", literal(host.trim_end_matches('/'))));
         options.push(format!("USE_SSL {}", scheme == "https"));
     }
-    if let Ok(region) = std::env::var("AWS_REGION").or_else(|_| std::env::var("AWS_DEFAULT_REGION")) {
-        options.push(format!("REGION {}", Dialect::Duckdb.literal(&region)));
+    if address.by_path {
+        options.push("URL_STYLE 'path'".to_owned());
     }
+    options.push(format!("REGION {}", literal(&address.region)));
     vec![
         "INSTALL httpfs; LOAD httpfs;".to_owned(),
         "INSTALL aws; LOAD aws;".to_owned(),
         format!("CREATE OR REPLACE SECRET costlake ({});", options.join(", ")),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bucket_access;
+    use crate::lake::BucketAddress;
+
+    fn secret(url: Option<&str>, by_path: bool) -> String {
+        let region = "cn-north-1".to_owned();
+        let address = BucketAddress { region, url: url.map(str::to_owned), is_own: true, by_path };
+        bucket_access("bills", "it's", &address).pop().expect("a statement")
+    }
+
+    #[test]
+    fn duckdb_is_told_where_the_bucket_is() {
+        let begin = "CREATE OR REPLACE SECRET costlake (TYPE s3, PROVIDER credential_chain, SCOPE 's3://bills/it''s', ";
+        for (url, by_path, wanted) in [
+            (None, false, "REGION 'cn-north-1');"),
+            (None, true, "URL_STYLE 'path', REGION 'cn-north-1');"),
+            (
+                Some("https://s3.cn-north-1.amazonaws.com.cn"),
+                false,
+                "ENDPOINT 's3.cn-north-1.amazonaws.com.cn', USE_SSL true, REGION 'cn-north-1');",
+            ),
+            (
+                Some("http://127.0.0.1:9000/"),
+                true,
+                "ENDPOINT '127.0.0.1:9000', USE_SSL false, URL_STYLE 'path', REGION 'cn-north-1');",
+            ),
+        ] {
+            assert_eq!(secret(url, by_path), format!("{begin}{wanted}"));
+        }
+    }
 }

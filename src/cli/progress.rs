@@ -117,10 +117,11 @@ impl<'a> MakeWriter<'a> for BetweenBars {
 pub(super) fn start(global: &Global) -> Option<Bars> {
     let bars = (is_watched() && !global.quiet && global.log_format == Output::Text).then(Bars::default);
     let usual = match (global.quiet, &bars) {
-        (true, _) => "error",
-        // The SDK warns of every place where it looked for credentials in vain; our own error says it once.
-        (false, Some(_)) => "warn,aws_config=error",
-        (false, None) => "warn,aws_config=error,costlake=info",
+        // The SDK warns of every place where it looked for credentials in vain, and a verifier of every certificate that
+        // it did not take; our own error says it once.
+        (true, _) => "error,rustls_platform_verifier=off",
+        (false, Some(_)) => "warn,aws_config=error,rustls_platform_verifier=off",
+        (false, None) => "warn,aws_config=error,rustls_platform_verifier=off,costlake=info",
     };
     let filter = std::env::var("COSTLAKE_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
     let builder = tracing_subscriber::fmt()

@@ -27,19 +27,22 @@ use tokio::sync::Mutex;
 use crate::error::{Error, Kind, Result};
 use crate::job::AwsSettings;
 use crate::lake::S3Lake;
-use crate::secrets::{self, without_credentials};
+use crate::reach::Unreached;
+use crate::secrets;
 
 use super::aws_client;
 use super::bucket_client::BucketConnector;
 use super::cost_explorer::errors::explain_code;
 use super::sendable::{self, Unsendable};
-use super::{Deadlines, aws_profiles, causes, is_https_or_loopback, sso};
+use super::trust::Authorities;
+use super::{Deadlines, aws_profiles, causes, endpoints, sso};
 
 /// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
 /// tell its region; `deadlines` hold for each call to AWS.
 ///
 /// # Errors
-/// [`Kind::Config`] for a region that is set and empty, [`Kind::Auth`] for keys that cannot be sent.
+/// [`Kind::Config`] for a region that is set and empty, or when the certificates of `AWS_CA_BUNDLE` cannot be read;
+/// [`Kind::Auth`] for keys that cannot be sent.
 pub async fn load(
     settings: &AwsSettings,
     sandbox: Option<&str>,
@@ -58,8 +61,9 @@ pub async fn load(
         .operation_attempt_timeout(deadlines.answer)
         .operation_timeout(deadlines.answer)
         .build();
+    let trusted = authorities(settings, sandbox).await?;
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(aws_client::client())
+        .http_client(aws_client::client(&trusted))
         .timeout_config(timeouts)
         .retry_config(aws_config::retry::RetryConfig::disabled());
     if let Some(profile) = &settings.profile {
@@ -104,6 +108,14 @@ fn check_region(variable: impl Fn(&str) -> Option<String>) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whose certificates are trusted besides the platform's; the sandbox speaks no TLS.
+async fn authorities(settings: &AwsSettings, sandbox: Option<&str>) -> Result<Authorities> {
+    if sandbox.is_some() {
+        return Ok(Authorities::default());
+    }
+    Authorities::of_profile(settings.profile.as_deref()).await
 }
 
 /// The same configuration; what its credentials are, now or renewed later, is left out of everything that is printed.
@@ -155,16 +167,28 @@ pub(super) async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> R
         let unsendable: Option<&Unsendable> = links(&error).find_map(|link| link.downcast_ref());
         match unsendable {
             Some(unsendable) => unsendable.told(),
-            None if is_unheard(&error) => unheard().because(causes(&error)),
-            None => missing().because(causes(&error)),
+            None => unasked(&error).unwrap_or_else(missing).because(causes(&error)),
         }
     })
+}
+
+/// The error where nothing is wrong with the credentials, as far as is known: whoever gives them could not be asked.
+pub(super) fn unasked(error: &(dyn StdError + 'static)) -> Option<Error> {
+    if let Some(unreached) = Unreached::within(error).filter(|unreached| unreached.is_final()) {
+        return Some(unreached.error("cannot ask for the AWS credentials"));
+    }
+    is_unheard(error).then(unheard)
 }
 
 /// Nothing is wrong with the credentials, as far as is known.
 pub(super) fn unheard() -> Error {
     Error::new(Kind::Unavailable, "what gives the AWS credentials did not answer, or not in full")
         .advise("run again; check the network and any proxy between here and there")
+}
+
+/// Whether it is about credentials that were needed to ask something else.
+pub(super) fn is_for_credentials(error: &(dyn StdError + 'static)) -> bool {
+    links(error).any(|link| link.is::<CredentialsError>())
 }
 
 /// Whether nothing was said about the credentials by whoever was asked for them, or about them: it could not be reached,
@@ -215,19 +239,8 @@ fn says_nothing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines: Deadlines) -> Result<S3Lake> {
     let config = load(&AwsSettings::default(), None, true, deadlines).await?;
     credentials(&config, &AwsSettings::default()).await?;
-    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3")
-        .ok()
-        .or_else(|| config.endpoint_url().map(str::to_owned))
-        .filter(|url| !url.is_empty());
-    if let Some(url) = &endpoint
-        && !allow_http
-        && !is_https_or_loopback(url)
-    {
-        return Err(Error::new(Kind::Config, "the S3 endpoint is plain http")
-            .at("endpoint", without_credentials(url))
-            .advise("use https, or pass --allow-http"));
-    }
-    let region = config.region().map_or("us-east-1", |region| region.as_ref()).to_owned();
+    let address = endpoints::of_bucket(&config, bucket, allow_http).await?;
+    let trusted = Authorities::of_profile(None).await?;
     let provider =
         config.credentials_provider().ok_or_else(|| Error::new(Kind::Auth, "there are no AWS credentials to use"))?;
     let bridge = Arc::new(Bridge { provider, held: Mutex::default() });
@@ -241,20 +254,22 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines
         let client = ClientOptions::new().with_allow_http(true);
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
-            .with_region(&region)
+            .with_region(&address.region)
             .with_credentials(bridge.clone())
             .with_retry(retry)
             .with_client_options(client)
-            .with_http_connector(BucketConnector(deadlines));
-        if let Some(url) = &endpoint {
-            builder = builder.with_endpoint(url);
+            .with_http_connector(BucketConnector { deadlines, trusted: trusted.clone() });
+        if let Some(url) = address.of(bucket) {
+            builder = builder.with_endpoint(url).with_virtual_hosted_style_request(!address.by_path);
         }
         builder
             .build()
             .map_err(|error| Error::new(Kind::Config, "cannot open the bucket").at("bucket", bucket).because(error))
     };
     let name = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
-    Ok(S3Lake::new(Arc::new(build(4)?), Arc::new(build(0)?), prefix, &name, endpoint.as_deref().unwrap_or("aws")))
+    let store = if address.is_own { "aws" } else { address.url.as_deref().unwrap_or("aws") };
+    let lake = S3Lake::new(Arc::new(build(4)?), Arc::new(build(0)?), prefix, &name, store);
+    Ok(lake.at(address))
 }
 
 /// Hands the chain's credentials to `object_store`, which knows no profiles and no SSO itself.

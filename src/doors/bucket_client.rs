@@ -13,27 +13,35 @@ use object_store::client::{
 };
 use reqwest::{Client, Method, header, redirect, retry};
 
-use super::Deadlines;
+use crate::reach::Unreached;
+
+use super::trust::Authorities;
+use super::{Deadlines, proxy};
 
 /// Longest answer that is no whole object: a page of a listing, a footer of 16 MiB, a refusal.
 const MAX_PART: usize = 32 << 20;
 
 /// Connects, and stays at the host that was named.
-#[derive(Debug)]
-pub(super) struct BucketConnector(pub(super) Deadlines);
+#[derive(Debug, Clone)]
+pub(super) struct BucketConnector {
+    pub(super) deadlines: Deadlines,
+    pub(super) trusted: Authorities,
+}
 
 impl HttpConnector for BucketConnector {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
         // What is packed on its way would have another length than the object.
-        let client = Client::builder()
+        let client = self
+            .trusted
+            .trusted_by(Client::builder())
             .user_agent(concat!("costlake/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .referer(false)
             .no_gzip()
             .http1_only()
             .retry(retry::never())
-            .connect_timeout(self.0.connect)
-            .timeout(self.0.answer)
+            .connect_timeout(self.deadlines.connect)
+            .timeout(self.deadlines.answer)
             .build()
             .map_err(|error| object_store::Error::Generic { store: "S3", source: Box::new(error) })?;
         Ok(HttpClient::new(BucketClient(client)))
@@ -49,12 +57,23 @@ impl HttpService for BucketClient {
         let is_for_whole_object = request.method() == Method::GET
             && !request.headers().contains_key(header::RANGE)
             && !request.uri().query().is_some_and(|query| query.contains("list-type="));
-        let answer = self.0.call(request).await?;
+        let url = request.uri().to_string();
+        let answer = self.0.call(request).await.map_err(|error| unreached(&url, error))?;
         if is_for_whole_object && answer.status().is_success() {
             return Ok(answer);
         }
         Ok(answer.map(bounded))
     }
+}
+
+/// The same error, and where it was met; one that would be met again is told as one that is not worth another attempt.
+fn unreached(url: &str, error: HttpError) -> HttpError {
+    let kind = error.kind();
+    if !matches!(kind, HttpErrorKind::Connect | HttpErrorKind::Timeout) {
+        return error;
+    }
+    let unreached = Unreached::new(url, proxy::on_the_way_to(url), error);
+    HttpError::new(if unreached.is_final() { HttpErrorKind::Unknown } else { kind }, unreached)
 }
 
 fn bounded(body: HttpResponseBody) -> HttpResponseBody {

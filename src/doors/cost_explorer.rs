@@ -27,7 +27,7 @@ use http_body::{Body, Frame};
 use crate::error::{Error, Kind, Result};
 use crate::request::{Answer, CostQuery, Expression, Values};
 
-use super::is_https_or_loopback;
+use super::{endpoints, is_https_or_loopback};
 
 mod denied;
 pub mod errors;
@@ -55,7 +55,9 @@ impl CostExplorerDoor {
     /// A client of this configuration.
     #[must_use]
     pub fn new(config: &SdkConfig, allow_http: bool) -> Self {
-        Self { client: Client::new(config), allow_http }
+        let mut settings = aws_sdk_costexplorer::config::Builder::from(config);
+        settings.set_endpoint_url(endpoints::of_cost_explorer(config));
+        Self { client: Client::from_conf(settings.build()), allow_http }
     }
 
     /// Sends one page's request once.

@@ -9,12 +9,11 @@
 //! | no connection, a timeout, an answer that breaks off | `Unavailable` | yes |
 //! | 3xx | `Refused`: redirects are not followed, so that the keys never reach another host | no |
 //! | other 4xx | `Refused`, in the API's own words | no |
-//! | other 2xx, more than 16 MiB | `BadAnswer` | no |
+//! | 200 with `errors` in it, other 2xx, more than 16 MiB | `BadAnswer` | no |
 //!
 //! The content type decides nothing: the API answers errors as `text/plain` and JSON as `application/vnd.api+json`.
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use chrono::Utc;
@@ -22,8 +21,10 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::doors::Deadlines;
+use crate::doors::trust::Authorities;
+use crate::doors::{Deadlines, proxy};
 use crate::error::{Error, Kind, Result};
+use crate::reach::Unreached;
 use crate::request::{Answer, Get};
 use crate::secrets;
 
@@ -66,6 +67,8 @@ struct Limits {
 pub struct DatadogDoor {
     base_url: String,
     host: String,
+    /// Whether a proxy may stand on the way.
+    by_proxy: bool,
     keys: Keys,
     client: reqwest::Client,
     limits: Limits,
@@ -94,7 +97,9 @@ impl DatadogDoor {
         let base_url = base_url.trim_end_matches('/').to_owned();
         let url = Url::parse(&base_url)
             .map_err(|error| Error::new(Kind::Config, "the Datadog address is not a URL").because(error))?;
-        let mut builder = reqwest::Client::builder()
+        let trusted = Authorities::of_environment(|name| std::env::var(name).ok())?;
+        let mut builder = trusted
+            .trusted_by(reqwest::Client::builder())
             .user_agent(user_agent)
             .default_headers(headers(&keys)?)
             .redirect(redirect::Policy::none())
@@ -103,14 +108,16 @@ impl DatadogDoor {
             .https_only(url.scheme() == "https")
             .connect_timeout(limits.deadlines.connect)
             .timeout(limits.deadlines.answer);
-        if super::is_loopback(&url) {
+        proxy::remember();
+        let by_proxy = !super::is_loopback(&url);
+        if !by_proxy {
             builder = builder.no_proxy();
         }
         let client = builder
             .build()
             .map_err(|error| Error::new(Kind::Config, "cannot set up the HTTP client for Datadog").because(error))?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        Ok(Self { base_url, host, keys, client, limits })
+        Ok(Self { base_url, host, by_proxy, keys, client, limits })
     }
 
     /// Sends `get` once.
@@ -125,6 +132,7 @@ impl DatadogDoor {
         let request_id = request_id(response.headers());
         let is_answer = status == StatusCode::OK || (status == StatusCode::NOT_FOUND && get.not_found_is_an_answer);
         let read = if is_answer { self.read_body(response).await } else { Err(self.refusal(response).await) };
+        let read = read.and_then(|body| if status == StatusCode::OK { self.believed(body) } else { Ok(body) });
         match read {
             Ok(body) => Ok(Answer { status: status.as_u16(), body, request_id }),
             Err(error) => {
@@ -132,6 +140,12 @@ impl DatadogDoor {
                 Err(request_id.iter().fold(error, |error, id| error.at("request id", id)))
             }
         }
+    }
+
+    /// The address that is asked.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.base_url
     }
 
     fn placed(&self, get: &Get, error: Error) -> Error {
@@ -144,26 +158,30 @@ impl DatadogDoor {
 
     /// The error of a request that brought no answer, or only a part of one.
     fn no_answer(&self, error: reqwest::Error) -> Error {
-        let seconds = |limit: Duration| limit.as_secs_f64();
+        if error.is_connect() {
+            return self.unreached(error);
+        }
         let (kind, message) = if error.is_builder() {
             (Kind::Config, "the request to Datadog cannot be built".to_owned())
-        } else if error.is_connect() {
-            (Kind::Unavailable, "cannot connect to Datadog".to_owned())
         } else if error.is_timeout() {
-            (
-                Kind::Unavailable,
-                format!("Datadog did not answer in full within {} s", seconds(self.limits.deadlines.answer)),
-            )
+            let limit = self.limits.deadlines.answer.as_secs_f64();
+            (Kind::Unavailable, format!("Datadog did not answer in full within {limit} s"))
         } else {
             (Kind::Unavailable, "the connection to Datadog broke off".to_owned())
         };
-        let message = Error::new(kind, message);
-        let message = if error.is_connect() {
-            message.advise("check the network, and that DD_SITE or COSTLAKE_DATADOG_URL names the right host")
+        Error::new(kind, message).because(error.without_url())
+    }
+
+    fn unreached(&self, error: reqwest::Error) -> Error {
+        let proxy = self.by_proxy.then(|| proxy::on_the_way_to(&self.base_url)).flatten();
+        let unreached = Unreached::new(&self.base_url, proxy, error.without_url());
+        let said = unreached.error("cannot connect to Datadog");
+        let said = if unreached.is_final() {
+            said
         } else {
-            message
+            said.advise("check the network and any proxy (HTTPS_PROXY), and that DD_SITE or COSTLAKE_DATADOG_URL names the right host")
         };
-        message.because(error.without_url())
+        said.because(unreached)
     }
 
     /// The decompressed body, up to the cap.
@@ -177,6 +195,14 @@ impl DatadogDoor {
             body.extend_from_slice(&chunk);
         }
         Ok(body.freeze())
+    }
+
+    /// The body of a good status, unless it says itself that something went wrong: what data there are then may be a part.
+    fn believed(&self, body: Bytes) -> Result<Bytes> {
+        let Some(said) = errors::beside_data(&body) else { return Ok(body) };
+        let said = self.keys.redact(said);
+        Err(Error::new(Kind::BadAnswer, format!("Datadog answers with errors: {said}"))
+            .advise("nothing of the answer is taken; the words after the colon are the API's: run again, or correct what they name"))
     }
 
     /// The error behind a status that is no answer.

@@ -22,9 +22,12 @@ mod aws_profiles;
 mod bucket_client;
 pub mod cost_explorer;
 pub mod datadog;
+mod endpoints;
 pub mod pace;
+mod proxy;
 mod sendable;
 mod sso;
+mod trust;
 pub mod webhook;
 
 use pace::Pace;
@@ -100,6 +103,15 @@ impl fmt::Debug for Answers {
 }
 
 impl Door {
+    /// The address that Datadog is asked at.
+    #[must_use]
+    pub fn datadog_address(&self) -> Option<&str> {
+        match &self.way {
+            Way::Datadog(door) => Some(door.address()),
+            Way::CostExplorer(_) | Way::InProcess(_) => None,
+        }
+    }
+
     /// Sends `request` once.
     ///
     /// # Errors

@@ -14,10 +14,12 @@ use std::time::Duration;
 use reqwest::{Client, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::is_loopback;
 use super::sendable::{flaw, refuse};
+use super::trust::Authorities;
+use super::{is_loopback, proxy};
 use crate::error::{Error, Kind, Result};
 use crate::job::read_text;
+use crate::reach::Unreached;
 use crate::secrets;
 
 const ATTEMPTS: u32 = 3;
@@ -58,10 +60,11 @@ impl Webhook {
         // An address without them would be taken for it, and may be another one.
         let control = text.trim().chars().any(char::is_control);
         refuse(place, control.then(|| flaw(text.trim())).flatten())?;
-        Self::new(text.trim(), allow_http).map(Some)
+        let trusted = Authorities::of_environment(|name| std::env::var(name).ok())?;
+        Self::new(text.trim(), allow_http, &trusted).map(Some)
     }
 
-    fn new(text: &str, allow_http: bool) -> Result<Self> {
+    fn new(text: &str, allow_http: bool, trusted: &Authorities) -> Result<Self> {
         let wrong = |message: &str| {
             Error::new(Kind::Config, message.to_owned())
                 .advise("give the address as the chat shows it, such as https://hooks.slack.com/services/…")
@@ -74,7 +77,8 @@ impl Webhook {
         }
         secrets::remember(text);
         secrets::remember(url.path());
-        let client = Client::builder().redirect(redirect::Policy::none()).timeout(TIMEOUT).build();
+        proxy::remember();
+        let client = trusted.trusted_by(Client::builder()).redirect(redirect::Policy::none()).timeout(TIMEOUT).build();
         let client = client.map_err(|error| {
             Error::new(Kind::Internal, "cannot set up the webhook").because(error.without_url().to_string())
         })?;
@@ -103,10 +107,7 @@ impl Webhook {
     async fn attempt(&self, body: String) -> Result<()> {
         let request = self.client.post(self.address.expose_secret());
         let sent = request.header("content-type", "application/json").body(body).send().await;
-        let answer = sent.map_err(|error| {
-            let why = if error.is_timeout() { "it did not answer in time" } else { "it cannot be reached" };
-            Error::new(Kind::Unavailable, format!("the webhook took no message: {why}"))
-        })?;
+        let answer = sent.map_err(|error| self.unsent(error))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());
@@ -114,6 +115,17 @@ impl Webhook {
         let again = status.is_server_error() || status.as_u16() == 429;
         let kind = if again { Kind::Unavailable } else { Kind::Refused };
         Err(Error::new(kind, "the webhook took no message").at("status", status.as_u16()))
+    }
+
+    fn unsent(&self, error: reqwest::Error) -> Error {
+        let message = |why| format!("the webhook took no message: {why}");
+        if !error.is_connect() {
+            let why = if error.is_timeout() { "it did not answer in time" } else { "it cannot be reached" };
+            return Error::new(Kind::Unavailable, message(why));
+        }
+        let url = self.address.expose_secret();
+        let unreached = Unreached::new(url, proxy::on_the_way_to(url), error.without_url());
+        unreached.error_of_secret(&message("it cannot be reached"))
     }
 }
 

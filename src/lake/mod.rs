@@ -50,7 +50,7 @@ mod s3;
 
 pub use local::LocalLake;
 pub use location::Location;
-pub use s3::S3Lake;
+pub use s3::{BucketAddress, S3Lake};
 
 /// Identifies the bytes of an object: an ETag, or what stands for one on a local disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

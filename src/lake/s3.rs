@@ -16,6 +16,7 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, P
 use tokio::time::timeout;
 
 use crate::error::{Error, Kind, Result};
+use crate::reach::Unreached;
 
 use super::{Condition, Listed, Object, Put, Tag, check_size};
 
@@ -28,6 +29,28 @@ const MAX_LISTED: usize = 500_000;
 /// Longest time that all pages of a listing may take, which may be empty and still go on.
 const LONGEST_LISTING: Duration = Duration::from_secs(600);
 
+/// Where a bucket is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketAddress {
+    /// Region that requests are signed for.
+    pub region: String,
+    /// The store without the bucket, where it is not the usual one of the region.
+    pub url: Option<String>,
+    /// Whether it is AWS's own.
+    pub is_own: bool,
+    /// Whether the bucket is named in the path, not before the host.
+    pub by_path: bool,
+}
+
+impl BucketAddress {
+    /// The URL that the requests of a bucket begin with, but for the bucket in their path.
+    #[must_use]
+    pub fn of(&self, bucket: &str) -> Option<String> {
+        let url = self.url.as_deref()?;
+        Some(if self.by_path { url.to_owned() } else { url.replacen("://", &format!("://{bucket}."), 1) })
+    }
+}
+
 /// An open bucket.
 #[derive(Clone)]
 pub struct S3Lake {
@@ -35,6 +58,7 @@ pub struct S3Lake {
     writes: Arc<dyn ObjectStore>,
     prefix: String,
     name: String,
+    address: Option<BucketAddress>,
     /// What names the store in the probe's record.
     endpoint: String,
     /// Some stores (Ceph before 17) match an ETag on PUT only without its quotes.
@@ -64,10 +88,23 @@ impl S3Lake {
             writes,
             prefix: prefix.to_owned(),
             name: name.to_owned(),
+            address: None,
             endpoint: endpoint.to_owned(),
             bare_tags: Arc::default(),
             unconditional: Arc::default(),
         }
+    }
+
+    /// The same lake, and where it is.
+    #[must_use]
+    pub fn at(self, address: BucketAddress) -> Self {
+        Self { address: Some(address), ..self }
+    }
+
+    /// Where it is, if that is known.
+    #[must_use]
+    pub fn address(&self) -> Option<&BucketAddress> {
+        self.address.as_ref()
     }
 
     pub(super) fn endpoint(&self) -> String {
@@ -187,6 +224,11 @@ impl S3Lake {
     }
 
     fn failed(&self, what: &str, key: &str, error: object_store::Error) -> Error {
+        if let Some(unreached) = Unreached::within(&error) {
+            let kind = if unreached.is_final() { Kind::Config } else { Kind::Store };
+            let said = unreached.error(what).into_kind(kind);
+            return said.at("lake", &self.name).at("key", key).because(error);
+        }
         let text = error.to_string();
         // A listing that is denied comes back as a failure like any other, its status in the text alone.
         let denied =

@@ -361,5 +361,5 @@ async fn ask_datadog(context: &Context, job: &Job) -> Result<String> {
     if let Some(request) = job.source.requests(&[day]).first() {
         door.send(request).await?;
     }
-    Ok(format!("Datadog at {} answers", door.identity.datadog_site.unwrap_or_default()))
+    Ok(format!("Datadog at {} answers", door.datadog_address().unwrap_or_default()))
 }

@@ -12,4 +12,5 @@ pub(crate) mod lakehouse;
 pub(crate) mod line;
 pub(crate) mod sandbox;
 pub(crate) mod script;
+pub(crate) mod tls;
 pub(crate) mod ungrouped;

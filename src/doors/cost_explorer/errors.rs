@@ -15,9 +15,10 @@ use aws_sdk_costexplorer::operation::get_cost_and_usage::GetCostAndUsageError;
 
 use super::LONGEST_ID;
 use super::denied::denied;
-use crate::doors::aws::{is_unheard, unheard};
+use crate::doors::aws::{is_for_credentials, unasked};
 use crate::doors::{causes, without_identities};
 use crate::error::{Error, Kind, printable};
+use crate::reach::Unreached;
 
 /// What an endpoint is refused with before anything is sent to it.
 pub(super) const PLAIN_HTTP: &str = "the Cost Explorer endpoint is plain http and not on this machine";
@@ -49,22 +50,26 @@ pub(super) fn explain(error: &SendError) -> Error {
         }
         _ if whole.contains("`region`") => Error::new(Kind::Config, "the AWS region is none")
             .advise("correct AWS_REGION, aws.region or the profile's region"),
-        SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
-            Error::new(Kind::Unavailable, "cannot reach Cost Explorer").because(shorten(&whole))
-        }
-        SdkError::DispatchFailure(_) if whole.to_lowercase().contains("credential") && is_unheard(error) => {
-            unheard().because(shorten(&whole))
-        }
-        SdkError::DispatchFailure(_) if whole.to_lowercase().contains("credential") => {
-            Error::new(Kind::Auth, "the AWS credentials cannot be used")
-                .because(shorten(&whole))
-                .advise("renew them: `aws sso login`, or new keys; then run again")
-        }
-        SdkError::DispatchFailure(_) => {
-            Error::new(Kind::Unavailable, "cannot reach Cost Explorer").because(shorten(&whole))
-        }
+        SdkError::DispatchFailure(_) => undelivered(error, &whole).because(shorten(&whole)),
         _ => Error::new(Kind::Internal, "the request could not be built").because(shorten(&whole)),
     }
+}
+
+/// Nothing arrived at Cost Explorer: it was not reached, or there were no credentials, which are asked for on the way.
+fn undelivered(error: &SendError, whole: &str) -> Error {
+    let unreached = Unreached::within(error);
+    if is_for_credentials(error) || unreached.is_none() && whole.to_lowercase().contains("credential") {
+        return no_credentials(error);
+    }
+    let what = "cannot reach Cost Explorer";
+    unreached.map_or_else(|| Error::new(Kind::Unavailable, what), |unreached| unreached.error(what))
+}
+
+fn no_credentials(error: &SendError) -> Error {
+    unasked(error).unwrap_or_else(|| {
+        Error::new(Kind::Auth, "the AWS credentials cannot be used")
+            .advise("renew them: `aws sso login`, or new keys; then run again")
+    })
 }
 
 /// What an error code of the API means; `message` is the API's own text.

@@ -10,7 +10,10 @@
 //! | HTML | its title, else its first text |
 //! | anything else | its first text |
 //! | nothing | `(empty body)` |
+//!
+//! Errors also come with a good status, alone or beside data that are not all of it: [`beside_data`].
 
+use serde::Deserialize;
 use serde_json::Value;
 
 /// More is not looked at.
@@ -31,6 +34,32 @@ pub fn summarise(body: &[u8]) -> String {
     };
     let line = one_line(&said);
     if line.is_empty() { "(empty body)".to_owned() } else { line }
+}
+
+/// The line for the `errors` of a body that came as an answer; `None` where there are none.
+#[must_use]
+pub fn beside_data(body: &[u8]) -> Option<String> {
+    const MEMBER: &[u8] = b"\"errors\"";
+    #[derive(Deserialize)]
+    struct Said {
+        #[serde(default)]
+        errors: Value,
+    }
+    // Answers are long, and errors in them rare. A struct would also be read from an array.
+    let is_object = body.trim_ascii_start().first() == Some(&b'{');
+    if !is_object || !body.windows(MEMBER.len()).any(|part| part == MEMBER) {
+        return None;
+    }
+    let errors = serde_json::from_slice::<Said>(body).ok()?.errors;
+    let is_nothing = match &errors {
+        Value::Null => true,
+        Value::Bool(is_error) => !is_error,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.iter().all(Value::is_null),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Number(_) => false,
+    };
+    (!is_nothing).then(|| summarise(serde_json::json!({ "errors": errors }).to_string().as_bytes()))
 }
 
 fn of_json(json: &Value) -> Option<String> {
@@ -128,7 +157,7 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::summarise;
+    use super::{beside_data, summarise};
 
     #[test]
     fn every_shape_becomes_one_line() {
@@ -160,6 +189,28 @@ mod tests {
             ("", "(empty body)"),
         ] {
             assert_eq!(summarise(body.as_bytes()), wanted, "{body}");
+        }
+    }
+
+    #[test]
+    fn errors_beside_data_are_found() {
+        for (body, wanted) in [
+            (r#"{"errors":["no access","to this"]}"#, Some("no access; to this")),
+            (r#"{"commitments":[],"errors":[{"title":"Timeout","detail":"of a part"}]}"#, Some("Timeout: of a part")),
+            (r#"{"data":[{"errors":["of an item"]}]}"#, None),
+            (r#"{"data":["errors"],"errors":"broken"}"#, Some("broken")),
+            (r#"{"errors":{"message":"m"}}"#, Some("m")),
+            (r#"{"errors":true}"#, Some("true")),
+            (r#"{"commitments":[],"errors":[]}"#, None),
+            (r#"{"commitments":[],"errors":[null]}"#, None),
+            (r#"{"commitments":[],"errors":null}"#, None),
+            (r#"{"commitments":[],"errors":""}"#, None),
+            (r#"{"commitments":[],"errors":{}}"#, None),
+            (r#"["errors"]"#, None),
+            (r#"{"errors":["cut"#, None),
+            ("", None),
+        ] {
+            assert_eq!(beside_data(body.as_bytes()).as_deref(), wanted, "{body}");
         }
     }
 

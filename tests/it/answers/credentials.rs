@@ -43,7 +43,7 @@ fn an_online_check_tries_datadogs_keys() {
     let (_tokens, api, house) = open();
     house.job("config", CONFIG);
     api.then([Reply::good(&json!({ "data": [] }))]);
-    house.costlake(&["check", "--online"]).exits(0).says("Datadog at datadoghq.com answers");
+    house.costlake(&["check", "--online"]).exits(0).says(&format!("Datadog at {} answers", api.url()));
     api.then([Reply::new(403, r#"{"errors":["Forbidden"]}"#)]);
     house.costlake(&["check", "--online"]).exits(3).says("config: Datadog refuses the keys: Forbidden");
     assert_eq!(api.take_asked().len(), 2);

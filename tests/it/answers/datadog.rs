@@ -18,6 +18,15 @@ requests_per_second = 1000
 
 const ACCOUNTS: &str = "[source]\ntype = \"datadog_ccm_config\"\n[limits]\nrequests_per_second = 1000\n";
 
+/// Commitments of one kind.
+const COMMITMENTS: &str = r#"
+[source]
+type = "datadog_commitments"
+queries = [{ provider = "aws", product = "ec2", commitment_type = "ri" }]
+[window]
+begin = "2026-11-01"
+"#;
+
 const NOW: &str = "2026-11-03T06:00:00Z";
 
 fn house(script: &Script, job: &str) -> Lakehouse {
@@ -224,4 +233,23 @@ fn days_that_come_back_empty_are_held_for_a_person() {
     script.then([nothing()]);
     house.json(&["run", "--accept", "dog:2026-11"]).exits(0);
     assert!(house.rows("dog").is_empty());
+}
+
+/// A good status with errors in the body: the API's words are kept, and what data come with them are not taken for all.
+#[test]
+fn errors_with_a_good_status_are_said_and_nothing_is_taken() {
+    let words = json!([{ "title": "Timeout", "detail": "a part is missing" }]);
+    for (job, body) in [
+        (SAVINGS, json!({ "errors": words })),
+        (ACCOUNTS, json!({ "data": [], "errors": words })),
+        (COMMITMENTS, json!({ "commitments": [], "errors": words })),
+    ] {
+        let script = Script::answering(move |_| Reply::good(&body));
+        let house = Lakehouse::new(script.url(), NOW);
+        house.job("table", job);
+        let done = house.costlake(&["run"]);
+        done.exits(1).says("Datadog answers with errors: Timeout: a part is missing").says("status 200");
+        assert!(house.objects().is_empty());
+        house.costlake(&["check", "--online"]).exits(1).says("Timeout: a part is missing");
+    }
 }

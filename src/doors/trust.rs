@@ -1,0 +1,158 @@
+//! Whose certificates are trusted: the platform's authorities (or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` in their
+//! place), which the HTTP clients read themselves, and what `AWS_CA_BUNDLE` names besides. What the `ca_bundle` of an AWS
+//! profile names is for AWS alone, and only where the variable is not set.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use aws_config::{BehaviorVersion, Region};
+use aws_smithy_http_client::tls::{TlsContext, TrustStore};
+use reqwest::{Certificate, ClientBuilder};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
+
+use crate::error::{Error, Kind, Result};
+
+use super::endpoints::setting;
+
+const VARIABLE: &str = "AWS_CA_BUNDLE";
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
+/// More is no bundle of certificates.
+const LARGEST: u64 = 16 << 20;
+
+/// Certificate authorities that are trusted besides those of the platform; perhaps none.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Authorities(Vec<Authority>);
+
+#[derive(Debug, Clone)]
+struct Authority {
+    pem: String,
+    der: CertificateDer<'static>,
+}
+
+impl Authorities {
+    /// Those of `AWS_CA_BUNDLE`; `lookup` knows the environment.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the file cannot be read or holds no certificate.
+    pub(super) fn of_environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let path = lookup(VARIABLE).filter(|path| !path.trim().is_empty());
+        path.map_or_else(|| Ok(Self::default()), |path| read(Path::new(path.trim()), VARIABLE))
+    }
+
+    /// Those of `AWS_CA_BUNDLE`, else of the profile's `ca_bundle`.
+    ///
+    /// # Errors
+    /// As [`Authorities::of_environment`].
+    pub(super) async fn of_profile(profile: Option<&str>) -> Result<Self> {
+        if std::env::var_os(VARIABLE).is_some() {
+            return Self::of_environment(|name| std::env::var(name).ok());
+        }
+        // The files alone: nobody is asked for a region or credentials.
+        let mut files =
+            aws_config::defaults(BehaviorVersion::v2026_01_12()).no_credentials().region(Region::new("us-east-1"));
+        if let Some(profile) = profile {
+            files = files.profile_name(profile);
+        }
+        // What is odd in them is told when they are loaded for good.
+        let files = files.load().with_subscriber(NoSubscriber::default()).await;
+        let path = setting(&files, "", VARIABLE, "ca_bundle").filter(|path| !path.is_empty());
+        path.map_or_else(|| Ok(Self::default()), |path| read(&at_home(&path), "ca_bundle of the AWS profile"))
+    }
+
+    /// What the SDK's client trusts.
+    pub(super) fn for_sdk(&self) -> TlsContext {
+        let platform = TrustStore::default();
+        let store = self.0.iter().fold(platform, |store, one| store.with_pem_certificate(one.pem.as_bytes()));
+        TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
+    }
+
+    /// The client that trusts them as well.
+    pub(super) fn trusted_by(&self, client: ClientBuilder) -> ClientBuilder {
+        // What is no certificate was left out when the file was read.
+        client.tls_certs_merge(self.0.iter().filter_map(|one| Certificate::from_der(&one.der).ok()))
+    }
+}
+
+/// A path as a person writes it into the AWS configuration.
+fn at_home(path: &str) -> PathBuf {
+    let home = path.strip_prefix("~/").and_then(|rest| Some(std::env::home_dir()?.join(rest)));
+    home.unwrap_or_else(|| PathBuf::from(path))
+}
+
+fn read(path: &Path, named_by: &'static str) -> Result<Authorities> {
+    let wrong = |message: &str| {
+        Error::new(Kind::Config, format!("{named_by} {message}"))
+            .at("file", path.display())
+            .advise("let it name a PEM file with the certificates of your authorities, or unset it")
+    };
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
+    read.map_err(|error| wrong("names a file that cannot be read").because(error))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut found = Authorities::default();
+    for part in text.split(BEGIN).skip(1) {
+        let damaged = || wrong("names a file with a certificate that is cut off or damaged");
+        let (inside, _) = part.split_once(END).ok_or_else(damaged)?;
+        let pem = format!("{BEGIN}{inside}{END}\n");
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| damaged())?;
+        // Old bundles hold certificates that no modern verifier takes as an authority.
+        if RootCertStore::empty().add(der.clone()).is_ok() {
+            found.0.push(Authority { pem, der });
+        }
+    }
+    if found.0.is_empty() { Err(wrong("names a file that holds no certificate")) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Authorities;
+    use crate::error::Kind;
+
+    /// A certificate authority of nobody.
+    const AUTHORITY: &str = include_str!("trust/authority.pem");
+
+    fn named(text: &[u8]) -> Result<usize, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ca.pem");
+        std::fs::write(&path, text).expect("a file");
+        let found = Authorities::of_environment(|name| (name == "AWS_CA_BUNDLE").then(|| path.display().to_string()));
+        found.map(|found| found.0.len()).map_err(|error| {
+            assert_eq!(error.kind(), Kind::Config);
+            error.report()
+        })
+    }
+
+    #[test]
+    fn a_bundle_may_hold_several_and_words_between_them() {
+        assert_eq!(named(AUTHORITY.as_bytes()), Ok(1));
+        let more = format!("# Größe\r\n{AUTHORITY}\nsome words\n{}", AUTHORITY.replace('\n', "\r\n"));
+        assert_eq!(named(more.as_bytes()), Ok(2));
+        let latin = [b"caf\xe9\n".as_slice(), AUTHORITY.as_bytes()].concat();
+        assert_eq!(named(&latin), Ok(1));
+    }
+
+    #[test]
+    fn what_is_no_bundle_is_said() {
+        let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for (text, wanted) in [
+            ("", "holds no certificate"),
+            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "holds no certificate"),
+            (odd, "holds no certificate"),
+            (&AUTHORITY[..AUTHORITY.len() / 2], "cut off or damaged"),
+            (&AUTHORITY.replace("MII", "M_I"), "cut off or damaged"),
+        ] {
+            let report = named(text.as_bytes()).expect_err(wanted);
+            assert!(report.contains(wanted) && report.contains("AWS_CA_BUNDLE"), "{report}");
+        }
+        assert_eq!(named(format!("{odd}{AUTHORITY}").as_bytes()), Ok(1));
+        let nowhere = Authorities::of_environment(|_| Some("/nowhere/at/all".to_owned())).expect_err("no file");
+        assert!(nowhere.report().contains("names a file that cannot be read (file /nowhere/at/all)"), "{nowhere}");
+        assert_eq!(Authorities::of_environment(|_| Some(" ".to_owned())).expect("none").0.len(), 0);
+    }
+}

@@ -1,0 +1,132 @@
+//! Which addresses of AWS are asked: the environment, the profile and its services, the region's partition; and that
+//! DuckDB is told the same ones.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use crate::support::bucket::bucket;
+use crate::support::cost_explorer::{DAILY, NOW, two_days};
+use crate::support::lakehouse::Lakehouse;
+use crate::support::script::{Reply, Script};
+
+const LAKE: &str = "s3://bills/x";
+
+/// A house without any address in its environment, and with this profile.
+fn house_with(profile: &str) -> Lakehouse {
+    let mut house = Lakehouse::new("", NOW);
+    ["AWS_ENDPOINT_URL_COST_EXPLORER", "AWS_REGION"].iter().for_each(|name| house.unset(name));
+    let file = house.folder().join("aws-config");
+    std::fs::write(&file, profile).expect("a file");
+    house.set("AWS_CONFIG_FILE", &file.display().to_string());
+    house.job("costs", DAILY);
+    house
+}
+
+fn api() -> Script {
+    Script::answering(|_| Reply::good(&two_days()))
+}
+
+/// The line that tells DuckDB where the bucket is.
+fn secret(house: &Lakehouse, lake: &str) -> String {
+    let done = house.costlake(&["connect", "--lake", lake]);
+    let line = done.exits(0).stdout.lines().find(|line| line.contains("SECRET")).map(str::to_owned);
+    line.unwrap_or_else(|| panic!("no secret: {done}"))
+}
+
+#[test]
+fn the_addresses_of_a_profile_are_asked() {
+    let (costs, store) = (api(), bucket());
+    let (at_costs, at_store) = (costs.url().to_owned(), store.url().to_owned());
+    for services in [
+        format!(
+            "services = here\n[services here]\ns3 =\n  endpoint_url = {at_store}\ncost_explorer =\n  endpoint_url = {at_costs}\n"
+        ),
+        format!("endpoint_url = {at_costs}\nservices = here\n[services here]\ns3 =\n  endpoint_url = {at_store}\n"),
+        format!(
+            "endpoint_url = {at_store}\nservices = here\n[services here]\ncost_explorer =\n  endpoint_url = {at_costs}\n"
+        ),
+    ] {
+        let house = house_with(&format!("[default]\nregion = eu-west-1\n{services}"));
+        house.costlake(&["run", "--lake", LAKE]).exits(0);
+        assert!(!store.take_asked().is_empty());
+        let host = at_store.trim_start_matches("http://");
+        let wanted = format!("ENDPOINT '{host}', USE_SSL false, URL_STYLE 'path', REGION 'eu-west-1'");
+        assert!(secret(&house, LAKE).contains(&wanted), "{}", secret(&house, LAKE));
+    }
+}
+
+#[test]
+fn the_environment_comes_before_the_profile() {
+    let (costs, store) = (api(), bucket());
+    let nobody = "http://127.0.0.1:9";
+    let mut house = house_with(&format!(
+        "[default]\nendpoint_url = {nobody}\nservices = here\n[services here]\ns3 =\n  endpoint_url = {nobody}\n"
+    ));
+    house.set("AWS_ENDPOINT_URL_COST_EXPLORER", costs.url());
+    for (variable, other) in [("AWS_ENDPOINT_URL", ""), ("AWS_ENDPOINT_URL_S3", nobody)] {
+        house.set("AWS_ENDPOINT_URL", other);
+        house.set(variable, store.url());
+        house.costlake(&["run", "--lake", LAKE]).exits(0);
+        assert!(!store.take_asked().is_empty(), "{variable}");
+    }
+}
+
+#[test]
+fn configured_addresses_can_be_left_alone() {
+    let store = bucket();
+    for (profile, variable) in [("", "true"), ("ignore_configured_endpoint_urls = true\n", "")] {
+        let mut house =
+            house_with(&format!("[default]\nregion = eu-west-1\nendpoint_url = {}\n{profile}", store.url()));
+        house.set("AWS_ENDPOINT_URL_S3", store.url());
+        if !variable.is_empty() {
+            house.set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", variable);
+        }
+        let (proxy, asked) = proxy();
+        house.set("HTTPS_PROXY", &proxy);
+        house.costlake(&["status", "--lake", LAKE]).exits(2).says("address https://s3.eu-west-1.amazonaws.com");
+        assert_eq!(asked.lock().expect("a list").first().map(String::as_str), Some("s3.eu-west-1.amazonaws.com:443"));
+    }
+    assert!(store.take_asked().is_empty());
+}
+
+/// A proxy that lets nobody through, and whom it was asked for.
+fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = asked.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+            let first = lines.next().unwrap_or_default();
+            lines.for_each(drop);
+            told.lock().expect("a list").extend(first.split(' ').nth(1).map(str::to_owned));
+            let _ = std::io::Write::write_all(&mut &stream, b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    (url, asked)
+}
+
+#[test]
+fn a_bucket_is_looked_for_where_the_region_has_it() {
+    for (region, extra, lake, host) in [
+        ("eu-central-1", "", "s3://bills", "s3.eu-central-1.amazonaws.com"),
+        ("eu-central-1", "", "s3://bills.example", "s3.eu-central-1.amazonaws.com"),
+        ("cn-north-1", "", "s3://bills", "bills.s3.cn-north-1.amazonaws.com.cn"),
+        ("cn-north-1", "", "s3://bills.example", "s3.cn-north-1.amazonaws.com.cn"),
+        ("us-gov-west-1", "use_fips_endpoint = true\n", "s3://bills", "bills.s3-fips.us-gov-west-1.amazonaws.com"),
+        (
+            "us-east-1",
+            "use_dualstack_endpoint = true\nuse_fips_endpoint = true\n",
+            "s3://bills",
+            "bills.s3-fips.dualstack.us-east-1.amazonaws.com",
+        ),
+    ] {
+        let (proxy, asked) = proxy();
+        let mut house = house_with(&format!("[default]\nregion = {region}\n{extra}"));
+        house.set("HTTPS_PROXY", &proxy);
+        house.costlake(&["status", "--lake", lake]).exits(2).says(&format!("address https://{host}"));
+        assert_eq!(asked.lock().expect("a list").first(), Some(&format!("{host}:443")), "{region} {extra}");
+    }
+}

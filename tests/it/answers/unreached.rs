@@ -1,0 +1,104 @@
+//! Addresses that cannot be reached: which, by which proxy, and why.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use super::floods::SAVINGS;
+use crate::support::cost_explorer::{DAILY, NOW};
+use crate::support::lakehouse::Lakehouse;
+
+/// A port that nobody listens on.
+fn closed() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").to_string()
+}
+
+/// A proxy that answers every CONNECT so.
+fn proxy(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+/// A run of a job, stopped at its first attempt, or a look into a bucket: what it says of an address.
+fn said(house: &Lakehouse, what: &str) -> String {
+    match what {
+        "bucket" => house.costlake(&["status", "--lake", "s3://bills/x"]).stderr,
+        job => {
+            house.job("table", job);
+            let mut child = house.begin(&["run"]);
+            let mut stderr = child.stderr.take().expect("a pipe");
+            let mut text = Vec::new();
+            let mut part = [0; 4096];
+            // The first attempt is enough to see.
+            while !String::from_utf8_lossy(&text).contains("cause ") {
+                match stderr.read(&mut part).expect("the pipe") {
+                    0 => break,
+                    count => text.extend_from_slice(&part[..count]),
+                }
+            }
+            child.kill().expect("it runs");
+            child.wait().expect("it ends");
+            String::from_utf8(text).expect("text")
+        }
+    }
+}
+
+fn house_at(url: &str) -> Lakehouse {
+    let mut house = Lakehouse::new(url, NOW);
+    house.set("AWS_ENDPOINT_URL_S3", url);
+    house
+}
+
+#[test]
+fn an_address_that_cannot_be_reached_is_named_with_the_cause() {
+    let refused = format!("http://{}", closed());
+    for (url, cause) in [
+        (refused.as_str(), "cause connection refused"),
+        ("https://nobody.invalid:8443", "cause its name cannot be resolved (DNS)"),
+    ] {
+        let house = house_at(url);
+        for what in [DAILY, SAVINGS, "bucket"] {
+            let text = said(&house, what);
+            assert!(text.contains(&format!("address {url}")) && text.contains(cause), "{what}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_refuses_is_named_without_its_password() {
+    let no = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
+    let password = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
+    for (proxy, cause) in [
+        (proxy(no), "cause the proxy refuses to connect"),
+        (proxy(password), "cause the proxy asks for a user and password (407)"),
+        (closed(), "cause the proxy cannot be reached, connection refused"),
+    ] {
+        let mut house = house_at("https://nobody.invalid");
+        house.set("HTTPS_PROXY", &format!("http://somebody:hushhush-1@{proxy}"));
+        for what in [DAILY, SAVINGS, "bucket"] {
+            let text = said(&house, what);
+            let named = format!("(address https://nobody.invalid, proxy http://{proxy}, {cause}");
+            assert!(text.contains(&named), "{what}: {text}");
+            assert!(!text.contains("hushhush"), "{what}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_wants_a_password_is_asked_once() {
+    let proxy = proxy("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+    let mut house = house_at("https://nobody.invalid");
+    house.set("HTTPS_PROXY", &format!("http://{proxy}"));
+    for job in [DAILY, SAVINGS] {
+        house.job("table", job);
+        let done = house.costlake(&["run"]);
+        done.exits(2).hides("sending again").says("put the user and password of the proxy into HTTPS_PROXY");
+    }
+}
