@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use chrono::Utc;
-use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -123,10 +123,11 @@ impl DatadogDoor {
         let response = sent.map_err(|error| self.placed(get, self.no_answer(error)))?;
         let status = response.status();
         let request_id = request_id(response.headers());
+        let date = super::date_of(response.headers().get(DATE).and_then(|date| date.to_str().ok()));
         let is_answer = status == StatusCode::OK || (status == StatusCode::NOT_FOUND && get.not_found_is_an_answer);
         let read = if is_answer { self.read_body(response).await } else { Err(self.refusal(response).await) };
         match read {
-            Ok(body) => Ok(Answer { status: status.as_u16(), body, request_id }),
+            Ok(body) => Ok(Answer { status: status.as_u16(), body, request_id, date }),
             Err(error) => {
                 let error = self.placed(get, error.at("status", status.as_u16()));
                 Err(request_id.iter().fold(error, |error, id| error.at("request id", id)))
