@@ -19,6 +19,7 @@
 //! | `Unsettled` | 1 | no | rows that do not add up to the API's totals |
 //! | `Quarantined` | 1 | no | a settled month that changed a lot, a day that came back empty: a person decides |
 //! | `Store` | 1 | no | disk full, bucket not reachable |
+//! | `Clock` | 1 | no | a clock behind the table's newest run, or an hour off from the API's |
 //! | `Interrupted` | 130 | no | Ctrl-C |
 //! | `Internal` | 1 | no | a promise of costlake's own code is broken |
 
@@ -59,6 +60,8 @@ pub enum Kind {
     Quarantined,
     /// The lake cannot be read or written.
     Store,
+    /// The clock of this host, or of an earlier run, is wrong.
+    Clock,
     /// A signal asked to stop.
     Interrupted,
     /// A promise of our own code is broken.
@@ -85,6 +88,7 @@ impl Kind {
             | Self::Unsettled
             | Self::Quarantined
             | Self::Store
+            | Self::Clock
             | Self::Internal => 1,
         }
     }
@@ -113,6 +117,7 @@ impl Kind {
             Self::Unsettled => "unsettled",
             Self::Quarantined => "quarantined",
             Self::Store => "store",
+            Self::Clock => "clock",
             Self::Interrupted => "interrupted",
             Self::Internal => "internal",
         }

@@ -30,7 +30,7 @@ mod records;
 
 pub use kept::{Kept, kept_generations, kept_key};
 pub use object::{Look, Observed, data_key, look, look_at, observe, partition_of};
-pub use records::{last_run, read_record, record_keys};
+pub use records::{Records, last_run, read_record, record_keys};
 
 /// Snapshots that are kept; the newest suffices, the others are for people.
 const KEPT_SNAPSHOTS: usize = 20;
@@ -158,10 +158,12 @@ pub struct LedgerStore {
     sequence: u64,
     /// When the snapshot that was opened was written, by the store's clock.
     written: Option<DateTime<Utc>>,
+    /// When the newest snapshot that was seen was written, likewise.
+    lake_time: Option<DateTime<Utc>>,
     /// Whether the table's record is there and ours.
     claimed: bool,
     rebuilt: bool,
-    /// Whether failures were noted that no snapshot has.
+    /// Whether failures, or a person's words, were noted that no snapshot has.
     unsaved: bool,
     /// The state as last read or written, with what was learnt since.
     pub ledger: Ledger,
@@ -178,6 +180,7 @@ impl LedgerStore {
             table: table.to_owned(),
             sequence: 0,
             written: None,
+            lake_time: None,
             claimed: false,
             rebuilt: false,
             unsaved: false,
@@ -186,7 +189,7 @@ impl LedgerStore {
         let newest = store.newest().await?;
         let kept = match newest {
             Some((sequence, written)) => {
-                (store.sequence, store.written) = (sequence, Some(written));
+                (store.sequence, store.written, store.lake_time) = (sequence, Some(written), Some(written));
                 store.read(sequence).await?
             }
             None => None,
@@ -286,8 +289,10 @@ impl LedgerStore {
             let created = self.lake.create(&snapshot_key(&self.table, next), Bytes::from(text)).await?;
             crash::point("ledger_written");
             // A writer that slept may find its number free because it was pruned: only the newest snapshot counts.
-            let newest = self.newest().await?.map_or(next, |(sequence, _)| sequence);
+            let found = self.newest().await?;
+            let newest = found.map_or(next, |(sequence, _)| sequence);
             self.sequence = newest.max(next);
+            self.lake_time = found.map(|(_, written)| written).or(self.lake_time);
             if created && newest <= next {
                 return Ok(());
             }
@@ -306,7 +311,27 @@ impl LedgerStore {
         self.ledger.failed.extend(fresh.into_iter().map(|slot| (slot, Noted { at, why: why.to_owned() })));
     }
 
-    /// Writes a snapshot if failures were noted since the last one.
+    /// Notes a person's word that the clock of the runs up to `newest` was wrong; [`LedgerStore::save_failures`] writes
+    /// it down.
+    pub fn accept_clock(&mut self, newest: DateTime<Utc>) {
+        self.ledger.clock_accepted = self.ledger.clock_accepted.max(Some(newest));
+        self.unsaved = true;
+    }
+
+    /// Notes that a person takes slots as they are that cannot be read again; [`LedgerStore::save_failures`] writes it
+    /// down.
+    pub fn accept_slots(&mut self, slots: &[NaiveDate], at: DateTime<Utc>) {
+        self.ledger.accepted.extend(slots.iter().map(|slot| (*slot, at)));
+        self.unsaved |= !slots.is_empty();
+    }
+
+    /// What time it was by the store's own clock when the newest snapshot that was seen was written.
+    #[must_use]
+    pub fn lake_time(&self) -> Option<DateTime<Utc>> {
+        self.lake_time
+    }
+
+    /// Writes a snapshot if something was noted since the last one that none has.
     ///
     /// # Errors
     /// As [`LedgerStore::save`].

@@ -17,7 +17,7 @@ use crate::decimal;
 use crate::generation::{DayFacts, FetchedDays, Footer};
 use crate::job::Job;
 use crate::ledger::Ledger;
-use crate::plan::settles_on;
+use crate::plan::{Moment, settles_on};
 use crate::sources::Provider;
 use crate::window::first_of_month;
 
@@ -93,8 +93,8 @@ fn hold_settled_months(
     let partition = known.partition.as_str();
     let was_settled = |slot: NaiveDate, facts: &DayFacts| {
         let settles = settles_on(job, slot);
-        let read_at = ledger.day(partition, slot).map(|day| day.read_at.date_naive());
-        !facts.estimated && now.date_naive() > settles && read_at.is_some_and(|read| read > settles)
+        let read_on = ledger.day(partition, slot).and_then(|day| Moment::from(now).read_on(day));
+        !facts.estimated && now.date_naive() > settles && read_on.is_some_and(|read| read > settles)
     };
     let settled: Vec<&Change<'_>> = changed.iter().filter(|change| was_settled(change.slot, change.old)).collect();
     let months: BTreeSet<NaiveDate> = settled.iter().map(|change| first_of_month(change.slot)).collect();

@@ -8,7 +8,7 @@ use chrono::Datelike;
 use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::Job;
 use crate::ledger_store::LedgerStore;
-use crate::plan::{STALE, Slot, SlotState, calendar};
+use crate::plan::{NOT_FINAL, STALE, Slot, SlotState, calendar};
 use crate::status;
 use crate::window::{Grain, Window, first_of_month, month_start};
 
@@ -43,7 +43,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
             screen::failure(&gap_text(job, &gaps));
         }
         match global.output {
-            Output::Text => print(job, &slots, &notes),
+            Output::Text => print(job, &slots, &[notes, status::advice(&books.ledger)].concat()),
             Output::Json => documents.push(status::table(job, &slots, &books.ledger, &notes)),
         }
     }
@@ -58,7 +58,23 @@ fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
     let named: Vec<String> =
         gaps.iter().take(10).filter_map(|slot| Some(format!("{} {}", slot.day, slot.gap()?))).collect();
     let more = if gaps.len() > 10 { format!(" and {} more", gaps.len() - 10) } else { String::new() };
-    format!("{}: {}{more}\n  what to do: costlake run {}", job.name, named.join(", "), job.name)
+    format!(
+        "{}: {}{more}\n  what to do: costlake run {}{}",
+        job.name,
+        named.join(", "),
+        job.name,
+        acceptance(job, gaps)
+    )
+}
+
+/// What takes days as they are that cannot be read any more: no run mends them.
+fn acceptance(job: &Job, gaps: &[&Slot]) -> String {
+    let left = gaps.iter().filter(|slot| slot.state == SlotState::NotFinal);
+    let mut months: Vec<String> = left.map(|slot| slot.day.format("%Y-%m").to_string()).collect();
+    months.dedup();
+    let more = if months.len() > 10 { " …" } else { "" };
+    let flags: Vec<String> = months.iter().take(10).map(|month| format!(" --accept {}:{month}", job.name)).collect();
+    format!("{}{more}", flags.concat())
 }
 
 fn cell(slot: &Slot) -> (char, Style) {
@@ -67,9 +83,11 @@ fn cell(slot: &Slot) -> (char, Style) {
         SlotState::Unsettled => ('≠', RED),
         SlotState::Quarantined => ('Q', RED),
         SlotState::Failed => ('F', RED),
+        SlotState::NotFinal => ('⊘', RED),
         _ if slot.gap().is_some() => ('!', RED),
         SlotState::Estimated => ('~', YELLOW),
         SlotState::Settled => ('■', GREEN),
+        SlotState::Differing => ('≈', YELLOW),
         SlotState::OutOfReach => ('x', DIM),
     }
 }
@@ -144,6 +162,8 @@ fn legend(slots: &[Slot]) -> String {
         ("failed", SlotState::Failed),
         ("missing", SlotState::Missing),
         ("out of reach", SlotState::OutOfReach),
+        (NOT_FINAL, SlotState::NotFinal),
+        ("differing", SlotState::Differing),
     ];
     let mut parts = Vec::new();
     for (name, state) in names {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::generation::{self, Base, Built, FetchedDays};
-use crate::ledger::{ObjectId, Quarantined};
+use crate::ledger::{Differing, ObjectId, Quarantined};
 use crate::ledger_store::{Observed, data_key, observe};
 use crate::plan::{Fetch, fetch_of, least_requests, shortened};
 use crate::report::{FetchReport, Outcome};
@@ -63,7 +63,7 @@ pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
 /// Remembers for the days of a fetch that their last read failed. The ledger is written when the run ends.
 async fn note_failure(job: &JobRun<'_>, planned: &Fetch, error: &Error) {
     let outside_the_days =
-        matches!(error.kind(), Kind::Budget | Kind::Superseded | Kind::Unsettled | Kind::Quarantined);
+        matches!(error.kind(), Kind::Budget | Kind::Superseded | Kind::Unsettled | Kind::Quarantined | Kind::Clock);
     if !outside_the_days {
         job.books.lock().await.note_failure(&planned.slots, error.message(), job.now());
     }
@@ -111,6 +111,7 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
         totals: &read.totals,
         unsettled: &read.unsettled,
         held: &held,
+        differing: &read.differing,
     };
     let nothing_new = read.days.is_empty();
     job.books.lock().await.claim(&job.record).await?;
@@ -296,6 +297,7 @@ struct Entry<'a> {
     totals: &'a BTreeMap<NaiveDate, Sums>,
     unsettled: &'a BTreeMap<NaiveDate, String>,
     held: &'a BTreeMap<NaiveDate, Quarantined>,
+    differing: &'a BTreeMap<NaiveDate, Differing>,
 }
 
 /// Enters what is in the lake now into the ledger, and what was learnt without writing anything.
@@ -311,6 +313,7 @@ async fn enter(
         books.ledger.note_totals(footer, entry.totals);
     }
     books.ledger.note_outcome(entry.read, entry.unsettled, entry.held, job.now());
+    books.ledger.note_differing(entry.read, entry.differing);
     learn(&mut books.ledger.learnt);
     books.ledger.stopped.remove(entry.partition);
     books.save(&job.run_id, job.now()).await

@@ -15,19 +15,20 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, info_span};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Elsewhere};
 use crate::crash;
 use crate::doors::{Door, Doors};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord};
-use crate::plan::{Ask, Fetch, Plan, plan, stages};
+use crate::plan::{Ask, Fetch, Moment, Plan, plan, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
 use crate::totals::Totals;
 
 pub mod budget;
+mod clocks;
 mod control;
 mod fetch;
 mod opening;
@@ -102,6 +103,10 @@ pub struct Context {
     pub lake: Arc<Lake>,
     /// The clock.
     pub clock: Clock,
+    /// What time it is by the answers of a run.
+    pub elsewhere: Arc<Elsewhere>,
+    /// `--accept-clock`: where the clock is behind a table's newest run, that run's clock was wrong.
+    pub accept_clock: bool,
     /// How long failing requests are tried.
     pub patience: Patience,
     /// Cancelled by a signal.
@@ -128,6 +133,8 @@ pub(crate) struct JobRun<'a> {
     fingerprint: String,
     record: TableRecord,
     run_id: String,
+    /// When the run takes place, and which read times it believes.
+    moment: Moment,
     halted: AtomicBool,
     /// Whether any request of the run was answered.
     answered: AtomicBool,
@@ -164,7 +171,7 @@ impl JobRun<'_> {
     /// After some errors the other fetches of the job have no chance either: an API that never answered anything will
     /// not answer them. One that did may fail for this window alone, so the others go on.
     fn halt_after(&self, kind: Kind, asked: &Asked) {
-        let hopeless = matches!(kind, Kind::Auth | Kind::Budget | Kind::Config | Kind::Internal);
+        let hopeless = matches!(kind, Kind::Auth | Kind::Budget | Kind::Config | Kind::Clock | Kind::Internal);
         let silent = kind.is_transient() && asked.pages == 0 && !self.answered.load(Ordering::Relaxed);
         if hopeless || silent {
             self.halted.store(true, Ordering::Relaxed);
@@ -221,13 +228,14 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     let now = context.clock.now();
     let (mut books, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     report.notes.extend(notes);
+    let clocks::Timing { moment, behind } = clocks::judge(context, job, &mut books, report).await?;
     let accepted = opening::accept(context, job, &mut books, report);
     let record = TableRecord::of(job, &door.identity);
-    let mut planned = plan(job, &books.ledger, now, ask, None)?;
+    let mut planned = plan(job, &books.ledger, moment, ask, None)?;
     books.check(&record).await?;
     let fingerprint = record.digest();
     if opening::catch_up(context, job, &mut books, &planned, &fingerprint, now).await? {
-        planned = plan(job, &books.ledger, now, ask, None)?;
+        planned = plan(job, &books.ledger, moment, ask, None)?;
     }
     let budget = opening::budget_of(context, job, now).await?;
     let mut run = JobRun {
@@ -239,6 +247,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         fingerprint,
         record,
         run_id: run_id.to_owned(),
+        moment,
         halted: AtomicBool::new(false),
         answered: AtomicBool::new(false),
         rewrites: matches!(ask, Ask::Known { .. }),
@@ -255,6 +264,12 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         expected: planned.expected_requests(),
     });
     report.fetches = run_fetches(&run, &planned).await;
+    close(&run, ask, behind, report).await
+}
+
+/// What is left to do and to say when all fetches have ended; `behind` is what is wrong with the run's clock.
+async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut JobReport) -> Result<()> {
+    let (context, job) = (run.context, run.job);
     let mut books = run.books.lock().await;
     if let Err(error) = books.save_failures(&run.run_id, run.now()).await {
         report.notes.push(format!("that days failed could not be written down: {error}"));
@@ -265,7 +280,8 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     if ask == Ask::Due && !report.fetches.iter().any(FetchReport::is_quarantined) {
         report.failure = quarantine::standing(&job.name, &books.ledger).as_ref().map(Into::into);
     }
-    report.notes.extend(retention::tidy(&run, &mut books).await);
+    clocks::conclude(context, ask, behind, report);
+    report.notes.extend(retention::tidy(run, &mut books).await);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::ledger_store::{LedgerStore, observe};
-use crate::plan::{Plan, history_start, spending_since};
+use crate::plan::{Plan, history_start, not_final, spending_since};
 use crate::report::{JobReport, usd};
 use crate::sources::Provider;
 
@@ -29,7 +29,12 @@ pub(super) fn accept(
     for month in &months {
         let shown = month.format("%Y-%m");
         let beyond = |slot| slot < history_start(job, now.date_naive());
+        let left = not_final(job, &books.ledger, *month, now);
+        books.accept_slots(&left, now);
         report.notes.push(match books.ledger.accept(*month, now, beyond) {
+            0 if !left.is_empty() => {
+                format!("{shown} is accepted: {} days that were not final, out of reach, stay as they are", left.len())
+            }
             0 => format!("nothing of {shown} was quarantined before; what comes is taken as it is"),
             held => format!("{shown} is accepted: {held} quarantined days are read again and taken as they are"),
         });

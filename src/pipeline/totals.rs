@@ -138,7 +138,7 @@ pub(super) async fn before_fetches(
         return Ok(Plan { totals: None, ..planned });
     }
     let mut books = run.books.lock().await;
-    let planned = plan(job, &books.ledger, run.now(), ask, found.as_deref())?;
+    let planned = plan(job, &books.ledger, run.moment, ask, found.as_deref())?;
     books.ledger.probed_at = Some(run.now());
     books.save(&run.run_id, run.now()).await?;
     Ok(Plan { totals: None, ..planned })

@@ -144,6 +144,9 @@ fn must_have_happened(tally: &Tally) {
         watch::ACCEPTED,
         watch::TAKEN,
         "tables of savings",
+        "odd: LongOutage",
+        "odd: ClockAhead",
+        "failures: clock",
     ];
     for what in flaws.chain(faults).chain(others.map(str::to_owned)) {
         if tally.of(&what) == 0 {
