@@ -52,6 +52,8 @@ static PAGE: LazyLock<Router> = LazyLock::new(|| {
         no_budget: false,
         listener: None,
         totals: Arc::default(),
+        elsewhere: Arc::default(),
+        accept_clock: false,
         accepted: Arc::default(),
     };
     let folder = tempfile::tempdir().expect("a folder");

@@ -20,6 +20,7 @@
 //! | `Quarantined` | 1 | no | a settled month that changed a lot, a day that came back empty: a person decides |
 //! | `Displaced` | 1 | no | committed rows were replaced from outside and cannot be read again: a person decides |
 //! | `Store` | 1 | no | disk full, bucket not reachable |
+//! | `Clock` | 1 | no | a clock behind the table's newest run, or an hour off from the API's |
 //! | `Interrupted` | 130 | no | Ctrl-C |
 //! | `Internal` | 1 | no | a promise of costlake's own code is broken |
 
@@ -62,6 +63,8 @@ pub enum Kind {
     Displaced,
     /// The lake cannot be read or written.
     Store,
+    /// The clock of this host, or of an earlier run, is wrong.
+    Clock,
     /// A signal asked to stop.
     Interrupted,
     /// A promise of our own code is broken.
@@ -89,6 +92,7 @@ impl Kind {
             | Self::Quarantined
             | Self::Displaced
             | Self::Store
+            | Self::Clock
             | Self::Internal => 1,
         }
     }
@@ -118,6 +122,7 @@ impl Kind {
             Self::Quarantined => "quarantined",
             Self::Displaced => "displaced",
             Self::Store => "store",
+            Self::Clock => "clock",
             Self::Interrupted => "interrupted",
             Self::Internal => "internal",
         }

@@ -30,7 +30,7 @@ mod standing;
 
 pub use baseline::{Baseline, Figure, Moves, add};
 pub use history::{History, Revision};
-pub use outcome::{Differing, Noted, Quarantined};
+pub use outcome::{Differing, Nights, Noted, Quarantined};
 pub use standing::Standing;
 
 /// Version of the snapshot's layout. Format 1 had no identity of objects, and notes without a time; it is read, and
@@ -65,6 +65,9 @@ pub struct Ledger {
     /// Slots whose rows did not add up to the API's totals when they were last asked, and how far off they were.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unsettled: BTreeMap<NaiveDate, Noted>,
+    /// Of unsettled slots, on how many nights they were found so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nights: BTreeMap<NaiveDate, Nights>,
     /// Slots whose newest rows wait for a person's word, while the old ones stay.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quarantined: BTreeMap<NaiveDate, Quarantined>,
@@ -85,6 +88,9 @@ pub struct Ledger {
     /// Slots that a person takes as they are although they cannot be read again, and since when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub accepted: BTreeMap<NaiveDate, DateTime<Utc>>,
+    /// Until when a person has said that records and read times are those of a wrong clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_accepted: Option<DateTime<Utc>>,
     /// By first day of the month: what its settled figures are compared with.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub baselines: BTreeMap<NaiveDate, Baseline>,
@@ -142,12 +148,14 @@ impl Ledger {
             partitions: BTreeMap::new(),
             probed_at: None,
             unsettled: BTreeMap::new(),
+            nights: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             failed: BTreeMap::new(),
             displaced: BTreeMap::new(),
             doubted: BTreeMap::new(),
             differing: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            clock_accepted: None,
             baselines: BTreeMap::new(),
         }
     }
@@ -275,6 +283,7 @@ impl Ledger {
         self.failed.retain(|slot, _| !asked.contains(slot));
         self.displaced.retain(|slot, _| !read.contains(slot));
         self.accepted.retain(|slot, _| !read.contains(slot));
+        self.count_nights(&asked, unsettled.keys(), at.date_naive());
         self.unsettled.extend(unsettled.iter().map(|(slot, why)| (*slot, Noted { at, why: why.clone() })));
         self.quarantined.extend(held.clone());
     }
@@ -353,7 +362,8 @@ impl Ledger {
             };
             partitions.insert(name, joined);
         }
-        Self { account: newer.account.or(older.account), partitions, ..newer }
+        let clock_accepted = newer.clock_accepted.max(older.clock_accepted);
+        Self { account: newer.account.or(older.account), partitions, clock_accepted, ..newer }
     }
 }
 

@@ -30,7 +30,7 @@ pub use compare::{Compared, Owner};
 pub use identity::{TableRecord, same_account};
 pub use kept::{Kept, displaced_key, kept_generations, kept_key};
 pub use object::{Look, Observed, data_key, look, look_at, observe, partition_of};
-pub use records::{last_run, read_record, record_keys};
+pub use records::{Records, last_run, read_record, record_keys};
 
 /// Snapshots that are kept; the newest suffices, the others are for people.
 const KEPT_SNAPSHOTS: usize = 20;
@@ -43,6 +43,8 @@ pub struct LedgerStore {
     lake: Arc<Lake>,
     table: String,
     sequence: u64,
+    /// When the newest snapshot that was seen was written, by the store's clock.
+    lake_time: Option<DateTime<Utc>>,
     /// Whether the table's record is there and ours.
     claimed: bool,
     /// Whether the account is written down with the table.
@@ -64,6 +66,7 @@ impl LedgerStore {
             lake,
             table: table.to_owned(),
             sequence: 0,
+            lake_time: None,
             claimed: false,
             has_account: false,
             rebuilt: false,
@@ -72,8 +75,8 @@ impl LedgerStore {
         };
         let newest = store.newest().await?;
         let kept = match newest {
-            Some(sequence) => {
-                store.sequence = sequence;
+            Some((sequence, written)) => {
+                (store.sequence, store.lake_time) = (sequence, Some(written));
                 store.read(sequence).await?
             }
             None => None,
@@ -105,9 +108,9 @@ impl LedgerStore {
     }
 
     /// Number of the newest snapshot.
-    async fn newest(&self) -> Result<Option<u64>> {
+    async fn newest(&self) -> Result<Option<(u64, DateTime<Utc>)>> {
         let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
-        Ok(listed.iter().filter_map(|entry| sequence_of(&self.table, &entry.key)).max())
+        Ok(listed.iter().filter_map(|entry| Some((sequence_of(&self.table, &entry.key)?, entry.modified))).max())
     }
 
     /// Reads the newest snapshot again if there is a newer one than that held; whether there was.
@@ -115,7 +118,8 @@ impl LedgerStore {
     /// # Errors
     /// When the lake cannot be read.
     pub(super) async fn refresh(&mut self) -> Result<bool> {
-        let Some(newest) = self.newest().await?.filter(|newest| *newest > self.sequence) else { return Ok(false) };
+        let newer = self.newest().await?.filter(|(newest, _)| *newest > self.sequence);
+        let Some((newest, _)) = newer else { return Ok(false) };
         let Some(mut ledger) = self.read(newest).await? else { return Ok(false) };
         ledger.date_generations();
         ledger.account = ledger.account.or(self.ledger.account.take());
@@ -183,8 +187,10 @@ impl LedgerStore {
             let created = self.lake.create(&snapshot_key(&self.table, next), Bytes::from(text)).await?;
             crash::point("ledger_written");
             // A writer that slept may find its number free because it was pruned: only the newest snapshot counts.
-            let newest = self.newest().await?.unwrap_or(next);
+            let found = self.newest().await?;
+            let newest = found.map_or(next, |(sequence, _)| sequence);
             self.sequence = newest.max(next);
+            self.lake_time = found.map(|(_, written)| written).or(self.lake_time);
             if created && newest <= next {
                 return Ok(());
             }
@@ -202,6 +208,25 @@ impl LedgerStore {
         let fresh: Vec<NaiveDate> = slots.iter().filter(fresh).copied().collect();
         self.unsaved |= !fresh.is_empty();
         self.ledger.failed.extend(fresh.into_iter().map(|slot| (slot, Noted { at, why: why.to_owned() })));
+    }
+
+    /// Notes a person's word that the clock of the runs up to `newest` was wrong; [`LedgerStore::save_notes`] writes it
+    /// down.
+    pub fn accept_clock(&mut self, newest: DateTime<Utc>) {
+        self.ledger.clock_accepted = self.ledger.clock_accepted.max(Some(newest));
+        self.unsaved = true;
+    }
+
+    /// Notes that a person takes slots as they are that cannot be read again; [`LedgerStore::save_notes`] writes it down.
+    pub fn accept_slots(&mut self, slots: &[NaiveDate], at: DateTime<Utc>) {
+        self.ledger.accepted.extend(slots.iter().map(|slot| (*slot, at)));
+        self.unsaved |= !slots.is_empty();
+    }
+
+    /// What time it was by the store's own clock when the newest snapshot that was seen was written.
+    #[must_use]
+    pub fn lake_time(&self) -> Option<DateTime<Utc>> {
+        self.lake_time
     }
 
     /// Writes a snapshot if anything was noted since the last one.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::window::{Grain, Window};
@@ -160,4 +160,6 @@ pub struct Answer {
     pub body: Bytes,
     /// The API's own id of the request, for support cases.
     pub request_id: Option<String>,
+    /// What time it was where the answer comes from: its `Date` header.
+    pub date: Option<DateTime<Utc>>,
 }

@@ -1,6 +1,7 @@
 //! The state of the tables as a document: what `costlake status --output json` prints and the status page serves to
 //! machines.
 
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
@@ -9,10 +10,25 @@ use crate::job::{BrokenJob, Job, is_table_name};
 use crate::lake::Lake;
 use crate::ledger::{DayState, Ledger};
 use crate::ledger_store::TableRecord;
-use crate::plan::Slot;
+use crate::plan::{Slot, has_long_been_off};
 use crate::sources::Provider;
 use crate::window::Grain;
 use crate::words::plural;
+
+/// What helps where no run does, for people.
+#[must_use]
+pub fn advice(ledger: &Ledger) -> Vec<String> {
+    let is_long = |slot: &NaiveDate| has_long_been_off(ledger, *slot);
+    let off = ledger.unsettled.iter().filter(|(slot, _)| is_long(slot)).map(|(slot, noted)| {
+        let nights = ledger.nights.get(slot).map_or(0, |nights| nights.count);
+        format!(
+            "{slot} has not added up for {nights} nights and is asked once a night ({}): if the API keeps disagreeing \
+             with itself, window.control = \"report\" takes its rows as they are",
+            noted.why
+        )
+    });
+    off.collect()
+}
 
 /// One table of the document.
 #[must_use]
@@ -40,7 +56,8 @@ pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String]) -> Va
         .iter()
         .map(|(name, state)| json!({ "partition": name, "generation": state.epoch, "bytes": state.bytes }))
         .collect();
-    let notes: Vec<String> = notes.iter().cloned().chain(nothing_found(job, ledger)).collect();
+    let found = nothing_found(job, ledger);
+    let notes: Vec<String> = notes.iter().cloned().chain(advice(ledger)).chain(found).collect();
     json!({ "table": job.name, "source": job.entry.name, "partitions": partitions, "days": days, "notes": notes })
 }
 

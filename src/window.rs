@@ -8,7 +8,7 @@
 //! ```
 //! Dates on the command line are inclusive; they become half-open here and stay so.
 
-use chrono::{Datelike, Days, Months, NaiveDate};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -94,6 +94,27 @@ pub fn next_day(day: NaiveDate) -> NaiveDate {
 #[must_use]
 pub fn days_before(day: NaiveDate, count: u64) -> NaiveDate {
     day.checked_sub_days(Days::new(count)).unwrap_or(NaiveDate::MIN)
+}
+
+/// `day` moved on by `count` days.
+#[must_use]
+pub fn days_after(day: NaiveDate, count: u64) -> NaiveDate {
+    day.checked_add_days(Days::new(count)).unwrap_or(NaiveDate::MAX)
+}
+
+/// So far two clocks may be apart, in hours: hosts that nobody sets, and what a run takes.
+const SKEW_HOURS: i64 = 1;
+
+/// Whether the gap between two clocks is more than what hosts may be apart.
+#[must_use]
+pub fn is_apart(gap: TimeDelta) -> bool {
+    gap.abs() > TimeDelta::hours(SKEW_HOURS)
+}
+
+/// Whether `time` lies so far after `now` that it is the word of a wrong clock.
+#[must_use]
+pub fn is_ahead(time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    time > now && is_apart(time - now)
 }
 
 /// The 1st of the month of `day`.

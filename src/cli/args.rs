@@ -115,6 +115,9 @@ pub(super) enum Command {
         /// Take the quarantined rows of a month; may be given several times.
         #[arg(long, value_name = "JOB:YYYY-MM")]
         accept: Vec<String>,
+        /// Where this clock is behind a table's newest run: that run's was wrong, and what it read counts as never read.
+        #[arg(long)]
+        accept_clock: bool,
     },
     /// Read every day of a range again.
     Backfill {

@@ -148,7 +148,7 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
         Command::Demo => demo::demo(global).await,
         Command::Check { jobs, online } => check::check(global, jobs, *online).await,
         Command::Plan { jobs, from, to } => run::plan(global, jobs, from.as_deref().zip(to.as_deref())).await,
-        Command::Run { jobs, accept } => run::run(global, jobs, accept).await,
+        Command::Run { jobs, accept, accept_clock } => run::run(global, jobs, accept, *accept_clock).await,
         Command::Backfill { jobs, from, to, missing, accept, dry_run, yes } => {
             let asked = run::Backfill { jobs, from, to, missing: *missing, accept, dry_run: *dry_run, yes: *yes };
             run::backfill(global, &asked).await
@@ -251,6 +251,8 @@ async fn context_until(
         no_budget: false,
         listener,
         totals: Arc::default(),
+        elsewhere: Arc::default(),
+        accept_clock: false,
         accepted: Arc::default(),
     })
 }

@@ -37,11 +37,12 @@ pub(super) struct Backfill<'a> {
 }
 
 /// `costlake run`.
-pub(super) async fn run(global: &Global, names: &[String], accept: &[String]) -> Result<u8> {
+pub(super) async fn run(global: &Global, names: &[String], accept: &[String], accept_clock: bool) -> Result<u8> {
     let bars = progress::start(global);
     let (jobs, broken) = select(global, names)?;
     let accepted = Arc::new(accepted(&jobs, accept)?);
-    let context = Context { accepted, ..context(global, outside(global), bars.map(|bars| bars.listener())).await? };
+    let context = context(global, outside(global), bars.map(|bars| bars.listener())).await?;
+    let context = Context { accepted, accept_clock, ..context };
     tell_clock(context.clock);
     let broken_code = tell_broken(&broken);
     let reports = run_all(&context, &jobs, "run", Ask::Due).await;
@@ -112,7 +113,7 @@ fn accepted(jobs: &[Job], texts: &[String]) -> Result<BTreeSet<(String, NaiveDat
 pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask: Ask) -> Vec<JobReport> {
     let mut reports = Vec::new();
     let shared = Shared::of(jobs, context.clock.now(), ask);
-    let context = &Context { totals: Arc::new(shared), ..context.clone() };
+    let context = &Context { totals: Arc::new(shared), elsewhere: Arc::default(), ..context.clone() };
     for job in jobs {
         if context.cancel.is_cancelled() {
             break;

@@ -9,7 +9,7 @@ use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::{BrokenJob, Job};
 use crate::lake::Lake;
 use crate::ledger_store::LedgerStore;
-use crate::plan::{STALE, Slot, SlotState, calendar};
+use crate::plan::{NOT_FINAL, STALE, Slot, SlotState, calendar};
 use crate::status;
 use crate::window::{Grain, Window, first_of_month, month_start};
 
@@ -45,7 +45,8 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
         }
         match global.output {
             Output::Text => {
-                let notes: Vec<String> = notes.into_iter().chain(status::nothing_found(job, &books.ledger)).collect();
+                let found = status::nothing_found(job, &books.ledger);
+                let notes: Vec<String> = notes.into_iter().chain(status::advice(&books.ledger)).chain(found).collect();
                 print(job, &slots, &notes);
             }
             Output::Json => documents.push(status::table(job, &slots, &books.ledger, &notes)),
@@ -81,7 +82,23 @@ fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
     let named: Vec<String> =
         gaps.iter().take(10).filter_map(|slot| Some(format!("{} {}", slot.day, slot.gap()?))).collect();
     let more = if gaps.len() > 10 { format!(" and {} more", gaps.len() - 10) } else { String::new() };
-    format!("{}: {}{more}\n  what to do: costlake run {}", job.name, named.join(", "), job.name)
+    format!(
+        "{}: {}{more}\n  what to do: costlake run {}{}",
+        job.name,
+        named.join(", "),
+        job.name,
+        acceptance(job, gaps)
+    )
+}
+
+/// What takes days as they are that cannot be read any more: no run mends them.
+fn acceptance(job: &Job, gaps: &[&Slot]) -> String {
+    let left = gaps.iter().filter(|slot| slot.state == SlotState::NotFinal);
+    let mut months: Vec<String> = left.map(|slot| slot.day.format("%Y-%m").to_string()).collect();
+    months.dedup();
+    let more = if months.len() > 10 { " …" } else { "" };
+    let flags: Vec<String> = months.iter().take(10).map(|month| format!(" --accept {}:{month}", job.name)).collect();
+    format!("{}{more}", flags.concat())
 }
 
 fn cell(slot: &Slot) -> (char, Style) {
@@ -90,9 +107,11 @@ fn cell(slot: &Slot) -> (char, Style) {
         SlotState::Unsettled => ('≠', RED),
         SlotState::Quarantined => ('Q', RED),
         SlotState::Failed => ('F', RED),
+        SlotState::NotFinal => ('⊘', RED),
         _ if slot.gap().is_some() => ('!', RED),
         SlotState::Estimated => ('~', YELLOW),
         SlotState::Settled => ('■', GREEN),
+        SlotState::Differing => ('≈', YELLOW),
         SlotState::OutOfReach => ('x', DIM),
     }
 }
@@ -167,6 +186,8 @@ fn legend(slots: &[Slot]) -> String {
         ("failed", SlotState::Failed),
         ("missing", SlotState::Missing),
         ("out of reach", SlotState::OutOfReach),
+        (NOT_FINAL, SlotState::NotFinal),
+        ("differing", SlotState::Differing),
     ];
     let mut parts = Vec::new();
     for (name, state) in names {

@@ -22,6 +22,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http_body::{Body, Frame};
 
 use crate::error::{Error, Kind, Result};
@@ -128,6 +129,7 @@ fn expression(given: &Expression) -> SdkExpression {
 struct Taken {
     body: Vec<u8>,
     request_id: Option<String>,
+    date: Option<DateTime<Utc>>,
     too_large: bool,
 }
 
@@ -147,6 +149,7 @@ impl Capture {
             status: 200,
             body: Bytes::from(std::mem::take(&mut taken.body)),
             request_id: taken.request_id.take(),
+            date: taken.date.take(),
         })
     }
 }
@@ -178,10 +181,12 @@ impl Intercept for Capture {
     ) -> Result<(), BoxError> {
         let response = context.response_mut();
         let id = response.headers().get("x-amzn-requestid").map(|id| id.chars().take(LONGEST_ID).collect());
+        let date = super::date_of(response.headers().get("date"));
         let length = response.headers().get("content-length").and_then(|text| text.parse::<usize>().ok());
         {
             let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
             taken.request_id = id;
+            taken.date = date;
             taken.body.reserve_exact(length.unwrap_or_default().min(MAX_RESERVED));
         }
         let is_answer = response.status().is_success();

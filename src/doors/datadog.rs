@@ -17,7 +17,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use chrono::Utc;
-use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -130,11 +130,12 @@ impl DatadogDoor {
         let response = sent.map_err(|error| self.placed(get, self.no_answer(error)))?;
         let status = response.status();
         let request_id = request_id(response.headers());
+        let date = super::date_of(response.headers().get(DATE).and_then(|date| date.to_str().ok()));
         let is_answer = status == StatusCode::OK || (status == StatusCode::NOT_FOUND && get.not_found_is_an_answer);
         let read = if is_answer { self.read_body(response).await } else { Err(self.refusal(response).await) };
         let read = read.and_then(|body| if status == StatusCode::OK { self.believed(body) } else { Ok(body) });
         match read {
-            Ok(body) => Ok(Answer { status: status.as_u16(), body, request_id }),
+            Ok(body) => Ok(Answer { status: status.as_u16(), body, request_id, date }),
             Err(error) => {
                 let error = self.placed(get, error.at("status", status.as_u16()));
                 Err(request_id.iter().fold(error, |error, id| error.at("request id", id)))

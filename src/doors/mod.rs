@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -300,6 +301,11 @@ fn aws_identity(settings: &AwsSettings, (aws_account, account_check): account::F
     }
 }
 
+/// The instant of a `Date` header; `None` where there is none that can be read.
+fn date_of(text: Option<&str>) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc2822(text?).ok().map(|date| date.with_timezone(&Utc))
+}
+
 /// Text of AWS without what identifies the caller: ARNs and account ids stay out of logs and records.
 #[must_use]
 pub fn without_identities(text: &str) -> String {
@@ -339,7 +345,14 @@ pub(crate) fn is_loopback(url: &reqwest::Url) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::without_identities;
+    use super::{date_of, without_identities};
+
+    #[test]
+    fn the_date_of_an_answer_is_read_and_nonsense_is_none() {
+        let date = date_of(Some("Sun, 29 Nov 2026 06:30:00 GMT")).map(|date| date.to_rfc3339());
+        assert_eq!(date.as_deref(), Some("2026-11-29T06:30:00+00:00"));
+        assert_eq!((date_of(None), date_of(Some("yesterday")), date_of(Some(""))), (None, None, None));
+    }
 
     #[test]
     fn arns_and_accounts_are_left_out_and_dates_stay() {

@@ -112,6 +112,13 @@ pub static KEYS: &[Key] = &[
         "how often open months are read in full under equal totals",
     ),
     key(
+        "window.full_read_settled_every",
+        CE,
+        Shape::Text,
+        "`\"never\"`; `\"90 days\"` with tags or cost categories",
+        "how often settled months are read in full under equal totals, one a day: `\"N days\"` or `\"never\"`",
+    ),
+    key(
         "window.settle_day",
         For::All,
         Shape::Whole,

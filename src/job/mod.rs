@@ -78,6 +78,8 @@ pub struct WindowRules {
     pub control: Control,
     /// Days after which an open month is read in full again.
     pub full_read_every_days: u64,
+    /// Days after which a settled month is read in full again; `None` never.
+    pub full_read_settled_every_days: Option<u64>,
     /// Day of the next month after which a month counts as settled.
     pub settle_day: u32,
     /// Whether the table reaches to today.

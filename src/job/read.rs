@@ -186,11 +186,13 @@ fn read_window(
         source.table().columns().iter().any(|c| c.name.starts_with("tag_") || c.name.starts_with("cost_category_"))
     });
     let full = read_days(section, "full_read_every");
+    let settled = read_days_or_never(section, "full_read_settled_every");
     WindowRules {
         begin,
         refresh,
         control,
         full_read_every_days: full.unwrap_or(if by_tag { 1 } else { 7 }),
+        full_read_settled_every_days: settled.unwrap_or((ce && by_tag).then_some(90)),
         settle_day: section.whole("settle_day", 1, 28).and_then(|day| u32::try_from(day).ok()).unwrap_or(15),
         include_today: section.boolean("include_today").unwrap_or(false),
         quarantine_millionths: millionths(section.number("quarantine_share", 0.0, 1_000.0).unwrap_or(0.2)),
@@ -234,6 +236,20 @@ fn read_days(section: &Section<'_>, key: &str) -> Option<u64> {
         section.note(key, format!("must be \"N days\", not \"{text}\""));
     }
     days
+}
+
+/// `None` when the key is not there, or wrong.
+fn read_days_or_never(section: &Section<'_>, key: &str) -> Option<Option<u64>> {
+    match section.text(key)? {
+        "never" => Some(None),
+        text => {
+            let days = parse_days(text);
+            if days.is_none() {
+                section.note(key, format!("must be \"N days\" or \"never\", not \"{text}\""));
+            }
+            days.map(Some)
+        }
+    }
 }
 
 /// Reads `7 days` or `1 day`.

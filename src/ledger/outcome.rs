@@ -10,7 +10,7 @@
 //! An entry that only one of two ledgers has stays, unless the other one has a later word about the slot: a writer that
 //! never heard of a quarantine says nothing about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,15 @@ pub struct Differing {
     pub why: String,
 }
 
+/// How long a slot has not added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Nights {
+    /// The last UTC day on which it did not.
+    pub last: NaiveDate,
+    /// On how many UTC days it was found so, one after the other or not.
+    pub count: u32,
+}
+
 /// When something was noted.
 trait Timed: Clone + Ord {
     fn at(&self) -> DateTime<Utc>;
@@ -146,7 +155,46 @@ impl Ledger {
         }
         (self.unsettled, self.quarantined, self.failed) = (unsettled, quarantined, failed);
         (self.differing, self.displaced, self.accepted) = (differing, displaced, accepted);
+        for (slot, theirs) in &older.nights {
+            self.nights.entry(*slot).and_modify(|own| *own = (*own).max(*theirs)).or_insert(*theirs);
+        }
+        let Self { nights, unsettled, .. } = self;
+        nights.retain(|slot, _| unsettled.contains_key(slot));
         self.baselines = baselines;
+    }
+
+    /// Counts `today` for the slots that are `unsettled` again, and forgets the others of those that were `asked`.
+    pub(super) fn count_nights<'a>(
+        &mut self,
+        asked: &BTreeSet<NaiveDate>,
+        unsettled: impl Iterator<Item = &'a NaiveDate>,
+        today: NaiveDate,
+    ) {
+        let mut known: BTreeMap<NaiveDate, Nights> = BTreeMap::new();
+        std::mem::swap(&mut known, &mut self.nights);
+        let again: Vec<(NaiveDate, Nights)> = unsettled
+            .map(|slot| match known.get(slot) {
+                Some(nights) if nights.last == today => (*slot, *nights),
+                nights => (*slot, Nights { last: today, count: nights.map_or(0, |nights| nights.count) + 1 }),
+            })
+            .collect();
+        known.retain(|slot, _| !asked.contains(slot));
+        self.nights = known;
+        self.nights.extend(again);
+    }
+
+    /// Takes over which of the slots that were `read` and taken miss the total of a metric that is only reported.
+    pub fn note_differing(&mut self, read: &BTreeSet<NaiveDate>, differing: &BTreeMap<NaiveDate, Differing>) {
+        self.differing.retain(|slot, _| !read.contains(slot));
+        // Not before the read itself, which would be a later word about the slot.
+        let of_read = differing.iter().filter(|(slot, _)| read.contains(slot));
+        let found: Vec<_> = of_read
+            .map(|(slot, found)| {
+                let at = self.taken_at(*slot).map_or(found.at, |taken| taken.max(found.at));
+                (*slot, Differing { at, ..found.clone() })
+            })
+            .collect();
+        self.differing.extend(found);
     }
 
     /// Gives what a ledger of format 1 noted the time at which that was written.

@@ -1,6 +1,6 @@
 //! Ledgers that are filled, merged and asked.
 
-use super::{DayState, History, Ledger, Noted, ObjectId, PartitionState, Quarantined, Revision};
+use super::{DayState, Differing, History, Ledger, Noted, ObjectId, PartitionState, Quarantined, Revision};
 use crate::generation::{DayFacts, Footer};
 use crate::sums::Sums;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -315,4 +315,37 @@ fn a_person_takes_what_was_held_and_what_cannot_be_read_again() {
     assert_eq!(ledger.accepted.keys().collect::<Vec<_>>(), [&day(1)]);
     assert_eq!(ledger.displaced.keys().collect::<Vec<_>>(), [&day(2)], "what can be read again is");
     assert_eq!(ledger.accept(NaiveDate::default(), second(9), |_| true), 0, "another month");
+}
+
+#[test]
+fn nights_are_counted_by_utc_day_and_only_of_what_is_still_unsettled() {
+    let nothing = (BTreeSet::new(), BTreeMap::new());
+    let hours = |hours: i64| second(3_600 * hours);
+    let off = |slots: &[u32]| slots.iter().map(|slot| (day(*slot), "off".to_owned())).collect::<BTreeMap<_, _>>();
+    let mut ledger = read_ledger(1, 1);
+    for at in [1, 2, 25, 100] {
+        ledger.note_outcome(&nothing.0, &off(&[1, 2]), &nothing.1, hours(at));
+    }
+    let count = |ledger: &Ledger, slot: u32| ledger.nights.get(&day(slot)).map(|nights| nights.count);
+    assert_eq!((count(&ledger, 1), count(&ledger, 2)), (Some(3), Some(3)), "two of them were on one day");
+    let mut other = ledger.clone();
+    other.note_outcome(&nothing.0, &off(&[1]), &nothing.1, hours(124));
+    other.note_outcome(&[day(2)].into(), &BTreeMap::new(), &nothing.1, hours(124));
+    assert_eq!((count(&other, 1), count(&other, 2)), (Some(4), None), "the second adds up");
+    let merged = ledger.clone().merge(other.clone());
+    assert_eq!(count(&merged, 1), Some(4));
+    assert_eq!(merged, other.merge(ledger), "the order of writers does not matter");
+}
+
+#[test]
+fn a_day_that_differs_is_noted_no_earlier_than_it_was_read() {
+    let mut ledger = read_ledger(1, 9);
+    let found = Differing { at: second(8), since: second(5), tries: 2, why: "off".to_owned() };
+    let read: BTreeSet<NaiveDate> = [day(1)].into();
+    ledger.note_differing(&read, &[(day(1), found.clone()), (day(2), found.clone())].into());
+    assert_eq!(ledger.differing, [(day(1), Differing { at: second(9), ..found.clone() })].into(), "the other is held");
+    assert_eq!(ledger.clone().merge(read_ledger(2, 1)).differing.len(), 1, "another writer knew nothing of it");
+    assert!(ledger.clone().merge(read_ledger(2, 10)).differing.is_empty(), "another writer has read it since");
+    ledger.note_differing(&read, &BTreeMap::new());
+    assert!(ledger.differing.is_empty(), "it agrees now");
 }

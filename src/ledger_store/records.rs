@@ -1,11 +1,56 @@
 //! Run records as they are read back: the newest first, and the last run of a table.
 
+use chrono::{DateTime, NaiveDateTime, Utc};
+
 use crate::error::Result;
-use crate::lake::Lake;
+use crate::lake::{Lake, Listed};
 use crate::report::JobReport;
 
 /// Records that are looked through for the last run; behind so many backfills nobody knows it any more.
 const LOOKED_THROUGH: usize = 200;
+
+/// The run records of a table, from one listing.
+#[derive(Debug)]
+pub struct Records(Vec<Listed>);
+
+impl Records {
+    /// Lists them.
+    ///
+    /// # Errors
+    /// When the lake cannot be listed.
+    pub async fn of(lake: &Lake, table: &str) -> Result<Self> {
+        let mut listed = lake.list(&format!("_costlake/{table}/runs")).await?;
+        listed.retain(|entry| entry.key.ends_with(".json"));
+        Ok(Self(listed))
+    }
+
+    /// The latest time at which a run began by its own clock.
+    #[must_use]
+    pub fn newest_time(&self) -> Option<DateTime<Utc>> {
+        self.0.iter().filter_map(|entry| began_at(&entry.key)).max()
+    }
+
+    /// The record that the store took last, whatever time its run went by.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn last(&self, lake: &Lake) -> Result<Option<JobReport>> {
+        let mut entries: Vec<&Listed> = self.0.iter().collect();
+        entries.sort_unstable_by_key(|entry| std::cmp::Reverse((entry.modified, &entry.key)));
+        for entry in entries.into_iter().take(LOOKED_THROUGH) {
+            if let Some(record) = read_record(lake, &entry.key).await? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// When the run of a record began: run ids begin with the time.
+fn began_at(key: &str) -> Option<DateTime<Utc>> {
+    let (time, _) = key.rsplit('/').next()?.split_once('-')?;
+    NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").ok().map(|time| time.and_utc())
+}
 
 /// Keys of all records of a table, the newest first: days and run ids begin with the time.
 ///

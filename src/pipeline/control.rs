@@ -10,8 +10,13 @@
 //!        wait 2 s, then 10 s, reading the fetch again each time ─► still no: the days that agree are committed,
 //!                                                                  the others keep their old rows: unsettled
 //! ```
+//! Days that have not added up for three nights are asked once a night from then on, without the second half of this.
 //! Rows in another currency than the totals are a label that is wrong on one side: whatever `window.control` says, such an
 //! answer is not to be trusted, and the fetch is refused when patience ends.
+//!
+//! Metrics that are only reported, such as usage quantity, keep nothing from being committed. Where such a total has
+//! moved since the rows were read, or the month is still open, the rows may lag behind it: the day stays due, once a UTC
+//! day, and after three of them is shown as differing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +27,8 @@ use tracing::warn;
 use crate::error::{Error, Kind, Result};
 use crate::generation::{self, FetchedDays};
 use crate::job::Control;
-use crate::plan::Fetch;
+use crate::ledger::{DayState, Differing};
+use crate::plan::{Fetch, has_long_been_off, settles_on};
 use crate::report::FetchReport;
 use crate::sources::Fetched;
 use crate::sums::Sums;
@@ -52,6 +58,8 @@ pub(super) struct Controlled {
     pub(super) unsettled: BTreeMap<NaiveDate, String>,
     /// Slots of which the answer says two things.
     pub(super) doubtful: BTreeMap<NaiveDate, String>,
+    /// Slots that agree but for metrics that are only reported, where that may pass.
+    pub(super) differing: BTreeMap<NaiveDate, Differing>,
     pub(super) rows: u64,
     pub(super) page_rows: u64,
     pub(super) answers: Vec<Waiting>,
@@ -73,13 +81,14 @@ pub(super) async fn read(
         let (fetched, answers) = series::of_fetch(job, fetch, allowance, report).await?;
         let days = generation::describe(source.table(), source.grain(), &fetched, &source.read_for())?;
         let mut off = enforced(job, &days).await;
-        if !off.is_empty() {
+        let is_patient = may_add_up(job, &off).await;
+        if is_patient {
             ask_again(job, &off, allowance, report).await?;
             off = enforced(job, &days).await;
         }
-        let wait = match (off.is_empty(), waits.next()) {
-            (false, Some(wait)) => job.context.patience.first_wait.saturating_mul(*wait),
-            _ => return conclude(job, days, &fetched, answers, &off, report).await,
+        let wait = match (off.is_empty(), is_patient, waits.next()) {
+            (false, true, Some(wait)) => job.context.patience.first_wait.saturating_mul(*wait),
+            _ => return conclude(job, fetch, days, &fetched, answers, &off, report).await,
         };
         warn!(
             days = off.len(),
@@ -88,6 +97,13 @@ pub(super) async fn read(
         );
         unless_cancelled(&job.context.cancel, tokio::time::sleep(wait)).await?;
     }
+}
+
+/// Whether it is worth a second try to ask for the rows and totals that are off: of days that have not added up for some
+/// nights the next one asks once.
+async fn may_add_up(job: &JobRun<'_>, off: &[Difference]) -> bool {
+    let ledger = &job.books.lock().await.ledger;
+    off.iter().any(|off| !has_long_been_off(ledger, off.slot))
 }
 
 /// Differences in the columns that must add up, and in the currency under every rule.
@@ -128,6 +144,7 @@ async fn ask_again(
 
 async fn conclude(
     job: &JobRun<'_>,
+    fetch: &Fetch,
     mut days: FetchedDays,
     fetched: &Fetched,
     answers: Vec<Waiting>,
@@ -148,6 +165,7 @@ async fn conclude(
         days.remove(&difference.slot);
         unsettled.entry(difference.slot).or_insert_with(|| difference.to_string());
     }
+    let differing = differing(job, fetch, reported.iter().filter(|off| days.contains_key(&off.slot))).await;
     let known = job.totals.lock().await;
     let source = &job.job.source;
     // Rows without grouping are the totals: the next probe compares with what they say.
@@ -164,7 +182,7 @@ async fn conclude(
     let slots = fetched.slots.iter().filter(|slot| !unsettled.contains_key(slot)).copied().collect();
     let rows = fetched.rows.num_rows() as u64;
     let (doubtful, page_rows) = (fetched.doubtful.clone(), fetched.page_rows);
-    Ok(Controlled { days, slots, totals, unsettled, doubtful, rows, page_rows, answers })
+    Ok(Controlled { days, slots, totals, unsettled, doubtful, differing, rows, page_rows, answers })
 }
 
 /// Says where the currency of the bill changes: at a day of the fetch, or from the day before it.
@@ -187,6 +205,42 @@ async fn currency_note(job: &JobRun<'_>, totals: Option<&Totals>, days: &Fetched
     let shown = turns.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     (!turns.is_empty())
         .then(|| format!("the bill changes its currency {shown}: amounts of two currencies never add up"))
+}
+
+/// Which slots are worth another try, by their differences in metrics that are only reported: those whose total of such a
+/// metric is another one than when their rows were read, those whose month has not settled, and those that were worth
+/// it before. Settled days that are read for the first time are as they are.
+async fn differing(
+    job: &JobRun<'_>,
+    fetch: &Fetch,
+    reported: impl Iterator<Item = &Difference>,
+) -> BTreeMap<NaiveDate, Differing> {
+    let ledger = &job.books.lock().await.ledger;
+    let (now, partition) = (job.now(), fetch.partition.to_string());
+    let mut found: BTreeMap<NaiveDate, Differing> = BTreeMap::new();
+    for off in reported {
+        let moved = ledger.day(&partition, off.slot).is_some_and(|day| has_moved(day, off));
+        let before = ledger.differing.get(&off.slot);
+        let is_open = now.date_naive() <= settles_on(job.job, off.slot);
+        let fresh = Differing { at: now, since: now, tries: 0, why: off.to_string() };
+        let entry = match before {
+            Some(before) if !moved => {
+                let is_another_day = before.at.date_naive() != now.date_naive();
+                Differing { since: before.since, tries: before.tries + u32::from(is_another_day), ..fresh }
+            }
+            None if !moved && !is_open => continue,
+            _ => fresh,
+        };
+        // Of several metrics the one that gives the day more tries counts.
+        let known = found.entry(off.slot).or_insert_with(|| entry.clone());
+        known.tries = known.tries.min(entry.tries);
+    }
+    found
+}
+
+/// Whether the API's total of a metric is another one than when the day's rows were read.
+fn has_moved(day: &DayState, off: &Difference) -> bool {
+    day.facts.totals.get(&off.column).is_some_and(|before| before != off.total)
 }
 
 /// The error of days that did not add up.

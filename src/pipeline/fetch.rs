@@ -64,7 +64,7 @@ pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
 /// Remembers for the days of a fetch that their last read failed. The ledger is written when the run ends.
 async fn note_failure(job: &JobRun<'_>, planned: &Fetch, error: &Error) {
     let outside_the_days =
-        matches!(error.kind(), Kind::Budget | Kind::Superseded | Kind::Unsettled | Kind::Quarantined);
+        matches!(error.kind(), Kind::Budget | Kind::Superseded | Kind::Unsettled | Kind::Quarantined | Kind::Clock);
     if !outside_the_days {
         job.books.lock().await.note_failure(&planned.slots, error.message(), job.now());
     }
@@ -365,6 +365,7 @@ async fn enter(
         }
     }
     books.ledger.note_outcome(&read.slots, &read.unsettled, taken.held, job.now());
+    books.ledger.note_differing(&read.slots, &read.differing);
     if let Some(left) = left {
         books.ledger.note_replaced(&taken.fetch.partition.to_string(), left);
     }

@@ -15,14 +15,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, info_span};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Elsewhere};
 use crate::crash;
 use crate::doors::{Door, Doors};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, Owner, TableRecord};
-use crate::plan::{Ask, Fetch, Plan, is_reachable, plan, stages};
+use crate::plan::{Ask, Fetch, Moment, Plan, is_reachable, plan, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
 use crate::status;
@@ -31,6 +31,7 @@ use crate::window::Partition;
 
 mod account;
 pub mod budget;
+mod clocks;
 mod control;
 mod displaced;
 mod fetch;
@@ -107,6 +108,10 @@ pub struct Context {
     pub lake: Arc<Lake>,
     /// The clock.
     pub clock: Clock,
+    /// What time it is by the answers of a run.
+    pub elsewhere: Arc<Elsewhere>,
+    /// `--accept-clock`: where the clock is behind a table's newest run, that run's clock was wrong.
+    pub accept_clock: bool,
     /// How long failing requests are tried.
     pub patience: Patience,
     /// Cancelled by a signal.
@@ -137,6 +142,8 @@ pub(crate) struct JobRun<'a> {
     /// Objects that are not the committed ones.
     found: displaced::Found,
     run_id: String,
+    /// When the run takes place, and which read times it believes.
+    moment: Moment,
     halted: AtomicBool,
     /// Whether any request of the run was answered.
     answered: AtomicBool,
@@ -183,7 +190,7 @@ impl JobRun<'_> {
     /// After some errors the other fetches of the job have no chance either: an API that never answered anything will
     /// not answer them. One that did may fail for this window alone, so the others go on.
     fn halt_after(&self, kind: Kind, asked: &Asked) {
-        let hopeless = matches!(kind, Kind::Auth | Kind::Budget | Kind::Config | Kind::Internal);
+        let hopeless = matches!(kind, Kind::Auth | Kind::Budget | Kind::Config | Kind::Clock | Kind::Internal);
         let silent = kind.is_transient() && asked.pages == 0 && !self.answered.load(Ordering::Relaxed);
         if hopeless || silent {
             self.halted.store(true, Ordering::Relaxed);
@@ -240,7 +247,8 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     let now = context.clock.now();
     let (mut books, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     report.notes.extend(notes);
-    plan(job, &books.ledger, now, ask, None)?;
+    let clocks::Timing { moment, behind } = clocks::judge(context, job, &mut books, report).await?;
+    plan(job, &books.ledger, moment, ask, None)?;
     let record = account::same_table(&mut books, job, &door.identity).await?;
     report.notes.extend(door.identity.account_check.note());
     let fingerprint = record.digest();
@@ -248,7 +256,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     let owner = Owner { fingerprint: &fingerprint, account: account.as_deref() };
     let found = displaced::compare(context, job, &mut books, owner, report).await?;
     let accepted = opening::accept(context, job, &mut books, report);
-    let mut planned = plan(job, &books.ledger, now, ask, None)?;
+    let mut planned = plan(job, &books.ledger, moment, ask, None)?;
     let budget = opening::budget_of(context, job, now).await?;
     let mut run = JobRun {
         context,
@@ -261,6 +269,7 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         record,
         found,
         run_id: run_id.to_owned(),
+        moment,
         halted: AtomicBool::new(false),
         answered: AtomicBool::new(false),
         rewrites: matches!(ask, Ask::Known { .. }),
@@ -280,6 +289,12 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     });
     report.fetches = run_fetches(&run, &planned).await;
     report.fetches.extend(refusals);
+    close(&run, ask, behind, report).await
+}
+
+/// What is left to do and to say when all fetches have ended; `behind` is what is wrong with the run's clock.
+async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut JobReport) -> Result<()> {
+    let (context, job) = (run.context, run.job);
     let mut books = run.books.lock().await;
     if run.answered.load(Ordering::Relaxed) {
         books.keep_account(&run.record).await?;
@@ -292,12 +307,13 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     }
     if ask == Ask::Due && !report.fetches.iter().any(FetchReport::is_quarantined) {
         let held = quarantine::standing(&job.name, &books.ledger);
-        let beyond = |slot: &NaiveDate| !is_reachable(job, *slot, now);
+        let beyond = |slot: &NaiveDate| !is_reachable(job, *slot, run.now());
         let standing = held.or_else(|| displaced::standing(&job.name, &books.ledger, beyond));
         report.failure = standing.as_ref().map(Into::into);
     }
+    clocks::conclude(context, ask, behind, report);
     report.notes.extend(status::nothing_found(job, &books.ledger));
-    report.notes.extend(retention::tidy(&run, &mut books).await);
+    report.notes.extend(retention::tidy(run, &mut books).await);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::ledger_store::LedgerStore;
-use crate::plan::{is_reachable, spending_since};
+use crate::plan::{is_reachable, not_final, spending_since};
 use crate::report::{JobReport, usd};
 use crate::sources::Provider;
 
@@ -28,7 +28,12 @@ pub(super) fn accept(
     for month in &months {
         let shown = month.format("%Y-%m");
         let beyond = |slot| !is_reachable(job, slot, now);
+        let left = not_final(job, &books.ledger, *month, now);
+        books.accept_slots(&left, now);
         report.notes.push(match books.ledger.accept(*month, now, beyond) {
+            0 if !left.is_empty() => {
+                format!("{shown} is accepted: {} days that were not final, out of reach, stay as they are", left.len())
+            }
             0 => format!("nothing of {shown} was quarantined before; what comes is taken as it is"),
             held => format!("{shown} is accepted: {held} days that waited for it are taken as they are"),
         });

@@ -6,6 +6,9 @@
 //! | a revision | it was committed longer ago than `lake.keep_history_for` |
 //! | the time of a generation, and its kept object | the generation was replaced longer ago than that |
 //!
+//! Long ago is measured by the run's clock and by the store's own, whichever is earlier: when it says the newest ledger
+//! snapshot was written. A clock that is ahead deletes nothing before its time; of a folder both are this machine's.
+//!
 //! No data object is ever touched, and what cannot be removed stays and is said: it harms nothing.
 
 use chrono::Days;
@@ -29,7 +32,8 @@ pub(super) async fn tidy(run: &JobRun<'_>, books: &mut LedgerStore) -> Vec<Strin
 
 async fn forget(run: &JobRun<'_>, books: &mut LedgerStore) -> Result<()> {
     let (lake, job) = (&run.context.lake, run.job);
-    let Some(limit) = run.now().checked_sub_days(Days::new(job.keep_history_days)) else { return Ok(()) };
+    let Some(now) = books.lake_time().map(|lake| lake.min(run.now())) else { return Ok(()) };
+    let Some(limit) = now.checked_sub_days(Days::new(job.keep_history_days)) else { return Ok(()) };
     for kept in kept_generations(lake, &job.name, job.source.grain()).await? {
         let Some((partition, epoch)) = kept.generation else { continue };
         let state = books.ledger.partitions.get(&partition.to_string()).filter(|_| !kept.is_displaced);

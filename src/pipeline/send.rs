@@ -7,6 +7,8 @@
 //! | `Unavailable` | sent again after a jittered backoff |
 //! | anything else | the fetch hears of it |
 //!
+//! Nothing is sent once an answer's `Date` has shown that this machine's clock is wrong ([`super::clocks`]).
+//!
 //! At most [`Patience::attempts`] attempts; waits the API names are honoured up to five minutes. Every attempt counts
 //! against the budget. All requests are reads, so sending one again is safe.
 
@@ -15,12 +17,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info_span, warn};
 
+use crate::clock::{Clock, Elsewhere};
 use crate::doors::Door;
 use crate::error::{Error, Kind, Result};
 use crate::report::Asked;
 use crate::request::{Answer, Request};
 
 use super::budget::{Allowance, Budget};
+use super::clocks;
 
 /// How often and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +65,8 @@ pub(super) struct Sender<'a> {
     pub(super) budget: &'a Budget,
     pub(super) patience: Patience,
     pub(super) cancel: &'a CancellationToken,
+    pub(super) clock: Clock,
+    pub(super) elsewhere: &'a Elsewhere,
 }
 
 impl Sender<'_> {
@@ -79,6 +85,7 @@ impl Sender<'_> {
             if self.cancel.is_cancelled() {
                 return Err(interrupted());
             }
+            clocks::compare(self.clock, self.elsewhere)?;
             if request.is_charged() && !allowance.take() {
                 return Err(self.budget.reached(None));
             }
@@ -118,6 +125,9 @@ impl Sender<'_> {
         asked.pages += 1;
         asked.charged_pages += u64::from(request.is_charged());
         asked.answer_bytes += answer.body.len() as u64;
+        if let Some(date) = answer.date {
+            self.elsewhere.note(date);
+        }
         if let Some(pace) = &self.door.pace {
             pace.answered();
         }

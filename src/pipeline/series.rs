@@ -106,8 +106,15 @@ async fn once(
     asked: &mut Asked,
     told: &(dyn Fn(u64, &Asked) + Sync),
 ) -> Result<Read, Broken> {
-    let sender =
-        Sender { door: &job.door, budget: &job.budget, patience: job.context.patience, cancel: &job.context.cancel };
+    let context = job.context;
+    let sender = Sender {
+        door: &job.door,
+        budget: &job.budget,
+        patience: context.patience,
+        cancel: &context.cancel,
+        clock: context.clock,
+        elsewhere: &context.elsewhere,
+    };
     let mut reader = source.reader(windows);
     let mut waiting: VecDeque<Request> = source.requests(windows).into();
     let mut answers = Vec::new();

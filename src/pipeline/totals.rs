@@ -139,7 +139,7 @@ pub(super) async fn before_fetches(
         return Ok(Plan { totals: None, ..planned });
     }
     let mut books = run.books.lock().await;
-    let planned = plan(job, &books.ledger, run.now(), ask, found.as_deref())?;
+    let planned = plan(job, &books.ledger, run.moment, ask, found.as_deref())?;
     learn_currencies(job, &mut books.ledger, found.as_deref());
     books.ledger.probed_at = Some(run.now());
     books.save(&run.run_id, run.now()).await?;

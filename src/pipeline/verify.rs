@@ -28,6 +28,7 @@ use crate::generation::{self, Footer, digest, rows};
 use crate::job::{Identity, Job};
 use crate::ledger::PartitionState;
 use crate::ledger_store::{LedgerStore, Look, Observed, TableRecord, data_key, look, partition_of};
+use crate::plan::differs_for_good;
 use crate::report::JobReport;
 use crate::sources::{Provider, Source};
 use crate::window::Partition;
@@ -134,6 +135,9 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
     let (books, mut notes) = open_books(context, job).await?;
     let (fingerprints, note) = fingerprints(context, job).await?;
     notes.extend(note);
+    if depth == Depth::Rows {
+        notes.extend(differing(&books));
+    }
     let grain = job.source.grain();
     let listed = context.lake.list(&job.name).await?;
     let mut partitions: BTreeSet<Partition> =
@@ -166,6 +170,12 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
     findings.sort_by(|a, b| a.key.cmp(&b.key));
     let full = depth == Depth::Rows;
     Ok(TableCheck { table: job.name.clone(), right, rows, full, findings, notes, runs: Vec::new() })
+}
+
+/// The days whose rows keep missing the API's total of a metric that is only reported: nothing is wrong with their objects.
+fn differing(books: &LedgerStore) -> impl Iterator<Item = String> {
+    let found = books.ledger.differing.iter().filter(|(slot, _)| differs_for_good(&books.ledger, **slot));
+    found.map(|(_, found)| format!("differing since {}: {}", found.since.date_naive(), found.why))
 }
 
 pub(super) async fn open_books(context: &Context, job: &Job) -> Result<(LedgerStore, Vec<String>)> {

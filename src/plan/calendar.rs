@@ -24,6 +24,8 @@ pub struct Slot {
 
 /// The word for a slot that is in the lake and known to be out of date.
 pub const STALE: &str = "stale";
+/// The words for a slot that was read before it was final and cannot be read any more.
+pub const NOT_FINAL: &str = "not final, out of reach";
 
 impl Slot {
     /// What keeps the slot from being called complete and current, if anything does.
@@ -34,7 +36,10 @@ impl Slot {
             SlotState::Unsettled => Some("unsettled"),
             SlotState::Quarantined => Some("quarantined"),
             SlotState::Failed => Some("failed"),
-            SlotState::Estimated | SlotState::Settled | SlotState::OutOfReach => self.stale.then_some(STALE),
+            SlotState::NotFinal => Some(NOT_FINAL),
+            SlotState::Estimated | SlotState::Settled | SlotState::Differing | SlotState::OutOfReach => {
+                self.stale.then_some(STALE)
+            }
         }
     }
 
@@ -45,6 +50,7 @@ impl Slot {
             SlotState::Unsettled => ledger.unsettled.get(&self.day).map(|noted| noted.why.as_str()),
             SlotState::Quarantined => ledger.quarantined.get(&self.day).map(|held| held.why.as_str()),
             SlotState::Failed => ledger.failed.get(&self.day).map(|noted| noted.why.as_str()),
+            SlotState::Differing => ledger.differing.get(&self.day).map(|found| found.why.as_str()),
             _ => ledger.out_of_place(self.day).map(|noted| noted.why.as_str()),
         }
     }

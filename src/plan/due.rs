@@ -9,53 +9,79 @@ use crate::sums::Sums;
 use crate::totals::{Totals, are_unlike};
 use crate::window::{days_before, month_start};
 
-use super::{SlotState, read_state, settles_on, span};
+use super::finality::{Moment, is_final_by_rule, is_left_behind, midnight, owed_since};
+use super::reach::{is_out_of_reach, span};
+use super::{SlotState, read_state, settled, settles_on};
 
 /// A refreshed day is stale when it was not looked at for so long: two nightly runs were missed.
 const STALE_HOURS: i64 = 48;
+/// Days on which a slot is read again whose rows miss the total of a metric that is only reported.
+pub(super) const DIFFERING_TRIES: u32 = 3;
 
 /// The days that are due, in order; those that are older than the API's history are noted.
 pub(super) fn slots(
     job: &Job,
     ledger: &Ledger,
-    now: DateTime<Utc>,
+    moment: Moment,
     totals: Option<&Totals>,
     notes: &mut Vec<String>,
 ) -> Vec<NaiveDate> {
-    let Some(span) = span(job, now) else { return Vec::new() };
-    let grain = job.source.grain();
-    let mut out_of_reach = Vec::new();
+    let Some(span) = span(job, moment.now) else { return Vec::new() };
+    let (mut out_of_reach, mut not_final) = (Vec::new(), Vec::new());
     let mut due = Vec::new();
-    for slot in grain.slots(span) {
-        match read_state(job, ledger, slot, now) {
+    for slot in job.source.grain().slots(span) {
+        match read_state(job, ledger, slot, moment) {
             SlotState::OutOfReach => out_of_reach.push(slot),
+            SlotState::NotFinal => not_final.push(slot),
             SlotState::Missing => due.push(slot),
-            _ if is_due_again(job, ledger, slot, now, totals) => due.push(slot),
+            _ if is_due_again(job, ledger, slot, moment, totals) => due.push(slot),
             _ => {}
         }
     }
-    if let (Some(first), Some(last)) = (out_of_reach.first(), out_of_reach.last()) {
-        let count = out_of_reach.len();
-        notes.push(format!("{first} to {last}: {count} out of reach, older than the API's documented history"));
+    if let Some(month) = settled::month_to_read(job, ledger, moment) {
+        notes.push(month.note());
+        due.extend(month.slots);
+        due.sort_unstable();
+        due.dedup();
     }
+    notes.extend(range_note(&out_of_reach, "out of reach, older than the API's documented history"));
+    notes.extend(range_note(
+        &not_final,
+        "not final, out of reach: read before the end of their span, and by now older than the API's documented \
+         history; `--accept JOB:YYYY-MM` takes a month as it is",
+    ));
     due
 }
 
+fn range_note(slots: &[NaiveDate], what: &str) -> Option<String> {
+    let (first, last) = (slots.first()?, slots.last()?);
+    Some(format!("{first} to {last}: {} {what}", slots.len()))
+}
+
 /// Whether a day that has been read is read again: see the table of [`super`].
-fn is_due_again(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>, totals: Option<&Totals>) -> bool {
-    if ledger.unsettled.contains_key(&slot) {
+fn is_due_again(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment, totals: Option<&Totals>) -> bool {
+    if is_out_of_reach(job, slot, moment.today()) {
+        return false;
+    }
+    if ledger.unsettled.contains_key(&slot) || is_tried_again(ledger, slot, moment) {
         return true;
     }
     if let Some(held) = ledger.quarantined.get(&slot) {
         return match job.window.refresh {
             Refresh::Probe => differs(job, slot, totals, (&held.totals, held.currency.as_ref(), held.estimated)),
             // What is asked for nothing is asked until it is taken back.
-            _ => job.entry.provider == Provider::Datadog || slot >= refresh_start(job, now),
+            _ => job.entry.provider == Provider::Datadog || slot >= refresh_start(job, moment.now),
         };
     }
     let partition = ledger.partitions.get(&job.source.grain().partition_of(slot).to_string());
     let day = partition.and_then(|partition| partition.days.get(&slot));
-    day.is_some_and(|day| needs_refresh(job, partition, day, slot, now, totals))
+    day.is_some_and(|day| needs_refresh(job, partition, day, slot, moment, totals))
+}
+
+/// Whether the rows of the slot miss the total of a metric that is only reported, and this UTC day may try once more.
+fn is_tried_again(ledger: &Ledger, slot: NaiveDate, moment: Moment) -> bool {
+    let tried_today = |at| moment.believed(at).is_some_and(|at| at.date_naive() >= moment.today());
+    ledger.differing.get(&slot).is_some_and(|found| found.tries < DIFFERING_TRIES && !tried_today(found.at))
 }
 
 /// Whether one of the rules of the job wants the day again.
@@ -64,22 +90,21 @@ fn needs_refresh(
     partition: Option<&PartitionState>,
     day: &DayState,
     slot: NaiveDate,
-    now: DateTime<Utc>,
+    moment: Moment,
     totals: Option<&Totals>,
 ) -> bool {
-    if job.entry.snapshot || is_left_behind(job, day, slot, now) {
+    if job.entry.snapshot || owed_since(job, day, slot, moment).is_some() {
         return true;
     }
+    let today = moment.today();
     if job.window.refresh != Refresh::Probe {
-        return slot >= refresh_start(job, now);
+        // A clock that is behind does not read again what is final; on the last night of its span a day may come twice.
+        let was_read_later = moment.read_on(day).is_some_and(|read| read > today);
+        return slot >= refresh_start(job, moment.now) && !(was_read_later && is_final_by_rule(job, day, slot, moment));
     }
-    let today = now.date_naive();
-    let settles = settles_on(job, slot);
-    let settled_since = today > settles && day.read_at.date_naive() <= settles;
     let facts = &day.facts;
     differs(job, slot, totals, (&facts.totals, facts.currency.as_ref(), facts.estimated))
-        || settled_since
-        || (today <= settles && is_full_read_due(job, partition, today))
+        || (today <= settles_on(job, slot) && is_full_read_due(job, partition, moment))
 }
 
 /// Whether the API's total of any of the job's metrics, its currency or the estimate flag is another one than what is
@@ -93,15 +118,11 @@ fn differs(job: &Job, slot: NaiveDate, totals: Option<&Totals>, known: (&Sums, O
 }
 
 /// Whether some day of the month was last read so long ago that the whole month is read again.
-fn is_full_read_due(job: &Job, partition: Option<&PartitionState>, today: NaiveDate) -> bool {
-    let oldest = partition.and_then(|state| state.days.values().map(|day| day.read_at.date_naive()).min());
-    oldest.is_some_and(|oldest| days_before(today, job.window.full_read_every_days) >= oldest)
-}
-
-/// An estimate that was last read before its month settled, and the month has settled since.
-fn is_left_behind(job: &Job, day: &DayState, slot: NaiveDate, now: DateTime<Utc>) -> bool {
-    let settles = settles_on(job, slot);
-    day.facts.estimated && now.date_naive() > settles && day.read_at.date_naive() <= settles
+fn is_full_read_due(job: &Job, partition: Option<&PartitionState>, moment: Moment) -> bool {
+    let limit = days_before(moment.today(), job.window.full_read_every_days);
+    // A day that counts as never read is due by itself.
+    let days = partition.into_iter().flat_map(|state| state.days.values());
+    days.filter_map(|day| moment.read_on(day)).any(|read| read <= limit)
 }
 
 /// First slot that is read again by the refresh rule.
@@ -116,20 +137,24 @@ fn refresh_start(job: &Job, now: DateTime<Utc>) -> NaiveDate {
     }
 }
 
-/// Whether what is in the lake is known to be out of date: an estimate whose month has settled since it was read, or a
-/// day that the refresh rule should have looked at by now and did not for two days.
+/// Whether what is in the lake is known to be out of date, and a run would read it again: an estimate whose month has
+/// settled since it was read, a day that should have been read as final for two days, or one that the refresh rule
+/// should have looked at by now and did not for two days.
 #[must_use]
 pub fn is_stale(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> bool {
     if ledger.out_of_place(slot).is_some() {
         return true;
     }
     let Some(day) = ledger.day(&job.source.grain().partition_of(slot).to_string(), slot) else { return false };
-    let looked_at = match job.window.refresh {
-        Refresh::Probe => ledger.probed_at.map_or(day.read_at, |probed| probed.max(day.read_at)),
-        _ => day.read_at,
-    };
-    let begun = job.window.begin.is_none_or(|begin| slot >= begin);
-    let overdue =
-        begun && !job.entry.snapshot && slot >= refresh_start(job, now) && (now - looked_at).num_hours() >= STALE_HOURS;
-    overdue || is_left_behind(job, day, slot, now)
+    let moment = Moment::from(now);
+    let is_past = span(job, now).is_some_and(|span| span.contains(slot));
+    if job.entry.snapshot || !is_past || is_out_of_reach(job, slot, moment.today()) {
+        return false;
+    }
+    let is_long_ago = |time: DateTime<Utc>| (now - time).num_hours() >= STALE_HOURS;
+    let probed_at = ledger.probed_at.filter(|_| job.window.refresh == Refresh::Probe);
+    let looked_at = probed_at.and_then(|probed| moment.believed(probed)).max(moment.believed(day.read_at));
+    let overdue = slot >= refresh_start(job, now) && looked_at.is_none_or(is_long_ago);
+    let owed = owed_since(job, day, slot, moment).is_some_and(|since| is_long_ago(midnight(since)));
+    overdue || owed || is_left_behind(job, day, slot, moment)
 }

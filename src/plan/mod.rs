@@ -10,15 +10,17 @@
 //! | read for less | the job has a query that the day was not read with |
 //! | `billing-close` | through `settle_day`: from the 1st of the previous month; later: from the 1st of this month |
 //! | `N days` | the last N days |
-//! | estimate left behind | still an estimate although its month has settled since it was last read |
+//! | not final | not read yet at or after the end of its span, see [`finality`] |
 //! | snapshot | today, always |
 //! | `probe`: moved | the API's total of the day (any metric), its currency or estimate flag differs from the ledger's |
 //! | `probe`: full read | an open month whose oldest read is `full_read_every` ago: tags move rows under equal totals |
-//! | `probe`: settled | the month has settled since the day was last read, once |
+//! | settled month | one whose oldest read is `full_read_settled_every` ago, one a day, see [`settled`] |
+//! | differing | misses the total of a metric that is only reported: once a UTC day, three times |
 //! | unsettled | its rows did not add up to the totals last time |
 //! | out of place | its object was replaced or removed from outside, see [`Ledger::doubted`] |
 //! | quarantined | the API's totals differ from those of the refused rows; without a probe, inside the refresh rule's days; Datadog's always |
 //!
+//! Read times that lie in the future count as never ([`Moment`]). What is older than the API's history is not asked.
 //! A backfill replaces the rules by its range. Due days of one partition are one fetch; they become the request series
 //! with the fewest expected pages: a page costs the same however full it is, so small gaps are read through.
 
@@ -29,18 +31,25 @@ use serde::Serialize;
 
 mod calendar;
 mod due;
+mod finality;
+mod reach;
+mod settled;
 mod sizing;
 
-pub use calendar::{STALE, Slot, calendar};
+pub use calendar::{NOT_FINAL, STALE, Slot, calendar};
 pub use due::is_stale;
+pub use finality::Moment;
+pub use reach::{history_start, reach, span};
 pub use sizing::{fetch_of, least_requests, shortened, stages};
 
 use crate::error::{Error, Kind, Result};
 use crate::job::{Job, Refresh};
 use crate::ledger::{DayState, Ledger};
-use crate::sources::Provider;
 use crate::totals::Totals;
-use crate::window::{Grain, Partition, Window, days_before, first_of_month, month_start, next_day};
+use crate::window::{Grain, Partition, Window, first_of_month, month_start, next_day};
+
+use finality::owed_since;
+use reach::is_out_of_reach;
 
 /// What is asked of the planner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,28 +140,10 @@ pub enum SlotState {
     Settled,
     /// Never read, and older than the API's documented history.
     OutOfReach,
-}
-
-/// The first day of the history each API documents.
-#[must_use]
-pub fn history_start(job: &Job, today: NaiveDate) -> NaiveDate {
-    match (job.entry.provider, job.source.grain()) {
-        (Provider::CostExplorer, Grain::Hourly) => days_before(today, 13),
-        (Provider::CostExplorer, _) => month_start(today, -13),
-        (Provider::Datadog, _) => month_start(today, -15),
-    }
-}
-
-/// The window a table spans at `now`: from its first slot to yesterday (or today); `None` while nothing is in it.
-#[must_use]
-pub fn span(job: &Job, now: DateTime<Utc>) -> Option<Window> {
-    let today = now.date_naive();
-    if job.entry.snapshot {
-        return Some(Window::day(today));
-    }
-    let last = if job.window.include_today { today } else { days_before(today, 1) };
-    let grain = job.source.grain();
-    Window::new(job.window.begin?, grain.slot_window(grain.slot_of(last)).end())
+    /// Read before it was final, and by now older than the API's documented history: it stays as it is.
+    NotFinal,
+    /// Read, and its rows keep missing the API's total of a metric that is only reported.
+    Differing,
 }
 
 /// The day from which the month of `slot` counts as settled.
@@ -162,48 +153,78 @@ pub fn settles_on(job: &Job, slot: NaiveDate) -> NaiveDate {
     next.with_day(job.window.settle_day).unwrap_or(next)
 }
 
-/// The part of the table's span that a run asks about: what the API documents to have.
-#[must_use]
-pub fn reach(job: &Job, now: DateTime<Utc>) -> Option<Window> {
-    let span = span(job, now)?;
-    Window::new(span.start().max(history_start(job, now.date_naive())), span.end())
-}
-
 /// Whether the API can be asked for `slot` at `now`, by its documented history; a snapshot only tells of today.
 #[must_use]
 pub fn is_reachable(job: &Job, slot: NaiveDate, now: DateTime<Utc>) -> bool {
     let today = now.date_naive();
-    if job.entry.snapshot { slot == today } else { slot >= history_start(job, today) }
+    if job.entry.snapshot { slot == today } else { !is_out_of_reach(job, slot, today) }
 }
 
 /// The state of `slot` at `now`.
 #[must_use]
 pub fn state_of(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> SlotState {
-    if ledger.unsettled.contains_key(&slot) {
-        SlotState::Unsettled
-    } else if ledger.quarantined.contains_key(&slot) {
-        SlotState::Quarantined
-    } else {
-        match read_state(job, ledger, slot, now) {
-            // What the API no longer has stays out of reach, however often somebody asks for it.
-            SlotState::OutOfReach => SlotState::OutOfReach,
-            _ if ledger.failed.contains_key(&slot) => SlotState::Failed,
-            state => state,
-        }
+    let state = read_state(job, ledger, slot, now.into());
+    let is_taken = ledger.accepted.contains_key(&slot) && is_out_of_reach(job, slot, now.date_naive());
+    match state {
+        _ if ledger.quarantined.contains_key(&slot) && !ledger.unsettled.contains_key(&slot) => SlotState::Quarantined,
+        // What the API no longer has stays out of reach, however often somebody asks for it.
+        SlotState::NotFinal | SlotState::OutOfReach => state,
+        _ if is_taken => state,
+        _ if ledger.unsettled.contains_key(&slot) => SlotState::Unsettled,
+        _ if ledger.failed.contains_key(&slot) => SlotState::Failed,
+        SlotState::Estimated | SlotState::Settled if differs_for_good(ledger, slot) => SlotState::Differing,
+        _ => state,
     }
 }
 
 /// The state of `slot` as far as it follows from when and what was read of it.
-fn read_state(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> SlotState {
-    let today = now.date_naive();
+fn read_state(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment) -> SlotState {
+    let today = moment.today();
+    let is_far = is_out_of_reach(job, slot, today);
     match ledger.day(&job.source.grain().partition_of(slot).to_string(), slot) {
         Some(day) if is_complete(job, day) => {
             let open = day.facts.estimated || (!job.entry.snapshot && today <= settles_on(job, slot));
-            if open { SlotState::Estimated } else { SlotState::Settled }
+            if is_far && is_not_final(job, ledger, day, slot, moment) {
+                SlotState::NotFinal
+            } else if open {
+                SlotState::Estimated
+            } else {
+                SlotState::Settled
+            }
         }
-        _ if slot < history_start(job, today) => SlotState::OutOfReach,
+        _ if is_far => SlotState::OutOfReach,
         _ => SlotState::Missing,
     }
+}
+
+/// Whether a slot that cannot be read any more is not what it should be, and nobody took it as it is.
+fn is_not_final(job: &Job, ledger: &Ledger, day: &DayState, slot: NaiveDate, moment: Moment) -> bool {
+    let begun = job.window.begin.is_some_and(|begin| slot >= begin);
+    let owed = ledger.unsettled.contains_key(&slot) || owed_since(job, day, slot, moment).is_some();
+    begun && owed && !ledger.accepted.contains_key(&slot)
+}
+
+/// The slots of the month that begins on `month` that were read before they were final and cannot be read any more.
+#[must_use]
+pub fn not_final(job: &Job, ledger: &Ledger, month: NaiveDate, now: DateTime<Utc>) -> Vec<NaiveDate> {
+    let known = ledger.partitions.values().flat_map(|state| state.days.keys().copied());
+    let of_month = known.filter(|slot| first_of_month(*slot) == month);
+    of_month.filter(|slot| state_of(job, ledger, *slot, now) == SlotState::NotFinal).collect()
+}
+
+/// Nights after which a day that does not add up is asked once a night.
+const PATIENT_NIGHTS: u32 = 3;
+
+/// Whether a slot has not added up to the API's totals for so many nights that it is asked once a night.
+#[must_use]
+pub fn has_long_been_off(ledger: &Ledger, slot: NaiveDate) -> bool {
+    ledger.nights.get(&slot).is_some_and(|nights| nights.count >= PATIENT_NIGHTS)
+}
+
+/// Whether the rows of a slot still miss the total of a metric that is only reported, and are not asked for it again.
+#[must_use]
+pub fn differs_for_good(ledger: &Ledger, slot: NaiveDate) -> bool {
+    ledger.differing.get(&slot).is_some_and(|found| found.tries >= due::DIFFERING_TRIES)
 }
 
 /// Whether the day was read with every query the job has now.
@@ -211,16 +232,18 @@ fn is_complete(job: &Job, day: &DayState) -> bool {
     job.source.read_for().is_subset(&day.facts.read_for)
 }
 
-/// Plans a job at `now`.
+/// Plans a job at a [`Moment`].
 ///
 /// # Errors
 /// [`Kind::Config`] for a range that cannot be asked.
 ///
 /// `totals` are the probe's, where it was asked; without them a `probe` job's moved days are not known yet.
-pub fn plan(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, totals: Option<&Totals>) -> Result<Plan> {
+pub fn plan(job: &Job, ledger: &Ledger, at: impl Into<Moment>, ask: Ask, totals: Option<&Totals>) -> Result<Plan> {
+    let moment = at.into();
+    let now = moment.now;
     let mut notes = job.warnings.iter().map(ToString::to_string).collect();
     let slots = match ask {
-        Ask::Due => due::slots(job, ledger, now, totals, &mut notes),
+        Ask::Due => due::slots(job, ledger, moment, totals, &mut notes),
         Ask::Range { window, missing_only } => {
             let slots = range_slots(job, window, now, &mut notes)?;
             let missing = |slot: &NaiveDate| {

@@ -11,16 +11,16 @@ use super::{
 };
 use crate::generation::DayFacts;
 use crate::job::{self, Job};
-use crate::ledger::{DayState, Ledger, Noted, PartitionState, Quarantined};
+use crate::ledger::{DayState, Differing, Ledger, Noted, PartitionState, Quarantined};
 use crate::sums::Sums;
 use crate::totals::{SlotTotals, Totals};
 use crate::window::Window;
 
 pub(super) const GROUPED: &str = r#"type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }]"#;
-const MONTHLY: &str = r#"type = "aws_cost_and_usage", granularity = "MONTHLY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }]"#;
-const UNGROUPED: &str = r#"type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"]"#;
-const HOURLY: &str = r#"type = "aws_cost_and_usage", granularity = "HOURLY", metrics = ["UnblendedCost"]"#;
-const SNAPSHOT: &str = r#"type = "datadog_ccm_config""#;
+pub(super) const MONTHLY: &str = r#"type = "aws_cost_and_usage", granularity = "MONTHLY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }]"#;
+pub(super) const UNGROUPED: &str = r#"type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"]"#;
+pub(super) const HOURLY: &str = r#"type = "aws_cost_and_usage", granularity = "HOURLY", metrics = ["UnblendedCost"]"#;
+pub(super) const SNAPSHOT: &str = r#"type = "datadog_ccm_config""#;
 
 pub(super) fn job(source: &str, window: &str) -> Job {
     let text = format!("source = {{ {source} }}\nwindow = {{ {window} }}\n");
@@ -28,7 +28,7 @@ pub(super) fn job(source: &str, window: &str) -> Job {
 }
 
 /// Six in the morning of a day.
-fn at(text: &str) -> DateTime<Utc> {
+pub(super) fn at(text: &str) -> DateTime<Utc> {
     format!("{text}T06:00:00Z").parse().unwrap()
 }
 
@@ -40,16 +40,16 @@ pub(super) fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
-fn days(first: &str, last: &str) -> Vec<NaiveDate> {
+pub(super) fn days(first: &str, last: &str) -> Vec<NaiveDate> {
     day(first).iter_days().take_while(|slot| *slot <= day(last)).collect()
 }
 
-fn sums(total: &str) -> Sums {
+pub(super) fn sums(total: &str) -> Sums {
     [("unblended_cost", total)].into_iter().collect()
 }
 
 /// What is known of a day that was read.
-fn read(read_at: DateTime<Utc>, estimated: bool) -> DayState {
+pub(super) fn read(read_at: DateTime<Utc>, estimated: bool) -> DayState {
     let facts = DayFacts {
         rows: 1,
         digest: String::new(),
@@ -64,7 +64,7 @@ fn read(read_at: DateTime<Utc>, estimated: bool) -> DayState {
 }
 
 /// A ledger of days that were read.
-fn ledger(job: &Job, known: impl IntoIterator<Item = (NaiveDate, DayState)>) -> Ledger {
+pub(super) fn ledger(job: &Job, known: impl IntoIterator<Item = (NaiveDate, DayState)>) -> Ledger {
     let mut ledger = Ledger::empty("cost");
     for (slot, state) in known {
         let partition = ledger.partitions.entry(job.source.grain().partition_of(slot).to_string());
@@ -76,25 +76,21 @@ fn ledger(job: &Job, known: impl IntoIterator<Item = (NaiveDate, DayState)>) -> 
 }
 
 /// The same where all of them are known alike.
-fn alike(job: &Job, slots: &[NaiveDate], read_at: &str, estimated: bool) -> Ledger {
+pub(super) fn alike(job: &Job, slots: &[NaiveDate], read_at: &str, estimated: bool) -> Ledger {
     ledger(job, slots.iter().map(|slot| (*slot, read(at(read_at), estimated))))
 }
 
 /// The API's totals of days, all alike.
-fn totals(slots: &[NaiveDate], total: &str, estimated: bool) -> Totals {
-    Totals(
-        slots
-            .iter()
-            .map(|slot| (*slot, SlotTotals { sums: sums(total), currency: None, estimated, periods: 1 }))
-            .collect(),
-    )
+pub(super) fn totals(slots: &[NaiveDate], total: &str, estimated: bool) -> Totals {
+    let told = SlotTotals { sums: sums(total), currency: None, estimated, periods: 1 };
+    Totals(slots.iter().map(|slot| (*slot, told.clone())).collect())
 }
 
 fn slots(plan: &Plan) -> Vec<NaiveDate> {
     plan.fetches.iter().flat_map(|fetch| fetch.slots.clone()).collect()
 }
 
-fn due(job: &Job, ledger: &Ledger, today: &str, totals: Option<&Totals>) -> Vec<NaiveDate> {
+pub(super) fn due(job: &Job, ledger: &Ledger, today: &str, totals: Option<&Totals>) -> Vec<NaiveDate> {
     slots(&plan(job, ledger, at(today), Ask::Due, totals).unwrap())
 }
 
@@ -260,6 +256,25 @@ fn a_total_in_another_currency_has_moved() {
     assert!(is_due(Some("USD"), Some("EUR")), "the number is the same, what it counts is not");
     assert!(!is_due(Some("USD"), Some("USD")));
     assert!(!is_due(None, Some("EUR")) && !is_due(Some("USD"), None), "what is not known is no other currency");
+}
+
+#[test]
+fn a_day_that_misses_a_reported_total_is_tried_once_a_day_three_times() {
+    let job = self::job(GROUPED, r#"begin = "2026-09-01""#);
+    let (slot, slots) = (day("2026-09-05"), days("2026-09-01", "2026-11-09"));
+    let found = |tries, tried: &str| {
+        let mut known = alike(&job, &slots, "2026-11-09", false);
+        let why = "usage_quantity: the rows add up to 9, the API's total is 90".to_owned();
+        known.differing.insert(slot, Differing { at: at(tried), since: at("2026-11-07"), tries, why });
+        let due = due(&job, &known, "2026-11-10", Some(&totals(&slots, "1", false))).contains(&slot);
+        let shown = calendar(&job, &known, at("2026-11-10")).into_iter().find(|shown| shown.day == slot).unwrap();
+        (due, shown.state == SlotState::Differing, shown.gap(), shown.why(&known).is_some())
+    };
+    assert_eq!(found(0, "2026-11-09"), (true, false, None, false));
+    assert_eq!(found(2, "2026-11-09"), (true, false, None, false));
+    assert_eq!(found(2, "2026-11-10"), (false, false, None, false), "today has had its try");
+    assert_eq!(found(2, "2027-11-10"), (true, false, None, false), "a try of a wrong clock is none");
+    assert_eq!(found(3, "2026-11-09"), (false, true, None, true), "shown, and no gap");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::error::Result;
 use crate::generation::{DayFacts, changes};
 use crate::job::Job;
 use crate::ledger::{Baseline, Figure, Ledger, add};
-use crate::plan::settles_on;
+use crate::plan::{Moment, settles_on};
 use crate::totals::{CURRENCY, are_unlike};
 use crate::window::{first_of_month, next_day};
 
@@ -33,10 +33,10 @@ use super::{Change, Known, Verdict, amount, costs, exceeds, percent};
 pub(super) fn is_of_settled(job: &Job, ledger: &Ledger, change: &Change<'_>, now: DateTime<Utc>) -> bool {
     let settles = settles_on(job, change.slot);
     let partition = job.source.grain().partition_of(change.slot).to_string();
-    let read_at = ledger.day(&partition, change.slot).map(|day| day.read_at.date_naive());
+    let read_on = ledger.day(&partition, change.slot).and_then(|day| Moment::from(now).read_on(day));
     change.old.is_some_and(|old| !old.estimated)
         && now.date_naive() > settles
-        && read_at.is_some_and(|read| read > settles)
+        && read_on.is_some_and(|read| read > settles)
 }
 
 /// Holds the changed days of each settled month that moved too far, and notes how far the others moved.

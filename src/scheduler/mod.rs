@@ -209,8 +209,13 @@ impl Scheduler {
                 scheduler.board.give_back(&start.job.name);
                 return;
             }
-            let context =
-                Context { listener: Some(scheduler.listener(&start)), totals, clock, ..scheduler.context.clone() };
+            let context = Context {
+                listener: Some(scheduler.listener(&start)),
+                totals,
+                clock,
+                elsewhere: Arc::default(),
+                ..scheduler.context.clone()
+            };
             let job = start.job.clone();
             let ran = tokio::spawn(async move { run_job(&context, &job, command, ask).await }).await;
             let report = match ran {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, NaiveDate};
 use maud::{Markup, html};
 
-use crate::plan::{STALE, Slot, SlotState};
+use crate::plan::{NOT_FINAL, STALE, Slot, SlotState};
 use crate::window::{Grain, Partition, first_of_month, month_start};
 use crate::words::{count, plural};
 
@@ -20,7 +20,7 @@ pub(super) struct Look {
     pub(super) symbol: char,
     /// The word.
     pub(super) word: &'static str,
-    /// Class of the style sheet: `good`, `soft`, `bad`, `held`, `fail`, `late`, `hole` or `far`.
+    /// Class of the style sheet: `good`, `soft`, `bad`, `held`, `fail`, `late`, `hole`, `left`, `apart` or `far`.
     pub(super) class: &'static str,
 }
 
@@ -34,6 +34,8 @@ pub(super) fn look(state: SlotState) -> Look {
         SlotState::Failed => ('F', "failed", "fail"),
         SlotState::Missing => ('?', "missing", "hole"),
         SlotState::OutOfReach => ('x', "out of reach", "far"),
+        SlotState::NotFinal => ('⊘', NOT_FINAL, "left"),
+        SlotState::Differing => ('≈', "differing", "apart"),
     };
     Look { symbol, word, class }
 }
@@ -187,7 +189,7 @@ mod tests {
     use crate::window::{Grain, parse_day};
     use std::collections::BTreeSet;
 
-    const STATES: [SlotState; 7] = [
+    const STATES: [SlotState; 9] = [
         SlotState::Missing,
         SlotState::Estimated,
         SlotState::Unsettled,
@@ -195,6 +197,8 @@ mod tests {
         SlotState::Failed,
         SlotState::Settled,
         SlotState::OutOfReach,
+        SlotState::NotFinal,
+        SlotState::Differing,
     ];
 
     fn slot(day: &str, state: SlotState, stale: bool) -> Slot {
@@ -218,7 +222,17 @@ mod tests {
 
     #[test]
     fn the_calendar_shows_the_states_that_were_made() {
-        let days = ["2026-10-29", "2026-10-30", "2026-10-31", "2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04"];
+        let days = [
+            "2026-10-29",
+            "2026-10-30",
+            "2026-10-31",
+            "2026-11-01",
+            "2026-11-02",
+            "2026-11-03",
+            "2026-11-04",
+            "2026-11-05",
+            "2026-11-06",
+        ];
         let slots: Vec<Slot> = days.iter().zip(STATES).map(|(day, state)| slot(day, state, false)).collect();
         let html = calendar(Grain::Daily, &slots, parse_day("2026-11-02")).into_string();
         for (day, state) in days.iter().zip(STATES) {
@@ -232,7 +246,7 @@ mod tests {
         assert_eq!(html.matches("<td>").count(), 31 + 30);
         assert_eq!(
             tally_words(&slots),
-            "1 out of reach, 1 settled, 1 failed, 1 quarantined, 1 unsettled, 1 estimated, 1 missing"
+            "1 differing, 1 not final, out of reach, 1 out of reach, 1 settled, 1 failed, 1 quarantined, 1 unsettled, 1 estimated, 1 missing"
         );
     }
 

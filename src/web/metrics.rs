@@ -131,7 +131,8 @@ fn last_look(ledger: &Ledger) -> Option<DateTime<Utc>> {
 fn states(table: &TableFacts, ledger: &Ledger, now: DateTime<Utc>) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::from([(name_of(SlotState::Missing), 0), (STALE.to_owned(), 0)]);
     for slot in calendar(&table.posted.job, ledger, now) {
-        let name = slot.gap().map_or_else(|| name_of(slot.state), str::to_owned);
+        let is_stale = slot.gap() == Some(STALE);
+        let name = if is_stale { STALE.to_owned() } else { name_of(slot.state) };
         *found.entry(name).or_default() += 1;
     }
     found

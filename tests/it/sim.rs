@@ -146,6 +146,9 @@ fn must_have_happened(tally: &Tally) {
         watch::ACCEPTED,
         watch::TAKEN,
         "tables of savings",
+        "odd: LongOutage",
+        "odd: ClockAhead",
+        "failures: clock",
     ];
     let hands = hand::MEDDLINGS.iter().map(|meddling| format!("hand: {meddling:?}"));
     for what in flaws.chain(faults).chain(hands).chain(others.map(str::to_owned)) {

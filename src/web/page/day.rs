@@ -42,7 +42,7 @@ fn details(facts: &PageFacts, job: &JobFacts, slot: &Slot) -> Markup {
     let look = look_of(slot);
     html! {
         p { span class={ "c " (look.class) } aria-hidden="true" { (look.symbol) } " " strong { (look.word) }
-            @if let Some(gap) = job.ledger.unsettled.get(&slot.day) { ": " (text::visible(&gap.why)) }
+            @if let Some(why) = slot.why(&job.ledger) { ": " (text::visible(why)) }
         }
         @match &slot.known {
             None => p class="empty" { "It has never been read." },

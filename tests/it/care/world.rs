@@ -112,6 +112,8 @@ impl World {
             no_budget: false,
             listener: None,
             totals: Arc::default(),
+            elsewhere: Arc::default(),
+            accept_clock: false,
             accepted: Arc::default(),
         }
     }

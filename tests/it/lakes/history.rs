@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use chrono::NaiveDate;
+use costlake::clock::Clock;
 use costlake::generation::{self, Base, FetchedDays, Footer, Owned, encode, rows};
 use costlake::job::Job;
 use costlake::ledger::History;
 use costlake::pipeline::verify::{Depth, Trouble, verify};
+use costlake::pipeline::{Context, run_job};
+use costlake::plan::Ask;
 use object_store::memory::InMemory;
 
 use super::faults::{Fault, Faults, Verb};
@@ -225,6 +228,29 @@ async fn history_is_let_go_after_its_time_and_nothing_else_is() {
     let november = &known.partitions["2026-11"].history;
     assert!(november.generations.contains_key(&1) && november.revisions.values().any(|of| of.contains_key(&2)));
     super::world::assert_ledger_agrees(&store, &job).await;
+}
+
+/// The store's clock is this machine's, which stands many years before the one of the run.
+#[tokio::test]
+async fn a_clock_that_is_ahead_lets_nothing_go_before_its_time_by_the_stores_own() {
+    let job = parse(
+        "cost",
+        r#"
+        source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
+        window = { begin = "2026-10-30", refresh = "3 days" }
+        lake = { keep_history = true, keep_history_for = "1200 days" }
+        "#,
+    );
+    let (world, store) = begun(&job).await;
+    world.set(LATER);
+    world.run_well(&store, &job).await;
+    let kept = || keys(&store, "_costlake/cost/history");
+    let (before, known) = (kept().await, october_history(&store, &job).await);
+    assert!(!before.is_empty() && !known.revisions.is_empty());
+    let ahead = Context { clock: Clock::Fixed(at("2099-01-01T06:00:00Z")), ..world.context(lake(&store)) };
+    let report = run_job(&ahead, &job, "run", Ask::Due).await;
+    assert!(report.notes.iter().all(|note| !note.contains("history past its time")), "{report:#?}");
+    assert_eq!((kept().await, october_history(&store, &job).await), (before, known));
 }
 
 #[tokio::test]

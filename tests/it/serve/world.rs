@@ -76,6 +76,8 @@ impl World {
             no_budget: false,
             listener,
             totals: Arc::default(),
+            elsewhere: Arc::default(),
+            accept_clock: false,
             accepted: Arc::default(),
         }
     }

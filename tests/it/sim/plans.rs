@@ -25,6 +25,10 @@ pub(super) enum Oddity {
     Savings,
     /// Objects are replaced and removed from outside.
     Hand,
+    /// The rule looks at four days, and after the first runs nobody runs the job for longer than that.
+    LongOutage,
+    /// The first writer's clock is ten days ahead; the others' are right.
+    ClockAhead,
 }
 
 impl Oddity {
@@ -33,6 +37,8 @@ impl Oddity {
             3 => Some(Self::Outage),
             5 => Some(Self::Hand),
             7 => Some(Self::TakesAll),
+            9 => Some(Self::LongOutage),
+            13 => Some(Self::ClockAhead),
             11 => Some(Self::ThereAndBack),
             15 => Some(Self::Savings),
             _ => None,
@@ -47,6 +53,7 @@ pub(super) struct Variant {
     pub(super) savings: bool,
     pub(super) two_months: bool,
     pub(super) probe: bool,
+    pub(super) short: bool,
     pub(super) tight: bool,
     pub(super) keeps_all: bool,
 }
@@ -54,11 +61,13 @@ pub(super) struct Variant {
 impl Variant {
     pub(super) fn draw(rng: &mut Rng, oddity: Option<Oddity>) -> Self {
         let savings = oddity == Some(Oddity::Savings);
+        let short = oddity == Some(Oddity::LongOutage);
         Self {
             takes_all: oddity == Some(Oddity::TakesAll),
             savings,
             two_months: rng.bool(),
-            probe: rng.bool() && !savings,
+            probe: rng.bool() && !savings && !short,
+            short,
             tight: rng.u8(0..8) == 0,
             keeps_all: rng.u8(0..16) == 0,
         }
@@ -89,7 +98,11 @@ impl Variant {
             lake = {{ keep_raw = {}, keep_history = {} }}
             "#,
             self.begin(),
-            if self.probe { "probe" } else { "40 days" },
+            match (self.probe, self.short) {
+                (true, _) => "probe",
+                (false, true) => "4 days",
+                (false, false) => "40 days",
+            },
             self.keeps_all,
             self.keeps_all,
         );
@@ -132,10 +145,34 @@ impl Plan {
         }
     }
 
+    /// The same by another clock.
+    pub(super) fn by(self, now: DateTime<Utc>) -> Self {
+        Self { now, ..self }
+    }
+
     /// The first writer may be done when the day goes there, the second reads before it is back, the third after that.
     pub(super) fn around_a_flip(rng: &mut Rng, writer: usize) -> Self {
         let starts = [0, rng.u64(THERE..THERE + 5_000), rng.u64(BACK..BACK + 15_000)][writer];
         Self { starts: Duration::from_millis(starts), now: first_now(), ask: Ask::Due, polls: None, signal: None }
+    }
+}
+
+/// What the writers of a schedule take for now, and a clean run after them.
+pub(super) fn set_clocks(rng: &mut Rng, oddity: Option<Oddity>, plans: &mut [Plan]) -> DateTime<Utc> {
+    let days = |count: u64| first_now() + chrono::Days::new(count);
+    match oddity {
+        // No day is final before the outage: the first one's span ends on the 4th.
+        Some(Oddity::LongOutage) => {
+            plans.iter_mut().for_each(|plan| *plan = plan.by(plan.now.min(first_now())));
+            days(rng.u64(6..=16))
+        }
+        Some(Oddity::ClockAhead) => {
+            plans.iter_mut().for_each(|plan| *plan = plan.by(plan.now.min(first_now())));
+            plans.iter_mut().take(1).for_each(|plan| *plan = plan.by(days(10)));
+            days(1)
+        }
+        // The night after: a backfill may have read the day that was not over then.
+        _ => plans.iter().map(|plan| plan.now).max().unwrap_or_else(first_now).max(first_now()) + chrono::Days::new(1),
     }
 }
 

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::answers;
 use super::bill::Bill;
-use super::plans::{BACK, Oddity, Plan, THERE, Variant, outage};
+use super::plans::{BACK, Oddity, Plan, THERE, Variant, outage, set_clocks};
 use super::store::{Bucket, LATE, deliver};
 use super::tally::Tally;
 use super::watch::{LEDGER, Rules, Watch};
@@ -110,6 +110,8 @@ fn context(world: &Shared, writer: usize, now: DateTime<Utc>) -> Context {
             watch.heard(event, writer, &told, tally);
         })),
         totals: Arc::default(),
+        elsewhere: Arc::default(),
+        accept_clock: false,
         accepted: Arc::default(),
     }
 }
@@ -200,6 +202,7 @@ async fn play(seed: u64, log: bool) -> Ended {
     if oddity == Some(Oddity::ThereAndBack) {
         plans.iter_mut().enumerate().for_each(|(writer, plan)| *plan = Plan::around_a_flip(&mut rng, writer));
     }
+    let night_after = set_clocks(&mut rng, oddity, &mut plans);
     let restatements: Vec<Duration> = (0..rng.usize(0..6)).map(|_| Duration::from_millis(rng.u64(0..15_000))).collect();
     let odds = match oddity {
         Some(Oddity::Outage) => Odds { outage: Some(outage(&mut rng)), ..odds },
@@ -214,6 +217,9 @@ async fn play(seed: u64, log: bool) -> Ended {
     lock(&world).objects.add(key, record.clone());
     if variant.savings {
         lock(&world).tally.count("tables of savings");
+    }
+    if let Some(oddity @ (Oddity::LongOutage | Oddity::ClockAhead)) = oddity {
+        lock(&world).tally.count(format!("odd: {oddity:?}"));
     }
     let restating = async {
         join_all(restatements.iter().map(|after| async {
@@ -249,9 +255,7 @@ async fn play(seed: u64, log: bool) -> Ended {
         lock(&world).meddle(&job.source);
     }
     lock(&world).odds = Odds::KIND;
-    // The night after: a backfill may have read the day that was not over then.
-    let latest = plans.iter().map(|plan| plan.now).max().unwrap_or_else(first_now).max(first_now());
-    finish(&world, &job, variant, writers, latest + chrono::Days::new(1)).await;
+    finish(&world, &job, variant, writers, night_after).await;
     conclude(&world)
 }
 
@@ -265,7 +269,9 @@ async fn finish(world: &Shared, job: &Job, variant: Variant, writer: usize, now:
     let window = range(variant.begin(), last).expect("a range");
     let ask = if unseen { Ask::Range { window, missing_only: false } } else { Ask::Due };
     let accepted = ["2026-10-01", "2026-11-01"].map(|month| ("cost".to_owned(), day(month)));
-    let context = Context { no_budget: true, accepted: Arc::new(accepted.into()), ..context(world, writer, now) };
+    // Where a clock was ahead a person has said so; elsewhere there is nothing to accept.
+    let context = context(world, writer, now);
+    let context = Context { no_budget: true, accept_clock: true, accepted: Arc::new(accepted.into()), ..context };
     let landed = || lock(world).tally.of(LATE);
     let before = landed();
     let mut report = run_job(&context, job, "run", ask).await;
@@ -285,9 +291,11 @@ async fn finish(world: &Shared, job: &Job, variant: Variant, writer: usize, now:
 
 /// The lake is the bill, and the newest ledger says of every object what its footer says.
 fn assert_true(world: &mut World, begin: NaiveDate, last: NaiveDate) {
-    let wanted: BTreeMap<_, _> =
-        begin.iter_days().take_while(|day| *day <= last).map(|day| (day, world.bill.now(day))).collect();
     let found = world.watch.days();
+    // A clock that was ahead has read days that are still to come.
+    let read_ahead = found.keys().copied().filter(|day| *day > last);
+    let days = begin.iter_days().take_while(|day| *day <= last).chain(read_ahead);
+    let wanted: BTreeMap<_, _> = days.map(|day| (day, world.bill.now(day))).collect();
     if found != wanted {
         let off = wanted.iter().find(|(day, now)| found.get(day) != Some(now));
         world.watch.breaks(format!("the lake is not the bill: {off:?} is {:?}", off.map(|(day, _)| found.get(day))));

@@ -1,0 +1,116 @@
+//! Whether the clock of a run can be believed.
+//!
+//! | the clock | then |
+//! |---|---|
+//! | is set ahead of the machine's by `COSTLAKE_NOW`, and the table's last run was made without it | refused: exit code 2 |
+//! | is more than an hour behind the newest run record of the table | what is final by the ledger is not read again; exit code 1 |
+//! | the same, with `--accept-clock` | a person says that the records are wrong: read times in the future count as never |
+//! | is more than an hour off from the `Date` of an answer, and not set | nothing more is sent; exit code 1 |
+//!
+//! Of what time a record is stands in its key, so that a run costs one listing. Only for the first line a record is read:
+//! the last one that the store took, whatever time it names.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::clock::{Clock, Elsewhere};
+use crate::error::{Error, Kind, Result};
+use crate::job::Job;
+use crate::ledger_store::{LedgerStore, Records};
+use crate::plan::{Ask, Moment};
+use crate::report::{FetchReport, JobReport};
+use crate::window::is_ahead;
+
+use super::Context;
+
+/// When a run takes place, and what is wrong with that.
+pub(super) struct Timing {
+    pub(super) moment: Moment,
+    /// The clock is behind, and nobody has accepted that.
+    pub(super) behind: Option<Error>,
+}
+
+/// Compares the clock with the table's records before anything is planned.
+pub(super) async fn judge(
+    context: &Context,
+    job: &Job,
+    books: &mut LedgerStore,
+    report: &mut JobReport,
+) -> Result<Timing> {
+    let now = context.clock.now();
+    let records = Records::of(&context.lake, &job.name).await?;
+    refuse_future(context, job, &records).await?;
+    let in_order = Timing { moment: now.into(), behind: None };
+    let newest = records.newest_time().filter(|newest| is_ahead(*newest, now));
+    let Some(newest) = newest.filter(|newest| books.ledger.clock_accepted < Some(*newest)) else {
+        return Ok(in_order);
+    };
+    if context.accept_clock {
+        books.accept_clock(newest);
+        report
+            .notes
+            .push(format!("read times after {} are taken for those of a wrong clock, and count as never", shown(now)));
+        return Ok(in_order);
+    }
+    Ok(Timing { moment: Moment::behind(now), behind: Some(behind(job, now, newest)) })
+}
+
+/// Refuses a clock that was set ahead for a table of real runs: what it would write down counts for years.
+async fn refuse_future(context: &Context, job: &Job, records: &Records) -> Result<()> {
+    let real = Clock::System.now();
+    let Some(set) = context.clock.fixed().filter(|set| is_ahead(*set, real)) else { return Ok(()) };
+    let last = records.last(&context.lake).await?;
+    if last.is_none_or(|last| last.clock_is_fixed) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Config, format!("COSTLAKE_NOW is {}, but it is {}", shown(set), shown(real)))
+        .at("table", &job.name)
+        .advise("the table's last run was made by the real clock: unset COSTLAKE_NOW, or try it on another --lake"))
+}
+
+fn behind(job: &Job, now: DateTime<Utc>, newest: DateTime<Utc>) -> Error {
+    Error::new(
+        Kind::Clock,
+        format!("it is {} by this clock, but the table's newest run was at {}", shown(now), shown(newest)),
+    )
+    .at("table", &job.name)
+    .advise(format!(
+        "nothing that was read as final is read again; if this clock is wrong, set it; if that run's was, run `costlake run {} --accept-clock` once",
+        job.name
+    ))
+}
+
+/// Says at the end of a run what was wrong with its clock, unless something else went wrong already.
+pub(super) fn conclude(context: &Context, ask: Ask, behind: Option<Error>, report: &mut JobReport) {
+    let is_said = |fetch: &FetchReport| fetch.failure.as_ref().is_some_and(|why| why.kind == Kind::Clock.name());
+    let off = compare(context.clock, &context.elsewhere).err().filter(|_| !report.fetches.iter().any(is_said));
+    // A range that somebody names is read whatever the clock says.
+    let (failed, noted) = if ask == Ask::Due { (behind, None) } else { (None, behind) };
+    report.notes.extend(noted.map(|error| error.message().to_owned()));
+    if report.failure.is_none() {
+        report.failure = failed.or(off).as_ref().map(Into::into);
+    }
+}
+
+/// Whether answers have shown that the machine's clock is wrong.
+///
+/// # Errors
+/// [`Kind::Clock`], with both times.
+pub(super) fn compare(clock: Clock, elsewhere: &Elsewhere) -> Result<()> {
+    let Some(gap) = elsewhere.gap(clock) else { return Ok(()) };
+    let now = clock.now();
+    let side = if gap > TimeDelta::zero() { "ahead of" } else { "behind" };
+    Err(Error::new(
+        Kind::Clock,
+        format!(
+            "this machine's clock says {}, {} minutes {side} the API's, which says {}",
+            shown(now),
+            gap.num_minutes().abs(),
+            shown(now - gap)
+        ),
+    )
+    .advise("set the clock (NTP), then run again: days read by a wrong clock would be read too early or too late"))
+}
+
+fn shown(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,64 @@
+//! How far back an API can be asked, by what it documents; and the days a table spans.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::job::Job;
+use crate::sources::Provider;
+use crate::window::{Grain, Window, days_after, days_before, month_start};
+
+/// What an API documents to have.
+enum History {
+    /// The last so many days.
+    Days(u64),
+    /// The last so many months, and this one.
+    Months(i32),
+}
+
+fn documented(job: &Job) -> History {
+    match (job.entry.provider, job.source.grain()) {
+        (Provider::CostExplorer, Grain::Hourly) => History::Days(13),
+        (Provider::CostExplorer, _) => History::Months(13),
+        (Provider::Datadog, _) => History::Months(15),
+    }
+}
+
+/// The first day of the history each API documents.
+#[must_use]
+pub fn history_start(job: &Job, today: NaiveDate) -> NaiveDate {
+    match documented(job) {
+        History::Days(count) => days_before(today, count),
+        History::Months(count) => month_start(today, -count),
+    }
+}
+
+/// The last day on which the history an API documents holds a slot.
+pub(super) fn last_in_reach(job: &Job, slot: NaiveDate) -> NaiveDate {
+    match documented(job) {
+        History::Days(count) => days_after(slot, count),
+        History::Months(count) => days_before(month_start(slot, count + 1), 1),
+    }
+}
+
+/// Whether the history an API documents no longer holds a slot.
+pub(super) fn is_out_of_reach(job: &Job, slot: NaiveDate, today: NaiveDate) -> bool {
+    slot < history_start(job, today)
+}
+
+/// The window a table spans at `now`: from its first slot to yesterday (or today); `None` while nothing is in it.
+#[must_use]
+pub fn span(job: &Job, now: DateTime<Utc>) -> Option<Window> {
+    let today = now.date_naive();
+    if job.entry.snapshot {
+        return Some(Window::day(today));
+    }
+    let last = if job.window.include_today { today } else { days_before(today, 1) };
+    let grain = job.source.grain();
+    Window::new(job.window.begin?, grain.slot_window(grain.slot_of(last)).end())
+}
+
+/// The part of the table's span that a run asks about: what the API documents to have.
+#[must_use]
+pub fn reach(job: &Job, now: DateTime<Utc>) -> Option<Window> {
+    let span = span(job, now)?;
+    Window::new(span.start().max(history_start(job, now.date_naive())), span.end())
+}
