@@ -64,7 +64,8 @@ pub(super) async fn has_ledger(lake: &Lake, table: &str) -> Result<bool> {
 
 /// A query for `job, part, history` of every partition in the newest snapshot of each table (`*` for all of them).
 pub(super) fn partitions(base: &str, table: &str) -> String {
-    let files = Dialect::Duckdb.literal(&format!("{}/_costlake/{table}/ledger/*.json", base.trim_end_matches('/')));
+    let base = Dialect::Duckdb.in_pattern(base.trim_end_matches('/'));
+    let files = Dialect::Duckdb.literal(&format!("{base}/_costlake/{table}/ledger/*.json"));
     let columns = format!(
         "{{'table': 'VARCHAR', 'partitions': {}}}",
         Dialect::Duckdb.literal(&format!("MAP(VARCHAR, {PARTITION})"))
@@ -72,7 +73,7 @@ pub(super) fn partitions(base: &str, table: &str) -> String {
     format!(
         "SELECT job, entry.key AS part, entry.value.history AS history\n    \
          FROM (SELECT \"table\" AS job, unnest(map_entries(arg_max(partitions, filename))) AS entry\n          \
-         FROM read_json({files}, format = 'unstructured', filename = true, columns = {columns}) GROUP BY \"table\")"
+         FROM read_json({files}, format = 'unstructured', hive_partitioning = false, filename = true, columns = {columns}) GROUP BY \"table\")"
     )
 }
 

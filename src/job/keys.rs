@@ -148,6 +148,13 @@ pub static KEYS: &[Key] = &[
     key("aws.external_id", CE, Shape::Text, "none", "external id for the role"),
     key("aws.region", CE, Shape::Text, "the chain's, else `us-east-1`", "region; its partition decides the endpoint"),
     key("aws.account_id", CE, Shape::Text, "what the credentials say", "account the table belongs to, verified"),
+    key(
+        "aws.verify_account",
+        CE,
+        Shape::Boolean,
+        "true",
+        "whether AWS STS is asked for the account where the credentials do not tell it",
+    ),
     key("aws.billing_view_arn", CE, Shape::Text, "none", "billing view to read"),
     key("datadog.site", DATADOG, Shape::Text, "`DD_SITE`, else `datadoghq.com`", "Datadog site"),
     key(

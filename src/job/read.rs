@@ -56,6 +56,7 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
         keep_raw: keep_raw.unwrap_or(entry.provider == Provider::Datadog),
         keep_history: keep_history.unwrap_or(false),
         keep_history_days: keep_history_days.unwrap_or(400),
+        warnings: Vec::new(),
     })
 }
 
@@ -279,6 +280,15 @@ fn read_aws(section: &Section<'_>) -> AwsSettings {
             section.note(key, "looks like an access key: keys never belong into a job file");
         }
     }
+    for key in ["profile", "external_id", "region"] {
+        match section.text(key) {
+            Some(value) if value.trim().is_empty() => section.note(key, "must not be empty: leave it out"),
+            Some(value) if value.chars().any(char::is_control) => {
+                section.note(key, "holds a control character, such as a line end");
+            }
+            _ => {}
+        }
+    }
     if let Some(arn) = text("role_arn").filter(|arn| !is_role(arn) && !is_key(arn)) {
         section.note("role_arn", format!("must be as \"arn:aws:iam::123456789012:role/costs\", not \"{arn}\""));
     }
@@ -288,10 +298,12 @@ fn read_aws(section: &Section<'_>) -> AwsSettings {
         external_id: text("external_id"),
         region: text("region"),
         account_id,
+        unverified: section.boolean("verify_account") == Some(false),
     }
 }
 
-fn is_account(text: &str) -> bool {
+/// Whether a text is the id of an AWS account.
+pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

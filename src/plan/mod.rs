@@ -218,7 +218,7 @@ fn is_complete(job: &Job, day: &DayState) -> bool {
 ///
 /// `totals` are the probe's, where it was asked; without them a `probe` job's moved days are not known yet.
 pub fn plan(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, totals: Option<&Totals>) -> Result<Plan> {
-    let mut notes = Vec::new();
+    let mut notes = job.warnings.iter().map(ToString::to_string).collect();
     let slots = match ask {
         Ask::Due => due::slots(job, ledger, now, totals, &mut notes),
         Ask::Range { window, missing_only } => {

@@ -1,5 +1,6 @@
 //! What the APIs answer, good and bad, and what becomes of it.
 
+mod accounts;
 mod bad;
 mod budget;
 mod canaries;
@@ -14,8 +15,11 @@ mod happy;
 mod identity;
 mod job_files;
 mod keeping;
+mod keys;
 mod nights;
+mod nothing;
 mod odd;
+mod output;
 mod quarantine;
 mod redirects;
 mod refusals;

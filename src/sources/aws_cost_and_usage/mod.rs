@@ -29,6 +29,7 @@ use crate::window::{Grain, Window};
 mod alike;
 #[cfg(test)]
 mod both_ways;
+mod dimensions;
 pub mod filter;
 mod names;
 pub mod params;

@@ -271,6 +271,19 @@ fn a_job_is_told_in_one_word() {
 }
 
 #[test]
+fn a_table_of_nothing_but_zeros_says_so() {
+    let mut job = hostile_job();
+    let said = |job: &JobFacts| super::job(&facts(vec![job.clone()]), job, None).into_string();
+    assert!(!said(&job).contains("nothing but zeros"));
+    let mut ledger = (*job.ledger).clone();
+    for day in ledger.partitions.values_mut().flat_map(|partition| partition.days.values_mut()) {
+        day.facts.sums = [("unblended_cost", "0.000000000000")].into_iter().collect();
+    }
+    job.ledger = Arc::new(ledger);
+    assert!(said(&job).contains("no row, or nothing but zeros, in 2 days that were read: look whether the account is"));
+}
+
+#[test]
 fn a_table_without_anything_is_shown_all_the_same() {
     let mut job = hostile_job();
     (job.ledger, job.runs, job.summary) = (Arc::new(Ledger::empty("costs")), Arc::default(), None);
