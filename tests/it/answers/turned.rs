@@ -29,7 +29,8 @@ fn days(asked: &Asked) -> Vec<i64> {
 
 /// What an answer says of a day: cost, its unit, the savings rate.
 type Said = (Value, Value, f64);
-type Says = Arc<Mutex<Box<dyn Fn(String) -> Said + Send>>>;
+type Words = Box<dyn Fn(String) -> Said + Send>;
+type Says = Arc<Mutex<Words>>;
 
 fn date(seconds: i64) -> String {
     DateTime::<Utc>::from_timestamp(seconds, 0).expect("an instant").date_naive().to_string()
@@ -70,7 +71,7 @@ fn turn(says: &Says, of: impl Fn(String) -> Said + Send + 'static) {
 #[test]
 fn values_that_turn_are_held_and_taken_with_a_word() {
     let cents = || json!({ "name": "cent", "scale_factor": 0.01 });
-    let cases: [(&str, Box<dyn Fn(String) -> Said + Send>); 7] = [
+    let cases: [(&str, Words); 7] = [
         (
             "actual_cost of aws/ec2 was in dollar and would be in cent",
             Box::new(move |_| (json!(10_000.0), cents(), 0.3)),
@@ -125,7 +126,7 @@ fn values_that_move_as_values_do_are_taken() {
     let says: Says = Arc::new(Mutex::new(Box::new(|_| (json!(100.0), dollars(1.0), 0.3))));
     let (_script, mut house) = savings(&says);
     house.run_well();
-    turn(&says, |day| (json!(if day < "2026-11-25".to_owned() { 250.0 } else { 7.5 }), dollars(1.0), -2.0));
+    turn(&says, |day| (json!(if day.as_str() < "2026-11-25" { 250.0 } else { 7.5 }), dollars(1.0), -2.0));
     house.set("COSTLAKE_NOW", "2026-11-29T06:00:00Z");
     house.run_well();
 }
@@ -195,4 +196,32 @@ fn a_utilization_that_turns_is_held() {
         *ids.lock().expect("ids") = turned;
         house.json(&["run"]).exits(1).says(words);
     }
+}
+
+#[test]
+fn a_snapshot_is_as_long_as_the_one_before() {
+    let accounts = Arc::new(Mutex::new(5));
+    let count = Arc::clone(&accounts);
+    let script = Script::answering(move |asked| {
+        if asked.path.ends_with("/ccm_config") {
+            return Reply::new(404, json!({ "errors": [{ "title": "not configured" }] }).to_string());
+        }
+        let account = |index: u32| json!({ "id": format!("a-{index}"), "attributes": { "aws_account_id": format!("00000000000{index}") } });
+        let all: Vec<Value> = (0..*count.lock().expect("a count")).map(account).collect();
+        Reply::good(&json!({ "data": all }))
+    });
+    let mut house = Lakehouse::new(script.url(), NOW);
+    house.job("dog", "[source]\ntype = \"datadog_ccm_config\"\n[limits]\nrequests_per_second = 1000\n");
+    house.unset("AWS_ACCESS_KEY_ID");
+    house.unset("AWS_SECRET_ACCESS_KEY");
+    house.run_well();
+    *accounts.lock().expect("a count") = 1;
+    for now in ["2026-11-29T06:00:00Z", "2026-11-30T06:00:00Z"] {
+        house.set("COSTLAKE_NOW", now);
+        house.json(&["run"]).exits(1).says("5 rows were listed and 1 would be, more than 20 % fewer");
+        assert_eq!(house.rows("dog").len(), 5);
+    }
+    house.json(&["run", "--accept", "dog:2026-11"]).exits(0);
+    house.run_well();
+    assert_eq!(house.rows("dog").len(), 6);
 }
