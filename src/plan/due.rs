@@ -113,10 +113,9 @@ fn differs(job: &Job, slot: NaiveDate, totals: Option<&Totals>, known: &Sums, es
 /// Whether some day of the month was last read so long ago that the whole month is read again.
 fn is_full_read_due(job: &Job, partition: Option<&PartitionState>, moment: Moment) -> bool {
     let limit = days_before(moment.today(), job.window.full_read_every_days);
-    // What a clock ahead has read of days to come waits until they have come.
-    let is_past = |slot: &NaiveDate| *slot <= moment.today();
-    let mut days = partition.into_iter().flat_map(|state| &state.days).filter(|(slot, _)| is_past(slot));
-    days.any(|(_, day)| moment.read_on(day).is_none_or(|read| read <= limit))
+    // A day that counts as never read is due by itself.
+    let days = partition.into_iter().flat_map(|state| state.days.values());
+    days.filter_map(|day| moment.read_on(day)).any(|read| read <= limit)
 }
 
 /// First slot that is read again by the refresh rule.

@@ -40,12 +40,12 @@ pub(super) const PREFIX: &str = "bill";
 pub(super) const EARLY: &str = "2026-11-01T06:00:00Z";
 /// When the second run is: the last day of October is read again, and two days of November are new.
 pub(super) const LATER: &str = "2026-11-03T06:00:00Z";
-/// When the third run is: both November days are read again, and one is new.
+/// When the third run is: the last November day is read again, and one is new.
 pub(super) const LATEST: &str = "2026-11-04T06:00:00Z";
 
 const COSTS: &str = r#"
     source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
-    window = { begin = "2026-10-30", refresh = "3 days" }
+    window = { begin = "2026-10-30", refresh = "2 days" }
     limits = { fetches_in_flight = 1 }
 "#;
 
