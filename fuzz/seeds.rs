@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chrono::DateTime;
-use costlake::generation::{self, Footer};
+use costlake::generation::{self, Footer, Owned};
 use costlake::job::Identity;
 use costlake::ledger::{Ledger, ObjectId};
 use costlake::ledger_store::TableRecord;
@@ -180,7 +180,7 @@ pub(crate) fn object() -> generation::Built {
     let fetched = reader.finish().expect("a whole fetch");
     let days = generation::describe(source.table(), source.grain(), &fetched, &source.read_for()).expect("days");
     let partition = source.grain().partition_of(window().start());
-    generation::build(source.table(), source.grain(), partition, "f", None, 6, days).expect("an object")
+    generation::build(source.table(), source.grain(), partition, &Owned::default(), None, 6, days).expect("an object")
 }
 
 fn known_ledger() -> Ledger {

@@ -14,7 +14,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use costlake::doors::cost_explorer::errors::explain_code;
 use costlake::doors::datadog::{errors::summarise, wait::wait_from};
 use costlake::generation::footer::{from_suffix, is_without_record};
-use costlake::generation::{self, Base, Footer, digest, footer::Suffix, rows};
+use costlake::generation::{self, Base, Footer, Owned, digest, footer::Suffix, rows};
 use costlake::job::{self, Job};
 use costlake::lake::Location;
 use costlake::ledger::Ledger;
@@ -131,8 +131,8 @@ fn fetch(job: &Job, data: &[u8]) {
     let (table, grain) = (source.table(), source.grain());
     let Ok(days) = generation::describe(table, grain, &fetched, &source.read_for()) else { return };
     let partition = grain.partition_of(window().start());
-    let built =
-        generation::build(table, grain, partition, "f", None, 0, days).expect("rows that were read are written");
+    let built = generation::build(table, grain, partition, &Owned::default(), None, 0, days)
+        .expect("rows that were read are written");
     let again = generation::decode(table, Bytes::from(built.bytes)).expect("what was written is read");
     assert_eq!(again.num_rows(), count, "rows read back");
 }
@@ -194,7 +194,8 @@ fn footer(data: &[u8]) {
 fn over(base: Base) {
     let (table, grain) = (COST.source.table(), COST.source.grain());
     let (epoch, partition) = (base.footer.epoch, grain.partition_of(window().start()));
-    if let Ok(built) = generation::build(table, grain, partition, "f", Some(&base), 0, Default::default()) {
+    if let Ok(built) = generation::build(table, grain, partition, &Owned::default(), Some(&base), 0, Default::default())
+    {
         assert!(built.footer.epoch > epoch, "the generation after {epoch} is {}", built.footer.epoch);
     }
 }

@@ -18,6 +18,7 @@
 //! | `BadAnswer` | 1 | no | an answer that cannot be trusted: cut, looping, a day missing |
 //! | `Unsettled` | 1 | no | rows that do not add up to the API's totals |
 //! | `Quarantined` | 1 | no | a settled month that changed a lot, a day that came back empty: a person decides |
+//! | `Displaced` | 1 | no | committed rows were replaced from outside and cannot be read again: a person decides |
 //! | `Store` | 1 | no | disk full, bucket not reachable |
 //! | `Clock` | 1 | no | a clock behind the table's newest run, or an hour off from the API's |
 //! | `Interrupted` | 130 | no | Ctrl-C |
@@ -58,6 +59,8 @@ pub enum Kind {
     Unsettled,
     /// The rows of a day are so unlike the old ones that a person has to say whether to take them; the old rows stay.
     Quarantined,
+    /// Rows that were committed are gone or replaced from outside, and can neither be read again nor restored.
+    Displaced,
     /// The lake cannot be read or written.
     Store,
     /// The clock of this host, or of an earlier run, is wrong.
@@ -87,6 +90,7 @@ impl Kind {
             | Self::BadAnswer
             | Self::Unsettled
             | Self::Quarantined
+            | Self::Displaced
             | Self::Store
             | Self::Clock
             | Self::Internal => 1,
@@ -116,6 +120,7 @@ impl Kind {
             Self::BadAnswer => "bad_answer",
             Self::Unsettled => "unsettled",
             Self::Quarantined => "quarantined",
+            Self::Displaced => "displaced",
             Self::Store => "store",
             Self::Clock => "clock",
             Self::Interrupted => "interrupted",

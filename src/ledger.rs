@@ -25,9 +25,11 @@ use crate::window::first_of_month;
 mod history;
 mod outcome;
 mod read;
+mod standing;
 
 pub use history::{History, Revision};
 pub use outcome::{Baseline, Differing, Nights, Noted, Quarantined};
+pub use standing::Standing;
 
 /// Version of the snapshot's layout. Format 1 had no identity of objects, and notes without a time; it is read, and
 /// costlake of format 1 refuses format 2.
@@ -70,9 +72,14 @@ pub struct Ledger {
     /// Slots whose last read failed, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed: BTreeMap<NaiveDate, Noted>,
-    /// Slots whose object was replaced, put back or removed from outside, and that were not read since.
+    /// Slots whose rows are not those that were committed, because the object was replaced or removed from outside and they
+    /// could not be read again since.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub displaced: BTreeMap<NaiveDate, Noted>,
+    /// Slots of objects that, as the lake was found, are not the committed ones. Never written down: whoever opens the
+    /// ledger compares for himself.
+    #[serde(skip)]
+    pub doubted: BTreeMap<NaiveDate, Noted>,
     /// Slots whose rows miss the API's total of a metric that is only reported.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub differing: BTreeMap<NaiveDate, Differing>,
@@ -143,6 +150,7 @@ impl Ledger {
             quarantined: BTreeMap::new(),
             failed: BTreeMap::new(),
             displaced: BTreeMap::new(),
+            doubted: BTreeMap::new(),
             differing: BTreeMap::new(),
             accepted: BTreeMap::new(),
             clock_accepted: None,
@@ -267,6 +275,41 @@ impl Ledger {
         self.quarantined.extend(held.clone());
     }
 
+    /// Takes over that the object of a partition is the committed one again, but for the rows of `left`: nobody could read
+    /// or restore them.
+    pub fn note_replaced(&mut self, partition: &str, left: &BTreeSet<NaiveDate>) {
+        let days = self.partitions.get(partition).into_iter().flat_map(|state| state.days.keys());
+        let whole: BTreeSet<NaiveDate> = days.chain(left).copied().collect();
+        for slot in whole {
+            let Some(doubt) = self.doubted.remove(&slot) else { continue };
+            if left.contains(&slot) && !self.accepted.contains_key(&slot) {
+                self.displaced.insert(slot, doubt);
+            }
+        }
+    }
+
+    /// Forgets days of a partition whose object is gone and that a person does without; its generation stays known.
+    pub fn forget_days(&mut self, partition: &str, days: &BTreeSet<NaiveDate>) {
+        if let Some(state) = self.partitions.get_mut(partition) {
+            state.days.retain(|slot, _| !days.contains(slot));
+        }
+        self.doubted.retain(|slot, _| !days.contains(slot));
+    }
+
+    /// What is wrong with the rows of a slot that stand in the lake, or should.
+    #[must_use]
+    pub fn out_of_place(&self, slot: NaiveDate) -> Option<&Noted> {
+        self.doubted.get(&slot).or_else(|| self.displaced.get(&slot))
+    }
+
+    /// Notes that a partition's object is known under this identity.
+    pub fn note_identity(&mut self, partition: &str, object: ObjectId) -> bool {
+        let Some(state) = self.partitions.get_mut(partition) else { return false };
+        let is_new = state.etag != object.etag || state.bytes != object.size;
+        (state.bytes, state.etag) = (object.size, object.etag);
+        is_new
+    }
+
     /// Takes a person's word at `at` for the month that begins on `month`. What was quarantined counts as unsettled until
     /// it has been read again; displaced days that are `beyond` the API's reach stay as they are from now on. The number
     /// of slots that waited for it.
@@ -278,8 +321,8 @@ impl Ledger {
                 self.unsettled.insert(*slot, Noted { at, why: format!("accepted after {}", known.why) });
             }
         }
-        let left: Vec<NaiveDate> =
-            self.displaced.keys().copied().filter(|slot| of_month(slot) && beyond(*slot)).collect();
+        let out_of_place = self.displaced.keys().chain(self.doubted.keys()).copied();
+        let left: BTreeSet<NaiveDate> = out_of_place.filter(|slot| of_month(slot) && beyond(*slot)).collect();
         for slot in &left {
             self.displaced.remove(slot);
             self.accepted.insert(*slot, at);
@@ -307,10 +350,19 @@ impl Ledger {
     }
 }
 
+/// What an object is known by that two ledgers have under one number. If they do not mean the same object, nothing vouches
+/// for either: the next run reads the footer of the one that stands there.
+fn identity_of(a: &PartitionState, b: &PartitionState) -> (u64, Option<String>) {
+    let differs = |(slot, day): (&NaiveDate, &DayState)| {
+        b.days.get(slot).is_some_and(|other| !other.facts.same_content(&day.facts))
+    };
+    let (bytes, etag) = (a.bytes, a.etag.clone()).max((b.bytes, b.etag.clone()));
+    (bytes, etag.filter(|_| !a.days.iter().any(differs)))
+}
+
 fn merge_partition(a: PartitionState, b: PartitionState) -> PartitionState {
     let same_epoch = a.epoch == b.epoch;
-    // Of two objects that both were seen under one number either is wrong, which the next look at the listing finds.
-    let identity = (a.bytes, a.etag.clone()).max((b.bytes, b.etag.clone()));
+    let identity = identity_of(&a, &b);
     let (mut higher, lower) = if a.epoch >= b.epoch { (a, b) } else { (b, a) };
     higher.history = higher.history.merge(lower.history);
     if same_epoch {

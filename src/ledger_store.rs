@@ -18,17 +18,19 @@ use crate::job::{Identity, Job};
 use crate::lake::Lake;
 use crate::ledger::{Ledger, Noted};
 use crate::report::JobReport;
-use crate::window::{Grain, Partition};
+use crate::window::Grain;
 
 use names::{record_key, sequence_of, snapshot_key};
 
+mod compare;
 mod follow;
 mod kept;
 mod names;
 mod object;
 mod records;
 
-pub use kept::{Kept, kept_generations, kept_key};
+pub use compare::{Compared, Owner};
+pub use kept::{Kept, displaced_key, kept_generations, kept_key};
 pub use object::{Look, Observed, data_key, look, look_at, observe, partition_of};
 pub use records::{Records, last_run, read_record, record_keys};
 
@@ -156,14 +158,12 @@ pub struct LedgerStore {
     lake: Arc<Lake>,
     table: String,
     sequence: u64,
-    /// When the snapshot that was opened was written, by the store's clock.
-    written: Option<DateTime<Utc>>,
-    /// When the newest snapshot that was seen was written, likewise.
+    /// When the newest snapshot that was seen was written, by the store's clock.
     lake_time: Option<DateTime<Utc>>,
     /// Whether the table's record is there and ours.
     claimed: bool,
     rebuilt: bool,
-    /// Whether failures, or a person's words, were noted that no snapshot has.
+    /// Whether anything was noted that no snapshot has.
     unsaved: bool,
     /// The state as last read or written, with what was learnt since.
     pub ledger: Ledger,
@@ -179,7 +179,6 @@ impl LedgerStore {
             lake,
             table: table.to_owned(),
             sequence: 0,
-            written: None,
             lake_time: None,
             claimed: false,
             rebuilt: false,
@@ -189,7 +188,7 @@ impl LedgerStore {
         let newest = store.newest().await?;
         let kept = match newest {
             Some((sequence, written)) => {
-                (store.sequence, store.written, store.lake_time) = (sequence, Some(written), Some(written));
+                (store.sequence, store.lake_time) = (sequence, Some(written));
                 store.read(sequence).await?
             }
             None => None,
@@ -205,28 +204,39 @@ impl LedgerStore {
         Ok((store, notes))
     }
 
+    /// The same to be shown: days whose object the listing does not vouch for are [`Ledger::doubted`].
+    ///
+    /// # Errors
+    /// As [`LedgerStore::open`].
+    pub async fn open_to_show(
+        lake: Arc<Lake>,
+        table: &str,
+        grain: Grain,
+        now: DateTime<Utc>,
+    ) -> Result<(Self, Vec<String>)> {
+        let (mut store, notes) = Self::open(lake, table, grain, now).await?;
+        store.doubt_what_is_not_listed(grain).await?;
+        Ok((store, notes))
+    }
+
     /// Number of the newest snapshot.
     async fn newest(&self) -> Result<Option<(u64, DateTime<Utc>)>> {
         let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
         Ok(listed.iter().filter_map(|entry| Some((sequence_of(&self.table, &entry.key)?, entry.modified))).max())
     }
 
-    /// Partitions whose object, by the listing alone, may not be the one the ledger knows: of another size, or written
-    /// since the snapshot was. The store gives whole seconds, so the same second counts as since.
+    /// Reads the newest snapshot again if there is a newer one than that held; whether there was.
     ///
     /// # Errors
-    /// When the lake cannot be listed.
-    pub async fn not_as_known(&self, grain: Grain) -> Result<BTreeSet<Partition>> {
-        let mut found = BTreeSet::new();
-        for entry in self.lake.list(&self.table).await? {
-            let Some(partition) = partition_of(&self.table, grain, &entry.key) else { continue };
-            let known = self.ledger.partitions.get(&partition.to_string()).map(|state| state.bytes);
-            let may_be_newer = self.written.is_none_or(|written| entry.modified.timestamp() >= written.timestamp());
-            if known != Some(entry.size) || may_be_newer {
-                found.insert(partition);
-            }
-        }
-        Ok(found)
+    /// When the lake cannot be read.
+    pub(super) async fn refresh(&mut self) -> Result<bool> {
+        let newest = self.newest().await?.filter(|(newest, _)| *newest > self.sequence);
+        let Some((newest, written)) = newest else { return Ok(false) };
+        let Some(mut ledger) = self.read(newest).await? else { return Ok(false) };
+        ledger.date_generations();
+        ledger.account = ledger.account.or(self.ledger.account.take());
+        (self.sequence, self.lake_time, self.ledger) = (newest, Some(written), ledger);
+        Ok(true)
     }
 
     /// Whether what is known comes from the footers, because no snapshot could be read.
@@ -297,7 +307,8 @@ impl LedgerStore {
                 return Ok(());
             }
             if let Some(theirs) = self.read(self.sequence).await? {
-                self.ledger = self.ledger.clone().merge(theirs);
+                let doubted = std::mem::take(&mut self.ledger.doubted);
+                self.ledger = Ledger { doubted, ..self.ledger.clone().merge(theirs) };
             }
         }
         Err(Error::new(Kind::Store, "others write the ledger faster than this run can").at("table", &self.table))
@@ -311,14 +322,14 @@ impl LedgerStore {
         self.ledger.failed.extend(fresh.into_iter().map(|slot| (slot, Noted { at, why: why.to_owned() })));
     }
 
-    /// Notes a person's word that the clock of the runs up to `newest` was wrong; [`LedgerStore::save_failures`] writes
+    /// Notes a person's word that the clock of the runs up to `newest` was wrong; [`LedgerStore::save_notes`] writes
     /// it down.
     pub fn accept_clock(&mut self, newest: DateTime<Utc>) {
         self.ledger.clock_accepted = self.ledger.clock_accepted.max(Some(newest));
         self.unsaved = true;
     }
 
-    /// Notes that a person takes slots as they are that cannot be read again; [`LedgerStore::save_failures`] writes it
+    /// Notes that a person takes slots as they are that cannot be read again; [`LedgerStore::save_notes`] writes it
     /// down.
     pub fn accept_slots(&mut self, slots: &[NaiveDate], at: DateTime<Utc>) {
         self.ledger.accepted.extend(slots.iter().map(|slot| (*slot, at)));
@@ -331,11 +342,11 @@ impl LedgerStore {
         self.lake_time
     }
 
-    /// Writes a snapshot if something was noted since the last one that none has.
+    /// Writes a snapshot if anything was noted since the last one.
     ///
     /// # Errors
     /// As [`LedgerStore::save`].
-    pub async fn save_failures(&mut self, run_id: &str, now: DateTime<Utc>) -> Result<()> {
+    pub async fn save_notes(&mut self, run_id: &str, now: DateTime<Utc>) -> Result<()> {
         if self.unsaved { self.save(run_id, now).await } else { Ok(()) }
     }
 

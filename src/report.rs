@@ -159,6 +159,9 @@ pub struct JobReport {
     pub rows: u64,
     /// Objects written.
     pub objects_written: u64,
+    /// Objects that were found not to be the committed ones.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub objects_displaced: u64,
     /// What was asked for totals; jobs that share the question share the answer, and only the first one pays.
     #[serde(default)]
     pub totals_asked: Asked,
@@ -170,6 +173,12 @@ pub struct JobReport {
     /// What concerns the job as a whole: why it could not plan, or what waits for a person's word since an earlier run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+}
+
+// Serde hands over a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl JobReport {
@@ -189,6 +198,7 @@ impl JobReport {
             usd: usd(0),
             rows: 0,
             objects_written: 0,
+            objects_displaced: 0,
             totals_asked: Asked::default(),
             fetches: Vec::new(),
             notes: Vec::new(),

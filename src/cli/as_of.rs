@@ -34,7 +34,7 @@ pub(super) struct InLake {
 /// Whether any older generation of a table is kept.
 pub(super) async fn has_kept(lake: &Lake, job: &Job) -> Result<bool> {
     let kept = kept_generations(lake, &job.name, job.source.grain()).await?;
-    Ok(kept.iter().any(|kept| kept.generation.is_some()))
+    Ok(kept.iter().any(|kept| kept.generation.is_some() && !kept.is_displaced))
 }
 
 /// The statement that makes the macro; `empty` is the query for the table's columns without rows.

@@ -27,7 +27,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
     let mut codes = vec![tell_broken(&broken)];
     let mut documents = Vec::new();
     for job in &jobs {
-        let (books, notes) = match LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now).await {
+        let (books, notes) = match LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await {
             Ok(opened) => opened,
             Err(error) => {
                 let error = error.at("job", &job.name);

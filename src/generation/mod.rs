@@ -51,6 +51,15 @@ pub struct Base {
     pub bytes: bytes::Bytes,
 }
 
+/// Whose an object is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owned {
+    /// Fingerprint of the table.
+    pub fingerprint: String,
+    /// AWS account of the table, where it is known.
+    pub account: Option<String>,
+}
+
 /// Facts of the fetched slots, in day order, with their rows sorted.
 pub type FetchedDays = BTreeMap<NaiveDate, (RecordBatch, DayFacts)>;
 
@@ -105,7 +114,7 @@ pub fn build(
     table: &Table,
     grain: Grain,
     partition: Partition,
-    fingerprint: &str,
+    owner: &Owned,
     base: Option<&Base>,
     lost_epoch: u64,
     fetched: FetchedDays,
@@ -150,8 +159,8 @@ pub fn build(
     let footer = Footer {
         format: footer::FORMAT,
         epoch,
-        fingerprint: fingerprint.to_owned(),
-        account: None,
+        fingerprint: owner.fingerprint.clone(),
+        account: owner.account.clone(),
         partition: partition.to_string(),
         days,
         replaced,

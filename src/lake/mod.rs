@@ -249,12 +249,16 @@ impl Lake {
     /// Removes a kept older generation.
     ///
     /// # Errors
-    /// [`Kind::Internal`] for any key but `_costlake/<table>/history/<partition>/<20 digits>.parquet`.
+    /// [`Kind::Internal`] for any key but `_costlake/<table>/history/<partition>/<20 digits>[-<16 digits>].parquet`.
     pub async fn remove_kept_generation(&self, key: &str) -> Result<()> {
         let parts: Vec<&str> = key.split('/').collect();
         let is_one = match parts[..] {
             [STATE, table, "history", partition, file] => {
-                !table.is_empty() && !partition.is_empty() && is_numbered(file, ".parquet")
+                let stem = file.strip_suffix(".parquet").unwrap_or_default();
+                let (number, copy) = stem.split_once('-').unwrap_or((stem, ""));
+                let is_copy = copy.len() == 16 && copy.bytes().all(|digit| digit.is_ascii_hexdigit());
+                let is_named = is_numbered(number, "") && (is_copy || number == stem);
+                !table.is_empty() && !partition.is_empty() && is_named
             }
             _ => false,
         };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
+use sha2::{Digest, Sha256};
 
 use crate::error::Result;
 use crate::lake::Lake;
@@ -24,12 +25,21 @@ pub struct Kept {
     pub modified: DateTime<Utc>,
     /// Partition and epoch by its name; none for a name that is not costlake's.
     pub generation: Option<(Partition, u64)>,
+    /// Whether it is a copy of an object that somebody put in place of the committed one: no part of the table's past.
+    pub is_displaced: bool,
 }
 
 /// The key under which a generation is kept.
 #[must_use]
 pub fn kept_key(table: &str, partition: Partition, epoch: u64) -> String {
     format!("{}/{partition}/{epoch:020}.parquet", folder(table))
+}
+
+/// The key under which the copy of an object is kept that stood in place of the committed one; `bytes` are all of it.
+#[must_use]
+pub fn displaced_key(table: &str, partition: Partition, epoch: u64, bytes: &[u8]) -> String {
+    let digest: String = Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}/{partition}/{epoch:020}-{digest}.parquet", folder(table))
 }
 
 fn folder(table: &str) -> String {
@@ -43,15 +53,22 @@ fn folder(table: &str) -> String {
 pub async fn kept_generations(lake: &Lake, table: &str, grain: Grain) -> Result<Vec<Kept>> {
     let of_key = |key: &str| {
         let mut parts = key.rsplit('/');
-        let epoch = parts.next()?.strip_suffix(".parquet")?.parse().ok()?;
+        let stem = parts.next()?.strip_suffix(".parquet")?;
         let partition = grain.parse_partition(parts.next()?)?;
-        (kept_key(table, partition, epoch) == key).then_some((partition, epoch))
+        let (epoch, copy) = stem.split_once('-').map_or((stem, None), |(epoch, digest)| (epoch, Some(digest)));
+        let epoch = epoch.parse().ok()?;
+        let own = match copy {
+            None => kept_key(table, partition, epoch),
+            Some(digest) if digest.len() == 16 => format!("{}/{partition}/{epoch:020}-{digest}.parquet", folder(table)),
+            Some(_) => return None,
+        };
+        (own == key).then_some(((partition, epoch), copy.is_some()))
     };
     let listed = lake.list(&folder(table)).await?;
-    let kept = listed.into_iter().map(|entry| Kept {
-        generation: of_key(&entry.key),
-        modified: entry.modified,
-        key: entry.key,
+    let kept = listed.into_iter().map(|entry| {
+        let named = of_key(&entry.key);
+        let (generation, is_displaced) = (named.map(|(generation, _)| generation), named.is_some_and(|(_, copy)| copy));
+        Kept { generation, is_displaced, modified: entry.modified, key: entry.key }
     });
     Ok(kept.collect())
 }
@@ -60,6 +77,7 @@ pub async fn kept_generations(lake: &Lake, table: &str, grain: Grain) -> Result<
 /// just before the next one was committed.
 pub(super) async fn rebuild(lake: &Lake, ledger: &mut Ledger, grain: Grain, now: DateTime<Utc>) -> Result<Vec<String>> {
     let kept = kept_generations(lake, &ledger.table, grain).await?;
+    let kept: Vec<Kept> = kept.into_iter().filter(|kept| !kept.is_displaced).collect();
     let written: BTreeMap<(Partition, u64), DateTime<Utc>> =
         kept.iter().filter_map(|kept| Some((kept.generation?, kept.modified.min(now)))).collect();
     let looks = kept.into_iter().filter_map(|kept| Some((kept.generation?, kept.key)));

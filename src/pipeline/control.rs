@@ -45,6 +45,7 @@ const WAITS: [u32; 2] = [2, 10];
 const SHOWN: usize = 3;
 
 /// The rows of a fetch that may be committed, and what may not.
+#[derive(Default)]
 pub(super) struct Controlled {
     pub(super) days: FetchedDays,
     /// Slots that were read and agree.
@@ -67,6 +68,9 @@ pub(super) async fn read(
     allowance: &mut Allowance<'_>,
     report: &mut FetchReport,
 ) -> Result<Controlled> {
+    if fetch.slots.is_empty() {
+        return Ok(Controlled::default());
+    }
     let source = &job.job.source;
     let mut waits = WAITS.iter();
     loop {

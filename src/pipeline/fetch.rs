@@ -18,18 +18,18 @@ use tokio::time::Instant;
 
 use crate::crash;
 use crate::error::{Error, Kind, Result};
-use crate::generation::{self, Base, Built, FetchedDays};
-use crate::ledger::{Differing, ObjectId, Quarantined};
+use crate::generation::{self, Base, Built, FetchedDays, Owned};
+use crate::ledger::{ObjectId, PartitionState, Quarantined, Standing};
 use crate::ledger_store::{Observed, data_key, observe};
 use crate::plan::{Fetch, fetch_of, least_requests, shortened};
 use crate::report::{FetchReport, Outcome};
 use crate::sources::{Learnt, Source};
-use crate::sums::Sums;
-use crate::window::Partition;
+use crate::window::{Partition, first_of_month};
 
 use super::budget::Allowance;
+use super::control::Controlled;
 use super::publish::{Target, publish};
-use super::{Event, JobRun, control, quarantine, raw};
+use super::{Event, JobRun, control, quarantine, raw, restore};
 
 /// So many rows are encoded in less time than other work notices, so they are not taken to another thread.
 const HANDFUL: u64 = 200;
@@ -80,13 +80,13 @@ async fn attempt(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) ->
 
 /// Reads as much of the fetch as the budget allows and publishes it; the number of slots that were read.
 async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<usize> {
-    let table = &job.job.name;
+    let partition = planned.partition;
     // The object cannot be behind what the ledger knew before the look. What other fetches of this run learn from another
     // run's ledger meanwhile may be later than the look.
-    let known = known_epoch(job, planned.partition).await;
+    let known = known_state(job, partition).await;
     let observed_at = Instant::now();
-    let observed = observe(&job.context.lake, table, planned.partition).await?;
-    let lost_epoch = check_observation(job, planned, observed.as_ref(), known).await?;
+    let observed = observe(&job.context.lake, &job.job.name, partition).await?;
+    check_observation(job, partition, observed.as_ref(), known.as_ref()).await?;
     crash::point("after_observe");
     let (fetch, mut allowance) = fit_budget(job, planned).await?;
     crash::point("after_budget");
@@ -96,51 +96,101 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     let mut read = control::read(job, &fetch, &mut allowance, report).await?;
     drop(allowance);
     crash::point("after_control");
-    let held = match observed.as_ref().filter(|_| !job.rewrites) {
+    let seen = observed.as_ref();
+    let held = match seen.filter(|_| !job.rewrites) {
+        Some(_) if job.heals(partition) => {
+            quarantine::set_aside(job, &restore::committed(job, partition).await, &mut read).await
+        }
         Some(seen) => quarantine::set_aside(job, &seen.footer, &mut read).await,
         // Of a lost or broken object there are no old rows to keep.
         None => BTreeMap::new(),
     };
     crash::point("after_verify");
     report.rows = read.rows;
-    let learnt = learn(read.rows, read.page_rows, fetch.slots.len() as u64, report.asked.charged_pages);
-    let partition = fetch.partition.to_string();
-    let entry = Entry {
-        partition: &partition,
-        read: &read.slots,
-        totals: &read.totals,
-        unsettled: &read.unsettled,
-        held: &held,
-        differing: &read.differing,
-    };
-    let nothing_new = read.days.is_empty();
     job.books.lock().await.claim(&job.record).await?;
-    let unchanged =
-        observed.as_ref().filter(|seen| !job.rewrites && generation::is_unchanged(&seen.footer, &read.days));
-    if let Some(seen) = unchanged {
-        report.outcome = if nothing_new { Outcome::Failed } else { Outcome::Unchanged };
+    let unchanged = seen.filter(|_| !job.rewrites && !job.heals(partition));
+    let unchanged = unchanged.filter(|seen| generation::is_unchanged(&seen.footer, &read.days));
+    let outcome = Taken { fetch: &fetch, held: &held, seen, observed_at };
+    if job.heals(partition) {
+        replace_whole(job, &outcome, &mut read, report).await?;
+    } else if let Some(seen) = unchanged {
+        report.outcome = if read.days.is_empty() { Outcome::Failed } else { Outcome::Unchanged };
         report.epoch = Some(seen.footer.epoch);
-        enter(job, Some((&seen.footer, &seen.id())), &entry, learnt).await?;
-    } else if nothing_new {
-        enter(job, None, &entry, learnt).await?;
+        enter(job, Some((&seen.footer, &seen.id())), &outcome, &read, None, report).await?;
+    } else if read.days.is_empty() {
+        enter(job, None, &outcome, &read, None, report).await?;
     } else {
-        let base = load_base(job, &fetch, observed.as_ref()).await?;
+        let base = load_base(job, &fetch, seen).await?;
         raw::keep(job, &fetch, &read.answers).await?;
         raw::keep_history(job, &fetch, base.as_ref()).await?;
-        let fingerprint = job.fingerprint.clone();
-        let built = encode(&job.job.source, fetch.partition, fingerprint, base, lost_epoch, read.days).await?;
-        let bytes = Bytes::from(built.bytes);
-        let first_wait = job.context.patience.first_wait;
-        let target = Target { table, partition: fetch.partition, observed: observed.as_ref(), observed_at, first_wait };
-        let object = publish(&job.context.lake, &target, bytes, &built.footer).await?;
-        report.outcome = Outcome::Committed;
-        report.epoch = Some(built.footer.epoch);
-        report.changed_days = built.changed.len() as u64;
-        report.object_bytes = object.size;
-        enter(job, Some((&built.footer, &object)), &entry, learnt).await?;
+        commit(job, &outcome, base, &mut read, None, report).await?;
     }
     conclude(job, &read.unsettled, &held, report)?;
     Ok(fetch.slots.len())
+}
+
+/// A fetch after its rows were compared.
+struct Taken<'a> {
+    fetch: &'a Fetch,
+    held: &'a BTreeMap<NaiveDate, Quarantined>,
+    seen: Option<&'a Observed>,
+    observed_at: Instant,
+}
+
+/// Encodes and publishes what was read over `base` and enters it; `left` are days whose rows are not the committed ones.
+async fn commit(
+    job: &JobRun<'_>,
+    taken: &Taken<'_>,
+    base: Option<Base>,
+    read: &mut Controlled,
+    left: Option<&BTreeSet<NaiveDate>>,
+    report: &mut FetchReport,
+) -> Result<()> {
+    let partition = taken.fetch.partition;
+    let lost_epoch = known_state(job, partition).await.map_or(0, |state| state.epoch);
+    let days = std::mem::take(&mut read.days);
+    let owner = Owned { fingerprint: job.fingerprint.clone(), account: job.account.clone() };
+    let built = encode(&job.job.source, partition, owner, base, lost_epoch, days).await?;
+    let bytes = Bytes::from(built.bytes);
+    let target = Target {
+        table: &job.job.name,
+        partition,
+        observed: taken.seen,
+        observed_at: taken.observed_at,
+        first_wait: job.context.patience.first_wait,
+    };
+    let object = publish(&job.context.lake, &target, bytes, &built.footer).await?;
+    report.outcome = Outcome::Committed;
+    report.epoch = Some(built.footer.epoch);
+    report.changed_days = built.changed.len() as u64;
+    report.object_bytes = object.size;
+    enter(job, Some((&built.footer, &object)), taken, read, left, report).await
+}
+
+/// Replaces an object that is not the committed one, or makes one that is gone again: from what was read, and of the days
+/// that were not, from what can be restored. Nothing is written where that is nothing, unless a person takes what is there.
+async fn replace_whole(
+    job: &JobRun<'_>,
+    taken: &Taken<'_>,
+    read: &mut Controlled,
+    report: &mut FetchReport,
+) -> Result<()> {
+    let partition = taken.fetch.partition;
+    let restored = restore::restore(job, partition, taken.seen, &read.days).await?;
+    report.notes.extend(restored.notes.iter().cloned());
+    let accepted = restored.left.iter().all(|slot| job.accepted.contains(&first_of_month(*slot)));
+    let is_taken = accepted && !restored.left.is_empty();
+    if is_taken && taken.seen.is_none() && read.days.is_empty() && !restored.any() {
+        job.books.lock().await.ledger.forget_days(&partition.to_string(), &restored.left);
+        return enter(job, None, taken, read, None, report).await;
+    }
+    if read.days.is_empty() && !restored.any() && !is_taken {
+        report.outcome = Outcome::Failed;
+        return enter(job, None, taken, read, None, report).await;
+    }
+    raw::keep(job, taken.fetch, &read.answers).await?;
+    read.days.extend(restored.days);
+    commit(job, taken, Some(restored.base), read, Some(&restored.left), report).await
 }
 
 /// What keeps a fetch that has done its work from being called well.
@@ -162,57 +212,48 @@ fn conclude(
     Err(quarantine::error(&job.job.name, held))
 }
 
-/// The generation of a partition that the ledger knows.
-async fn known_epoch(job: &JobRun<'_>, partition: Partition) -> u64 {
-    job.books.lock().await.ledger.epoch_of(&partition.to_string())
+/// What the ledger knows of a partition.
+async fn known_state(job: &JobRun<'_>, partition: Partition) -> Option<PartitionState> {
+    job.books.lock().await.ledger.partitions.get(&partition.to_string()).cloned()
 }
 
-/// Compares the object with the generation that was `known` before the look. An object ahead of it is taken over; one
-/// behind it, or gone, would make kept days vanish, unless the fetch reads all of them again: then the epoch goes on from
-/// the ledger's.
-async fn check_observation(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>, known: u64) -> Result<u64> {
-    let mut books = job.books.lock().await;
-    let name = fetch.partition.to_string();
-    match observed {
-        Some(seen) if seen.footer.fingerprint != job.fingerprint => {
-            Err(Error::new(Kind::Config, "the object belongs to another table")
-                .at("key", data_key(&job.job.name, fetch.partition)))
-        }
-        Some(seen) if seen.footer.epoch > known => {
-            books.follow(fetch.partition, seen, job.now()).await?;
-            Ok(0)
-        }
-        Some(seen) if seen.footer.epoch == known => Ok(0),
-        None if known == 0 => Ok(0),
-        found => {
-            let all_read = books
-                .ledger
-                .partitions
-                .get(&name)
-                .is_some_and(|state| state.days.keys().all(|slot| fetch.slots.contains(slot)));
-            if all_read && (found.is_none() || job.rewrites) {
-                return Ok(known);
-            }
-            let what = found.map_or("the object is gone".to_owned(), |seen| {
-                format!("the object is at generation {}", seen.footer.epoch)
-            });
-            let window = fetch.partition.window();
-            let first = job.job.window.begin.map_or(window.start(), |begin| begin.max(window.start()));
-            Err(Error::new(Kind::Store, format!("{what}, but the ledger knows generation {known}"))
-                .at("key", data_key(&job.job.name, fetch.partition))
-                .advise(format!(
-                    "costlake never deletes data: restore the object, or move what is there away and run `costlake backfill {} --from {} --to {}`",
-                    job.job.name,
-                    first,
-                    window.last()
-                )))
-        }
+/// Compares the object with what was `known` before the look, and with what the run found at its beginning. A later
+/// generation is taken over. What changed from outside since then is left to the next run, which compares anew.
+async fn check_observation(
+    job: &JobRun<'_>,
+    partition: Partition,
+    observed: Option<&Observed>,
+    known: Option<&PartitionState>,
+) -> Result<()> {
+    let changed = |what: &str| {
+        Err(Error::new(Kind::Superseded, format!("the object {what} while this run was under way"))
+            .at("key", data_key(&job.job.name, partition))
+            .advise("run again: the next run looks at what is there before it reads anything"))
+    };
+    if let Some(found) = job.found.displaced.get(&partition) {
+        let is_as_found = observed.map(|seen| &seen.tag) == found.as_ref();
+        return if is_as_found { Ok(()) } else { changed("was replaced") };
+    }
+    let Some(seen) = observed else {
+        let is_new = known.is_none_or(|known| known.days.is_empty());
+        return if is_new { Ok(()) } else { changed("was removed") };
+    };
+    job.owner().check(&job.job.name, partition, &seen.footer)?;
+    match Standing::of(known, &seen.footer) {
+        Standing::Same => Ok(()),
+        Standing::Later { .. } => job.books.lock().await.follow(partition, seen, job.now()).await.map(|_| ()),
+        Standing::Other(why) => changed(&format!("was replaced from outside ({why})")),
     }
 }
 
 /// The fetch as the budget allows it, with its requests reserved. What other fetches have set aside and do not need
 /// comes back when they end, so that is waited for.
 async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, Allowance<'j>)> {
+    if planned.slots.is_empty() {
+        return Ok((planned.clone(), job.budget.reserve(0)));
+    }
+    // The rows of a broken object, or of one that is not the committed one, cannot be kept: it is read again whole.
+    let whole = job.rewrites || job.heals(planned.partition);
     loop {
         let released = job.budget.released();
         let Some(room) = job.budget.room() else {
@@ -231,13 +272,12 @@ async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
             released.await;
             continue;
         }
-        // The rows of a broken object cannot be kept: it is read again whole or not at all.
-        let shorter = if job.rewrites { None } else { shortened(job.job, ledger, &now, room) };
+        let shorter = if whole { None } else { shortened(job.job, ledger, &now, room) };
         if let Some(fetch) = shorter {
             let allowance = job.budget.reserve(fetch.expected_requests);
             return Ok((fetch, allowance));
         }
-        let needed = least_requests(job.job, ledger, &[now], job.rewrites) + job.totals_pages;
+        let needed = least_requests(job.job, ledger, &[now], whole) + job.totals_pages;
         return Err(job.budget.reached(Some(needed)));
     }
 }
@@ -273,7 +313,7 @@ async fn load_base(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>)
 pub(super) async fn encode(
     source: &Arc<dyn Source>,
     partition: Partition,
-    fingerprint: String,
+    owner: Owned,
     base: Option<Base>,
     lost_epoch: u64,
     days: FetchedDays,
@@ -281,41 +321,38 @@ pub(super) async fn encode(
     let kept = base.as_ref().map_or(0, |base| base.footer.days.values().map(|facts| facts.rows).sum());
     let rows = kept + days.values().map(|(_, facts)| facts.rows).sum::<u64>();
     let source = Arc::clone(source);
-    let work = move || {
-        generation::build(source.table(), source.grain(), partition, &fingerprint, base.as_ref(), lost_epoch, days)
-    };
+    let work =
+        move || generation::build(source.table(), source.grain(), partition, &owner, base.as_ref(), lost_epoch, days);
     let built = if rows <= HANDFUL { Ok(work()) } else { tokio::task::spawn_blocking(work).await };
     crash::point("after_encode");
     built.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "encoding broke off").because(error)))
-}
-
-/// What a fetch adds to the ledger beside the object's footer.
-struct Entry<'a> {
-    partition: &'a str,
-    /// Slots that were read and taken.
-    read: &'a BTreeSet<NaiveDate>,
-    totals: &'a BTreeMap<NaiveDate, Sums>,
-    unsettled: &'a BTreeMap<NaiveDate, String>,
-    held: &'a BTreeMap<NaiveDate, Quarantined>,
-    differing: &'a BTreeMap<NaiveDate, Differing>,
 }
 
 /// Enters what is in the lake now into the ledger, and what was learnt without writing anything.
 async fn enter(
     job: &JobRun<'_>,
     object: Option<(&generation::Footer, &ObjectId)>,
-    entry: &Entry<'_>,
-    learn: impl FnOnce(&mut Learnt),
+    taken: &Taken<'_>,
+    read: &Controlled,
+    left: Option<&BTreeSet<NaiveDate>>,
+    report: &FetchReport,
 ) -> Result<()> {
     let mut books = job.books.lock().await;
     if let Some((footer, id)) = object {
-        books.ledger.adopt(footer, id, entry.read, job.now(), job.now());
-        books.ledger.note_totals(footer, entry.totals);
+        books.ledger.adopt(footer, id, &read.slots, job.now(), job.now());
+        books.ledger.note_identity(&footer.partition, id.clone());
+        books.ledger.note_totals(footer, &read.totals);
     }
-    books.ledger.note_outcome(entry.read, entry.unsettled, entry.held, job.now());
-    books.ledger.note_differing(entry.read, entry.differing);
-    learn(&mut books.ledger.learnt);
-    books.ledger.stopped.remove(entry.partition);
+    books.ledger.note_outcome(&read.slots, &read.unsettled, taken.held, job.now());
+    books.ledger.note_differing(&read.slots, &read.differing);
+    if let Some(left) = left {
+        books.ledger.note_replaced(&taken.fetch.partition.to_string(), left);
+    }
+    if !taken.fetch.slots.is_empty() {
+        let slots = taken.fetch.slots.len() as u64;
+        learn(read.rows, read.page_rows, slots, report.asked.charged_pages)(&mut books.ledger.learnt);
+    }
+    books.ledger.stopped.remove(&taken.fetch.partition.to_string());
     books.save(&job.run_id, job.now()).await
 }
 

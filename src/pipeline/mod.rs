@@ -21,15 +21,17 @@ use crate::doors::{Door, Doors};
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::lake::Lake;
-use crate::ledger_store::{LedgerStore, TableRecord};
-use crate::plan::{Ask, Fetch, Moment, Plan, plan, stages};
+use crate::ledger_store::{LedgerStore, Owner, TableRecord};
+use crate::plan::{Ask, Fetch, Moment, Plan, is_reachable, plan, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
 use crate::totals::Totals;
+use crate::window::Partition;
 
 pub mod budget;
 mod clocks;
 mod control;
+mod displaced;
 mod fetch;
 mod opening;
 pub mod publish;
@@ -39,6 +41,7 @@ pub mod rebuild;
 mod renew;
 pub mod repair;
 mod replay;
+mod restore;
 mod retention;
 pub mod send;
 mod series;
@@ -131,7 +134,11 @@ pub(crate) struct JobRun<'a> {
     books: Mutex<LedgerStore>,
     budget: Budget,
     fingerprint: String,
+    /// The AWS account of the table, where it is known.
+    account: Option<String>,
     record: TableRecord,
+    /// Objects that are not the committed ones.
+    found: displaced::Found,
     run_id: String,
     /// When the run takes place, and which read times it believes.
     moment: Moment,
@@ -149,6 +156,11 @@ pub(crate) struct JobRun<'a> {
 }
 
 impl JobRun<'_> {
+    /// Whose the table's objects have to be.
+    fn owner(&self) -> Owner<'_> {
+        Owner { fingerprint: &self.fingerprint, account: self.account.as_deref() }
+    }
+
     fn now(&self) -> DateTime<Utc> {
         self.context.clock.now()
     }
@@ -157,6 +169,11 @@ impl JobRun<'_> {
         if let Some(listener) = &self.context.listener {
             listener(event);
         }
+    }
+
+    /// Whether the object of a partition is not the committed one, and is made whole again.
+    fn heals(&self, partition: Partition) -> bool {
+        self.found.displaced.contains_key(&partition)
     }
 
     /// Whether replaced generations are kept; broken ones are not.
@@ -229,14 +246,15 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     let (mut books, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     report.notes.extend(notes);
     let clocks::Timing { moment, behind } = clocks::judge(context, job, &mut books, report).await?;
-    let accepted = opening::accept(context, job, &mut books, report);
     let record = TableRecord::of(job, &door.identity);
-    let mut planned = plan(job, &books.ledger, moment, ask, None)?;
+    plan(job, &books.ledger, moment, ask, None)?;
     books.check(&record).await?;
     let fingerprint = record.digest();
-    if opening::catch_up(context, job, &mut books, &planned, &fingerprint, now).await? {
-        planned = plan(job, &books.ledger, moment, ask, None)?;
-    }
+    let account = books.ledger.account.clone();
+    let owner = Owner { fingerprint: &fingerprint, account: account.as_deref() };
+    let found = displaced::compare(context, job, &mut books, owner, report).await?;
+    let accepted = opening::accept(context, job, &mut books, report);
+    let mut planned = plan(job, &books.ledger, moment, ask, None)?;
     let budget = opening::budget_of(context, job, now).await?;
     let mut run = JobRun {
         context,
@@ -245,7 +263,9 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         books: Mutex::new(books),
         budget,
         fingerprint,
+        account,
         record,
+        found,
         run_id: run_id.to_owned(),
         moment,
         halted: AtomicBool::new(false),
@@ -258,12 +278,15 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     planned = totals::before_fetches(&mut run, planned, ask, report).await?;
     crash::point("after_plan");
     report.notes.extend(planned.notes.iter().cloned());
+    let refusals = run.found.refuse(&mut planned.fetches);
+    planned.fetches.extend(run.found.without_reads(&planned.fetches));
     run.tell(Event::Planned {
         job: job.name.clone(),
         fetches: planned.fetches.len() as u64,
         expected: planned.expected_requests(),
     });
     report.fetches = run_fetches(&run, &planned).await;
+    report.fetches.extend(refusals);
     close(&run, ask, behind, report).await
 }
 
@@ -271,14 +294,17 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
 async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut JobReport) -> Result<()> {
     let (context, job) = (run.context, run.job);
     let mut books = run.books.lock().await;
-    if let Err(error) = books.save_failures(&run.run_id, run.now()).await {
+    if let Err(error) = books.save_notes(&run.run_id, run.now()).await {
         report.notes.push(format!("that days failed could not be written down: {error}"));
     }
     if context.cancel.is_cancelled() {
         return Err(send::interrupted());
     }
     if ask == Ask::Due && !report.fetches.iter().any(FetchReport::is_quarantined) {
-        report.failure = quarantine::standing(&job.name, &books.ledger).as_ref().map(Into::into);
+        let held = quarantine::standing(&job.name, &books.ledger);
+        let beyond = |slot: &NaiveDate| !is_reachable(job, *slot, run.now());
+        let standing = held.or_else(|| displaced::standing(&job.name, &books.ledger, beyond));
+        report.failure = standing.as_ref().map(Into::into);
     }
     clocks::conclude(context, ask, behind, report);
     report.notes.extend(retention::tidy(run, &mut books).await);
@@ -315,8 +341,9 @@ async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
 /// As the run itself would fail before its first request.
 pub async fn plan_job(context: &Context, job: &Job, ask: Ask) -> Result<(Plan, LedgerStore)> {
     let now = context.clock.now();
-    let (books, _) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
-    let planned = plan(job, &books.ledger, now, ask, None)?;
+    let (books, _) = LedgerStore::open_to_show(context.lake.clone(), &job.name, job.source.grain(), now).await?;
+    let mut planned = plan(job, &books.ledger, now, ask, None)?;
+    planned.notes.extend(displaced::notes(job, &books.ledger));
     Ok((planned, books))
 }
 

@@ -1,15 +1,14 @@
-//! What a run does before it asks anything: it lets go of accepted quarantines, takes over objects that are ahead of the
-//! ledger, and finds out how much it may spend.
+//! What a run does before it asks anything: it takes a person's word for accepted months, and finds out how much it may
+//! spend.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use futures::StreamExt;
 
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
-use crate::ledger_store::{LedgerStore, observe};
-use crate::plan::{Plan, history_start, not_final, spending_since};
+use crate::ledger_store::LedgerStore;
+use crate::plan::{is_reachable, not_final, spending_since};
 use crate::report::{JobReport, usd};
 use crate::sources::Provider;
 
@@ -28,7 +27,7 @@ pub(super) fn accept(
     let now = context.clock.now();
     for month in &months {
         let shown = month.format("%Y-%m");
-        let beyond = |slot| slot < history_start(job, now.date_naive());
+        let beyond = |slot| !is_reachable(job, slot, now);
         let left = not_final(job, &books.ledger, *month, now);
         books.accept_slots(&left, now);
         report.notes.push(match books.ledger.accept(*month, now, beyond) {
@@ -36,39 +35,10 @@ pub(super) fn accept(
                 format!("{shown} is accepted: {} days that were not final, out of reach, stay as they are", left.len())
             }
             0 => format!("nothing of {shown} was quarantined before; what comes is taken as it is"),
-            held => format!("{shown} is accepted: {held} quarantined days are read again and taken as they are"),
+            held => format!("{shown} is accepted: {held} days that waited for it are taken as they are"),
         });
     }
     months
-}
-
-/// Takes over objects that are ahead of the ledger, so that a run that died between the data and the ledger is neither
-/// paid for twice nor forgotten: the API may say by now what it said before that run, and then nothing of it is due.
-///
-/// Looked at are the objects of the planned partitions, and those that by the listing may not be what the ledger knows.
-pub(super) async fn catch_up(
-    context: &Context,
-    job: &Job,
-    books: &mut LedgerStore,
-    planned: &Plan,
-    fingerprint: &str,
-    now: DateTime<Utc>,
-) -> Result<bool> {
-    let mut ahead = false;
-    let mut partitions = books.not_as_known(job.source.grain()).await?;
-    partitions.extend(planned.fetches.iter().map(|fetch| fetch.partition));
-    // Collected first: the compiler cannot tell that a future over this closure may move between threads.
-    let looks: Vec<_> = partitions.iter().map(|partition| observe(&context.lake, &job.name, *partition)).collect();
-    let seen: Vec<_> = futures::stream::iter(looks).buffered(8).collect().await;
-    for (partition, seen) in partitions.iter().zip(seen) {
-        // An object that cannot be read, or is another table's, is the business of its own fetch.
-        let Ok(Some(seen)) = seen else { continue };
-        if seen.footer.fingerprint != fingerprint || seen.footer.partition != partition.to_string() {
-            continue;
-        }
-        ahead |= books.follow(*partition, &seen, now).await?;
-    }
-    Ok(ahead)
 }
 
 /// The cap of this run: the job's own, or what the month's dollars leave, whichever is less.

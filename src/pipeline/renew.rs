@@ -15,13 +15,15 @@ use chrono::NaiveDate;
 use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
-use crate::generation::{self, Base, DayFacts, FetchedDays, Footer};
+use crate::generation::{self, Base, DayFacts, FetchedDays, Footer, Owned};
 use crate::job::Job;
 use crate::lake::Listed;
+use crate::ledger::Standing;
 use crate::ledger_store::{LedgerStore, Look, Observed, data_key, look};
 use crate::report::{FetchReport, Outcome};
 use crate::window::Partition;
 
+use super::displaced::keep_bytes;
 use super::fetch::encode;
 use super::publish::{Target, publish};
 use super::rebuild::windows_of;
@@ -182,8 +184,12 @@ impl Renewal<'_> {
 
     async fn commit(&mut self, part: Part, replayed: Replayed, report: &mut FetchReport) -> Result<()> {
         let (lake, table) = (&self.context.lake, &self.job.name);
+        let known = self.books.ledger.partitions.get(&part.partition.to_string());
         let (observed, base) = match part.found {
             Some(Found { seen, bytes, sound }) => {
+                if matches!(Standing::of(known, &seen.footer), Standing::Other(_)) {
+                    keep_bytes(lake, table, part.partition, seen.footer.epoch, bytes.clone()).await?;
+                }
                 let base = Base { footer: seen.footer.clone(), bytes: if sound { bytes } else { Bytes::new() } };
                 if self.job.keep_history && sound {
                     raw::keep_generation(lake, self.job, part.partition, &base).await?;
@@ -193,7 +199,8 @@ impl Renewal<'_> {
             None => (None, None),
         };
         let kept_at = replayed.kept_at;
-        let built = encode(&self.job.source, part.partition, part.fingerprint, base, part.epoch, replayed.days).await?;
+        let owner = Owned { fingerprint: part.fingerprint, account: self.books.ledger.account.clone() };
+        let built = encode(&self.job.source, part.partition, owner, base, part.epoch, replayed.days).await?;
         let bytes = Bytes::from(built.bytes);
         let first_wait = self.context.patience.first_wait;
         let (partition, observed, observed_at) = (part.partition, observed.as_ref(), part.observed_at);

@@ -36,7 +36,7 @@ async fn forget(run: &JobRun<'_>, books: &mut LedgerStore) -> Result<()> {
     let Some(limit) = now.checked_sub_days(Days::new(job.keep_history_days)) else { return Ok(()) };
     for kept in kept_generations(lake, &job.name, job.source.grain()).await? {
         let Some((partition, epoch)) = kept.generation else { continue };
-        let state = books.ledger.partitions.get(&partition.to_string());
+        let state = books.ledger.partitions.get(&partition.to_string()).filter(|_| !kept.is_displaced);
         let replaced_at = state.and_then(|state| state.history.replaced_at(epoch)).unwrap_or(kept.modified);
         if replaced_at < limit {
             lake.remove_kept_generation(&kept.key).await?;

@@ -294,7 +294,7 @@ impl Judge<'_> {
     async fn judge(&self, partition: Partition, books: &LedgerStore) -> Result<Verdict> {
         let known = books.ledger.partitions.get(&partition.to_string());
         let seen = match look(&self.context.lake, &self.job.name, partition).await? {
-            Look::Absent => return Ok(known.map_or(Verdict::Nothing, missing)),
+            Look::Absent => return Ok(known.filter(|known| !known.days.is_empty()).map_or(Verdict::Nothing, missing)),
             Look::Unreadable { foreign: false, error } if known.is_some() || books.is_rebuilt() => {
                 return Ok(wrong(Trouble::Corrupt, false, error.message()));
             }
@@ -307,6 +307,11 @@ impl Judge<'_> {
         if seen.footer.partition != partition.to_string() {
             let detail = format!("the object of partition {}, in the wrong folder", seen.footer.partition);
             return Ok(wrong(Trouble::Foreign, false, detail));
+        }
+        if let (Some(theirs), Some(ours)) = (&seen.footer.account, &books.ledger.account)
+            && theirs != ours
+        {
+            return Ok(wrong(Trouble::Foreign, false, format!("of AWS account {theirs}, but the table is of {ours}")));
         }
         if self.depth == Depth::Rows
             && let Err(detail) = self.rows(partition, &seen).await?

@@ -33,6 +33,10 @@ async fn judge(context: &Context, job: &Job, fingerprints: &[String], kept: Kept
             replaceable: false,
         }))
     };
+    // What stood in a committed object's place is kept as it was found, whatever it is worth.
+    if kept.is_displaced {
+        return Ok(None);
+    }
     let Some((partition, epoch)) = kept.generation else {
         return wrong(Trouble::Foreign, "a file among the kept generations that is not named like one".to_owned());
     };

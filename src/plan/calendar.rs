@@ -51,7 +51,7 @@ impl Slot {
             SlotState::Quarantined => ledger.quarantined.get(&self.day).map(|held| held.why.as_str()),
             SlotState::Failed => ledger.failed.get(&self.day).map(|noted| noted.why.as_str()),
             SlotState::Differing => ledger.differing.get(&self.day).map(|found| found.why.as_str()),
-            _ => None,
+            _ => ledger.out_of_place(self.day).map(|noted| noted.why.as_str()),
         }
     }
 }
@@ -65,6 +65,7 @@ pub fn calendar(job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Vec<Slot> {
         known.extend(partition.days.iter().map(|(slot, day)| (*slot, day)));
     }
     let mut days: Vec<NaiveDate> = known.keys().copied().collect();
+    days.extend(ledger.displaced.keys().chain(ledger.doubted.keys()));
     days.extend(span(job, now).into_iter().flat_map(|span| grain.slots(span)));
     days.sort_unstable();
     days.dedup();

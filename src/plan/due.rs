@@ -135,6 +135,9 @@ fn refresh_start(job: &Job, now: DateTime<Utc>) -> NaiveDate {
 /// should have looked at by now and did not for two days.
 #[must_use]
 pub fn is_stale(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> bool {
+    if ledger.out_of_place(slot).is_some() {
+        return true;
+    }
     let Some(day) = ledger.day(&job.source.grain().partition_of(slot).to_string(), slot) else { return false };
     let moment = Moment::from(now);
     let is_past = span(job, now).is_some_and(|span| span.contains(slot));

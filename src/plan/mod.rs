@@ -17,11 +17,14 @@
 //! | settled month | one whose oldest read is `full_read_settled_every` ago, one a day, see [`settled`] |
 //! | differing | misses the total of a metric that is only reported: once a UTC day, three times |
 //! | unsettled | its rows did not add up to the totals last time |
+//! | out of place | its object was replaced or removed from outside, see [`Ledger::doubted`] |
 //! | quarantined | the API's totals differ from those of the refused rows; without a probe, inside the refresh rule's days |
 //!
 //! Read times that lie in the future count as never ([`Moment`]). What is older than the API's history is not asked.
 //! A backfill replaces the rules by its range. Due days of one partition are one fetch; they become the request series
 //! with the fewest expected pages: a page costs the same however full it is, so small gaps are read through.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::Serialize;
@@ -150,6 +153,13 @@ pub fn settles_on(job: &Job, slot: NaiveDate) -> NaiveDate {
     next.with_day(job.window.settle_day).unwrap_or(next)
 }
 
+/// Whether the API can be asked for `slot` at `now`, by its documented history; a snapshot only tells of today.
+#[must_use]
+pub fn is_reachable(job: &Job, slot: NaiveDate, now: DateTime<Utc>) -> bool {
+    let today = now.date_naive();
+    if job.entry.snapshot { slot == today } else { slot >= history_start(job, today) }
+}
+
 /// The state of `slot` at `now`.
 #[must_use]
 pub fn state_of(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> SlotState {
@@ -244,9 +254,24 @@ pub fn plan(job: &Job, ledger: &Ledger, at: impl Into<Moment>, ask: Ask, totals:
         }
         Ask::Known { first, last } => known_slots(job, ledger, first, last)?,
     };
+    let slots = with_displaced(job, ledger, now, ask, slots);
     let fetches = sizing::fetches(job, ledger, &slots);
     let totals = if totals.is_none() { totals_window(job, now, ask, &fetches) } else { None };
     Ok(Plan { fetches, totals, notes })
+}
+
+/// Adds the days whose rows are not the committed ones and can be read again: of the whole table, or of the partitions
+/// that are read anyway. Rows that nobody vouches for are never kept beside new ones if that can be helped.
+fn with_displaced(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, slots: Vec<NaiveDate>) -> Vec<NaiveDate> {
+    let grain = job.source.grain();
+    let touched: BTreeSet<Partition> = slots.iter().map(|slot| grain.partition_of(*slot)).collect();
+    let is_wanted = |slot: &NaiveDate| ask == Ask::Due || touched.contains(&grain.partition_of(*slot));
+    // Rows that were read since and wait for a person's word need not be read again.
+    let is_held = |slot: &NaiveDate, at| ledger.quarantined.get(slot).is_some_and(|held| held.at >= at);
+    let displaced = ledger.displaced.iter().filter(|(slot, noted)| !is_held(slot, noted.at)).map(|(slot, _)| *slot);
+    let out_of_place = displaced.chain(ledger.doubted.keys().copied());
+    let added = out_of_place.filter(|slot| is_reachable(job, *slot, now)).filter(is_wanted);
+    added.chain(slots.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Whether the totals say which days of the job are due; otherwise they are control sums only.

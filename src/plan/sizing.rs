@@ -67,7 +67,9 @@ pub fn stages(job: &Job, ledger: &Ledger, fetches: &[Fetch], apart: bool) -> [Ve
     for fetch in fetches {
         let (again, unread): (Vec<NaiveDate>, Vec<NaiveDate>) =
             fetch.slots.iter().partition(|slot| read_at(fetch, slot).is_some());
-        match (unread.is_empty(), again.is_empty() || !apart) {
+        // What is not the committed object is read again whole.
+        let whole = fetch.slots.iter().any(|slot| ledger.doubted.contains_key(slot));
+        match (unread.is_empty(), again.is_empty() || !apart || whole) {
             (true, _) => stages[1].push(fetch.clone()),
             (false, true) => stages[0].push(fetch.clone()),
             (false, false) => {

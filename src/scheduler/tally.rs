@@ -13,6 +13,8 @@ pub struct Tally {
     pub rows: u64,
     /// Objects written.
     pub objects_written: u64,
+    /// Objects that were found not to be the committed ones.
+    pub objects_displaced: u64,
     /// Bytes of objects written.
     pub object_bytes: u64,
     /// Runs by how they ended: `done` or `failed`.
@@ -31,6 +33,7 @@ impl Tally {
         self.asked.add(&report.asked);
         self.rows += report.rows;
         self.objects_written += report.objects_written;
+        self.objects_displaced += report.objects_displaced;
         self.object_bytes += report.fetches.iter().map(|fetch| fetch.object_bytes).sum::<u64>();
         self.duration_ms += report.duration_ms;
         *self.runs.entry(if report.exit_code == 0 { "done" } else { "failed" }).or_default() += 1;

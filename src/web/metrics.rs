@@ -195,5 +195,8 @@ fn of_requests(page: &mut Page, tables: &[TableFacts]) {
     counter("rows_read", "Rows fetched", &|t| number(t.posted.tally.rows));
     counter("answer_bytes", "Bytes of answers", &|t| number(t.posted.tally.asked.answer_bytes));
     counter("objects_written", "Objects written", &|t| number(t.posted.tally.objects_written));
+    counter("objects_displaced", "Objects found not to be the committed ones: replaced, put back or removed", &|t| {
+        number(t.posted.tally.objects_displaced)
+    });
     counter("object_bytes_written", "Bytes of objects written", &|t| number(t.posted.tally.object_bytes));
 }

@@ -14,7 +14,6 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::error::Result;
-use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
 use crate::ledger_store::{LedgerStore, read_record, record_keys};
@@ -106,7 +105,7 @@ impl State {
         {
             return Ok(books.clone());
         }
-        let read = table.read(&self.scheduler.context().lake, &posted.job, self.now()).await;
+        let read = table.read(&self.scheduler.context().lake, posted, self.now()).await;
         table.read_at = Some(Instant::now());
         table.runs_ended = posted.runs_ended;
         let books = match (read, table.books.take()) {
@@ -180,8 +179,15 @@ fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
 }
 
 impl Table {
-    async fn read(&mut self, lake: &Arc<Lake>, job: &Job, now: DateTime<Utc>) -> Result<Books> {
-        let (store, notes) = LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now).await?;
+    /// While a run goes on, an object may be ahead of the ledger for a moment: then nothing is doubted.
+    async fn read(&mut self, lake: &Arc<Lake>, posted: &Posted, now: DateTime<Utc>) -> Result<Books> {
+        let (job, lake_of, grain) = (&posted.job, lake.clone(), posted.job.source.grain());
+        let opened = if posted.live.is_some() {
+            LedgerStore::open(lake_of, &job.name, grain, now).await
+        } else {
+            LedgerStore::open_to_show(lake_of, &job.name, grain, now).await
+        };
+        let (store, notes) = opened?;
         let ledger = match &self.books {
             Some(books) if *books.ledger == store.ledger => books.ledger.clone(),
             _ => Arc::new(store.ledger),

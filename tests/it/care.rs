@@ -1,6 +1,7 @@
 //! Looking after a lake: what verify tells apart, what repair mends and leaves, and tables made again from raw answers.
 
 mod damage;
+mod displaced;
 mod mending;
 mod places;
 mod program;

@@ -11,6 +11,7 @@
 //! | [`bill`] | the truth, and everything that was the truth before |
 //! | [`api`], [`savings`] | Cost Explorer over the bill, Datadog's savings over the same, and their flaws |
 //! | [`store`] | the bucket, and its faults |
+//! | [`hand`] | somebody who puts objects back, removes them and lays others in their place |
 //! | [`watch`] | the promises |
 //! | [`object`] | what is in a data object |
 //! | [`guards`], [`history`] | the promises broken by hand, to see that the watch finds each |
@@ -26,6 +27,7 @@
 mod api;
 mod bill;
 mod guards;
+mod hand;
 mod history;
 mod object;
 mod plans;
@@ -148,7 +150,8 @@ fn must_have_happened(tally: &Tally) {
         "odd: ClockAhead",
         "failures: clock",
     ];
-    for what in flaws.chain(faults).chain(others.map(str::to_owned)) {
+    let hands = hand::MEDDLINGS.iter().map(|meddling| format!("hand: {meddling:?}"));
+    for what in flaws.chain(faults).chain(hands).chain(others.map(str::to_owned)) {
         if tally.of(&what) == 0 {
             never.push(what);
         }

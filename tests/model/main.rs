@@ -72,7 +72,7 @@ use std::time::Instant;
 
 use stateright::{Checker, Model};
 
-use promises::{ALARM, I2, I3, I4, I5, I12, LATE, LEDGER, TOLD};
+use promises::{ALARM, I2, I3, I4, I5, I12, LATE, LEDGER, OUTSIDE, TOLD};
 use state::Rows;
 use steps::{Flaw, Protocol};
 
@@ -91,6 +91,7 @@ const TWO_WRITERS: Protocol = Protocol {
     skips: false,
     saves: 0,
     sends: 2,
+    hands: 0,
     flaw: None,
 };
 
@@ -124,6 +125,19 @@ fn every_promise_holds_in_every_state() {
 #[test]
 fn only_a_restatement_that_is_taken_back_slips_past_unchanged_rows() {
     assert_eq!(visit("taken back", Protocol { skips: true, ..TWO_WRITERS }, 111_819), [I3, LATE]);
+}
+
+/// Rows that are put back, laid there or removed from outside.
+const HANDS: Protocol = Protocol { hands: 1, restarts: 2, source: &[[2, 2], [3, 1]], ..TWO_WRITERS };
+
+#[test]
+fn what_comes_from_outside_is_never_built_upon() {
+    assert_eq!(visit("a hand from outside", HANDS, 0), [LATE]);
+    for (flaw, states) in [(Flaw::LookAway, 0), (Flaw::HealInPart, 0)] {
+        let found = visit(&format!("{flaw:?}"), Protocol { flaw: Some(flaw), ..HANDS }, states);
+        let broken: Vec<_> = found.into_iter().filter(|found| *found != LATE).collect();
+        assert_eq!(broken, [OUTSIDE], "{flaw:?}");
+    }
 }
 
 #[test]

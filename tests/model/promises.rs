@@ -2,7 +2,7 @@
 
 use stateright::Property;
 
-use super::state::{DAYS, State, Write};
+use super::state::{DAYS, FOREIGN, Rows, State, Write};
 use super::steps::Protocol;
 
 /// The epoch fell or was used twice.
@@ -18,13 +18,24 @@ const MONOTONE: u8 = 16;
 /// A run found the object behind the ledger, which sends a person to look for what nobody did.
 pub(crate) const CALM: u8 = 32;
 
-/// Judges a write that is about to replace the object.
+/// A run that began after the hand from outside built upon what that had laid there.
+pub(crate) const UNTOUCHED: u8 = 64;
+
+/// Judges a write that is about to replace the object. What a hand from outside laid there says nothing of what may come.
 pub(crate) fn judge_landing(state: &mut State, write: &Write) {
     let (object, next) = (state.object, write.next);
-    if next.epoch > 0 && next.epoch <= state.top {
+    if next.epoch > 0 && next.epoch <= state.top && !state.meddled {
         state.broken |= RISES;
     }
     for day in 0..DAYS {
+        let is_kept = write.fetched & (1 << day) == 0;
+        let is_older = next.version[day] < state.ledger_version[day] && next.rows[day] != state.ledger_rows[day];
+        if write.fresh && is_kept && is_older {
+            state.broken |= UNTOUCHED;
+        }
+        if state.meddled {
+            continue;
+        }
         if next.version[day] < object.version[day] && next.rows[day] != object.rows[day] {
             state.broken |= NEWER;
         }
@@ -41,6 +52,13 @@ pub(crate) fn judge_snapshot(state: &mut State, epoch: u8) {
     }
 }
 
+/// Judges a run that ends well and knows `next` to be in the lake.
+pub(crate) fn judge_end(state: &mut State, fresh: bool, next: &Rows) {
+    if fresh && next.contains(&FOREIGN) {
+        state.broken |= UNTOUCHED;
+    }
+}
+
 /// Names of the promises, in the order they are reported.
 pub(crate) const I2: &str = "I2 the epoch only rises";
 pub(crate) const I3: &str = "I3 older source data never replaces newer";
@@ -50,6 +68,7 @@ pub(crate) const I12: &str = "I12 a reader sees one generation";
 pub(crate) const TOLD: &str = "who committed is not told that it lost";
 pub(crate) const LEDGER: &str = "the ledger never knows less than before";
 pub(crate) const ALARM: &str = "nobody is sent to look for a deleted object";
+pub(crate) const OUTSIDE: &str = "what a hand from outside lays there is never built upon";
 /// Not a promise but a sign that the model does what it should: a superseded write was refused.
 pub(crate) const LATE: &str = "a write arrives after another generation";
 
@@ -58,11 +77,12 @@ pub(crate) fn properties() -> Vec<Property<Protocol>> {
         Property::always(I2, |_, state: &State| state.broken & RISES == 0),
         Property::always(I3, |_, state: &State| state.broken & NEWER == 0),
         Property::always(I4, is_acknowledged),
-        Property::always(I5, |_, state: &State| state.ledger <= state.object.epoch),
+        Property::always(I5, |_, state: &State| state.ledger <= state.object.epoch || state.meddled),
         Property::always(I12, |_, state: &State| state.broken & WHOLE == 0),
         Property::always(TOLD, |_, state: &State| state.broken & HONEST == 0),
         Property::always(LEDGER, |_, state: &State| state.broken & MONOTONE == 0),
         Property::always(ALARM, |_, state: &State| state.broken & CALM == 0),
+        Property::always(OUTSIDE, |_, state: &State| state.broken & UNTOUCHED == 0),
         Property::sometimes(LATE, |_, state: &State| {
             state.writes.iter().any(|write| write.next.epoch > 0 && write.next.epoch < state.object.epoch)
         }),
@@ -71,8 +91,9 @@ pub(crate) fn properties() -> Vec<Property<Protocol>> {
 
 /// Every day is as new as its newest acknowledged commit, or says the same.
 fn is_acknowledged(protocol: &Protocol, state: &State) -> bool {
-    (0..DAYS).all(|day| {
-        let rows = protocol.source[usize::from(state.acknowledged[day])][day];
-        state.object.version[day] >= state.acknowledged[day] || state.object.rows[day] == rows || state.top == 0
-    })
+    state.meddled
+        || (0..DAYS).all(|day| {
+            let rows = protocol.source[usize::from(state.acknowledged[day])][day];
+            state.object.version[day] >= state.acknowledged[day] || state.object.rows[day] == rows || state.top == 0
+        })
 }

@@ -18,6 +18,9 @@ pub(crate) type Rows = [u8; DAYS];
 /// A day without rows.
 pub(crate) const EMPTY: u8 = 1;
 
+/// Rows that no version of the source has: somebody else's.
+pub(crate) const FOREIGN: u8 = 9;
+
 /// One generation of the object. The epoch is 0 where there is no object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Generation {
@@ -42,6 +45,8 @@ pub(crate) struct Write {
     pub(crate) next: Generation,
     /// Days that were fetched, as bits; the rows of the others were kept.
     pub(crate) fetched: u8,
+    /// To judge by: its run began after the hand from outside had done its work.
+    pub(crate) fresh: bool,
 }
 
 /// How far a run is.
@@ -69,6 +74,12 @@ pub(crate) struct Writer {
     pub(crate) fetches: u8,
     /// Epoch that the books of the run know.
     pub(crate) known: u8,
+    /// What the books know of the rows under that epoch; kept only where there is a hand from outside.
+    pub(crate) known_rows: Rows,
+    /// The object is not the one the books know, and is replaced whole.
+    pub(crate) heals: bool,
+    /// To judge by: the run began after the hand from outside had done its work.
+    pub(crate) fresh: bool,
     /// Whether the books hold the newest snapshot, so that the next number is free.
     pub(crate) current: bool,
     /// Saves for other partitions of the job that the run may still do.
@@ -104,6 +115,16 @@ pub(crate) struct State {
     pub(crate) top: u8,
     /// Epoch in the newest ledger snapshot.
     pub(crate) ledger: u8,
+    /// What the newest snapshot knows of the rows under that epoch; kept only where there is a hand from outside.
+    pub(crate) ledger_rows: Rows,
+    /// To judge by: the version of the source that each day of the newest snapshot agrees with; likewise.
+    pub(crate) ledger_version: Rows,
+    /// The generation before the object; likewise.
+    pub(crate) past: Generation,
+    /// What the hand from outside may still do.
+    pub(crate) hands: u8,
+    /// Whether it has done anything.
+    pub(crate) meddled: bool,
     /// To judge by: the newest version of each day whose commit was acknowledged.
     pub(crate) acknowledged: Rows,
     /// To judge by: promises that a step broke, as bits.
@@ -117,8 +138,13 @@ pub(crate) struct State {
 
 impl State {
     /// Before anything was written.
-    pub(crate) fn new(restarts: u8) -> Self {
+    pub(crate) fn new(restarts: u8, hands: u8) -> Self {
         Self {
+            ledger_rows: Rows::default(),
+            ledger_version: Rows::default(),
+            past: Generation::default(),
+            hands,
+            meddled: false,
             source: 0,
             object: Generation::default(),
             top: 0,
@@ -153,17 +179,23 @@ impl Hash for State {
         let mut bytes = Vec::with_capacity(192);
         bytes.extend_from_slice(&[self.source, self.top, self.ledger, self.broken, self.restarts]);
         bytes.extend_from_slice(&self.acknowledged);
+        bytes.extend_from_slice(&[self.hands, u8::from(self.meddled)]);
+        bytes.extend_from_slice(&self.ledger_rows);
+        bytes.extend_from_slice(&self.ledger_version);
+        push(&mut bytes, &self.past);
         push(&mut bytes, &self.object);
         for writer in &self.writers {
-            let Writer { phase, fetches, known, current, saves, sends, version, .. } = *writer;
+            let Writer { phase, fetches, known, known_rows, heals, fresh, current, saves, sends, version, .. } =
+                *writer;
             bytes.extend_from_slice(&[phase as u8, fetches, known, u8::from(current), saves, sends, version]);
+            bytes.extend_from_slice(&[known_rows[0], known_rows[1], u8::from(heals), u8::from(fresh)]);
             push(&mut bytes, &writer.seen);
             push(&mut bytes, &writer.next);
         }
         for write in &self.writes {
             push(&mut bytes, &write.over);
             push(&mut bytes, &write.next);
-            bytes.push(write.fetched);
+            bytes.extend_from_slice(&[write.fetched, u8::from(write.fresh)]);
         }
         hasher.write(&bytes);
     }

@@ -3,7 +3,7 @@
 use stateright::{Model, Property};
 
 use super::promises;
-use super::state::{DAYS, EMPTY, Generation, Phase, Rows, State, Write, Writer};
+use super::state::{DAYS, EMPTY, FOREIGN, Generation, Phase, Rows, State, Write, Writer};
 
 /// A bug put into the protocol on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub(crate) enum Flaw {
     AdoptLower,
     /// An observation is compared with what the ledger knows later.
     CompareLate,
+    /// The object is compared with the ledger by its number alone.
+    LookAway,
+    /// An object that is not the committed one is replaced only in part.
+    HealInPart,
 }
 
 /// One variant of the model.
@@ -44,6 +48,8 @@ pub(crate) struct Protocol {
     pub(crate) saves: u8,
     /// Times a write is sent at most.
     pub(crate) sends: u8,
+    /// Things that a hand from outside does to the object.
+    pub(crate) hands: u8,
     pub(crate) flaw: Option<Flaw>,
 }
 
@@ -75,6 +81,12 @@ pub(crate) enum Action {
     Restart(u8),
     /// A write on its way arrives, and nobody hears of it.
     Deliver(u8),
+    /// Somebody puts the generation before the object in its place.
+    PutBack,
+    /// Somebody lays an object of the same number in its place.
+    Forge,
+    /// Somebody removes the object.
+    Remove,
 }
 
 impl Protocol {
@@ -96,7 +108,9 @@ impl Protocol {
 
     fn is_unchanged(&self, writer: &Writer) -> bool {
         let fetched = self.fetched(writer);
-        writer.seen.epoch > 0 && (0..DAYS).all(|day| !writer.has(day) || fetched[day] == writer.seen.rows[day])
+        writer.seen.epoch > 0
+            && !writer.heals
+            && (0..DAYS).all(|day| !writer.has(day) || fetched[day] == writer.seen.rows[day])
     }
 
     fn actions_of(&self, state: &State, at: u8, actions: &mut Vec<Action>) {
@@ -134,6 +148,9 @@ impl Protocol {
             }
         }
         state.top = state.top.max(next.epoch);
+        if self.hands > 0 {
+            state.past = state.object;
+        }
         state.object = next;
         true
     }
@@ -142,7 +159,8 @@ impl Protocol {
     fn send(&self, state: &mut State, at: usize) {
         let writer = &mut state.writers[at];
         let (base, fetched) = (writer.seen, self.fetched(writer));
-        let mut next = Generation { epoch: base.epoch + 1, ..base };
+        let last = if writer.heals { base.epoch.max(writer.known) } else { base.epoch };
+        let mut next = Generation { epoch: last + 1, ..base };
         for (day, rows) in fetched.into_iter().enumerate() {
             if writer.has(day) {
                 (next.rows[day], next.version[day]) = (rows, writer.version);
@@ -166,7 +184,7 @@ impl Protocol {
         }
         writer.sends -= 1;
         writer.phase = Phase::Waiting;
-        let write = Write { over: writer.seen, next: writer.next, fetched: writer.fetches };
+        let write = Write { over: writer.seen, next: writer.next, fetched: writer.fetches, fresh: writer.fresh };
         state.send(write);
     }
 
@@ -176,8 +194,56 @@ impl Protocol {
         writer.seen = object;
         writer.phase = Phase::Observed;
         if !self.is(Flaw::CompareLate) {
-            compare(state, at);
+            self.compare(state, at);
         }
+    }
+
+    /// Compares what was seen with what the books knew before. What is neither that nor a later generation of it was put
+    /// there from outside: it is replaced whole.
+    fn compare(&self, state: &mut State, at: usize) {
+        let (meddled, writer) = (state.meddled, &mut state.writers[at]);
+        let seen = writer.seen;
+        let is_other = seen.epoch < writer.known
+            || self.hands > 0
+                && seen.epoch == writer.known
+                && seen.rows != writer.known_rows
+                && !self.is(Flaw::LookAway);
+        if !is_other {
+            (writer.known, writer.known_rows) = (seen.epoch, self.content(seen.rows));
+        } else if !meddled {
+            state.broken |= promises::CALM;
+            *writer = Writer::ended();
+        } else if self.is(Flaw::LookAway) {
+            *writer = Writer::ended();
+        } else {
+            writer.heals = true;
+            if !self.is(Flaw::HealInPart) {
+                writer.fetches = (1 << DAYS) - 1;
+            }
+        }
+    }
+
+    /// Rows as the books hold them, where that matters.
+    fn content(&self, rows: Rows) -> Rows {
+        if self.hands > 0 { rows } else { Rows::default() }
+    }
+
+    /// What a hand from outside finds to do. What the ledger does not know yet nobody could miss.
+    fn hand(&self, state: &State, actions: &mut Vec<Action>) {
+        let is_known = state.ledger == state.object.epoch && state.ledger_rows == state.object.rows;
+        if state.hands == 0 || state.object.epoch == 0 || !is_known {
+            return;
+        }
+        actions.extend([Action::Forge, Action::Remove]);
+        if state.past.epoch > 0 {
+            actions.push(Action::PutBack);
+        }
+    }
+
+    fn lay(state: &mut State, object: Generation) {
+        state.hands -= 1;
+        state.meddled = true;
+        state.object = object;
     }
 
     fn load_and_send(&self, state: &mut State, at: usize) {
@@ -194,8 +260,8 @@ impl Protocol {
     }
 
     fn answer(&self, state: &mut State, at: usize) {
-        let Writer { seen, next, fetches, .. } = state.writers[at];
-        if self.land(state, &Write { over: seen, next, fetched: fetches }) {
+        let Writer { seen, next, fetches, fresh, .. } = state.writers[at];
+        if self.land(state, &Write { over: seen, next, fetched: fetches, fresh }) {
             commit(state, at);
         } else if self.is(Flaw::TrustRefusal) {
             superseded(state, at);
@@ -222,32 +288,32 @@ impl Protocol {
     fn save(&self, state: &mut State, at: usize) {
         let writer = &mut state.writers[at];
         if !writer.current {
-            writer.known = writer.known.max(state.ledger);
+            if state.ledger > writer.known {
+                (writer.known, writer.known_rows) = (state.ledger, state.ledger_rows);
+            }
         }
-        let known = writer.known;
+        let (known, rows) = (writer.known, writer.known_rows);
         state.writers.iter_mut().for_each(|other| other.current = false);
         state.writers[at].current = true;
         promises::judge_snapshot(state, known);
         state.ledger = known;
+        if self.hands > 0 {
+            if state.object.epoch == known && state.object.rows == rows {
+                state.ledger_version = state.object.version;
+            }
+            state.ledger_rows = rows;
+        }
     }
 
     fn enter(&self, state: &mut State, at: usize) {
         let writer = &mut state.writers[at];
-        let epoch = writer.next.epoch;
-        writer.known = if self.is(Flaw::AdoptLower) { epoch } else { writer.known.max(epoch) };
+        let (next, fresh) = (writer.next, writer.fresh);
+        if self.is(Flaw::AdoptLower) || next.epoch >= writer.known {
+            (writer.known, writer.known_rows) = (next.epoch, self.content(next.rows));
+        }
         self.save(state, at);
+        promises::judge_end(state, fresh, &next.rows);
         state.writers[at] = Writer::ended();
-    }
-}
-
-/// Compares what was seen with what the books knew before.
-fn compare(state: &mut State, at: usize) {
-    let writer = &mut state.writers[at];
-    if writer.seen.epoch < writer.known {
-        state.broken |= promises::CALM;
-        *writer = Writer::ended();
-    } else {
-        writer.known = writer.seen.epoch;
     }
 }
 
@@ -283,7 +349,7 @@ impl Model for Protocol {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::new(self.restarts)]
+        vec![State::new(self.restarts, self.hands)]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -293,6 +359,7 @@ impl Model for Protocol {
         if usize::from(state.source) + 1 < self.source.len() {
             actions.push(Action::Restate);
         }
+        self.hand(state, actions);
         (0..self.writers).for_each(|at| self.actions_of(state, at, actions));
         let sent = (0..state.writes.len()).filter(|at| state.writes[*at] != Write::default());
         actions.extend(sent.map(|at| Action::Deliver(u8::try_from(at).unwrap_or(u8::MAX))));
@@ -303,17 +370,28 @@ impl Model for Protocol {
         match action {
             Action::Restate => state.source += 1,
             Action::Open(at, days) => {
-                let (known, phase) = (state.ledger, Phase::Opened);
+                let (known, known_rows, phase) = (state.ledger, state.ledger_rows, Phase::Opened);
+                let fresh = state.meddled && state.hands == 0;
                 let kept = if self.is(Flaw::KeepEarly) { state.object } else { Generation::default() };
                 let (saves, sends) = (self.saves, self.sends);
-                let run = Writer { phase, fetches: days, known, current: true, saves, sends, ..Writer::default() };
+                let run = Writer {
+                    phase,
+                    fetches: days,
+                    known,
+                    known_rows,
+                    fresh,
+                    current: true,
+                    saves,
+                    sends,
+                    ..Writer::default()
+                };
                 state.writers[usize::from(at)] = Writer { next: kept, ..run };
             }
             Action::Observe(at) => self.observe(&mut state, usize::from(at)),
             Action::Fetch(at) => {
                 let at = usize::from(at);
                 if self.is(Flaw::CompareLate) {
-                    compare(&mut state, at);
+                    self.compare(&mut state, at);
                 }
                 if state.writers[at].phase == Phase::Observed {
                     (state.writers[at].phase, state.writers[at].version) = (Phase::Fetched, state.source);
@@ -334,6 +412,13 @@ impl Model for Protocol {
                 state.restarts -= 1;
                 state.writers[usize::from(at)] = Writer::default();
             }
+            Action::PutBack => Self::lay(&mut state, last.past),
+            Action::Forge => {
+                let rows = [FOREIGN, last.object.rows[1]];
+                let version = [0, last.object.version[1]];
+                Self::lay(&mut state, Generation { rows, version, ..last.object });
+            }
+            Action::Remove => Self::lay(&mut state, Generation::default()),
             Action::Deliver(at) => {
                 let write = state.writes[usize::from(at)];
                 self.land(&mut state, &write);

@@ -1,11 +1,8 @@
 //! Objects where they do not belong, and what must not be made from answers that do not suffice.
 
 use std::fs;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use costlake::job::Job;
-use costlake::ledger_store::LedgerStore;
 use costlake::pipeline::verify::{Depth, verify};
 use costlake::report::{JobReport, Outcome};
 
@@ -221,35 +218,4 @@ async fn the_demos_bill_and_a_real_one_are_not_laid_over_each_other() {
     assert!((world.rows(&job), world.sandbox.requests()) == before, "something was asked or written");
     world.set(EARLY);
     assert!(verify(&world.context(), &job, Depth::Rows).await.is_ok(), "looking costs nothing and is allowed");
-}
-
-/// A listing tells size and time; those of the snapshot are the store's own.
-#[tokio::test]
-async fn what_may_not_be_the_known_object_is_seen_in_the_listing() {
-    let job = cost_job(false);
-    let world = World::begun(&job).await;
-    let snapshot = world.files("_costlake/cost/ledger").into_keys().max().expect("a snapshot");
-    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
-    let set = |path: &Path, time| fs::File::options().append(true).open(path).expect("a file").set_modified(time);
-    set(&snapshot, time).expect("a time");
-    let seconds = Duration::from_secs;
-    for (what, october, size, wanted) in [
-        ("written before the snapshot", time - seconds(1), None, &[][..]),
-        ("written in its second", time + Duration::from_millis(900), None, &["2026-10"]),
-        ("written after it", time + seconds(9), None, &["2026-10"]),
-        ("of another size", time - seconds(1), Some(9_000), &["2026-10"]),
-    ] {
-        if let Some(size) = size {
-            let object = fs::File::options().write(true).open(world.object(&job, "2026-10")).expect("an object");
-            object.set_len(size).expect("another size");
-        }
-        set(&world.object(&job, "2026-10"), october).expect("a time");
-        set(&world.object(&job, "2026-11"), time - seconds(1)).expect("a time");
-        let (context, grain) = (world.context(), job.source.grain());
-        let (store, _) =
-            LedgerStore::open(context.lake, &job.name, grain, context.clock.now()).await.expect("a ledger");
-        let found: Vec<String> =
-            store.not_as_known(grain).await.expect("a listing").iter().map(ToString::to_string).collect();
-        assert_eq!(found, wanted, "{what}");
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use costlake::generation::{self, Base, FetchedDays, rows};
+use costlake::generation::{self, Base, FetchedDays, Owned, rows};
 use costlake::report::Outcome;
 use costlake::sandbox::Settings;
 use object_store::memory::InMemory;
@@ -113,7 +113,7 @@ async fn building_is_a_function_of_rows_generation_and_base() {
     let build = |batch: &arrow::array::RecordBatch, estimated: bool, base: Option<&Base>, lost: u64| {
         let facts = generation::DayFacts { estimated, ..facts.clone() };
         let fetched: FetchedDays = [(*last, (batch.clone(), facts))].into();
-        generation::build(table, grain, partition, "f", base, lost, fetched).expect("a generation")
+        generation::build(table, grain, partition, &Owned::default(), base, lost, fetched).expect("a generation")
     };
     let base = Base { footer: old.footer.clone(), bytes: old.bytes.clone() };
     let (one, two) = (build(&batch, false, Some(&base), 0), build(&batch, false, Some(&base), 0));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use costlake::error::Kind;
-use costlake::generation;
+use costlake::generation::{self, Owned};
 use costlake::lake::{Condition, Lake, LocalLake, S3Lake};
 use costlake::ledger_store::{LedgerStore, Look, data_key as key_of, look};
 use costlake::pipeline::verify::{Depth, verify};
@@ -118,7 +118,15 @@ async fn a_footer_of_any_length_is_seen_in_one_more_read() {
     let partition = source.grain().parse_partition("2026-10").expect("a month");
     for length in [10, 60_000, 70_000, 1_000_000] {
         let name = "f".repeat(length);
-        let built = generation::build(source.table(), source.grain(), partition, &name, None, 0, Default::default());
+        let built = generation::build(
+            source.table(),
+            source.grain(),
+            partition,
+            &Owned { fingerprint: name, account: None },
+            None,
+            0,
+            Default::default(),
+        );
         let built = built.expect("an object without rows");
         let store = Faults::over(&InMemory::new());
         let lake = lake(&store);

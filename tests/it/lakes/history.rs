@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use chrono::NaiveDate;
 use costlake::clock::Clock;
-use costlake::generation::{self, Base, FetchedDays, Footer, encode, rows};
+use costlake::generation::{self, Base, FetchedDays, Footer, Owned, encode, rows};
 use costlake::job::Job;
 use costlake::ledger::History;
 use costlake::pipeline::verify::{Depth, Trouble, verify};
@@ -99,7 +99,8 @@ async fn of_rows_that_cannot_be_read_nothing_is_counted() {
     let partition = grain.partition_of(restated());
     let replaced = |bytes: Bytes| {
         let base = Base { footer: old.footer.clone(), bytes };
-        let built = generation::build(table, grain, partition, "f", Some(&base), 0, fetched()).expect("a generation");
+        let built = generation::build(table, grain, partition, &Owned::default(), Some(&base), 0, fetched())
+            .expect("a generation");
         held(&job, built.bytes.into()).footer.replaced[&restated()].changes
     };
     let rows_of_day = by_day.remove(&restated()).expect("rows").num_rows() as u64;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::NaiveDate;
 use costlake::generation::footer::{KEY, Suffix, from_suffix};
-use costlake::generation::{Base, Footer, build, decode, describe, encode};
+use costlake::generation::{Base, Footer, Owned, build, decode, describe, encode};
 use costlake::job;
 use costlake::ledger::{Ledger, ObjectId};
 use costlake::pipeline::Event;
@@ -91,7 +91,8 @@ impl History {
         let rows = describe(table, grain, &fetched, &self.source.read_for()).expect("days");
         let base = base.map(|bytes| Base { footer: footer_of(bytes), bytes: bytes.clone() });
         let partition = grain.partition_of(november(first));
-        build(table, grain, partition, fingerprint, base.as_ref(), 0, rows).expect("an object").bytes.into()
+        let owner = Owned { fingerprint: fingerprint.to_owned(), account: None };
+        build(table, grain, partition, &owner, base.as_ref(), 0, rows).expect("an object").bytes.into()
     }
 
     /// The same rows and the same footer in a file that was made in another way.

@@ -23,6 +23,8 @@ pub(super) enum Oddity {
     ThereAndBack,
     /// The table is Datadog's savings.
     Savings,
+    /// Objects are replaced and removed from outside.
+    Hand,
     /// The rule looks at four days, and after the first runs nobody runs the job for longer than that.
     LongOutage,
     /// The first writer's clock is ten days ahead; the others' are right.
@@ -33,6 +35,7 @@ impl Oddity {
     pub(super) fn of(seed: u64) -> Option<Self> {
         match seed % 16 {
             3 => Some(Self::Outage),
+            5 => Some(Self::Hand),
             7 => Some(Self::TakesAll),
             9 => Some(Self::LongOutage),
             13 => Some(Self::ClockAhead),

@@ -235,8 +235,25 @@ async fn play(seed: u64, log: bool) -> Ended {
         }))
         .await;
     };
+    let meddlings: Vec<Duration> = match oddity {
+        Some(Oddity::Hand) => {
+            let mut world = lock(&world);
+            (0..world.rng.usize(1..4)).map(|_| Duration::from_millis(world.rng.u64(0..30_000))).collect()
+        }
+        _ => Vec::new(),
+    };
+    let meddling = async {
+        join_all(meddlings.iter().map(|after| async {
+            tokio::time::sleep(*after).await;
+            lock(&world).meddle(&job.source);
+        }))
+        .await;
+    };
     let running = join_all(plans.iter().enumerate().map(|(writer, plan)| write(&world, writer, &job, *plan)));
-    tokio::join!(running, restating, flipping);
+    tokio::join!(running, restating, flipping, meddling);
+    if oddity == Some(Oddity::Hand) && lock(&world).rng.bool() {
+        lock(&world).meddle(&job.source);
+    }
     lock(&world).odds = Odds::KIND;
     finish(&world, &job, variant, writers, night_after).await;
     conclude(&world)

@@ -68,6 +68,12 @@ pub(super) struct Writer {
     begun: BTreeMap<String, u64>,
 }
 
+/// The objects of a partition, now and before.
+pub(super) struct Past {
+    pub(super) current: Option<Bytes>,
+    pub(super) all: Vec<Bytes>,
+}
+
 /// What a job does not promise.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rules {
@@ -85,6 +91,8 @@ pub(super) struct Watch {
     generations: BTreeMap<String, Generation>,
     /// Everything that ever landed, by partition.
     history: BTreeMap<String, Vec<Bytes>>,
+    /// Partitions whose object was put there, or removed, by a hand from outside, until a ledger knows what stands there.
+    meddled: BTreeSet<String>,
     /// By partition: a generation that a later fetch found unchanged, and when that fetch began.
     confirmed: BTreeMap<String, (u64, u64)>,
     fingerprint: Option<String>,
@@ -114,6 +122,7 @@ impl Watch {
             writers: std::iter::repeat_with(Writer::default).take(writers).collect(),
             generations: BTreeMap::new(),
             history: BTreeMap::new(),
+            meddled: BTreeSet::new(),
             confirmed: BTreeMap::new(),
             fingerprint: None,
             broken: None,
@@ -242,7 +251,9 @@ impl Watch {
         tally: &mut Tally,
     ) {
         let mut broken = Vec::new();
-        let old = self.generations.get(partition);
+        let is_meddled = self.meddled.contains(partition);
+        // What a hand put there says nothing of what may come.
+        let old = self.generations.get(partition).filter(|_| !is_meddled);
         let (since, epoch) = old.map_or((0, 0), |old| (old.landed, old.content().epoch));
         if content.epoch <= epoch {
             broken.push(format!("I2: generation {} replaces generation {epoch}", content.epoch));
@@ -298,17 +309,26 @@ impl Watch {
         let Ok(ledger) = serde_json::from_slice::<Ledger>(bytes) else {
             return self.breaks(format!("{key} cannot be read"));
         };
+        let mut settled = Vec::new();
         let ahead = ledger.partitions.iter().find_map(|(partition, state)| {
+            let is_meddled = self.meddled.contains(partition);
             let held = self.generations.get(partition).map(|held| (held.content(), held.bytes.len() as u64));
-            let Some((content, size)) = held else { return Some(format!("{partition} has no object")) };
+            let Some((content, size)) = held else {
+                return (!is_meddled).then(|| format!("{partition} has no object"));
+            };
             let same = state.epoch < content.epoch || {
                 let facts = state.days.iter().map(|(day, state)| (*day, state.facts.digest.as_str()));
                 let digests = content.digests.iter().map(|(day, digest)| (*day, digest.as_str()));
                 state.epoch == content.epoch && state.bytes == size && facts.eq(digests)
             };
-            (!same).then(|| format!("{partition}: the ledger knows {}, the object is {}", state.epoch, content.epoch))
+            if is_meddled && same && state.epoch == content.epoch {
+                settled.push(partition.clone());
+            }
+            (!same && !is_meddled)
+                .then(|| format!("{partition}: the ledger knows {}, the object is {}", state.epoch, content.epoch))
         });
         self.holds(ahead.is_none(), || format!("I5: {key}: {ahead:?}"));
+        settled.iter().for_each(|partition| _ = self.meddled.remove(partition));
     }
 
     pub(super) fn deleted(&mut self, key: &str) {
@@ -346,6 +366,29 @@ impl Watch {
             }
             _ => {}
         }
+    }
+
+    /// The partitions that have, or had, an object.
+    pub(super) fn partitions(&self) -> Vec<String> {
+        self.history.keys().cloned().collect()
+    }
+
+    /// What stands and what ever stood in a partition's place.
+    pub(super) fn past(&self, partition: &str) -> Past {
+        let current = self.generations.get(partition).map(|held| held.bytes.clone());
+        Past { current, all: self.history.get(partition).cloned().unwrap_or_default() }
+    }
+
+    /// Something from outside stands in a partition's place, or nothing does any more.
+    pub(super) fn meddled(&mut self, event: u64, partition: &str, bytes: Option<Bytes>) {
+        self.meddled.insert(partition.to_owned());
+        self.confirmed.remove(partition);
+        let Some(bytes) = bytes else {
+            self.generations.remove(partition);
+            return;
+        };
+        let Some(decoded) = self.decoded(&key_of(partition), &bytes) else { return };
+        self.generations.insert(partition.to_owned(), Generation { landed: event, bytes, decoded });
     }
 
     /// The days of every object, as a reader of all of them sees them.

@@ -1,0 +1,162 @@
+//! The table's objects compared with the ledger: the listing vouches for an object whose ETag and size are the known ones;
+//! of any other one the footer is read.
+//!
+//! | an object is | then |
+//! |---|---|
+//! | listed as it is known | nothing is read |
+//! | of the ledger's content, under another ETag (a copied lake, a ledger of format 1) | its identity is noted |
+//! | later | taken over |
+//! | gone, or another one of this table | its days are doubted, see [`Ledger::doubted`](crate::ledger::Ledger) |
+//! | of another table or account, or not readable | refused: costlake never overwrites it |
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use futures::StreamExt;
+
+use crate::error::{Error, Kind, Result};
+use crate::generation::Footer;
+use crate::lake::Listed;
+use crate::ledger::{Noted, PartitionState, Standing};
+use crate::window::{Grain, Partition};
+
+use super::{LedgerStore, Look, Observed, data_key, look, partition_of};
+
+/// Footers that are read at a time.
+const SIDE_BY_SIDE: usize = 8;
+
+/// What an object that the listing does not vouch for is found to be.
+#[derive(Debug)]
+pub enum Compared {
+    /// It is what the ledger knows, or a later generation of it.
+    Sound(Observed, BTreeSet<NaiveDate>),
+    /// It is gone.
+    Gone,
+    /// It is another object of this table; why that is known.
+    Displaced(Observed, String),
+    /// It must not be overwritten.
+    Refused(Error),
+}
+
+/// Whose object it has to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    /// Fingerprint of the table.
+    pub fingerprint: &'a str,
+    /// AWS account of the table, where it is known.
+    pub account: Option<&'a str>,
+}
+
+impl Owner<'_> {
+    /// Whether a footer is one of this owner's and of this partition.
+    ///
+    /// # Errors
+    /// [`Kind::Store`], which is no reason to overwrite the object.
+    pub fn check(&self, table: &str, partition: Partition, footer: &Footer) -> Result<()> {
+        let wrong = |whose: String| {
+            Error::new(Kind::Store, format!("the object belongs to {whose}"))
+                .at("key", data_key(table, partition))
+                .advise("costlake never overwrites what is not this table's: move it away, then run again")
+        };
+        if footer.fingerprint != self.fingerprint {
+            return Err(wrong("another table: its fingerprint is another one".to_owned()));
+        }
+        if footer.partition != partition.to_string() {
+            return Err(wrong(format!("another partition, {}", footer.partition)));
+        }
+        match (footer.account.as_deref(), self.account) {
+            (Some(theirs), Some(ours)) if theirs != ours => {
+                Err(wrong(format!("AWS account {theirs}, but the table to {ours}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl LedgerStore {
+    /// The partitions whose object the listing does not vouch for; an object with no ETag in the ledger counts if
+    /// `also_unknown` says so.
+    async fn not_vouched_for(&self, grain: Grain, also_unknown: bool) -> Result<BTreeSet<Partition>> {
+        let listed = self.lake.list(&self.table).await?;
+        let listed: BTreeMap<Partition, &Listed> =
+            listed.iter().filter_map(|entry| Some((partition_of(&self.table, grain, &entry.key)?, entry))).collect();
+        let known = &self.ledger.partitions;
+        let of_ledger = known.keys().filter_map(|name| grain.parse_partition(name));
+        let all: BTreeSet<Partition> = listed.keys().copied().chain(of_ledger).collect();
+        let doubtful = |partition: &Partition| match (known.get(&partition.to_string()), listed.get(partition)) {
+            (Some(state), Some(entry)) => !is_vouched_for(state, entry) && (also_unknown || state.etag.is_some()),
+            (Some(state), None) => !state.days.is_empty(),
+            (None, _) => true,
+        };
+        Ok(all.into_iter().filter(doubtful).collect())
+    }
+
+    /// Compares every object of the table with the ledger. When something is not as it is known, the newest snapshot is
+    /// read first: another run may have committed since this one was opened.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn compare(&mut self, grain: Grain, owner: Owner<'_>) -> Result<BTreeMap<Partition, Compared>> {
+        let mut doubtful = self.not_vouched_for(grain, true).await?;
+        if !doubtful.is_empty() && self.refresh().await? {
+            doubtful = self.not_vouched_for(grain, true).await?;
+        }
+        let looks = doubtful.into_iter().map(|partition| self.compare_one(partition, owner));
+        let looks: Vec<_> = looks.collect();
+        let mut found = BTreeMap::new();
+        let mut looks = futures::stream::iter(looks).buffered(SIDE_BY_SIDE);
+        while let Some(compared) = looks.next().await {
+            let (partition, compared) = compared?;
+            found.extend(compared.map(|compared| (partition, compared)));
+        }
+        Ok(found)
+    }
+
+    /// Takes over an object that is what the ledger knows or a later generation of it.
+    ///
+    /// # Errors
+    /// As [`LedgerStore::follow`].
+    pub async fn take_over(&mut self, partition: Partition, seen: &Observed, now: DateTime<Utc>) -> Result<()> {
+        let is_ahead = self.follow(partition, seen, now).await?;
+        let is_new = self.ledger.note_identity(&partition.to_string(), seen.id());
+        self.unsaved |= is_ahead || is_new;
+        Ok(())
+    }
+
+    async fn compare_one(&self, partition: Partition, owner: Owner<'_>) -> Result<(Partition, Option<Compared>)> {
+        let known = self.ledger.partitions.get(&partition.to_string());
+        let compared = match look(&self.lake, &self.table, partition).await? {
+            Look::Absent => known.is_some_and(|known| !known.days.is_empty()).then_some(Compared::Gone),
+            Look::Unreadable { error, .. } => Some(Compared::Refused(error)),
+            Look::Whole(seen) => Some(match owner.check(&self.table, partition, &seen.footer) {
+                Err(error) => Compared::Refused(error),
+                Ok(()) => match Standing::of(known, &seen.footer) {
+                    Standing::Same => Compared::Sound(seen, BTreeSet::new()),
+                    Standing::Later { unproven } => Compared::Sound(seen, unproven),
+                    Standing::Other(why) => Compared::Displaced(seen, why),
+                },
+            }),
+        };
+        Ok((partition, compared))
+    }
+
+    /// Notes in the ledger that is held, and nowhere else, which days are not what was committed as far as the listing
+    /// tells. Objects without a known ETag are left as they are.
+    ///
+    /// # Errors
+    /// When the lake cannot be listed.
+    pub async fn doubt_what_is_not_listed(&mut self, grain: Grain) -> Result<()> {
+        for partition in self.not_vouched_for(grain, false).await? {
+            let Some(state) = self.ledger.partitions.get(&partition.to_string()) else { continue };
+            let why = "the object in the lake is not the one that was committed, or is gone; the next run looks at it";
+            let noted = Noted { at: self.ledger.written_at, why: why.to_owned() };
+            let days: Vec<NaiveDate> = state.days.keys().copied().collect();
+            self.ledger.doubted.extend(days.into_iter().map(|day| (day, noted.clone())));
+        }
+        Ok(())
+    }
+}
+
+fn is_vouched_for(known: &PartitionState, listed: &Listed) -> bool {
+    known.bytes == listed.size && known.etag.is_some() && known.etag == listed.etag
+}

@@ -1,0 +1,166 @@
+//! What a run does first: it compares the lake with the ledger, so that nothing is planned around an object that is not
+//! the committed one.
+//!
+//! ```text
+//!  listing ─► vouched for? ── yes ─► nothing is read
+//!                 │ no: its footer
+//!                 ├─► the same, or later ──► noted, or taken over
+//!                 ├─► another one, or gone ─► copied to history ─► its days are due, read again whole
+//!                 └─► not ours ────────────► refused: its partition fails, nothing is asked for it
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate, Utc};
+use tracing::warn;
+
+use crate::error::{Error, Kind, Result};
+use crate::job::Job;
+use crate::lake::{Lake, Tag};
+use crate::ledger::{Ledger, Noted};
+use crate::ledger_store::{Compared, LedgerStore, Observed, Owner, data_key, displaced_key};
+use crate::plan::Fetch;
+use crate::report::{FetchReport, JobReport, Outcome};
+use crate::window::Partition;
+
+use super::Context;
+
+/// What was found at the beginning of a run.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Partitions whose object is not the committed one: the object that stands there, or none.
+    pub(super) displaced: BTreeMap<Partition, Option<Tag>>,
+    /// Partitions whose object must not be overwritten.
+    pub(super) refused: BTreeMap<Partition, Error>,
+}
+
+/// Compares the lake with the ledger and enters what that tells.
+pub(super) async fn compare(
+    context: &Context,
+    job: &Job,
+    books: &mut LedgerStore,
+    owner: Owner<'_>,
+    report: &mut JobReport,
+) -> Result<Found> {
+    let mut found = Found::default();
+    let now = context.clock.now();
+    for (partition, compared) in books.compare(job.source.grain(), owner).await? {
+        match compared {
+            Compared::Sound(seen, unproven) => {
+                books.take_over(partition, &seen, now).await?;
+                let why = format!("generation {} follows from none that is known", seen.footer.epoch);
+                let noted = |day| (day, Noted { at: now, why: why.clone() });
+                books.ledger.displaced.extend(unproven.into_iter().map(noted));
+            }
+            Compared::Gone => {
+                let days = days_of(&books.ledger, partition, None);
+                doubt(&mut books.ledger, days, now, "its object is gone from the lake");
+                report.notes.push(told(job, partition, "is gone"));
+                found.displaced.insert(partition, None);
+            }
+            Compared::Displaced(seen, why) => {
+                keep_copy(context, job, partition, &seen).await?;
+                let days = days_of(&books.ledger, partition, Some(&seen));
+                doubt(&mut books.ledger, days, now, &format!("its object was replaced from outside: {why}"));
+                report.notes.push(told(job, partition, &format!("was replaced from outside ({why}); a copy is kept")));
+                found.displaced.insert(partition, Some(seen.tag));
+            }
+            Compared::Refused(error) => {
+                let days = days_of(&books.ledger, partition, None);
+                doubt(&mut books.ledger, days, now, error.message());
+                found.refused.insert(partition, error.at("job", &job.name).at("partition", partition));
+            }
+        }
+    }
+    report.objects_displaced = (found.displaced.len() + found.refused.len()) as u64;
+    Ok(found)
+}
+
+fn told(job: &Job, partition: Partition, what: &str) -> String {
+    let key = data_key(&job.name, partition);
+    warn!(key, "the object {what}");
+    format!("{key} {what}: its days are read again")
+}
+
+/// The days of a partition that its ledger or the object in its place knows.
+fn days_of(ledger: &Ledger, partition: Partition, seen: Option<&Observed>) -> BTreeSet<NaiveDate> {
+    let known = ledger.partitions.get(&partition.to_string()).into_iter().flat_map(|state| state.days.keys());
+    known.chain(seen.into_iter().flat_map(|seen| seen.footer.days.keys())).copied().collect()
+}
+
+fn doubt(ledger: &mut Ledger, days: BTreeSet<NaiveDate>, at: DateTime<Utc>, why: &str) {
+    ledger.doubted.extend(days.into_iter().map(|day| (day, Noted { at, why: why.to_owned() })));
+}
+
+/// Keeps a copy of an object that will be replaced although costlake did not commit it.
+async fn keep_copy(context: &Context, job: &Job, partition: Partition, seen: &Observed) -> Result<()> {
+    let key = data_key(&job.name, partition);
+    let object = context.lake.read(&key, Some(&seen.tag)).await?;
+    let object = object
+        .ok_or_else(|| Error::new(Kind::Superseded, "the object was removed while it was compared").at("key", &key))?;
+    keep_bytes(&context.lake, &job.name, partition, seen.footer.epoch, object.bytes).await
+}
+
+/// Keeps the bytes of such an object, whose footer says that it is of generation `epoch`.
+pub(super) async fn keep_bytes(lake: &Lake, table: &str, partition: Partition, epoch: u64, bytes: Bytes) -> Result<()> {
+    let copy = displaced_key(table, partition, epoch, &bytes);
+    if lake.create(&copy, bytes).await? {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Store, "another object stands where the copy of a replaced one is kept").at("key", copy))
+}
+
+impl Found {
+    /// Takes the fetches of refused partitions out of what is planned, and reports each refusal.
+    pub(super) fn refuse(&self, planned: &mut Vec<Fetch>) -> Vec<FetchReport> {
+        let of = |fetch: &Fetch| self.refused.contains_key(&fetch.partition);
+        planned.retain(|fetch| !of(fetch));
+        let refusals = self.refused.iter().map(|(partition, error)| FetchReport {
+            failure: Some(error.into()),
+            ..FetchReport::begin(partition.to_string(), Outcome::Failed)
+        });
+        refusals.collect()
+    }
+
+    /// Fetches that ask nothing, for displaced partitions of which no day can be read again: what can be restored is.
+    pub(super) fn without_reads(&self, planned: &[Fetch]) -> Vec<Fetch> {
+        let is_planned = |partition: &Partition| planned.iter().any(|fetch| fetch.partition == *partition);
+        let bare = |partition: &Partition| Fetch {
+            partition: *partition,
+            slots: Vec::new(),
+            windows: Vec::new(),
+            expected_requests: 0,
+        };
+        self.displaced.keys().filter(|partition| !is_planned(partition)).map(bare).collect()
+    }
+}
+
+/// What a plan says of partitions whose object is not the committed one.
+pub(super) fn notes(job: &Job, ledger: &Ledger) -> Vec<String> {
+    let grain = job.source.grain();
+    let doubted: BTreeMap<Partition, &str> =
+        ledger.doubted.iter().map(|(slot, noted)| (grain.partition_of(*slot), noted.why.as_str())).collect();
+    doubted.iter().map(|(partition, why)| format!("{partition} is read again whole: {why}")).collect()
+}
+
+/// The error of a table with rows that are not the committed ones and that only a person can settle, if there are any;
+/// `beyond` says what cannot be read again.
+pub(super) fn standing(job: &str, ledger: &Ledger, beyond: impl Fn(&NaiveDate) -> bool) -> Option<Error> {
+    let slots: Vec<NaiveDate> =
+        ledger.displaced.keys().chain(ledger.doubted.keys()).copied().filter(|slot| beyond(slot)).collect();
+    let (first, last) = (slots.iter().min()?, slots.iter().max()?);
+    let why = ledger.out_of_place(*first).map(|noted| noted.why.as_str()).unwrap_or_default();
+    let mut months: Vec<String> = slots.iter().map(|slot| slot.format("%Y-%m").to_string()).collect();
+    months.sort_unstable();
+    months.dedup();
+    let accept: Vec<String> = months.iter().map(|month| format!("--accept {job}:{month}")).collect();
+    let message = format!(
+        "the rows of {} from {first} to {last} are not those that were committed, and the API no longer tells them: {why}",
+        if slots.len() == 1 { "1 day".to_owned() } else { format!("{} days", slots.len()) }
+    );
+    Some(Error::new(Kind::Displaced, message).advise(format!(
+        "put the committed object back, or take what is there with `costlake run {job} {}`",
+        accept.join(" ")
+    )))
+}

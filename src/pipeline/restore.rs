@@ -1,0 +1,184 @@
+//! A partition whose object is not the committed one, made whole again: from the days that were read, and of the others
+//! from whatever holds just the rows that the ledger knows.
+//!
+//! | of a day that was not read again | taken from |
+//! |---|---|
+//! | the object in place holds the committed rows | there |
+//! | a kept generation, or a copy of a displaced object, holds them | there |
+//! | kept raw answers make them | there |
+//! | nothing does | the object in place, if it has the day: the rows stay, and stay displaced |
+//!
+//! The new generation is laid over what the ledger knows and not over the object in place, so that its footer tells what
+//! became of the committed rows, and a run that dies right after it is followed like any other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use chrono::NaiveDate;
+
+use crate::error::{Error, Kind, Result};
+use crate::generation::{self, Base, DayFacts, FetchedDays, Footer, digest, footer, rows};
+use crate::ledger_store::{Kept, Look, Observed, data_key, kept_generations, look_at};
+use crate::window::Partition;
+
+use super::JobRun;
+use super::raw;
+use super::replay::{Wanted, replay};
+
+/// The days of a partition that were not read, and what the new generation is laid over.
+pub(super) struct Restored {
+    /// What the ledger knows of the days that are there again.
+    pub(super) base: Base,
+    /// Rows of days that were not read.
+    pub(super) days: FetchedDays,
+    /// Days whose rows are not the committed ones, or are missing.
+    pub(super) left: BTreeSet<NaiveDate>,
+    /// What was taken from where.
+    pub(super) notes: Vec<String>,
+}
+
+impl Restored {
+    /// Whether there is any day whose committed rows are there again.
+    pub(super) fn any(&self) -> bool {
+        self.days.keys().any(|slot| !self.left.contains(slot))
+    }
+}
+
+/// Restores the days of `partition` that are not in `read`.
+pub(super) async fn restore(
+    job: &JobRun<'_>,
+    partition: Partition,
+    observed: Option<&Observed>,
+    read: &FetchedDays,
+) -> Result<Restored> {
+    let committed = committed(job, partition).await;
+    let mut wanted: BTreeMap<NaiveDate, DayFacts> =
+        committed.days.iter().filter(|(slot, _)| !read.contains_key(slot)).map(|(s, f)| (*s, f.clone())).collect();
+    let mut notes = Vec::new();
+    let mut days = FetchedDays::new();
+    let in_place = match observed {
+        Some(seen) => rows_of(job, &data_key(&job.job.name, partition), seen).await?,
+        None => BTreeMap::new(),
+    };
+    take(&mut days, &mut wanted, &in_place, "the object in place", &mut notes);
+    from_history(job, partition, &mut days, &mut wanted, &mut notes).await?;
+    from_answers(job, partition, &mut days, &mut wanted, &mut notes).await?;
+    let mut left: BTreeSet<NaiveDate> = wanted.into_keys().collect();
+    for (slot, found) in in_place {
+        if !read.contains_key(&slot) && !days.contains_key(&slot) {
+            days.insert(slot, found);
+            left.insert(slot);
+        }
+    }
+    let epoch = committed.epoch.max(observed.map_or(0, |seen| seen.footer.epoch));
+    let known = committed.days.into_iter().filter(|(slot, _)| read.contains_key(slot) || days.contains_key(slot));
+    let base = Base { footer: Footer { epoch, days: known.collect(), ..committed }, bytes: Bytes::new() };
+    Ok(Restored { base, days, left, notes })
+}
+
+/// What the ledger knows of a partition, as the footer of the object that should be there.
+pub(super) async fn committed(job: &JobRun<'_>, partition: Partition) -> Footer {
+    let books = job.books.lock().await;
+    let state = books.ledger.partitions.get(&partition.to_string());
+    let days = state.into_iter().flat_map(|state| &state.days);
+    Footer {
+        format: footer::FORMAT,
+        epoch: state.map_or(0, |state| state.epoch),
+        fingerprint: job.fingerprint.clone(),
+        account: job.account.clone(),
+        partition: partition.to_string(),
+        days: days.map(|(slot, day)| (*slot, day.facts.clone())).collect(),
+        replaced: BTreeMap::new(),
+    }
+}
+
+/// Takes the days that hold just what is wanted.
+fn take(
+    days: &mut FetchedDays,
+    wanted: &mut BTreeMap<NaiveDate, DayFacts>,
+    found: &BTreeMap<NaiveDate, (RecordBatch, DayFacts)>,
+    from: &str,
+    notes: &mut Vec<String>,
+) {
+    let same = |slot: &NaiveDate, facts: &DayFacts| wanted.get(slot).is_some_and(|known| known.same_content(facts));
+    let taken: Vec<NaiveDate> =
+        found.iter().filter(|(slot, (_, facts))| same(slot, facts)).map(|(slot, _)| *slot).collect();
+    for slot in &taken {
+        if let (Some(facts), Some((batch, _))) = (wanted.remove(slot), found.get(slot)) {
+            days.insert(*slot, (batch.clone(), facts));
+        }
+    }
+    if let (Some(first), Some(last)) = (taken.first(), taken.last()) {
+        notes.push(format!("{} days from {first} to {last} are restored from {from}", taken.len()));
+    }
+}
+
+/// The rows of an object by day, each checked against what its footer says of it; days of which that does not hold are
+/// left out.
+async fn rows_of(job: &JobRun<'_>, key: &str, seen: &Observed) -> Result<BTreeMap<NaiveDate, (RecordBatch, DayFacts)>> {
+    let object = job.context.lake.read(key, Some(&seen.tag)).await?;
+    let object = object
+        .ok_or_else(|| Error::new(Kind::Superseded, "the object was removed while it was read").at("key", key))?;
+    let (source, footer) = (std::sync::Arc::clone(&job.job.source), seen.footer.clone());
+    let work = move || {
+        let table = source.table();
+        let Ok(whole) = generation::decode(table, object.bytes) else { return BTreeMap::new() };
+        let Ok(mut days) = rows::split_by_slot(table, source.grain(), &whole) else { return BTreeMap::new() };
+        let mut sound = BTreeMap::new();
+        for (slot, facts) in footer.days {
+            let batch = days.remove(&slot).unwrap_or_else(|| whole.slice(0, 0));
+            if digest::of_rows(table, &batch).is_ok_and(|found| found == facts.digest) {
+                sound.insert(slot, (batch, facts));
+            }
+        }
+        sound
+    };
+    // A decoder that breaks down over damaged bytes says the same as one that refuses them.
+    Ok(tokio::task::spawn_blocking(work).await.unwrap_or_default())
+}
+
+async fn from_history(
+    job: &JobRun<'_>,
+    partition: Partition,
+    days: &mut FetchedDays,
+    wanted: &mut BTreeMap<NaiveDate, DayFacts>,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let lake = &job.context.lake;
+    let kept = kept_generations(lake, &job.job.name, job.job.source.grain()).await?;
+    let of_partition = |kept: &Kept| kept.generation.is_some_and(|(of, _)| of == partition);
+    for kept in kept.into_iter().filter(of_partition).rev() {
+        let Look::Whole(seen) = look_at(lake, &kept.key).await? else { continue };
+        let has_some = seen
+            .footer
+            .days
+            .iter()
+            .any(|(slot, facts)| wanted.get(slot).is_some_and(|known| known.same_content(facts)));
+        if has_some && job.owner().check(&job.job.name, partition, &seen.footer).is_ok() {
+            take(days, wanted, &rows_of(job, &kept.key, &seen).await?, &kept.key, notes);
+        }
+    }
+    Ok(())
+}
+
+async fn from_answers(
+    job: &JobRun<'_>,
+    partition: Partition,
+    days: &mut FetchedDays,
+    wanted: &mut BTreeMap<NaiveDate, DayFacts>,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    if wanted.is_empty() || !job.job.keep_raw {
+        return Ok(());
+    }
+    let files = job.context.lake.list(&format!("{}/{partition}", raw::folder(&job.job.name))).await?;
+    let known = wanted.clone();
+    let of = Wanted { source: &job.job.source, partition, fingerprint: &job.fingerprint, known: &known };
+    let replayed = replay(&job.context.lake, &of, files).await?;
+    take(days, wanted, &replayed.days, "kept raw answers", notes);
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! A hand from outside: it puts older objects back, removes them, and lays others in their place, while runs are under way
+//! and after them. Nothing that it lays there may be built upon, and the next clean run leaves what the bill says.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use costlake::generation::{decode, digest, encode, rows};
+use costlake::sources::Source;
+use costlake::window::Grain;
+
+use super::history::footer_of;
+use super::watch::key_of;
+use super::world::World;
+
+/// What the hand does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meddling {
+    /// An older generation takes the object's place.
+    PutBack,
+    Remove,
+    /// An object of the same generation with other rows takes its place.
+    Forge,
+}
+
+pub(super) const MEDDLINGS: [Meddling; 3] = [Meddling::PutBack, Meddling::Remove, Meddling::Forge];
+
+/// The same generation with a row less on the first day that has any.
+fn forged(source: &Arc<dyn Source>, bytes: &Bytes) -> Option<Bytes> {
+    let table = source.table();
+    let mut footer = footer_of(bytes);
+    let whole = decode(table, bytes.clone()).ok()?;
+    let mut days = rows::split_by_slot(table, Grain::Daily, &whole).ok()?;
+    let slot = *days.keys().next()?;
+    let fewer = days.get(&slot).map(|batch| batch.slice(1, batch.num_rows() - 1))?;
+    let facts = footer.days.get_mut(&slot)?;
+    facts.rows = fewer.num_rows() as u64;
+    facts.digest = digest::of_rows(table, &fewer).ok()?;
+    facts.sums = rows::sums(table, &fewer).ok()?;
+    days.insert(slot, fewer);
+    encode(table, days.into_values().collect(), &footer).ok().map(Bytes::from)
+}
+
+impl World {
+    /// Lets the hand do one thing to one object, if the dice find something.
+    pub(super) fn meddle(&mut self, source: &Arc<dyn Source>) {
+        let partitions = self.watch.partitions();
+        let Some(partition) = partitions.get(self.rng.usize(0..partitions.len().max(1))).cloned() else { return };
+        let meddling = MEDDLINGS[self.rng.usize(0..MEDDLINGS.len())];
+        let past = self.watch.past(&partition);
+        let Some(current) = past.current else { return };
+        let next = match meddling {
+            Meddling::Remove => None,
+            Meddling::PutBack => {
+                let older: Vec<&Bytes> = past.all.iter().filter(|bytes| **bytes != current).collect();
+                let Some(chosen) = older.get(self.rng.usize(0..older.len().max(1))) else { return };
+                Some((*chosen).clone())
+            }
+            Meddling::Forge => {
+                let Some(other) = forged(source, &current) else { return };
+                Some(other)
+            }
+        };
+        let event = self.event();
+        self.note(|| format!("a hand: {meddling:?} of {partition}"));
+        self.tally.count(format!("hand: {meddling:?}"));
+        let key = key_of(&partition);
+        match &next {
+            Some(bytes) => self.objects.add(&key, bytes.clone()),
+            None => _ = self.objects.held.remove(&key),
+        }
+        self.watch.meddled(event, &partition, next);
+    }
+}
