@@ -173,13 +173,13 @@ fn advised(text: &str, job: &Job) -> Ask {
 }
 
 /// Deletes the object of `month`; a run at `now` that reads only some of its days has to refuse, and its advice to work.
-async fn delete_and_restore(month: &str, now: &str) {
+async fn delete_and_restore(month: &str, now: &str, ask: Ask) {
     let job = cost_job();
     let (world, store, _) = two_runs(&job).await;
     let before = contents(&store, &job).await;
     store.delete(&data_key(&job, month).into()).await.expect("a deletion");
     world.set(now);
-    let report = world.run(&store, &job).await;
+    let report = world.ask(&store, &job, ask).await;
     assert_eq!(report.exit_code, 1, "{report:#?}");
     let text = failure(&report);
     assert!(text.contains("the object is gone"), "{text}");
@@ -196,12 +196,12 @@ async fn delete_and_restore(month: &str, now: &str) {
 
 #[tokio::test]
 async fn a_deleted_object_of_the_first_month_is_an_error_whose_advice_works() {
-    delete_and_restore("2026-10", LATER).await;
+    delete_and_restore("2026-10", LATER, days("2026-10-31", "2026-10-31")).await;
 }
 
 #[tokio::test]
 async fn a_deleted_object_of_this_month_is_an_error_whose_advice_works() {
-    delete_and_restore("2026-11", "2026-11-06T06:00:00Z").await;
+    delete_and_restore("2026-11", "2026-11-06T06:00:00Z", Ask::Due).await;
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn an_object_behind_its_ledger_is_refused() {
     world.run_well(&store, &job).await;
     let old = contents(&base, &job).await["2026-10"].clone();
     put(&store, &data_key(&job, "2026-10"), old.bytes.clone()).await;
-    for ask in [Ask::Due, october()] {
+    for ask in [days("2026-10-31", "2026-10-31"), october()] {
         let report = world.ask(&store, &job, ask).await;
         assert_eq!(report.exit_code, 1, "{report:#?}");
         let text = failure(&report);
