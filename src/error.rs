@@ -7,7 +7,7 @@
 //! | kind | exit | sent again? | example |
 //! |---|---|---|---|
 //! | `Config` | 2 | no | a job file with an unknown key, a table of another fingerprint |
-//! | `Auth` | 3 | no | no credentials, IAM denial, Datadog 401/403 |
+//! | `Auth` | 3 | no | no credentials, those of another account, IAM denial, Datadog 401/403 |
 //! | `Budget` | 4 | no | the cap on requests is reached |
 //! | `Superseded` | 5 | no | another writer replaced the object first |
 //! | `Gap` | 6 | no | `status --check` found days that are missing or stale |

@@ -22,13 +22,15 @@ use crate::sources::{Learnt, Stopped};
 use crate::sums::Sums;
 use crate::window::first_of_month;
 
+mod baseline;
 mod history;
 mod outcome;
 mod read;
 mod standing;
 
+pub use baseline::{Baseline, Figure, Moves, add};
 pub use history::{History, Revision};
-pub use outcome::{Baseline, Differing, Nights, Noted, Quarantined};
+pub use outcome::{Differing, Nights, Noted, Quarantined};
 pub use standing::Standing;
 
 /// Version of the snapshot's layout. Format 1 had no identity of objects, and notes without a time; it is read, and
@@ -198,13 +200,16 @@ impl Ledger {
         written: DateTime<Utc>,
     ) {
         let before = self.partitions.remove(&footer.partition);
-        let known = |slot: &NaiveDate| before.as_ref().and_then(|p| p.days.get(slot)).map(|day| day.read_at);
+        let known = |slot: &NaiveDate| before.as_ref().and_then(|p| p.days.get(slot));
         let days = footer
             .days
             .iter()
             .map(|(slot, facts)| {
-                let read_at = if read.contains(slot) { now } else { known(slot).unwrap_or(written) };
-                (*slot, DayState { read_at, facts: facts.clone() })
+                let read_at = if read.contains(slot) { now } else { known(slot).map_or(written, |day| day.read_at) };
+                // A footer of an older costlake names no currency: what was learnt since stays.
+                let learnt = known(slot).filter(|day| day.facts.digest == facts.digest);
+                let currency = facts.currency.clone().or_else(|| learnt?.facts.currency.clone());
+                (*slot, DayState { read_at, facts: DayFacts { currency, ..facts.clone() } })
             })
             .collect();
         let mut history = before.as_ref().map(|state| state.history.clone()).unwrap_or_default();
@@ -253,6 +258,14 @@ impl Ledger {
             if let Some(day) = state.days.get_mut(slot) {
                 day.facts.totals.clone_from(sums);
             }
+        }
+    }
+
+    /// Takes over the currency of slots whose rows were written before it was noted.
+    pub fn learn_currency(&mut self, partition: &str, slot: NaiveDate, currency: &str) {
+        let day = self.partitions.get_mut(partition).and_then(|state| state.days.get_mut(&slot));
+        if let Some(day) = day.filter(|day| day.facts.currency.is_none()) {
+            day.facts.currency = Some(currency.to_owned());
         }
     }
 
@@ -326,6 +339,10 @@ impl Ledger {
         for slot in &left {
             self.displaced.remove(slot);
             self.accepted.insert(*slot, at);
+        }
+        // What stands then is what later figures are compared with.
+        if let Some(baseline) = self.baselines.get_mut(&month) {
+            *baseline = Baseline { at, figures: BTreeMap::new() };
         }
         held.len() + left.len()
     }

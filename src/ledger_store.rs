@@ -4,17 +4,13 @@
 //! one tried: the join does not care about order. Data objects come first and the ledger second, so a crash in between
 //! leaves the ledger behind, never ahead.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::crash;
 use crate::error::{Error, Kind, Result};
-use crate::job::{Identity, Job};
 use crate::lake::Lake;
 use crate::ledger::{Ledger, Noted};
 use crate::report::JobReport;
@@ -24,12 +20,14 @@ use names::{record_key, sequence_of, snapshot_key};
 
 mod compare;
 mod follow;
+mod identity;
 mod kept;
 mod names;
 mod object;
 mod records;
 
 pub use compare::{Compared, Owner};
+pub use identity::{TableRecord, same_account};
 pub use kept::{Kept, displaced_key, kept_generations, kept_key};
 pub use object::{Look, Observed, data_key, look, look_at, observe, partition_of};
 pub use records::{Records, last_run, read_record, record_keys};
@@ -38,119 +36,6 @@ pub use records::{Records, last_run, read_record, record_keys};
 const KEPT_SNAPSHOTS: usize = 20;
 /// Attempts to find a free number.
 const MAX_CLASHES: u32 = 100;
-
-/// Name of the pair that marks made-up figures.
-const FIGURES: &str = "figures";
-/// Differences between a table and a job that are told.
-const SHOWN: usize = 10;
-
-/// What may never change for a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableRecord {
-    /// Layout version.
-    pub format: u32,
-    /// Name.
-    pub table: String,
-    /// Pairs of name and text: source, grouping, metrics, filter, granularity, billing view, site.
-    pub fingerprint: Vec<(String, String)>,
-    /// AWS account, when it was known at the first run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
-}
-
-impl TableRecord {
-    /// The record of a job's table.
-    #[must_use]
-    pub fn of(job: &Job, identity: &Identity) -> Self {
-        let mut pairs = vec![("source".to_owned(), job.entry.name.to_owned())];
-        pairs.extend(job.source.fingerprint().into_iter().map(|(name, text)| (name.to_owned(), text)));
-        pairs.extend(identity.datadog_site.clone().map(|site| ("datadog_site".to_owned(), site)));
-        if identity.sandbox {
-            pairs.push((FIGURES.to_owned(), "made up by the sandbox of `costlake demo`".to_owned()));
-        }
-        Self { format: 1, table: job.name.clone(), fingerprint: pairs, account: identity.aws_account.clone() }
-    }
-
-    /// The fingerprint as 64 hexadecimal digits, for the footers.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        for (name, text) in &self.fingerprint {
-            hash.update(name.as_bytes());
-            hash.update([0]);
-            hash.update(text.as_bytes());
-            hash.update([0]);
-        }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// The record that is kept of a table; `None` when it has none yet.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn kept(lake: &Lake, table: &str) -> Result<Option<Self>> {
-        let key = record_key(table);
-        let Some(object) = lake.read(&key, None).await? else { return Ok(None) };
-        Self::parse(&key, &object.bytes).map(Some)
-    }
-
-    /// Reads the record that stands under `key`.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] when it is not one.
-    pub fn parse(key: &str, text: &[u8]) -> Result<Self> {
-        serde_json::from_slice(text).map_err(|error| {
-            Error::new(Kind::Config, "the table's record cannot be read").at("key", key).because(error)
-        })
-    }
-
-    /// Makes sure that a job still fits this record, as far as that can be told without asking the API who it is.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] when the job asks for something else than the table holds.
-    pub fn check_offline(&self, job: &Job) -> Result<()> {
-        let text = |name: &str| self.fingerprint.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone());
-        let identity = Identity {
-            aws_account: self.account.clone(),
-            datadog_site: text("datadog_site"),
-            sandbox: text(FIGURES).is_some(),
-        };
-        self.check(&Self::of(job, &identity), None)
-    }
-
-    /// Refuses a job that would write something else into the table than is in it.
-    fn check(&self, ours: &Self, known_account: Option<&str>) -> Result<()> {
-        let shown = |record: &Self, other: &Self| {
-            let both: BTreeSet<_> = other.fingerprint.iter().collect();
-            let own = record.fingerprint.iter().filter(|pair| !both.contains(pair));
-            let pairs: Vec<String> = own.take(SHOWN).map(|(name, text)| format!("{name} {text}")).collect();
-            if pairs.is_empty() { "nothing of it".to_owned() } else { pairs.join(", ") }
-        };
-        let figures = |record: &Self| record.fingerprint.iter().any(|(name, _)| name == FIGURES);
-        let way_out = if figures(self) != figures(ours) {
-            "one of the two is the demo's made-up bill: choose another --lake"
-        } else {
-            "give the changed job a new name (a new file in the jobs folder makes a new table), or change the job back"
-        };
-        if self.fingerprint != ours.fingerprint {
-            return Err(Error::new(
-                Kind::Config,
-                format!("the table `{}` holds something else than the job asks for", self.table),
-            )
-            .at("table has", shown(self, ours))
-            .at("job asks for", shown(ours, self))
-            .advise(way_out));
-        }
-        match (self.account.as_deref().or(known_account), ours.account.as_deref()) {
-            (Some(theirs), Some(now)) if theirs != now => Err(Error::new(
-                Kind::Config,
-                format!("the table `{}` belongs to AWS account {theirs}, but the credentials to {now}", self.table),
-            )
-            .advise("use the other account's credentials, or give the job a new name")),
-            _ => Ok(()),
-        }
-    }
-}
 
 /// The open books of one table.
 #[derive(Debug)]
@@ -162,6 +47,8 @@ pub struct LedgerStore {
     lake_time: Option<DateTime<Utc>>,
     /// Whether the table's record is there and ours.
     claimed: bool,
+    /// Whether the account is written down with the table.
+    has_account: bool,
     rebuilt: bool,
     /// Whether anything was noted that no snapshot has.
     unsaved: bool,
@@ -181,6 +68,7 @@ impl LedgerStore {
             sequence: 0,
             lake_time: None,
             claimed: false,
+            has_account: false,
             rebuilt: false,
             unsaved: false,
             ledger: Ledger::empty(table),
@@ -363,22 +251,6 @@ impl LedgerStore {
         Ok(())
     }
 
-    /// Makes sure that the table, if there is one yet, is the one the job means.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] when its fingerprint or account is another one.
-    pub async fn check(&mut self, ours: &TableRecord) -> Result<()> {
-        let key = record_key(&self.table);
-        let Some(known) = self.lake.read(&key, None).await? else { return Ok(()) };
-        let record = TableRecord::parse(&key, &known.bytes)?;
-        record.check(ours, self.ledger.account.as_deref())?;
-        if self.ledger.account.is_none() {
-            self.ledger.account.clone_from(&ours.account);
-        }
-        self.claimed = true;
-        Ok(())
-    }
-
     /// Names the table when it is new. This waits until there is something to write, so that a job that was never
     /// answered can still be corrected.
     ///
@@ -386,13 +258,14 @@ impl LedgerStore {
     /// As [`LedgerStore::check`]; another run may have named the table meanwhile.
     pub async fn claim(&mut self, ours: &TableRecord) -> Result<()> {
         if self.claimed {
-            return Ok(());
+            return self.keep_account(ours).await;
         }
         let text = serde_json::to_vec_pretty(ours)
             .map_err(|error| Error::new(Kind::Internal, "cannot write the table's record").because(error))?;
         self.lake.create(&record_key(&self.table), Bytes::from(text)).await?;
         crash::point("table_named");
-        self.check(ours).await
+        self.check(ours).await?;
+        self.keep_account(ours).await
     }
 
     /// Keeps the record of a run.

@@ -4,63 +4,125 @@
 //! | what came | held |
 //! |---|---|
 //! | no rows for a day that had costs (Datadog: rows) | that day |
-//! | a settled month whose sum of a cost metric changes by more than `window.quarantine_share` | the days of it that changed |
+//! | a settled month whose figures move too far, or whose currency changes: see [`months`] | the days of it that changed |
+//! | a slot of which one answer says two things | that slot |
+//! | Datadog's values in another unit, null where there was a value, fewer of a list: see [`values`] | the days concerned |
 //!
 //! A day counts as settled when it was last read after its month had settled: what was read before is expected to move.
-//! The old rows stay until somebody says `--accept JOB:YYYY-MM`.
+//! The old rows stay until somebody says `--accept JOB:YYYY-MM`. Rows that are what was last known are never held.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::array::RecordBatch;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::decimal;
-use crate::generation::{DayFacts, FetchedDays, Footer};
+use crate::error::Result;
+use crate::generation::{DayFacts, FetchedDays};
 use crate::job::Job;
-use crate::ledger::Ledger;
-use crate::plan::{Moment, settles_on};
+use crate::ledger::{Baseline, Ledger, Moves};
 use crate::sources::Provider;
 use crate::window::first_of_month;
+
+mod months;
+mod values;
 
 /// A whole, in the unit of `quarantine_millionths`.
 const WHOLE: i128 = 1_000_000;
 
-/// The fetched slots that need a person's word, each with the reason; `known` is what the lake holds of the partition.
-/// Months in `accepted` have it already.
-#[must_use]
+/// What new rows are compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The ledger.
+    pub ledger: &'a Ledger,
+    /// What is known of the days of the partition.
+    pub days: &'a BTreeMap<NaiveDate, DayFacts>,
+    /// The rows of the days of the partition, as far as they can be read.
+    pub rows: &'a BTreeMap<NaiveDate, RecordBatch>,
+    /// The newest day before the partition that has rows, where that was looked up.
+    pub earlier: Option<(NaiveDate, &'a RecordBatch)>,
+}
+
+/// What is to become of the rows of a fetch.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// The slots that need a person's word, each with the reason.
+    pub held: BTreeMap<NaiveDate, String>,
+    /// The baselines of months whose other slots change, with these changes in them.
+    pub baselines: BTreeMap<NaiveDate, Baseline>,
+    /// These changes alone, to be taken back when the rows do not get into the lake.
+    pub moves: Moves,
+}
+
+/// A slot whose content differs from what is known, or that is new.
+struct Change<'a> {
+    slot: NaiveDate,
+    old: Option<&'a DayFacts>,
+    new: &'a DayFacts,
+    rows: &'a RecordBatch,
+}
+
+/// Judges the slots of a fetch; months in `accepted` have a person's word already.
+///
+/// # Errors
+/// When the rows are not those of the job's table.
 pub fn judge(
     job: &Job,
-    ledger: &Ledger,
-    known: &Footer,
+    known: Known<'_>,
+    fetched: &FetchedDays,
+    doubtful: &BTreeMap<NaiveDate, String>,
+    accepted: &BTreeSet<NaiveDate>,
+    now: DateTime<Utc>,
+) -> Result<Verdict> {
+    let mut changes = changes(known.days, fetched, accepted);
+    let mut verdict = Verdict::default();
+    for change in &changes {
+        if let Some(why) = doubtful.get(&change.slot) {
+            verdict.held.insert(change.slot, why.clone());
+        }
+        let Some(old) = change.old else { continue };
+        if change.new.rows == 0 && had_costs(job, old) {
+            verdict.held.insert(change.slot, format!("the answer is empty, but the day had {}", rows(old.rows)));
+        }
+    }
+    changes.retain(|change| !verdict.held.contains_key(&change.slot));
+    match job.entry.provider {
+        Provider::CostExplorer => months::judge(job, known, &changes, now, &mut verdict)?,
+        Provider::Datadog => values::judge(job, known, &changes, &mut verdict)?,
+    }
+    Ok(verdict)
+}
+
+/// Whether old rows are needed to judge a fetch; without them amounts are compared by day alone.
+#[must_use]
+pub fn needs_rows(
+    job: &Job,
+    known: Known<'_>,
     fetched: &FetchedDays,
     accepted: &BTreeSet<NaiveDate>,
     now: DateTime<Utc>,
-) -> BTreeMap<NaiveDate, String> {
-    let mut held = BTreeMap::new();
-    if job.entry.snapshot {
-        return held;
+) -> bool {
+    let changes = changes(known.days, fetched, accepted);
+    match job.entry.provider {
+        Provider::CostExplorer => changes.iter().any(|change| {
+            let is_counted = known.ledger.baselines.contains_key(&first_of_month(change.slot));
+            months::is_of_settled(job, known.ledger, change, now) || (is_counted && change.old.is_some())
+        }),
+        Provider::Datadog => !changes.is_empty(),
     }
-    let changed: Vec<Change<'_>> = fetched
-        .iter()
-        .filter(|(slot, _)| !accepted.contains(&first_of_month(**slot)))
-        .filter_map(|(slot, (_, new))| Some(Change { slot: *slot, old: known.days.get(slot)?, new }))
-        .filter(|change| change.old.digest != change.new.digest)
-        .collect();
-    for change in &changed {
-        if change.new.rows == 0 && had_costs(job, change.old) {
-            held.insert(change.slot, format!("the answer is empty, but the day had {}", rows(change.old.rows)));
-        }
-    }
-    if job.entry.provider == Provider::CostExplorer {
-        hold_settled_months(job, ledger, known, &changed, now, &mut held);
-    }
-    held
 }
 
-/// A slot whose content differs from the known one.
-struct Change<'a> {
-    slot: NaiveDate,
-    old: &'a DayFacts,
-    new: &'a DayFacts,
+fn changes<'a>(
+    known: &'a BTreeMap<NaiveDate, DayFacts>,
+    fetched: &'a FetchedDays,
+    accepted: &BTreeSet<NaiveDate>,
+) -> Vec<Change<'a>> {
+    fetched
+        .iter()
+        .filter(|(slot, _)| !accepted.contains(&first_of_month(**slot)))
+        .map(|(slot, (rows, new))| Change { slot: *slot, old: known.get(slot), new, rows })
+        .filter(|change| change.old.is_none_or(|old| old.digest != change.new.digest))
+        .collect()
 }
 
 fn rows(count: u64) -> String {
@@ -74,53 +136,12 @@ fn had_costs(job: &Job, old: &DayFacts) -> bool {
 }
 
 /// The columns that are money and add up.
-fn costs(job: &Job) -> impl Iterator<Item = &str> {
+fn costs(job: &Job) -> impl Iterator<Item = &'static str> {
     job.source.controlled().into_iter()
 }
 
 fn amount(facts: &DayFacts, column: &str) -> Option<i128> {
     decimal::parse(facts.sums.get(column)?).ok()
-}
-
-fn hold_settled_months(
-    job: &Job,
-    ledger: &Ledger,
-    known: &Footer,
-    changed: &[Change<'_>],
-    now: DateTime<Utc>,
-    held: &mut BTreeMap<NaiveDate, String>,
-) {
-    let partition = known.partition.as_str();
-    let was_settled = |slot: NaiveDate, facts: &DayFacts| {
-        let settles = settles_on(job, slot);
-        let read_on = ledger.day(partition, slot).and_then(|day| Moment::from(now).read_on(day));
-        !facts.estimated && now.date_naive() > settles && read_on.is_some_and(|read| read > settles)
-    };
-    let settled: Vec<&Change<'_>> = changed.iter().filter(|change| was_settled(change.slot, change.old)).collect();
-    let months: BTreeSet<NaiveDate> = settled.iter().map(|change| first_of_month(change.slot)).collect();
-    for month in months {
-        let of_month = || settled.iter().filter(|change| first_of_month(change.slot) == month);
-        let days = known.days.iter().filter(|(slot, _)| first_of_month(**slot) == month);
-        let days: Vec<&DayFacts> = days.map(|(_, facts)| facts).collect();
-        let reason = costs(job).find_map(|column| {
-            let before: i128 = days.iter().filter_map(|facts| amount(facts, column)).sum();
-            let change: i128 = of_month().filter_map(|c| Some(amount(c.new, column)? - amount(c.old, column)?)).sum();
-            exceeds(change, before, job.window.quarantine_millionths).then(|| {
-                format!(
-                    "{column} of the settled month {} was {} and would be {}, a change of more than {} %",
-                    month.format("%Y-%m"),
-                    decimal::text(before),
-                    decimal::text(before + change),
-                    percent(job.window.quarantine_millionths)
-                )
-            })
-        });
-        for change in of_month() {
-            if let Some(reason) = &reason {
-                held.entry(change.slot).or_insert_with(|| reason.clone());
-            }
-        }
-    }
 }
 
 /// Whether `change` is more than the share of `before`; of nothing, every change is.
@@ -130,7 +151,7 @@ fn exceeds(change: i128, before: i128, millionths: u64) -> bool {
     match (moved, allowed) {
         (Some(moved), Some(allowed)) => moved > allowed,
         // Sums too large to compare exactly are compared coarsely.
-        _ => change.unsigned_abs() > before.unsigned_abs() / WHOLE.unsigned_abs() * u128::from(millionths),
+        _ => change.unsigned_abs() > (before.unsigned_abs() / WHOLE.unsigned_abs()).saturating_mul(millionths.into()),
     }
 }
 
@@ -139,20 +160,4 @@ fn percent(millionths: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{exceeds, percent};
-
-    #[test]
-    fn a_share_is_compared_exactly() {
-        assert!(!exceeds(20, 100, 200_000), "a fifth is not more than a fifth");
-        assert!(exceeds(21, 100, 200_000) && exceeds(-21, 100, 200_000) && exceeds(-21, -100, 200_000));
-        assert!(exceeds(1, 0, 200_000), "any change of nothing");
-        assert!(!exceeds(0, 0, 0) && exceeds(1, i128::MAX, 0));
-        assert!(!exceeds(i128::MAX / 10, i128::MAX, 200_000) && exceeds(i128::MAX / 4, i128::MAX, 200_000));
-    }
-
-    #[test]
-    fn shares_are_shown_as_percent() {
-        assert_eq!([percent(200_000), percent(5_000), percent(1_000_000)], ["20", "0.5", "100"]);
-    }
-}
+mod tests;

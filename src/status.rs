@@ -5,9 +5,15 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
-use crate::job::{BrokenJob, Job};
-use crate::ledger::Ledger;
+use crate::error::{Kind, Result};
+use crate::job::{BrokenJob, Job, is_table_name};
+use crate::lake::Lake;
+use crate::ledger::{DayState, Ledger};
+use crate::ledger_store::TableRecord;
 use crate::plan::{Slot, has_long_been_off};
+use crate::sources::Provider;
+use crate::window::Grain;
+use crate::words::plural;
 
 /// What helps where no run does, for people.
 #[must_use]
@@ -50,15 +56,70 @@ pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String]) -> Va
         .iter()
         .map(|(name, state)| json!({ "partition": name, "generation": state.epoch, "bytes": state.bytes }))
         .collect();
-    let notes: Vec<String> = notes.iter().cloned().chain(advice(ledger)).collect();
+    let notes: Vec<String> = notes.iter().cloned().chain(nothing_found(job, ledger)).chain(advice(ledger)).collect();
     json!({ "table": job.name, "source": job.entry.name, "partitions": partitions, "days": days, "notes": notes })
 }
 
-/// The whole document.
+/// What is said of a table that was read and holds nothing, or zeros only: a filter, a product or an account that fits
+/// nothing looks like a bill of nothing.
 #[must_use]
-pub fn document(clock: Clock, lake: &str, tables: &[Value], broken: &[BrokenJob], exit_code: u8) -> Value {
+pub fn nothing_found(job: &Job, ledger: &Ledger) -> Option<String> {
+    let days = || ledger.partitions.values().flat_map(|partition| partition.days.values());
+    let is_zero = |text: &str| text.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'));
+    let is_nothing = |day: &DayState| {
+        let sums = &day.facts.sums;
+        day.facts.rows == 0 || !sums.is_empty() && sums.iter().all(|(_, sum)| is_zero(sum))
+    };
+    if days().next().is_none() || !days().all(is_nothing) {
+        return None;
+    }
+    let is_filtered = job.source.fingerprint().iter().any(|(name, _)| *name == "filter");
+    let look = match job.entry.provider {
+        Provider::CostExplorer if is_filtered => "whether source.filter fits anything",
+        Provider::CostExplorer => {
+            "whether the account is the one that has costs (aws.profile, aws.role_arn, aws.billing_view_arn)"
+        }
+        Provider::Datadog if job.source.read_for().is_empty() => {
+            "whether this organisation of Datadog has such accounts (datadog.site, source.aws_account_ids)"
+        }
+        Provider::Datadog => "whether source.queries and source.filter_by fit anything that this organisation has",
+    };
+    let read = plural(days().count() as u64, if job.source.grain() == Grain::Monthly { "month" } else { "day" });
+    Some(format!("no row, or nothing but zeros, in {read} that were read: look {look}"))
+}
+
+/// The tables in a lake that are of none of these jobs: nothing brings them up to date.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn without_job(lake: &Lake, jobs: &[String]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for name in lake.folders("_costlake").await? {
+        if !is_table_name(&name) || jobs.contains(&name) {
+            continue;
+        }
+        match TableRecord::kept(lake, &name).await {
+            Ok(None) => {}
+            Err(error) if error.kind() != Kind::Config => return Err(error),
+            _ => found.push(name),
+        }
+    }
+    Ok(found)
+}
+
+/// The whole document; `without_job` names tables of which there is no job.
+#[must_use]
+pub fn document(
+    clock: Clock,
+    lake: &str,
+    tables: &[Value],
+    without_job: &[String],
+    broken: &[BrokenJob],
+    exit_code: u8,
+) -> Value {
     json!({
-        "clock": clock_document(clock), "lake": lake, "tables": tables, "broken": broken, "exit_code": exit_code,
+        "clock": clock_document(clock), "lake": lake, "tables": tables, "without_job": without_job, "broken": broken,
+        "exit_code": exit_code,
     })
 }
 

@@ -78,6 +78,8 @@ pub struct Table {
     schema: SchemaRef,
     sort_key: Vec<usize>,
     outside_digest: Vec<usize>,
+    /// Whether rows may share their key.
+    repeats: bool,
 }
 
 impl Table {
@@ -92,7 +94,26 @@ impl Table {
         let outside_digest = outside_digest.iter().filter_map(position).collect();
         let fields: Vec<Field> =
             columns.iter().map(|column| Field::new(&column.name, column.kind.arrow(), column.nullable)).collect();
-        Self { columns, schema: Arc::new(Schema::new(fields)), sort_key, outside_digest }
+        Self { columns, schema: Arc::new(Schema::new(fields)), sort_key, outside_digest, repeats: false }
+    }
+
+    /// The same table, whose rows may share their key: then they are told apart by their place among each other, which
+    /// all their columns decide.
+    #[must_use]
+    pub fn with_repeats(self) -> Self {
+        Self { repeats: true, ..self }
+    }
+
+    /// Whether rows may share their key.
+    #[must_use]
+    pub fn may_repeat(&self) -> bool {
+        self.repeats
+    }
+
+    /// Positions of the columns that order the rows: the key, and where rows may share it all the others behind it.
+    pub fn order(&self) -> impl Iterator<Item = usize> + '_ {
+        let others = (0..self.columns.len()).filter(|index| self.repeats && !self.sort_key.contains(index));
+        self.sort_key.iter().copied().chain(others)
     }
 
     /// The columns in file order.

@@ -5,8 +5,8 @@
 //!
 //! | as | means |
 //! |---|---|
-//! | the probe | a day whose total or estimate flag differs from the ledger's has moved and is due |
-//! | the control sum | rows that do not add up to the total are not committed |
+//! | the probe | a day whose total, its currency or estimate flag differs from the ledger's has moved and is due |
+//! | the control sum | rows that do not add up to the total, or are in another currency, are not committed |
 //!
 //! Each group is rounded to ten decimals by the API on its own, so sums may differ from the total by
 //! `(groups + 1) x 10^-10`. Usage quantities are compared too, but only reported: the API adds them up over units.
@@ -14,7 +14,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 
 use crate::decimal;
@@ -28,6 +27,9 @@ use crate::window::Grain;
 /// One unit in the last place of an API amount, as a count of 10^-12.
 const ROUNDING: i128 = 100;
 
+/// The column of the currency.
+pub const CURRENCY: &str = "currency";
+
 /// Totals by slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals(pub BTreeMap<NaiveDate, SlotTotals>);
@@ -37,13 +39,15 @@ pub struct Totals(pub BTreeMap<NaiveDate, SlotTotals>);
 pub struct SlotTotals {
     /// Sum of each amount column, as decimal text.
     pub sums: Sums,
+    /// Currency of the costs, where they name one.
+    pub currency: Option<String>,
     /// Whether it is an estimate.
     pub estimated: bool,
     /// Periods that were added up: 24 for a day of hours, else 1.
     pub periods: u64,
 }
 
-/// A column whose rows do not add up to the total.
+/// A column whose rows do not add up to the total, or [`CURRENCY`] when they are in another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The slot.
@@ -56,9 +60,21 @@ pub struct Difference {
     pub total: String,
 }
 
+impl Difference {
+    /// Whether the rows are in another currency than the total, so that their numbers say nothing.
+    #[must_use]
+    pub fn is_of_currency(&self) -> bool {
+        self.column == CURRENCY
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: the rows add up to {}, the API's total is {}", self.slot, self.column, self.rows, self.total)
+        let Self { slot, column, rows, total } = self;
+        if self.is_of_currency() {
+            return write!(f, "{slot}: the rows are in {rows}, the API's total is in {total}");
+        }
+        write!(f, "{slot} {column}: the rows add up to {rows}, the API's total is {total}")
     }
 }
 
@@ -71,7 +87,9 @@ impl Totals {
         let sorted = rows::sort(table, &fetched.rows)?;
         let mut found = BTreeMap::new();
         for (slot, batch) in rows::split_by_slot(table, grain, &sorted)? {
-            found.insert(slot, slot_totals(table, &batch, fetched.estimated.contains(&slot))?);
+            let sums = rows::sums(table, &batch)?;
+            let (currency, estimated) = (fetched.currencies.get(&slot).cloned(), fetched.estimated.contains(&slot));
+            found.insert(slot, SlotTotals { sums, currency, estimated, periods: batch.num_rows() as u64 });
         }
         Ok(Self(found))
     }
@@ -86,17 +104,26 @@ impl Totals {
     pub fn narrowed(&self, table: &Table, slot: NaiveDate) -> Option<SlotTotals> {
         let whole = self.0.get(&slot)?;
         let sums = whole.sums.only(|name| table.columns().iter().any(|column| column.name == name));
-        Some(SlotTotals { sums, ..*whole })
+        Some(SlotTotals { sums, ..whole.clone() })
     }
 }
 
-fn slot_totals(table: &Table, batch: &RecordBatch, estimated: bool) -> Result<SlotTotals> {
-    Ok(SlotTotals { sums: rows::sums(table, batch)?, estimated, periods: batch.num_rows() as u64 })
+/// Whether two currencies are known and not the same.
+#[must_use]
+pub fn are_unlike(a: Option<&String>, b: Option<&String>) -> bool {
+    a.zip(b).is_some_and(|(a, b)| a != b)
 }
 
-/// The columns whose rows miss the total by more than rounding explains; a column without a total is not compared.
+/// The columns whose rows miss the total by more than rounding explains; a column without a total is not compared. Of
+/// two currencies nothing else is said.
 #[must_use]
 pub fn differences(slot: NaiveDate, facts: &DayFacts, totals: &SlotTotals) -> Vec<Difference> {
+    if let (Some(rows), Some(total)) = (&facts.currency, &totals.currency)
+        && rows != total
+    {
+        let (rows, total) = (rows.clone(), total.clone());
+        return vec![Difference { slot, column: CURRENCY.to_owned(), rows, total }];
+    }
     let tolerance = i128::from(facts.rows + totals.periods.max(1)) * ROUNDING;
     let beyond = |(column, rows): (&str, &str)| {
         let total = totals.sums.get(column)?;
@@ -131,7 +158,7 @@ mod tests {
             read_for: BTreeSet::new(),
             totals: Sums::default(),
         };
-        let totals = SlotTotals { sums: sums(total), estimated: false, periods: 1 };
+        let totals = SlotTotals { sums: sums(total), currency: None, estimated: false, periods: 1 };
         differences(NaiveDate::default(), &facts, &totals).len()
     }
 

@@ -10,6 +10,8 @@ SELECT
   spread,
   'aws_cost_by_account, aws_cost_by_service' AS tables,
   CASE
+    WHEN absent <> '' AND (least_total <> 0 OR greatest_total <> 0) AND count(*) OVER (PARTITION BY usage_date) > 1
+      THEN concat('in another currency, or not read, in ', substr(absent, 3))
     WHEN absent <> '' AND (least_total <> 0 OR greatest_total <> 0) THEN concat('not read in ', substr(absent, 3))
     WHEN spread = 0 THEN 'agree'
     WHEN spread <= CAST(row_count AS decimal(18, 0)) * CAST('0.0000000001' AS decimal(12, 10)) THEN 'rounding of groups'
@@ -20,7 +22,7 @@ SELECT
 FROM (
   SELECT
     usage_date,
-    max(currency) AS currency,
+    currency,
     min(total) AS least_total,
     max(total) AS greatest_total,
     CAST(max(total) - min(total) AS decimal(38, 12)) AS spread,
@@ -31,11 +33,11 @@ FROM (
       CASE WHEN count(CASE WHEN table_name = 'aws_cost_by_service' THEN 1 END) = 0 THEN ', aws_cost_by_service' ELSE '' END
     ) AS absent
   FROM (
-    SELECT 'aws_cost_by_account' AS table_name, usage_date, max(currency) AS currency, CAST(sum("unblended_cost") AS decimal(37, 12)) AS total, count(*) AS row_count, bool_or(estimated) AS estimated FROM "aws_cost_by_account" GROUP BY usage_date
+    SELECT 'aws_cost_by_account' AS table_name, usage_date, currency, CAST(sum("unblended_cost") AS decimal(37, 12)) AS total, count(*) AS row_count, bool_or(estimated) AS estimated FROM "aws_cost_by_account" GROUP BY usage_date, currency
     UNION ALL
-    SELECT 'aws_cost_by_service' AS table_name, usage_date, max(currency) AS currency, CAST(sum("unblended_cost") AS decimal(37, 12)) AS total, count(*) AS row_count, bool_or(estimated) AS estimated FROM "aws_cost_by_service" GROUP BY usage_date
+    SELECT 'aws_cost_by_service' AS table_name, usage_date, currency, CAST(sum("unblended_cost") AS decimal(37, 12)) AS total, count(*) AS row_count, bool_or(estimated) AS estimated FROM "aws_cost_by_service" GROUP BY usage_date, currency
   ) totals
-  GROUP BY usage_date
+  GROUP BY usage_date, currency
 ) days
 UNION ALL
 SELECT
@@ -47,6 +49,8 @@ SELECT
   spread,
   'aws_cost_by_account, aws_cost_by_service' AS tables,
   CASE
+    WHEN absent <> '' AND (least_total <> 0 OR greatest_total <> 0) AND count(*) OVER (PARTITION BY usage_date) > 1
+      THEN concat('in another currency, or not read, in ', substr(absent, 3))
     WHEN absent <> '' AND (least_total <> 0 OR greatest_total <> 0) THEN concat('not read in ', substr(absent, 3))
     WHEN spread = 0 THEN 'agree'
     WHEN spread <= CAST(row_count AS decimal(18, 0)) * CAST('0.0000000001' AS decimal(12, 10)) THEN 'rounding of groups'
@@ -57,7 +61,7 @@ SELECT
 FROM (
   SELECT
     usage_date,
-    max(currency) AS currency,
+    currency,
     min(total) AS least_total,
     max(total) AS greatest_total,
     CAST(max(total) - min(total) AS decimal(38, 12)) AS spread,
@@ -68,9 +72,9 @@ FROM (
       CASE WHEN count(CASE WHEN table_name = 'aws_cost_by_service' THEN 1 END) = 0 THEN ', aws_cost_by_service' ELSE '' END
     ) AS absent
   FROM (
-    SELECT 'aws_cost_by_account' AS table_name, usage_date, max(currency) AS currency, CAST(sum("amortized_cost") AS decimal(37, 12)) AS total, count(*) AS row_count, bool_or(estimated) AS estimated FROM "aws_cost_by_account" GROUP BY usage_date
+    SELECT 'aws_cost_by_account' AS table_name, usage_date, currency, CAST(sum("amortized_cost") AS decimal(37, 12)) AS total, count(*) AS row_count, bool_or(estimated) AS estimated FROM "aws_cost_by_account" GROUP BY usage_date, currency
     UNION ALL
-    SELECT 'aws_cost_by_service' AS table_name, usage_date, max(currency) AS currency, CAST(sum("amortized_cost") AS decimal(37, 12)) AS total, count(*) AS row_count, bool_or(estimated) AS estimated FROM "aws_cost_by_service" GROUP BY usage_date
+    SELECT 'aws_cost_by_service' AS table_name, usage_date, currency, CAST(sum("amortized_cost") AS decimal(37, 12)) AS total, count(*) AS row_count, bool_or(estimated) AS estimated FROM "aws_cost_by_service" GROUP BY usage_date, currency
   ) totals
-  GROUP BY usage_date
+  GROUP BY usage_date, currency
 ) days;

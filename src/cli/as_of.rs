@@ -15,7 +15,8 @@ use crate::error::Result;
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::kept_generations;
-use crate::sql::Dialect;
+use crate::sql::ddl::partition_of_file;
+use crate::sql::{Dialect, FILE};
 use crate::table::ColumnType;
 
 use super::revisions::partitions;
@@ -59,8 +60,9 @@ fn tail(path: &str) -> String {
 fn body(job: &Job, base: &str, has: InLake) -> String {
     let name = &job.name;
     let column = job.source.grain().partition_column();
-    let current = Dialect::Duckdb.literal(&format!("{base}/{name}/*/data.parquet"));
-    let history = Dialect::Duckdb.literal(&format!("{base}/_costlake/{name}/history/*/*.parquet"));
+    let pattern = Dialect::Duckdb.in_pattern(base);
+    let current = Dialect::Duckdb.literal(&format!("{pattern}/{name}/*/data.parquet"));
+    let history = Dialect::Duckdb.literal(&format!("{pattern}/_costlake/{name}/history/*/*.parquet"));
     let ledger = if has.ledger {
         partitions(base, name)
     } else {
@@ -84,7 +86,7 @@ fn body(job: &Job, base: &str, has: InLake) -> String {
         "WITH known AS (
     {ledger}),
   objects AS (
-    SELECT split_part(string_split(file_name, '/')[-2], '=', 2) AS part,
+    SELECT {standing_part} AS part,
       CAST(json_extract_string(decode(value), '$.epoch') AS BIGINT) AS epoch
     FROM parquet_kv_metadata({current}) WHERE decode(key) = 'costlake'),
   asked AS (
@@ -104,14 +106,16 @@ fn body(job: &Job, base: &str, has: InLake) -> String {
     FROM parts LEFT JOIN kept ON kept.tail = {kept_tail}
     WHERE NOT (epoch IS NULL AND coalesce(first = 1, false) AND known_since IS NULL))
   SELECT {columns}
-  FROM read_parquet({files}, hive_partitioning = false, union_by_name = true, filename = true) AS said
+  FROM read_parquet({files}, hive_partitioning = false, union_by_name = true, filename = {file}) AS said
   JOIN chosen ON chosen.tail = {said_tail}
   UNION ALL
   SELECT {guard} FROM chosen WHERE tail IS NULL",
+        standing_part = partition_of_file("file_name"),
         choice = choice(name, column),
         kept_tail = "concat(part, '/', lpad(CAST(epoch AS VARCHAR), 20, '0'), '.parquet')",
         columns = columns.join(", "),
-        said_tail = tail("said.filename"),
+        file = Dialect::Duckdb.literal(FILE),
+        said_tail = tail(&format!("said.{}", identifier(FILE))),
         guard = guard.join(", "),
     )
 }

@@ -4,11 +4,10 @@ use serde_json::json;
 
 use crate::error::{Result, combined_exit_code};
 use crate::job::Job;
-use crate::pipeline::{Context, plan_job, try_credentials};
-use crate::plan::Ask;
+use crate::pipeline::try_credentials;
 
 use super::args::{Global, Output};
-use super::screen::{self, BOLD, DIM, GREEN};
+use super::screen::{self, BOLD, DIM, GREEN, YELLOW};
 use super::{clock, clock_document, context, outside, progress, select, tell_broken, tell_clock};
 
 /// `costlake check`.
@@ -22,7 +21,7 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
     let mut documents = Vec::new();
     for job in &jobs {
         let tried = match &context {
-            Some(context) => Some(try_online(context, job).await),
+            Some(context) => Some(try_credentials(context, job).await),
             None => None,
         };
         if let Some(Err(error)) = &tried {
@@ -37,6 +36,8 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
         let columns: Vec<&str> = job.source.table().columns().iter().map(|column| column.name.as_str()).collect();
         documents.push(json!({
             "job": job.name, "file": job.file, "source": job.entry.name, "next_firings": firings, "columns": columns, "access": access,
+            "notes": Vec::from_iter(job.aws.note()),
+            "warnings": job.warnings,
         }));
     }
     let code = combined_exit_code(codes);
@@ -75,12 +76,11 @@ fn print(job: &Job, firings: &[String], access: Option<&str>) {
     if let Some(access) = access {
         screen::out(&format!("  access    {access}"));
     }
+    if let Some(note) = job.aws.note() {
+        screen::out(&format!("  {DIM}note: {note}{DIM:#}"));
+    }
+    for warning in &job.warnings {
+        screen::out(&format!("  {YELLOW}warning{YELLOW:#}   {warning}"));
+    }
     screen::out("");
-}
-
-/// Opens the job's door and its books. Nothing is sent that costs: Cost Explorer itself is not asked.
-async fn try_online(context: &Context, job: &Job) -> Result<String> {
-    let access = try_credentials(context, job).await?;
-    plan_job(context, job, Ask::Due).await?;
-    Ok(access)
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::{self, BrokenJob, Job};
 use crate::plan::Ask;
 use crate::sandbox::{Sandbox, Settings, serve};
+use crate::sql::Dialect;
 use crate::window::month_start;
 
 use super::args::{Global, Output};
@@ -76,15 +77,17 @@ fn shipped_jobs(first_day: NaiveDate) -> Result<Vec<Job>> {
 
 /// Three questions to the lake that was just made, ready to paste.
 fn next_steps(lake: &str) -> String {
+    let pattern = Dialect::Duckdb.in_pattern(lake);
     let table = |name: &str| {
-        format!("read_parquet('{}/{name}/*/data.parquet', hive_partitioning = true)", lake.replace('\'', "''"))
+        let files = Dialect::Duckdb.literal(&format!("{pattern}/{name}/*/data.parquet"));
+        format!("read_parquet({files}, hive_partitioning = false)")
     };
     let queries = [
         (
             "What did each service cost this month and last?",
             format!(
-                "SELECT service, sum(unblended_cost) FILTER (billing_period = strftime(current_month, '%Y-%m')) AS this_month, \
-                 sum(unblended_cost) FILTER (billing_period = strftime(current_month - INTERVAL 1 MONTH, '%Y-%m')) AS last_month \
+                "SELECT service, sum(unblended_cost) FILTER (date_trunc('month', usage_date) = current_month) AS this_month, \
+                 sum(unblended_cost) FILTER (date_trunc('month', usage_date) = current_month - INTERVAL 1 MONTH) AS last_month \
                  FROM {0}, (SELECT date_trunc('month', max(usage_date)) AS current_month FROM {0}) GROUP BY service ORDER BY this_month DESC NULLS LAST LIMIT 10",
                 table("aws_cost_by_service")
             ),
@@ -92,7 +95,7 @@ fn next_steps(lake: &str) -> String {
         (
             "How much has no team to pay for it, month by month?",
             format!(
-                "SELECT billing_period, sum(unblended_cost) FILTER (tag_team = '') AS untagged, sum(unblended_cost) AS total \
+                "SELECT strftime(usage_date, '%Y-%m') AS billing_period, sum(unblended_cost) FILTER (tag_team = '') AS untagged, sum(unblended_cost) AS total \
                  FROM {} GROUP BY billing_period ORDER BY billing_period",
                 table("aws_cost_by_team")
             ),
@@ -111,12 +114,43 @@ fn next_steps(lake: &str) -> String {
     let mut text =
         format!("\nThe lake is in {lake}. Ask it something (pip install duckdb-cli, or the duckdb of your system):\n");
     for (question, sql) in queries {
-        text.push_str(&format!("\n# {question}\nduckdb -c \"{sql}\"\n"));
+        text.push_str(&format!("\n# {question}\nduckdb -c \"{}\"\n", in_double_quotes(&sql)));
     }
+    let lake = word(lake);
     text.push_str(&format!(
         "\nAll tables as views:  duckdb -init <(costlake connect --lake {lake})\n\
          Which days are there: costlake status --lake {lake}\n\
          Your own bill next:   edit jobs/aws_cost_by_service.toml, choose a lake of its own (--lake bills), then costlake check, plan, run"
     ));
     text
+}
+
+/// A text as it stands between double quotes of a shell.
+fn in_double_quotes(text: &str) -> String {
+    let special = |c: char| matches!(c, '\\' | '"' | '$' | '`');
+    text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
+}
+
+/// A text as one word of a shell.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_steps;
+
+    #[test]
+    fn what_is_printed_can_be_pasted() {
+        let plain = next_steps("lake");
+        assert!(
+            plain.contains("read_parquet('lake/aws_cost_by_team/*/data.parquet', hive_partitioning = false)"),
+            "{plain}"
+        );
+        assert!(plain.contains("costlake status --lake lake\n"), "{plain}");
+        let odd = next_steps("/data/a=b/it's [$x]");
+        assert!(odd.contains("read_parquet('/data/a=b/it''s [[]\\$x]/aws_cost_by_team/"), "{odd}");
+        assert!(odd.contains("costlake status --lake '/data/a=b/it'\\''s [$x]'\n"), "{odd}");
+    }
 }

@@ -78,8 +78,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            screen::answer(&error);
+            return ExitCode::from(screen::settled(if error.use_stderr() { 2 } else { 0 }));
         }
     };
     let runtime = match runtime(&arguments.command).enable_all().build() {
@@ -99,7 +99,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let code = panics::guarded(work, |error| report_error(&arguments.global, error));
     // Work that a signal cut short may still hold a thread; nothing of it is half done.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    ExitCode::from(code)
+    ExitCode::from(screen::settled(code))
 }
 
 /// Refuses a setting that is not text: taken for one that is not there, it would send keys or rows elsewhere.
@@ -289,9 +289,6 @@ async fn wait_for_signal() {
 /// The jobs named on the command line, or all of them, and the broken files among these.
 fn select(global: &Global, names: &[String]) -> Result<(Vec<Job>, Vec<BrokenJob>)> {
     let (jobs, broken) = job::load_all(&global.jobs)?;
-    let stem = |broken: &BrokenJob| {
-        broken.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
-    };
     if names.is_empty() {
         if jobs.is_empty() && broken.is_empty() {
             return Err(Error::new(Kind::Config, "there are no job files")
@@ -301,7 +298,8 @@ fn select(global: &Global, names: &[String]) -> Result<(Vec<Job>, Vec<BrokenJob>
         return Ok((jobs, broken));
     }
     for name in names {
-        let known: Vec<String> = jobs.iter().map(|job| job.name.clone()).chain(broken.iter().map(stem)).collect();
+        let known: Vec<String> =
+            jobs.iter().map(|job| job.name.clone()).chain(broken.iter().map(BrokenJob::name)).collect();
         if !known.contains(name) {
             let hint = nearest(name, known.iter().map(String::as_str));
             return Err(
@@ -310,7 +308,7 @@ fn select(global: &Global, names: &[String]) -> Result<(Vec<Job>, Vec<BrokenJob>
         }
     }
     let jobs = jobs.into_iter().filter(|job| names.contains(&job.name)).collect();
-    let broken = broken.into_iter().filter(|broken| names.contains(&stem(broken))).collect();
+    let broken = broken.into_iter().filter(|broken| names.contains(&broken.name())).collect();
     Ok((jobs, broken))
 }
 

@@ -13,7 +13,7 @@ use crate::report::{Asked, usd};
 use crate::secrets::redact;
 
 use super::args::{Global, Output};
-use super::screen::{count, is_watched, plural};
+use super::screen::{count, is_watched, plural, words_written};
 
 /// The bars of a run.
 #[derive(Clone, Default)]
@@ -90,11 +90,14 @@ struct BetweenBars(Option<MultiProgress>);
 impl Write for BetweenBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
-        let write = || io::stderr().lock().write_all(redact(&text).as_bytes()).map(|()| bytes.len());
-        match &self.0 {
+        let write = || io::stderr().lock().write_all(redact(&text).as_bytes());
+        let written = match &self.0 {
             Some(bars) => bars.suspend(write),
             None => write(),
-        }
+        };
+        words_written(&written);
+        // The library would tell of an error on stderr, and panic where that fails.
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -13,11 +13,12 @@ const PARTITION: &str = "STRUCT(epoch BIGINT, history STRUCT(generations MAP(BIG
                          known_since TIMESTAMP WITH TIME ZONE, revisions MAP(DATE, MAP(BIGINT, STRUCT(\
                          replaced_epoch BIGINT, rows_before BIGINT, \"rows\" BIGINT, \
                          sums_before MAP(VARCHAR, DECIMAL(38,12)), sums MAP(VARCHAR, DECIMAL(38,12)), \
+                         currency_before VARCHAR, currency VARCHAR, \
                          estimated_before BOOLEAN, estimated BOOLEAN, \
                          changes STRUCT(added BIGINT, removed BIGINT, changed BIGINT))))))";
 
 /// Column, type, and where it comes from in [`LINES`].
-const REVISION_COLUMNS: [(&str, &str, &str); 16] = [
+const REVISION_COLUMNS: [(&str, &str, &str); 18] = [
     ("job", "VARCHAR", "job"),
     ("partition", "VARCHAR", "part"),
     ("day", "DATE", "slot"),
@@ -34,6 +35,8 @@ const REVISION_COLUMNS: [(&str, &str, &str); 16] = [
     ("metric", "VARCHAR", "metric"),
     ("total_before", "DECIMAL(38,12)", "map_extract(r.sums_before, metric)[1]"),
     ("total", "DECIMAL(38,12)", "map_extract(r.sums, metric)[1]"),
+    ("currency_before", "VARCHAR", "r.currency_before"),
+    ("currency", "VARCHAR", "r.currency"),
 ];
 
 const GENERATION_COLUMNS: [(&str, &str, &str); 4] = [
@@ -61,7 +64,8 @@ pub(super) async fn has_ledger(lake: &Lake, table: &str) -> Result<bool> {
 
 /// A query for `job, part, history` of every partition in the newest snapshot of each table (`*` for all of them).
 pub(super) fn partitions(base: &str, table: &str) -> String {
-    let files = Dialect::Duckdb.literal(&format!("{}/_costlake/{table}/ledger/*.json", base.trim_end_matches('/')));
+    let base = Dialect::Duckdb.in_pattern(base.trim_end_matches('/'));
+    let files = Dialect::Duckdb.literal(&format!("{base}/_costlake/{table}/ledger/*.json"));
     let columns = format!(
         "{{'table': 'VARCHAR', 'partitions': {}}}",
         Dialect::Duckdb.literal(&format!("MAP(VARCHAR, {PARTITION})"))
@@ -69,7 +73,7 @@ pub(super) fn partitions(base: &str, table: &str) -> String {
     format!(
         "SELECT job, entry.key AS part, entry.value.history AS history\n    \
          FROM (SELECT \"table\" AS job, unnest(map_entries(arg_max(partitions, filename))) AS entry\n          \
-         FROM read_json({files}, format = 'unstructured', filename = true, columns = {columns}) GROUP BY \"table\")"
+         FROM read_json({files}, format = 'unstructured', hive_partitioning = false, filename = true, columns = {columns}) GROUP BY \"table\")"
     )
 }
 
@@ -121,6 +125,8 @@ mod tests {
             rows: 1,
             sums_before: [("a", "1")].into_iter().collect(),
             sums: [("a", "1")].into_iter().collect(),
+            currency_before: Some("USD".to_owned()),
+            currency: Some("EUR".to_owned()),
             estimated_before: true,
             estimated: true,
             changes: Some(Changes::default()),

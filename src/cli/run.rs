@@ -150,6 +150,7 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
         match plan_job(&context, job, ask).await {
             Ok((mut planned, books)) => {
                 prices.share(job, &mut planned);
+                planned.notes.extend(job.aws.note());
                 if is_paid(job) && books.ledger.learnt.page_rows == 0 {
                     planned.notes.push(PAGE_UNKNOWN.to_owned());
                 }

@@ -72,9 +72,10 @@ fn over_records(base: &str) -> String {
         .chain([&("failure", "STRUCT(kind VARCHAR)")])
         .map(|(name, kind)| format!("{}: {}", Dialect::Duckdb.literal(name), Dialect::Duckdb.literal(kind)))
         .collect();
-    let files = Dialect::Duckdb.literal(&format!("{}/_costlake/*/runs/*/*.json", base.trim_end_matches('/')));
+    let base = Dialect::Duckdb.in_pattern(base.trim_end_matches('/'));
+    let files = Dialect::Duckdb.literal(&format!("{base}/_costlake/*/runs/*/*.json"));
     format!(
-        "SELECT {}\n  FROM read_json({files}, format = 'unstructured', columns = {{{}}})",
+        "SELECT {}\n  FROM read_json({files}, format = 'unstructured', hive_partitioning = false, columns = {{{}}})",
         columns.join(", "),
         read.join(", ")
     )

@@ -16,7 +16,7 @@ pub(super) async fn serve(global: &Global, listen: &str) -> Result<u8> {
     let url = format!("http://{}", listener.local_addr().map_err(failed)?);
     screen::out(&format!(
         "imitating Cost Explorer and Datadog at {url}\n\n\
-         export AWS_ENDPOINT_URL_COST_EXPLORER={url} COSTLAKE_DATADOG_URL={url}\n\
+         export AWS_ENDPOINT_URL_COST_EXPLORER={url} AWS_ENDPOINT_URL_STS={url} COSTLAKE_DATADOG_URL={url}\n\
          export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_REGION=us-east-1 DD_API_KEY=sandbox DD_APP_KEY=sandbox\n\n\
          move its clock: curl -d '{{\"now\":\"2026-12-01T06:00:00Z\"}}' {url}/_sandbox/clock"
     ));

@@ -1,5 +1,6 @@
 //! Everything that is printed goes through here: results on stdout, words about them on stderr. Colour only where a
-//! terminal shows it and `NO_COLOR` does not forbid it; colour never says anything that the text does not.
+//! terminal shows it and `NO_COLOR` does not forbid it; colour never says anything that the text does not. A write that
+//! is lost, on a full disk, becomes the exit code.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,16 +10,53 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table as Grid, TableStyle};
 use serde::Serialize;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, combined_exit_code};
 use crate::secrets::redact;
 
 pub(super) use crate::words::{bytes, count, plural};
 
-/// Prints a result on stdout. A reader that went away (`| head`) is no error.
+/// Prints a result on stdout.
 pub(super) fn out(text: &str) {
     let mut stdout = anstream::stdout().lock();
     let text = redact(text);
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n"));
+    result_written(written.and_then(|()| stdout.flush()));
+}
+
+/// Prints what was asked of the arguments: the help, the version.
+pub(super) fn answer(answer: &clap::Error) {
+    result_written(answer.print().and_then(|()| std::io::stdout().flush()));
+}
+
+/// Whether anything that was printed is lost.
+static IS_LOST: AtomicBool = AtomicBool::new(false);
+
+/// Takes note of what was lost; true the first time. A reader that went away (`| head`) lost nothing it wanted.
+fn is_newly_lost(written: &std::io::Result<()>) -> bool {
+    let is_lost = written.as_ref().is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe);
+    is_lost && !IS_LOST.swap(true, Ordering::Relaxed)
+}
+
+fn result_written(written: std::io::Result<()>) {
+    if is_newly_lost(&written) {
+        let lost = Error::new(Kind::Store, "what was printed is lost, in part or whole");
+        let lost = lost.advise("make room where it goes and ask again; what the command did to the lake is done");
+        error(&match written {
+            Ok(()) => lost,
+            Err(cause) => lost.because(cause),
+        });
+    }
+}
+
+/// What became of words on stderr: there is nowhere left to say that they are lost.
+pub(super) fn words_written(written: &std::io::Result<()>) {
+    is_newly_lost(written);
+}
+
+/// The exit code of a command that ends with `code`: it has not done all when something printed is lost.
+pub(super) fn settled(code: u8) -> u8 {
+    let lost = if IS_LOST.load(Ordering::Relaxed) { Kind::Store.exit_code() } else { 0 };
+    combined_exit_code([code, lost])
 }
 
 /// Whether the log is JSON, so that nothing else may stand between its lines.
@@ -37,7 +75,7 @@ pub(super) fn tell(text: &str) {
     }
     let text = redact(text);
     let mut stderr = anstream::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.write_all(b"\n"));
+    words_written(&stderr.write_all(text.as_bytes()).and_then(|()| stderr.write_all(b"\n")));
 }
 
 /// Prints one document.

@@ -6,7 +6,8 @@ use anstyle::Style;
 use chrono::Datelike;
 
 use crate::error::{Kind, Result, combined_exit_code};
-use crate::job::Job;
+use crate::job::{BrokenJob, Job};
+use crate::lake::Lake;
 use crate::ledger_store::LedgerStore;
 use crate::plan::{NOT_FINAL, STALE, Slot, SlotState, calendar};
 use crate::status;
@@ -28,7 +29,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
     let mut documents = Vec::new();
     for job in &jobs {
         let (books, notes) = match LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await {
-            Ok(opened) => opened,
+            Ok((books, notes)) => (books, notes.into_iter().chain(job.aws.note()).collect::<Vec<_>>()),
             Err(error) => {
                 let error = error.at("job", &job.name);
                 screen::error(&error);
@@ -43,15 +44,38 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
             screen::failure(&gap_text(job, &gaps));
         }
         match global.output {
-            Output::Text => print(job, &slots, &[notes, status::advice(&books.ledger)].concat()),
+            Output::Text => {
+                let more = status::nothing_found(job, &books.ledger).into_iter().chain(status::advice(&books.ledger));
+                let notes: Vec<String> = notes.into_iter().chain(more).collect();
+                print(job, &slots, &notes);
+            }
             Output::Json => documents.push(status::table(job, &slots, &books.ledger, &notes)),
         }
     }
+    let without_job = if names.is_empty() { without_job(&lake, &jobs, &broken).await } else { Ok(Vec::new()) };
+    let without_job = without_job.unwrap_or_else(|error| {
+        screen::error(&error);
+        codes.push(error.kind().exit_code());
+        Vec::new()
+    });
     let code = combined_exit_code(codes);
-    if global.output == Output::Json {
-        screen::json(&status::document(clock, &location.to_string(), &documents, &broken, code))?;
+    match global.output {
+        Output::Json => {
+            let location = location.to_string();
+            screen::json(&status::document(clock, &location, &documents, &without_job, &broken, code))?;
+        }
+        Output::Text => without_job.iter().for_each(|name| {
+            screen::out(&format!("{BOLD}{name}{BOLD:#}  without a job: nothing brings it up to date"));
+        }),
     }
     Ok(code)
+}
+
+/// The tables of which there is no job file, not even a broken one.
+async fn without_job(lake: &Lake, jobs: &[Job], broken: &[BrokenJob]) -> Result<Vec<String>> {
+    let known: Vec<String> =
+        jobs.iter().map(|job| job.name.clone()).chain(broken.iter().map(BrokenJob::name)).collect();
+    status::without_job(lake, &known).await
 }
 
 fn gap_text(job: &Job, gaps: &[&Slot]) -> String {

@@ -32,19 +32,27 @@ use crate::secrets::{self, without_credentials};
 use super::aws_client;
 use super::bucket_client::BucketConnector;
 use super::cost_explorer::errors::explain_code;
-use super::{Deadlines, causes, is_https_or_loopback, sso};
+use super::sendable::{self, Unsendable};
+use super::{Deadlines, aws_profiles, causes, is_https_or_loopback, sso};
 
 /// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
 /// tell its region; `deadlines` hold for each call to AWS.
 ///
 /// # Errors
-/// [`Kind::Config`] when a role cannot be set up.
+/// [`Kind::Config`] for a region that is set and empty, [`Kind::Auth`] for keys that cannot be sent.
 pub async fn load(
     settings: &AwsSettings,
     sandbox: Option<&str>,
     ask_instance: bool,
     deadlines: Deadlines,
 ) -> Result<SdkConfig> {
+    let variable = |name: &str| std::env::var(name).ok();
+    if sandbox.is_none() {
+        sendable::check_variables(variable)?;
+        if settings.region.is_none() {
+            check_region(variable)?;
+        }
+    }
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(deadlines.connect)
         .operation_attempt_timeout(deadlines.answer)
@@ -75,7 +83,8 @@ pub async fn load(
     let config = loader.load().await;
     let config =
         if config.region().is_some() { config } else { config.into_builder().region(Region::new("us-east-1")).build() };
-    let (Some(role), None) = (&settings.role_arn, sandbox) else { return Ok(remembering(config)) };
+    let config = remembering(config);
+    let (Some(role), None) = (&settings.role_arn, sandbox) else { return Ok(config) };
     let mut assumed = AssumeRoleProvider::builder(role).session_name("costlake").configure(&config);
     if let Some(id) = &settings.external_id {
         secrets::remember(id);
@@ -83,6 +92,18 @@ pub async fn load(
     }
     let provider = SharedCredentialsProvider::new(assumed.build().await);
     Ok(remembering(config.into_builder().credentials_provider(provider).build()))
+}
+
+/// Refuses a region that is set and empty: taken for one that is not there, it would be another one than was meant.
+fn check_region(variable: impl Fn(&str) -> Option<String>) -> Result<()> {
+    let set = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(|name| Some((name, variable(name)?)));
+    match set {
+        Some((name, region)) if region.trim().is_empty() => {
+            let error = Error::new(Kind::Config, format!("{name} is empty"));
+            Err(error.advise(format!("set {name} to a region such as us-east-1, or unset it")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The same configuration; what its credentials are, now or renewed later, is left out of everything that is printed.
@@ -108,12 +129,12 @@ impl ProvideCredentials for Remembering {
                 secrets::remember(credentials.secret_access_key());
                 credentials.session_token().into_iter().for_each(secrets::remember);
             }
-            provided
+            provided.and_then(sendable::checked)
         })
     }
 }
 
-async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Credentials> {
+pub(super) async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Credentials> {
     let missing = || {
         match &settings.role_arn {
         Some(_) => Error::new(Kind::Auth, "the role of aws.role_arn cannot be assumed").advise(
@@ -125,55 +146,25 @@ async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Crede
     }
     };
     let provider = config.credentials_provider().ok_or_else(missing)?;
+    // Variables come first in the chain, and then nothing of the profiles is used.
+    if std::env::var("AWS_ACCESS_KEY_ID").map_or(true, |id| id.trim().is_empty()) {
+        aws_profiles::check(settings.profile.as_deref()).await?;
+    }
     let provided = provider.provide_credentials().await;
-    provided.map_err(|error| if is_unheard(&error) { unheard() } else { missing() }.because(causes(&error)))
+    provided.map_err(|error| {
+        let unsendable: Option<&Unsendable> = links(&error).find_map(|link| link.downcast_ref());
+        match unsendable {
+            Some(unsendable) => unsendable.told(),
+            None if is_unheard(&error) => unheard().because(causes(&error)),
+            None => missing().because(causes(&error)),
+        }
+    })
 }
 
 /// Nothing is wrong with the credentials, as far as is known.
 pub(super) fn unheard() -> Error {
     Error::new(Kind::Unavailable, "what gives the AWS credentials did not answer, or not in full")
         .advise("run again; check the network and any proxy between here and there")
-}
-
-/// The account the credentials belong to, as far as it can be told; `aws.account_id` is verified against it.
-///
-/// # Errors
-/// [`Kind::Auth`] without credentials or when they belong to another account than the job names.
-pub async fn account(config: &SdkConfig, settings: &AwsSettings) -> Result<Option<String>> {
-    let credentials = credentials(config, settings).await?;
-    let told = credentials.account_id().map(|id| id.as_str().to_owned());
-    let Some(wanted) = &settings.account_id else { return Ok(told) };
-    let found = match told {
-        Some(told) => told,
-        None => ask_for_account(config).await?,
-    };
-    if found == *wanted {
-        return Ok(Some(found));
-    }
-    Err(Error::new(Kind::Auth, format!("the credentials belong to account {found}, but aws.account_id is {wanted}"))
-        .advise("use the credentials of the account the job names, or correct aws.account_id"))
-}
-
-/// The account the credentials belong to, as AWS says it; free of charge.
-///
-/// # Errors
-/// [`Kind::Auth`] when AWS does not accept the credentials or does not allow the question.
-pub async fn ask_for_account(config: &SdkConfig) -> Result<String> {
-    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
-    let answer = answer.map_err(|error| {
-        let unheard = is_unheard(&error);
-        let kind = if unheard { Kind::Unavailable } else { Kind::Auth };
-        let why = "which account the credentials belong to, which aws.account_id has to be verified against";
-        let error = Error::new(kind, format!("cannot ask AWS {why}")).because(causes(&error));
-        if unheard {
-            return error.advise("run again; where AWS STS cannot be reached at all, remove aws.account_id");
-        }
-        error.advise("allow sts:GetCallerIdentity, or remove aws.account_id")
-    })?;
-    answer.account().map(str::to_owned).ok_or_else(|| {
-        Error::new(Kind::BadAnswer, "AWS does not say which account the credentials belong to")
-            .advise("see whether a proxy, or what AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL names, answers in its place")
-    })
 }
 
 /// Whether nothing was said about the credentials by whoever was asked for them, or about them: it could not be reached,

@@ -30,6 +30,7 @@ use crate::request::{Answer, CostQuery, Expression, Values};
 
 use super::is_https_or_loopback;
 
+mod denied;
 pub mod errors;
 
 use errors::explain;

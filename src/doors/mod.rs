@@ -9,18 +9,22 @@ use aws_config::SdkConfig;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
-use crate::job::{AwsSettings, Identity, Job};
+use crate::job::{AccountCheck, AwsSettings, Identity, Job};
 use crate::request::{Answer, Request};
 use crate::sources::Provider;
 
+mod account;
 pub mod aws;
 mod aws_client;
+mod aws_profiles;
 mod bucket_client;
 pub mod cost_explorer;
 pub mod datadog;
 pub mod pace;
+mod sendable;
 mod sso;
 pub mod webhook;
 
@@ -74,6 +78,9 @@ enum Way {
     InProcess(Answers),
 }
 
+/// A way, who is behind it, and what the account there is asked with.
+type Parts = (Way, Identity, Option<(SdkConfig, Instant)>);
+
 type AnswerOne = dyn Fn(Request) -> BoxFuture<'static, Result<Answer>> + Send + Sync;
 
 /// Something in this process that answers in an API's place.
@@ -112,8 +119,21 @@ impl Door {
 #[derive(Debug)]
 pub struct Doors {
     outside: Outside,
-    opened: Mutex<HashMap<(AwsSettings, String), Door>>,
+    opened: Mutex<Opened>,
     in_process: Option<Answers>,
+}
+
+#[derive(Debug, Default)]
+struct Opened {
+    doors: HashMap<(AwsSettings, String), OpenDoor>,
+    answers: account::Answers,
+}
+
+#[derive(Debug)]
+struct OpenDoor {
+    door: Door,
+    /// What the account behind it is asked with, and when it was last looked at.
+    aws: Option<(SdkConfig, Instant)>,
 }
 
 /// What a door of the sandbox presents.
@@ -151,46 +171,87 @@ impl Doors {
         let site = if job.entry.provider == Provider::Datadog { self.datadog_site(job) } else { String::new() };
         let key = (job.aws.clone(), site);
         let mut opened = self.opened.lock().await;
-        if let Some(door) = opened.get(&key) {
-            if let Some(pace) = &door.pace {
+        let Opened { doors, answers } = &mut *opened;
+        if let Some(open) = doors.get_mut(&key) {
+            if let Some(pace) = &open.door.pace {
                 pace.set_limit(job.limits.requests_per_second);
             }
-            return Ok(door.clone());
+            self.look_again(open, job, answers).await?;
+            return Ok(open.door.clone());
         }
-        let (way, identity) = match job.entry.provider {
-            Provider::CostExplorer => self.open_cost_explorer(job).await?,
+        let (way, identity, aws) = match job.entry.provider {
+            Provider::CostExplorer => self.open_cost_explorer(job, answers).await?,
             Provider::Datadog => self.open_datadog(&key.1)?,
         };
         let pace = self.outside.sandbox.is_none().then(|| Arc::new(Pace::new(job.limits.requests_per_second)));
         let door = Door { way, pace, identity };
-        opened.insert(key, door.clone());
+        doors.insert(key, OpenDoor { door: door.clone(), aws });
         Ok(door)
+    }
+
+    /// A process that serves for weeks may be given other credentials meanwhile.
+    async fn look_again(&self, open: &mut OpenDoor, job: &Job, answers: &mut account::Answers) -> Result<()> {
+        let Some((config, looked_at)) = &mut open.aws else { return Ok(()) };
+        if looked_at.elapsed() >= account::FRESH {
+            let found = account::find(config, &job.aws, self.outside.allow_http, answers).await?;
+            open.door.identity = aws_identity(&job.aws, found)?;
+            *looked_at = Instant::now();
+        }
+        Ok(())
     }
 
     async fn aws_config(&self, job: &Job) -> Result<SdkConfig> {
         aws::load(&job.aws, self.outside.sandbox.as_deref(), false, self.outside.deadlines).await
     }
 
-    async fn open_cost_explorer(&self, job: &Job) -> Result<(Way, Identity)> {
+    async fn open_cost_explorer(&self, job: &Job, answers: &mut account::Answers) -> Result<Parts> {
         let config = self.aws_config(job).await?;
-        let account = aws::account(&config, &job.aws).await?;
-        let door = cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http);
-        Ok((
-            Way::CostExplorer(Arc::new(door)),
-            Identity { aws_account: account, datadog_site: None, sandbox: self.outside.sandbox.is_some() },
-        ))
+        let door = Way::CostExplorer(Arc::new(cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http)));
+        if self.outside.sandbox.is_some() {
+            return Ok((door, Identity { sandbox: true, ..Identity::default() }, None));
+        }
+        if job.aws.role_arn.is_some() {
+            account::check_endpoint(&config, self.outside.allow_http)?;
+        }
+        let found = account::find(&config, &job.aws, self.outside.allow_http, answers).await?;
+        Ok((door, aws_identity(&job.aws, found)?, Some((config, Instant::now()))))
     }
 
-    /// The account behind a job's credentials, asked of AWS for free.
+    /// Who is behind a job's credentials. Where these tell their account, AWS STS is asked all the same, as far as it may
+    /// be: whether they are good for anything, it alone says for free.
     ///
     /// # Errors
-    /// [`Kind::Auth`] when AWS does not accept the credentials.
-    pub async fn aws_account(&self, job: &Job) -> Result<String> {
-        let config = self.aws_config(job).await?;
-        aws::ask_for_account(&config).await
+    /// [`Kind::Auth`] when AWS does not accept the credentials, or says another account than they tell.
+    pub async fn prove(&self, job: &Job) -> Result<Identity> {
+        let identity = self.open(job).await?.identity;
+        let said = if identity.account_check == AccountCheck::Told { self.ask_all_the_same(job).await? } else { None };
+        let check = said.as_ref().map_or(&identity.account_check, |(_, check)| check);
+        if let AccountCheck::InVain { kind, why, are_refused: true } = check {
+            return Err(Error::new(*kind, why).advise("check the keys or the profile, and this machine's clock"));
+        }
+        match (&identity.aws_account, said.and_then(|(account, _)| account)) {
+            (Some(told), Some(said)) if *told != said => Err(Error::new(
+                Kind::Auth,
+                format!("the credentials say that they are of account {told}, AWS that they are of {said}"),
+            )
+            .advise("correct AWS_ACCOUNT_ID, or what else names the account beside the keys")),
+            _ => Ok(identity),
+        }
     }
 
-    fn open_datadog(&self, site: &str) -> Result<(Way, Identity)> {
+    async fn ask_all_the_same(&self, job: &Job) -> Result<Option<account::Found>> {
+        let mut opened = self.opened.lock().await;
+        let Opened { doors, answers } = &mut *opened;
+        let door = doors.get(&(job.aws.clone(), String::new()));
+        let Some((config, _)) = door.and_then(|open| open.aws.as_ref()) else { return Ok(None) };
+        if job.aws.unverified || !account::may_be_asked(config, &job.aws).await {
+            return Ok(None);
+        }
+        let credentials = aws::credentials(config, &job.aws).await?;
+        account::ask(config, credentials.access_key_id(), self.outside.allow_http, answers).await.map(Some)
+    }
+
+    fn open_datadog(&self, site: &str) -> Result<Parts> {
         let custom = self.outside.sandbox.as_deref().or(self.outside.datadog_url.as_deref());
         let base_url = datadog::base_url(Some(site), custom, self.outside.allow_http)?;
         let keys = if self.outside.sandbox.is_some() {
@@ -204,10 +265,11 @@ impl Doors {
         Ok((
             Way::Datadog(Arc::new(door)),
             Identity {
-                aws_account: None,
                 datadog_site: Some(site.to_owned()),
                 sandbox: self.outside.sandbox.is_some(),
+                ..Identity::default()
             },
+            None,
         ))
     }
 }
@@ -215,6 +277,21 @@ impl Doors {
 /// The instant of a `Date` header; `None` where there is none that can be read.
 fn date_of(text: Option<&str>) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc2822(text?).ok().map(|date| date.with_timezone(&Utc))
+}
+
+/// The identity behind credentials whose account was looked for, unless it is not the one that the job names.
+fn aws_identity(settings: &AwsSettings, (aws_account, account_check): account::Found) -> Result<Identity> {
+    let identity = Identity { aws_account, account_check, ..Identity::default() };
+    let Some(wanted) = &settings.account_id else { return Ok(identity) };
+    match &identity.aws_account {
+        Some(found) if found != wanted => Err(Error::new(
+            Kind::Auth,
+            format!("the credentials belong to account {found}, but aws.account_id is {wanted}"),
+        )
+        .advise("use the credentials of the account the job names, or correct aws.account_id")),
+        Some(_) => Ok(identity),
+        None => identity.unknown_account("aws.account_id").map_or(Ok(identity), Err),
+    }
 }
 
 /// Text of AWS without what identifies the caller: ARNs and account ids stay out of logs and records.

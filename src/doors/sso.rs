@@ -1,21 +1,24 @@
-//! What `aws sso login` left behind. The SDK reads it on its own and sends it as a bearer token, so that a service, or
-//! what stands in its place, could repeat a secret that nobody here was told of.
+//! What `aws sso login` and `aws login` left behind. The SDK reads it on its own and sends it as a bearer token, or for
+//! new keys, so that a service, or what stands in its place, could repeat a secret that nobody here was told of.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::secrets;
 
 /// More is no token's file.
 const LARGEST: u64 = 1 << 20;
-const SECRETS: [&str; 3] = ["accesstoken", "refreshtoken", "clientsecret"];
+const SECRETS: [&str; 7] =
+    ["accesstoken", "refreshtoken", "clientsecret", "secretaccesskey", "sessiontoken", "idtoken", "dpopkey"];
 
 /// From now on the tokens of all sessions are left out of everything that is printed.
 pub(super) fn remember() {
-    let Some(home) = std::env::home_dir() else { return };
-    for entry in fs::read_dir(home.join(".aws/sso/cache")).into_iter().flatten().flatten() {
+    let below_home = |folder: &str| std::env::home_dir().map(|home| home.join(folder));
+    let of_login = std::env::var_os("AWS_LOGIN_CACHE_DIRECTORY").map(PathBuf::from);
+    let folders = [below_home(".aws/sso/cache"), of_login.or_else(|| below_home(".aws/login/cache"))];
+    for entry in folders.into_iter().flatten().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
         remember_file(&entry.path());
     }
 }
@@ -29,8 +32,18 @@ fn remember_file(path: &Path) {
         let secret = quoted.windows(3).filter(|parts| is_secret(parts[0]));
         return secret.for_each(|parts| secrets::remember(parts[2]));
     };
-    let secret = members.iter().filter(|(name, _)| is_secret(name));
-    secret.filter_map(|(_, value)| value.as_str()).for_each(secrets::remember);
+    remember_members(&members);
+}
+
+/// The keys of `aws login` are members of a member.
+fn remember_members(members: &Map<String, Value>) {
+    for (name, value) in members {
+        match value {
+            Value::String(text) if is_secret(name) => secrets::remember(text),
+            Value::Object(inner) => remember_members(inner),
+            _ => {}
+        }
+    }
 }
 
 fn is_secret(name: &str) -> bool {

@@ -15,6 +15,7 @@ use reqwest::{Client, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::is_loopback;
+use super::sendable::{flaw, refuse};
 use crate::error::{Error, Kind, Result};
 use crate::job::read_text;
 use crate::secrets;
@@ -34,22 +35,29 @@ impl Webhook {
     /// Reads `COSTLAKE_WEBHOOK_URL`, or the file that `COSTLAKE_WEBHOOK_URL_FILE` names; `lookup` knows the environment.
     ///
     /// # Errors
-    /// [`Kind::Config`] when it is no address, or plain http to another host without `allow_http`.
+    /// [`Kind::Config`] when it is no address, or plain http to another host without `allow_http`; [`Kind::Auth`] when it
+    /// holds control characters.
     pub fn read(lookup: impl Fn(&str) -> Option<String>, allow_http: bool) -> Result<Option<Self>> {
         let set = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
-        let text = match (set("COSTLAKE_WEBHOOK_URL"), set("COSTLAKE_WEBHOOK_URL_FILE")) {
+        let (place, text) = match (set("COSTLAKE_WEBHOOK_URL"), set("COSTLAKE_WEBHOOK_URL_FILE")) {
             (None, None) => return Ok(None),
             (Some(_), Some(_)) => {
                 let message = "both COSTLAKE_WEBHOOK_URL and COSTLAKE_WEBHOOK_URL_FILE are set: keep one of them";
                 return Err(Error::new(Kind::Config, message));
             }
-            (Some(text), None) => text,
-            (None, Some(path)) => read_text(Path::new(&path)).map_err(|error| {
-                Error::new(Kind::Config, "cannot read the file COSTLAKE_WEBHOOK_URL_FILE names")
-                    .at("file", path)
-                    .because(error)
-            })?,
+            (Some(text), None) => ("COSTLAKE_WEBHOOK_URL", text),
+            (None, Some(path)) => {
+                let text = read_text(Path::new(&path)).map_err(|error| {
+                    Error::new(Kind::Config, "cannot read the file COSTLAKE_WEBHOOK_URL_FILE names")
+                        .at("file", path)
+                        .because(error)
+                })?;
+                ("the file COSTLAKE_WEBHOOK_URL_FILE names", text)
+            }
         };
+        // An address without them would be taken for it, and may be another one.
+        let control = text.trim().chars().any(char::is_control);
+        refuse(place, control.then(|| flaw(text.trim())).flatten())?;
         Self::new(text.trim(), allow_http).map(Some)
     }
 
@@ -128,6 +136,17 @@ mod tests {
             let said = read("COSTLAKE_WEBHOOK_URL", wrong, false).unwrap_err();
             assert!(!said.contains("secret"), "{said}");
         }
+    }
+
+    #[test]
+    fn an_address_with_a_control_character_is_no_other_address() {
+        for wrong in
+            ["https://hooks.example/sec\nret", "https://hooks\t.example/secret", "https://hooks.example/sec\u{0}ret"]
+        {
+            let said = read("COSTLAKE_WEBHOOK_URL", wrong, false).unwrap_err();
+            assert!(said.starts_with("COSTLAKE_WEBHOOK_URL holds a ") && !said.contains("hooks"), "{said}");
+        }
+        assert_eq!(read("COSTLAKE_WEBHOOK_URL", "https://hooks.example/secret\r\n", false), Ok(true));
     }
 
     #[test]

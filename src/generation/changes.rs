@@ -9,8 +9,9 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, RecordBatch};
 use arrow::compute::SortOptions;
+use arrow::datatypes::Decimal128Type;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,49 @@ pub fn between(table: &Table, before: &RecordBatch, after: &RecordBatch) -> Resu
         new += usize::from(order.is_ge());
     }
     Ok(changes)
+}
+
+/// How far an amount column of one slot moved: the sum of its rows' differences whatever their sign, a row that one side
+/// lacks being nothing there; batches as for [`between`].
+///
+/// # Errors
+/// [`Kind::Internal`] when a column cannot be compared.
+pub fn moved(table: &Table, before: &RecordBatch, after: &RecordBatch, column: &str) -> Result<i128> {
+    let (old_keys, new_keys) = comparable(table, table.sort_key(), before, after)?;
+    let (old_amounts, new_amounts) = (amounts(before, column)?, amounts(after, column)?);
+    let (mut old, mut new, mut sum) = (0, 0, 0_i128);
+    while old < before.num_rows() || new < after.num_rows() {
+        let order = match (old < before.num_rows(), new < after.num_rows()) {
+            (true, true) => old_keys.row(old).cmp(&new_keys.row(new)),
+            (true, false) => Ordering::Less,
+            _ => Ordering::Greater,
+        };
+        let amount_before = if order.is_le() { amount(old_amounts, old) } else { 0 };
+        let amount_after = if order.is_ge() { amount(new_amounts, new) } else { 0 };
+        sum = sum.saturating_add(amount_after.saturating_sub(amount_before).saturating_abs());
+        old += usize::from(order.is_le());
+        new += usize::from(order.is_ge());
+    }
+    Ok(sum)
+}
+
+/// The sum of an amount column's rows, whatever their sign.
+///
+/// # Errors
+/// [`Kind::Internal`] when the column is no decimal.
+pub fn gross(rows: &RecordBatch, column: &str) -> Result<i128> {
+    let amounts = amounts(rows, column)?;
+    let sizes = (0..rows.num_rows()).map(|row| amount(amounts, row).saturating_abs());
+    Ok(sizes.fold(0_i128, i128::saturating_add))
+}
+
+fn amounts<'a>(rows: &'a RecordBatch, column: &str) -> Result<&'a Decimal128Array> {
+    let amounts = rows.column_by_name(column).and_then(|column| column.as_primitive_opt::<Decimal128Type>());
+    amounts.ok_or_else(|| Error::new(Kind::Internal, "an amount column is no decimal").at("column", column))
+}
+
+fn amount(amounts: &Decimal128Array, row: usize) -> i128 {
+    if amounts.is_valid(row) { amounts.value(row) } else { 0 }
 }
 
 /// Both batches' values of some columns, as bytes that compare like the values.

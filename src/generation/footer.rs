@@ -89,6 +89,9 @@ pub struct Replaced {
     /// Sums.
     #[serde(default, skip_serializing_if = "Sums::is_empty")]
     pub sums: Sums,
+    /// Currency of its costs, where it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
     /// Whether it was an estimate.
     #[serde(default)]
     pub estimated: bool,
@@ -106,6 +109,7 @@ impl Replaced {
             rows: before.rows,
             digest: before.digest.clone(),
             sums: before.sums.clone(),
+            currency: before.currency.clone(),
             estimated: before.estimated,
             changes: None,
         }

@@ -88,7 +88,7 @@ pub fn describe(
             rows: batch.num_rows() as u64,
             digest: digest::of_rows(table, &batch)?,
             sums: rows::sums(table, &batch)?,
-            currency: None,
+            currency: fetched.currencies.get(slot).cloned(),
             estimated: fetched.estimated.contains(slot),
             epoch: 0,
             read_for: read_for.clone(),
@@ -173,14 +173,22 @@ pub fn build(
 
 /// The rows of every slot of the base; an error when they cannot be read.
 fn old_rows(table: &Table, grain: Grain, base: &Base) -> Result<BTreeMap<NaiveDate, RecordBatch>> {
-    // A decoder that breaks down over damaged bytes says the same as one that refuses them.
-    let decoded = std::panic::catch_unwind(|| decode(table, base.bytes.clone()));
-    let whole = decoded.unwrap_or_else(|_| Err(Error::new(Kind::Store, "the object in the lake cannot be decoded")))?;
-    let mut by_slot = rows::split_by_slot(table, grain, &whole)?;
+    let mut by_slot = rows_by_slot(table, grain, base.bytes.clone())?;
     for slot in base.footer.days.keys() {
-        by_slot.entry(*slot).or_insert_with(|| whole.slice(0, 0));
+        by_slot.entry(*slot).or_insert_with(|| RecordBatch::new_empty(table.schema().clone()));
     }
     Ok(by_slot)
+}
+
+/// The rows of an object, slot by slot; a slot without rows is not there.
+///
+/// # Errors
+/// [`Kind::Store`] when they cannot be read.
+pub fn rows_by_slot(table: &Table, grain: Grain, bytes: bytes::Bytes) -> Result<BTreeMap<NaiveDate, RecordBatch>> {
+    // A decoder that breaks down over damaged bytes says the same as one that refuses them.
+    let decoded = std::panic::catch_unwind(|| decode(table, bytes));
+    let whole = decoded.unwrap_or_else(|_| Err(Error::new(Kind::Store, "the object in the lake cannot be decoded")))?;
+    rows::split_by_slot(table, grain, &whole)
 }
 
 /// Whether a slot's rows are those its footer was written for.

@@ -18,18 +18,17 @@ use crate::sums::Sums;
 use crate::table::Table;
 use crate::window::Grain;
 
-/// The rows in the order of the table's sort key. Most readers hand them over in this order already, which is seen
+/// The rows in the table's order. Most readers hand them over in this order already, which is seen
 /// without copying anything.
 ///
 /// # Errors
 /// [`Kind::Internal`] when a column cannot be ordered.
 pub fn sort(table: &Table, rows: &RecordBatch) -> Result<RecordBatch> {
-    let neighbours = Neighbours::of(table, rows)?;
+    let neighbours = Neighbours::of(table.order(), rows)?;
     if (1..rows.num_rows()).all(|row| neighbours.compare(row).is_le()) {
         return Ok(rows.clone());
     }
-    let ranks: Vec<Vec<u32>> =
-        table.sort_key().iter().map(|index| ranks(rows.column(*index))).collect::<Result<_>>()?;
+    let ranks: Vec<Vec<u32>> = table.order().map(|index| ranks(rows.column(index))).collect::<Result<_>>()?;
     let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
     order.sort_unstable_by(|a, b| {
         let mut columns = ranks.iter().map(|ranks| ranks[*a as usize].cmp(&ranks[*b as usize]));
@@ -63,13 +62,13 @@ fn ranks(column: &ArrayRef) -> Result<Vec<u32>> {
 
 const SORT: SortOptions = SortOptions { descending: false, nulls_first: true };
 
-/// Compares rows with the ones before them by the sort key.
+/// Compares rows with the ones before them by some columns.
 struct Neighbours(Vec<DynComparator>);
 
 impl Neighbours {
-    fn of(table: &Table, rows: &RecordBatch) -> Result<Self> {
-        let of_column = |index: &usize| make_comparator(rows.column(*index), rows.column(*index), SORT);
-        let comparators: std::result::Result<_, _> = table.sort_key().iter().map(of_column).collect();
+    fn of(columns: impl Iterator<Item = usize>, rows: &RecordBatch) -> Result<Self> {
+        let of_column = |index: usize| make_comparator(rows.column(index), rows.column(index), SORT);
+        let comparators: std::result::Result<_, _> = columns.map(of_column).collect();
         comparators.map(Self).map_err(unordered)
     }
 
@@ -84,13 +83,14 @@ impl Neighbours {
     }
 }
 
-/// Checks that no two rows share the sort key; `rows` are sorted.
+/// Checks that no two rows share the sort key, unless the table says that they may; `rows` are sorted.
 ///
 /// # Errors
 /// [`Kind::BadAnswer`] naming the key that stands twice.
 pub fn check_unique(table: &Table, rows: &RecordBatch) -> Result<()> {
-    let neighbours = Neighbours::of(table, rows)?;
-    let Some(row) = (1..rows.num_rows()).find(|row| neighbours.is_twice(*row)) else { return Ok(()) };
+    let neighbours = Neighbours::of(table.sort_key().iter().copied(), rows)?;
+    let twice = (1..rows.num_rows()).find(|row| neighbours.is_twice(*row));
+    let Some(row) = twice.filter(|_| !table.may_repeat()) else { return Ok(()) };
     let key: Vec<String> = table.sort_key().iter().map(|index| shown(rows.column(*index), row)).collect();
     Err(Error::new(Kind::BadAnswer, format!("the answer has the row {} twice", key.join(" / ")))
         .advise("run again; if it stays, the API contradicts itself: report it with the request id of the log"))
@@ -176,7 +176,7 @@ pub fn sums(table: &Table, rows: &RecordBatch) -> Result<Sums> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SORT, sort};
+    use super::{SORT, check_unique, sort};
     use crate::table::{Column, ColumnType, Table};
     use arrow::array::{ArrayRef, Date32Array, RecordBatch, StringArray};
     use arrow::compute::{SortColumn, lexsort_to_indices, take_record_batch};
@@ -200,6 +200,23 @@ mod tests {
         let columns: Vec<ArrayRef> = vec![Arc::new(days), Arc::new(a), Arc::new(b)];
         let batch = RecordBatch::try_new(Arc::clone(table.schema()), columns).expect("a batch");
         (table, batch)
+    }
+
+    #[test]
+    fn rows_that_share_a_key_are_ordered_by_what_else_they_say() {
+        let rows: Vec<Row> = [("x", "2"), ("x", "1"), ("a", "1"), ("x", "1")]
+            .map(|(a, b)| (Some(1), Some(a.to_owned()), Some(b.to_owned())))
+            .into();
+        let columns =
+            vec![column("day", ColumnType::Date), column("a", ColumnType::String), column("b", ColumnType::String)];
+        let table = Table::new(columns, &["day", "a"], &[]);
+        let sorted = |table: &Table, rows: &[Row]| sort(table, &batch(rows).1).expect("order");
+        assert!(check_unique(&table, &sorted(&table, &rows)).is_err());
+        let table = table.with_repeats();
+        let forth = sorted(&table, &rows);
+        let back: Vec<Row> = rows.into_iter().rev().collect();
+        assert_eq!(forth, sorted(&table, &back));
+        check_unique(&table, &forth).expect("no row stands where it may not");
     }
 
     proptest! {

@@ -126,7 +126,20 @@ pub static KEYS: &[Key] = &[
         "day of the next month after which a month counts as settled",
     ),
     key("window.include_today", For::All, Shape::Boolean, "false", "whether the table reaches to today's partial day"),
-    key("window.quarantine_share", CE, Shape::Number, "0.2", "change of a settled month that needs `--accept`"),
+    key(
+        "window.quarantine_share",
+        For::All,
+        Shape::Number,
+        "0.2",
+        "change of a settled month, or shrinking of Datadog's lists, that needs `--accept`",
+    ),
+    key(
+        "window.quarantine_floor",
+        CE,
+        Shape::Number,
+        "1",
+        "change of a settled month that never needs it, in the currency of the rows",
+    ),
     key("budget.max_requests_per_run", CE, Shape::Whole, "500", "requests a run may send, 0.01 USD each"),
     key(
         "budget.max_usd_per_month",
@@ -142,6 +155,13 @@ pub static KEYS: &[Key] = &[
     key("aws.external_id", CE, Shape::Text, "none", "external id for the role"),
     key("aws.region", CE, Shape::Text, "the chain's, else `us-east-1`", "region; its partition decides the endpoint"),
     key("aws.account_id", CE, Shape::Text, "what the credentials say", "account the table belongs to, verified"),
+    key(
+        "aws.verify_account",
+        CE,
+        Shape::Boolean,
+        "true",
+        "whether AWS STS is asked for the account where the credentials do not tell it",
+    ),
     key("aws.billing_view_arn", CE, Shape::Text, "none", "billing view to read"),
     key("datadog.site", DATADOG, Shape::Text, "`DD_SITE`, else `datadoghq.com`", "Datadog site"),
     key(

@@ -16,6 +16,7 @@ pub mod keys;
 mod read;
 pub mod section;
 
+pub use read::is_account;
 use section::{Problem, Problems};
 
 /// Which days are read again although they have been read before.
@@ -83,8 +84,10 @@ pub struct WindowRules {
     pub settle_day: u32,
     /// Whether the table reaches to today.
     pub include_today: bool,
-    /// Change of a settled month that needs a person's word, in millionths of its sum.
+    /// Change of a settled month, or shrinking of a list, that needs a person's word, in millionths of what was there.
     pub quarantine_millionths: u64,
+    /// Change of a settled month that never needs it, as a count of 10^-12 of its currency.
+    pub quarantine_floor: i128,
 }
 
 /// `[budget]`.
@@ -118,17 +121,87 @@ pub struct AwsSettings {
     pub region: Option<String>,
     /// Account the table belongs to.
     pub account_id: Option<String>,
+    /// `aws.verify_account = false`: AWS STS is never asked whose the credentials are.
+    pub unverified: bool,
+}
+
+impl AwsSettings {
+    /// What every output says of a job that does not have its account verified.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let note = "account not verified where the credentials do not tell it: aws.verify_account is false";
+        self.unverified.then(|| note.to_owned())
+    }
 }
 
 /// Who is asked: what a table's fingerprint takes from the outside.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// AWS account, when the credentials or the job tell.
+    /// AWS account, when the credentials tell or AWS says it; what only a job says is none.
     pub aws_account: Option<String>,
+    /// How it is known, or why it is not.
+    pub account_check: AccountCheck,
     /// Datadog site.
     pub datadog_site: Option<String>,
     /// Whether it is the built-in sandbox, whose made-up figures must never meet real ones in a table.
     pub sandbox: bool,
+}
+
+impl Identity {
+    /// Why the account cannot be verified against `what`, where AWS STS was asked in vain; `None` where it is known, or
+    /// nobody was asked.
+    #[must_use]
+    pub fn unknown_account(&self, what: &str) -> Option<Error> {
+        let AccountCheck::InVain { kind, why, .. } = &self.account_check else { return None };
+        let advice = if *kind == Kind::Auth {
+            "allow sts:GetCallerIdentity, or set aws.verify_account = false in the job"
+        } else {
+            "run again; where AWS STS cannot be reached at all, name an endpoint of it that can be (AWS_ENDPOINT_URL_STS), \
+             or set aws.verify_account = false in the job"
+        };
+        let message =
+            format!("it is not known which AWS account the credentials belong to, so {what} cannot be verified");
+        Some(Error::new(*kind, message).because(why.clone()).advise(advice))
+    }
+}
+
+/// How the AWS account behind the credentials is known, or why it is not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AccountCheck {
+    /// There is no such account: Datadog is asked, or the sandbox of `demo`.
+    #[default]
+    None,
+    /// The credentials tell it.
+    Told,
+    /// AWS STS was asked.
+    Asked,
+    /// AWS STS was not asked, for this reason.
+    NotAsked(&'static str),
+    /// AWS STS was asked in vain.
+    InVain {
+        /// What somebody does about it.
+        kind: Kind,
+        /// What came in place of an answer.
+        why: String,
+        /// Whether it is the credentials that AWS does not accept, and not only the question.
+        are_refused: bool,
+    },
+}
+
+impl AccountCheck {
+    /// What every output says of an account that is not verified.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        match self {
+            Self::None | Self::Told | Self::Asked => None,
+            Self::NotAsked(why) => Some(not_verified(why)),
+            Self::InVain { why, .. } => Some(not_verified(why)),
+        }
+    }
+}
+
+fn not_verified(why: &str) -> String {
+    format!("account not verified: {why}")
 }
 
 /// One job.
@@ -162,6 +235,8 @@ pub struct Job {
     pub keep_history: bool,
     /// `lake.keep_history_for`, in days.
     pub keep_history_days: u64,
+    /// What is odd in the file although it may be right.
+    pub warnings: Vec<Problem>,
 }
 
 /// Whether `name` may name a job and a table: `[a-z][a-z0-9_]{0,62}`.
@@ -198,7 +273,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Job, Vec<Problem>> {
     };
     let job = read::job(file, name, &root, &problems);
     match job {
-        Some(job) if problems.is_empty() => Ok(job),
+        Some(job) if problems.is_empty() => Ok(Job { warnings: problems.into_warnings(), ..job }),
         _ => Err(problems.into_list()),
     }
 }
@@ -213,20 +288,17 @@ pub struct BrokenJob {
 }
 
 impl BrokenJob {
+    /// The name of its table, if it had one.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// One line per problem: `jobs/x.toml: window.begin is missing`.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let file = self.file.display();
-        self.problems
-            .iter()
-            .map(|p| {
-                if p.key.is_empty() {
-                    format!("{file}: {}", p.message)
-                } else {
-                    format!("{file}: {} {}", p.key, p.message)
-                }
-            })
-            .collect()
+        self.problems.iter().map(|problem| format!("{file}: {problem}")).collect()
     }
 }
 

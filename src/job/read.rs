@@ -56,6 +56,7 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
         keep_raw: keep_raw.unwrap_or(entry.provider == Provider::Datadog),
         keep_history: keep_history.unwrap_or(false),
         keep_history_days: keep_history_days.unwrap_or(400),
+        warnings: Vec::new(),
     })
 }
 
@@ -195,6 +196,7 @@ fn read_window(
         settle_day: section.whole("settle_day", 1, 28).and_then(|day| u32::try_from(day).ok()).unwrap_or(15),
         include_today: section.boolean("include_today").unwrap_or(false),
         quarantine_millionths: millionths(section.number("quarantine_share", 0.0, 1_000.0).unwrap_or(0.2)),
+        quarantine_floor: floor(section.number("quarantine_floor", 0.0, 1e9).unwrap_or(1.0)),
     }
 }
 
@@ -202,6 +204,12 @@ fn read_window(
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn millionths(share: f64) -> u64 {
     (share * 1_000_000.0).round() as u64
+}
+
+/// An amount of up to a thousand million, to a millionth, as a count of 10^-12.
+#[allow(clippy::cast_possible_truncation)]
+fn floor(amount: f64) -> i128 {
+    i128::from((amount * 1_000_000.0).round() as i64) * 1_000_000
 }
 
 fn read_refresh(section: &Section<'_>, text: &str, ce: bool, grain: Grain) -> Option<Refresh> {
@@ -288,6 +296,15 @@ fn read_aws(section: &Section<'_>) -> AwsSettings {
             section.note(key, "looks like an access key: keys never belong into a job file");
         }
     }
+    for key in ["profile", "external_id", "region"] {
+        match section.text(key) {
+            Some(value) if value.trim().is_empty() => section.note(key, "must not be empty: leave it out"),
+            Some(value) if value.chars().any(char::is_control) => {
+                section.note(key, "holds a control character, such as a line end");
+            }
+            _ => {}
+        }
+    }
     if let Some(arn) = text("role_arn").filter(|arn| !is_role(arn) && !is_key(arn)) {
         section.note("role_arn", format!("must be as \"arn:aws:iam::123456789012:role/costs\", not \"{arn}\""));
     }
@@ -297,10 +314,12 @@ fn read_aws(section: &Section<'_>) -> AwsSettings {
         external_id: text("external_id"),
         region: text("region"),
         account_id,
+        unverified: section.boolean("verify_account") == Some(false),
     }
 }
 
-fn is_account(text: &str) -> bool {
+/// Whether a text is the id of an AWS account.
+pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

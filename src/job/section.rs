@@ -1,6 +1,7 @@
 //! Reading a part of a job file, noting every problem with its key instead of stopping at the first.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 
 use chrono::NaiveDate;
 
@@ -22,11 +23,19 @@ const LONGEST: usize = 1_000;
 /// Entries of a list in which each is compared with the others. Nothing that is asked of an API has so many.
 const MOST_ENTRIES: usize = 1_000;
 
-/// Collects the problems of one file.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gap = if self.key.is_empty() { "" } else { " " };
+        write!(f, "{}{gap}{}", self.key, self.message)
+    }
+}
+
+/// Collects the problems of one file, and what is odd in it although it may be right.
 #[derive(Debug, Default)]
 pub struct Problems {
     told: RefCell<Vec<Problem>>,
     more: Cell<usize>,
+    warnings: RefCell<Vec<Problem>>,
 }
 
 impl Problems {
@@ -38,6 +47,20 @@ impl Problems {
         } else {
             told.push(Problem { key: cut(key.into()), message: cut(message.into()) });
         }
+    }
+
+    /// Notes what is odd with `key`; the file stays usable.
+    pub fn warn(&self, key: impl Into<String>, message: impl Into<String>) {
+        let mut warnings = self.warnings.borrow_mut();
+        if warnings.len() < MOST_PROBLEMS {
+            warnings.push(Problem { key: cut(key.into()), message: cut(message.into()) });
+        }
+    }
+
+    /// What is odd, in the order it was met; the first hundred.
+    #[must_use]
+    pub fn into_warnings(self) -> Vec<Problem> {
+        self.warnings.into_inner()
     }
 
     /// The problems, in the order they were met; after the first hundred only how many there are.

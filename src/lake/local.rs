@@ -99,6 +99,26 @@ impl LocalLake {
         .await
     }
 
+    pub(super) async fn folders(&self, folder: &str) -> Result<Vec<String>> {
+        let folder = folder.to_owned();
+        self.blocking(move |lake| {
+            let path = lake.path(&folder)?;
+            let entries = match fs::read_dir(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                entries => entries.map_err(|error| failed("cannot list", &path, error))?,
+            };
+            let mut names = Vec::new();
+            for entry in entries {
+                let entry = entry.map_err(|error| failed("cannot list", &path, error))?;
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    names.push(entry.file_name().to_string_lossy().into_owned());
+                }
+            }
+            Ok(names)
+        })
+        .await
+    }
+
     pub(super) async fn remove(&self, key: &str) -> Result<()> {
         let key = key.to_owned();
         self.blocking(move |lake| {

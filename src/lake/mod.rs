@@ -12,15 +12,11 @@
 //! write may have landed all the same (see the table in `pipeline::publish`). Nothing here deletes or
 //! renames an object below a table's folder.
 
-use std::fmt;
-use std::path::PathBuf;
-
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::crash;
 use crate::error::{Error, Kind, Result};
-use crate::secrets::without_credentials;
 
 /// Folder of everything that is no table.
 const STATE: &str = "_costlake";
@@ -48,10 +44,12 @@ fn check_size(key: &str, size: u64) -> Result<()> {
 
 mod folders;
 mod local;
+mod location;
 mod probe;
 mod s3;
 
 pub use local::LocalLake;
+pub use location::Location;
 pub use s3::S3Lake;
 
 /// Identifies the bytes of an object: an ETag, or what stands for one on a local disk.
@@ -113,65 +111,6 @@ pub struct Listed {
     pub etag: Option<String>,
 }
 
-/// How a lake is named on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Location {
-    /// A folder.
-    Folder(PathBuf),
-    /// `s3://bucket/prefix`.
-    Bucket {
-        /// Bucket.
-        bucket: String,
-        /// Prefix without slashes at its ends, perhaps empty.
-        prefix: String,
-    },
-}
-
-impl Location {
-    /// Reads a path, `file://` or `s3://` URL.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] for another scheme or a bucket without a name.
-    pub fn parse(text: &str) -> Result<Self> {
-        let wrong = |message: String| {
-            Error::new(Kind::Config, message).advise("--lake takes a folder, file:///folder or s3://bucket/prefix")
-        };
-        let shown = without_credentials(text);
-        if let Some(rest) = text.strip_prefix("s3://") {
-            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            let prefix = prefix.trim_matches('/');
-            let sound = !bucket.is_empty()
-                && !bucket.contains(['@', '?', '#'])
-                && !prefix.contains("//")
-                && !prefix.contains("..");
-            return sound
-                .then(|| Self::Bucket { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
-                .ok_or_else(|| wrong(format!("`{shown}` is not a bucket and prefix")));
-        }
-        if let Some(path) = text.strip_prefix("file://") {
-            return if path.starts_with('/') {
-                Ok(Self::Folder(PathBuf::from(path)))
-            } else {
-                Err(wrong(format!("`{shown}` is not an absolute path")))
-            };
-        }
-        if text.contains("://") || text.is_empty() {
-            return Err(wrong(format!("`{shown}` is not a lake costlake can write")));
-        }
-        Ok(Self::Folder(PathBuf::from(text)))
-    }
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(path) => write!(f, "{}", path.display()),
-            Self::Bucket { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
-            Self::Bucket { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
-        }
-    }
-}
-
 /// An open lake.
 #[derive(Debug)]
 pub enum Lake {
@@ -228,6 +167,19 @@ impl Lake {
         };
         listed.sort();
         Ok(listed)
+    }
+
+    /// The names of the folders in a folder, sorted; nothing below them is listed.
+    ///
+    /// # Errors
+    /// As [`Lake::suffix`].
+    pub async fn folders(&self, folder: &str) -> Result<Vec<String>> {
+        let mut names = match self {
+            Self::Local(lake) => lake.folders(folder).await?,
+            Self::S3(lake) => lake.folders(folder).await?,
+        };
+        names.sort();
+        Ok(names)
     }
 
     /// Removes an old ledger snapshot.
@@ -327,24 +279,6 @@ impl Lake {
         match self {
             Self::Local(_) => Ok(()),
             Self::S3(lake) => probe::prove(lake, single_writer).await,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Location;
-
-    #[test]
-    fn lakes_are_folders_or_buckets() {
-        let shown = |text| Location::parse(text).map(|lake| lake.to_string()).unwrap_or_else(|error| error.to_string());
-        assert_eq!(shown("lake"), "lake");
-        assert_eq!(shown("file:///data/lake"), "/data/lake");
-        assert_eq!(shown("s3://bucket/a/b/"), "s3://bucket/a/b");
-        assert_eq!(shown("s3://bucket"), "s3://bucket");
-        for wrong in ["", "gs://bucket/x", "s3://", "s3:///x", "file://relative", "s3://b/../x", "s3://key:secret@b/x"]
-        {
-            assert!(Location::parse(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -147,14 +147,10 @@ impl S3Lake {
             etag: meta.e_tag.as_deref().map(bare),
         };
         let listing = self.reads.list(Some(&path)).map_ok(entry).take(MAX_LISTED + 1).try_collect();
-        let Ok(listed) = timeout(LONGEST_LISTING, listing).await else {
-            let message = format!("the bucket's listing goes on after {} minutes", LONGEST_LISTING.as_secs() / 60);
-            return Err(Error::new(Kind::Store, message)
-                .at("lake", &self.name)
-                .at("key", folder)
-                .advise("check the endpoint (AWS_ENDPOINT_URL_S3), then run again"));
-        };
-        let listed: Vec<_> = listed.map_err(|error| self.failed("cannot list the bucket", folder, error))?;
+        let listed: Vec<_> = self
+            .in_time(folder, listing)
+            .await?
+            .map_err(|error| self.failed("cannot list the bucket", folder, error))?;
         if listed.len() > MAX_LISTED {
             let message = format!("the bucket lists more than {MAX_LISTED} objects");
             return Err(Error::new(Kind::Store, message).at("lake", &self.name).at("key", folder).advise(
@@ -162,6 +158,25 @@ impl S3Lake {
             ));
         }
         Ok(listed)
+    }
+
+    pub(super) async fn folders(&self, folder: &str) -> Result<Vec<String>> {
+        let path = self.path(folder)?;
+        let listing = self.reads.list_with_delimiter(Some(&path));
+        let listed = self.in_time(folder, listing).await?;
+        let listed = listed.map_err(|error| self.failed("cannot list the bucket", folder, error))?;
+        Ok(listed.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect())
+    }
+
+    /// What a listing answers, if it ends in time.
+    async fn in_time<T>(&self, folder: &str, listing: impl Future<Output = T>) -> Result<T> {
+        timeout(LONGEST_LISTING, listing).await.map_err(|_| {
+            let message = format!("the bucket's listing goes on after {} minutes", LONGEST_LISTING.as_secs() / 60);
+            Error::new(Kind::Store, message)
+                .at("lake", &self.name)
+                .at("key", folder)
+                .advise("check the endpoint (AWS_ENDPOINT_URL_S3), then run again")
+        })
     }
 
     pub(super) async fn remove(&self, key: &str) -> Result<()> {
@@ -184,6 +199,10 @@ impl S3Lake {
             _ => Kind::Store,
         };
         let advice = match kind {
+            Kind::Auth if text.contains("explicit deny") => {
+                "a policy denies it, so that allowing more does not help: ask whoever keeps the bucket's policy; where that \
+                 demands headers of encryption, which costlake does not send, set the bucket's default encryption instead"
+            }
             Kind::Auth => {
                 "the credentials need s3:GetObject and s3:PutObject below the prefix, and s3:ListBucket on the bucket"
             }
@@ -235,5 +254,9 @@ mod tests {
             object_store::Error::Generic { store: "S3", source: "NoSuchBucket".into() },
         );
         assert!(error.report().contains("create the bucket first"), "{}", error.report());
+        let source = "not authorized to perform: s3:PutObject with an explicit deny in a resource-based policy".into();
+        let error = object_store::Error::PermissionDenied { path: "t".to_owned(), source };
+        let error = lake.failed("cannot write", "t", error);
+        assert!(error.kind() == Kind::Auth && error.report().contains("default encryption"), "{}", error.report());
     }
 }

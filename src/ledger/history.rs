@@ -45,6 +45,12 @@ pub struct Revision {
     /// Sum of each amount column since.
     #[serde(default, skip_serializing_if = "Sums::is_empty")]
     pub sums: Sums,
+    /// Currency before, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency_before: Option<String>,
+    /// Currency since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
     /// Whether it was an estimate before.
     #[serde(default, skip_serializing_if = "is_false")]
     pub estimated_before: bool,
@@ -79,13 +85,15 @@ impl History {
         }
         for (slot, before) in &footer.replaced {
             if let Some(facts) = footer.days.get(slot) {
-                let Replaced { epoch, rows, sums, estimated, changes, .. } = before.clone();
+                let Replaced { epoch, rows, sums, currency, estimated, changes, .. } = before.clone();
                 let revision = Revision {
                     replaced_epoch: epoch,
                     rows_before: rows,
                     rows: facts.rows,
                     sums_before: sums,
                     sums: facts.sums.clone(),
+                    currency_before: currency,
+                    currency: facts.currency.clone(),
                     estimated_before: estimated,
                     estimated: facts.estimated,
                     changes,

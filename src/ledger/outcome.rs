@@ -59,6 +59,9 @@ pub struct Quarantined {
     /// The API's totals of the refused rows: while they stay the same, nothing new is to be had by reading again.
     #[serde(default, skip_serializing_if = "Sums::is_empty")]
     pub totals: Sums,
+    /// The currency of these totals, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
     /// Whether the API calls them an estimate.
     #[serde(default)]
     pub estimated: bool,
@@ -84,22 +87,6 @@ pub struct Nights {
     pub last: NaiveDate,
     /// On how many UTC days it was found so, one after the other or not.
     pub count: u32,
-}
-
-/// What a settled month is compared with before its new figures are taken.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Baseline {
-    /// When these figures were taken: when the month settled, or was last accepted.
-    pub at: DateTime<Utc>,
-    /// Sum of the month by `column currency`, as decimal text.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub sums: BTreeMap<String, String>,
-    /// Sum of the groups' absolute amounts, likewise.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub gross: BTreeMap<String, String>,
-    /// Sum of the groups' absolute changes that were taken since, likewise.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub moved: BTreeMap<String, String>,
 }
 
 /// When something was noted.
@@ -163,7 +150,8 @@ impl Ledger {
         let accepted = joined(mine, theirs, |ledger| &ledger.accepted, Self::taken_at);
         let mut baselines = older.baselines.clone();
         for (month, own) in &self.baselines {
-            baselines.entry(*month).and_modify(|known| *known = known.clone().max(own.clone())).or_insert(own.clone());
+            let joined = baselines.remove(month).unwrap_or_default().merge(own.clone());
+            baselines.insert(*month, joined);
         }
         (self.unsettled, self.quarantined, self.failed) = (unsettled, quarantined, failed);
         (self.differing, self.displaced, self.accepted) = (differing, displaced, accepted);

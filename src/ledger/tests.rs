@@ -28,6 +28,8 @@ fn histories() -> impl Strategy<Value = History> {
                         rows,
                         sums_before,
                         sums,
+                        currency_before: None,
+                        currency: None,
                         estimated_before: false,
                         estimated: false,
                         changes: None,
@@ -217,7 +219,14 @@ fn noted(at: i64) -> Noted {
 }
 
 fn held(at: i64) -> Quarantined {
-    Quarantined { at: second(at), since: second(1), why: "odd".to_owned(), totals: Sums::default(), estimated: false }
+    Quarantined {
+        at: second(at),
+        since: second(1),
+        why: "odd".to_owned(),
+        totals: Sums::default(),
+        currency: None,
+        estimated: false,
+    }
 }
 
 /// A ledger written at `written` whose only day was last taken at `read`.

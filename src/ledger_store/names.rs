@@ -9,6 +9,10 @@ pub(super) fn record_key(table: &str) -> String {
     format!("_costlake/{table}/table.json")
 }
 
+pub(super) fn account_key(table: &str) -> String {
+    format!("_costlake/{table}/account.json")
+}
+
 pub(super) fn snapshot_key(table: &str, sequence: u64) -> String {
     format!("_costlake/{table}/ledger/{sequence:020}.json")
 }

@@ -1,4 +1,4 @@
-//! Control sums: the rows of a day are committed only if they add up to the API's totals.
+//! Control sums: the rows of a day are committed only if they add up to the API's totals, in the same currency.
 //!
 //! ```text
 //!  rows read ─► add up? ── yes ─► commit
@@ -10,6 +10,9 @@
 //!        wait 2 s, then 10 s, reading the fetch again each time ─► still no: the days that agree are committed,
 //!                                                                  the others keep their old rows: unsettled
 //! ```
+//! Rows in another currency than the totals are a label that is wrong on one side: whatever `window.control` says, such an
+//! answer is not to be trusted, and the fetch is refused when patience ends.
+//!
 //! Days that have not added up for three nights are asked once a night from then on, without the second half of this.
 //!
 //! Metrics that are only reported, such as usage quantity, keep nothing from being committed. Where such a total has
@@ -30,7 +33,7 @@ use crate::plan::{Fetch, has_long_been_off, settles_on};
 use crate::report::FetchReport;
 use crate::sources::Fetched;
 use crate::sums::Sums;
-use crate::totals::{Difference, differences};
+use crate::totals::{Difference, Totals, differences};
 use crate::window::Window;
 
 use super::JobRun;
@@ -56,6 +59,8 @@ pub(super) struct Controlled {
     pub(super) unsettled: BTreeMap<NaiveDate, String>,
     /// Slots that agree but for metrics that are only reported, where that may pass.
     pub(super) differing: BTreeMap<NaiveDate, Differing>,
+    /// Slots of which the answer says two things.
+    pub(super) doubtful: BTreeMap<NaiveDate, String>,
     pub(super) rows: u64,
     pub(super) page_rows: u64,
     pub(super) answers: Vec<Waiting>,
@@ -77,7 +82,7 @@ pub(super) async fn read(
         let (fetched, answers) = series::of_fetch(job, fetch, allowance, report).await?;
         let days = generation::describe(source.table(), source.grain(), &fetched, &source.read_for())?;
         let mut off = enforced(job, &days).await;
-        let is_patient = job.job.window.control == Control::Enforce && may_add_up(job, &off).await;
+        let is_patient = may_add_up(job, &off).await;
         if is_patient {
             ask_again(job, &off, allowance, report).await?;
             off = enforced(job, &days).await;
@@ -102,10 +107,12 @@ async fn may_add_up(job: &JobRun<'_>, off: &[Difference]) -> bool {
     off.iter().any(|off| !has_long_been_off(ledger, off.slot))
 }
 
-/// Differences in the columns that must add up.
+/// Differences in the columns that must add up, and in the currency under every rule.
 async fn enforced(job: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference> {
-    let controlled = job.job.source.controlled();
-    all_differences(job, days).await.into_iter().filter(|off| controlled.contains(&off.column.as_str())).collect()
+    let enforce = job.job.window.control == Control::Enforce;
+    let controlled = if enforce { job.job.source.controlled() } else { Vec::new() };
+    let is_enforced = |off: &Difference| off.is_of_currency() || controlled.contains(&off.column.as_str());
+    all_differences(job, days).await.into_iter().filter(is_enforced).collect()
 }
 
 async fn all_differences(job: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference> {
@@ -145,15 +152,17 @@ async fn conclude(
     off: &[Difference],
     report: &mut FetchReport,
 ) -> Result<Controlled> {
-    let enforce = job.job.window.control == Control::Enforce;
+    if let Some(currency) = off.iter().find(|off| off.is_of_currency()) {
+        return Err(Error::new(Kind::BadAnswer, currency.to_string()));
+    }
     let reported: Vec<Difference> =
-        all_differences(job, &days).await.into_iter().filter(|d| !enforce || !off.contains(d)).collect();
+        all_differences(job, &days).await.into_iter().filter(|d| !off.contains(d)).collect();
     report.notes.extend(reported.iter().take(SHOWN).map(ToString::to_string));
     if reported.len() > SHOWN {
         report.notes.push(format!("and {} more differences from the API's totals", reported.len() - SHOWN));
     }
     let mut unsettled = BTreeMap::new();
-    for difference in off.iter().filter(|_| enforce) {
+    for difference in off {
         days.remove(&difference.slot);
         unsettled.entry(difference.slot).or_insert_with(|| difference.to_string());
     }
@@ -170,9 +179,33 @@ async fn conclude(
     for (slot, (_, facts)) in &mut days {
         facts.totals = totals.get(slot).cloned().unwrap_or_default();
     }
+    report.notes.extend(currency_note(job, known.as_deref(), &days).await);
     let slots = fetched.slots.iter().filter(|slot| !unsettled.contains_key(slot)).copied().collect();
     let rows = fetched.rows.num_rows() as u64;
-    Ok(Controlled { days, slots, totals, unsettled, differing, rows, page_rows: fetched.page_rows, answers })
+    let (doubtful, page_rows) = (fetched.doubtful.clone(), fetched.page_rows);
+    Ok(Controlled { days, slots, totals, unsettled, differing, doubtful, rows, page_rows, answers })
+}
+
+/// Says where the currency of the bill changes: at a day of the fetch, or from the day before it.
+async fn currency_note(job: &JobRun<'_>, totals: Option<&Totals>, days: &FetchedDays) -> Option<String> {
+    let mut told: BTreeMap<NaiveDate, String> = BTreeMap::new();
+    let first = *days.keys().next()?;
+    let books = job.books.lock().await;
+    let states = books.ledger.partitions.values().flat_map(|state| &state.days);
+    let known = states.filter_map(|(slot, day)| Some((*slot, day.facts.currency.clone()?)));
+    let asked = totals.into_iter().flat_map(|totals| &totals.0);
+    let asked = asked.filter_map(|(slot, totals)| Some((*slot, totals.currency.clone()?)));
+    told.extend(known.chain(asked).filter(|(slot, _)| *slot < first).max_by_key(|(slot, _)| *slot));
+    told.extend(days.iter().filter_map(|(slot, (_, facts))| Some((*slot, facts.currency.clone()?))));
+    let turns: Vec<String> = told
+        .iter()
+        .zip(told.iter().skip(1))
+        .filter(|((_, before), (_, after))| before != after)
+        .map(|((_, before), (slot, after))| format!("from {before} to {after} on {slot}"))
+        .collect();
+    let shown = turns.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    (!turns.is_empty())
+        .then(|| format!("the bill changes its currency {shown}: amounts of two currencies never add up"))
 }
 
 /// Which slots are worth another try, by their differences in metrics that are only reported: those whose total of such a

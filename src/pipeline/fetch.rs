@@ -29,6 +29,7 @@ use crate::window::{Partition, first_of_month};
 use super::budget::Allowance;
 use super::control::Controlled;
 use super::publish::{Target, publish};
+use super::quarantine::SetAside;
 use super::{Event, JobRun, control, quarantine, raw, restore};
 
 /// So many rows are encoded in less time than other work notices, so they are not taken to another thread.
@@ -97,36 +98,51 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     drop(allowance);
     crash::point("after_control");
     let seen = observed.as_ref();
-    let held = match seen.filter(|_| !job.rewrites) {
+    let aside = match seen {
+        _ if job.rewrites => SetAside::default(),
         Some(_) if job.heals(partition) => {
-            quarantine::set_aside(job, &restore::committed(job, partition).await, &mut read).await
+            let days = restore::committed(job, partition).await.days;
+            quarantine::set_aside(job, partition, &days, None, &mut read).await?
         }
-        Some(seen) => quarantine::set_aside(job, &seen.footer, &mut read).await,
-        // Of a lost or broken object there are no old rows to keep.
-        None => BTreeMap::new(),
+        Some(seen) => {
+            let days = quarantine::known_days(job, partition, seen).await;
+            quarantine::set_aside(job, partition, &days, Some(seen), &mut read).await?
+        }
+        // Of a lost object there are no old rows to keep.
+        None => quarantine::set_aside(job, partition, &BTreeMap::new(), None, &mut read).await?,
     };
     crash::point("after_verify");
     report.rows = read.rows;
+    let taken = Taken { fetch: &fetch, held: &aside.held, seen, observed_at };
+    if let Err(error) = take(job, &taken, &mut read, report).await {
+        aside.undo(job).await;
+        return Err(error);
+    }
+    conclude(job, &read.unsettled, &aside.held, report)?;
+    Ok(fetch.slots.len())
+}
+
+/// Brings what was read into the lake, unless it is there already, and enters the outcome into the ledger.
+async fn take(job: &JobRun<'_>, taken: &Taken<'_>, read: &mut Controlled, report: &mut FetchReport) -> Result<()> {
+    let (fetch, seen, partition) = (taken.fetch, taken.seen, taken.fetch.partition);
     job.books.lock().await.claim(&job.record).await?;
     let unchanged = seen.filter(|_| !job.rewrites && !job.heals(partition));
     let unchanged = unchanged.filter(|seen| generation::is_unchanged(&seen.footer, &read.days));
-    let outcome = Taken { fetch: &fetch, held: &held, seen, observed_at };
     if job.heals(partition) {
-        replace_whole(job, &outcome, &mut read, report).await?;
+        replace_whole(job, taken, read, report).await?;
     } else if let Some(seen) = unchanged {
         report.outcome = if read.days.is_empty() { Outcome::Failed } else { Outcome::Unchanged };
         report.epoch = Some(seen.footer.epoch);
-        enter(job, Some((&seen.footer, &seen.id())), &outcome, &read, None, report).await?;
+        enter(job, Some((&seen.footer, &seen.id())), taken, read, None, report).await?;
     } else if read.days.is_empty() {
-        enter(job, None, &outcome, &read, None, report).await?;
+        enter(job, None, taken, read, None, report).await?;
     } else {
-        let base = load_base(job, &fetch, seen).await?;
-        raw::keep(job, &fetch, &read.answers).await?;
-        raw::keep_history(job, &fetch, base.as_ref()).await?;
-        commit(job, &outcome, base, &mut read, None, report).await?;
+        let base = load_base(job, fetch, seen).await?;
+        raw::keep(job, fetch, &read.answers).await?;
+        raw::keep_history(job, fetch, base.as_ref()).await?;
+        commit(job, taken, base, read, None, report).await?;
     }
-    conclude(job, &read.unsettled, &held, report)?;
-    Ok(fetch.slots.len())
+    Ok(())
 }
 
 /// A fetch after its rows were compared.
@@ -342,6 +358,11 @@ async fn enter(
         books.ledger.adopt(footer, id, &read.slots, job.now(), job.now());
         books.ledger.note_identity(&footer.partition, id.clone());
         books.ledger.note_totals(footer, &read.totals);
+        for (slot, (_, facts)) in &read.days {
+            if let Some(currency) = &facts.currency {
+                books.ledger.learn_currency(&footer.partition, *slot, currency);
+            }
+        }
     }
     books.ledger.note_outcome(&read.slots, &read.unsettled, taken.held, job.now());
     books.ledger.note_differing(&read.slots, &read.differing);

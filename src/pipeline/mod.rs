@@ -25,9 +25,11 @@ use crate::ledger_store::{LedgerStore, Owner, TableRecord};
 use crate::plan::{Ask, Fetch, Moment, Plan, is_reachable, plan, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
+use crate::status;
 use crate::totals::Totals;
 use crate::window::Partition;
 
+mod account;
 pub mod budget;
 mod clocks;
 mod control;
@@ -246,9 +248,9 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
     let (mut books, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     report.notes.extend(notes);
     let clocks::Timing { moment, behind } = clocks::judge(context, job, &mut books, report).await?;
-    let record = TableRecord::of(job, &door.identity);
     plan(job, &books.ledger, moment, ask, None)?;
-    books.check(&record).await?;
+    let record = account::same_table(&mut books, job, &door.identity).await?;
+    report.notes.extend(door.identity.account_check.note());
     let fingerprint = record.digest();
     let account = books.ledger.account.clone();
     let owner = Owner { fingerprint: &fingerprint, account: account.as_deref() };
@@ -294,6 +296,9 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
 async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut JobReport) -> Result<()> {
     let (context, job) = (run.context, run.job);
     let mut books = run.books.lock().await;
+    if run.answered.load(Ordering::Relaxed) {
+        books.keep_account(&run.record).await?;
+    }
     if let Err(error) = books.save_notes(&run.run_id, run.now()).await {
         report.notes.push(format!("that days failed could not be written down: {error}"));
     }
@@ -307,6 +312,7 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
         report.failure = standing.as_ref().map(Into::into);
     }
     clocks::conclude(context, ask, behind, report);
+    report.notes.extend(status::nothing_found(job, &books.ledger));
     report.notes.extend(retention::tidy(run, &mut books).await);
     Ok(())
 }
@@ -350,16 +356,23 @@ pub async fn plan_job(context: &Context, job: &Job, ask: Ask) -> Result<(Plan, L
 /// Tries the credentials of a job without sending anything that costs; says what was found.
 ///
 /// Cost Explorer itself is not asked, because even a small question costs 0.01 USD: AWS is asked whose the credentials
-/// are, which is free. Datadog is asked the first request of yesterday's window.
+/// are, which is free, wherever a run may ask. Datadog is asked the first request of yesterday's window.
 ///
 /// # Errors
 /// What a run would meet.
 pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
+    let identity = context.doors.prove(job).await?;
+    let access = match job.entry.provider {
+        Provider::CostExplorer => account::access(&identity),
+        Provider::Datadog => ask_datadog(context, job).await?,
+    };
+    let (_, mut books) = plan_job(context, job, Ask::Due).await?;
+    account::same_table(&mut books, job, &identity).await?;
+    Ok(access)
+}
+
+async fn ask_datadog(context: &Context, job: &Job) -> Result<String> {
     let door = context.doors.open(job).await?;
-    if job.entry.provider == Provider::CostExplorer {
-        let account = context.doors.aws_account(job).await?;
-        return Ok(format!("AWS account {account}; Cost Explorer itself was not asked (0.01 USD)"));
-    }
     let day = crate::window::Window::day(crate::window::days_before(context.clock.now().date_naive(), 1));
     if let Some(request) = job.source.requests(&[day]).first() {
         door.send(request).await?;

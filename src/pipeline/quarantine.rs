@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use tracing::warn;
 
-use crate::error::{Error, Kind};
-use crate::generation::Footer;
-use crate::ledger::{Ledger, Quarantined};
-use crate::quarantine::judge;
-use crate::window::first_of_month;
+use arrow::array::RecordBatch;
+
+use crate::error::{Error, Kind, Result};
+use crate::generation::{DayFacts, FetchedDays, rows_by_slot};
+use crate::lake::Lake;
+use crate::ledger::{Ledger, Moves, Quarantined};
+use crate::ledger_store::{Observed, data_key};
+use crate::quarantine::{Known, Verdict, judge, needs_rows};
+use crate::sources::Provider;
+use crate::window::{Partition, first_of_month};
 
 use super::JobRun;
 use super::control::Controlled;
@@ -17,25 +22,137 @@ use super::control::Controlled;
 /// Reasons that are spelled out.
 const SHOWN: usize = 3;
 
-/// Takes the slots out of a fetch that must not replace what `known` holds without a person's word.
+/// Rows that were set aside, and what was counted for the others.
+#[derive(Debug, Default)]
+pub(super) struct SetAside {
+    pub(super) held: BTreeMap<NaiveDate, Quarantined>,
+    /// What the baselines count for rows that are on their way into the lake.
+    moves: Moves,
+}
+
+impl SetAside {
+    /// Takes back what was counted: the rows did not get there.
+    pub(super) async fn undo(&self, job: &JobRun<'_>) {
+        job.books.lock().await.ledger.take_back(&self.moves);
+    }
+}
+
+/// Takes the slots out of a fetch that must not replace what is known of its `days` without a person's word; their rows
+/// are in the object that was `observed`, if it is the committed one.
 pub(super) async fn set_aside(
     job: &JobRun<'_>,
-    known: &Footer,
+    partition: Partition,
+    days: &BTreeMap<NaiveDate, DayFacts>,
+    observed: Option<&Observed>,
     read: &mut Controlled,
-) -> BTreeMap<NaiveDate, Quarantined> {
-    let ledger = job.books.lock().await.ledger.clone();
-    let reasons = judge(job.job, &ledger, known, &read.days, &job.accepted, job.now());
-    let mut held = BTreeMap::new();
-    for (slot, why) in reasons {
-        warn!(%slot, why, "quarantined");
-        let facts = read.days.remove(&slot).map(|(_, facts)| facts);
-        read.slots.remove(&slot);
-        let since = ledger.quarantined.get(&slot).map_or_else(|| job.now(), |known| known.since);
-        let totals = read.totals.remove(&slot).unwrap_or_default();
-        let estimated = facts.is_some_and(|facts| facts.estimated);
-        held.insert(slot, Quarantined { at: job.now(), since, why, totals, estimated });
+) -> Result<SetAside> {
+    let (rows, earlier) = rows_before(job, partition, observed, days, &read.days).await?;
+    let mut books = job.books.lock().await;
+    let earlier = earlier.as_ref().map(|(slot, rows)| (*slot, rows));
+    let known = Known { ledger: &books.ledger, days, rows: &rows, earlier };
+    let Verdict { held: reasons, baselines, moves } =
+        judge(job.job, known, &read.days, &read.doubtful, &job.accepted, job.now())?;
+    books.ledger.baselines.extend(baselines);
+    let held = reasons.into_iter().map(|(slot, why)| (slot, refused(job, &books.ledger, read, slot, why))).collect();
+    if job.job.entry.snapshot {
+        // A day that is over cannot be asked for again: only today's state waits for a word.
+        books.ledger.quarantined.clear();
     }
-    held
+    Ok(SetAside { held, moves })
+}
+
+/// Takes one slot out of the fetch.
+fn refused(job: &JobRun<'_>, ledger: &Ledger, read: &mut Controlled, slot: NaiveDate, why: String) -> Quarantined {
+    warn!(%slot, why, "quarantined");
+    let facts = read.days.remove(&slot).map(|(_, facts)| facts);
+    read.slots.remove(&slot);
+    let since = ledger.quarantined.get(&slot).map_or_else(|| job.now(), |known| known.since);
+    let totals = read.totals.remove(&slot).unwrap_or_default();
+    let estimated = facts.as_ref().is_some_and(|facts| facts.estimated);
+    let currency = facts.and_then(|facts| facts.currency);
+    Quarantined { at: job.now(), since, why, totals, currency, estimated }
+}
+
+/// What is known of the days of a partition: what the ledger knows, and of other days what the object says.
+pub(super) async fn known_days(
+    job: &JobRun<'_>,
+    partition: Partition,
+    seen: &Observed,
+) -> BTreeMap<NaiveDate, DayFacts> {
+    let mut days = seen.footer.days.clone();
+    let books = job.books.lock().await;
+    if let Some(state) = books.ledger.partitions.get(&partition.to_string()) {
+        days.extend(state.days.iter().map(|(slot, day)| (*slot, day.facts.clone())));
+    }
+    days
+}
+
+/// The rows that stand in the lake, by day: those of the partition, and where new days have none before them in it,
+/// those of the nearest day of another one.
+type Before = (BTreeMap<NaiveDate, RecordBatch>, Option<(NaiveDate, RecordBatch)>);
+
+async fn rows_before(
+    job: &JobRun<'_>,
+    partition: Partition,
+    observed: Option<&Observed>,
+    days: &BTreeMap<NaiveDate, DayFacts>,
+    fetched: &FetchedDays,
+) -> Result<Before> {
+    let lake = &job.context.lake;
+    let wanted = {
+        let books = job.books.lock().await;
+        let rows = BTreeMap::new();
+        let known = Known { ledger: &books.ledger, days, rows: &rows, earlier: None };
+        needs_rows(job.job, known, fetched, &job.accepted, job.now())
+    };
+    if !wanted {
+        return Ok(Before::default());
+    }
+    let rows = match observed {
+        Some(_) => rows_of(lake, job, partition, observed).await?,
+        None => BTreeMap::new(),
+    };
+    let first = fetched.keys().find(|slot| !days.contains_key(slot)).copied();
+    let first = first.filter(|first| !rows.range(..*first).any(|(_, rows)| rows.num_rows() > 0));
+    let elsewhere = match first.filter(|_| job.job.entry.provider == Provider::Datadog) {
+        Some(first) => nearest_elsewhere(&job.books.lock().await.ledger, job, partition, first),
+        None => None,
+    };
+    let Some((slot, other)) = elsewhere else { return Ok((rows, None)) };
+    let found = rows_of(lake, job, other, None).await?.remove(&slot).map(|rows| (slot, rows));
+    Ok((rows, found))
+}
+
+/// The nearest day with rows in another partition than that of `slot`: the last one before, else the first one after.
+fn nearest_elsewhere(
+    ledger: &Ledger,
+    job: &JobRun<'_>,
+    own: Partition,
+    slot: NaiveDate,
+) -> Option<(NaiveDate, Partition)> {
+    let grain = job.job.source.grain();
+    let others = ledger.partitions.iter().filter(|(name, _)| **name != own.to_string());
+    let days = || others.clone().flat_map(|(_, state)| &state.days).filter(|(_, day)| day.facts.rows > 0);
+    let before = days().map(|(day, _)| *day).filter(|day| *day < slot).max();
+    let found = before.or_else(|| days().map(|(day, _)| *day).filter(|day| *day > slot).min())?;
+    Some((found, grain.partition_of(found)))
+}
+
+/// The rows of a partition's object, of the one that was `seen` where that is said; none where they cannot be read.
+async fn rows_of(
+    lake: &Lake,
+    job: &JobRun<'_>,
+    partition: Partition,
+    seen: Option<&Observed>,
+) -> Result<BTreeMap<NaiveDate, RecordBatch>> {
+    let key = data_key(&job.job.name, partition);
+    let object = lake.read(&key, seen.map(|seen| &seen.tag)).await?;
+    let Some(object) = object else { return Ok(BTreeMap::new()) };
+    let (table, grain) = (job.job.source.table().clone(), job.job.source.grain());
+    let work = move || rows_by_slot(&table, grain, object.bytes).unwrap_or_default();
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(Kind::Internal, "reading the old rows broke off").because(error))
 }
 
 /// The error of rows that were set aside.

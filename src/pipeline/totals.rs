@@ -19,6 +19,7 @@ use chrono::{DateTime, Utc};
 use crate::crash;
 use crate::error::{Kind, Result};
 use crate::job::{AwsSettings, Job};
+use crate::ledger::Ledger;
 use crate::plan::{Ask, Plan, history_start, least_requests, plan, probes, reach};
 use crate::report::{Asked, JobReport};
 use crate::sources::Source;
@@ -139,9 +140,23 @@ pub(super) async fn before_fetches(
     }
     let mut books = run.books.lock().await;
     let planned = plan(job, &books.ledger, run.moment, ask, found.as_deref())?;
+    learn_currencies(job, &mut books.ledger, found.as_deref());
     books.ledger.probed_at = Some(run.now());
     books.save(&run.run_id, run.now()).await?;
     Ok(Plan { totals: None, ..planned })
+}
+
+/// Takes over the currencies of days that were read before it was noted, where nothing else of them changed.
+fn learn_currencies(job: &Job, ledger: &mut Ledger, found: Option<&Totals>) {
+    let Some(found) = found else { return };
+    for slot in found.0.keys() {
+        let Some(told) = found.narrowed(job.source.table(), *slot) else { continue };
+        let partition = job.source.grain().partition_of(*slot).to_string();
+        let is_same = ledger.day(&partition, *slot).is_some_and(|day| day.facts.totals == told.sums);
+        if let Some(currency) = told.currency.filter(|_| is_same) {
+            ledger.learn_currency(&partition, *slot, &currency);
+        }
+    }
 }
 
 /// The totals of `window`, or of the part of it inside the API's history where it refuses the whole: the days before

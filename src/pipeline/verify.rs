@@ -191,7 +191,7 @@ pub(super) async fn fingerprints(context: &Context, job: &Job) -> Result<(Vec<St
     }
     let datadog_site = (job.entry.provider == Provider::Datadog).then(|| context.doors.datadog_site(job));
     let of = |sandbox| {
-        TableRecord::of(job, &Identity { aws_account: None, datadog_site: datadog_site.clone(), sandbox }).digest()
+        TableRecord::of(job, &Identity { datadog_site: datadog_site.clone(), sandbox, ..Identity::default() }).digest()
     };
     let note = "the table has no record of what it holds (table.json): its objects are compared with the job file";
     Ok((vec![of(false), of(true)], Some(note.to_owned())))

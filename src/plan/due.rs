@@ -4,8 +4,9 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use crate::job::{Job, Refresh};
 use crate::ledger::{DayState, Ledger, PartitionState};
+use crate::sources::Provider;
 use crate::sums::Sums;
-use crate::totals::Totals;
+use crate::totals::{Totals, are_unlike};
 use crate::window::{days_before, month_start};
 
 use super::finality::{Moment, is_final_by_rule, is_left_behind, midnight, owed_since};
@@ -67,8 +68,9 @@ fn is_due_again(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment, tot
     }
     if let Some(held) = ledger.quarantined.get(&slot) {
         return match job.window.refresh {
-            Refresh::Probe => differs(job, slot, totals, &held.totals, held.estimated),
-            _ => slot >= refresh_start(job, moment.now),
+            Refresh::Probe => differs(job, slot, totals, (&held.totals, held.currency.as_ref(), held.estimated)),
+            // What is asked for nothing is asked until it is taken back.
+            _ => job.entry.provider == Provider::Datadog || slot >= refresh_start(job, moment.now),
         };
     }
     let partition = ledger.partitions.get(&job.source.grain().partition_of(slot).to_string());
@@ -100,14 +102,19 @@ fn needs_refresh(
         let was_read_later = moment.read_on(day).is_some_and(|read| read > today);
         return slot >= refresh_start(job, moment.now) && !(was_read_later && is_final_by_rule(job, day, slot, moment));
     }
-    differs(job, slot, totals, &day.facts.totals, day.facts.estimated)
+    let facts = &day.facts;
+    differs(job, slot, totals, (&facts.totals, facts.currency.as_ref(), facts.estimated))
         || (today <= settles_on(job, slot) && is_full_read_due(job, partition, moment))
 }
 
-/// Whether the API's total of any of the job's metrics, or the estimate flag, is another one than what is known.
-fn differs(job: &Job, slot: NaiveDate, totals: Option<&Totals>, known: &Sums, estimated: bool) -> bool {
+/// Whether the API's total of any of the job's metrics, its currency or the estimate flag is another one than what is
+/// known. A currency that only one side knows says nothing.
+fn differs(job: &Job, slot: NaiveDate, totals: Option<&Totals>, known: (&Sums, Option<&String>, bool)) -> bool {
+    let (sums, currency, estimated) = known;
     let now = totals.and_then(|totals| totals.narrowed(job.source.table(), slot));
-    now.is_some_and(|now| now.estimated != estimated || now.sums != *known)
+    now.is_some_and(|now| {
+        now.estimated != estimated || now.sums != *sums || are_unlike(now.currency.as_ref(), currency)
+    })
 }
 
 /// Whether some day of the month was last read so long ago that the whole month is read again.

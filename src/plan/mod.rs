@@ -12,13 +12,13 @@
 //! | `N days` | the last N days |
 //! | not final | not read yet at or after the end of its span, see [`finality`] |
 //! | snapshot | today, always |
-//! | `probe`: moved | the API's total of the day (any metric) or its estimate flag differs from the ledger's |
+//! | `probe`: moved | the API's total of the day (any metric), its currency or estimate flag differs from the ledger's |
 //! | `probe`: full read | an open month whose oldest read is `full_read_every` ago: tags move rows under equal totals |
 //! | settled month | one whose oldest read is `full_read_settled_every` ago, one a day, see [`settled`] |
 //! | differing | misses the total of a metric that is only reported: once a UTC day, three times |
 //! | unsettled | its rows did not add up to the totals last time |
 //! | out of place | its object was replaced or removed from outside, see [`Ledger::doubted`] |
-//! | quarantined | the API's totals differ from those of the refused rows; without a probe, inside the refresh rule's days |
+//! | quarantined | the API's totals differ from those of the refused rows; without a probe, inside the refresh rule's days; Datadog's always |
 //!
 //! Read times that lie in the future count as never ([`Moment`]). What is older than the API's history is not asked.
 //! A backfill replaces the rules by its range. Due days of one partition are one fetch; they become the request series
@@ -241,7 +241,7 @@ fn is_complete(job: &Job, day: &DayState) -> bool {
 pub fn plan(job: &Job, ledger: &Ledger, at: impl Into<Moment>, ask: Ask, totals: Option<&Totals>) -> Result<Plan> {
     let moment = at.into();
     let now = moment.now;
-    let mut notes = Vec::new();
+    let mut notes = job.warnings.iter().map(ToString::to_string).collect();
     let slots = match ask {
         Ask::Due => due::slots(job, ledger, moment, totals, &mut notes),
         Ask::Range { window, missing_only } => {

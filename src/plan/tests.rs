@@ -82,7 +82,12 @@ pub(super) fn alike(job: &Job, slots: &[NaiveDate], read_at: &str, estimated: bo
 
 /// The API's totals of days, all alike.
 pub(super) fn totals(slots: &[NaiveDate], total: &str, estimated: bool) -> Totals {
-    Totals(slots.iter().map(|slot| (*slot, SlotTotals { sums: sums(total), estimated, periods: 1 })).collect())
+    Totals(
+        slots
+            .iter()
+            .map(|slot| (*slot, SlotTotals { sums: sums(total), currency: None, estimated, periods: 1 }))
+            .collect(),
+    )
 }
 
 fn slots(plan: &Plan) -> Vec<NaiveDate> {
@@ -211,8 +216,14 @@ fn an_open_month_is_read_whole_now_and_then_and_once_when_it_has_settled() {
 fn days_that_did_not_add_up_are_due_and_quarantined_ones_when_there_is_something_new() {
     let (first, last) = ("2026-10-01", "2026-11-09");
     let slots = days(first, last);
-    let held =
-        Quarantined { at: at(last), since: at(last), why: "odd".to_owned(), totals: sums("5"), estimated: false };
+    let held = Quarantined {
+        at: at(last),
+        since: at(last),
+        why: "odd".to_owned(),
+        totals: sums("5"),
+        currency: None,
+        estimated: false,
+    };
     let slot = day("2026-10-20");
     for (window, now, quarantined) in [
         (r#"begin = "2026-10-01""#, "5", false),
@@ -250,6 +261,24 @@ fn a_day_that_misses_a_reported_total_is_tried_once_a_day_three_times() {
     assert_eq!(found(2, "2026-11-10"), (false, false, None, false), "today has had its try");
     assert_eq!(found(2, "2027-11-10"), (true, false, None, false), "a try of a wrong clock is none");
     assert_eq!(found(3, "2026-11-09"), (false, true, None, true), "shown, and no gap");
+}
+
+#[test]
+fn a_total_in_another_currency_has_moved() {
+    let job = self::job(GROUPED, r#"begin = "2026-10-01""#);
+    let slot = day("2026-11-05");
+    let is_due = |known: Option<&str>, told: Option<&str>| {
+        let mut ledger = alike(&job, &days("2026-10-01", "2026-11-09"), "2026-11-09", false);
+        for state in ledger.partitions.values_mut() {
+            state.days.values_mut().for_each(|day| day.facts.currency = known.map(str::to_owned));
+        }
+        let mut totals = totals(&days("2026-10-01", "2026-11-09"), "1", false);
+        totals.0.values_mut().for_each(|total| total.currency = told.map(str::to_owned));
+        due(&job, &ledger, "2026-11-10", Some(&totals)).contains(&slot)
+    };
+    assert!(is_due(Some("USD"), Some("EUR")), "the number is the same, what it counts is not");
+    assert!(!is_due(Some("USD"), Some("USD")));
+    assert!(!is_due(None, Some("EUR")) && !is_due(Some("USD"), None), "what is not known is no other currency");
 }
 
 #[test]

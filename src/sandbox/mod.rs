@@ -1,4 +1,5 @@
-//! The built-in imitation of both APIs: Cost Explorer (JSON 1.1) and Datadog's cost endpoints over one seeded company.
+//! The built-in imitation of both APIs: Cost Explorer (JSON 1.1) and Datadog's cost endpoints over one seeded company,
+//! and of the one question to AWS STS that goes with the former.
 //!
 //! `demo`, tests and docker-compose need bills that are believable, restated as time passes, and paged as unkindly as the
 //! real ones, without credentials and without a network. Everything served is a pure function of the seed, the day asked
@@ -7,6 +8,7 @@
 //! ```text
 //! server ─┬─ cost_explorer ── request, expression ── results ── paging
 //!         │        └─ bill ── lines, charges ── catalog, meters
+//!         ├─ token_service ── catalog
 //!         └─ datadog ── commitments ── programs
 //!                 └─ integration ── catalog
 //! ```
@@ -32,6 +34,7 @@ mod reader;
 mod request;
 mod results;
 mod server;
+mod token_service;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};

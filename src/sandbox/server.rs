@@ -20,6 +20,7 @@ use super::commitments::uuid;
 use super::datadog::{self, Parameters, Refusal};
 use super::dice::{hex, mix};
 use super::fault::Fault;
+use super::token_service;
 
 /// Serves the sandbox on `listener` until `shutdown` resolves; running requests are answered first.
 ///
@@ -37,7 +38,7 @@ pub(super) fn router(sandbox: Sandbox) -> Router {
     let commitments = "/api/v2/cost/commitments";
     let accounts = "/api/v2/integration/aws/accounts";
     Router::new()
-        .route("/", post(cost_explorer))
+        .route("/", post(aws))
         .route(&format!("{commitments}/commitment-list"), get(commitment_list))
         .route(&format!("{commitments}/savings/timeseries"), get(savings))
         .route(&format!("{commitments}/utilization/timeseries"), get(utilization))
@@ -81,9 +82,20 @@ fn count(counter: &AtomicU64) -> u64 {
     counter.fetch_add(1, Ordering::Relaxed)
 }
 
-async fn cost_explorer(State(sandbox): State<Sandbox>, headers: HeaderMap, body: Bytes) -> Response {
+/// Both services of AWS are asked at the root: STS in forms, Cost Explorer in JSON.
+async fn aws(State(sandbox): State<Sandbox>, headers: HeaderMap, body: Bytes) -> Response {
+    if !text(&headers, header::CONTENT_TYPE.as_str()).starts_with("application/x-www-form-urlencoded") {
+        return cost_explorer(&sandbox, &headers, &body);
+    }
+    let request_id = uuid(&hex(mix(&[sandbox.seed(), 92]), 32));
+    let (status, body) = token_service::answer(&body, is_signed(&headers), &request_id);
+    let headers = [(header::CONTENT_TYPE.as_str(), "text/xml"), ("x-amzn-requestid", &*request_id)];
+    (status, headers, body).into_response()
+}
+
+fn cost_explorer(sandbox: &Sandbox, headers: &HeaderMap, body: &Bytes) -> Response {
     let number = count(&sandbox.shared.cost_explorer_requests);
-    let answer = checked_target(&headers).and_then(|()| sandbox.shared.cost_explorer.answer(&body, sandbox.now()));
+    let answer = checked_target(headers).and_then(|()| sandbox.shared.cost_explorer.answer(body, sandbox.now()));
     let (status, body) = match answer {
         Ok(body) => (StatusCode::OK, body),
         Err(fault) if fault.code == "InternalServerError" => (StatusCode::INTERNAL_SERVER_ERROR, fault_body(&fault)),
@@ -102,13 +114,17 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim()
 }
 
+fn is_signed(headers: &HeaderMap) -> bool {
+    text(headers, header::AUTHORIZATION.as_str()).starts_with("AWS4-HMAC-SHA256")
+}
+
 fn checked_target(headers: &HeaderMap) -> Result<(), Fault> {
     let target = text(headers, "x-amz-target");
     let json = text(headers, header::CONTENT_TYPE.as_str()).starts_with("application/x-amz-json-1.1");
     if !json || target != "AWSInsightsIndexService.GetCostAndUsage" {
         return Err(Fault::new("UnknownOperationException", format!("The operation {target:?} is not known.")));
     }
-    if !text(headers, header::AUTHORIZATION.as_str()).starts_with("AWS4-HMAC-SHA256") {
+    if !is_signed(headers) {
         return Err(Fault::new("MissingAuthenticationTokenException", "Missing Authentication Token"));
     }
     Ok(())

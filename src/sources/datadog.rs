@@ -9,7 +9,7 @@
 //! | a number `5000`, `1e3`, `-0.0` | the nearest double of its own text |
 //! | a number beyond a double, `1e400` | an error |
 //! | `NaN`, `Infinity`, in quotes or bare | an error |
-//! | a unit `{name, short_name, …}`, `null`, absent, `[unit, null]`, text | its name, else its short name, else nothing |
+//! | a unit `{name, short_name, …}`, `null`, absent, `[unit, null]`, text | its name, else its short name, else nothing; with a scale that is not the name's, see [`unit`] |
 //! | `""` where text is expected | nothing, as if absent |
 
 use std::collections::BTreeSet;
@@ -20,7 +20,6 @@ use std::sync::Arc;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
 use crate::job::section::Section;
@@ -30,9 +29,12 @@ use crate::window::Window;
 
 mod query;
 mod rows;
+mod unit;
 
 pub(super) use query::{CommitmentType, Queries, Query};
 pub(super) use rows::{Cell, Rows};
+pub(super) use unit::unit_name;
+pub use unit::{SCALES, scale_of};
 
 /// The table of a schema file; `sort_key` orders and identifies its rows.
 pub(super) fn read_table(section: &Section<'_>, schema: &str, sort_key: &[&str]) -> Option<Arc<Table>> {
@@ -140,19 +142,6 @@ impl Awaited {
 pub(super) fn number(text: &str) -> Option<f64> {
     let starts_right = text.bytes().next().is_some_and(|byte| byte == b'-' || byte.is_ascii_digit());
     text.parse::<f64>().ok().filter(|number| starts_right && number.is_finite())
-}
-
-/// The name of a unit in whatever shape it came.
-pub(super) fn unit_name(unit: &Value) -> Option<String> {
-    match unit {
-        Value::Object(fields) => {
-            let texts = ["name", "short_name", "plural"].into_iter().filter_map(|key| fields.get(key)?.as_str());
-            texts.map(str::trim).find(|text| !text.is_empty()).map(str::to_owned)
-        }
-        Value::Array(units) => units.iter().find_map(unit_name),
-        Value::String(text) => Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned),
-        _ => None,
-    }
 }
 
 /// The first few of `names` for a note.

@@ -9,7 +9,7 @@
 //!                                             all read: Reader::finish ──► rows + what was seen
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -93,6 +93,15 @@ impl Learnt {
     }
 }
 
+/// Values that may turn while they stay well formed: see [`crate::quarantine`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Watched {
+    /// Columns of amounts, each with the column of its unit.
+    pub units: &'static [(&'static str, &'static str)],
+    /// Columns that are ratios, whatever unit is said.
+    pub ratios: &'static [&'static str],
+}
+
 /// A source as one job set it up.
 pub trait Source: Send + Sync + Debug {
     /// The columns this job keeps.
@@ -133,6 +142,11 @@ pub trait Source: Send + Sync + Debug {
     /// Columns whose rows must add up to the totals; other amounts are compared and reported.
     fn controlled(&self) -> Vec<&'static str> {
         Vec::new()
+    }
+
+    /// Which of its values are compared with those they replace, where there are no totals to add up to.
+    fn watched(&self) -> Watched {
+        Watched::default()
     }
 
     /// Requests that `windows` are expected to take, from what was learnt of earlier answers.
@@ -180,6 +194,10 @@ pub struct Fetched {
     pub slots: BTreeSet<NaiveDate>,
     /// Slots the API still calls estimates.
     pub estimated: BTreeSet<NaiveDate>,
+    /// The currency of the costs of each slot that names one.
+    pub currencies: BTreeMap<NaiveDate, String>,
+    /// Slots of which one answer says two things, and which; they need a person's word.
+    pub doubtful: BTreeMap<NaiveDate, String>,
     /// Things a person should know that are no errors: dropped points, unknown fields.
     pub notes: Vec<String>,
     /// Most rows met on one page.

@@ -65,8 +65,8 @@ fn part(dialect: Dialect, scope: &Scope<'_>, metric: &str, jobs: &[&Job]) -> Str
         .iter()
         .map(|job| {
             format!(
-                "SELECT {} AS table_name, usage_date, max(currency) AS currency, CAST(sum({}) AS decimal(37, 12)) AS total, \
-                 count(*) AS row_count, bool_or(estimated) AS estimated FROM {} GROUP BY usage_date",
+                "SELECT {} AS table_name, usage_date, currency, CAST(sum({}) AS decimal(37, 12)) AS total, \
+                 count(*) AS row_count, bool_or(estimated) AS estimated FROM {} GROUP BY usage_date, currency",
                 dialect.literal(&job.name),
                 dialect.identifier(metric),
                 dialect.identifier(&job.name)

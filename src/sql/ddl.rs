@@ -5,7 +5,7 @@ use crate::job::Job;
 use crate::table::Column;
 use crate::window::Grain;
 
-use super::Dialect;
+use super::{Dialect, FILE};
 
 /// What a definition needs to know beside the job.
 #[derive(Debug, Clone)]
@@ -31,13 +31,18 @@ impl Place {
 /// The statement that defines a job's table, ended by a semicolon.
 ///
 /// # Errors
-/// [`Kind::Config`] for Athena over a lake that is no bucket.
+/// [`Kind::Config`] for Athena over a lake that is no bucket, and for DuckDB over a path that it cannot name.
 pub fn table(dialect: Dialect, job: &Job, place: &Place) -> Result<String> {
     Ok(match dialect {
         Dialect::Athena if !place.is_bucket() => {
             return Err(Error::new(Kind::Config, "Athena reads only S3")
                 .at("lake", &place.lake)
                 .advise("name the lake's bucket: --lake s3://bucket/prefix"));
+        }
+        Dialect::Duckdb if place.lake.contains('\\') => {
+            return Err(Error::new(Kind::Config, "DuckDB takes a backslash in a path for a slash")
+                .at("lake", &place.lake)
+                .advise("move the lake to a folder without a backslash in its path"));
         }
         Dialect::Athena => athena(job, place),
         Dialect::Trino => trino(job, place),
@@ -142,16 +147,26 @@ fn trino(job: &Job, place: &Place) -> String {
     )
 }
 
-/// A view whose columns are those of the schema whatever the objects hold: one that is in no object is NULL.
+/// The value of the partition in the path of a file, for DuckDB, which leaves out files by it as by a column.
+#[must_use]
+pub fn partition_of_file(path: &str) -> String {
+    format!("split_part(string_split({path}, '/')[-2], '=', 2)")
+}
+
+/// A view whose columns are those of the schema whatever the objects hold: one that is in no object is NULL. The folders
+/// above the table are never taken for columns of it.
 fn duckdb(job: &Job, place: &Place) -> String {
     let dialect = Dialect::Duckdb;
     let name = dialect.identifier(&job.name);
     let mut body = format!("  {}", without_rows(dialect, job));
     if place.has_objects {
-        let files = dialect.literal(&format!("{}/*/data.parquet", place.folder(job)));
-        let types = format!("{{{}: VARCHAR}}", dialect.literal(job.source.grain().partition_column()));
+        let files = dialect.literal(&format!("{}/*/data.parquet", dialect.in_pattern(&place.folder(job))));
+        let file = dialect.identifier(FILE);
         body.push_str(&format!(
-            "\n  UNION ALL BY NAME\n  SELECT * FROM read_parquet({files}, union_by_name = true, hive_partitioning = true, hive_types = {types})"
+            "\n  UNION ALL BY NAME\n  SELECT * EXCLUDE ({file}), {} AS {}\n  FROM read_parquet({files}, union_by_name = true, hive_partitioning = false, filename = {})",
+            partition_of_file(&file),
+            dialect.identifier(job.source.grain().partition_column()),
+            dialect.literal(FILE),
         ));
     }
     let mut statements = vec![
@@ -171,7 +186,7 @@ fn spark(job: &Job, place: &Place) -> String {
     if !place.has_objects {
         return format!("CREATE OR REPLACE TEMPORARY VIEW {name} AS\n  {};", without_rows(dialect, job));
     }
-    let folder = place.folder(job).replacen("s3://", "s3a://", 1);
+    let folder = dialect.in_pattern(&place.folder(job).replacen("s3://", "s3a://", 1));
     let partition = job.source.grain().partition_column();
     format!(
         "CREATE OR REPLACE TEMPORARY VIEW {name} (\n{},\n  {} string COMMENT 'partition of the lake'\n)\nUSING parquet\nOPTIONS (path {});",

@@ -11,7 +11,9 @@
 //! table has which.
 //!
 //! Names and texts of a bill are hostile until quoted: [`Dialect::identifier`] and [`Dialect::literal`] are the only ways
-//! into a statement.
+//! into a statement. The path of a lake is hostile, too: what looks like a pattern in it goes through
+//! [`Dialect::in_pattern`], and what looks like a partition (`/data/service=x/lake`) is never asked for: DuckDB would
+//! put it in the place of the column, so [`FILE`] tells the partition.
 
 use crate::table::ColumnType;
 
@@ -21,7 +23,11 @@ mod focus;
 mod registry;
 pub mod runs;
 mod template;
+mod units;
 pub mod views;
+
+/// The column by which DuckDB tells the file of a row; no column of a table has a space in its name.
+pub const FILE: &str = "costlake file";
 
 /// Bytes of a column's comment in the Glue catalog.
 const GLUE_COMMENT: usize = 255;
@@ -81,6 +87,16 @@ impl Dialect {
         }
     }
 
+    /// A folder as it stands in a pattern of file names. Athena and Trino name locations, which are no patterns.
+    #[must_use]
+    pub fn in_pattern(self, folder: &str) -> String {
+        match self {
+            Self::Duckdb => escaped(folder, &['*', '?', '[', '{'], |c| format!("[{c}]")),
+            Self::Spark => escaped(folder, &['*', '?', '[', ']', '{', '}', '\\'], |c| format!("\\{c}")),
+            Self::Athena | Self::Trino => folder.to_owned(),
+        }
+    }
+
     /// A quoted comment on a column. The Glue catalog behind Athena, and often behind Trino, takes 255 bytes.
     #[must_use]
     pub fn column_comment(self, text: &str) -> String {
@@ -118,9 +134,23 @@ impl Dialect {
     }
 }
 
+/// The text with every character of `special` replaced.
+fn escaped(text: &str, special: &[char], with: impl Fn(char) -> String) -> String {
+    text.chars().map(|c| if special.contains(&c) { with(c) } else { c.to_string() }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::Dialect::{Athena, Duckdb, Spark, Trino};
+
+    #[test]
+    fn a_folder_is_no_pattern() {
+        let folder = "/a*b/[c]/{d,e}?/f=g/it's";
+        assert_eq!(Duckdb.in_pattern(folder), "/a[*]b/[[]c]/[{]d,e}[?]/f=g/it's");
+        assert_eq!(Spark.in_pattern(folder), "/a\\*b/\\[c\\]/\\{d,e\\}\\?/f=g/it's");
+        assert_eq!(Spark.in_pattern("a\\b"), "a\\\\b");
+        assert_eq!((Trino.in_pattern(folder).as_str(), Athena.in_pattern(folder).as_str()), (folder, folder));
+    }
 
     #[test]
     fn comments_fit_the_catalog() {

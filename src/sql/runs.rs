@@ -13,7 +13,8 @@ const RECORD: &str = "job string, run_id string, command string, started_at time
 pub fn spark(lake: &str, has_records: bool) -> Vec<String> {
     let literal = |text: &str| Dialect::Spark.literal(text);
     let records = if has_records {
-        let files = format!("{}/_costlake/*/runs/*/*.json", lake.replacen("s3://", "s3a://", 1));
+        let lake = Dialect::Spark.in_pattern(&lake.replacen("s3://", "s3a://", 1));
+        let files = format!("{lake}/_costlake/*/runs/*/*.json");
         format!(
             "CREATE OR REPLACE TEMPORARY VIEW costlake_run_records ({RECORD})\nUSING json\nOPTIONS (path {});",
             literal(&files)

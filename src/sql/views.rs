@@ -11,7 +11,7 @@ use crate::table::ColumnType;
 use crate::window::Grain;
 
 use super::template::Words;
-use super::{Dialect, agreement, focus, registry};
+use super::{Dialect, agreement, focus, registry, units};
 
 /// A table that views are wanted for.
 #[derive(Debug, Clone)]
@@ -190,6 +190,14 @@ fn commitments_and_savings(dialect: Dialect, commitments: &Job, savings: &Job) -
     let name = format!("{}_and_{}", commitments.name, savings.name);
     let words = begin(dialect, &name)
         .with("table", dialect.identifier(&commitments.name))
-        .with("savings", dialect.identifier(&savings.name));
+        .with("savings", dialect.identifier(&savings.name))
+        .with("spend_scale", units::scale(dialect, "committed_spend_unit"))
+        .with("spend_unit", units::base(dialect, "committed_spend_unit"))
+        .with("actual_scale", units::scale(dialect, "actual_cost_unit"))
+        .with("actual_unit", units::base(dialect, "actual_cost_unit"))
+        .with("on_demand_scale", units::scale(dialect, "on_demand_equivalent_cost_unit"))
+        .with("on_demand_unit", units::base(dialect, "on_demand_equivalent_cost_unit"))
+        .with("realized_scale", units::scale(dialect, "realized_savings_unit"))
+        .with("realized_unit", units::base(dialect, "realized_savings_unit"));
     view("commitments_and_savings", &name, &words, include_str!("views/commitments_and_savings.sql"))
 }

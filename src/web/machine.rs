@@ -41,7 +41,11 @@ pub(super) async fn status(Given(state): Given<Shared>) -> Json<Value> {
             Err(error) => codes.push(error.kind().exit_code()),
         }
     }
-    Json(status::document(clock, &state.lake, &tables, &broken, combined_exit_code(codes)))
+    let without_job = state.without_job().await.unwrap_or_else(|error| {
+        codes.push(error.kind().exit_code());
+        Vec::new()
+    });
+    Json(status::document(clock, &state.lake, &tables, &without_job, &broken, combined_exit_code(codes)))
 }
 
 /// Everything Prometheus may want to know.

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::error::Result;
+use crate::job::BrokenJob;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
 use crate::ledger_store::{LedgerStore, read_record, record_keys};
@@ -21,6 +22,7 @@ use crate::plan::spending_since;
 use crate::report::JobReport;
 use crate::scheduler::Scheduler;
 use crate::scheduler::board::{Posted, locked};
+use crate::status;
 
 use super::access::Access;
 use super::facts::{JobFacts, PageFacts};
@@ -44,6 +46,7 @@ pub struct State {
     pub(super) access: Access,
     pub(super) lake: String,
     tables: Lock<BTreeMap<String, Arc<Mutex<Table>>>>,
+    without_job: Mutex<Option<(Instant, Vec<String>)>>,
 }
 
 /// What is known of a table, of one moment.
@@ -79,7 +82,7 @@ impl State {
     /// The page of `scheduler`, whose lake is named `lake`.
     #[must_use]
     pub fn new(scheduler: Arc<Scheduler>, access: Access, lake: String) -> Arc<Self> {
-        Arc::new(Self { scheduler, access, lake, tables: Lock::default() })
+        Arc::new(Self { scheduler, access, lake, tables: Lock::default(), without_job: Mutex::default() })
     }
 
     /// Now, as the scheduler's clock has it.
@@ -115,6 +118,23 @@ impl State {
         };
         table.books = Some(books.clone());
         Ok(books)
+    }
+
+    /// The tables of which there is no job.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub(super) async fn without_job(&self) -> Result<Vec<String>> {
+        let mut kept = self.without_job.lock().await;
+        if let Some((_, names)) = kept.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+            return Ok(names.clone());
+        }
+        let board = &self.scheduler.board;
+        let jobs = board.posted(self.now()).into_iter().map(|posted| posted.job.name.clone());
+        let jobs: Vec<String> = jobs.chain(board.broken().iter().map(BrokenJob::name)).collect();
+        let names = status::without_job(&self.scheduler.context().lake, &jobs).await?;
+        *kept = Some((Instant::now(), names.clone()));
+        Ok(names)
     }
 
     /// What the pages show of one job.
@@ -187,7 +207,8 @@ impl Table {
         } else {
             LedgerStore::open_to_show(lake_of, &job.name, grain, now).await
         };
-        let (store, notes) = opened?;
+        let (store, mut notes) = opened?;
+        notes.extend(job.aws.note());
         let ledger = match &self.books {
             Some(books) if *books.ledger == store.ledger => books.ledger.clone(),
             _ => Arc::new(store.ledger),

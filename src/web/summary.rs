@@ -50,10 +50,10 @@ pub enum Figures {
     /// Nothing to draw.
     #[default]
     Nothing,
-    /// Amounts by day and group.
-    Stacked(Stacked),
-    /// Savings by day.
-    Savings(Savings),
+    /// Amounts by day and group, by currency: that of the newest day first.
+    Stacked(Vec<Stacked>),
+    /// Savings by day, by unit: that of the newest day first.
+    Savings(Vec<Savings>),
     /// Utilization of commitments by day and kind.
     Utilization(Utilization),
 }
@@ -86,7 +86,7 @@ impl Stacked {
 /// Savings by day, as that API defines them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Savings {
-    /// Unit of the amounts.
+    /// Unit that all amounts were brought to.
     pub unit: String,
     /// By day, added up over providers and products.
     pub days: BTreeMap<NaiveDate, SavingsDay>,
@@ -122,16 +122,18 @@ pub struct Utilization {
 }
 
 impl Figures {
-    /// One number per day, for a small chart: the sum, the savings or the mean.
+    /// One number per day, for a small chart: the sum, the savings or the mean, in the unit of the newest day.
     #[must_use]
     pub fn line(&self) -> Vec<(NaiveDate, f64)> {
         match self {
             Self::Nothing => Vec::new(),
             Self::Stacked(stacked) => {
+                let Some(stacked) = stacked.first() else { return Vec::new() };
                 let sum = |amounts: &Vec<i128>| amounts.iter().sum::<i128>() as f64 / part::ONE as f64;
                 stacked.days.iter().map(|(day, amounts)| (*day, sum(amounts))).collect()
             }
             Self::Savings(savings) => {
+                let Some(savings) = savings.first() else { return Vec::new() };
                 savings.days.iter().filter_map(|(day, of_day)| Some((*day, of_day.realized?))).collect()
             }
             Self::Utilization(utilization) => {

@@ -1,10 +1,12 @@
 //! What the APIs answer, good and bad, and what becomes of it.
 
+mod accounts;
 mod bad;
 mod budget;
 mod canaries;
 mod commands;
 mod credentials;
+mod currencies;
 mod datadog;
 mod deadlines;
 mod floods;
@@ -13,14 +15,19 @@ mod happy;
 mod identity;
 mod job_files;
 mod keeping;
+mod keys;
 mod lags;
 mod nights;
+mod nothing;
 mod odd;
 mod outages;
+mod output;
 mod quarantine;
 mod redirects;
 mod refusals;
 mod restated;
 mod secrets;
+mod settled;
 mod totals;
+mod turned;
 mod wrong_clocks;

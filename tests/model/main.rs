@@ -128,7 +128,7 @@ fn only_a_restatement_that_is_taken_back_slips_past_unchanged_rows() {
 }
 
 /// Rows that are put back, laid there or removed from outside.
-const HANDS: Protocol = Protocol { hands: 1, restarts: 2, source: &[[2, 2], [3, 1]], ..TWO_WRITERS };
+const HANDS: Protocol = Protocol { hands: 1, sends: 1, source: &[[2, 2], [3, 1]], ..TWO_WRITERS };
 
 #[test]
 fn what_comes_from_outside_is_never_built_upon() {

@@ -4,8 +4,7 @@
 //! |---|---|---|
 //! | LimitExceeded, Throttling… | `Throttled` | sent again, slower |
 //! | InvalidNextToken, RequestChanged | `Restart` | the fetch starts again at page 1 |
-//! | AccessDenied, "not enabled for cost explorer" | `Auth` | activate Cost Explorer, allow member access |
-//! | AccessDenied | `Auth` | allow `ce:GetCostAndUsage` |
+//! | AccessDenied | `Auth` | by its words: see [`super::denied`] |
 //! | expired or unknown keys | `Auth` | renew them |
 //! | DataUnavailable | `Refused` | wait a day after enabling, or move the begin |
 //! | BillExpiration | `Refused` | the days are too old |
@@ -15,6 +14,7 @@ use aws_sdk_costexplorer::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_costexplorer::operation::get_cost_and_usage::GetCostAndUsageError;
 
 use super::LONGEST_ID;
+use super::denied::denied;
 use crate::doors::aws::{is_unheard, unheard};
 use crate::doors::{causes, without_identities};
 use crate::error::{Error, Kind, printable};
@@ -78,14 +78,8 @@ pub fn explain_code(code: Option<&str>, message: &str, status: u16) -> Error {
             .advise("lower limits.requests_per_second in the job, or run at another hour"),
         "InvalidNextTokenException" => Error::new(Kind::Restart, "Cost Explorer no longer knows the page token"),
         "RequestChangedException" => Error::new(Kind::Restart, "Cost Explorer says that the request changed between pages"),
-        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" if words.to_lowercase().contains("not enabled for cost explorer") => {
-            Error::new(Kind::Auth, "Cost Explorer is not enabled for this account").advise(
-                "open Cost Explorer once in the console of the management account; for a member account allow linked account access in its preferences; data come within a day",
-            )
-        }
-        // The API's text names the caller's ARN and account: it stays out of logs.
-        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => Error::new(Kind::Auth, "the credentials may not call ce:GetCostAndUsage")
-            .advise("add ce:GetCostAndUsage on * to the role's policy, and check service control policies"),
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "OptInRequired"
+        | "SubscriptionRequiredException" => denied(&words),
         "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => Error::new(Kind::Auth, "the AWS credentials have expired")
             .advise("renew them: `aws sso login`, or a new session; also check this machine's clock"),
         "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidSignatureException" | "SignatureDoesNotMatch"

@@ -57,19 +57,22 @@ pub fn read_keys(lookup: impl Fn(&str) -> Option<String>) -> Result<Keys> {
 fn read_key(name: &str, set: &dyn Fn(&str) -> Option<String>) -> Result<SecretString> {
     let file_name = format!("{name}_FILE");
     let wrong = |message: String| Error::new(Kind::Auth, message).advise(ADVICE);
-    let text = match (set(name), set(&file_name)) {
+    let (place, text) = match (set(name), set(&file_name)) {
         (Some(_), Some(_)) => return Err(wrong(format!("both {name} and {file_name} are set: keep one of them"))),
         (None, None) => return Err(wrong(format!("neither {name} nor {file_name} is set"))),
-        (Some(value), None) => value,
-        (None, Some(path)) => read_text(Path::new(&path)).map_err(|error| {
-            wrong(format!("cannot read the file {file_name} names")).at("file", path).because(error)
-        })?,
+        (Some(value), None) => (name.to_owned(), value),
+        (None, Some(path)) => {
+            let text = read_text(Path::new(&path)).map_err(|error| {
+                wrong(format!("cannot read the file {file_name} names")).at("file", path).because(error)
+            })?;
+            (format!("the file {file_name} names"), text)
+        }
     };
     let key = SecretString::from(text.trim_end_matches(['\r', '\n']));
     let plain = key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
     if !plain || key.expose_secret().is_empty() {
         let message = "does not hold a key: a key is made of visible ASCII characters, without spaces and line ends";
-        return Err(wrong(format!("{name} or {file_name} {message}")));
+        return Err(wrong(format!("{place} {message}")));
     }
     Ok(key)
 }
@@ -108,7 +111,7 @@ mod tests {
             (&[("DD_API_KEY", "a")][..], "neither DD_APP_KEY nor DD_APP_KEY_FILE is set"),
             (&[("DD_API_KEY", "a"), ("DD_API_KEY_FILE", "b"), ("DD_APP_KEY", "c")][..], "keep one"),
             (&missing_file[..], "cannot read the file DD_APP_KEY_FILE names (file /nowhere/at/all)"),
-            (&[("DD_API_KEY", "hu\u{7}sh"), ("DD_APP_KEY", "c")][..], "does not hold a key"),
+            (&[("DD_API_KEY", "hu\u{7}sh"), ("DD_APP_KEY", "c")][..], "DD_API_KEY does not hold a key"),
             (&[("DD_API_KEY", "hüsh"), ("DD_APP_KEY", "c")][..], "does not hold a key"),
             (&[("DD_API_KEY", "hush hush"), ("DD_APP_KEY", "c")][..], "does not hold a key"),
         ] {

@@ -46,10 +46,10 @@ fn plain(rows: &Rows) -> Vec<Row> {
 }
 
 /// All that a decoder tells of a page and the pages before it.
-pub(super) type Seen = (PageEnd, Vec<Row>, Vec<Period>, Option<String>, BTreeMap<String, String>);
+pub(super) type Seen = (PageEnd, Vec<Row>, Vec<Period>, BTreeMap<String, String>);
 
 pub(super) fn seen(end: PageEnd, rows: &Rows) -> Seen {
-    (end, plain(rows), rows.periods.clone(), rows.currency.clone(), rows.descriptions.clone())
+    (end, plain(rows), rows.periods.clone(), rows.descriptions.clone())
 }
 
 /// Reads `body` behind the page `first` in both ways; an error holds what the quick one said and what the long one did.

@@ -27,7 +27,7 @@ fn looked_up(text: &str, grouped: bool) -> Vec<Row> {
         }
         for group in result["Groups"].as_array().into_iter().flatten() {
             let key = |index: usize| group["Keys"][index].as_str().expect("a key");
-            let team = key(1).strip_prefix("team$").unwrap_or(key(1));
+            let team = key(1).strip_prefix("team$").expect("a value of the tag");
             push(vec![key(0).to_owned(), team.to_owned()], &group["Metrics"]);
         }
     }
@@ -144,8 +144,12 @@ impl Writer {
     fn keys(&mut self) {
         const KEYS: [&str; 7] =
             ["Amazon Simple Storage Service", "", "a\"b\\c", "日本 é", "team$web", "tab\tbed 😀", "$"];
+        const TEAMS: [&str; 5] = ["team$web", "team$", "team$team$a", "team$\"日本\\ é", "team$tab\tbed 😀"];
         let count = if self.odd && self.chance(60) { self.dice.usize(..4) } else { 2 };
-        self.list(count, |w, _| w.one_of(&KEYS));
+        self.list(count, |w, index| match index {
+            1 if !(w.odd && w.chance(40)) => w.one_of(&TEAMS),
+            _ => w.one_of(&KEYS),
+        });
     }
 
     fn result(&mut self, day: usize, grouped: bool) {

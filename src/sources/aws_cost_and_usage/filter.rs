@@ -12,6 +12,8 @@
 use crate::job::section::{Problems, describe, nearest};
 use crate::request::{Expression, Values};
 
+use super::dimensions;
+
 const ROOTS: [&str; 6] = ["And", "Or", "Not", "Dimensions", "Tags", "CostCategories"];
 const DEPTH: usize = 16;
 
@@ -44,7 +46,11 @@ fn read_at(path: &str, value: &toml::Value, problems: &Problems, depth: usize) -
         "And" => read_list(&path, inner, problems, depth).map(Expression::And),
         "Or" => read_list(&path, inner, problems, depth).map(Expression::Or),
         "Not" => read_at(&path, inner, problems, depth + 1).map(|inner| Expression::Not(Box::new(inner))),
-        "Dimensions" => read_values(&path, inner, problems, false).map(Expression::Dimensions),
+        "Dimensions" => {
+            let values = read_values(&path, inner, problems, false)?;
+            dimensions::warn_unknown(&format!("{path}.Key"), &values.key, problems);
+            Some(Expression::Dimensions(values))
+        }
         "Tags" => read_values(&path, inner, problems, true).map(Expression::Tags),
         _ => read_values(&path, inner, problems, true).map(Expression::CostCategories),
     }

@@ -10,7 +10,8 @@
 //! | the returned periods | exactly those of the windows asked, none missing, none extra |
 //! | a (period, keys) pair | met once |
 //! | `GroupDefinitions` | the grouping asked for |
-//! | the unit of the cost metrics | one currency |
+//! | the unit of the cost metrics | one currency a day |
+//! | a key of a tag or cost category | begins with the one asked for and `$` |
 //! | `NextPageToken` | never one that was seen before; at most 1,000 pages |
 //! | every amount | text that `DECIMAL(38,12)` holds exactly |
 //!
@@ -28,6 +29,7 @@ use crate::window::{Grain, Window};
 mod alike;
 #[cfg(test)]
 mod both_ways;
+mod dimensions;
 pub mod filter;
 mod names;
 pub mod params;

@@ -9,8 +9,8 @@ use crate::request::{Expression, Grouping, GroupingKind};
 use crate::table::{Column, ColumnType, Table, parse_schema};
 use crate::window::Grain;
 
-use super::filter;
 use super::{Params, SCHEMA};
+use super::{dimensions, filter};
 
 /// A metric of `GetCostAndUsage` and the column that holds it.
 #[derive(Debug, PartialEq, Eq)]
@@ -119,14 +119,16 @@ fn read_groupings(section: &Section<'_>) -> Option<Vec<Grouping>> {
     if tables.len() > 2 {
         section.note("group_by", "has more than two groupings, which the API does not allow; make a second job");
     }
-    let found: Vec<Grouping> = tables.iter().filter_map(|(path, table)| read_grouping(section, path, table)).collect();
+    let schema = parse_schema(SCHEMA).unwrap_or_default();
+    let found: Vec<Grouping> =
+        tables.iter().filter_map(|(path, table)| read_grouping(section, &schema, path, table)).collect();
     if found.len() == 2 && column_of(&found[0]) == column_of(&found[1]) {
         section.note("group_by", format!("both groupings would fill the column `{}`", column_of(&found[0])));
     }
     (found.len() == tables.len()).then_some(found)
 }
 
-fn read_grouping(section: &Section<'_>, path: &str, table: &toml::Table) -> Option<Grouping> {
+fn read_grouping(section: &Section<'_>, schema: &[Column], path: &str, table: &toml::Table) -> Option<Grouping> {
     const KINDS: [(&str, GroupingKind); 3] = [
         ("dimension", GroupingKind::Dimension),
         ("tag", GroupingKind::Tag),
@@ -156,7 +158,44 @@ fn read_grouping(section: &Section<'_>, path: &str, table: &toml::Table) -> Opti
         );
         return None;
     }
-    Some(Grouping { kind, key: key.to_owned() })
+    let grouping = Grouping { kind, key: key.to_owned() };
+    let column = column_of(&grouping);
+    if is_taken(schema, &column) {
+        let instead = instead_of(&column);
+        problems.note(
+            format!("{path}.{name}"),
+            format!("\"{key}\" would fill the column `{column}`, which tables keep for themselves: {instead}"),
+        );
+        return None;
+    }
+    if kind == GroupingKind::Dimension {
+        dimensions::warn_unknown(&format!("{path}.{name}"), key, problems);
+    }
+    Some(grouping)
+}
+
+/// Whether no grouping may fill a column: the schema file has it for something else, or the lake's folders are named
+/// by it.
+fn is_taken(schema: &[Column], column: &str) -> bool {
+    let is_folder = [Grain::Daily, Grain::Hourly].iter().any(|grain| grain.partition_column() == column);
+    is_folder || column == "account" || schema.iter().any(|known| known.name == column && !is_group(known))
+}
+
+/// What to do instead of filling a column that is taken.
+fn instead_of(column: &str) -> &'static str {
+    match column {
+        "linked_account_name" => "group by LINKED_ACCOUNT, which brings the name along",
+        "account" => "group by LINKED_ACCOUNT or PAYER_ACCOUNT",
+        "usage_date" | "period_start" | "billing_period" => {
+            "leave this grouping out, every row has its period anyway (source.granularity)"
+        }
+        _ => "leave this grouping out",
+    }
+}
+
+/// Whether a column of the schema file is there for a grouping.
+fn is_group(column: &Column) -> bool {
+    column.kind == ColumnType::String && !column.nullable
 }
 
 /// The column a grouping fills: `service`, `tag_team`, `cost_category_product`.
@@ -198,7 +237,6 @@ fn columns(grain: Grain, metrics: &[&'static Metric], groupings: &[Grouping]) ->
             || (name == "linked_account_name" && by_account)
             || metrics.iter().any(|metric| metric.column == name || metric.unit_column == name)
     };
-    let is_group = |column: &Column| column.kind == ColumnType::String && !column.nullable;
     let mut columns: Vec<Column> = Vec::new();
     for column in &schema {
         if wanted(&column.name) {
@@ -232,7 +270,42 @@ fn template_of(kind: GroupingKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::slug;
+    use crate::job::parse;
+
+    #[test]
+    fn a_grouping_fills_no_column_that_tables_keep_for_themselves() {
+        let problems = |grouping: String| {
+            let text = format!(
+                "[source]\ntype = \"aws_cost_and_usage\"\ngranularity = \"DAILY\"\nmetrics = [\"UnblendedCost\"]\n\
+                 group_by = [{{ {grouping} }}]\n[window]\nbegin = \"2026-11-01\"\n"
+            );
+            parse(Path::new("t.toml"), &text).map_or_else(|list| list[0].to_string(), |_| String::new())
+        };
+        for column in [
+            "billing_period",
+            "usage_date",
+            "account",
+            "period_start",
+            "estimated",
+            "linked_account_name",
+            "currency",
+            "blended_cost",
+            "usage_quantity",
+            "usage_quantity_unit",
+            "normalized_usage_amount_unit",
+        ] {
+            let said = problems(format!("dimension = \"{}\"", column.to_uppercase()));
+            assert!(said.contains(&format!("would fill the column `{column}`, which tables keep")), "{column}: {said}");
+            assert_eq!(problems(format!("tag = \"{column}\"")), "");
+            assert_eq!(problems(format!("cost_category = \"{column}\"")), "");
+        }
+        for free in ["SERVICE", "LINKED_ACCOUNT", "PAYER_ACCOUNT", "TAG_X", "COST"] {
+            assert_eq!(problems(format!("dimension = \"{free}\"")), "");
+        }
+    }
 
     #[test]
     fn tag_keys_become_column_names() {

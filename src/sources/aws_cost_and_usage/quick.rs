@@ -70,7 +70,8 @@ fn result(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<(
         return None;
     }
     let index = u32::try_from(rows.periods.len()).ok()?;
-    rows.periods.push(Period { start, end, estimated, has_total: with_total });
+    let currency = rows.currency.take();
+    rows.periods.push(Period { start, end, estimated, has_total: with_total, currency });
     rows.period[first_row..].fill(index);
     Some(())
 }
@@ -101,7 +102,7 @@ fn keys(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<()>
     scan.list(|scan| {
         let key = scan.string()?;
         let grouping = wanted.groupings.get(count)?;
-        rows.keys[count].push(value_of(grouping, &key));
+        rows.keys[count].push(value_of(grouping, &key)?);
         count += 1;
         Some(())
     })?;

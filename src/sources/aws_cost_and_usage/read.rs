@@ -1,6 +1,6 @@
 //! From the pages of one fetch to its rows.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -133,6 +133,24 @@ impl PageReader {
         })
     }
 
+    /// The currency of each slot that names one: a day, and so each page and hour of it, has one currency, and days may
+    /// have different ones.
+    fn currencies(&self, starts: &[Start]) -> Result<BTreeMap<NaiveDate, String>> {
+        let mut found: BTreeMap<NaiveDate, String> = BTreeMap::new();
+        for (period, start) in self.rows.periods.iter().zip(starts) {
+            let Some(currency) = &period.currency else { continue };
+            let known = found.entry(start.day).or_insert_with(|| currency.clone());
+            if known != currency {
+                let words = format!(
+                    "the costs of {} are in {known} and in {currency}, but one day has one currency",
+                    start.day
+                );
+                return Err(bad(words));
+            }
+        }
+        Ok(found)
+    }
+
     /// A day without a group on any page must have a total of zero.
     fn check_totals(&self, starts: &[Start]) -> Result<()> {
         let with_rows: HashSet<i64> = self.rows.period.iter().map(|index| starts[*index as usize].millis).collect();
@@ -150,7 +168,7 @@ impl PageReader {
         }
     }
 
-    fn column(&mut self, name: &str, starts: &[Start]) -> Result<ArrayRef> {
+    fn column(&mut self, name: &str, starts: &[Start], currencies: &BTreeMap<NaiveDate, String>) -> Result<ArrayRef> {
         if let Some(index) = self.columns.iter().position(|(column, _)| *column == name) {
             let amounts = std::mem::take(&mut self.rows.amounts[index]);
             let array = Decimal128Array::from(amounts)
@@ -175,8 +193,9 @@ impl PageReader {
             }
             "linked_account_name" => self.account_names()?,
             CURRENCY => {
-                let currency = self.rows.currency.as_deref();
-                Arc::new(periods.map(|_| currency).collect::<StringArray>())
+                let of_period: Vec<Option<&str>> =
+                    starts.iter().map(|start| currency_of(currencies, start.day)).collect();
+                Arc::new(periods.map(|index| of_period[index]).collect::<StringArray>())
             }
             _ => match self.columns.iter().position(|(_, unit)| *unit == name) {
                 Some(index) => match self.rows.units[index].take() {
@@ -249,13 +268,24 @@ impl Reader for PageReader {
             .map(|(_, start)| start.day)
             .collect();
         let table = Arc::clone(&self.table);
-        let columns: Vec<ArrayRef> =
-            table.columns().iter().map(|column| self.column(&column.name, &starts)).collect::<Result<_>>()?;
+        let currencies = self.currencies(&starts)?;
+        let columns: Vec<ArrayRef> = table
+            .columns()
+            .iter()
+            .map(|column| self.column(&column.name, &starts, &currencies))
+            .collect::<Result<_>>()?;
         let rows = RecordBatch::try_new(Arc::clone(table.schema()), columns).map_err(|error| {
             Error::new(Kind::Internal, "the columns of an answer do not fit the table").because(error)
         })?;
-        Ok(Fetched { rows, slots, estimated, notes: Vec::new(), page_rows: self.page_rows })
+        let (doubtful, notes) = (BTreeMap::new(), Vec::new());
+        Ok(Fetched { rows, slots, estimated, currencies, doubtful, notes, page_rows: self.page_rows })
     }
+}
+
+/// The currency of a slot; where it names none, that of the nearest slot before it that does, else of the first after it.
+fn currency_of(currencies: &BTreeMap<NaiveDate, String>, slot: NaiveDate) -> Option<&str> {
+    let before = currencies.range(..=slot).next_back().or_else(|| currencies.first_key_value());
+    before.map(|(_, currency)| currency.as_str())
 }
 
 /// When a period begins.

@@ -132,3 +132,56 @@ fn a_day_that_is_missing_or_was_not_asked_for_is_refused() {
         assert!(refused.message().contains(words), "{refused}");
     }
 }
+
+/// Three days by tag with one group each: its key and currency.
+fn days_by_tag(days: [(&str, &str); 3]) -> Result<Fetched> {
+    let source = source("granularity = 'DAILY'\nmetrics = ['UnblendedCost']\ngroup_by = [{ tag = 'team' }]");
+    let results = days.iter().enumerate().map(|(index, (key, currency))| {
+        format!(
+            r#"{{"TimePeriod":{{"Start":"2026-10-0{}","End":"2026-10-0{}"}},"Groups":[{{"Keys":["{key}"],
+            "Metrics":{{"UnblendedCost":{{"Amount":"0","Unit":"{currency}"}}}}}}],"Estimated":false}}"#,
+            index + 1,
+            index + 2
+        )
+    });
+    let page = format!(r#"{{"ResultsByTime":[{}]}}"#, results.collect::<Vec<_>>().join(","));
+    read(source.as_ref(), window("2026-10-01", "2026-10-04"), &[&page])
+}
+
+#[test]
+fn a_key_of_another_tag_is_no_value_of_the_one_asked_for() {
+    let values = |key| {
+        let fetched = days_by_tag([(key, "USD"), ("team$", "USD"), ("team$a$b", "USD")]);
+        fetched.map(|fetched| shown(&fetched)[0].split('|').nth(2).expect("a tag").to_owned())
+    };
+    for (key, value) in [("team$team$x", "team$x"), ("team$$", "$"), ("team$", "")] {
+        assert_eq!(values(key).expect("rows"), value, "{key}");
+    }
+    for key in ["Team$web", "project$web", "web", "team", "", "$web", " team$web", "teams$web"] {
+        let refused = values(key).expect_err(key);
+        assert_eq!(refused.kind(), Kind::BadAnswer);
+        let words = format!("{refused:?}");
+        assert!(words.contains("is not of the TAG asked for"), "{words}");
+    }
+}
+
+#[test]
+fn days_of_one_answer_may_have_different_currencies() {
+    let currencies = |units: [&'static str; 3]| {
+        let fetched = days_by_tag(units.map(|unit| ("team$web", unit))).expect("rows");
+        let of_row = |row: &String| row.rsplit('|').next().expect("a currency").to_owned();
+        (shown(&fetched).iter().map(of_row).collect::<Vec<_>>(), fetched.currencies.len())
+    };
+    assert_eq!(currencies(["USD", "EUR", "EUR"]), (vec!["USD".to_owned(), "EUR".to_owned(), "EUR".to_owned()], 3));
+    let filled = currencies(["N/A", "USD", "N/A"]);
+    assert_eq!(filled, (vec!["USD".to_owned(); 3], 1), "a day that names none has that of the nearest one");
+}
+
+#[test]
+fn one_day_has_one_currency() {
+    let torn = BY_TAG[1].replacen("USD", "EUR", 1);
+    let refused =
+        read(by_tag().as_ref(), window("2026-10-01", "2026-10-04"), &[BY_TAG[0], &torn]).expect_err("a refusal");
+    assert_eq!(refused.kind(), Kind::BadAnswer);
+    assert!(refused.message().contains("the costs of 2026-10-02 are in USD and in EUR"), "{refused}");
+}

@@ -29,20 +29,20 @@ pub(super) struct Rows {
     pub(super) amounts: Vec<Vec<i128>>,
     /// Units of the metrics that keep theirs per row; `None` for the cost metrics.
     pub(super) units: Vec<Option<Names>>,
-    /// The currency of every cost met so far.
+    /// The currency of every cost met so far in the result that is being read.
     pub(super) currency: Option<String>,
     /// `DimensionValueAttributes`: value to description.
     pub(super) descriptions: BTreeMap<String, String>,
 }
 
 impl Rows {
-    /// Forgets the rows and periods behind so many, and goes back to the currency of then.
-    fn truncate(&mut self, (rows, periods, currency): (usize, usize, Option<String>)) {
+    /// Forgets the rows and periods behind so many.
+    fn truncate(&mut self, (rows, periods): (usize, usize)) {
         self.period.truncate(rows);
         self.periods.truncate(periods);
         self.keys.iter_mut().chain(self.units.iter_mut().flatten()).for_each(|names| names.truncate(rows));
         self.amounts.iter_mut().for_each(|amounts| amounts.truncate(rows));
-        self.currency = currency;
+        self.currency = None;
     }
 }
 
@@ -54,6 +54,8 @@ pub(super) struct Period {
     pub(super) estimated: bool,
     /// Whether a grouped answer has a total here that is not zero.
     pub(super) has_total: bool,
+    /// The currency of its costs, where they name one.
+    pub(super) currency: Option<String>,
 }
 
 /// What a page says beside its rows.
@@ -73,7 +75,7 @@ pub(super) struct Wanted<'a> {
 
 /// Reads one page; the rows behind it are in `rows`.
 pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> serde_json::Result<PageEnd> {
-    let before = (rows.period.len(), rows.periods.len(), rows.currency.clone());
+    let before = (rows.period.len(), rows.periods.len());
     if let Some(end) = quick::read_page(body, wanted, rows) {
         return Ok(end);
     }
@@ -247,7 +249,8 @@ object_seed!(ResultSeed -> (), "one result by time", |result, map| {
         return Err(A::Error::custom(format!("the result of {start} has no Total")));
     }
     let index = u32::try_from(result.rows.periods.len()).map_err(A::Error::custom)?;
-    result.rows.periods.push(Period { start, end, estimated, has_total: with_total });
+    let currency = result.rows.currency.take();
+    result.rows.periods.push(Period { start, end, estimated, has_total: with_total, currency });
     result.rows.period[first_row..].fill(index);
     Ok(())
 });
@@ -307,7 +310,8 @@ list_seed!(KeysSeed, "a list of keys", |keys, seq| {
     let mut count = 0;
     while let Some(key) = seq.next_element::<Text<'de>>()? {
         if let Some(grouping) = keys.wanted.groupings.get(count) {
-            keys.rows.keys[count].push(value_of(grouping, &key.0));
+            keys.rows.keys[count]
+                .push(value_of(grouping, &key.0).ok_or_else(|| A::Error::custom(not_of(grouping, &key.0)))?);
         }
         count += 1;
     }
@@ -318,13 +322,19 @@ list_seed!(KeysSeed, "a list of keys", |keys, seq| {
 });
 
 /// The value of a grouping's key: `team$web` is `web`, and only the key asked for is taken off, because values may hold
-/// a `$` themselves.
-pub(super) fn value_of<'k>(grouping: &Grouping, key: &'k str) -> &'k str {
+/// a `$` themselves. A key that does not begin with the one asked for, letter by letter, is of another tag or category,
+/// and has no value here.
+pub(super) fn value_of<'k>(grouping: &Grouping, key: &'k str) -> Option<&'k str> {
     use crate::request::GroupingKind::Dimension;
     if grouping.kind == Dimension {
-        return key;
+        return Some(key);
     }
-    key.strip_prefix(grouping.key.as_str()).and_then(|rest| rest.strip_prefix('$')).unwrap_or(key)
+    key.strip_prefix(grouping.key.as_str()).and_then(|rest| rest.strip_prefix('$'))
+}
+
+fn not_of(grouping: &Grouping, key: &str) -> String {
+    let (kind, asked) = (grouping.kind.name(), &grouping.key);
+    format!("the group \"{}\" is not of the {kind} asked for: its key does not begin with \"{asked}$\"", shorten(key))
 }
 
 struct MetricsSeed<'a, 'w> {
@@ -357,7 +367,7 @@ object_seed!(MetricsSeed -> (), "the metrics of a group", |metrics, map| {
     Ok(())
 });
 
-/// Keeps the unit beside the amount, or checks that it is the currency of everything else.
+/// Keeps the unit beside the amount, or checks that it is the currency of everything else in the same result.
 pub(super) fn keep_unit(rows: &mut Rows, index: usize, unit: Option<&str>, amount: i128) -> Result<(), String> {
     if let Some(units) = &mut rows.units[index] {
         units.push_option(unit);
@@ -372,7 +382,7 @@ pub(super) fn keep_unit(rows: &mut Rows, index: usize, unit: Option<&str>, amoun
         }
         (Some(unit), Some(known)) if unit == known => Ok(()),
         (Some(unit), Some(known)) => {
-            Err(format!("costs are in {known} and in {}, but one answer has one currency", shorten(unit)))
+            Err(format!("costs are in {known} and in {}, but one period has one currency", shorten(unit)))
         }
     }
 }

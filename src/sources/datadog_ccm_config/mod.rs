@@ -229,6 +229,8 @@ impl Reader for ConfigReader {
             rows: self.rows.finish()?,
             slots: self.slots,
             estimated: BTreeSet::new(),
+            currencies: BTreeMap::new(),
+            doubtful: BTreeMap::new(),
             notes,
             page_rows: self.page_rows,
         })

@@ -16,17 +16,18 @@
 //! |---|---|
 //! | the answer | a JSON object with `commitments`; `null` and `[]` are a day without rows |
 //! | an item | a JSON object with a `commitment_id`; all else may be missing |
-//! | an id | met once per answer, also when the items are equal: the API would be listing something twice |
+//!
+//! An id that an answer lists several times is as many rows, told apart by their place among each other and noted.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 
 use crate::error::Result;
 use crate::request::{Answer, Get, Request};
-use crate::sources::datadog::{self, Awaited, Cell, Queries, Query, Rows, bad_answer};
-use crate::sources::{Entry, Fetched, Learnt, Provider, Reader, Source};
+use crate::sources::datadog::{self, Awaited, Cell, Queries, Query, Rows};
+use crate::sources::{Entry, Fetched, Learnt, Provider, Reader, Source, Watched};
 use crate::table::{Column, Table};
 use crate::window::{Grain, Window};
 
@@ -69,6 +70,10 @@ impl Source for Commitments {
         self.0.asked.names()
     }
 
+    fn watched(&self) -> Watched {
+        Watched { units: &[("committed_spend_per_hour", "committed_spend_unit")], ratios: &["utilization"] }
+    }
+
     fn expected_requests(&self, windows: &[Window], _learnt: &Learnt) -> u64 {
         windows.iter().map(Window::len).sum::<u64>() * self.0.asked.queries.len() as u64
     }
@@ -101,6 +106,8 @@ struct Odd {
     fields: BTreeSet<String>,
     rows_with_extra: u64,
     utilization_above_ratio: u64,
+    /// Commitments that one answer lists several times.
+    repeated: BTreeSet<String>,
 }
 
 impl Odd {
@@ -119,6 +126,12 @@ impl Odd {
         if self.rows_with_extra > 0 {
             let fields = datadog::some_of(&self.fields);
             notes.push(format!("{} rows have fields that went to `extra`: {fields}", self.rows_with_extra));
+        }
+        if !self.repeated.is_empty() {
+            let (count, ids) = (self.repeated.len(), datadog::some_of(&self.repeated));
+            notes.push(format!(
+                "{count} commitments are listed more than once in one answer, each time as a row: {ids}"
+            ));
         }
         if self.utilization_above_ratio > 0 {
             let rows = self.utilization_above_ratio;
@@ -180,10 +193,9 @@ impl Reader for ListReader {
         let page = wire::read(get, answer)?;
         self.page_rows = self.page_rows.max(page.items.len() as u64);
         let mut ids = HashSet::new();
-        for (index, item) in page.items.into_iter().enumerate() {
-            if !ids.insert(item.id.clone()) {
-                let twice = bad_answer(get, "a commitment is listed twice in one answer");
-                return Err(twice.at("commitment", &item.id).at("item", index));
+        for item in page.items {
+            if !ids.insert(item.id.to_string()) {
+                self.odd.repeated.insert(item.id.to_string());
             }
             self.push(get, query, page.spend_unit.as_deref(), item)?;
         }
@@ -205,6 +217,8 @@ impl Reader for ListReader {
             rows: self.rows.finish()?,
             slots: self.slots,
             estimated: BTreeSet::new(),
+            currencies: BTreeMap::new(),
+            doubtful: BTreeMap::new(),
             notes: self.odd.notes(),
             page_rows: self.page_rows,
         })

@@ -20,6 +20,8 @@ const SORT_KEY: [&str; 5] = ["usage_date", "provider", "product", "commitment_ty
 /// Reads the section; problems are noted in it.
 pub(super) fn read(section: &Section<'_>) -> Option<Params> {
     let table = read_table(section, SCHEMA, &SORT_KEY);
+    // The API may list one id several times.
+    let table = table.map(|table| Arc::new(Arc::unwrap_or_clone(table).with_repeats()));
     let asked = Queries::read(section, CommitmentType::Required).map(Arc::new);
     Some(Params { asked: asked?, table: table? })
 }

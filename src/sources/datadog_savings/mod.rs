@@ -23,7 +23,7 @@ use chrono::NaiveDate;
 use crate::error::Result;
 use crate::request::{Answer, Get, Request};
 use crate::sources::datadog::{self, Awaited, Cell, Queries, Query, Rows};
-use crate::sources::{Entry, Fetched, Learnt, Provider, Reader, Source};
+use crate::sources::{Entry, Fetched, Learnt, Provider, Reader, Source, Watched};
 use crate::table::Table;
 use crate::window::{Grain, Window};
 
@@ -66,6 +66,18 @@ impl Source for Savings {
         self.0.asked.names()
     }
 
+    fn watched(&self) -> Watched {
+        Watched {
+            units: &[
+                ("actual_cost", "actual_cost_unit"),
+                ("on_demand_equivalent_cost", "on_demand_equivalent_cost_unit"),
+                ("realized_savings", "realized_savings_unit"),
+                ("effective_savings_rate", "effective_savings_rate_unit"),
+            ],
+            ratios: &["effective_savings_rate"],
+        }
+    }
+
     fn expected_requests(&self, windows: &[Window], _learnt: &Learnt) -> u64 {
         windows.len() as u64 * self.0.asked.queries.len() as u64
     }
@@ -91,6 +103,8 @@ impl Source for Savings {
             page_rows: 0,
             dropped: BTreeMap::new(),
             rates_above_ratio: 0,
+            moved: 0,
+            doubtful: BTreeMap::new(),
         })
     }
 }
@@ -108,6 +122,9 @@ struct SeriesReader {
     /// Points outside the window, by query and window.
     dropped: BTreeMap<String, u64>,
     rates_above_ratio: u64,
+    /// Points that were not at a midnight.
+    moved: u64,
+    doubtful: BTreeMap<NaiveDate, String>,
 }
 
 impl SeriesReader {
@@ -160,6 +177,12 @@ impl Reader for SeriesReader {
         let query = asked.find(get)?;
         self.awaited.arrived(get)?;
         let metrics = wire::read(get, answer)?;
+        for (metric, name) in metrics.iter().zip(METRICS) {
+            self.moved += metric.moved;
+            for (day, why) in &metric.doubtful {
+                self.doubtful.entry(*day).or_insert_with(|| format!("{name} of {}: {why}", query.name()));
+            }
+        }
         let units: Vec<Option<&str>> = metrics.iter().map(|metric| metric.unit.as_deref()).collect();
         let rows = self.join(get, &metrics);
         self.page_rows = self.page_rows.max(rows.len() as u64);
@@ -184,6 +207,9 @@ impl Reader for SeriesReader {
         for (place, count) in &self.dropped {
             notes.push(format!("{count} points outside the days asked for were dropped ({place})"));
         }
+        if self.moved > 0 {
+            notes.push(format!("{} points were not at a UTC midnight and count for their UTC day", self.moved));
+        }
         if self.rates_above_ratio > 0 {
             let rows = self.rates_above_ratio;
             notes
@@ -193,6 +219,8 @@ impl Reader for SeriesReader {
             rows: self.rows.finish()?,
             slots: self.slots,
             estimated: BTreeSet::new(),
+            currencies: BTreeMap::new(),
+            doubtful: self.doubtful,
             notes,
             page_rows: self.page_rows,
         })

@@ -6,15 +6,16 @@
 //! | what | must be |
 //! |---|---|
 //! | the metric | there; `null` is a metric without points, as are `null` or empty `series` and `times` |
-//! | a time | a whole number on a UTC midnight: seconds, or milliseconds from 10^11 on |
-//! | the times | strictly rising |
+//! | a time | a whole number: seconds, or milliseconds from 10^11 on; it counts for its UTC day |
+//! | the times | in any order |
 //! | a series | named once, as long as the times; a series that is `null` has no points |
+//! | the points of a day | one value; a day with two is left to a person, and has the last of them |
 //! | a value | a number, or `null` for a day without a value |
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
@@ -88,6 +89,10 @@ pub(super) struct Metric {
     pub(super) days: Vec<NaiveDate>,
     /// Name and values, one per day.
     pub(super) series: Vec<(String, Vec<Option<f64>>)>,
+    /// Points that were not at a midnight.
+    pub(super) moved: u64,
+    /// Days with two values.
+    pub(super) doubtful: Vec<(NaiveDate, String)>,
 }
 
 /// Reads the answer to `get`: one metric for each of [`METRICS`].
@@ -109,14 +114,11 @@ pub(super) fn read(get: &Get, answer: &Answer) -> Result<[Metric; 4]> {
 
 fn read_metric(wire: Wire<'_>, bad: &dyn Fn(String) -> Error) -> Result<Metric> {
     let times = wire.times.unwrap_or_default();
-    let mut days: Vec<NaiveDate> = Vec::with_capacity(times.len());
-    for time in times {
-        let day = read_day(time.get()).map_err(|message| bad(message).at("time", time.get()))?;
-        if days.last().is_some_and(|before| *before >= day) {
-            return Err(bad("the times do not rise strictly".to_owned()).at("time", time.get()));
-        }
-        days.push(day);
-    }
+    let read = times.iter().map(|time| read_time(time.get()).map_err(|message| bad(message).at("time", time.get())));
+    let times = read.collect::<Result<Vec<_>>>()?;
+    let moved = times.iter().filter(|at| at.time() != NaiveTime::MIN).count() as u64;
+    let days: Vec<NaiveDate> = times.iter().map(DateTime::date_naive).collect::<BTreeSet<_>>().into_iter().collect();
+    let mut doubtful = Vec::new();
     let mut names = HashSet::new();
     let mut series: Vec<(String, Vec<Option<f64>>)> = Vec::new();
     for (name, values) in wire.series.map(|series| series.0).unwrap_or_default() {
@@ -124,27 +126,40 @@ fn read_metric(wire: Wire<'_>, bad: &dyn Fn(String) -> Error) -> Result<Metric> 
             return Err(bad("a series is there twice".to_owned()).at("series", name));
         }
         let Some(values) = values else { continue };
-        if values.len() != days.len() {
-            let message = format!("a series has {} values for {} times", values.len(), days.len());
+        if values.len() != times.len() {
+            let message = format!("a series has {} values for {} times", values.len(), times.len());
             return Err(bad(message).at("series", name));
         }
         let read = values.into_iter().map(|value| value.map(|value| read_value(value.get())).transpose());
         let values = read.collect::<Result<Vec<_>, String>>().map_err(|message| bad(message).at("series", &name))?;
-        series.push((name, values));
+        let (by_day, two) = by_day(&times, values);
+        doubtful.extend(two.into_iter().map(|(day, why)| (day, format!("{name} {why}"))));
+        series.push((name, days.iter().map(|day| by_day.get(day).copied()).collect()));
     }
-    Ok(Metric { unit: unit_name(&wire.unit), days, series })
+    Ok(Metric { unit: unit_name(&wire.unit), days, series, moved, doubtful })
 }
 
-fn read_day(text: &str) -> Result<NaiveDate, String> {
+/// The value of each day that has one, by the latest point, and the days of which two points say different things.
+fn by_day(times: &[DateTime<Utc>], values: Vec<Option<f64>>) -> (BTreeMap<NaiveDate, f64>, Vec<(NaiveDate, String)>) {
+    let mut points: Vec<(&DateTime<Utc>, f64)> =
+        times.iter().zip(values).filter_map(|(at, value)| Some((at, value?))).collect();
+    points.sort_by_key(|(at, _)| **at);
+    let (mut found, mut two) = (BTreeMap::new(), Vec::new());
+    for (at, value) in points {
+        let day = at.date_naive();
+        if let Some(before) = found.insert(day, value).filter(|before| *before != value) {
+            two.push((day, format!("has two values for this day, {before} and {value}")));
+        }
+    }
+    (found, two)
+}
+
+fn read_time(text: &str) -> Result<DateTime<Utc>, String> {
     let time = number(text).filter(|time| time.fract() == 0.0).ok_or("a time is not a whole number")?;
     let milliseconds = if time.abs() < FIRST_MILLISECONDS { time * 1000.0 } else { time };
     // Whole and, where the calendar has it, far below 2^53; beyond the calendar the cast ends at a bound it refuses.
     #[allow(clippy::cast_possible_truncation)]
-    let instant = DateTime::from_timestamp_millis(milliseconds as i64).ok_or("a time is beyond the calendar")?;
-    if instant.time() != NaiveTime::MIN {
-        return Err("a time is not a UTC midnight, and so no daily point".to_owned());
-    }
-    Ok(instant.date_naive())
+    DateTime::from_timestamp_millis(milliseconds as i64).ok_or_else(|| "a time is beyond the calendar".to_owned())
 }
 
 fn read_value(text: &str) -> Result<f64, String> {

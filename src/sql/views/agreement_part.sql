@@ -7,6 +7,8 @@ SELECT
   spread,
   {tables} AS tables,
   CASE
+    WHEN absent <> '' AND (least_total <> 0 OR greatest_total <> 0) AND count(*) OVER (PARTITION BY usage_date) > 1
+      THEN concat('in another currency, or not read, in ', substr(absent, 3))
     WHEN absent <> '' AND (least_total <> 0 OR greatest_total <> 0) THEN concat('not read in ', substr(absent, 3))
     WHEN spread = 0 THEN 'agree'
     WHEN spread <= CAST(row_count AS decimal(18, 0)) * CAST('0.0000000001' AS decimal(12, 10)) THEN 'rounding of groups'
@@ -17,7 +19,7 @@ SELECT
 FROM (
   SELECT
     usage_date,
-    max(currency) AS currency,
+    currency,
     min(total) AS least_total,
     max(total) AS greatest_total,
     CAST(max(total) - min(total) AS decimal(38, 12)) AS spread,
@@ -29,5 +31,5 @@ FROM (
   FROM (
     {totals}
   ) totals
-  GROUP BY usage_date
+  GROUP BY usage_date, currency
 ) days

@@ -1,4 +1,5 @@
--- What changed since a UTC day or an instant, by job, day and metric: costlake_changed_since('2026-11-01').
+-- What changed since a UTC day or an instant, by job, day and metric: costlake_changed_since('2026-11-01'). Between two
+-- currencies there is no change in amount: it is null.
 CREATE OR REPLACE MACRO costlake_changed_since(since) AS TABLE
 WITH revised AS (
   SELECT *
@@ -14,6 +15,8 @@ net AS (
     metric,
     first(total_before ORDER BY epoch) AS total_before,
     last(total ORDER BY epoch) AS total,
+    first(currency_before ORDER BY epoch) AS currency_before,
+    last(currency ORDER BY epoch) AS currency,
     count(*) AS revisions,
     min(committed_at) AS first_committed_at,
     max(committed_at) AS last_committed_at,
@@ -27,9 +30,12 @@ SELECT
   metric,
   total_before,
   total,
-  coalesce(total, 0) - coalesce(total_before, 0) AS change,
+  CASE WHEN metric NOT LIKE '%_cost' OR coalesce(currency_before, currency) IS NOT DISTINCT FROM coalesce(currency, currency_before)
+    THEN coalesce(total, 0) - coalesce(total_before, 0) END AS change,
   revisions,
   first_committed_at,
   last_committed_at,
-  estimated
+  estimated,
+  currency_before,
+  currency
 FROM net;

@@ -1,21 +1,48 @@
 -- How well commitments were used beside what they saved, by day, provider, product and series of savings. utilization is
--- the plain average, the other two are weighted by committed spend (Savings Plans, if in one unit) and by normalized
--- units (reservations). A day that only one of the two tables has is there with nulls for the other.
+-- the plain average, the other two are weighted by committed spend (Savings Plans, if in units of one kind) and by
+-- normalized units (reservations). Amounts are brought to one scale: cents are told in dollars. A day that only one of the
+-- two tables has is there with nulls for the other.
 {create} {view} AS
-WITH used AS (
+WITH committed AS (
+  SELECT
+    usage_date,
+    provider,
+    product,
+    utilization,
+    number_of_nfus,
+    committed_spend_per_hour * {spend_scale} AS spend,
+    {spend_unit} AS spend_unit
+  FROM {table}
+),
+used AS (
   SELECT
     usage_date,
     provider,
     product,
     count(*) AS commitments,
     avg(utilization) AS utilization,
-    CASE WHEN count(DISTINCT committed_spend_unit) <= 1
-      THEN sum(utilization * committed_spend_per_hour)
-        / nullif(sum(CASE WHEN utilization IS NOT NULL THEN committed_spend_per_hour END), 0) END AS utilization_by_spend,
+    CASE WHEN count(DISTINCT spend_unit) <= 1
+      THEN sum(utilization * spend)
+        / nullif(sum(CASE WHEN utilization IS NOT NULL THEN spend END), 0) END AS utilization_by_spend,
     sum(utilization * number_of_nfus)
       / nullif(sum(CASE WHEN utilization IS NOT NULL THEN number_of_nfus END), 0) AS utilization_by_units
-  FROM {table}
+  FROM committed
   GROUP BY usage_date, provider, product
+),
+saved AS (
+  SELECT
+    usage_date,
+    provider,
+    product,
+    series,
+    actual_cost * {actual_scale} AS actual_cost,
+    on_demand_equivalent_cost * {on_demand_scale} AS on_demand_equivalent_cost,
+    realized_savings * {realized_scale} AS realized_savings,
+    effective_savings_rate,
+    {actual_unit} AS actual_cost_unit,
+    {on_demand_unit} AS on_demand_equivalent_cost_unit,
+    {realized_unit} AS realized_savings_unit
+  FROM {savings}
 )
 SELECT
   coalesce(u.usage_date, s.usage_date) AS usage_date,
@@ -34,4 +61,4 @@ SELECT
   s.on_demand_equivalent_cost_unit,
   s.realized_savings_unit
 FROM used u
-FULL JOIN {savings} s ON s.usage_date = u.usage_date AND s.provider = u.provider AND s.product = u.product;
+FULL JOIN saved s ON s.usage_date = u.usage_date AND s.provider = u.provider AND s.product = u.product;

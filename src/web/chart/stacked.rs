@@ -16,7 +16,7 @@ use super::{Axis, Key, MOST_BARS, Plot, legend, letter, px, table};
 type Edges = (i128, i128);
 
 /// The chart of a table's amounts.
-pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked) -> Markup {
+pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked, id: &str) -> Markup {
     let axis = Axis::new(grain, figures.days.keys().copied());
     let empty = vec![0; figures.groups.len()];
     let rows: Vec<&Vec<i128>> = axis.slots().iter().map(|day| figures.days.get(day).unwrap_or(&empty)).collect();
@@ -30,7 +30,7 @@ pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked) -> Markup {
     let title = capital(&format!("{measure}{by} per {per}, {unit}"));
     let over: Vec<usize> = (0..highs.len()).filter(|index| ruler.is_over(highs[*index])).collect();
     let plot = Plot {
-        id: "cost",
+        id,
         title: &title,
         description: describe(figures),
         axis: &axis,
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn one_day_and_many_are_drawn_and_names_are_escaped() {
         for days in [1, 2, 70, 71, 400] {
-            let html = stacked(Grain::Daily, &figures(days)).into_string();
+            let html = stacked(Grain::Daily, &figures(days), "cost").into_string();
             assert_eq!(html.matches("class=\"hit\"").count() as u64, days);
             assert!(html.contains(&format!("{}.00 USD in all", 3 * days).replace("1200", "1,200")), "{html}");
             assert!(!html.contains("<script") && !html.contains('\u{202e}') && !html.contains("style="));
@@ -282,7 +282,7 @@ mod tests {
     }
     #[test]
     fn what_is_counted_does_not_add_up_over_days() {
-        let html = stacked(Grain::Daily, &Stacked { is_count: true, ..figures(5) }).into_string();
+        let html = stacked(Grain::Daily, &Stacked { is_count: true, ..figures(5) }, "cost").into_string();
         assert!(html.contains(": 3 USD on the last day.") && html.contains("Newest:"), "{html}");
         assert!(html.contains("<td>1</td>") && !html.contains(".00 USD"), "{html}");
     }

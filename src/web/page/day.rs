@@ -95,9 +95,10 @@ fn sums(known: &DayState) -> Markup {
 
 /// The groups of the chart on this day, largest first.
 fn groups(job: &JobFacts, day: NaiveDate) -> Markup {
-    let Some(Figures::Stacked(figures)) = job.summary.as_ref().map(|summary| &summary.figures) else {
+    let Some(Figures::Stacked(all)) = job.summary.as_ref().map(|summary| &summary.figures) else {
         return html! {};
     };
+    let Some(figures) = all.iter().find(|figures| figures.days.contains_key(&day)) else { return html! {} };
     let (Some(amounts), Some(grouping)) = (figures.days.get(&day), &figures.grouping) else { return html! {} };
     let mut ranked: Vec<(&String, i128)> = figures.groups.iter().zip(amounts.iter().copied()).collect();
     ranked.retain(|(_, amount)| *amount != 0);

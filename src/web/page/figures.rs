@@ -19,8 +19,12 @@ pub(super) fn section(job: &JobFacts) -> Markup {
                 Some(summary) => {
                     @match &summary.figures {
                         Figures::Nothing => p class="empty" { "There is nothing to draw yet." },
-                        Figures::Stacked(figures) => (stacked(grain, figures)),
-                        Figures::Savings(figures) => (savings(grain, figures)),
+                        Figures::Stacked(all) => {
+                            @for (index, figures) in all.iter().enumerate() { (stacked(grain, figures, &id("cost", index))) }
+                        }
+                        Figures::Savings(all) => {
+                            @for (index, figures) in all.iter().enumerate() { (savings(grain, figures, index)) }
+                        }
                         Figures::Utilization(figures) => (utilization(grain, figures)),
                     }
                     @for note in &summary.notes { p class="note pre" { "Left out: " (text::visible(note)) } }
@@ -30,12 +34,17 @@ pub(super) fn section(job: &JobFacts) -> Markup {
     }
 }
 
+/// The id of one of several charts.
+fn id(name: &str, index: usize) -> String {
+    if index == 0 { name.to_owned() } else { format!("{name}-{}", index + 1) }
+}
+
 /// The unit of amounts as people write it.
 pub(super) fn unit_word(unit: &str) -> String {
     if unit == "dollar" { "USD".to_owned() } else { text::label(unit) }
 }
 
-fn savings(grain: Grain, figures: &Savings) -> Markup {
+fn savings(grain: Grain, figures: &Savings, index: usize) -> Markup {
     let axis = Axis::new(grain, figures.days.keys().copied());
     let line = |name: &str, value: fn(&SavingsDay) -> Option<f64>| Line {
         name: name.to_owned(),
@@ -45,8 +54,8 @@ fn savings(grain: Grain, figures: &Savings) -> Markup {
     let rate = [line("effective savings rate", SavingsDay::rate)];
     let title = format!("What was paid, and what it would have cost on demand, {} per day", unit_word(&figures.unit));
     html! {
-        (lines("savings", &title, &axis, false, true, &costs))
-        (lines("rate", "Realized savings as a share of the on-demand equivalent", &axis, true, false, &rate))
+        (lines(&id("savings", index), &title, &axis, false, true, &costs))
+        (lines(&id("rate", index), "Realized savings as a share of the on-demand equivalent", &axis, true, false, &rate))
     }
 }
 

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use crate::job::Refresh;
 use crate::plan::{Slot, calendar as slots_of};
 use crate::report::usd;
+use crate::status;
 use crate::web::calendar::calendar;
 use crate::web::facts::{JobFacts, PageFacts};
 use crate::web::text;
@@ -36,6 +37,7 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate
                 pre { (text::visible(error)) }
             }
         }
+        @if let Some(note) = status::nothing_found(&job.job, &job.ledger) { p class="note" { (note) } }
         p class="hidden" role="status" data-status {}
         div data-live={ "/jobs/" (name) "/live" } class="panel running" { (progress::fragment(job)) }
         (at_a_glance(facts, job, &slots))

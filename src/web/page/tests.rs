@@ -82,7 +82,7 @@ fn hostile_job() -> JobFacts {
         days: BTreeMap::from([(day("2026-11-01"), vec![5_000_000_000_000])]),
         is_count: false,
     };
-    let summary = Summary::made_up(Figures::Stacked(stacked), vec![HOSTILE.to_owned()]);
+    let summary = Summary::made_up(Figures::Stacked(vec![stacked]), vec![HOSTILE.to_owned()]);
     JobFacts {
         next: job.schedule.as_ref().map(|schedule| schedule.next(now(), 3)).unwrap_or_default(),
         job,
@@ -268,6 +268,19 @@ fn a_job_is_told_in_one_word() {
     assert_eq!(word(&job, "2026-11-06T00:00:00Z"), "stale");
     job.ledger = Arc::new(Ledger::empty("costs"));
     assert_eq!(word(&job, soon), "never read");
+}
+
+#[test]
+fn a_table_of_nothing_but_zeros_says_so() {
+    let mut job = hostile_job();
+    let said = |job: &JobFacts| super::job(&facts(vec![job.clone()]), job, None).into_string();
+    assert!(!said(&job).contains("nothing but zeros"));
+    let mut ledger = (*job.ledger).clone();
+    for day in ledger.partitions.values_mut().flat_map(|partition| partition.days.values_mut()) {
+        day.facts.sums = [("unblended_cost", "0.000000000000")].into_iter().collect();
+    }
+    job.ledger = Arc::new(ledger);
+    assert!(said(&job).contains("no row, or nothing but zeros, in 2 days that were read: look whether the account is"));
 }
 
 #[test]

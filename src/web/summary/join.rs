@@ -5,30 +5,45 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use super::part::{Days, Part, Shape, weights};
-use super::{Figures, Savings, Stacked, TOP_GROUPS, Utilization};
+use super::{Figures, Savings, SavingsDay, Stacked, TOP_GROUPS, Utilization};
 
 /// The figures of all parts together.
 pub(super) fn figures<'a>(shape: &Shape, parts: impl Iterator<Item = &'a Part> + Clone) -> Figures {
     let unit = parts.clone().filter_map(|part| part.unit.clone()).last();
     let figures = match shape {
         Shape::Amounts { column, grouping, .. } => {
-            Figures::Stacked(stacked(parts, column, grouping.clone(), unit.unwrap_or_default()))
+            let unit = unit.unwrap_or_default();
+            let of_currency = |currency: String| stacked(parts.clone(), column, grouping.clone(), currency);
+            Figures::Stacked(currencies(parts.clone(), unit).into_iter().map(of_currency).collect())
         }
         Shape::Accounts => {
             let counts = stacked(parts, "AWS accounts", Some("export".to_owned()), "accounts".to_owned());
-            Figures::Stacked(Stacked { is_count: true, ..counts })
+            Figures::Stacked(vec![Stacked { is_count: true, ..counts }])
         }
-        Shape::Savings => Figures::Savings(savings(parts, unit)),
+        Shape::Savings => Figures::Savings(savings(parts)),
         Shape::Utilization => Figures::Utilization(utilization(parts)),
         Shape::Nothing => Figures::Nothing,
     };
     let is_empty = match &figures {
         Figures::Nothing => true,
-        Figures::Stacked(stacked) => stacked.days.is_empty(),
-        Figures::Savings(savings) => savings.days.is_empty(),
+        Figures::Stacked(stacked) => stacked.iter().all(|stacked| stacked.days.is_empty()),
+        Figures::Savings(savings) => savings.is_empty(),
         Figures::Utilization(utilization) => utilization.days.is_empty(),
     };
     if is_empty { Figures::Nothing } else { figures }
+}
+
+/// The currencies of all parts, that of the newest day first; the unit where no day names one.
+fn currencies<'a>(parts: impl Iterator<Item = &'a Part>, unit: String) -> Vec<String> {
+    let mut newest: BTreeMap<&String, NaiveDate> = BTreeMap::new();
+    for (day, currency) in parts.flat_map(|part| &part.currencies) {
+        let known = newest.entry(currency).or_insert(*day);
+        *known = *day.max(known);
+    }
+    let mut found: Vec<_> = newest.into_iter().collect();
+    found.sort_by_key(|(_, day)| std::cmp::Reverse(*day));
+    let found: Vec<String> = found.into_iter().map(|(currency, _)| currency.clone()).collect();
+    if found.is_empty() { vec![unit] } else { found }
 }
 
 fn stacked<'a>(
@@ -37,10 +52,12 @@ fn stacked<'a>(
     grouping: Option<String>,
     unit: String,
 ) -> Stacked {
+    // What names no currency is shown with every one: it adds nothing to any.
+    let is_in_unit = |part: &Part, day: &NaiveDate| part.currencies.get(day).is_none_or(|currency| *currency == unit);
     let amounts: Vec<_> = parts
         .clone()
-        .filter_map(|part| if let Days::Amounts(days) = &part.days { Some(days) } else { None })
-        .flatten()
+        .filter_map(|part| if let Days::Amounts(days) = &part.days { Some((part, days)) } else { None })
+        .flat_map(|(part, days)| days.iter().filter(move |(day, _)| is_in_unit(part, day)))
         .collect();
     let mut ranked: Vec<(u128, &String)> =
         weights(amounts.iter().map(|(_, sums)| *sums)).into_iter().map(|(group, weight)| (weight, group)).collect();
@@ -75,10 +92,18 @@ fn name_of(group: &String, grouping: Option<&str>, names: &BTreeMap<&String, &St
     }
 }
 
-fn savings<'a>(parts: impl Iterator<Item = &'a Part>, unit: Option<String>) -> Savings {
+fn savings<'a>(parts: impl Iterator<Item = &'a Part>) -> Vec<Savings> {
+    let mut by_unit: BTreeMap<&String, BTreeMap<NaiveDate, SavingsDay>> = BTreeMap::new();
     let of_part = |part: &'a Part| if let Days::Savings(days) = &part.days { Some(days) } else { None };
-    let days = parts.filter_map(of_part).flatten().map(|(day, sums)| (*day, *sums)).collect();
-    Savings { unit: unit.unwrap_or_else(|| "dollar".to_owned()), days }
+    for (day, sums) in parts.filter_map(of_part).flatten() {
+        for (unit, of_unit) in sums {
+            by_unit.entry(unit).or_default().insert(*day, *of_unit);
+        }
+    }
+    let mut found: Vec<Savings> =
+        by_unit.into_iter().map(|(unit, days)| Savings { unit: unit.clone(), days }).collect();
+    found.sort_by_key(|savings| std::cmp::Reverse(savings.days.keys().next_back().copied()));
+    found
 }
 
 fn utilization<'a>(parts: impl Iterator<Item = &'a Part>) -> Utilization {
@@ -108,7 +133,7 @@ mod tests {
     fn part(number: u32, sums: &[(&str, i128)]) -> Part {
         let sums = sums.iter().map(|(group, sum)| (Some((*group).to_owned()), *sum)).collect();
         let days = Days::Amounts(BTreeMap::from([(day(number), sums)]));
-        Part { epoch: 1, unit: Some("USD".to_owned()), names: BTreeMap::new(), days }
+        Part { epoch: 1, unit: Some("USD".to_owned()), currencies: BTreeMap::new(), names: BTreeMap::new(), days }
     }
 
     #[test]
@@ -124,6 +149,19 @@ mod tests {
         assert_eq!(found.total(day(1)), Some(many.iter().map(|(_, sum)| sum).sum()));
         assert_eq!(found.total(day(2)), Some(-400));
         assert_eq!(found.days[&day(2)], [-900, 500, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn amounts_of_two_currencies_are_charts_of_their_own() {
+        let of = |number, currency: &str, sum| {
+            let currencies = BTreeMap::from([(day(number), currency.to_owned())]);
+            Part { currencies, ..part(number, &[("EC2", sum)]) }
+        };
+        let shape = Shape::Amounts { column: "x".to_owned(), unit: "currency".to_owned(), grouping: None };
+        let parts = [of(1, "USD", 5), of(2, "USD", 6), of(3, "EUR", 7)];
+        let Figures::Stacked(found) = figures(&shape, parts.iter()) else { panic!("amounts") };
+        let told: Vec<_> = found.iter().map(|s| (s.unit.as_str(), s.days.len(), s.total(day(3)))).collect();
+        assert_eq!(told, [("EUR", 1, Some(7)), ("USD", 2, None)]);
     }
 
     #[test]

@@ -10,7 +10,9 @@ use crate::decimal;
 use crate::error::{Error, Kind, Result};
 use crate::generation::rows::split_by_slot;
 use crate::job::Job;
+use crate::sources::datadog::scale_of;
 use crate::table::Table;
+use crate::totals::CURRENCY;
 use crate::window::Grain;
 
 use super::SavingsDay;
@@ -52,7 +54,7 @@ impl Shape {
         let preferred = amounts.iter().find(|name| **name == "unblended_cost").or(amounts.first());
         if let Some(column) = preferred {
             let own = format!("{column}_unit");
-            let unit = if has(&own) { own } else { "currency".to_owned() };
+            let unit = if has(&own) { own } else { CURRENCY.to_owned() };
             let grouping = table.sort_key().get(1).map(|index| table.columns()[*index].name.clone());
             return Self::Amounts { column: (*column).to_owned(), unit, grouping };
         }
@@ -70,6 +72,8 @@ pub(super) struct Part {
     pub(super) epoch: u64,
     /// Unit of the amounts, where the rows name one.
     pub(super) unit: Option<String>,
+    /// Currency of each day that names one; a day has one.
+    pub(super) currencies: BTreeMap<NaiveDate, String>,
     /// Names of groups that are better than their ids.
     pub(super) names: BTreeMap<String, String>,
     /// The sums.
@@ -81,7 +85,8 @@ pub(super) struct Part {
 pub(super) enum Days {
     /// By group; `None` is what was too small to be told apart.
     Amounts(BTreeMap<NaiveDate, BTreeMap<Option<String>, i128>>),
-    Savings(BTreeMap<NaiveDate, SavingsDay>),
+    /// By what the amounts are in, brought to one scale.
+    Savings(BTreeMap<NaiveDate, BTreeMap<String, SavingsDay>>),
     /// By kind the sum of the ratios, and of how many.
     Utilization(BTreeMap<NaiveDate, BTreeMap<String, (f64, u32)>>),
 }
@@ -89,16 +94,20 @@ pub(super) enum Days {
 /// Adds up the rows of an object.
 pub(super) fn read(shape: &Shape, table: &Table, grain: Grain, rows: &RecordBatch, epoch: u64) -> Result<Part> {
     let slots = split_by_slot(table, grain, rows)?;
-    let mut part = Part { epoch, unit: None, names: BTreeMap::new(), days: Days::Amounts(BTreeMap::new()) };
+    let days = Days::Amounts(BTreeMap::new());
+    let mut part = Part { epoch, unit: None, currencies: BTreeMap::new(), names: BTreeMap::new(), days };
     match shape {
         Shape::Amounts { column, unit, grouping } => {
             part.unit = first_text(rows, unit);
             part.names = account_names(rows, grouping.as_deref());
+            if unit == CURRENCY {
+                let of_day = |(day, rows): (&NaiveDate, &RecordBatch)| Some((*day, first_text(rows, unit)?));
+                part.currencies = slots.iter().filter_map(of_day).collect();
+            }
             let days = by_day(slots, |batch| amounts_by_group(batch, column, grouping.as_deref()))?;
             part.days = Days::Amounts(fold(days));
         }
         Shape::Savings => {
-            part.unit = first_text(rows, "actual_cost_unit");
             part.days = Days::Savings(by_day(slots, savings)?);
         }
         Shape::Utilization => part.days = Days::Utilization(by_day(slots, utilization)?),
@@ -195,25 +204,50 @@ fn fold(days: Sums) -> Sums {
     days.into_iter().map(|(day, sums)| (day, fold_day(sums))).collect()
 }
 
-fn add(sum: &mut Option<f64>, column: &Float64Array, row: usize) {
-    if column.is_valid(row) {
-        *sum = Some(sum.unwrap_or(0.0) + column.value(row));
+/// A column of amounts with the column of its unit.
+struct Amounts<'a> {
+    amounts: &'a Float64Array,
+    units: &'a StringArray,
+}
+
+impl<'a> Amounts<'a> {
+    fn of(rows: &'a RecordBatch, name: &str) -> Result<Self> {
+        Ok(Self { amounts: floats(rows, name)?, units: texts(rows, &format!("{name}_unit"))? })
+    }
+
+    fn unit(&self, row: usize) -> Option<&'a str> {
+        self.units.is_valid(row).then(|| self.units.value(row))
+    }
+
+    /// Adds the amount of a row, brought to `base`; an amount in something else is left out.
+    fn add(&self, sum: &mut Option<f64>, row: usize, unit: &str, base: &str) {
+        let (scale, own) = scale_of(self.unit(row).unwrap_or(unit));
+        if self.amounts.is_valid(row) && own == base {
+            *sum = Some(sum.unwrap_or(0.0) + self.amounts.value(row) * scale);
+        }
     }
 }
 
-/// The series `total` of all products together; every series where none has that name.
-fn savings(rows: &RecordBatch) -> Result<SavingsDay> {
+/// The series `total` of all products together; every series where none has that name. An amount without a unit is in
+/// that of the actual cost beside it, and where that has none, in dollars.
+fn savings(rows: &RecordBatch) -> Result<BTreeMap<String, SavingsDay>> {
     let series = texts(rows, "series")?;
-    let (actual, on_demand) = (floats(rows, "actual_cost")?, floats(rows, "on_demand_equivalent_cost")?);
-    let realized = floats(rows, "realized_savings")?;
+    let [actual, on_demand, realized] = ["actual_cost", "on_demand_equivalent_cost", "realized_savings"];
+    let (actual, on_demand) = (Amounts::of(rows, actual)?, Amounts::of(rows, on_demand)?);
+    let realized = Amounts::of(rows, realized)?;
     let has_total = series.iter().any(|name| name == Some("total"));
-    let mut day = SavingsDay::default();
+    let mut days: BTreeMap<String, SavingsDay> = BTreeMap::new();
     for row in (0..rows.num_rows()).filter(|row| !has_total || series.value(*row) == "total") {
-        add(&mut day.actual, actual, row);
-        add(&mut day.on_demand, on_demand, row);
-        add(&mut day.realized, realized, row);
+        let unit = actual.unit(row).unwrap_or("dollar");
+        let own = [Some(unit), on_demand.unit(row), realized.unit(row)];
+        for base in own.into_iter().flatten().map(|unit| scale_of(unit).1).collect::<BTreeSet<_>>() {
+            let day = days.entry(base.to_owned()).or_default();
+            actual.add(&mut day.actual, row, unit, base);
+            on_demand.add(&mut day.on_demand, row, unit, base);
+            realized.add(&mut day.realized, row, unit, base);
+        }
     }
-    Ok(day)
+    Ok(days)
 }
 
 fn utilization(rows: &RecordBatch) -> Result<BTreeMap<String, (f64, u32)>> {

@@ -9,7 +9,7 @@ use crate::support::script::{Reply, Script};
 const CONFIG: &str = "[source]\ntype = \"datadog_ccm_config\"\n";
 
 /// What AWS's token service says to whoever has these credentials.
-fn identity(account: &str) -> Reply {
+pub(super) fn identity(account: &str) -> Reply {
     let body = format!(
         "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
          <Arn>arn:aws:iam::{account}:user/x</Arn><UserId>X</UserId><Account>{account}</Account>\
@@ -19,7 +19,7 @@ fn identity(account: &str) -> Reply {
 }
 
 /// A house whose token service is the first script and whose APIs are the second.
-fn open() -> (Script, Script, Lakehouse) {
+pub(super) fn open() -> (Script, Script, Lakehouse) {
     let (tokens, api) = (Script::new(), Script::new());
     let mut house = Lakehouse::new(api.url(), NOW);
     house.set("AWS_ENDPOINT_URL_STS", tokens.url());
@@ -75,14 +75,14 @@ fn an_account_that_the_job_names_is_verified() {
 }
 
 /// What AWS's token service gives whoever may take the role.
-fn role() -> Reply {
+pub(super) fn role(account: &str) -> Reply {
     let body = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
         <AssumedRoleUser><Arn>arn:aws:sts::111111111111:assumed-role/costs/costlake</Arn>\
         <AssumedRoleId>AROA:costlake</AssumedRoleId></AssumedRoleUser><Credentials>\
         <AccessKeyId>ASIAROLEROLEROLEROLE</AccessKeyId><SecretAccessKey>secret-of-the-role</SecretAccessKey>\
         <SessionToken>token-of-the-role</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
         </Credentials></AssumeRoleResult></AssumeRoleResponse>";
-    Reply::new(200, body).with("content-type", "text/xml")
+    Reply::new(200, body.replace("111111111111", account)).with("content-type", "text/xml")
 }
 
 /// What a container's agent gives the program in it.
@@ -133,12 +133,12 @@ fn credentials_fail(
 fn a_role_that_cannot_be_asked_for_is_no_missing_permission() {
     let job = DAILY.replace("[limits]", "[aws]\nrole_arn = \"arn:aws:iam::111111111111:role/costs\"\n[limits]");
     for given in [0, 1] {
-        for (what, reply) in silences(&role()) {
+        for (what, reply) in silences(&role("111111111111")) {
             let (tokens, api, mut house) = open();
             // The SDK waits five seconds for credentials within a request, which is to have more time than that.
             house.set("COSTLAKE_HASTE", if (what, given) == ("mute", 1) { "9000" } else { "1200" });
             house.job("costs", &job);
-            credentials_fail(what, &house, (&tokens, &api), given, reply, role());
+            credentials_fail(what, &house, (&tokens, &api), given, reply, role("111111111111"));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Malformed job files: every problem of every file at once, each with its file, key and what would be right.
 
-use crate::support::cost_explorer::{DAILY, NOW};
+use crate::support::cost_explorer::{DAILY, NOW, two_days};
 use crate::support::lakehouse::Lakehouse;
+use crate::support::script::{Reply, Script};
 
 /// File name, what the good job has, what stands there instead, what is said.
 type Case = (&'static str, &'static str, &'static str, &'static [&'static str]);
@@ -71,6 +72,21 @@ const CASES: &[Case] = &[
         "[{ dimension = \"SERVICE\" }]",
         "[{ tag = \"Cost Center\" }, { tag = \"cost-center\" }]",
         &["source.group_by both groupings would fill the column `tag_cost_center`"],
+    ),
+    (
+        "taken",
+        "[{ dimension = \"SERVICE\" }]",
+        "[{ dimension = \"LINKED_ACCOUNT\" }, { dimension = \"LINKED_ACCOUNT_NAME\" }]",
+        &[
+            "source.group_by[1].dimension \"LINKED_ACCOUNT_NAME\" would fill the column `linked_account_name`",
+            "group by LINKED_ACCOUNT, which brings the name along",
+        ],
+    ),
+    (
+        "taken_by_the_lake",
+        "\"SERVICE\"",
+        "\"BILLING_PERIOD\"",
+        &["would fill the column `billing_period`", "leave this grouping out"],
     ),
     (
         "grouping_kind",
@@ -196,4 +212,24 @@ fn a_good_file_shows_what_will_be() {
     let columns = ["usage_date", "estimated", "service", "unblended_cost", "currency"];
     assert_eq!(job["columns"], serde_json::json!(columns), "{done}");
     house.costlake(&["check"]).exits(0).says("all right: 1 job");
+}
+
+#[test]
+fn an_unknown_dimension_is_a_warning() {
+    let api = Script::new();
+    let house = Lakehouse::new(api.url(), NOW);
+    let filter = "filter = { Dimensions = { Key = \"REGIN\", Values = [\"eu-west-1\"] } }\n[window]";
+    house.job("odd", &DAILY.replace("\"SERVICE\"", "\"SERVCE\"").replace("[window]", filter));
+    let grouping = "source.group_by[0].dimension \"SERVCE\" is no dimension that is known (did you mean `SERVICE`?); the API may refuse it";
+    let filtered = "source.filter.Dimensions.Key \"REGIN\" is no dimension that is known (did you mean `REGION`?); the API may refuse it";
+    house.costlake(&["check"]).exits(0).says(grouping).says(filtered).says("all right: 1 job");
+    let document = house.json(&["check"]).exits(0).document();
+    let warnings = document["jobs"][0]["warnings"].as_array().expect("warnings").clone();
+    assert_eq!(warnings.len(), 2, "{document}");
+    assert_eq!(warnings[0]["key"], "source.group_by[0].dimension");
+    house.costlake(&["plan"]).exits(0).says(grouping).says(filtered);
+    let mut page = two_days();
+    page["GroupDefinitions"][0]["Key"] = "SERVCE".into();
+    api.then([Reply::good(&page)]);
+    house.costlake(&["run"]).exits(0).says(&format!("note: {grouping}"));
 }

@@ -135,6 +135,15 @@ fn cost_explorer_that_is_not_enabled_is_told_apart() {
 }
 
 #[test]
+fn a_denial_keeps_the_words_of_the_api() {
+    let hourly = "Hourly data granularity is an opt-in only feature. You can enable this feature from the PAYER account's \
+        Cost Explorer Settings page.";
+    given_up("AccessDeniedException", hourly, 3).says(hourly).says("opt in to hourly").hides("add ce:GetCostAndUsage");
+    let other = "Account 210987654321 may not do this on a Sunday";
+    given_up("AccessDeniedException", other, 3).says("Account … may not do this on a Sunday").hides("210987654321");
+}
+
+#[test]
 fn credentials_that_do_not_work_are_an_exit_code_of_their_own() {
     given_up("ExpiredTokenException", "The security token included in the request is expired", 3).says("have expired");
     given_up("UnrecognizedClientException", "The security token is invalid", 3).says("does not accept the credentials");

@@ -1,6 +1,6 @@
 //! An S3 bucket behind a [`Script`](super::script::Script): just enough of the protocol for a lake, conditions included.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::script::{Asked, Reply, Script};
@@ -43,8 +43,16 @@ fn list(objects: &Objects, query: &str) -> Reply {
              <ETag>{tag}</ETag></Contents>"
         )
     };
-    let entries: String = objects.iter().filter(|(key, _)| key.starts_with(&prefix)).map(entry).collect();
-    Reply::new(200, format!("<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>"))
+    let below = || objects.iter().filter_map(|pair| Some((pair, pair.0.strip_prefix(&prefix)?)));
+    // With a delimiter, what lies in folders is told by these alone.
+    let folder = |rest: &str| query.contains("delimiter=").then(|| Some(rest.split_once('/')?.0.to_owned())).flatten();
+    let folders: BTreeSet<String> = below().filter_map(|(_, rest)| folder(rest)).collect();
+    let folders: String = folders
+        .iter()
+        .map(|name| format!("<CommonPrefixes><Prefix>{prefix}{name}/</Prefix></CommonPrefixes>"))
+        .collect();
+    let entries: String = below().filter(|(_, rest)| folder(rest).is_none()).map(|(pair, _)| entry(pair)).collect();
+    Reply::new(200, format!("<ListBucketResult><IsTruncated>false</IsTruncated>{entries}{folders}</ListBucketResult>"))
 }
 
 fn get(objects: &Objects, key: &str, range: Option<&str>) -> Reply {

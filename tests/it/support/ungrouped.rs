@@ -12,6 +12,8 @@ use super::cost_explorer::dollars;
 #[derive(Default)]
 struct Period {
     amounts: BTreeMap<String, i128>,
+    /// Unit of each metric; of several the last one.
+    units: BTreeMap<String, String>,
     estimated: bool,
 }
 
@@ -34,6 +36,9 @@ impl Sums {
                 for (metric, value) in group["Metrics"].as_object().into_iter().flatten() {
                     let amount = value["Amount"].as_str().and_then(|text| decimal::parse(text).ok());
                     *period.amounts.entry(metric.clone()).or_default() += amount.unwrap_or(0);
+                    if let Some(unit) = value["Unit"].as_str() {
+                        period.units.insert(metric.clone(), unit.to_owned());
+                    }
                 }
             }
         }
@@ -54,8 +59,15 @@ impl Sums {
         let result = |(start, end): (String, String)| {
             let period = self.whole.get(&start);
             let amount = |metric: &str| period.and_then(|p| p.amounts.get(metric)).copied().unwrap_or(0);
+            let value = |metric: &str| {
+                let mut value = dollars(&decimal::text(amount(metric)));
+                if let Some(unit) = period.and_then(|period| period.units.get(metric)) {
+                    value["Unit"] = json!(unit);
+                }
+                value
+            };
             let total: serde_json::Map<String, Value> =
-                metrics.iter().map(|metric| ((*metric).to_owned(), dollars(&decimal::text(amount(metric))))).collect();
+                metrics.iter().map(|metric| ((*metric).to_owned(), value(metric))).collect();
             json!({
                 "TimePeriod": { "Start": start, "End": end }, "Total": total, "Groups": [],
                 "Estimated": period.is_none_or(|period| period.estimated),

@@ -1,7 +1,8 @@
 CREATE OR REPLACE VIEW "hostile" AS
   SELECT CAST(NULL AS date) AS "usage_date", CAST(NULL AS boolean) AS "estimated", CAST(NULL AS varchar) AS "tag_bob_s_team", CAST(NULL AS varchar) AS "linked_account", CAST(NULL AS varchar) AS "linked_account_name", CAST(NULL AS decimal(38,12)) AS "unblended_cost", CAST(NULL AS decimal(38,12)) AS "usage_quantity", CAST(NULL AS varchar) AS "currency", CAST(NULL AS varchar) AS "usage_quantity_unit", CAST(NULL AS varchar) AS "billing_period" WHERE false
   UNION ALL BY NAME
-  SELECT * FROM read_parquet('/lakes/it''s "here"/hostile/*/data.parquet', union_by_name = true, hive_partitioning = true, hive_types = {'billing_period': VARCHAR});
+  SELECT * EXCLUDE ("costlake file"), split_part(string_split("costlake file", '/')[-2], '=', 2) AS "billing_period"
+  FROM read_parquet('/lakes/it''s "here"/hostile/*/data.parquet', union_by_name = true, hive_partitioning = false, filename = 'costlake file');
 COMMENT ON VIEW "hostile" IS 'it''s "quoted" `ticked` \ ; -- DROP TABLE costs; /* */ ${partition}
 and goes on. One row per usage_date, tag_bob_s_team, linked_account; granularity DAILY; metrics UnblendedCost,UsageQuantity; group_by ["TAG:Bob''s `team\"; --","DIMENSION:LINKED_ACCOUNT"]; filter {"Tags":{"Key":"a''b\\","Values":["'');--"]}}. Never add it up with a table of another grouping.';
 COMMENT ON COLUMN "hostile"."usage_date" IS 'UTC day the costs belong to; the 1st of the month for MONTHLY. Not in HOURLY tables.';
@@ -17,7 +18,8 @@ COMMENT ON COLUMN "hostile"."usage_quantity_unit" IS 'Unit of usage_quantity; N/
 CREATE OR REPLACE VIEW "hourly" AS
   SELECT CAST(NULL AS timestamp with time zone) AS "period_start", CAST(NULL AS boolean) AS "estimated", CAST(NULL AS varchar) AS "service", CAST(NULL AS decimal(38,12)) AS "unblended_cost", CAST(NULL AS varchar) AS "currency", CAST(NULL AS varchar) AS "usage_date" WHERE false
   UNION ALL BY NAME
-  SELECT * FROM read_parquet('/lakes/it''s "here"/hourly/*/data.parquet', union_by_name = true, hive_partitioning = true, hive_types = {'usage_date': VARCHAR});
+  SELECT * EXCLUDE ("costlake file"), split_part(string_split("costlake file", '/')[-2], '=', 2) AS "usage_date"
+  FROM read_parquet('/lakes/it''s "here"/hourly/*/data.parquet', union_by_name = true, hive_partitioning = false, filename = 'costlake file');
 COMMENT ON VIEW "hourly" IS 'One row per period_start, service; granularity HOURLY; metrics UnblendedCost; group_by ["DIMENSION:SERVICE"]. Never add it up with a table of another grouping.';
 COMMENT ON COLUMN "hourly"."period_start" IS 'Start of the UTC hour the costs belong to. HOURLY tables only.';
 COMMENT ON COLUMN "hourly"."estimated" IS 'True while AWS still calls the period an estimate; set per billing month, not per day.';
@@ -53,5 +55,5 @@ COMMENT ON COLUMN "commitments"."start_date" IS 'Start of the commitment, the AP
 COMMENT ON COLUMN "commitments"."expiration_date" IS 'Expiry of the commitment, the API''s text as it came; its format is not promised.';
 COMMENT ON COLUMN "commitments"."term_length" IS 'Term in years.';
 COMMENT ON COLUMN "commitments"."utilization" IS 'Utilization as it came: a ratio, 0.85 for 85 percent.';
-COMMENT ON COLUMN "commitments"."committed_spend_unit" IS 'Name of the unit of committed_spend_per_hour, such as dollar; null when the answer has none.';
+COMMENT ON COLUMN "commitments"."committed_spend_unit" IS 'Name of the unit of committed_spend_per_hour, such as dollar, or 0.01 dollar where the answer gives it another scale than its own; null when the answer has none.';
 COMMENT ON COLUMN "commitments"."extra" IS 'JSON object of the fields that have no column or do not fit theirs, keys sorted; null when there are none.';

@@ -11,7 +11,7 @@ CREATE OR REPLACE TEMPORARY VIEW `hostile` (
   `billing_period` string COMMENT 'partition of the lake'
 )
 USING parquet
-OPTIONS (path 's3a://bucket/it\'s/\u0024{here}/hostile');
+OPTIONS (path 's3a://bucket/it\'s/$\\{here\\}/hostile');
 
 CREATE OR REPLACE TEMPORARY VIEW `hourly` (
   `period_start` timestamp COMMENT 'Start of the UTC hour the costs belong to. HOURLY tables only.',
@@ -22,7 +22,7 @@ CREATE OR REPLACE TEMPORARY VIEW `hourly` (
   `usage_date` string COMMENT 'partition of the lake'
 )
 USING parquet
-OPTIONS (path 's3a://bucket/it\'s/\u0024{here}/hourly');
+OPTIONS (path 's3a://bucket/it\'s/$\\{here\\}/hourly');
 
 CREATE OR REPLACE TEMPORARY VIEW `commitments` AS
   SELECT CAST(NULL AS date) AS `usage_date`, CAST(NULL AS string) AS `provider`, CAST(NULL AS string) AS `product`, CAST(NULL AS string) AS `commitment_type`, CAST(NULL AS string) AS `commitment_id`, CAST(NULL AS string) AS `instance_type`, CAST(NULL AS string) AS `region`, CAST(NULL AS string) AS `purchase_option`, CAST(NULL AS string) AS `offering_class`, CAST(NULL AS string) AS `operating_system`, CAST(NULL AS string) AS `database_engine`, CAST(NULL AS boolean) AS `is_multi_az`, CAST(NULL AS string) AS `cache_engine`, CAST(NULL AS string) AS `savings_plan_type`, CAST(NULL AS string) AS `benefit_name`, CAST(NULL AS string) AS `meter_sub_category`, CAST(NULL AS string) AS `status`, CAST(NULL AS string) AS `availability_zone`, CAST(NULL AS double) AS `number_of_nfus`, CAST(NULL AS double) AS `number_of_reservations`, CAST(NULL AS double) AS `committed_spend_per_hour`, CAST(NULL AS string) AS `start_date`, CAST(NULL AS string) AS `expiration_date`, CAST(NULL AS double) AS `term_length`, CAST(NULL AS double) AS `utilization`, CAST(NULL AS string) AS `committed_spend_unit`, CAST(NULL AS string) AS `extra`, CAST(NULL AS string) AS `billing_period` WHERE false;

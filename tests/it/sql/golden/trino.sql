@@ -75,7 +75,7 @@ CREATE TABLE IF NOT EXISTS "commitments" (
   "expiration_date" varchar COMMENT 'Expiry of the commitment, the API''s text as it came; its format is not promised.',
   "term_length" double COMMENT 'Term in years.',
   "utilization" double COMMENT 'Utilization as it came: a ratio, 0.85 for 85 percent.',
-  "committed_spend_unit" varchar COMMENT 'Name of the unit of committed_spend_per_hour, such as dollar; null when the answer has none.',
+  "committed_spend_unit" varchar COMMENT 'Name of the unit of committed_spend_per_hour, such as dollar, or 0.01 dollar where the answer gives it another scale than its own; null when the answer has none.',
   "extra" varchar COMMENT 'JSON object of the fields that have no column or do not fit theirs, keys sorted; null when there are none.',
   "billing_period" varchar WITH (
     partition_projection_type = 'DATE',

@@ -1,0 +1,209 @@
+//! Whose credentials these are. The chain that gives them tells it or does not; static keys and instance roles do not.
+//! Then AWS STS is asked, which is free, once per credentials and process.
+//!
+//! It is not asked beside an imitation of Cost Explorer: the real one knows nothing of such credentials, and they are
+//! none of its business. Who has an imitation of STS, too, says so by naming its endpoint.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+use aws_types::service_config::ServiceConfigKey;
+use tokio::time::Instant;
+
+use crate::error::{Error, Kind, Result, printable};
+use crate::job::{AccountCheck, AwsSettings, is_account};
+use crate::secrets::without_credentials;
+
+use super::aws::{credentials, is_unheard};
+use super::cost_explorer::errors::explain_code;
+use super::{causes, is_https_or_loopback, without_identities};
+
+/// The account as far as it is known, and how.
+pub(super) type Found = (Option<String>, AccountCheck);
+
+/// How long credentials that were looked at are not looked at again, and a question that was asked in vain is not asked
+/// again: longer than one run of a few jobs, and shorter than a night.
+pub(super) const FRESH: Duration = Duration::from_secs(300);
+
+const ELSEWHERE: &str = "the credentials do not tell it, and AWS STS is not asked beside an address that is not AWS's own, \
+    unless AWS_ENDPOINT_URL_STS names one";
+const SWITCHED_OFF: &str = "the credentials do not tell it, and aws.verify_account is false";
+
+/// What AWS STS answered, by access key id.
+#[derive(Debug, Default)]
+pub(super) struct Answers(HashMap<String, (Instant, Found)>);
+
+/// The account behind the credentials of `config`.
+///
+/// # Errors
+/// [`Kind::Auth`] without credentials, [`Kind::Config`] for an endpoint of STS that is refused.
+pub(super) async fn find(
+    config: &SdkConfig,
+    settings: &AwsSettings,
+    allow_http: bool,
+    answers: &mut Answers,
+) -> Result<Found> {
+    let credentials = credentials(config, settings).await?;
+    if let Some(id) = credentials.account_id() {
+        return Ok((Some(id.as_str().to_owned()), AccountCheck::Told));
+    }
+    if settings.unverified {
+        return Ok((None, AccountCheck::NotAsked(SWITCHED_OFF)));
+    }
+    if !may_be_asked(config, settings).await {
+        return Ok((None, AccountCheck::NotAsked(ELSEWHERE)));
+    }
+    ask(config, credentials.access_key_id(), allow_http, answers).await
+}
+
+/// Asks AWS STS, unless it was asked about the same credentials before.
+pub(super) async fn ask(
+    config: &SdkConfig,
+    access_key_id: &str,
+    allow_http: bool,
+    answers: &mut Answers,
+) -> Result<Found> {
+    if let Some((at, found)) = answers.0.get(access_key_id)
+        && (found.0.is_some() || at.elapsed() < FRESH)
+    {
+        return Ok(found.clone());
+    }
+    check_endpoint(config, allow_http)?;
+    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
+    let found = match answer {
+        Ok(answer) => understood(answer.account()),
+        Err(error) => (None, in_vain(&error)),
+    };
+    answers.0.insert(access_key_id.to_owned(), (Instant::now(), found.clone()));
+    Ok(found)
+}
+
+fn understood(account: Option<&str>) -> Found {
+    match account {
+        Some(id) if is_account(id) => (Some(id.to_owned()), AccountCheck::Asked),
+        said => {
+            let said = said.map_or("none".to_owned(), |id| format!("\"{}\"", shorten(id)));
+            let why = format!(
+                "what answers in the place of AWS STS says an account that is none ({said}): see AWS_ENDPOINT_URL_STS, \
+                 AWS_ENDPOINT_URL and any proxy"
+            );
+            (None, AccountCheck::InVain { kind: Kind::BadAnswer, why, are_refused: false })
+        }
+    }
+}
+
+fn in_vain(error: &SdkError<GetCallerIdentityError>) -> AccountCheck {
+    if is_unheard(error) {
+        let why = format!("AWS STS did not answer ({})", shorten(&causes(error)));
+        return AccountCheck::InVain { kind: Kind::Unavailable, why, are_refused: false };
+    }
+    let code = error.code().unwrap_or_default();
+    let words = error.message().map_or_else(|| causes(error), without_identities);
+    let are_refused = explain_code(Some(code), "", 400).kind() == Kind::Auth && !code.starts_with("AccessDenied");
+    let what = if are_refused { "does not accept the credentials" } else { "does not say it" };
+    let why = format!("AWS STS {what} ({})", shorten(format!("{code}: {words}").trim_start_matches(": ")));
+    AccountCheck::InVain { kind: Kind::Auth, why, are_refused }
+}
+
+fn shorten(text: &str) -> String {
+    let text = printable(text);
+    if text.chars().count() <= 200 { text } else { format!("{}…", text.chars().take(200).collect::<String>()) }
+}
+
+/// Whether AWS STS may be asked about these credentials at all.
+pub(super) async fn may_be_asked(config: &SdkConfig, settings: &AwsSettings) -> bool {
+    if settings.account_id.is_some() || endpoint(config, "STS").is_some() {
+        return true;
+    }
+    match endpoint(config, "Cost Explorer") {
+        None => true,
+        Some(url) => is_of_aws(&url, config.region().map_or("us-east-1", |region| region.as_ref())).await,
+    }
+}
+
+/// The endpoint that variables or the profile name for a service of AWS, if any.
+fn endpoint(config: &SdkConfig, service: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url");
+    let named = key.build().ok().and_then(|key| config.service_config()?.load_config(key));
+    named.or_else(|| config.endpoint_url().map(str::to_owned)).filter(|url| !url.trim().is_empty())
+}
+
+/// Refuses an endpoint of STS that the credentials would be sent to for everybody on the way to see.
+pub(super) fn check_endpoint(config: &SdkConfig, allow_http: bool) -> Result<()> {
+    let Some(url) = endpoint(config, "STS") else { return Ok(()) };
+    let is_url = reqwest::Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if !is_url {
+        return Err(Error::new(Kind::Config, "the address of AWS STS is no https URL")
+            .advise("correct AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL, or unset it"));
+    }
+    if allow_http || is_https_or_loopback(&url) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Config, "the AWS STS endpoint is plain http and not on this machine")
+        .at("endpoint", without_credentials(&url))
+        .advise("use https, or pass --allow-http"))
+}
+
+/// Whether a URL leads to AWS itself, by the names that the SDK knows of the region's partition.
+async fn is_of_aws(url: &str, region: &str) -> bool {
+    let Some(host) = host_of(url) else { return false };
+    for dual_stack in [false, true] {
+        let params = Params::builder().region(region).use_dual_stack(dual_stack).use_fips(false).build();
+        let Ok(params) = params else { return false };
+        let Ok(resolved) = DefaultResolver::new().resolve_endpoint(&params).await else { continue };
+        let own = host_of(resolved.url()).unwrap_or_default();
+        let suffix =
+            own.strip_prefix("sts.").and_then(|rest| rest.strip_prefix(region)).filter(|suffix| suffix.len() > 1);
+        if suffix.is_some_and(|suffix| host.ends_with(suffix)) {
+            return true;
+        }
+    }
+    false
+}
+
+fn host_of(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok()?;
+    url.host_str().map(|host| host.trim_end_matches('.').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_of_aws, understood};
+
+    #[tokio::test]
+    async fn aws_is_known_by_the_names_of_its_partition() {
+        for (url, region, is_own) in [
+            ("https://ce.us-east-1.amazonaws.com", "us-east-1", true),
+            ("https://CE.us-east-1.amazonaws.com./", "eu-west-1", true),
+            ("https://vpce-0a1b-2c3d.ce.us-east-1.vpce.amazonaws.com", "us-east-1", true),
+            ("https://ce.us-east-1.api.aws", "us-east-1", true),
+            ("https://ce.cn-northwest-1.amazonaws.com.cn", "cn-north-1", true),
+            ("https://ce.us-gov-west-1.amazonaws.com", "us-gov-west-1", true),
+            ("https://ce.us-iso-east-1.c2s.ic.gov", "us-iso-east-1", true),
+            ("https://ce.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1", true),
+            ("https://ce.cn-northwest-1.amazonaws.com.cn", "us-east-1", false),
+            ("https://notamazonaws.com", "us-east-1", false),
+            ("https://amazonaws.com.example.com", "us-east-1", false),
+            ("https://user@amazonaws.com@example.com/.amazonaws.com", "us-east-1", false),
+            ("http://127.0.0.1:8090", "us-east-1", false),
+            ("http://sandbox:8090", "us-east-1", false),
+            ("nonsense", "us-east-1", false),
+        ] {
+            assert_eq!(is_of_aws(url, region).await, is_own, "{url} from {region}");
+        }
+    }
+
+    #[test]
+    fn an_account_has_twelve_digits() {
+        assert_eq!(understood(Some("000123456789")).0.as_deref(), Some("000123456789"));
+        for none in
+            [None, Some(""), Some("12345678901"), Some("1234567890123"), Some("12345678901x"), Some("١٢٣٤٥٦٧٨٩٠١٢")]
+        {
+            assert_eq!(understood(none).0, None, "{none:?}");
+        }
+    }
+}

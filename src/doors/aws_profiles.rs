@@ -1,0 +1,46 @@
+//! The files of AWS profiles, looked at where the SDK says too little: it loses file and line of what does not parse, and
+//! signs with keys that cannot be sent.
+
+use std::borrow::Cow;
+
+use aws_config::profile::{Profile, ProfileSet, load};
+use aws_types::os_shim_internal::{Env, Fs};
+
+use crate::error::{Error, Kind, Result};
+
+use super::causes;
+use super::sendable::{flaw_of_key, refuse};
+
+const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
+/// Profiles that may take their keys from one another.
+const LONGEST_CHAIN: usize = 16;
+
+/// Looks at the profiles that a job's credentials may come from.
+///
+/// # Errors
+/// [`Kind::Auth`] for a file that does not parse, with its name and the line, and for keys that cannot be sent.
+pub(super) async fn check(profile: Option<&str>) -> Result<()> {
+    let selected = profile.map(|name| Cow::Owned(name.to_owned()));
+    let profiles = load(&Fs::real(), &Env::real(), &Default::default(), selected).await.map_err(|error| {
+        Error::new(Kind::Auth, "the AWS profiles cannot be read")
+            .because(causes(&error))
+            .advise("correct that line of the file, or set AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE to others")
+    })?;
+    check_keys(&profiles)
+}
+
+fn check_keys(profiles: &ProfileSet) -> Result<()> {
+    let mut next = Some(profiles.selected_profile());
+    for _ in 0..LONGEST_CHAIN {
+        let Some((name, profile)) = next.and_then(|name| Some((name, profiles.get_profile(name)?))) else { break };
+        check_profile(name, profile)?;
+        next = profile.get("source_profile");
+    }
+    Ok(())
+}
+
+fn check_profile(name: &str, profile: &Profile) -> Result<()> {
+    KEYS.iter().try_for_each(|key| {
+        refuse(&format!("{key} of the AWS profile `{name}`"), profile.get(key).and_then(flaw_of_key))
+    })
+}

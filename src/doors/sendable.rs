@@ -1,0 +1,142 @@
+//! What can be sent in a header. Two libraries below panic at a key that cannot, so keys are looked at where they enter;
+//! an error names where that is, and never shows the key.
+
+use std::fmt;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+
+use crate::error::{Error, Kind, Result};
+
+const ADVICE: &str =
+    "write it anew without that; what comes from a file or a Kubernetes secret often ends in a line end";
+/// Variables that the AWS SDK puts into headers, and whether they are keys.
+const VARIABLES: [(&str, bool); 5] = [
+    ("AWS_ACCESS_KEY_ID", true),
+    ("AWS_SECRET_ACCESS_KEY", true),
+    ("AWS_SESSION_TOKEN", true),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN", false),
+    ("AWS_EXECUTION_ENV", false),
+];
+
+/// What a text holds that no header can.
+pub(super) fn flaw(text: &str) -> Option<&'static str> {
+    text.chars().find_map(|c| match c {
+        '\n' | '\r' => Some("a line end"),
+        '\t' => Some("a tab"),
+        c if c.is_control() => Some("a control character"),
+        c if !c.is_ascii() => Some("a character that is not ASCII"),
+        _ => None,
+    })
+}
+
+/// What a text holds that no key does.
+pub(super) fn flaw_of_key(text: &str) -> Option<&'static str> {
+    flaw(text).or_else(|| text.contains(' ').then_some("a space"))
+}
+
+/// Refuses a value that cannot be sent; `name` says where it stands.
+///
+/// # Errors
+/// [`Kind::Auth`], which never shows the value.
+pub(super) fn refuse(name: &str, flaw: Option<&'static str>) -> Result<()> {
+    let Some(flaw) = flaw else { return Ok(()) };
+    Err(Error::new(Kind::Auth, format!("{name} holds {flaw}, which cannot be sent")).advise(ADVICE))
+}
+
+/// Refuses variables that the AWS SDK could not send; `lookup` knows the environment.
+///
+/// # Errors
+/// As [`refuse`].
+pub(super) fn check_variables(lookup: impl Fn(&str) -> Option<String>) -> Result<()> {
+    for (name, is_key) in VARIABLES {
+        let text = lookup(name).unwrap_or_default();
+        refuse(name, if is_key { flaw_of_key(&text) } else { flaw(&text) })?;
+    }
+    Ok(())
+}
+
+/// The credentials, unless they could not be sent.
+pub(super) fn checked(credentials: Credentials) -> Result<Credentials, CredentialsError> {
+    let parts = [
+        ("access key id", Some(credentials.access_key_id())),
+        ("secret access key", Some(credentials.secret_access_key())),
+        ("session token", credentials.session_token()),
+    ];
+    for (part, text) in parts {
+        if let Some(flaw) = text.and_then(flaw_of_key) {
+            let giver = giver(&credentials);
+            return Err(CredentialsError::invalid_configuration(Unsendable(
+                format!("the {part} that {giver} gives"),
+                flaw,
+            )));
+        }
+    }
+    Ok(credentials)
+}
+
+/// Who gave the credentials, in the SDK's word, which it has for people only.
+fn giver(credentials: &Credentials) -> String {
+    let shown = format!("{credentials:?}");
+    let name = shown.split_once("provider_name: \"").and_then(|(_, rest)| rest.split_once('"')).map(|(name, _)| name);
+    name.map_or_else(|| "the chain".to_owned(), |name| format!("the provider {name}"))
+}
+
+/// Credentials that could not be sent: what, and what is wrong with it.
+#[derive(Debug)]
+pub(super) struct Unsendable(String, &'static str);
+
+impl Unsendable {
+    /// The error to tell.
+    pub(super) fn told(&self) -> Error {
+        Error::new(Kind::Auth, self.to_string()).advise(ADVICE)
+    }
+}
+
+impl fmt::Display for Unsendable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} holds {}, which cannot be sent", self.0, self.1)
+    }
+}
+
+impl std::error::Error for Unsendable {}
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::Credentials;
+
+    use super::{check_variables, checked, flaw_of_key};
+    use crate::error::Kind;
+
+    #[test]
+    fn what_no_header_can_carry_is_named() {
+        for (text, flaw) in [
+            ("AKIAHUSH\n", "a line end"),
+            ("AKIAHUSH\r\n", "a line end"),
+            ("AKIA\rHUSH", "a line end"),
+            ("AKIA\tHUSH", "a tab"),
+            ("AKIA\0HUSH", "a control character"),
+            ("AKIA\u{7f}HUSH", "a control character"),
+            ("AKIA\u{85}HUSH", "a control character"),
+            ("AKIÄHUSH", "a character that is not ASCII"),
+            ("AKIA HUSH", "a space"),
+        ] {
+            assert_eq!(flaw_of_key(text), Some(flaw), "{text:?}");
+            for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+                let error = check_variables(|asked| (asked == name).then(|| text.to_owned())).expect_err(text);
+                assert_eq!(error.kind(), Kind::Auth);
+                assert!(error.report().starts_with(&format!("{name} holds {flaw}")), "{}", error.report());
+                assert!(!error.report().contains("HUSH"), "{}", error.report());
+            }
+            let given = |id: &str, secret: &str, token: &str| {
+                checked(Credentials::new(id, secret, Some(token.to_owned()), None, "Somebody"))
+            };
+            for wrong in [given(text, "s", "t"), given("k", text, "t"), given("k", "s", text)] {
+                let told = std::error::Error::source(&wrong.expect_err(text)).expect("a cause").to_string();
+                assert!(told.contains("that the provider Somebody gives holds") && !told.contains("HUSH"), "{told}");
+            }
+        }
+        assert!(checked(Credentials::new("AKIA", "s/+=", Some("t==".to_owned()), None, "Somebody")).is_ok());
+        assert!(check_variables(|name| (name == "AWS_EXECUTION_ENV").then(|| "a b".to_owned())).is_ok());
+    }
+}

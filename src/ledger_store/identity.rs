@@ -1,0 +1,222 @@
+//! What a table is: the record that names it, the account its figures are of, and whether a job still means both.
+//!
+//! | object | holds |
+//! |---|---|
+//! | `table.json` | the fingerprint, and the account if it was known when the table was named |
+//! | `account.json` | the account, if it was known later only |
+//!
+//! Both are created once and never replaced, so whoever comes second finds what the first one wrote.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Kind, Result};
+use crate::job::{AccountCheck, Identity, Job};
+use crate::lake::Lake;
+
+use super::LedgerStore;
+use super::names::{account_key, record_key};
+
+/// Name of the pair that marks made-up figures.
+const FIGURES: &str = "figures";
+/// Differences between a table and a job that are told.
+const SHOWN: usize = 10;
+
+/// What may never change for a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRecord {
+    /// Layout version.
+    pub format: u32,
+    /// Name.
+    pub table: String,
+    /// Pairs of name and text: source, grouping, metrics, filter, granularity, billing view, site.
+    pub fingerprint: Vec<(String, String)>,
+    /// AWS account, when it was known at the first run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+}
+
+impl TableRecord {
+    /// The record of a job's table.
+    #[must_use]
+    pub fn of(job: &Job, identity: &Identity) -> Self {
+        let mut pairs = vec![("source".to_owned(), job.entry.name.to_owned())];
+        pairs.extend(job.source.fingerprint().into_iter().map(|(name, text)| (name.to_owned(), text)));
+        pairs.extend(identity.datadog_site.clone().map(|site| ("datadog_site".to_owned(), site)));
+        if identity.sandbox {
+            pairs.push((FIGURES.to_owned(), "made up by the sandbox of `costlake demo`".to_owned()));
+        }
+        Self { format: 1, table: job.name.clone(), fingerprint: pairs, account: identity.aws_account.clone() }
+    }
+
+    /// The fingerprint as 64 hexadecimal digits, for the footers.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, text) in &self.fingerprint {
+            hash.update(name.as_bytes());
+            hash.update([0]);
+            hash.update(text.as_bytes());
+            hash.update([0]);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The record that is kept of a table; `None` when it has none yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn kept(lake: &Lake, table: &str) -> Result<Option<Self>> {
+        let Some(mut record) = Self::named(lake, table).await? else { return Ok(None) };
+        if record.account.is_none() {
+            record.account = kept_account(lake, table).await?;
+        }
+        Ok(Some(record))
+    }
+
+    /// `table.json` alone.
+    async fn named(lake: &Lake, table: &str) -> Result<Option<Self>> {
+        let key = record_key(table);
+        let Some(object) = lake.read(&key, None).await? else { return Ok(None) };
+        Self::parse(&key, &object.bytes).map(Some)
+    }
+
+    /// Reads the record that stands under `key`.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when it is not one.
+    pub fn parse(key: &str, text: &[u8]) -> Result<Self> {
+        serde_json::from_slice(text).map_err(|error| {
+            Error::new(Kind::Config, "the table's record cannot be read").at("key", key).because(error)
+        })
+    }
+
+    /// Makes sure that a job still fits this record, as far as that can be told without asking the API who it is.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the job asks for something else than the table holds.
+    pub fn check_offline(&self, job: &Job) -> Result<()> {
+        let text = |name: &str| self.fingerprint.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone());
+        let identity = Identity {
+            aws_account: self.account.clone(),
+            datadog_site: text("datadog_site"),
+            account_check: AccountCheck::None,
+            sandbox: text(FIGURES).is_some(),
+        };
+        self.check(&Self::of(job, &identity))
+    }
+
+    /// Refuses a job that would write something else into the table than is in it.
+    pub(super) fn check(&self, ours: &Self) -> Result<()> {
+        let shown = |record: &Self, other: &Self| {
+            let both: BTreeSet<_> = other.fingerprint.iter().collect();
+            let own = record.fingerprint.iter().filter(|pair| !both.contains(pair));
+            let pairs: Vec<String> = own.take(SHOWN).map(|(name, text)| format!("{name} {text}")).collect();
+            if pairs.is_empty() { "nothing of it".to_owned() } else { pairs.join(", ") }
+        };
+        let figures = |record: &Self| record.fingerprint.iter().any(|(name, _)| name == FIGURES);
+        let way_out = if figures(self) != figures(ours) {
+            "one of the two is the demo's made-up bill: choose another --lake"
+        } else {
+            "give the changed job a new name (a new file in the jobs folder makes a new table), or change the job back"
+        };
+        if self.fingerprint != ours.fingerprint {
+            return Err(Error::new(
+                Kind::Config,
+                format!("the table `{}` holds something else than the job asks for", self.table),
+            )
+            .at("table has", shown(self, ours))
+            .at("job asks for", shown(ours, self))
+            .advise(way_out));
+        }
+        Ok(())
+    }
+}
+
+/// The account that was written down after the table was named.
+#[derive(Debug, Serialize, Deserialize)]
+struct AccountRecord {
+    /// Layout version.
+    format: u32,
+    account: String,
+}
+
+/// What `account.json` says; `None` where there is none.
+async fn kept_account(lake: &Lake, table: &str) -> Result<Option<String>> {
+    let key = account_key(table);
+    let Some(object) = lake.read(&key, None).await? else { return Ok(None) };
+    let record: AccountRecord = serde_json::from_slice(&object.bytes).map_err(|error| {
+        Error::new(Kind::Config, "the record of the table's account cannot be read")
+            .at("key", key)
+            .because(error)
+            .advise("restore it; if nobody knows what it said, remove it, and the next run writes it anew")
+    })?;
+    Ok(Some(record.account))
+}
+
+/// Writes `account.json`, unless it is there.
+async fn keep_account(lake: &Lake, table: &str, account: &str) -> Result<()> {
+    let record = AccountRecord { format: 1, account: account.to_owned() };
+    let text = serde_json::to_vec_pretty(&record)
+        .map_err(|error| Error::new(Kind::Internal, "cannot write the record of the table's account").because(error))?;
+    lake.create(&account_key(table), Bytes::from(text)).await.map(|_| ())
+}
+
+/// Refuses another account than the table's.
+///
+/// # Errors
+/// [`Kind::Auth`] when `now` is another one than `theirs`.
+pub fn same_account(table: &str, theirs: &str, now: &str) -> Result<()> {
+    if theirs == now {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Auth,
+        format!("the table `{table}` belongs to AWS account {theirs}, but the credentials to {now}"),
+    )
+    .advise("use the other account's credentials, or give the job a new name"))
+}
+
+impl LedgerStore {
+    /// Makes sure that the table, if there is one yet, is the one the job means.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when its fingerprint is another one, [`Kind::Auth`] when its account is.
+    pub async fn check(&mut self, ours: &TableRecord) -> Result<()> {
+        let named = TableRecord::named(&self.lake, &self.table).await?;
+        if let Some(record) = &named {
+            record.check(ours)?;
+            self.claimed = true;
+        }
+        let written = [named.and_then(|record| record.account), kept_account(&self.lake, &self.table).await?];
+        self.has_account = written.iter().any(Option::is_some);
+        let of_ledger = self.ledger.account.clone().filter(|_| !self.has_account);
+        let known: Vec<String> = written.into_iter().chain([of_ledger]).flatten().collect();
+        for theirs in &known {
+            ours.account.iter().try_for_each(|now| same_account(&self.table, theirs, now))?;
+        }
+        self.ledger.account = known.into_iter().next().or_else(|| ours.account.clone());
+        Ok(())
+    }
+
+    /// The account that the table's figures are of, or that this run is the first to know.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.ledger.account.as_deref()
+    }
+
+    /// Writes down the account of a table that has a name but no account yet.
+    ///
+    /// # Errors
+    /// When the lake cannot be written, or another run has written another account meanwhile.
+    pub async fn keep_account(&mut self, ours: &TableRecord) -> Result<()> {
+        let Some(account) = ours.account.as_deref().filter(|_| self.claimed && !self.has_account) else {
+            return Ok(());
+        };
+        keep_account(&self.lake, &self.table, account).await?;
+        self.check(ours).await
+    }
+}

@@ -1,0 +1,223 @@
+//! Settled months: what moves too far from what they were when they settled, or were last accepted.
+//!
+//! | rule | of | held when above |
+//! |---|---|---|
+//! | net | every table | `quarantine_share` of the month's sum |
+//! | gross | tables without tag or cost category, which move rows under equal sums | `quarantine_share` of the sum of the groups' amounts, whatever their sign |
+//! | currency | every table | held when it is another one |
+//!
+//! Both amounts count in each cost metric and currency by itself, are those of all changes taken since then, and are only
+//! held above `quarantine_floor`: so neither small steps nor opposite moves pass, and dust is no change. Gross are the
+//! groups of each day (of each hour, of each month), so that costs which go to another day have moved as well. What
+//! cannot be compared by group, because its rows are in another object or cannot be read, is compared by day.
+//!
+//! The figures a month is compared with are kept in the ledger from its first change on: until then it is what it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::{AsArray, RecordBatch};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+
+use crate::decimal;
+use crate::error::Result;
+use crate::generation::{DayFacts, changes};
+use crate::job::Job;
+use crate::ledger::{Baseline, Figure, Ledger, add};
+use crate::plan::{Moment, settles_on};
+use crate::totals::{CURRENCY, are_unlike};
+use crate::window::{first_of_month, next_day};
+
+use super::{Change, Known, Verdict, amount, costs, exceeds, percent};
+
+/// Whether a change is one of a day that was last read after its month had settled.
+pub(super) fn is_of_settled(job: &Job, ledger: &Ledger, change: &Change<'_>, now: DateTime<Utc>) -> bool {
+    let settles = settles_on(job, change.slot);
+    let partition = job.source.grain().partition_of(change.slot).to_string();
+    let read_at = ledger.day(&partition, change.slot).and_then(|day| Moment::from(now).read_on(day));
+    change.old.is_some_and(|old| !old.estimated)
+        && now.date_naive() > settles
+        && read_at.is_some_and(|read| read > settles)
+}
+
+/// Holds the changed days of each settled month that moved too far, and notes how far the others moved.
+pub(super) fn judge(
+    job: &Job,
+    known: Known<'_>,
+    changes: &[Change<'_>],
+    now: DateTime<Utc>,
+    verdict: &mut Verdict,
+) -> Result<()> {
+    let months: BTreeSet<NaiveDate> = changes.iter().map(|change| first_of_month(change.slot)).collect();
+    for month in months {
+        let (settled, others) = changes
+            .iter()
+            .filter(|change| first_of_month(change.slot) == month)
+            .partition::<Vec<_>, _>(|change| is_of_settled(job, known.ledger, change, now));
+        let court = Court { job, known, month, settled, others };
+        match court.judge()? {
+            Err(reason) => {
+                let held = court.settled.iter().map(|change| (change.slot, reason.clone()));
+                verdict.held.extend(held);
+            }
+            Ok(figures) if figures.is_empty() => {}
+            Ok(figures) => {
+                let settled_at = next_day(settles_on(job, month)).and_time(NaiveTime::MIN).and_utc();
+                let begun = Baseline { at: settled_at, figures: BTreeMap::new() };
+                let mut baseline = known.ledger.baselines.get(&month).cloned().unwrap_or(begun);
+                let moves = figures.iter().map(|(key, (_, moved))| (key.clone(), *moved)).collect();
+                baseline.figures.extend(figures.into_iter().map(|(key, (before, moved))| (key, before.plus(moved))));
+                verdict.baselines.insert(month, baseline);
+                verdict.moves.insert(month, moves);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is looked at for one month.
+struct Court<'a> {
+    job: &'a Job,
+    known: Known<'a>,
+    month: NaiveDate,
+    /// Changes of days that had settled.
+    settled: Vec<&'a Change<'a>>,
+    /// Days that are new, or were last read before the month settled.
+    others: Vec<&'a Change<'a>>,
+}
+
+/// By `column currency`, what a month was and by how much it changes.
+type Figures = BTreeMap<String, (Figure, Figure)>;
+
+impl Court<'_> {
+    /// The figures of the month, or why its changes are held.
+    fn judge(&self) -> Result<std::result::Result<Figures, String>> {
+        if let Some(reason) = self.other_currency() {
+            return Ok(Err(reason));
+        }
+        let mut figures = Figures::new();
+        for column in costs(self.job) {
+            for currency in self.currencies() {
+                let key = format!("{column} {currency}");
+                let Some(before) = self.before(column, &currency, &key)? else { continue };
+                let change = self.change(column, &currency)?;
+                if let Some(reason) = self.too_far(column, &currency, before, change) {
+                    return Ok(Err(reason));
+                }
+                figures.insert(key, (before, change));
+            }
+        }
+        Ok(Ok(figures))
+    }
+
+    fn other_currency(&self) -> Option<String> {
+        let is_other = |change: &&&Change<'_>| {
+            let known = change.old.and_then(|old| self.currency_of(change.slot, old));
+            are_unlike(known.as_ref(), change.new.currency.as_ref())
+        };
+        let change = self.settled.iter().find(is_other)?;
+        let known = change.old.and_then(|old| self.currency_of(change.slot, old)).unwrap_or_default();
+        let new = change.new.currency.as_deref().unwrap_or_default();
+        let month = self.month.format("%Y-%m");
+        Some(format!("the costs of the settled month {month} were in {known} and would be in {new}"))
+    }
+
+    /// The currency of known rows, where the facts or the rows tell.
+    fn currency_of(&self, slot: NaiveDate, facts: &DayFacts) -> Option<String> {
+        facts.currency.clone().or_else(|| {
+            let column = self.known.rows.get(&slot)?.column_by_name(CURRENCY)?.as_string_opt::<i32>()?;
+            column.iter().flatten().next().map(str::to_owned)
+        })
+    }
+
+    /// The currency that a changed day is in.
+    fn currency(&self, change: &Change<'_>) -> String {
+        let old = || change.old.and_then(|old| self.currency_of(change.slot, old));
+        change.new.currency.clone().or_else(old).unwrap_or_default()
+    }
+
+    fn currencies(&self) -> BTreeSet<String> {
+        self.settled.iter().chain(&self.others).map(|change| self.currency(change)).collect()
+    }
+
+    /// What the month was: as the ledger keeps it, else as it is known now. Days that have not settled change nothing of
+    /// a month that nothing is kept of.
+    fn before(&self, column: &str, currency: &str, key: &str) -> Result<Option<Figure>> {
+        let kept = self.known.ledger.baselines.get(&self.month).and_then(|baseline| baseline.figures.get(key));
+        if kept.is_some() || !self.settled.iter().any(|change| self.currency(change) == currency) {
+            return Ok(kept.copied());
+        }
+        let ledger = &self.known.ledger.partitions;
+        let days = ledger.values().flat_map(|state| &state.days).map(|(slot, day)| (*slot, &day.facts));
+        let mut days: BTreeMap<NaiveDate, &DayFacts> =
+            days.filter(|(slot, _)| first_of_month(*slot) == self.month).collect();
+        days.extend(
+            self.known.days.iter().filter(|(slot, _)| first_of_month(**slot) == self.month).map(|(s, f)| (*s, f)),
+        );
+        let mut figure = Figure::default();
+        for (slot, facts) in days {
+            let is_other = self.currency_of(slot, facts).is_some_and(|known| known != *currency);
+            let Some(sum) = amount(facts, column).filter(|_| !is_other) else { continue };
+            figure.sum = add(figure.sum, sum);
+            figure.gross = add(figure.gross, gross_of(self.known.rows.get(&slot), column, sum)?);
+        }
+        Ok(Some(figure))
+    }
+
+    /// What changes: of settled days what moved, of the others what they add to the month.
+    fn change(&self, column: &str, currency: &str) -> Result<Figure> {
+        let mut figure = Figure::default();
+        let in_currency = |change: &&&Change<'_>| self.currency(change) == currency;
+        for change in self.settled.iter().filter(in_currency) {
+            let old = change.old.and_then(|old| amount(old, column));
+            let Some((old, new)) = old.zip(amount(change.new, column)) else { continue };
+            let net = add(new, -old);
+            let moved = match self.known.rows.get(&change.slot) {
+                Some(rows) => changes::moved(self.job.source.table(), rows, change.rows, column)?,
+                None if change.old.is_some_and(|old| old.rows == 0) => changes::gross(change.rows, column)?,
+                None => net.saturating_abs(),
+            };
+            figure = figure.plus(Figure { moved, net, ..Figure::default() });
+        }
+        for change in self.others.iter().filter(in_currency) {
+            let old = change.old.and_then(|old| amount(old, column)).unwrap_or(0);
+            let Some(new) = amount(change.new, column) else { continue };
+            let before = gross_of(self.known.rows.get(&change.slot).filter(|_| change.old.is_some()), column, old)?;
+            let gross = add(changes::gross(change.rows, column)?, -before);
+            figure = figure.plus(Figure { sum: add(new, -old), gross, ..Figure::default() });
+        }
+        Ok(figure)
+    }
+
+    fn too_far(&self, column: &str, currency: &str, before: Figure, change: Figure) -> Option<String> {
+        let share = self.job.window.quarantine_millionths;
+        let is_too_far = |moved: i128, of: i128| {
+            moved.unsigned_abs() > self.job.window.quarantine_floor.unsigned_abs() && exceeds(moved, of, share)
+        };
+        let after = before.plus(change);
+        let (month, percent) = (self.month.format("%Y-%m"), percent(share));
+        if change.net != 0 && is_too_far(after.net, after.sum) {
+            let (was, would) = (decimal::text(after.sum), decimal::text(add(after.sum, after.net)));
+            return Some(format!(
+                "{column} of the settled month {month} was {was} and would be {would}, a change of more than {percent} %"
+            ));
+        }
+        (change.moved != 0 && !self.moves_under_equal_sums() && is_too_far(after.moved, after.gross)).then(|| {
+            let (moved, gross) = (decimal::text(after.moved), decimal::text(after.gross));
+            format!(
+                "{column} of the settled month {month} would have moved between its groups and days by {moved} {currency} \
+                 in all, more than {percent} % of {gross}, although its sum stays near what it was"
+            )
+        })
+    }
+
+    /// Whether edits of tags or cost categories move its rows at any time.
+    fn moves_under_equal_sums(&self) -> bool {
+        let mut names = self.job.source.table().columns().iter().map(|column| column.name.as_str());
+        names.any(|name| name.starts_with("tag_") || name.starts_with("cost_category_"))
+    }
+}
+
+/// The sum of the groups' amounts whatever their sign; without the rows that of the day.
+fn gross_of(rows: Option<&RecordBatch>, column: &str, sum: i128) -> Result<i128> {
+    rows.map_or(Ok(sum.saturating_abs()), |rows| changes::gross(rows, column))
+}

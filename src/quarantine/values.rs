@@ -1,0 +1,257 @@
+//! Datadog's values, which have no totals to add up to: what the rows of a day were is all there is to compare with.
+//!
+//! | what | compared with | held when |
+//! |---|---|---|
+//! | the unit of a value | the rows it replaces; of a new day those of the nearest earlier one | it is another one, appears or vanishes |
+//! | a ratio | the same | most values are the hundredfold or the hundredth: a ratio is a percentage now, or the other way round |
+//! | any other amount | the rows it replaces | most values are the same times a power of ten, whatever unit is said |
+//! | a value | the rows it replaces | it is null now |
+//! | the rows of a query | the rows they replace; of a snapshot the one before | more than `quarantine_share` of them are gone |
+//!
+//! A new day may have few rows and no values yet: it is read again for as long as the job says. Only queries that the
+//! new rows were read for are compared.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use arrow::array::{Array, AsArray, Float64Array, RecordBatch, StringArray};
+use arrow::datatypes::Float64Type;
+use chrono::NaiveDate;
+
+use crate::error::Result;
+use crate::job::Job;
+use crate::sources::Watched;
+use crate::table::Table;
+
+use super::{Change, Known, Verdict, exceeds, percent};
+
+/// A ratio is below it, a percentage mostly above.
+const ABOVE_RATIO: f64 = 1.5;
+
+/// Holds the days whose values turned.
+pub(super) fn judge(job: &Job, known: Known<'_>, changes: &[Change<'_>], verdict: &mut Verdict) -> Result<()> {
+    let mut standing: BTreeMap<NaiveDate, &RecordBatch> = known.rows.iter().map(|(slot, rows)| (*slot, rows)).collect();
+    standing.extend(known.earlier);
+    standing.retain(|_, rows| rows.num_rows() > 0);
+    for change in changes {
+        let own = standing.get(&change.slot).copied().filter(|_| change.old.is_some_and(|old| old.rows > 0));
+        let before = || standing.range(..change.slot).next_back().or_else(|| standing.range(change.slot..).next());
+        let reason = match own.or_else(|| before().map(|(_, rows)| *rows)) {
+            Some(rows) => Pair::of(job, change, rows, own.is_some()).turned(),
+            None => None,
+        };
+        match reason {
+            Some(reason) => {
+                verdict.held.insert(change.slot, reason);
+            }
+            None if change.new.rows > 0 => {
+                standing.insert(change.slot, change.rows);
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Old and new rows of the queries that both were read for.
+struct Pair<'a> {
+    table: &'a Table,
+    watched: Watched,
+    share: u64,
+    old: Side<'a>,
+    new: Side<'a>,
+    /// Whether the new rows replace the old ones.
+    replaces: bool,
+    /// Whether the old rows are those of a snapshot, of which the next one is as long.
+    is_list: bool,
+}
+
+/// Rows by what they are by.
+struct Side<'a> {
+    rows: &'a RecordBatch,
+    by_key: HashMap<String, usize>,
+    /// The query of each row; rows of other queries are not in `by_key`.
+    queries: Vec<String>,
+}
+
+impl<'a> Side<'a> {
+    fn of(table: &Table, rows: &'a RecordBatch, read_for: &BTreeSet<String>) -> Self {
+        let texts = |names: &[&str]| -> Vec<&'a StringArray> {
+            names.iter().filter_map(|name| rows.column_by_name(name)?.as_string_opt::<i32>()).collect()
+        };
+        let key: Vec<&str> = table.sort_key().iter().map(|index| table.columns()[*index].name.as_str()).collect();
+        let (key, query) = (texts(&key), texts(&["provider", "product", "commitment_type"]));
+        let joined = |columns: &[&StringArray], row: usize, by: &str| {
+            let parts = columns.iter().filter(|column| column.is_valid(row)).map(|column| column.value(row));
+            parts.collect::<Vec<_>>().join(by)
+        };
+        let queries: Vec<String> = (0..rows.num_rows()).map(|row| joined(&query, row, "/")).collect();
+        let is_asked = |row: &usize| read_for.is_empty() || read_for.contains(&queries[*row]);
+        let mut by_key = HashMap::new();
+        for row in (0..rows.num_rows()).filter(is_asked) {
+            let name = joined(&key, row, " / ");
+            let ordinal = (2..).map(|number| format!("{name} ({number})"));
+            let own = std::iter::once(name.clone()).chain(ordinal).find(|name| !by_key.contains_key(name));
+            by_key.insert(own.unwrap_or(name), row);
+        }
+        Self { rows, by_key, queries }
+    }
+
+    fn doubles(&self, name: &str) -> Option<&'a Float64Array> {
+        self.rows.column_by_name(name)?.as_primitive_opt::<Float64Type>()
+    }
+
+    fn is_there(&self, name: &str, row: usize) -> bool {
+        self.rows.column_by_name(name).is_some_and(|column| column.is_valid(row))
+    }
+
+    /// By query, the units of the values that are there.
+    fn units(&self, value: &str, unit: &str) -> BTreeMap<&str, BTreeSet<&'a str>> {
+        let units = self.rows.column_by_name(unit).and_then(|column| column.as_string_opt::<i32>());
+        let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for row in self.by_key.values().copied().filter(|row| self.is_there(value, *row)) {
+            let unit = units.filter(|units| units.is_valid(row)).map_or("no unit", |units| units.value(row));
+            found.entry(&self.queries[row]).or_default().insert(unit);
+        }
+        found
+    }
+
+    /// By query, how many rows there are.
+    fn counts(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        self.by_key.values().for_each(|row| *counts.entry(self.queries[*row].as_str()).or_default() += 1);
+        counts
+    }
+}
+
+impl<'a> Pair<'a> {
+    fn of(job: &'a Job, change: &Change<'a>, old: &'a RecordBatch, replaces: bool) -> Self {
+        let (table, read_for) = (job.source.table().as_ref(), &change.new.read_for);
+        Self {
+            table,
+            watched: job.source.watched(),
+            share: job.window.quarantine_millionths,
+            old: Side::of(table, old, read_for),
+            new: Side::of(table, change.rows, read_for),
+            replaces,
+            is_list: job.entry.snapshot,
+        }
+    }
+
+    /// What is odd about the new rows.
+    fn turned(&self) -> Option<String> {
+        let units = || self.watched.units.iter().find_map(|(value, unit)| self.other_unit(value, unit));
+        let ratios = || self.watched.ratios.iter().find_map(|ratio| self.other_ratio(ratio));
+        let scales = || self.watched.units.iter().find_map(|(value, _)| self.other_scale(value));
+        units().or_else(ratios).or_else(scales).or_else(|| self.lost_value()).or_else(|| self.shorter())
+    }
+
+    fn other_unit(&self, value: &str, unit: &str) -> Option<String> {
+        let shown = |units: &BTreeSet<&str>| units.iter().copied().collect::<Vec<_>>().join(" and ");
+        let (old, new) = (self.old.units(value, unit), self.new.units(value, unit));
+        let other =
+            old.iter().find_map(|(query, old)| new.get(query).filter(|new| *new != old).map(|new| (query, old, new)));
+        other
+            .map(|(query, old, new)| format!("{value} of {query} was in {} and would be in {}", shown(old), shown(new)))
+    }
+
+    /// Pairs of numbers other than zero.
+    fn numbers(&self, column: &str) -> Vec<(f64, f64)> {
+        let (Some(old), Some(new)) = (self.old.doubles(column), self.new.doubles(column)) else { return Vec::new() };
+        let pairs = self.new.by_key.iter().filter_map(|(key, row)| {
+            let before = *self.old.by_key.get(key)?;
+            (old.is_valid(before) && new.is_valid(*row)).then(|| (old.value(before), new.value(*row)))
+        });
+        pairs.filter(|(old, new)| *old != 0.0 && *new != 0.0).collect()
+    }
+
+    fn other_ratio(&self, column: &str) -> Option<String> {
+        let pairs = self.numbers(column);
+        let is_above = |number: f64| number.abs() > ABOVE_RATIO;
+        let count =
+            |is: &dyn Fn(f64, f64) -> bool| pairs.iter().filter(|(old, new)| is(*old, *new)).count() * 2 > pairs.len();
+        let grew = |old: f64, new: f64| {
+            let factor = new / old;
+            near(factor, 100.0) || (!is_above(old) && is_above(new) && (20.0..=500.0).contains(&factor))
+        };
+        let (risen, fallen) = (count(&grew), count(&|old, new| grew(new, old)));
+        let (was, is) = match (risen, fallen) {
+            (true, _) => ("a ratio", "a percentage"),
+            (_, true) => ("a percentage", "a ratio"),
+            _ => return None,
+        };
+        let (old, new) = pairs.first()?;
+        Some(format!("{column} was {was} and would be {is}, such as {old} and {new}"))
+    }
+
+    fn other_scale(&self, column: &str) -> Option<String> {
+        let pairs = if self.replaces { self.numbers(column) } else { Vec::new() };
+        let mut scales: BTreeMap<i32, usize> = BTreeMap::new();
+        for (old, new) in &pairs {
+            // A double has some 600 powers of ten.
+            #[allow(clippy::cast_possible_truncation)]
+            let power = (new / old).abs().log10().round().clamp(-700.0, 700.0) as i32;
+            if power != 0 && near(new / old, 10_f64.powi(power)) {
+                *scales.entry(power).or_default() += 1;
+            }
+        }
+        let (old, new) = pairs.first()?;
+        scales.values().any(|count| count * 2 > pairs.len()).then(|| {
+            format!("{column} would be what it was times a power of ten, such as {old} and {new}: its unit may be another one")
+        })
+    }
+
+    /// A value that was there and is null now.
+    fn lost_value(&self) -> Option<String> {
+        let units: Vec<&str> = self.watched.units.iter().map(|(_, unit)| *unit).collect();
+        let columns = self.table.columns().iter().enumerate().filter(|(index, column)| {
+            let name = column.name.as_str();
+            !self.table.sort_key().contains(index) && !units.contains(&name) && name != "extra"
+        });
+        let columns: Vec<&str> = columns.map(|(_, column)| column.name.as_str()).filter(|_| self.replaces).collect();
+        let lost = |column: &&str| {
+            let mut keys: Vec<&String> = self
+                .new
+                .by_key
+                .iter()
+                .filter(|(key, row)| {
+                    let before = self.old.by_key.get(*key);
+                    before.is_some_and(|before| self.old.is_there(column, *before)) && !self.new.is_there(column, **row)
+                })
+                .map(|(key, _)| key)
+                .collect();
+            keys.sort_unstable();
+            keys.first().map(|first| {
+                format!(
+                    "{column} would be null in {} where it had a value, such as {first}",
+                    super::rows(keys.len() as u64)
+                )
+            })
+        };
+        columns.iter().find_map(lost)
+    }
+
+    /// A list of which too many rows are gone.
+    fn shorter(&self) -> Option<String> {
+        if !(self.replaces || self.is_list) {
+            return None;
+        }
+        let new = self.new.counts();
+        self.old.counts().into_iter().find_map(|(query, old)| {
+            let left = new.get(query).copied().unwrap_or(0);
+            let gone = i128::try_from(old.saturating_sub(left)).unwrap_or(i128::MAX);
+            let of = if query.is_empty() { String::new() } else { format!(" of {query}") };
+            exceeds(gone, i128::try_from(old).unwrap_or(i128::MAX), self.share).then(|| {
+                format!(
+                    "{} were listed{of} and {left} would be, more than {} % fewer",
+                    super::rows(old as u64),
+                    percent(self.share)
+                )
+            })
+        })
+    }
+}
+
+/// Whether a factor is another one to within a hundredth.
+fn near(factor: f64, other: f64) -> bool {
+    (factor / other - 1.0).abs() < 0.01
+}

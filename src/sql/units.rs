@@ -1,0 +1,35 @@
+//! Amounts with a unit, brought to one scale: the words for [`scale_of`](crate::sources::datadog::scale_of) in SQL.
+
+use crate::sources::datadog::SCALES;
+
+use super::Dialect;
+
+/// The expression of how many of its base one of a unit is; 1 where that is not known.
+pub(super) fn scale(dialect: Dialect, column: &str) -> String {
+    let cases = SCALES.iter().filter(|(_, scale, _)| (*scale - 1.0).abs() > f64::EPSILON);
+    let cases = cases.map(|(name, scale, _)| format!("WHEN {} THEN {scale:e}", dialect.literal(name)));
+    let known = SCALES.iter().map(|(name, ..)| dialect.literal(name)).collect::<Vec<_>>().join(", ");
+    let (factor, name) = (factor(column), name(column));
+    format!(
+        "(CASE WHEN {name} IN ({known}) THEN coalesce({factor}, 1) ELSE 1 END * CASE {name} {} ELSE 1e0 END)",
+        cases.collect::<Vec<_>>().join(" ")
+    )
+}
+
+/// The expression of the base: what the scaled amount counts.
+pub(super) fn base(dialect: Dialect, column: &str) -> String {
+    let cases = SCALES.map(|(name, _, base)| format!("WHEN {} THEN {}", dialect.literal(name), dialect.literal(base)));
+    format!("CASE {} {} ELSE {column} END", name(column), cases.join(" "))
+}
+
+/// The number before the name, null where there is none.
+fn factor(column: &str) -> String {
+    format!("TRY_CAST(split_part({column}, ' ', 1) AS double)")
+}
+
+fn name(column: &str) -> String {
+    let factor = factor(column);
+    format!(
+        "CASE WHEN {factor} IS NULL THEN {column} ELSE substr({column}, length(split_part({column}, ' ', 1)) + 2) END"
+    )
+}

@@ -1,0 +1,193 @@
+//! Keys that cannot be sent, and the files and variables that AWS's configuration comes from.
+
+use std::fs;
+
+use crate::support::cost_explorer::{DAILY, NOW, two_days};
+use crate::support::done::Done;
+use crate::support::lakehouse::Lakehouse;
+use crate::support::script::{Reply, Script};
+
+/// A house without any credentials of AWS.
+fn bare(api: &Script) -> Lakehouse {
+    let mut house = Lakehouse::new(api.url(), NOW);
+    house.job("costs", DAILY);
+    house.unset("AWS_ACCESS_KEY_ID");
+    house.unset("AWS_SECRET_ACCESS_KEY");
+    house
+}
+
+/// Files of AWS below the house's folder.
+fn profiles(house: &mut Lakehouse, config: &str, credentials: &str) {
+    for (name, variable, text) in
+        [("config", "AWS_CONFIG_FILE", config), ("keys", "AWS_SHARED_CREDENTIALS_FILE", credentials)]
+    {
+        let path = house.folder().join(name);
+        fs::write(&path, text).expect("a file");
+        house.set(variable, &path.to_string_lossy());
+    }
+}
+
+/// Every command that needs the credentials ends with exit code 3 and these words, and shows nothing of a key.
+#[track_caller]
+fn refused(house: &Lakehouse, words: &str) {
+    for command in [&["run"][..], &["check", "--online"], &["--lake", "s3://bucket/x", "status"]] {
+        let done: Done = house.costlake(command);
+        done.exits(3).says(words).hides("HUSH").hides("panicked").hides("internal");
+    }
+}
+
+#[test]
+fn keys_in_variables_that_cannot_be_sent_are_told_by_the_variable() {
+    let api = Script::new();
+    for (key, flaw) in [
+        ("AKIAHUSHHUSHHUSHHUSH\n", "a line end"),
+        ("AKIAHUSH\rHUSH", "a line end"),
+        ("AKIAHUSH\tHUSH", "a tab"),
+        ("AKIAHUSHÄ", "a character that is not ASCII"),
+    ] {
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+            let mut house = bare(&api);
+            house.set("AWS_ACCESS_KEY_ID", "AKIATESTTESTTESTTEST");
+            house.set("AWS_SECRET_ACCESS_KEY", "test-secret");
+            house.set("AWS_ENDPOINT_URL_S3", api.url());
+            house.set(name, key);
+            refused(&house, &format!("{name} holds {flaw}, which cannot be sent"));
+        }
+    }
+    assert!(api.take_asked().is_empty());
+}
+
+#[test]
+fn keys_in_profiles_that_cannot_be_sent_are_told_by_the_profile() {
+    let api = Script::new();
+    let role = "[profile work]\nrole_arn = arn:aws:iam::111111111111:role/x\nsource_profile = base\n";
+    for (config, keys, words) in [
+        (
+            "",
+            "[work]\naws_access_key_id = AKIA\tHUSH\naws_secret_access_key = s\n",
+            "aws_access_key_id of the AWS profile `work`",
+        ),
+        (
+            "",
+            "[work]\naws_access_key_id = A\naws_secret_access_key = s\naws_session_token = a\tHUSH\n",
+            "aws_session_token of the",
+        ),
+        (role, "[base]\naws_access_key_id = AKIA\tHUSH\naws_secret_access_key = s\n", "of the AWS profile `base`"),
+    ] {
+        let mut house = bare(&api);
+        profiles(&mut house, config, keys);
+        house.set("AWS_PROFILE", "work");
+        house.set("AWS_ENDPOINT_URL_STS", api.url());
+        house.set("AWS_ENDPOINT_URL_S3", api.url());
+        refused(&house, words);
+    }
+    assert!(api.take_asked().is_empty());
+}
+
+#[test]
+fn keys_that_others_give_and_that_cannot_be_sent_are_told_by_who_gives_them() {
+    let told = r#"{"AccessKeyId":"AKIA\nHUSH","SecretAccessKey":"s","Token":"t","Expiration":"2099-01-01T00:00:00Z","Version":1}"#;
+    let agent = Script::answering(move |_| Reply::new(200, told));
+    let mut house = bare(&agent);
+    house.set("AWS_ENDPOINT_URL_S3", agent.url());
+    house.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/credentials", agent.url()));
+    refused(&house, "the access key id that the provider EcsContainer gives holds a line end");
+    house.unset("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    let file = house.folder().join("told.json");
+    fs::write(&file, told.replace("Token", "SessionToken")).expect("a file");
+    profiles(&mut house, &format!("[default]\ncredential_process = cat {}\n", file.display()), "");
+    refused(&house, "the access key id that the provider CredentialProcess gives holds a line end");
+}
+
+#[test]
+fn what_runs_costlake_is_named_in_a_header() {
+    let api = Script::new();
+    let mut house = Lakehouse::new(api.url(), NOW);
+    house.job("costs", DAILY);
+    house.set("AWS_EXECUTION_ENV", "cron\nHUSH");
+    refused(&house, "AWS_EXECUTION_ENV holds a line end");
+    house.set("AWS_EXECUTION_ENV", "cron job");
+    api.then([Reply::good(&two_days())]);
+    house.run_well();
+}
+
+#[test]
+fn profiles_that_do_not_parse_are_told_with_file_and_line() {
+    let api = Script::new();
+    for (config, keys, place) in [
+        ("[profile work]\nregion = us-east-1\n[profile broken\n", "", "config"),
+        ("", "[default]\naws_access_key_id = A\naws_secret_access_key HUSH\n", "keys"),
+    ] {
+        let mut house = bare(&api);
+        profiles(&mut house, config, keys);
+        house.set("AWS_ENDPOINT_URL_S3", api.url());
+        let file = house.folder().join(place);
+        refused(&house, &format!("{} on line 3", file.display()));
+        // Keys in variables come first, and nothing of the files is used.
+        house.set("AWS_ACCESS_KEY_ID", "AKIATESTTESTTESTTEST");
+        house.set("AWS_SECRET_ACCESS_KEY", "test-secret");
+        api.then([Reply::good(&two_days())]);
+        house.run_well();
+    }
+}
+
+#[test]
+fn a_region_that_is_set_is_not_empty() {
+    let api = Script::new();
+    for (name, value) in [("AWS_REGION", ""), ("AWS_REGION", " "), ("AWS_DEFAULT_REGION", "")] {
+        let mut house = Lakehouse::new(api.url(), NOW);
+        house.unset("AWS_REGION");
+        house.set(name, value);
+        house.job("costs", DAILY);
+        for command in [&["run"][..], &["check", "--online"], &["--lake", "s3://bucket/x", "status"]] {
+            house.costlake(command).exits(2).says(&format!("{name} is empty"));
+        }
+    }
+    let mut house = Lakehouse::new(api.url(), NOW);
+    house.set("AWS_REGION", "");
+    house.job("costs", &DAILY.replace("[limits]", "[aws]\nregion = \"us-east-1\"\n[limits]"));
+    api.then([Reply::good(&two_days())]);
+    house.run_well();
+}
+
+#[test]
+fn texts_of_a_job_that_go_to_aws_hold_no_control_characters() {
+    let api = Script::new();
+    let house = Lakehouse::new(api.url(), NOW);
+    let role = "role_arn = \"arn:aws:iam::111111111111:role/x\"\n";
+    for (key, value) in [("external_id", "a\\nHUSH"), ("profile", "a\\tb"), ("region", "us-east-1\\n"), ("region", "")]
+    {
+        house.job("costs", &DAILY.replace("[limits]", &format!("[aws]\n{role}{key} = \"{value}\"\n[limits]")));
+        house.costlake(&["check"]).exits(2).says(&format!("aws.{key} ")).hides("HUSH");
+    }
+}
+
+/// A session of `aws login` is read from its cache, tells its account, and none of it is shown.
+#[test]
+fn a_session_of_aws_login_is_used() {
+    let session = "arn:aws:sts::111122223333:assumed-role/Admin/joe";
+    // The SHA-256 of the session, by which the cache is named.
+    let cached = "b808789211b14aef9896a456cfb87eca69edd0e84f10bfe09e07435e1cd724d6.json";
+    let token = |account: &str| {
+        format!(
+            "{{\"accessToken\": {{\"accessKeyId\": \"ASIALOGINLOGINLOGIN1\", \"secretAccessKey\": \"HUSH-the-secret-key\", \
+             \"sessionToken\": \"HUSH-the-session-token\", \"accountId\": \"{account}\", \
+             \"expiresAt\": \"2099-01-01T00:00:00Z\"}}, \"tokenType\": \"aws_sigv4\", \"refreshToken\": \"HUSH-refresh-token\", \
+             \"clientId\": \"arn:aws:signin:::devtools/same-device\", \"dpopKey\": \"HUSH-the-dpop-key\"}}"
+        )
+    };
+    let api = Script::answering(|asked| {
+        let sent: Vec<&str> = asked.headers.iter().map(|(_, value)| value.as_str()).collect();
+        Reply::fault("AccessDeniedException", &format!("{} HUSH-refresh-token HUSH-the-dpop-key", sent.join(" ")))
+    });
+    let mut house = bare(&api);
+    let folder = house.folder().join("login");
+    fs::create_dir(&folder).expect("a folder");
+    house.set("AWS_LOGIN_CACHE_DIRECTORY", &folder.to_string_lossy());
+    profiles(&mut house, &format!("[profile work]\nlogin_session = {session}\n"), "");
+    house.set("AWS_PROFILE", "work");
+    house.costlake(&["check", "--online"]).exits(3).says("there are no AWS credentials to use");
+    fs::write(folder.join(cached), token("111122223333")).expect("a file");
+    house.costlake(&["check", "--online"]).exits(0).says("AWS account 111122223333").hides("HUSH");
+    house.costlake(&["run"]).exits(3).says("Cost Explorer denies").hides("HUSH");
+}

@@ -1,0 +1,79 @@
+//! Where results go: a disk that is full is an exit code and a word on stderr, a reader that went away is neither.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::process::{Output, Stdio};
+
+use crate::support::cost_explorer::{DAILY, NOW, two_days};
+use crate::support::lakehouse::Lakehouse;
+use crate::support::script::{Reply, Script};
+
+fn full() -> File {
+    OpenOptions::new().write(true).open("/dev/full").expect("the disk that is always full")
+}
+
+fn open() -> (Script, Lakehouse) {
+    let api = Script::new();
+    let house = Lakehouse::new(api.url(), NOW);
+    house.job("costs", DAILY);
+    api.then([Reply::good(&two_days()), Reply::good(&two_days())]);
+    (api, house)
+}
+
+fn on_a_full_disk(house: &Lakehouse, arguments: &[&str]) -> Output {
+    house.command(arguments).stdout(full()).output().expect("the binary runs")
+}
+
+#[test]
+fn every_command_says_that_its_output_is_lost() {
+    let (_api, house) = open();
+    let commands: [&[&str]; 13] = [
+        &["run"],
+        &["--output", "json", "run"],
+        &["status"],
+        &["--output", "json", "status"],
+        &["check"],
+        &["plan"],
+        &["verify"],
+        &["connect"],
+        &["ddl", "--dialect", "duckdb"],
+        &["completions", "bash"],
+        &["--help"],
+        &["help", "run"],
+        &["--version"],
+    ];
+    for arguments in commands {
+        let done = on_a_full_disk(&house, arguments);
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{arguments:?}: {said}");
+        assert_eq!(said.matches("what was printed is lost").count(), 1, "{arguments:?}: {said}");
+        assert!(said.contains("No space left on device"), "{arguments:?}: {said}");
+    }
+    // What was run is done all the same, and a code that says more is not hidden.
+    assert_eq!(house.objects().len(), 1);
+    house.costlake(&["status", "--check"]).exits(0);
+    house.job("broken", "");
+    assert_eq!(on_a_full_disk(&house, &["check"]).status.code(), Some(2));
+}
+
+#[test]
+fn words_that_are_lost_are_an_exit_code() {
+    let (_api, house) = open();
+    let done = house.command(&["run"]).stderr(full()).output().expect("the binary runs");
+    assert_eq!(done.status.code(), Some(1));
+    assert_eq!(house.objects().len(), 1);
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    let (_api, house) = open();
+    for arguments in [&["run"][..], &["status"], &["connect"], &["--help"], &["completions", "bash"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut child = house.command(arguments).stdout(Stdio::from(writer)).spawn().expect("the binary runs");
+        let mut said = String::new();
+        child.stderr.take().expect("words").read_to_string(&mut said).expect("text");
+        assert_eq!(child.wait().expect("an end").code(), Some(0), "{arguments:?}: {said}");
+        assert!(!said.contains("lost"), "{arguments:?}: {said}");
+    }
+}

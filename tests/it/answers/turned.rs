@@ -1,0 +1,198 @@
+//! Datadog's values turn: another unit, percentages for ratios, nulls, fewer of a list.
+
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::support::lake::column;
+use crate::support::lakehouse::Lakehouse;
+use crate::support::script::{Asked, Reply, Script};
+
+const NOW: &str = "2026-11-28T06:00:00Z";
+
+fn job(source: &str, query: &str) -> String {
+    format!(
+        "[source]\ntype = \"{source}\"\nqueries = [{{ provider = \"aws\", product = \"ec2\"{query} }}]\n[window]\nbegin = \"2026-11-20\"\n\
+         [limits]\nrequests_per_second = 1000\n"
+    )
+}
+
+/// The first midnights of the days asked for, in seconds.
+fn days(asked: &Asked) -> Vec<i64> {
+    let of = |name: &str| -> i64 {
+        let text = asked.path.split(['?', '&']).find_map(|pair| pair.strip_prefix(name));
+        text.expect("a time").parse::<i64>().expect("a number") / 1000
+    };
+    (of("start=")..of("end=")).step_by(86_400).collect()
+}
+
+/// What an answer says of a day: cost, its unit, the savings rate.
+type Said = (Value, Value, f64);
+type Says = Arc<Mutex<Box<dyn Fn(String) -> Said + Send>>>;
+
+fn date(seconds: i64) -> String {
+    DateTime::<Utc>::from_timestamp(seconds, 0).expect("an instant").date_naive().to_string()
+}
+
+fn savings(says: &Says) -> (Script, Lakehouse) {
+    let says = Arc::clone(says);
+    let script = Script::answering(move |asked| {
+        let times = days(asked);
+        let said: Vec<Said> = times.iter().map(|time| says.lock().expect("words")(date(*time))).collect();
+        let unit = said.last().map(|said| said.1.clone()).unwrap_or_default();
+        let metric =
+            |values: Vec<Value>, unit: Value| json!({ "series": { "total": values }, "times": times, "unit": unit });
+        let costs = || said.iter().map(|said| said.0.clone()).collect::<Vec<_>>();
+        let rates = said.iter().map(|said| json!(said.2)).collect();
+        Reply::good(&json!({
+            "actual_cost": metric(costs(), unit.clone()),
+            "on_demand_equivalent_cost": metric(costs(), unit.clone()),
+            "realized_savings": metric(costs(), unit),
+            "effective_savings_rate": metric(rates, json!({ "name": "percent", "scale_factor": 1 })),
+        }))
+    });
+    let mut house = Lakehouse::new(script.url(), NOW);
+    house.job("dog", &job("datadog_savings", ""));
+    house.unset("AWS_ACCESS_KEY_ID");
+    house.unset("AWS_SECRET_ACCESS_KEY");
+    (script, house)
+}
+
+fn dollars(scale: f64) -> Value {
+    json!({ "name": "dollar", "scale_factor": scale })
+}
+
+fn turn(says: &Says, of: impl Fn(String) -> Said + Send + 'static) {
+    *says.lock().expect("words") = Box::new(of);
+}
+
+#[test]
+fn values_that_turn_are_held_and_taken_with_a_word() {
+    let cents = || json!({ "name": "cent", "scale_factor": 0.01 });
+    let cases: [(&str, Box<dyn Fn(String) -> Said + Send>); 7] = [
+        (
+            "actual_cost of aws/ec2 was in dollar and would be in cent",
+            Box::new(move |_| (json!(10_000.0), cents(), 0.3)),
+        ),
+        ("was in dollar and would be in 0.01 dollar", Box::new(|_| (json!(10_000.0), dollars(0.01), 0.3))),
+        ("was in dollar and would be in no unit", Box::new(|_| (json!(101.0), Value::Null, 0.3))),
+        (
+            "effective_savings_rate was a ratio and would be a percentage",
+            Box::new(|_| (json!(101.0), dollars(1.0), 31.0)),
+        ),
+        ("actual_cost would be null in 1 row where it had a value", Box::new(|_| (Value::Null, dollars(1.0), 0.3))),
+        ("times a power of ten", Box::new(|_| (json!(10_000.0), dollars(1.0), 0.3))),
+        ("times a power of ten", Box::new(|_| (json!(0.1), dollars(1.0), 0.3))),
+    ];
+    for (words, turned) in cases {
+        let says: Says = Arc::new(Mutex::new(Box::new(|_| (json!(100.0), dollars(1.0), 0.3))));
+        let (_script, mut house) = savings(&says);
+        house.run_well();
+        let before = house.rows("dog");
+        turn(&says, turned);
+        house.set("COSTLAKE_NOW", "2026-11-28T07:00:00Z");
+        let done = house.json(&["run"]);
+        done.exits(1).says(words).says("--accept dog:2026-11");
+        assert_eq!(house.rows("dog"), before, "{words}");
+        house.json(&["status", "--check"]).exits(6).says("quarantined");
+        house.json(&["run", "--accept", "dog:2026-11"]).exits(0);
+        assert_ne!(house.rows("dog"), before, "{words}");
+    }
+}
+
+#[test]
+fn a_unit_that_turns_with_new_days_does_not_land_beside_the_old_one() {
+    for (next, held) in [("2026-11-29T06:00:00Z", "2026-11"), ("2026-12-02T06:00:00Z", "2026-12")] {
+        let says: Says = Arc::new(Mutex::new(Box::new(|_| (json!(100.0), dollars(1.0), 0.3))));
+        let (_script, mut house) = savings(&says);
+        house.job("dog", &job("datadog_savings", "").replace("[limits]", "refresh = \"1 days\"\n[limits]"));
+        house.run_well();
+        let before = house.rows("dog").len();
+        let words = format!("--accept dog:{held}");
+        turn(&says, |_| (json!(9_000.0), json!({ "name": "cent" }), 0.3));
+        house.set("COSTLAKE_NOW", next);
+        house.json(&["run"]).exits(1).says("was in dollar and would be in cent").says(&words);
+        assert_eq!(house.rows("dog").len(), before);
+        turn(&says, |_| (json!(90.0), dollars(1.0), 0.3));
+        house.run_well();
+        assert!(house.rows("dog").len() > before, "what comes right again is taken");
+    }
+}
+
+#[test]
+fn values_that_move_as_values_do_are_taken() {
+    let says: Says = Arc::new(Mutex::new(Box::new(|_| (json!(100.0), dollars(1.0), 0.3))));
+    let (_script, mut house) = savings(&says);
+    house.run_well();
+    turn(&says, |day| (json!(if day < "2026-11-25".to_owned() { 250.0 } else { 7.5 }), dollars(1.0), -2.0));
+    house.set("COSTLAKE_NOW", "2026-11-29T06:00:00Z");
+    house.run_well();
+}
+
+/// A table of commitments with these ids.
+fn commitments(ids: &Arc<Mutex<Vec<Value>>>) -> (Script, Lakehouse) {
+    let ids = Arc::clone(ids);
+    let script = Script::answering(move |_| {
+        Reply::good(
+            &json!({ "commitments": *ids.lock().expect("ids"), "meta": { "committed_spend_unit": dollars(1.0) } }),
+        )
+    });
+    let mut house = Lakehouse::new(script.url(), NOW);
+    house.job("dog", &job("datadog_commitments", ", commitment_type = \"ri\""));
+    house.unset("AWS_ACCESS_KEY_ID");
+    house.unset("AWS_SECRET_ACCESS_KEY");
+    (script, house)
+}
+
+fn items(ids: &[&str]) -> Vec<Value> {
+    ids.iter().map(|id| json!({ "commitment_id": id, "utilization": 0.9, "committed_spend_per_hour": 2.0 })).collect()
+}
+
+#[test]
+fn a_list_that_shrinks_too_much_is_held() {
+    let ids = Arc::new(Mutex::new(items(&["a", "b", "c", "d", "e"])));
+    let (_script, house) = commitments(&ids);
+    house.run_well();
+    let before = house.rows("dog");
+    *ids.lock().expect("ids") = items(&["a"]);
+    house.json(&["run"]).exits(1).says("5 rows were listed of aws/ec2/ri and 1 would be, more than 20 % fewer");
+    assert_eq!(house.rows("dog"), before);
+    *ids.lock().expect("ids") = items(&["a", "b", "c", "d"]);
+    house.run_well();
+    let rows = house.rows("dog");
+    let left = column(&rows, "commitment_id").into_iter().filter(|id| *id == "e").count();
+    assert_eq!(left, 1, "a fifth is not more than a fifth: only the day that is not read again still has it");
+}
+
+#[test]
+fn a_share_of_the_job_counts_for_lists() {
+    let ids = Arc::new(Mutex::new(items(&["a", "b", "c", "d"])));
+    let (_script, house) = commitments(&ids);
+    let text = job("datadog_commitments", ", commitment_type = \"ri\"");
+    house.job("dog", &text.replace("[limits]", "quarantine_share = 0.8\n[limits]"));
+    house.run_well();
+    *ids.lock().expect("ids") = items(&["a"]);
+    house.run_well();
+}
+
+#[test]
+fn a_utilization_that_turns_is_held() {
+    let ids = Arc::new(Mutex::new(items(&["a", "b"])));
+    let (_script, house) = commitments(&ids);
+    house.run_well();
+    for (name, value, words) in [
+        ("utilization", json!(90.0), "utilization was a ratio and would be a percentage"),
+        ("utilization", Value::Null, "utilization would be null in 2 rows where it had a value"),
+        (
+            "committed_spend_per_hour",
+            json!(200.0),
+            "committed_spend_per_hour would be what it was times a power of ten",
+        ),
+    ] {
+        let mut turned = items(&["a", "b"]);
+        turned.iter_mut().for_each(|item| item[name] = value.clone());
+        *ids.lock().expect("ids") = turned;
+        house.json(&["run"]).exits(1).says(words);
+    }
+}
