@@ -118,12 +118,12 @@ impl LedgerStore {
     /// # Errors
     /// When the lake cannot be read.
     pub(super) async fn refresh(&mut self) -> Result<bool> {
-        let newer = self.newest().await?.filter(|(newest, _)| *newest > self.sequence);
-        let Some((newest, _)) = newer else { return Ok(false) };
+        let newest = self.newest().await?.filter(|(newest, _)| *newest > self.sequence);
+        let Some((newest, written)) = newest else { return Ok(false) };
         let Some(mut ledger) = self.read(newest).await? else { return Ok(false) };
         ledger.date_generations();
         ledger.account = ledger.account.or(self.ledger.account.take());
-        (self.sequence, self.ledger) = (newest, ledger);
+        (self.sequence, self.lake_time, self.ledger) = (newest, Some(written), ledger);
         Ok(true)
     }
 
