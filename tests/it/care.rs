@@ -2,6 +2,7 @@
 
 mod damage;
 mod displaced;
+mod format_1;
 mod mending;
 mod places;
 mod program;
