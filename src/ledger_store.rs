@@ -12,7 +12,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::lake::Lake;
-use crate::ledger::{Ledger, Noted};
+use crate::ledger::{Ledger, Noted, ObjectId};
 use crate::report::JobReport;
 use crate::window::Grain;
 
@@ -149,6 +149,8 @@ impl LedgerStore {
                 Look::Absent => {}
                 Look::Whole(seen) if seen.footer.partition == partition.to_string() => {
                     self.follow(partition, &seen, now).await?;
+                    // Whose object it is only a run knows: nothing vouches for it until then.
+                    self.ledger.note_identity(&partition.to_string(), ObjectId { etag: None, ..seen.id() });
                     found += 1;
                 }
                 Look::Whole(_) | Look::Unreadable { .. } => {

@@ -125,6 +125,12 @@ impl FetchReport {
         }
     }
 
+    /// Whether committed rows were found gone, and nothing could bring them back.
+    #[must_use]
+    pub fn is_displaced(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Displaced.name())
+    }
+
     /// Whether rows were set aside for a person to look at.
     #[must_use]
     pub fn is_quarantined(&self) -> bool {

@@ -48,6 +48,7 @@ pub(super) async fn compare(
     for (partition, compared) in books.compare(job.source.grain(), owner).await? {
         match compared {
             Compared::Sound(seen, unproven) => {
+                let unproven = if books.is_rebuilt() { BTreeSet::new() } else { unproven };
                 books.take_over(partition, &seen, now).await?;
                 let why = format!("generation {} follows from none that is known", seen.footer.epoch);
                 let noted = |day| (day, Noted { at: now, why: why.clone() });
@@ -69,6 +70,10 @@ pub(super) async fn compare(
             Compared::Refused(error) => {
                 let days = days_of(&books.ledger, partition, None);
                 doubt(&mut books.ledger, days, now, error.message());
+                if books.is_rebuilt() {
+                    // What the ledger has of it is from its own footer.
+                    books.ledger.partitions.remove(&partition.to_string());
+                }
                 found.refused.insert(partition, error.at("job", &job.name).at("partition", partition));
             }
         }
@@ -144,23 +149,36 @@ pub(super) fn notes(job: &Job, ledger: &Ledger) -> Vec<String> {
     doubted.iter().map(|(partition, why)| format!("{partition} is read again whole: {why}")).collect()
 }
 
+/// The error of a partition of which nothing could be read again or restored.
+pub(super) fn lost(job: &str, partition: Partition, left: &BTreeSet<NaiveDate>) -> Error {
+    let message = format!("the committed rows are gone, and {} can neither be read again nor restored", days(left));
+    Error::new(Kind::Displaced, message).advise(advice(job, left)).at("key", data_key(job, partition))
+}
+
+fn days(slots: &BTreeSet<NaiveDate>) -> String {
+    match (slots.first(), slots.last()) {
+        (Some(first), Some(last)) if first != last => format!("{} days from {first} to {last}", slots.len()),
+        (Some(day), _) => day.to_string(),
+        _ => "no day".to_owned(),
+    }
+}
+
+fn advice(job: &str, slots: &BTreeSet<NaiveDate>) -> String {
+    let months: BTreeSet<String> = slots.iter().map(|slot| slot.format("%Y-%m").to_string()).collect();
+    let accept: Vec<String> = months.iter().map(|month| format!("--accept {job}:{month}")).collect();
+    format!("put the committed object back, or take what is there with `costlake run {job} {}`", accept.join(" "))
+}
+
 /// The error of a table with rows that are not the committed ones and that only a person can settle, if there are any;
 /// `beyond` says what cannot be read again.
 pub(super) fn standing(job: &str, ledger: &Ledger, beyond: impl Fn(&NaiveDate) -> bool) -> Option<Error> {
-    let slots: Vec<NaiveDate> =
+    let slots: BTreeSet<NaiveDate> =
         ledger.displaced.keys().chain(ledger.doubted.keys()).copied().filter(|slot| beyond(slot)).collect();
-    let (first, last) = (slots.iter().min()?, slots.iter().max()?);
-    let why = ledger.out_of_place(*first).map(|noted| noted.why.as_str()).unwrap_or_default();
-    let mut months: Vec<String> = slots.iter().map(|slot| slot.format("%Y-%m").to_string()).collect();
-    months.sort_unstable();
-    months.dedup();
-    let accept: Vec<String> = months.iter().map(|month| format!("--accept {job}:{month}")).collect();
+    let why = ledger.out_of_place(*slots.first()?).map(|noted| noted.why.as_str()).unwrap_or_default();
+    let are = if slots.len() == 1 { "is" } else { "are" };
     let message = format!(
-        "the rows of {} from {first} to {last} are not those that were committed, and the API no longer tells them: {why}",
-        if slots.len() == 1 { "1 day".to_owned() } else { format!("{} days", slots.len()) }
+        "the rows of {} {are} not those that were committed, and the API no longer tells them: {why}",
+        days(&slots)
     );
-    Some(Error::new(Kind::Displaced, message).advise(format!(
-        "put the committed object back, or take what is there with `costlake run {job} {}`",
-        accept.join(" ")
-    )))
+    Some(Error::new(Kind::Displaced, message).advise(advice(job, &slots)))
 }

@@ -30,7 +30,7 @@ use super::budget::Allowance;
 use super::control::Controlled;
 use super::publish::{Target, publish};
 use super::quarantine::SetAside;
-use super::{Event, JobRun, control, quarantine, raw, restore};
+use super::{Event, JobRun, control, displaced, quarantine, raw, restore};
 
 /// So many rows are encoded in less time than other work notices, so they are not taken to another thread.
 const HANDFUL: u64 = 200;
@@ -100,7 +100,7 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     let seen = observed.as_ref();
     let aside = match seen {
         _ if job.rewrites => SetAside::default(),
-        Some(_) if job.heals(partition) => {
+        _ if job.heals(partition) => {
             let days = restore::committed(job, partition).await.days;
             quarantine::set_aside(job, partition, &days, None, &mut read).await?
         }
@@ -108,7 +108,6 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
             let days = quarantine::known_days(job, partition, seen).await;
             quarantine::set_aside(job, partition, &days, Some(seen), &mut read).await?
         }
-        // Of a lost object there are no old rows to keep.
         None => quarantine::set_aside(job, partition, &BTreeMap::new(), None, &mut read).await?,
     };
     crash::point("after_verify");
@@ -200,9 +199,13 @@ async fn replace_whole(
         job.books.lock().await.ledger.forget_days(&partition.to_string(), &restored.left);
         return enter(job, None, taken, read, None, report).await;
     }
-    if read.days.is_empty() && !restored.any() && !is_taken {
+    // Where an object is gone, rows that wait for a person would leave a hole that nothing tells of but the ledger.
+    let would_be_lost = taken.seen.is_none() && taken.held.keys().any(|slot| restored.left.contains(slot));
+    if would_be_lost || read.days.is_empty() && !restored.any() && !is_taken {
         report.outcome = Outcome::Failed;
-        return enter(job, None, taken, read, None, report).await;
+        enter(job, None, taken, read, None, report).await?;
+        let is_said = !taken.held.is_empty() || !read.unsettled.is_empty();
+        return if is_said { Ok(()) } else { Err(displaced::lost(&job.job.name, partition, &restored.left)) };
     }
     raw::keep(job, taken.fetch, &read.answers).await?;
     read.days.extend(restored.days);

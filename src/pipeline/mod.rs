@@ -308,7 +308,8 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
     if ask == Ask::Due && !report.fetches.iter().any(FetchReport::is_quarantined) {
         let held = quarantine::standing(&job.name, &books.ledger);
         let beyond = |slot: &NaiveDate| !is_reachable(job, *slot, run.now());
-        let standing = held.or_else(|| displaced::standing(&job.name, &books.ledger, beyond));
+        let is_told = report.fetches.iter().any(FetchReport::is_displaced);
+        let standing = held.or_else(|| displaced::standing(&job.name, &books.ledger, beyond).filter(|_| !is_told));
         report.failure = standing.as_ref().map(Into::into);
     }
     clocks::conclude(context, ask, behind, report);

@@ -65,6 +65,8 @@ struct Part {
     found: Option<Found>,
     /// Generation the ledger knows.
     epoch: u64,
+    /// Whether the object is that generation.
+    is_committed: bool,
     fingerprint: String,
 }
 
@@ -75,7 +77,7 @@ impl Part {
 
     /// Whether the object is what the ledger knows.
     fn is_sound(&self) -> bool {
-        self.found.as_ref().is_some_and(|found| found.sound && found.seen.footer.epoch == self.epoch)
+        self.is_committed && self.found.as_ref().is_some_and(|found| found.sound)
     }
 }
 
@@ -150,7 +152,10 @@ impl Renewal<'_> {
         let own = found.as_ref().map(|found| &found.seen.footer.fingerprint);
         let fingerprint = own.or(self.fingerprints.first()).cloned().unwrap_or_default();
         let epoch = self.books.ledger.epoch_of(&partition.to_string());
-        Ok(Part { partition, observed_at, found, epoch, fingerprint })
+        let known = self.books.ledger.partitions.get(&partition.to_string());
+        let standing = |found: &Found| Standing::of(known, &found.seen.footer);
+        let is_committed = found.as_ref().is_some_and(|found| standing(found) == Standing::Same);
+        Ok(Part { partition, observed_at, found, epoch, is_committed, fingerprint })
     }
 
     async fn find(&self, partition: Partition) -> Result<Option<Found>> {

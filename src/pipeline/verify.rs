@@ -26,7 +26,7 @@ use serde::Serialize;
 use crate::error::{Error, Kind, Result};
 use crate::generation::{self, Footer, digest, rows};
 use crate::job::{Identity, Job};
-use crate::ledger::PartitionState;
+use crate::ledger::{PartitionState, Standing};
 use crate::ledger_store::{LedgerStore, Look, Observed, TableRecord, data_key, look, partition_of};
 use crate::plan::differs_for_good;
 use crate::report::JobReport;
@@ -339,6 +339,9 @@ fn missing(known: &PartitionState) -> Verdict {
 fn against_ledger(seen: &Observed, known: Option<&PartitionState>) -> Verdict {
     let (epoch, known_epoch) = (seen.footer.epoch, known.map_or(0, |known| known.epoch));
     let generations = format!("generation {epoch}, but the ledger knows {known_epoch}");
+    if let (Standing::Other(why), true) = (Standing::of(known, &seen.footer), epoch > known_epoch) {
+        return wrong(Trouble::Corrupt, true, format!("another object than the committed one: {why}"));
+    }
     let same_epoch = match (epoch.cmp(&known_epoch), known) {
         (std::cmp::Ordering::Greater, _) => return wrong(Trouble::Ahead, true, generations),
         (std::cmp::Ordering::Equal, Some(known)) => known,

@@ -101,7 +101,7 @@ mod tests {
         let told = totals(&slots, "1", false);
         let months = |known: &Ledger, today: &str| -> Vec<String> {
             let planned = plan(&job, known, at(today), Ask::Due, Some(&told)).unwrap();
-            let old = planned.fetches.iter().filter(|fetch| fetch.partition.to_string() < "2026-10".to_owned());
+            let old = planned.fetches.iter().filter(|fetch| fetch.partition.to_string().as_str() < "2026-10");
             old.map(|fetch| format!("{} {}", fetch.partition, fetch.slots.len())).collect()
         };
         assert_eq!(months(&known, "2026-11-20"), ["2026-03 31"]);

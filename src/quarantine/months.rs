@@ -34,9 +34,8 @@ pub(super) fn is_of_settled(job: &Job, ledger: &Ledger, change: &Change<'_>, now
     let settles = settles_on(job, change.slot);
     let partition = job.source.grain().partition_of(change.slot).to_string();
     let read_on = ledger.day(&partition, change.slot).and_then(|day| Moment::from(now).read_on(day));
-    change.old.is_some_and(|old| !old.estimated)
-        && now.date_naive() > settles
-        && read_on.is_some_and(|read| read > settles)
+    // A day that the API calls an estimate after its month has settled is none by our rule: the flag may come and go.
+    change.old.is_some() && now.date_naive() > settles && read_on.is_some_and(|read| read > settles)
 }
 
 /// Holds the changed days of each settled month that moved too far, and notes how far the others moved.

@@ -287,10 +287,8 @@ impl Protocol {
     /// Writes the ledger: under the next number, or merged with the newest snapshot under the number after it.
     fn save(&self, state: &mut State, at: usize) {
         let writer = &mut state.writers[at];
-        if !writer.current {
-            if state.ledger > writer.known {
-                (writer.known, writer.known_rows) = (state.ledger, state.ledger_rows);
-            }
+        if !writer.current && state.ledger > writer.known {
+            (writer.known, writer.known_rows) = (state.ledger, state.ledger_rows);
         }
         let (known, rows) = (writer.known, writer.known_rows);
         state.writers.iter_mut().for_each(|other| other.current = false);
