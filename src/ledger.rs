@@ -295,7 +295,9 @@ impl Ledger {
         let whole: BTreeSet<NaiveDate> = days.chain(left).copied().collect();
         for slot in whole {
             let Some(doubt) = self.doubted.remove(&slot) else { continue };
-            if left.contains(&slot) && !self.accepted.contains_key(&slot) {
+            if !left.contains(&slot) {
+                self.failed.remove(&slot);
+            } else if !self.accepted.contains_key(&slot) {
                 self.displaced.insert(slot, doubt);
             }
         }
@@ -324,13 +326,17 @@ impl Ledger {
     }
 
     /// Takes a person's word at `at` for the month that begins on `month`. What was quarantined counts as unsettled until
-    /// it has been read again; displaced days that are `beyond` the API's reach stay as they are from now on. The number
+    /// it has been read again, or stays as it is where it is `beyond` the API's reach by now; displaced days that are `beyond` the API's reach stay as they are from now on. The number
     /// of slots that waited for it.
     pub fn accept(&mut self, month: NaiveDate, at: DateTime<Utc>, beyond: impl Fn(NaiveDate) -> bool) -> usize {
         let of_month = |slot: &NaiveDate| first_of_month(*slot) == month;
         let held: Vec<NaiveDate> = self.quarantined.keys().copied().filter(of_month).collect();
         for slot in &held {
             if let Some(known) = self.quarantined.remove(slot) {
+                if beyond(*slot) {
+                    self.accepted.insert(*slot, at);
+                    continue;
+                }
                 self.unsettled.insert(*slot, Noted { at, why: format!("accepted after {}", known.why) });
             }
         }
@@ -338,6 +344,7 @@ impl Ledger {
         let left: BTreeSet<NaiveDate> = out_of_place.filter(|slot| of_month(slot) && beyond(*slot)).collect();
         for slot in &left {
             self.displaced.remove(slot);
+            self.failed.remove(slot);
             self.accepted.insert(*slot, at);
         }
         // What stands then is what later figures are compared with.

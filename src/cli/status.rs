@@ -52,7 +52,10 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
             Output::Json => documents.push(status::table(job, &slots, &books.ledger, &notes)),
         }
     }
-    let without_job = if names.is_empty() { without_job(&lake, &jobs, &broken).await } else { Ok(Vec::new()) };
+    // A lake that could not be read is not asked for its other tables as well.
+    let is_readable = codes.iter().all(|code| [0, Kind::Gap.exit_code(), Kind::Config.exit_code()].contains(code));
+    let is_whole = names.is_empty() && is_readable;
+    let without_job = if is_whole { without_job(&lake, &jobs, &broken).await } else { Ok(Vec::new()) };
     let without_job = without_job.unwrap_or_else(|error| {
         screen::error(&error);
         codes.push(error.kind().exit_code());

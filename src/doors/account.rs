@@ -11,16 +11,16 @@ use aws_config::SdkConfig;
 use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
-use aws_types::service_config::ServiceConfigKey;
 use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result, printable};
 use crate::job::{AccountCheck, AwsSettings, is_account};
+use crate::reach::Unreached;
 use crate::secrets::without_credentials;
 
 use super::aws::{credentials, is_unheard};
 use super::cost_explorer::errors::explain_code;
-use super::{causes, is_https_or_loopback, without_identities};
+use super::{causes, endpoints, is_https_or_loopback, without_identities};
 
 /// The account as far as it is known, and how.
 pub(super) type Found = (Option<String>, AccountCheck);
@@ -97,6 +97,10 @@ fn understood(account: Option<&str>) -> Found {
 }
 
 fn in_vain(error: &SdkError<GetCallerIdentityError>) -> AccountCheck {
+    if let Some(unreached) = Unreached::within(error).filter(|unreached| unreached.is_final()) {
+        let why = shorten(&unreached.error("AWS STS cannot be asked").report());
+        return AccountCheck::InVain { kind: Kind::Config, why, are_refused: false };
+    }
     if is_unheard(error) {
         let why = format!("AWS STS did not answer ({})", shorten(&causes(error)));
         return AccountCheck::InVain { kind: Kind::Unavailable, why, are_refused: false };
@@ -116,25 +120,18 @@ fn shorten(text: &str) -> String {
 
 /// Whether AWS STS may be asked about these credentials at all.
 pub(super) async fn may_be_asked(config: &SdkConfig, settings: &AwsSettings) -> bool {
-    if settings.account_id.is_some() || endpoint(config, "STS").is_some() {
+    if settings.account_id.is_some() || endpoints::configured(config, "sts").is_some() {
         return true;
     }
-    match endpoint(config, "Cost Explorer") {
+    match endpoints::of_cost_explorer(config) {
         None => true,
         Some(url) => is_of_aws(&url, config.region().map_or("us-east-1", |region| region.as_ref())).await,
     }
 }
 
-/// The endpoint that variables or the profile name for a service of AWS, if any.
-fn endpoint(config: &SdkConfig, service: &str) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url");
-    let named = key.build().ok().and_then(|key| config.service_config()?.load_config(key));
-    named.or_else(|| config.endpoint_url().map(str::to_owned)).filter(|url| !url.trim().is_empty())
-}
-
 /// Refuses an endpoint of STS that the credentials would be sent to for everybody on the way to see.
 pub(super) fn check_endpoint(config: &SdkConfig, allow_http: bool) -> Result<()> {
-    let Some(url) = endpoint(config, "STS") else { return Ok(()) };
+    let Some(url) = endpoints::configured(config, "sts") else { return Ok(()) };
     let is_url = reqwest::Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if !is_url {
         return Err(Error::new(Kind::Config, "the address of AWS STS is no https URL")

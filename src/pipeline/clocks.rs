@@ -54,6 +54,11 @@ pub(super) async fn judge(
     Ok(Timing { moment: Moment::behind(now), behind: Some(behind(job, now, newest)) })
 }
 
+/// Refuses a clock that was set ahead for the table of a job, before anything is written by it.
+pub(super) async fn refuse(context: &Context, job: &Job) -> Result<()> {
+    refuse_future(context, job, &Records::of(&context.lake, &job.name).await?).await
+}
+
 /// Refuses a clock that was set ahead for a table of real runs: what it would write down counts for years.
 async fn refuse_future(context: &Context, job: &Job, records: &Records) -> Result<()> {
     let real = Clock::System.now();

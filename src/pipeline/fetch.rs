@@ -99,11 +99,11 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     crash::point("after_control");
     let seen = observed.as_ref();
     let aside = match seen {
-        _ if job.rewrites => SetAside::default(),
         _ if job.heals(partition) => {
             let days = restore::committed(job, partition).await.days;
             quarantine::set_aside(job, partition, &days, None, &mut read).await?
         }
+        _ if job.rewrites => SetAside::default(),
         Some(seen) => {
             let days = quarantine::known_days(job, partition, seen).await;
             quarantine::set_aside(job, partition, &days, Some(seen), &mut read).await?

@@ -30,7 +30,7 @@ use crate::window::{Grain, Partition, Window};
 use super::renew::{Bare, Renewal};
 use super::send::interrupted;
 use super::verify::{fingerprints, open_books};
-use super::{Context, new_run_id, raw};
+use super::{Context, clocks, new_run_id, raw};
 
 /// Rebuilds one job's table and reports; errors are in the report.
 pub async fn rebuild_job(context: &Context, job: &Job) -> JobReport {
@@ -55,6 +55,7 @@ pub async fn rebuild_job(context: &Context, job: &Job) -> JobReport {
 
 async fn rebuild(context: &Context, job: &Job, run_id: &str, report: &mut JobReport) -> Result<()> {
     context.lake.prove_conditions(context.single_writer).await?;
+    clocks::refuse(context, job).await?;
     let (books, notes) = open_books(context, job).await?;
     report.notes.extend(notes);
     let (fingerprints, note) = fingerprints(context, job).await?;

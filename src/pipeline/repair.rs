@@ -23,7 +23,7 @@ use crate::report::JobReport;
 use crate::window::Partition;
 
 use super::verify::{Depth, TableCheck, Trouble, open_books, verify};
-use super::{Context, new_run_id, run_job};
+use super::{Context, clocks, new_run_id, run_job};
 
 /// What runs of a repair are called in their records.
 const COMMAND: &str = "repair";
@@ -42,6 +42,7 @@ pub async fn repair(context: &Context, job: &Job, depth: Depth) -> Result<TableC
         return Ok(before);
     }
     context.lake.prove_conditions(context.single_writer).await?;
+    clocks::refuse(context, job).await?;
     take_over(context, job, &mut books, &mendable).await?;
     let broken: BTreeSet<Partition> = before
         .findings

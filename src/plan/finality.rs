@@ -83,6 +83,12 @@ pub(super) fn is_final_by_rule(job: &Job, day: &DayState, slot: NaiveDate, momen
     moment.read_on(day).is_some_and(|read| read >= rule_ends(job, slot))
 }
 
+/// The same by the read time as it stands, also where no clock has come to it yet: who doubts it reads once too often.
+#[must_use]
+pub fn was_read_as_final(job: &Job, day: &DayState, slot: NaiveDate) -> bool {
+    day.read_at.date_naive() >= rule_ends(job, slot)
+}
+
 /// An estimate that was last read before its month settled, and the month has settled since.
 pub(super) fn is_left_behind(job: &Job, day: &DayState, slot: NaiveDate, moment: Moment) -> bool {
     let ends = estimate_ends(job, slot).filter(|_| day.facts.estimated);

@@ -38,7 +38,7 @@ mod sizing;
 
 pub use calendar::{NOT_FINAL, STALE, Slot, calendar};
 pub use due::is_stale;
-pub use finality::Moment;
+pub use finality::{Moment, was_read_as_final};
 pub use reach::{history_start, reach, span};
 pub use sizing::{fetch_of, least_requests, shortened, stages};
 
@@ -252,7 +252,7 @@ pub fn plan(job: &Job, ledger: &Ledger, at: impl Into<Moment>, ask: Ask, totals:
             };
             slots.into_iter().filter(|slot| !missing_only || missing(slot)).collect()
         }
-        Ask::Known { first, last } => known_slots(job, ledger, first, last)?,
+        Ask::Known { first, last } => known_slots(job, ledger, first, last, now)?,
     };
     let slots = with_displaced(job, ledger, now, ask, slots);
     let fetches = sizing::fetches(job, ledger, &slots);
@@ -293,14 +293,22 @@ fn totals_window(job: &Job, now: DateTime<Utc>, ask: Ask, fetches: &[Fetch]) -> 
     Window::new(windows().map(Window::start).min()?, windows().map(Window::end).max()?)
 }
 
-/// The days the ledger knows of the partitions from `first` to `last`.
-fn known_slots(job: &Job, ledger: &Ledger, first: Partition, last: Partition) -> Result<Vec<NaiveDate>> {
+/// The days the ledger knows of the partitions from `first` to `last`. Of an object that is not the committed one, those
+/// that cannot be asked for are left to what was kept.
+fn known_slots(
+    job: &Job,
+    ledger: &Ledger,
+    first: Partition,
+    last: Partition,
+    now: DateTime<Utc>,
+) -> Result<Vec<NaiveDate>> {
     if job.entry.snapshot {
         let message = format!("{} tells only today's state: past days cannot be read again", job.entry.name);
         return Err(Error::new(Kind::Config, message).at("job", &job.name));
     }
     let known = ledger.partitions.range(first.to_string()..=last.to_string()).map(|(_, state)| state);
-    Ok(known.flat_map(|state| state.days.keys().copied()).collect())
+    let may_be_asked = |slot: &NaiveDate| !ledger.doubted.contains_key(slot) || is_reachable(job, *slot, now);
+    Ok(known.flat_map(|state| state.days.keys().copied()).filter(may_be_asked).collect())
 }
 
 fn range_slots(job: &Job, window: Window, now: DateTime<Utc>, notes: &mut Vec<String>) -> Result<Vec<NaiveDate>> {

@@ -22,20 +22,22 @@ use crate::decimal;
 use crate::error::Result;
 use crate::generation::{DayFacts, changes};
 use crate::job::Job;
-use crate::ledger::{Baseline, Figure, Ledger, add};
-use crate::plan::{Moment, settles_on};
+use crate::ledger::{Baseline, DayState, Figure, Ledger, add};
+use crate::plan::{settles_on, was_read_as_final};
 use crate::totals::{CURRENCY, are_unlike};
 use crate::window::{first_of_month, next_day};
 
 use super::{Change, Known, Verdict, amount, costs, exceeds, percent};
 
-/// Whether a change is one of a day that was last read after its month had settled.
+/// Whether a change is one of a day of a settled month that was last read as final: after its month had settled, or at the
+/// end of its span by the job's rule.
 pub(super) fn is_of_settled(job: &Job, ledger: &Ledger, change: &Change<'_>, now: DateTime<Utc>) -> bool {
     let settles = settles_on(job, change.slot);
     let partition = job.source.grain().partition_of(change.slot).to_string();
-    let read_on = ledger.day(&partition, change.slot).and_then(|day| Moment::from(now).read_on(day));
-    // A day that the API calls an estimate after its month has settled is none by our rule: the flag may come and go.
-    change.old.is_some() && now.date_naive() > settles && read_on.is_some_and(|read| read > settles)
+    // A day that the API calls an estimate after its month has settled is none by our rule: the flag may come and go. And a
+    // read time in the future is one of a wrong clock, which is no reason to take rows unseen.
+    let was_final = |day: &DayState| day.read_at.date_naive() > settles || was_read_as_final(job, day, change.slot);
+    change.old.is_some() && now.date_naive() > settles && ledger.day(&partition, change.slot).is_some_and(was_final)
 }
 
 /// Holds the changed days of each settled month that moved too far, and notes how far the others moved.

@@ -16,7 +16,19 @@ pub(super) struct Held {
     records: BTreeMap<PathBuf, Vec<u8>>,
 }
 
-const NOTES: [&str; 7] = ["run_id", "written_at", "failed", "unsettled", "quarantined", "probed_at", "learnt"];
+const NOTES: [&str; 11] = [
+    "format",
+    "run_id",
+    "written_at",
+    "failed",
+    "unsettled",
+    "quarantined",
+    "differing",
+    "nights",
+    "baselines",
+    "probed_at",
+    "learnt",
+];
 
 /// What is in a lake.
 pub(super) fn held(lake: &Path) -> Held {
@@ -29,10 +41,11 @@ pub(super) fn held(lake: &Path) -> Held {
             let mut ledger = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
             if let Some(fields) = ledger.as_object_mut() {
                 NOTES.iter().for_each(|name| drop(fields.remove(*name)));
-                // A ledger without times of generations gets them whenever it is written.
+                // A ledger without times of generations gets them whenever it is written, and a copied lake's objects have
+                // another identity.
                 let partitions = fields.get_mut("partitions").and_then(Value::as_object_mut).into_iter().flatten();
                 let states = partitions.filter_map(|(_, state)| state.as_object_mut());
-                states.for_each(|state| drop(state.remove("history")));
+                states.for_each(|state| ["history", "etag"].iter().for_each(|name| drop(state.remove(*name))));
             }
             ledgers.insert(folder.to_owned(), ledger);
         } else if path.ends_with("table.json") {

@@ -235,13 +235,7 @@ async fn play(seed: u64, log: bool) -> Ended {
         }))
         .await;
     };
-    let meddlings: Vec<Duration> = match oddity {
-        Some(Oddity::Hand) => {
-            let mut world = lock(&world);
-            (0..world.rng.usize(1..4)).map(|_| Duration::from_millis(world.rng.u64(0..30_000))).collect()
-        }
-        _ => Vec::new(),
-    };
+    let meddlings = meddlings(&world, oddity);
     let meddling = async {
         join_all(meddlings.iter().map(|after| async {
             tokio::time::sleep(*after).await;
@@ -251,12 +245,27 @@ async fn play(seed: u64, log: bool) -> Ended {
     };
     let running = join_all(plans.iter().enumerate().map(|(writer, plan)| write(&world, writer, &job, *plan)));
     tokio::join!(running, restating, flipping, meddling);
-    if oddity == Some(Oddity::Hand) && lock(&world).rng.bool() {
-        lock(&world).meddle(&job.source);
-    }
+    meddle_at_last(&world, oddity, &job);
     lock(&world).odds = Odds::KIND;
     finish(&world, &job, variant, writers, night_after).await;
     conclude(&world)
+}
+
+/// When a hand from outside does something.
+fn meddlings(world: &Shared, oddity: Option<Oddity>) -> Vec<Duration> {
+    if oddity != Some(Oddity::Hand) {
+        return Vec::new();
+    }
+    let mut world = lock(world);
+    (0..world.rng.usize(1..4)).map(|_| Duration::from_millis(world.rng.u64(0..30_000))).collect()
+}
+
+/// Half of the hands do something when all runs have ended.
+fn meddle_at_last(world: &Shared, oddity: Option<Oddity>, job: &Job) {
+    let mut world = lock(world);
+    if oddity == Some(Oddity::Hand) && world.rng.bool() {
+        world.meddle(&job.source);
+    }
 }
 
 /// A clean run, and what has to hold then.
