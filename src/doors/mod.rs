@@ -219,14 +219,17 @@ impl Doors {
     async fn open_cost_explorer(&self, job: &Job, answers: &mut account::Answers) -> Result<Parts> {
         let config = self.aws_config(job).await?;
         let door = Way::CostExplorer(Arc::new(cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http)));
-        if self.outside.sandbox.is_some() {
-            return Ok((door, Identity { sandbox: true, ..Identity::default() }, None));
+        let sandbox = self.outside.sandbox.is_some();
+        // The sandbox is nobody's account, unless the job says so.
+        if sandbox && job.aws.account_id.is_none() {
+            return Ok((door, Identity { sandbox, ..Identity::default() }, None));
         }
         if job.aws.role_arn.is_some() {
             account::check_endpoint(&config, self.outside.allow_http)?;
         }
         let found = account::find(&config, &job.aws, self.outside.allow_http, answers).await?;
-        Ok((door, aws_identity(&job.aws, found)?, Some((config, Instant::now()))))
+        let identity = Identity { sandbox, ..aws_identity(&job.aws, found)? };
+        Ok((door, identity, Some((config, Instant::now()))))
     }
 
     /// Who is behind a job's credentials. Where these tell their account, AWS STS is asked all the same, as far as it may

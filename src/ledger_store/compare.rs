@@ -36,6 +36,8 @@ pub enum Compared {
     Displaced(Observed, String),
     /// It must not be overwritten.
     Refused(Error),
+    /// It could not be looked at. A fetch of it looks once more.
+    Unseen(Error),
 }
 
 /// Whose object it has to be.
@@ -125,7 +127,11 @@ impl LedgerStore {
 
     async fn compare_one(&self, partition: Partition, owner: Owner<'_>) -> Result<(Partition, Option<Compared>)> {
         let known = self.ledger.partitions.get(&partition.to_string());
-        let compared = match look(&self.lake, &self.table, partition).await? {
+        let looked = match look(&self.lake, &self.table, partition).await {
+            Err(error) if error.kind() == Kind::Store => return Ok((partition, Some(Compared::Unseen(error)))),
+            looked => looked?,
+        };
+        let compared = match looked {
             Look::Absent => known.is_some_and(|known| !known.days.is_empty()).then_some(Compared::Gone),
             Look::Unreadable { error, .. } => Some(Compared::Refused(error)),
             Look::Whole(seen) => Some(match owner.check(&self.table, partition, &seen.footer) {

@@ -33,6 +33,8 @@ pub(super) struct Found {
     pub(super) displaced: BTreeMap<Partition, Option<Tag>>,
     /// Partitions whose object must not be overwritten.
     pub(super) refused: BTreeMap<Partition, Error>,
+    /// Partitions whose object could not be looked at.
+    unseen: BTreeMap<Partition, Error>,
 }
 
 /// Compares the lake with the ledger and enters what that tells.
@@ -66,6 +68,9 @@ pub(super) async fn compare(
                 doubt(&mut books.ledger, days, now, &format!("its object was replaced from outside: {why}"));
                 report.notes.push(told(job, partition, &format!("was replaced from outside ({why}); a copy is kept")));
                 found.displaced.insert(partition, Some(seen.tag));
+            }
+            Compared::Unseen(error) => {
+                found.unseen.insert(partition, error.at("job", &job.name).at("partition", partition));
             }
             Compared::Refused(error) => {
                 let days = days_of(&books.ledger, partition, None);
@@ -117,11 +122,14 @@ pub(super) async fn keep_bytes(lake: &Lake, table: &str, partition: Partition, e
 }
 
 impl Found {
-    /// Takes the fetches of refused partitions out of what is planned, and reports each refusal.
+    /// Takes the fetches of refused partitions out of what is planned, and reports each refusal, and each object that
+    /// nobody will look at again.
     pub(super) fn refuse(&self, planned: &mut Vec<Fetch>) -> Vec<FetchReport> {
         let of = |fetch: &Fetch| self.refused.contains_key(&fetch.partition);
         planned.retain(|fetch| !of(fetch));
-        let refusals = self.refused.iter().map(|(partition, error)| FetchReport {
+        let is_planned = |partition: &Partition| planned.iter().any(|fetch| fetch.partition == *partition);
+        let unseen = self.unseen.iter().filter(|(partition, _)| !is_planned(partition));
+        let refusals = self.refused.iter().chain(unseen).map(|(partition, error)| FetchReport {
             failure: Some(error.into()),
             ..FetchReport::begin(partition.to_string(), Outcome::Failed)
         });

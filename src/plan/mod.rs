@@ -270,7 +270,8 @@ fn with_displaced(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, slot
     let is_held = |slot: &NaiveDate, at| ledger.quarantined.get(slot).is_some_and(|held| held.at >= at);
     let displaced = ledger.displaced.iter().filter(|(slot, noted)| !is_held(slot, noted.at)).map(|(slot, _)| *slot);
     let out_of_place = displaced.chain(ledger.doubted.keys().copied());
-    let added = out_of_place.filter(|slot| is_reachable(job, *slot, now)).filter(is_wanted);
+    let may_be_asked = |slot: &NaiveDate| is_reachable(job, *slot, now) && *slot <= now.date_naive();
+    let added = out_of_place.filter(may_be_asked).filter(is_wanted);
     added.chain(slots.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 

@@ -57,7 +57,7 @@ async fn a_lake_of_format_1_is_continued() {
     let (old, fresh) = (world.path("old"), world.path("fresh"));
     copy(&kept().join("lake"), &old);
     world.set("2026-11-06T07:00:00Z");
-    let (code, status) = run(&world, &old, &["status", "--check"]).await;
+    let (code, status) = run(&world, &old, &["status", "costs", "--check"]).await;
     assert_eq!(code, 0, "what an older program wrote is not doubted: {status:#}");
     world.set("2026-11-09T06:00:00Z");
     let (code, ran) = run(&world, &old, &["run"]).await;

@@ -94,8 +94,7 @@ impl<'a> Loop<'a> {
             (Verb::Put, _) => &[0, 1],
             // The looks for history past its time and for old ledger snapshots come last, and both may as well stay.
             (Verb::List, _) if last_list == Some(call) || call.key.ends_with("/history") => &[0],
-            // The first look at an object only saves requests: its own fetch looks again, and that one counts.
-            (Verb::Get, Span::Once) if self.is_first_look(call) => &[0],
+            // A look of the comparison may fail: the fetch looks again, and that one counts.
             (Verb::Get, _) if self.is_first_look(call) => &[0, 1],
             _ => &[1],
         }
