@@ -314,7 +314,7 @@ def two_writers(group, stack):
             go_on.wait(30)
 
     met.world.before = slowly
-    slow = met.costlake.start("run", lake=met.root, COSTLAKE_NOW=at("2026-05-19"))
+    slow = met.costlake.start("run", lake=met.root, COSTLAKE_NOW="2026-05-19T12:00:30Z")
     group.true(arrived.wait(30), "the slow run asked nothing")
     held = met.run("backfill", "bill", "--from", "2026-03", "--to", "2026-03", "--yes", night="2026-05-19")
     group.equal(held.code, 1, f"the backfill: {held.err[-800:]}")
