@@ -73,6 +73,7 @@ fi
 if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
 if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
 if needed page && ! command -v faketime >/dev/null; then apt_install faketime; fi
+if needed outside && ! command -v openssl >/dev/null; then apt_install openssl; fi
 if { needed disk || needed file_calls || needed power; } && ! command -v strace >/dev/null; then apt_install strace; fi
 if { needed s3 || needed writers; } && ! { command -v radosgw && command -v ceph-mon && command -v ceph-osd && command -v ceph; } >/dev/null; then
   apt_install ceph-mon ceph-osd radosgw ceph-common
