@@ -158,7 +158,12 @@ pub(super) fn notes(job: &Job, ledger: &Ledger) -> Vec<String> {
 }
 
 /// The error of a partition of which nothing could be read again or restored.
-pub(super) fn lost(job: &str, partition: Partition, left: &BTreeSet<NaiveDate>) -> Error {
+pub(super) fn lost(job: &str, partition: Partition, left: &BTreeSet<NaiveDate>, may_be_read: bool) -> Error {
+    if may_be_read {
+        let message = format!("the committed rows of {} are gone, and this run does not read them again", days(left));
+        let error = Error::new(Kind::Displaced, message).at("key", data_key(job, partition));
+        return error.advise(format!("`costlake run {job}` reads them again"));
+    }
     let message = format!("the committed rows are gone, and {} can neither be read again nor restored", days(left));
     Error::new(Kind::Displaced, message).advise(advice(job, left)).at("key", data_key(job, partition))
 }

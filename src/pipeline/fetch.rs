@@ -21,7 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::generation::{self, Base, Built, FetchedDays, Owned};
 use crate::ledger::{ObjectId, PartitionState, Quarantined, Standing};
 use crate::ledger_store::{Observed, data_key, observe};
-use crate::plan::{Fetch, fetch_of, least_requests, shortened};
+use crate::plan::{Fetch, fetch_of, is_reachable, least_requests, shortened};
 use crate::report::{FetchReport, Outcome};
 use crate::sources::{Learnt, Source};
 use crate::window::{Partition, first_of_month};
@@ -199,13 +199,18 @@ async fn replace_whole(
         job.books.lock().await.ledger.forget_days(&partition.to_string(), &restored.left);
         return enter(job, None, taken, read, None, report).await;
     }
-    // Where an object is gone, rows that wait for a person would leave a hole that nothing tells of but the ledger.
-    let would_be_lost = taken.seen.is_none() && taken.held.keys().any(|slot| restored.left.contains(slot));
-    if would_be_lost || read.days.is_empty() && !restored.any() && !is_taken {
+    // Days that the API still tells are never left to what somebody laid there, nor as holes: a run that does not read
+    // them, or whose rows of them wait for a person or do not add up, writes nothing.
+    let may_be_read = restored.left.iter().any(|slot| is_reachable(job.job, *slot, job.now()));
+    if may_be_read || read.days.is_empty() && !restored.any() && !is_taken {
         report.outcome = Outcome::Failed;
         enter(job, None, taken, read, None, report).await?;
         let is_said = !taken.held.is_empty() || !read.unsettled.is_empty();
-        return if is_said { Ok(()) } else { Err(displaced::lost(&job.job.name, partition, &restored.left)) };
+        return if is_said {
+            Ok(())
+        } else {
+            Err(displaced::lost(&job.job.name, partition, &restored.left, may_be_read))
+        };
     }
     raw::keep(job, taken.fetch, &read.answers).await?;
     read.days.extend(restored.days);
@@ -359,7 +364,6 @@ async fn enter(
     let mut books = job.books.lock().await;
     if let Some((footer, id)) = object {
         books.ledger.adopt(footer, id, &read.slots, job.now(), job.now());
-        books.ledger.note_identity(&footer.partition, id.clone());
         books.ledger.note_totals(footer, &read.totals);
         for (slot, (_, facts)) in &read.days {
             if let Some(currency) = &facts.currency {
