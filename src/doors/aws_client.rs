@@ -29,7 +29,10 @@ pub(super) fn client(trusted: &Authorities) -> SharedHttpClient {
     let tls = trusted.for_sdk();
     let usual = Builder::new().build_with_connector_fn(move |settings, components| {
         let connector = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        let mut connector = connector.tls_context(tls.clone());
+        let mut connector = match &tls {
+            Some(tls) => connector.tls_context(tls.clone()),
+            None => connector,
+        };
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.set_proxy_config(Some(ProxyConfig::from_env()));

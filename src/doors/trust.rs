@@ -65,11 +65,15 @@ impl Authorities {
         path.map_or_else(|| Ok(Self::default()), |path| read(&at_home(&path), "ca_bundle of the AWS profile"))
     }
 
-    /// What the SDK's client trusts.
-    pub(super) fn for_sdk(&self) -> TlsContext {
+    /// What the SDK's client trusts; `None` where that is the platform's authorities alone, which it reads when it first
+    /// needs them: a machine without any may still ask its own sandbox.
+    pub(super) fn for_sdk(&self) -> Option<TlsContext> {
+        if self.0.is_empty() {
+            return None;
+        }
         let platform = TrustStore::default();
         let store = self.0.iter().fold(platform, |store, one| store.with_pem_certificate(one.pem.as_bytes()));
-        TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
+        Some(TlsContext::builder().with_trust_store(store).build().unwrap_or_default())
     }
 
     /// The client that trusts them as well.
