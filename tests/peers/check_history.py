@@ -55,7 +55,7 @@ REVISIONS = {
     "job": "VARCHAR", "partition": "VARCHAR", "day": "DATE", "epoch": "BIGINT", "replaced_epoch": "BIGINT",
     "committed_at": "TIMESTAMP WITH TIME ZONE", "estimated_before": "BOOLEAN", "estimated": "BOOLEAN", "rows_before": "BIGINT",
     "rows": "BIGINT", "rows_added": "BIGINT", "rows_removed": "BIGINT", "rows_changed": "BIGINT", "metric": "VARCHAR",
-    "total_before": "DECIMAL(38,12)", "total": "DECIMAL(38,12)",
+    "total_before": "DECIMAL(38,12)", "total": "DECIMAL(38,12)", "currency_before": "VARCHAR", "currency": "VARCHAR",
 }
 GENERATIONS = {"job": "VARCHAR", "partition": "VARCHAR", "epoch": "BIGINT", "committed_at": "TIMESTAMP WITH TIME ZONE"}
 
