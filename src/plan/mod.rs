@@ -287,11 +287,11 @@ pub fn probes(job: &Job, ask: Ask) -> bool {
 /// Data that move between the two calls are no error of its rows; the refresh rule finds them.
 fn totals_window(job: &Job, now: DateTime<Utc>, ask: Ask, fetches: &[Fetch]) -> Option<Window> {
     job.source.totals_key()?;
-    if probes(job, ask) {
-        return reach(job, now);
-    }
-    let windows = || fetches.iter().flat_map(|fetch| &fetch.windows).filter(|_| !job.source.is_ungrouped());
-    Window::new(windows().map(Window::start).min()?, windows().map(Window::end).max()?)
+    let probed = if probes(job, ask) { reach(job, now) } else { None };
+    let read = fetches.iter().flat_map(|fetch| &fetch.windows).filter(|_| !job.source.is_ungrouped());
+    // Days of an object that is not the committed one may lie outside of what a probe is of.
+    let windows: Vec<&Window> = read.chain(&probed).collect();
+    Window::new(windows.iter().map(|window| window.start()).min()?, windows.iter().map(|window| window.end()).max()?)
 }
 
 /// The days the ledger knows of the partitions from `first` to `last`. Of an object that is not the committed one, those
