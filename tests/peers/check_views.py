@@ -285,7 +285,7 @@ def empty_lakes(tally, costlake, spark):
 
 
 REVISIONS = """CREATE OR REPLACE VIEW cost_revisions AS
-  SELECT * FROM (VALUES
+  SELECT *, 'USD' AS currency_before, 'USD' AS currency FROM (VALUES
     ('a', DATE '2026-10-30', 2, TIMESTAMPTZ '2026-10-31 23:59:59+00', true, 'unblended_cost', 1.5::DECIMAL(38,12), 1.6::DECIMAL(38,12)),
     ('a', DATE '2026-10-30', 3, TIMESTAMPTZ '2026-11-01 00:00:00+00', true, 'unblended_cost', 1.6, 1.7),
     ('a', DATE '2026-10-30', 10, TIMESTAMPTZ '2026-11-03 00:00:00+00', false, 'unblended_cost', 1.7, NULL)
@@ -310,7 +310,7 @@ def changed_since(tally, costlake, root):
 def hostile(tally, spark):
     """The job of the golden files that tries to break out of its quotes."""
     text = (lake.REPOSITORY / "tests/it/sql/definitions.rs").read_text()
-    folder, root = lake.temporary("jobs"), lake.temporary("it's \"here\" $x;--")
+    folder, root = lake.temporary("jobs"), lake.temporary("it's \"here\" x;--")
     (folder / "hostile.toml").write_text(re.search(r'HOSTILE: &str = r#"\n(.*?)"#;', text, re.DOTALL).group(1))
     job = Job(folder / "hostile.toml")
     job.groups = ["tag_bob_s_team", "linked_account"]
