@@ -1,15 +1,17 @@
 //! A hand from outside: it puts older objects back, removes them, and lays others in their place, while runs are under way
-//! and after them. Nothing that it lays there may be built upon, and the next clean run leaves what the bill says.
+//! and after them, once a ledger knows the object. Nothing that it lays there may be built upon, and the next clean run
+//! leaves what the bill says.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use costlake::generation::{decode, digest, encode, rows};
+use costlake::ledger::{Ledger, Standing};
 use costlake::sources::Source;
 use costlake::window::Grain;
 
 use super::history::footer_of;
-use super::watch::key_of;
+use super::watch::{LEDGER, key_of};
 use super::world::World;
 
 /// What the hand does.
@@ -41,13 +43,21 @@ fn forged(source: &Arc<dyn Source>, bytes: &Bytes) -> Option<Bytes> {
 }
 
 impl World {
+    /// Whether the newest ledger knows just this object: what no ledger has seen, nobody can miss.
+    fn is_in_ledger(&self, partition: &str, object: &Bytes) -> bool {
+        let snapshots = self.objects.held.range(LEDGER.to_owned()..).take_while(|(key, _)| key.starts_with(LEDGER));
+        let newest = snapshots.last().and_then(|(_, held)| serde_json::from_slice::<Ledger>(&held.bytes).ok());
+        let standing = |ledger: Ledger| Standing::of(ledger.partitions.get(partition), &footer_of(object));
+        newest.map(standing) == Some(Standing::Same)
+    }
+
     /// Lets the hand do one thing to one object, if the dice find something.
     pub(super) fn meddle(&mut self, source: &Arc<dyn Source>) {
         let partitions = self.watch.partitions();
         let Some(partition) = partitions.get(self.rng.usize(0..partitions.len().max(1))).cloned() else { return };
         let meddling = MEDDLINGS[self.rng.usize(0..MEDDLINGS.len())];
         let past = self.watch.past(&partition);
-        let Some(current) = past.current else { return };
+        let Some(current) = past.current.filter(|current| self.is_in_ledger(&partition, current)) else { return };
         let next = match meddling {
             Meddling::Remove => None,
             Meddling::PutBack => {
