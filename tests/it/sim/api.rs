@@ -207,7 +207,7 @@ fn body(periods: &[String], token: &str) -> String {
 /// One page of groups. Where it goes on is told by day and service, so a day may be on two pages.
 fn groups(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw>, event: u64) -> String {
     let begins = place_of(query);
-    let odd = flaw == Some(Flaw::CentOff);
+    let odd = flaw == Some(Flaw::CentOff) || world.odds.disagrees;
     let mut room = PAGE;
     let mut next: Option<Place> = None;
     let mut periods = Vec::new();

@@ -23,6 +23,8 @@ pub(super) enum Oddity {
     ThereAndBack,
     /// The table is Datadog's savings.
     Savings,
+    /// The API's groups never add up to its totals.
+    Disagrees,
     /// Objects are replaced and removed from outside.
     Hand,
     /// The rule looks at four days, and after the first runs nobody runs the job for longer than that.
@@ -34,6 +36,7 @@ pub(super) enum Oddity {
 impl Oddity {
     pub(super) fn of(seed: u64) -> Option<Self> {
         match seed % 16 {
+            1 => Some(Self::Disagrees),
             3 => Some(Self::Outage),
             5 => Some(Self::Hand),
             7 => Some(Self::TakesAll),

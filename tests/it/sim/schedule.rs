@@ -195,6 +195,7 @@ async fn play(seed: u64, log: bool) -> Ended {
         store: rates[rng.usize(0..4)],
         outage: None,
         slow: oddity == Some(Oddity::ThereAndBack),
+        disagrees: oddity == Some(Oddity::Disagrees),
     };
     let bill = Bill::new(&mut rng, variant.begin(), day("2026-11-20"), 4);
     let bill = if variant.savings { bill.without_flags() } else { bill };

@@ -19,11 +19,13 @@ pub(super) struct Odds {
     pub(super) outage: Option<(Duration, Duration)>,
     /// Every other write of an object gets no answer for a while.
     pub(super) slow: bool,
+    /// Every group is a cent more than the API's totals know of.
+    pub(super) disagrees: bool,
 }
 
 impl Odds {
     /// Everything works.
-    pub(super) const KIND: Self = Self { api: 0, store: 0, outage: None, slow: false };
+    pub(super) const KIND: Self = Self { api: 0, store: 0, outage: None, slow: false, disagrees: false };
 
     /// Faults per thousand calls to the store after so much time.
     pub(super) fn of_store(self, elapsed: Duration) -> u32 {
