@@ -158,6 +158,8 @@ impl LedgerStore {
                 }
             }
         }
+        // Where there is no ledger, no object contradicts it.
+        self.ledger.displaced.clear();
         if found > 0 {
             notes.extend(kept::rebuild(&self.lake, &mut self.ledger, grain, now).await?);
         }

@@ -29,7 +29,7 @@ const SIDE_BY_SIDE: usize = 8;
 #[derive(Debug)]
 pub enum Compared {
     /// It is what the ledger knows, or a later generation of it.
-    Sound(Observed, BTreeSet<NaiveDate>),
+    Sound(Observed),
     /// It is gone.
     Gone,
     /// It is another object of this table; why that is known.
@@ -137,8 +137,7 @@ impl LedgerStore {
             Look::Whole(seen) => Some(match owner.check(&self.table, partition, &seen.footer) {
                 Err(error) => Compared::Refused(error),
                 Ok(()) => match Standing::of(known, &seen.footer) {
-                    Standing::Same => Compared::Sound(seen, BTreeSet::new()),
-                    Standing::Later { unproven } => Compared::Sound(seen, unproven),
+                    Standing::Same | Standing::Later { .. } => Compared::Sound(seen),
                     Standing::Other(why) => Compared::Displaced(seen, why),
                 },
             }),

@@ -1,7 +1,5 @@
 //! The ledger follows the objects: a generation that another run committed, or one that died before its ledger.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 
 use crate::error::Result;
@@ -12,8 +10,8 @@ use super::{LedgerStore, Observed, data_key};
 
 impl LedgerStore {
     /// Takes over a partition's object if it is a later generation of the one the ledger knows; whether it was. Days whose
-    /// content follows from nothing that is known are to be read again. Nobody
-    /// can have written it later than `now`, whatever the clock of the store says.
+    /// content follows from nothing that is known are to be read again. Nobody can have written it later than `now`,
+    /// whatever the clock of the store says.
     ///
     /// The object is made durable first: its writer may have died before that, and what a ledger names must not be gone
     /// after a power cut.
@@ -22,19 +20,12 @@ impl LedgerStore {
     /// When the object cannot be made durable; the ledger then is as before.
     pub async fn follow(&mut self, partition: Partition, seen: &Observed, now: DateTime<Utc>) -> Result<bool> {
         let known = self.ledger.partitions.get(&seen.footer.partition);
-        let is_ahead = known.is_none_or(|known| seen.footer.epoch > known.epoch);
-        let unproven = match Standing::of(known, &seen.footer) {
-            Standing::Later { unproven } if known.is_some() => unproven,
-            Standing::Other(_) => return Ok(false),
-            _ => BTreeSet::new(),
-        };
-        if is_ahead {
-            self.lake.make_durable(&data_key(&self.table, partition)).await?;
-            self.ledger.take_over(&seen.footer, &seen.id(), seen.modified.min(now));
-            let why = format!("generation {} follows from none that is known", seen.footer.epoch);
-            let noted = |day| (day, Noted { at: now, why: why.clone() });
-            self.ledger.displaced.extend(unproven.into_iter().map(noted));
-        }
-        Ok(is_ahead)
+        let Standing::Later { unproven } = Standing::of(known, &seen.footer) else { return Ok(false) };
+        self.lake.make_durable(&data_key(&self.table, partition)).await?;
+        self.ledger.take_over(&seen.footer, &seen.id(), seen.modified.min(now));
+        let why = format!("generation {} follows from none that is known", seen.footer.epoch);
+        let noted = |day| (day, Noted { at: now, why: why.clone() });
+        self.ledger.displaced.extend(unproven.into_iter().map(noted));
+        Ok(true)
     }
 }

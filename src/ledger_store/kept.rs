@@ -39,6 +39,10 @@ pub fn kept_key(table: &str, partition: Partition, epoch: u64) -> String {
 #[must_use]
 pub fn displaced_key(table: &str, partition: Partition, epoch: u64, bytes: &[u8]) -> String {
     let digest: String = Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    copy_key(table, partition, epoch, &digest)
+}
+
+fn copy_key(table: &str, partition: Partition, epoch: u64, digest: &str) -> String {
     format!("{}/{partition}/{epoch:020}-{digest}.parquet", folder(table))
 }
 
@@ -59,7 +63,7 @@ pub async fn kept_generations(lake: &Lake, table: &str, grain: Grain) -> Result<
         let epoch = epoch.parse().ok()?;
         let own = match copy {
             None => kept_key(table, partition, epoch),
-            Some(digest) if digest.len() == 16 => format!("{}/{partition}/{epoch:020}-{digest}.parquet", folder(table)),
+            Some(digest) if digest.len() == 16 => copy_key(table, partition, epoch, digest),
             Some(_) => return None,
         };
         (own == key).then_some(((partition, epoch), copy.is_some()))

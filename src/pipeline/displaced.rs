@@ -49,13 +49,7 @@ pub(super) async fn compare(
     let now = context.clock.now();
     for (partition, compared) in books.compare(job.source.grain(), owner).await? {
         match compared {
-            Compared::Sound(seen, unproven) => {
-                let unproven = if books.is_rebuilt() { BTreeSet::new() } else { unproven };
-                books.take_over(partition, &seen, now).await?;
-                let why = format!("generation {} follows from none that is known", seen.footer.epoch);
-                let noted = |day| (day, Noted { at: now, why: why.clone() });
-                books.ledger.displaced.extend(unproven.into_iter().map(noted));
-            }
+            Compared::Sound(seen) => books.take_over(partition, &seen, now).await?,
             Compared::Gone => {
                 let days = days_of(&books.ledger, partition, None);
                 doubt(&mut books.ledger, days, now, "its object is gone from the lake");

@@ -112,7 +112,7 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     };
     crash::point("after_verify");
     report.rows = read.rows;
-    let taken = Taken { fetch: &fetch, held: &aside.held, seen, observed_at };
+    let taken = Taken { fetch: &fetch, aside: &aside, seen, observed_at };
     if let Err(error) = take(job, &taken, &mut read, report).await {
         aside.undo(job).await;
         return Err(error);
@@ -147,7 +147,7 @@ async fn take(job: &JobRun<'_>, taken: &Taken<'_>, read: &mut Controlled, report
 /// A fetch after its rows were compared.
 struct Taken<'a> {
     fetch: &'a Fetch,
-    held: &'a BTreeMap<NaiveDate, Quarantined>,
+    aside: &'a SetAside,
     seen: Option<&'a Observed>,
     observed_at: Instant,
 }
@@ -162,7 +162,7 @@ async fn commit(
     report: &mut FetchReport,
 ) -> Result<()> {
     let partition = taken.fetch.partition;
-    let lost_epoch = known_state(job, partition).await.map_or(0, |state| state.epoch);
+    let lost_epoch = job.books.lock().await.ledger.epoch_of(&partition.to_string());
     let days = std::mem::take(&mut read.days);
     let owner = Owned { fingerprint: job.fingerprint.clone(), account: job.account.clone() };
     let built = encode(&job.job.source, partition, owner, base, lost_epoch, days).await?;
@@ -204,13 +204,15 @@ async fn replace_whole(
     let may_be_read = restored.left.iter().any(|slot| is_reachable(job.job, *slot, job.now()));
     if may_be_read || read.days.is_empty() && !restored.any() && !is_taken {
         report.outcome = Outcome::Failed;
+        // The rows that were read do not get into the lake, so nothing of them counts.
+        read.slots.clear();
+        let is_said = !taken.aside.held.is_empty() || !read.unsettled.is_empty();
+        if is_said {
+            taken.aside.undo(job).await;
+            return enter(job, None, taken, read, None, report).await;
+        }
         enter(job, None, taken, read, None, report).await?;
-        let is_said = !taken.held.is_empty() || !read.unsettled.is_empty();
-        return if is_said {
-            Ok(())
-        } else {
-            Err(displaced::lost(&job.job.name, partition, &restored.left, may_be_read))
-        };
+        return Err(displaced::lost(&job.job.name, partition, &restored.left, may_be_read));
     }
     raw::keep(job, taken.fetch, &read.answers).await?;
     read.days.extend(restored.days);
@@ -371,7 +373,7 @@ async fn enter(
             }
         }
     }
-    books.ledger.note_outcome(&read.slots, &read.unsettled, taken.held, job.now());
+    books.ledger.note_outcome(&read.slots, &read.unsettled, &taken.aside.held, job.now());
     books.ledger.note_differing(&read.slots, &read.differing);
     if let Some(left) = left {
         books.ledger.note_replaced(&taken.fetch.partition.to_string(), left);

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use tracing::warn;
-
-use arrow::array::RecordBatch;
 
 use crate::error::{Error, Kind, Result};
 use crate::generation::{DayFacts, FetchedDays, rows_by_slot};
