@@ -30,7 +30,7 @@ mod standing;
 
 pub use baseline::{Baseline, Figure, Moves, add};
 pub use history::{History, Revision};
-pub use outcome::{Differing, Nights, Noted, Quarantined};
+pub use outcome::{AcceptedClock, Differing, Nights, Noted, Quarantined};
 pub use standing::Standing;
 
 /// Version of the snapshot's layout. Format 1 had no identity of objects, and notes without a time; it is read, and
@@ -78,6 +78,9 @@ pub struct Ledger {
     /// could not be read again since.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub displaced: BTreeMap<NaiveDate, Noted>,
+    /// What was committed of displaced slots, as far as it is known: the rows of the object are others by now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub committed: BTreeMap<NaiveDate, DayFacts>,
     /// Slots of objects that, as the lake was found, are not the committed ones. Never written down: whoever opens the
     /// ledger compares for himself.
     #[serde(skip)]
@@ -88,9 +91,9 @@ pub struct Ledger {
     /// Slots that a person takes as they are although they cannot be read again, and since when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub accepted: BTreeMap<NaiveDate, DateTime<Utc>>,
-    /// Until when a person has said that records and read times are those of a wrong clock.
+    /// What a person has said of records that are those of a wrong clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clock_accepted: Option<DateTime<Utc>>,
+    pub clock_accepted: Option<AcceptedClock>,
     /// By first day of the month: what its settled figures are compared with.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub baselines: BTreeMap<NaiveDate, Baseline>,
@@ -152,6 +155,7 @@ impl Ledger {
             quarantined: BTreeMap::new(),
             failed: BTreeMap::new(),
             displaced: BTreeMap::new(),
+            committed: BTreeMap::new(),
             doubted: BTreeMap::new(),
             differing: BTreeMap::new(),
             accepted: BTreeMap::new(),
@@ -282,14 +286,29 @@ impl Ledger {
         self.quarantined.retain(|slot, _| !asked.contains(slot));
         self.failed.retain(|slot, _| !asked.contains(slot));
         self.displaced.retain(|slot, _| !read.contains(slot));
+        self.committed.retain(|slot, _| !read.contains(slot));
         self.accepted.retain(|slot, _| !read.contains(slot));
         self.count_nights(&asked, unsettled.keys(), at.date_naive());
         self.unsettled.extend(unsettled.iter().map(|(slot, why)| (*slot, Noted { at, why: why.clone() })));
         self.quarantined.extend(held.clone());
     }
 
+    /// Keeps what was committed of slots of a partition before the facts of other rows take its place.
+    pub fn keep_committed(&mut self, partition: &str, slots: &BTreeSet<NaiveDate>) {
+        let Some(state) = self.partitions.get(partition) else { return };
+        for (slot, day) in state.days.iter().filter(|(slot, _)| slots.contains(slot)) {
+            self.committed.entry(*slot).or_insert_with(|| day.facts.clone());
+        }
+    }
+
+    /// Forgets what was committed of slots that are no longer displaced.
+    fn forget_committed(&mut self) {
+        let Self { committed, displaced, .. } = self;
+        committed.retain(|slot, _| displaced.contains_key(slot));
+    }
+
     /// Takes over that the object of a partition is the committed one again, but for the rows of `left`: nobody could read
-    /// or restore them.
+    /// or restore them. [`Ledger::keep_committed`] comes before their facts are entered.
     pub fn note_replaced(&mut self, partition: &str, left: &BTreeSet<NaiveDate>) {
         let days = self.partitions.get(partition).into_iter().flat_map(|state| state.days.keys());
         let whole: BTreeSet<NaiveDate> = days.chain(left).copied().collect();
@@ -297,10 +316,14 @@ impl Ledger {
             let Some(doubt) = self.doubted.remove(&slot) else { continue };
             if !left.contains(&slot) {
                 self.failed.remove(&slot);
+                if self.committed.contains_key(&slot) {
+                    self.displaced.remove(&slot);
+                }
             } else if !self.accepted.contains_key(&slot) {
                 self.displaced.insert(slot, doubt);
             }
         }
+        self.forget_committed();
     }
 
     /// Forgets days of a partition whose object is gone and that a person does without; its generation stays known.
@@ -347,6 +370,7 @@ impl Ledger {
             self.failed.remove(slot);
             self.accepted.insert(*slot, at);
         }
+        self.forget_committed();
         // What stands then is what later figures are compared with.
         if let Some(baseline) = self.baselines.get_mut(&month) {
             *baseline = Baseline { at, figures: BTreeMap::new() };

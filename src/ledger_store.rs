@@ -12,7 +12,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::lake::Lake;
-use crate::ledger::{Ledger, Noted, ObjectId};
+use crate::ledger::{AcceptedClock, Ledger, Noted, ObjectId};
 use crate::report::JobReport;
 use crate::window::Grain;
 
@@ -57,7 +57,7 @@ pub struct LedgerStore {
 }
 
 impl LedgerStore {
-    /// Reads the newest snapshot; when there is none, what the footers of the objects tell.
+    /// Reads the newest snapshot that is sound; when there is none, what the footers of the objects tell.
     ///
     /// # Errors
     /// When the lake cannot be read, or the snapshot is of a newer layout.
@@ -73,20 +73,23 @@ impl LedgerStore {
             unsaved: false,
             ledger: Ledger::empty(table),
         };
-        let newest = store.newest().await?;
-        let kept = match newest {
-            Some((sequence, written)) => {
-                (store.sequence, store.lake_time) = (sequence, Some(written));
-                store.read(sequence).await?
-            }
-            None => None,
-        };
-        if let Some(mut ledger) = kept {
+        let snapshots = store.snapshots().await?;
+        if let Some((sequence, written)) = snapshots.last() {
+            (store.sequence, store.lake_time) = (*sequence, Some(*written));
+        }
+        for (sequence, written) in snapshots.iter().rev() {
+            let Some(mut ledger) = store.read(*sequence).await? else { continue };
             ledger.date_generations();
             store.ledger = ledger;
-            return Ok((store, Vec::new()));
+            let note = format!(
+                "the newest ledger snapshot is damaged: an older one is used, of {}; what was noted since is lost, what \
+                 was committed since is taken from the objects",
+                written.format("%Y-%m-%dT%H:%M:%SZ")
+            );
+            let notes = if *sequence == store.sequence { Vec::new() } else { vec![note] };
+            return Ok((store, notes));
         }
-        let why = if newest.is_some() { "the newest ledger snapshot is damaged" } else { "there is no ledger" };
+        let why = if !snapshots.is_empty() { "the newest ledger snapshot is damaged" } else { "there is no ledger" };
         let notes = store.rebuild(why, grain, now).await?;
         store.rebuilt = !notes.is_empty();
         Ok((store, notes))
@@ -107,10 +110,18 @@ impl LedgerStore {
         Ok((store, notes))
     }
 
+    /// Numbers of the snapshots, and when each was written by the store's clock; the newest is the last.
+    async fn snapshots(&self) -> Result<Vec<(u64, DateTime<Utc>)>> {
+        let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
+        let numbered = listed.iter().filter_map(|entry| Some((sequence_of(&self.table, &entry.key)?, entry.modified)));
+        let mut numbered: Vec<_> = numbered.collect();
+        numbered.sort_unstable();
+        Ok(numbered)
+    }
+
     /// Number of the newest snapshot.
     async fn newest(&self) -> Result<Option<(u64, DateTime<Utc>)>> {
-        let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
-        Ok(listed.iter().filter_map(|entry| Some((sequence_of(&self.table, &entry.key)?, entry.modified))).max())
+        Ok(self.snapshots().await?.last().copied())
     }
 
     /// Reads the newest snapshot again if there is a newer one than that held; whether there was.
@@ -160,6 +171,7 @@ impl LedgerStore {
         }
         // Where there is no ledger, no object contradicts it.
         self.ledger.displaced.clear();
+        self.ledger.committed.clear();
         if found > 0 {
             notes.extend(kept::rebuild(&self.lake, &mut self.ledger, grain, now).await?);
         }
@@ -214,10 +226,11 @@ impl LedgerStore {
         self.ledger.failed.extend(fresh.into_iter().map(|slot| (slot, Noted { at, why: why.to_owned() })));
     }
 
-    /// Notes a person's word that the clock of the runs up to `newest` was wrong; [`LedgerStore::save_notes`] writes it
-    /// down.
-    pub fn accept_clock(&mut self, newest: DateTime<Utc>) {
-        self.ledger.clock_accepted = self.ledger.clock_accepted.max(Some(newest));
+    /// Notes a person's word at `at` that the clock of the runs up to `newest` was wrong; [`LedgerStore::save_notes`]
+    /// writes it down.
+    pub fn accept_clock(&mut self, newest: DateTime<Utc>, at: DateTime<Utc>) {
+        let until = self.ledger.clock_accepted.map_or(newest, |known| known.until.max(newest));
+        self.ledger.clock_accepted = Some(AcceptedClock { until, at });
         self.unsaved = true;
     }
 

@@ -89,6 +89,23 @@ pub struct Nights {
     pub count: u32,
 }
 
+/// A person's word that runs which call themselves later than `at`, up to `until`, went by a wrong clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AcceptedClock {
+    /// The latest time that a run called its own of which this is said.
+    pub until: DateTime<Utc>,
+    /// When it was said, by a clock that is right.
+    pub at: DateTime<Utc>,
+}
+
+impl AcceptedClock {
+    /// Whether a run that began at `time` by its own clock may have gone by the right one.
+    #[must_use]
+    pub fn believes(&self, time: DateTime<Utc>) -> bool {
+        time <= self.at || time > self.until
+    }
+}
+
 /// When something was noted.
 trait Timed: Clone + Ord {
     fn at(&self) -> DateTime<Utc>;
@@ -155,6 +172,13 @@ impl Ledger {
         }
         (self.unsettled, self.quarantined, self.failed) = (unsettled, quarantined, failed);
         (self.differing, self.displaced, self.accepted) = (differing, displaced, accepted);
+        for (slot, theirs) in &older.committed {
+            let own = self.committed.entry(*slot).or_insert_with(|| theirs.clone());
+            if (theirs.epoch, &theirs.digest) < (own.epoch, &own.digest) {
+                own.clone_from(theirs);
+            }
+        }
+        self.forget_committed();
         for (slot, theirs) in &older.nights {
             self.nights.entry(*slot).and_modify(|own| *own = (*own).max(*theirs)).or_insert(*theirs);
         }

@@ -287,6 +287,9 @@ fn a_merge_keeps_what_is_known_last_of_each_day() {
     let mut accepting = read_ledger(8, 1);
     accepting.accepted.insert(day(1), second(6));
     own.displaced.insert(day(1), noted(5));
+    own.committed.insert(day(1), own.partitions["p"].days[&day(1)].facts.clone());
+    let (known, merged) = (own.committed.clone(), own.clone().merge(read_ledger(8, 1)));
+    assert_eq!((merged.committed, own.clone().merge(accepting.clone()).committed.len()), (known, 0));
     assert!(own.merge(accepting).displaced.is_empty(), "a person has taken it since");
 }
 

@@ -22,6 +22,7 @@ impl LedgerStore {
         let known = self.ledger.partitions.get(&seen.footer.partition);
         let Standing::Later { unproven } = Standing::of(known, &seen.footer) else { return Ok(false) };
         self.lake.make_durable(&data_key(&self.table, partition)).await?;
+        self.ledger.keep_committed(&seen.footer.partition, &unproven);
         self.ledger.take_over(&seen.footer, &seen.id(), seen.modified.min(now));
         let why = format!("generation {} follows from none that is known", seen.footer.epoch);
         let noted = |day| (day, Noted { at: now, why: why.clone() });

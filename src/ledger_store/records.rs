@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 
 use crate::error::Result;
 use crate::lake::{Lake, Listed};
+use crate::ledger::AcceptedClock;
 use crate::report::JobReport;
 
 /// Records that are looked through for the last run; behind so many backfills nobody knows it any more.
@@ -24,10 +25,13 @@ impl Records {
         Ok(Self(listed))
     }
 
-    /// The latest time at which a run began by its own clock.
+    /// The latest time at which a run began by its own clock, where that may be believed after what a person has
+    /// `accepted`.
     #[must_use]
-    pub fn newest_time(&self) -> Option<DateTime<Utc>> {
-        self.0.iter().filter_map(|entry| began_at(&entry.key)).max()
+    pub fn newest_time(&self, accepted: Option<AcceptedClock>) -> Option<DateTime<Utc>> {
+        let may_be_right = |time: &DateTime<Utc>| accepted.is_none_or(|accepted| accepted.believes(*time));
+        let began = self.0.iter().filter_map(|entry| began_at(&entry.key)).filter(may_be_right);
+        began.chain(accepted.map(|accepted| accepted.at)).max()
     }
 
     /// The record that the store took last, whatever time its run went by.

@@ -40,12 +40,10 @@ pub(super) async fn judge(
     let records = Records::of(&context.lake, &job.name).await?;
     refuse_future(context, job, &records).await?;
     let in_order = Timing { moment: now.into(), behind: None };
-    let newest = records.newest_time().filter(|newest| is_ahead(*newest, now));
-    let Some(newest) = newest.filter(|newest| books.ledger.clock_accepted < Some(*newest)) else {
-        return Ok(in_order);
-    };
+    let newest = records.newest_time(books.ledger.clock_accepted).filter(|newest| is_ahead(*newest, now));
+    let Some(newest) = newest else { return Ok(in_order) };
     if context.accept_clock {
-        books.accept_clock(newest);
+        books.accept_clock(newest, now);
         report
             .notes
             .push(format!("read times after {} are taken for those of a wrong clock, and count as never", shown(now)));

@@ -365,6 +365,9 @@ async fn enter(
 ) -> Result<()> {
     let mut books = job.books.lock().await;
     if let Some((footer, id)) = object {
+        if let Some(left) = left {
+            books.ledger.keep_committed(&footer.partition, left);
+        }
         books.ledger.adopt(footer, id, &read.slots, job.now(), job.now());
         books.ledger.note_totals(footer, &read.totals);
         for (slot, (_, facts)) in &read.days {

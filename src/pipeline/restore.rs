@@ -53,8 +53,9 @@ pub(super) async fn restore(
     read: &FetchedDays,
 ) -> Result<Restored> {
     let committed = committed(job, partition).await;
-    let mut wanted: BTreeMap<NaiveDate, DayFacts> =
-        committed.days.iter().filter(|(slot, _)| !read.contains_key(slot)).map(|(s, f)| (*s, f.clone())).collect();
+    let mut wanted = committed.days.clone();
+    wanted.extend(lost(job, partition).await);
+    wanted.retain(|slot, _| !read.contains_key(slot));
     let mut notes = Vec::new();
     let mut days = FetchedDays::new();
     let in_place = match observed {
@@ -91,6 +92,14 @@ pub(super) async fn committed(job: &JobRun<'_>, partition: Partition) -> Footer 
         days: days.map(|(slot, day)| (*slot, day.facts.clone())).collect(),
         replaced: BTreeMap::new(),
     }
+}
+
+/// What was committed of the days of a partition in whose place other rows stand, or none.
+async fn lost(job: &JobRun<'_>, partition: Partition) -> Vec<(NaiveDate, DayFacts)> {
+    let books = job.books.lock().await;
+    let of_partition = |slot: &NaiveDate| job.job.source.grain().partition_of(*slot) == partition;
+    let lost = books.ledger.committed.iter().filter(|(slot, _)| of_partition(slot));
+    lost.map(|(slot, facts)| (*slot, facts.clone())).collect()
 }
 
 /// Takes the days that hold just what is wanted.

@@ -248,7 +248,8 @@ pub fn plan(job: &Job, ledger: &Ledger, at: impl Into<Moment>, ask: Ask, totals:
             let slots = range_slots(job, window, now, &mut notes)?;
             let missing = |slot: &NaiveDate| {
                 let partition = job.source.grain().partition_of(*slot).to_string();
-                ledger.day(&partition, *slot).is_none_or(|day| !is_complete(job, day))
+                let is_there = ledger.day(&partition, *slot).is_some_and(|day| is_complete(job, day));
+                !is_there || ledger.out_of_place(*slot).is_some()
             };
             slots.into_iter().filter(|slot| !missing_only || missing(slot)).collect()
         }

@@ -130,6 +130,8 @@ fn a_clock_that_is_behind_reads_nothing_final_again_until_somebody_accepts_it() 
         assert!(read >= 3, "August to October are read again: {accepted}");
         house.set("COSTLAKE_NOW", "2026-10-18T07:00:00Z");
         house.json(&["status", "--check"]).exits(0);
+        let again = at(&mut house, "2026-10-01T06:00:00Z", &[]);
+        again.exits(1).says("the table's newest run was at 2026-10-18T06:00:00Z");
         at(&mut house, "2026-10-19T06:00:00Z", &[]).exits(0);
         at(&mut house, "2026-11-21T06:00:00Z", &[]).exits(0);
     }

@@ -280,3 +280,81 @@ async fn an_object_without_a_known_identity_is_looked_at_once() {
     world.run(&job).await;
     etags_of(&world, &job).await;
 }
+
+/// Where other rows had to stay for a while, the committed ones are still what is looked for, and nothing else.
+#[tokio::test]
+async fn committed_rows_that_come_back_are_taken_for_what_they_are() {
+    let job = cost_job(false);
+    let world = World::start().await;
+    world.set(SETTLED);
+    world.run(&job).await;
+    let (right, rows) = (world.bytes(&job, "2026-10"), world.rows(&job));
+    let foreign = with_fewer_rows(&world, &job, "2026-10", &world.footer(&job, "2026-10"));
+    let earlier = World::begun(&job).await;
+    world.set(YEARS_LATER);
+    for (theirs, is_right_again) in [(foreign, false), (earlier.bytes(&job, "2026-10"), false), (right, true)] {
+        fs::write(world.object(&job, "2026-10"), theirs).expect("a write");
+        let report = run_accepting(&world, &job, None).await;
+        assert_eq!(report.exit_code == 0, is_right_again, "{report:#?}");
+        assert_eq!(stale(&world, &job).await.0 == 0, is_right_again);
+    }
+    assert_eq!(world.rows(&job)["billing_period=2026-10"], rows["billing_period=2026-10"]);
+}
+
+/// A partial heal writes rows that nobody vouches for into a new generation: its facts are not what was committed.
+#[tokio::test]
+async fn rows_that_had_to_stay_do_not_become_what_was_committed() {
+    let job = commitments_job(&["ri", "sp"]);
+    let world = World::start().await;
+    world.set(SETTLED);
+    world.run(&job).await;
+    let (right, rows) = (world.bytes(&job, "2026-10"), world.rows(&job));
+    let answers = world.path(&format!("_costlake/{}/raw/2026-10", job.name));
+    fs::rename(&answers, world.path("aside")).expect("set aside");
+    // One day of the month is another one's; the others are restored from the object in place.
+    let foreign = with_another_day(&world, &job, "2026-10");
+    world.set(YEARS_LATER);
+    fs::write(world.object(&job, "2026-10"), foreign).expect("a write");
+    let report = run_accepting(&world, &job, None).await;
+    let october = report.fetches.iter().find(|fetch| fetch.partition == "2026-10").expect("its fetch");
+    assert_eq!((report.exit_code, october.changed_days), (1, 1), "{october:#?}");
+    assert_eq!(world.ledger(&job).await.0.committed.len(), 1);
+    // Whatever is put there next is measured against what was committed, and so are kept answers.
+    fs::rename(world.path("aside"), &answers).expect("put back");
+    fs::write(world.object(&job, "2026-10"), right).expect("a write");
+    let report = run_accepting(&world, &job, None).await;
+    assert_eq!(report.exit_code, 0, "{report:#?}");
+    assert_eq!(world.rows(&job)["billing_period=2026-10"], rows["billing_period=2026-10"]);
+    assert_eq!(stale(&world, &job).await.0, 0);
+    let (ledger, _) = world.ledger(&job).await;
+    assert!(ledger.committed.is_empty() && ledger.displaced.is_empty(), "{ledger:#?}");
+}
+
+/// `backfill --missing` reads what only seems to be there.
+#[tokio::test]
+async fn a_backfill_of_what_is_missing_reads_what_is_gone_from_the_lake() {
+    let job = cost_job(false);
+    let world = World::begun(&job).await;
+    let rows = world.rows(&job);
+    fs::remove_file(world.object(&job, "2026-10")).expect("removed");
+    let day = |text| parse_day(text).expect("a day");
+    let window = range(day("2026-10-20"), day("2026-10-31")).expect("a range");
+    let ask = Ask::Range { window, missing_only: true };
+    let report = run_job(&world.context(), &job, "backfill", ask).await;
+    assert_eq!((report.exit_code, report.objects_written), (0, 1), "{report:#?}");
+    assert_eq!(world.rows(&job), rows);
+}
+
+/// The object of the month in which the rows of the first day are a single one.
+fn with_another_day(world: &World, job: &Job, month: &str) -> Vec<u8> {
+    let (table, mut footer) = (job.source.table(), world.footer(job, month));
+    let whole = decode(table, world.bytes(job, month).into()).expect("rows");
+    let mut days = costlake::generation::rows::split_by_slot(table, job.source.grain(), &whole).expect("days");
+    let first = *footer.days.keys().next().expect("a day");
+    let cut = days.remove(&first).expect("its rows").slice(0, 1);
+    let facts = footer.days.get_mut(&first).expect("its facts");
+    facts.digest = costlake::generation::digest::of_rows(table, &cut).expect("a digest");
+    facts.rows = 1;
+    let batches: Vec<_> = [cut].into_iter().chain(days.into_values()).collect();
+    encode(table, batches, &footer).expect("an object")
+}

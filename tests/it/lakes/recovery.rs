@@ -91,17 +91,24 @@ async fn a_lost_ledger_is_rebuilt_from_the_footers() {
 }
 
 #[tokio::test]
-async fn a_damaged_ledger_snapshot_is_rebuilt_and_not_overwritten() {
+async fn in_place_of_a_damaged_snapshot_the_one_before_it_is_used() {
     let job = cost_job();
     let (world, store, _) = two_runs(&job).await;
-    let newest = lake(&store).list(&ledger_folder(&job)).await.expect("a listing").pop().expect("a snapshot").key;
-    let key = format!("{}/{newest}", super::world::PREFIX);
-    put(&store, &key, "{\"format\":1,\"table\":\"co").await;
-    let report = world.run_well(&store, &job).await;
-    assert!(report.notes.iter().any(|note| note.contains("snapshot is damaged: rebuilt")), "{report:#?}");
-    assert_ledger_agrees(&store, &job).await;
-    let damaged = lake(&store).read(&newest, None).await.expect("a read").expect("an object");
-    assert!(damaged.bytes.ends_with(b"co"), "snapshots are create-only");
+    let snapshots = lake(&store).list(&ledger_folder(&job)).await.expect("a listing");
+    assert!(snapshots.len() > 1, "{snapshots:?}");
+    // The newest alone first, then all of them: only then the footers are all there is.
+    for (damaged, told) in [(1, "snapshot is damaged: an older one is used"), (99, "snapshot is damaged: rebuilt")] {
+        let snapshots = lake(&store).list(&ledger_folder(&job)).await.expect("a listing");
+        let newest = snapshots.last().expect("a snapshot").key.clone();
+        for snapshot in snapshots.iter().rev().take(damaged) {
+            put(&store, &format!("{}/{}", super::world::PREFIX, snapshot.key), "{\"format\":1,\"table\":\"co").await;
+        }
+        let report = world.run_well(&store, &job).await;
+        assert!(report.notes.iter().any(|note| note.contains(told)), "{told}: {report:#?}");
+        assert_ledger_agrees(&store, &job).await;
+        let kept = lake(&store).read(&newest, None).await.expect("a read").expect("an object");
+        assert!(kept.bytes.ends_with(b"co"), "snapshots are create-only");
+    }
 }
 
 #[tokio::test]
