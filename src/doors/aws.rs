@@ -41,7 +41,7 @@ use super::{Deadlines, aws_profiles, causes, endpoints, sso};
 /// tell its region; `deadlines` hold for each call to AWS.
 ///
 /// # Errors
-/// [`Kind::Config`] for a region that is set and empty, or when the certificates of `AWS_CA_BUNDLE` cannot be read;
+/// [`Kind::Config`] for a region that is none, or when the certificates of `AWS_CA_BUNDLE` cannot be read;
 /// [`Kind::Auth`] for keys that cannot be sent.
 pub async fn load(
     settings: &AwsSettings,
@@ -85,6 +85,10 @@ pub async fn load(
         loader = loader.endpoint_url(url).region(Region::new("us-east-1")).credentials_provider(made_up);
     }
     let config = loader.load().await;
+    if let Some(region) = config.region().filter(|_| sandbox.is_none()) {
+        let named_by = if settings.region.is_some() { "aws.region" } else { "region of the AWS profile" };
+        one_region(named_by, region.as_ref())?;
+    }
     let config =
         if config.region().is_some() { config } else { config.into_builder().region(Region::new("us-east-1")).build() };
     let config = remembering(config);
@@ -98,15 +102,25 @@ pub async fn load(
     Ok(remembering(config.into_builder().credentials_provider(provider).build()))
 }
 
-/// Refuses a region that is set and empty: taken for one that is not there, it would be another one than was meant.
+/// Refuses a region of the environment that is none.
 fn check_region(variable: impl Fn(&str) -> Option<String>) -> Result<()> {
     let set = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(|name| Some((name, variable(name)?)));
-    match set {
-        Some((name, region)) if region.trim().is_empty() => {
-            let error = Error::new(Kind::Config, format!("{name} is empty"));
-            Err(error.advise(format!("set {name} to a region such as us-east-1, or unset it")))
-        }
-        _ => Ok(()),
+    set.map_or(Ok(()), |(name, region)| one_region(name, &region))
+}
+
+/// Refuses a region that is set and empty: taken for one that is not there, it would be another one than was meant. A
+/// library below panics at one that no host name can hold.
+fn one_region(named_by: &str, region: &str) -> Result<()> {
+    let refused = |what: &str| {
+        Err(Error::new(Kind::Config, format!("{named_by} {what}"))
+            .advise(format!("set {named_by} to a region such as us-east-1, or unset it")))
+    };
+    let is_odd = |c: &char| !(c.is_ascii_alphanumeric() || *c == '-');
+    match (region.trim().is_empty(), region.chars().find(is_odd)) {
+        (true, _) => refused("is empty"),
+        (false, Some('\n' | '\r')) => refused("holds a line end, which is in no region's name"),
+        (false, Some(odd)) => refused(&format!("holds {odd:?}, which is in no region's name")),
+        (false, None) => Ok(()),
     }
 }
 
@@ -303,5 +317,31 @@ impl CredentialProvider for Bridge {
         });
         *held = Some((fresh, ready.clone()));
         Ok(ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check_region, one_region};
+    use crate::error::Kind;
+
+    #[test]
+    fn a_region_that_no_host_name_holds_is_named_with_where_it_stands() {
+        for (region, wanted) in [
+            ("", "AWS_REGION is empty"),
+            (" ", "AWS_REGION is empty"),
+            ("us-east-1\n", "AWS_REGION holds a line end"),
+            ("us east-1", "AWS_REGION holds ' '"),
+            ("us-east-1\u{e9}", "AWS_REGION holds 'é'"),
+            ("us_east_1", "AWS_REGION holds '_'"),
+            ("us-east-1.evil.example/", "AWS_REGION holds '.'"),
+        ] {
+            let error = check_region(|name| (name == "AWS_REGION").then(|| region.to_owned())).expect_err(wanted);
+            assert_eq!(error.kind(), Kind::Config);
+            assert!(error.report().starts_with(wanted), "{}", error.report());
+        }
+        let default = check_region(|name| (name == "AWS_DEFAULT_REGION").then(|| "x\t".to_owned()));
+        assert!(default.is_err_and(|error| error.report().starts_with("AWS_DEFAULT_REGION holds '\\t'")));
+        assert!(check_region(|_| None).is_ok() && one_region("aws.region", "us-iso-east-1").is_ok());
     }
 }

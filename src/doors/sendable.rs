@@ -53,7 +53,16 @@ pub(super) fn check_variables(lookup: impl Fn(&str) -> Option<String>) -> Result
         let text = lookup(name).unwrap_or_default();
         refuse(name, if is_key { flaw_of_key(&text) } else { flaw(&text) })?;
     }
-    Ok(())
+    check_account(&lookup("AWS_ACCOUNT_ID").unwrap_or_default())
+}
+
+/// The SDK takes the account of keys in variables from one, too, and believes it.
+fn check_account(text: &str) -> Result<()> {
+    let id = text.trim();
+    if id.is_empty() || id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Auth, "AWS_ACCOUNT_ID is no account: it has not twelve digits").advise("correct or unset it"))
 }
 
 /// The credentials, unless they could not be sent.
@@ -137,6 +146,12 @@ mod tests {
             }
         }
         assert!(checked(Credentials::new("AKIA", "s/+=", Some("t==".to_owned()), None, "Somebody")).is_ok());
+        for (text, is_one) in
+            [("210987654321", true), (" 210987654321\n", true), ("", true), ("12", false), ("x", false)]
+        {
+            let checked = check_variables(|name| (name == "AWS_ACCOUNT_ID").then(|| text.to_owned()));
+            assert_eq!(checked.is_ok(), is_one, "{text:?}");
+        }
         assert!(check_variables(|name| (name == "AWS_EXECUTION_ENV").then(|| "a b".to_owned())).is_ok());
     }
 }

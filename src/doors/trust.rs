@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use reqwest::{Certificate, ClientBuilder};
@@ -42,7 +43,9 @@ impl Authorities {
     /// [`Kind::Config`] when the file cannot be read or holds no certificate.
     pub(super) fn of_environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let path = lookup(VARIABLE).filter(|path| !path.trim().is_empty());
-        path.map_or_else(|| Ok(Self::default()), |path| read(Path::new(path.trim()), VARIABLE))
+        let Some(path) = path else { return Ok(Self::default()) };
+        check_platform(lookup)?;
+        read(Path::new(path.trim()), VARIABLE)
     }
 
     /// Those of `AWS_CA_BUNDLE`, else of the profile's `ca_bundle`.
@@ -54,15 +57,19 @@ impl Authorities {
             return Self::of_environment(|name| std::env::var(name).ok());
         }
         // The files alone: nobody is asked for a region or credentials.
-        let mut files =
-            aws_config::defaults(BehaviorVersion::v2026_01_12()).no_credentials().region(Region::new("us-east-1"));
+        let mut files = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .no_credentials()
+            .retry_config(RetryConfig::disabled())
+            .region(Region::new("us-east-1"));
         if let Some(profile) = profile {
             files = files.profile_name(profile);
         }
         // What is odd in them is told when they are loaded for good.
         let files = files.load().with_subscriber(NoSubscriber::default()).await;
         let path = setting(&files, "", VARIABLE, "ca_bundle").filter(|path| !path.is_empty());
-        path.map_or_else(|| Ok(Self::default()), |path| read(&at_home(&path), "ca_bundle of the AWS profile"))
+        let Some(path) = path else { return Ok(Self::default()) };
+        check_platform(|name| std::env::var(name).ok())?;
+        read(&at_home(&path), "ca_bundle of the AWS profile")
     }
 
     /// What the SDK's client trusts; `None` where that is the platform's authorities alone, which it reads when it first
@@ -81,6 +88,24 @@ impl Authorities {
         // What is no certificate was left out when the file was read.
         client.tls_certs_merge(self.0.iter().filter_map(|one| Certificate::from_der(&one.der).ok()))
     }
+}
+
+/// Refuses authorities in the place of the platform's that are none: the SDK's client panics where a bundle is to come
+/// beside nothing.
+fn check_platform(lookup: impl Fn(&str) -> Option<String>) -> Result<()> {
+    let (file, folder) = (lookup("SSL_CERT_FILE"), lookup("SSL_CERT_DIR"));
+    let from_file = file.as_deref().map(|path| read(Path::new(path), "SSL_CERT_FILE").map(|_| ()));
+    if matches!(from_file, Some(Ok(()))) {
+        return Ok(());
+    }
+    let Some(folders) = folder else { return from_file.unwrap_or(Ok(())) };
+    let entries = std::env::split_paths(&folders).filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+    if entries.flatten().any(|entry| read(&entry.path(), "SSL_CERT_DIR").is_ok()) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Config, "SSL_CERT_DIR names no folder with certificates")
+        .at("folder", folders)
+        .advise("let it name folders of PEM files, or unset it"))
 }
 
 /// A path as a person writes it into the AWS configuration.
@@ -142,6 +167,39 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_in_the_platforms_place_is_looked_at_where_a_bundle_comes_beside_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::create_dir(path("none")).expect("a folder");
+        std::fs::create_dir(path("some")).expect("a folder");
+        for (name, text) in [("ca.pem", AUTHORITY), ("empty.pem", ""), ("some/a.pem", AUTHORITY), ("none/b", "words")] {
+            std::fs::write(path(name), text).expect("a file");
+        }
+        for (file, folder, wanted) in [
+            (None, None, ""),
+            (Some("ca.pem"), None, ""),
+            (Some("ca.pem"), Some("nowhere"), ""),
+            (Some("empty.pem"), Some("some"), ""),
+            (None, Some("some"), ""),
+            (Some("empty.pem"), None, "SSL_CERT_FILE names a file that holds no certificate"),
+            (Some("nowhere"), None, "SSL_CERT_FILE names a file that cannot be read"),
+            (None, Some("none"), "SSL_CERT_DIR names no folder with certificates"),
+            (Some("empty.pem"), Some("nowhere"), "SSL_CERT_DIR names no folder with certificates"),
+        ] {
+            let lookup = |bundle: Option<String>| {
+                Authorities::of_environment(|name| match name {
+                    "AWS_CA_BUNDLE" => bundle.clone(),
+                    "SSL_CERT_FILE" => file.map(path),
+                    _ => folder.map(path),
+                })
+            };
+            let told = lookup(Some(path("ca.pem"))).map_or_else(|error| error.report(), |_| String::new());
+            assert!(told.starts_with(wanted) && told.is_empty() == wanted.is_empty(), "{file:?} {folder:?}: {told}");
+            assert!(lookup(None).is_ok(), "without a bundle they are read when they are needed");
+        }
+    }
+
+    #[test]
     fn what_is_no_bundle_is_said() {
         let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for (text, wanted) in [
@@ -155,8 +213,9 @@ mod tests {
             assert!(report.contains(wanted) && report.contains("AWS_CA_BUNDLE"), "{report}");
         }
         assert_eq!(named(format!("{odd}{AUTHORITY}").as_bytes()), Ok(1));
-        let nowhere = Authorities::of_environment(|_| Some("/nowhere/at/all".to_owned())).expect_err("no file");
+        let bundle = |text: &'static str| move |name: &str| (name == "AWS_CA_BUNDLE").then(|| text.to_owned());
+        let nowhere = Authorities::of_environment(bundle("/nowhere/at/all")).expect_err("no file");
         assert!(nowhere.report().contains("names a file that cannot be read (file /nowhere/at/all)"), "{nowhere}");
-        assert_eq!(Authorities::of_environment(|_| Some(" ".to_owned())).expect("none").0.len(), 0);
+        assert_eq!(Authorities::of_environment(bundle(" ")).expect("none").0.len(), 0);
     }
 }
