@@ -13,6 +13,7 @@
 //!
 //! | place | what has just happened |
 //! |---|---|
+//! | `started_written` | a record of the lake reserves requests that are not sent yet |
 //! | `totals_answered` | the API's totals are there, the ledger does not know yet that they were asked |
 //! | `after_plan` | it is known what is due |
 //! | `after_observe` | the object that will be replaced was looked at |

@@ -30,7 +30,7 @@ pub use compare::{Compared, Owner};
 pub use identity::{TableRecord, same_account};
 pub use kept::{Kept, displaced_key, kept_generations, kept_key};
 pub use object::{Look, Observed, data_key, look, look_at, observe, partition_of};
-pub use records::{Records, last_run, read_record, record_keys};
+pub use records::{Records, Spent, StartRecord, last_run, read_record, record_keys};
 
 /// Snapshots that are kept; the newest suffices, the others are for people.
 const KEPT_SNAPSHOTS: usize = 20;
@@ -289,28 +289,9 @@ impl LedgerStore {
     /// # Errors
     /// When the lake cannot be written.
     pub async fn record_run(lake: &Lake, report: &JobReport) -> Result<()> {
-        let key = format!("_costlake/{}/runs/{}/{}.json", report.job, report.started_at.date_naive(), report.run_id);
+        let key = format!("{}.json", records::stem_of(&report.job, &report.run_id, report.started_at));
         let text = serde_json::to_vec(report)
             .map_err(|error| Error::new(Kind::Internal, "cannot write the run record").because(error))?;
         lake.create(&key, Bytes::from(text)).await.map(|_| ())
-    }
-
-    /// Pages charged in the runs of the month that begins on `first`.
-    ///
-    /// # Errors
-    /// When the run records cannot be read.
-    pub async fn charged_pages_since(lake: &Lake, table: &str, first: NaiveDate) -> Result<u64> {
-        let folder = format!("_costlake/{table}/runs");
-        let mut pages = 0;
-        for entry in lake.list(&folder).await? {
-            let day = entry.key.split('/').nth(3).and_then(crate::window::parse_day);
-            if day.is_some_and(|day| day >= first)
-                && let Some(object) = lake.read(&entry.key, None).await?
-                && let Ok(report) = serde_json::from_slice::<JobReport>(&object.bytes)
-            {
-                pages += report.asked.charged_pages;
-            }
-        }
-        Ok(pages)
     }
 }

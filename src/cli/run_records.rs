@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::lake::Lake;
+use crate::ledger_store::record_keys;
 use crate::sql::Dialect;
 
 /// Name of the view.
@@ -52,8 +53,7 @@ const RECORD: [(&str, &str); 11] = [
 
 /// Whether a table has any run record.
 pub(super) async fn exist(lake: &Lake, table: &str) -> Result<bool> {
-    let listed = lake.list(&format!("_costlake/{table}/runs")).await?;
-    Ok(listed.iter().any(|entry| entry.key.ends_with(".json")))
+    Ok(!record_keys(lake, table).await?.is_empty())
 }
 
 /// The statement that makes the view.
@@ -75,7 +75,8 @@ fn over_records(base: &str) -> String {
     let base = Dialect::Duckdb.in_pattern(base.trim_end_matches('/'));
     let files = Dialect::Duckdb.literal(&format!("{base}/_costlake/*/runs/*/*.json"));
     format!(
-        "SELECT {}\n  FROM read_json({files}, format = 'unstructured', hive_partitioning = false, columns = {{{}}})",
+        "SELECT {}\n  FROM read_json({files}, format = 'unstructured', hive_partitioning = false, columns = {{{}}})\n  \
+         WHERE exit_code IS NOT NULL -- a start record has none",
         columns.join(", "),
         read.join(", ")
     )

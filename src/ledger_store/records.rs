@@ -1,8 +1,18 @@
-//! Run records as they are read back: the newest first, and the last run of a table.
+//! Run records as they are read back: the newest first, the last run of a table, and what the runs have spent.
+//!
+//! | object of `runs/<date>/` | written | says |
+//! |---|---|---|
+//! | `<run id>.json` | when the run ends | what it did and paid |
+//! | `<run id>.started.json` | before its first paid request | how many it has reserved |
+//! | `<run id>.started-2.json`, … | before it sends more than that | how many it has reserved on top |
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use std::collections::BTreeMap;
 
-use crate::error::Result;
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
 use crate::lake::{Lake, Listed};
 use crate::ledger::AcceptedClock;
 use crate::report::JobReport;
@@ -10,7 +20,115 @@ use crate::report::JobReport;
 /// Records that are looked through for the last run; behind so many backfills nobody knows it any more.
 const LOOKED_THROUGH: usize = 200;
 
-/// The run records of a table, from one listing.
+/// The paid requests that a run reserves before it sends them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartRecord {
+    /// The job.
+    pub job: String,
+    /// The run.
+    pub run_id: String,
+    /// When the run began.
+    pub started_at: DateTime<Utc>,
+    /// 1 for the first of the run.
+    pub number: u64,
+    /// Requests that this record reserves, on top of those before.
+    pub reserved: u64,
+}
+
+impl StartRecord {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When the lake cannot be written, or another object stands in its place.
+    pub async fn write(&self, lake: &Lake) -> Result<()> {
+        let place = if self.number == 1 { String::new() } else { format!("-{}", self.number) };
+        let stem = stem_of(&self.job, &self.run_id, self.started_at);
+        let key = format!("{stem}.started{place}.json");
+        let text = serde_json::to_vec(self)
+            .map_err(|error| Error::new(Kind::Internal, "cannot write the start record").because(error))?;
+        if lake.create(&key, Bytes::from(text)).await? {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Store, "another object stands where the start record of this run belongs").at("key", key))
+    }
+}
+
+/// The key of a run's record without its ending.
+pub(super) fn stem_of(job: &str, run_id: &str, started_at: DateTime<Utc>) -> String {
+    format!("_costlake/{job}/runs/{}/{run_id}", started_at.date_naive())
+}
+
+/// Whether a key is that of a start record.
+fn is_start(key: &str) -> bool {
+    key.rsplit('/').next().is_some_and(|file| file.contains(".started"))
+}
+
+/// Whether a key is that of a run's own record.
+fn is_record(key: &str) -> bool {
+    key.ends_with(".json") && !is_start(key)
+}
+
+/// Paid requests of the runs of a month.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Pages charged in runs that left a record of their end.
+    pub charged: u64,
+    /// Requests that runs without one have reserved.
+    pub reserved: u64,
+}
+
+impl Spent {
+    /// Of the runs of the month that begins on `first`.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    pub async fn since(lake: &Lake, table: &str, first: NaiveDate) -> Result<Self> {
+        let listed = lake.list(&format!("_costlake/{table}/runs")).await?;
+        let mut runs: BTreeMap<&str, (Option<&str>, Vec<&str>)> = BTreeMap::new();
+        for entry in &listed {
+            let mut parts = entry.key.split('/').skip(3);
+            let day = parts.next().and_then(crate::window::parse_day);
+            let Some(file) = parts.next().filter(|_| day.is_some_and(|day| day >= first)) else { continue };
+            let Some((run, _)) = file.split_once('.') else { continue };
+            let (record, starts) = runs.entry(run).or_default();
+            if is_start(file) {
+                starts.push(&entry.key);
+            } else {
+                *record = Some(&entry.key);
+            }
+        }
+        let mut spent = Self::default();
+        for (record, starts) in runs.into_values() {
+            let ended = match record {
+                Some(key) => read_record(lake, key).await?,
+                None => None,
+            };
+            if let Some(report) = ended {
+                spent.charged += report.asked.charged_pages;
+                continue;
+            }
+            for key in starts {
+                spent.reserved += reserved_in(lake, key).await?;
+            }
+        }
+        Ok(spent)
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.charged.saturating_add(self.reserved)
+    }
+}
+
+/// What a start record reserves; nothing where it is gone or cannot be understood.
+async fn reserved_in(lake: &Lake, key: &str) -> Result<u64> {
+    let object = lake.read(key, None).await?;
+    let record = object.and_then(|object| serde_json::from_slice::<StartRecord>(&object.bytes).ok());
+    Ok(record.map_or(0, |record| record.reserved))
+}
+
+/// The run records of a table, start records included, from one listing.
 #[derive(Debug)]
 pub struct Records(Vec<Listed>);
 
@@ -39,7 +157,7 @@ impl Records {
     /// # Errors
     /// When the lake cannot be read.
     pub async fn last(&self, lake: &Lake) -> Result<Option<JobReport>> {
-        let mut entries: Vec<&Listed> = self.0.iter().collect();
+        let mut entries: Vec<&Listed> = self.0.iter().filter(|entry| is_record(&entry.key)).collect();
         entries.sort_unstable_by_key(|entry| std::cmp::Reverse((entry.modified, &entry.key)));
         for entry in entries.into_iter().take(LOOKED_THROUGH) {
             if let Some(record) = read_record(lake, &entry.key).await? {
@@ -56,14 +174,13 @@ fn began_at(key: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").ok().map(|time| time.and_utc())
 }
 
-/// Keys of all records of a table, the newest first: days and run ids begin with the time.
+/// Keys of all records of a table but start records, the newest first: days and run ids begin with the time.
 ///
 /// # Errors
 /// When the lake cannot be listed.
 pub async fn record_keys(lake: &Lake, table: &str) -> Result<Vec<String>> {
     let listed = lake.list(&format!("_costlake/{table}/runs")).await?;
-    let mut keys: Vec<String> =
-        listed.into_iter().map(|entry| entry.key).filter(|key| key.ends_with(".json")).collect();
+    let mut keys: Vec<String> = listed.into_iter().map(|entry| entry.key).filter(|key| is_record(key)).collect();
     keys.sort_unstable_by(|a, b| b.cmp(a));
     Ok(keys)
 }
@@ -89,4 +206,48 @@ pub async fn last_run(lake: &Lake, table: &str) -> Result<Option<JobReport>> {
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+
+    use super::{Records, Spent, StartRecord, last_run, record_keys};
+    use crate::lake::{Lake, LocalLake};
+    use crate::ledger_store::LedgerStore;
+    use crate::report::JobReport;
+    use crate::window::parse_day;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a time")
+    }
+
+    fn start(run_id: &str, number: u64, reserved: u64) -> StartRecord {
+        let (job, run_id) = ("costs".to_owned(), run_id.to_owned());
+        StartRecord { job, run_id, started_at: at("2026-11-06T06:00:00Z"), number, reserved }
+    }
+
+    #[tokio::test]
+    async fn a_start_record_is_no_run_and_counts_until_there_is_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lake = Lake::Local(LocalLake::new(folder.path().to_owned()));
+        let (killed, ended) = ("20261106T060000Z-00000001", "20261106T050000Z-00000002");
+        for record in [start(killed, 1, 3), start(killed, 2, 4), start(ended, 1, 5)] {
+            record.write(&lake).await.expect("a start record");
+        }
+        let spent = async |day| Spent::since(&lake, "costs", parse_day(day).expect("a day")).await.expect("a sum");
+        assert_eq!(spent("2026-11-01").await, Spent { charged: 0, reserved: 12 });
+        assert!(record_keys(&lake, "costs").await.expect("a listing").is_empty());
+        let mut report = JobReport::begin("costs", ended, "run", at("2026-11-06T06:00:00Z"), true);
+        report.asked.charged_pages = 1;
+        LedgerStore::record_run(&lake, &report).await.expect("a record");
+        assert_eq!(spent("2026-11-01").await, Spent { charged: 1, reserved: 7 });
+        assert_eq!(spent("2026-12-01").await, Spent::default());
+        assert_eq!(record_keys(&lake, "costs").await.expect("a listing").len(), 1);
+        assert_eq!(last_run(&lake, "costs").await.expect("a look").expect("a record").run_id, ended);
+        let records = Records::of(&lake, "costs").await.expect("a listing");
+        assert_eq!(records.newest_time(), Some(at("2026-11-06T06:00:00Z")), "a run that began counts as one");
+        assert_eq!(records.last(&lake).await.expect("a look").expect("a record").run_id, ended);
+        assert!(start(killed, 1, 9).write(&lake).await.is_err(), "another object stands there");
+    }
 }

@@ -60,6 +60,12 @@ impl Budget {
         self.released.notified()
     }
 
+    /// Most requests the run may send; `None` without a cap.
+    #[must_use]
+    pub fn cap(&self) -> Option<u64> {
+        self.cap
+    }
+
     /// Requests sent so far.
     #[must_use]
     pub fn sent(&self) -> u64 {

@@ -49,6 +49,7 @@ pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
         }
         let error = super::series::advised(error).at("job", &job.job.name).at("partition", planned.partition);
         job.halt_after(error.kind(), &report.asked);
+        job.halted.fetch_or(job.started.has_failed(), std::sync::atomic::Ordering::Relaxed);
         note_failure(job, planned, &error).await;
         // A fetch that the budget shortened has committed its days and still says that days are left.
         if !matches!(report.outcome, Outcome::Committed | Outcome::Unchanged) {

@@ -47,12 +47,14 @@ mod restore;
 mod retention;
 pub mod send;
 mod series;
+mod started;
 pub mod totals;
 pub mod verify;
 mod verify_kept;
 
 use budget::Budget;
 use send::Patience;
+use started::Started;
 
 /// What a run tells while it works, for progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +137,7 @@ pub(crate) struct JobRun<'a> {
     door: Door,
     books: Mutex<LedgerStore>,
     budget: Budget,
+    started: &'a Started<'a>,
     fingerprint: String,
     /// The AWS account of the table, where it is known.
     account: Option<String>,
@@ -211,14 +214,16 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
     let run_id = new_run_id(started);
     let span = info_span!("job", job = %job.name, run = %run_id);
     let mut report = JobReport::begin(&job.name, &run_id, command, started, context.clock.fixed().is_some());
-    let worked = work(context, job, &run_id, ask, &mut report).instrument(span.clone()).await;
+    let spending = Started::new(&context.lake, &job.name, &run_id, started);
+    let worked = work(context, job, &spending, ask, &mut report).instrument(span.clone()).await;
     if let Err(error) = worked {
         report.failure = Some((&error.at("job", &job.name)).into());
     }
     report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.close();
     crash::point("before_record");
-    if report.failure.as_ref().is_none_or(|failure| failure.kind != Kind::Config.name())
+    let is_mistake = report.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Config.name());
+    if (!is_mistake || spending.is_begun())
         && let Err(error) = LedgerStore::record_run(&context.lake, &report).await
         && report.failure.is_none()
     {
@@ -241,7 +246,7 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
     report
 }
 
-async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut JobReport) -> Result<()> {
+async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, report: &mut JobReport) -> Result<()> {
     context.lake.prove_conditions(context.single_writer).await?;
     let door = context.doors.open(job).await?;
     let now = context.clock.now();
@@ -264,11 +269,12 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         door,
         books: Mutex::new(books),
         budget,
+        started,
         fingerprint,
         account,
         record,
         found,
-        run_id: run_id.to_owned(),
+        run_id: report.run_id.clone(),
         moment,
         halted: AtomicBool::new(false),
         answered: AtomicBool::new(false),
@@ -277,7 +283,9 @@ async fn work(context: &Context, job: &Job, run_id: &str, ask: Ask, report: &mut
         totals: Mutex::default(),
         totals_pages: 0,
     };
+    started.expect(planned.expected_requests()).await;
     planned = totals::before_fetches(&mut run, planned, ask, report).await?;
+    started.expect(run.budget.sent() + planned.expected_requests()).await;
     crash::point("after_plan");
     report.notes.extend(planned.notes.iter().cloned());
     let refusals = run.found.refuse(&mut planned.fetches);

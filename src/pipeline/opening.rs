@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
-use crate::ledger_store::LedgerStore;
+use crate::ledger_store::{LedgerStore, Spent};
 use crate::plan::{is_reachable, not_final, spending_since};
 use crate::report::{JobReport, usd};
 use crate::sources::Provider;
@@ -48,19 +48,26 @@ pub(super) async fn budget_of(context: &Context, job: &Job, now: DateTime<Utc>) 
     }
     let per_run = job.budget.max_requests_per_run;
     let Some(cents) = job.budget.max_cents_per_month else { return Ok(Budget::new(per_run, PER_RUN)) };
-    let spent = LedgerStore::charged_pages_since(&context.lake, &job.name, spending_since(now)).await?;
-    let left = cents.saturating_sub(spent);
+    let spent = Spent::since(&context.lake, &job.name, spending_since(now)).await?;
+    let left = cents.saturating_sub(spent.total());
     if left == 0 {
-        return Err(Error::new(
-            Kind::Budget,
-            format!("the runs of this month have spent {} USD on requests", usd(spent)),
-        )
-        .at("key", PER_MONTH)
-        .advise("raise budget.max_usd_per_month, or wait for the next month"));
+        return Err(used_up(spent));
     }
     Ok(if per_run.is_none_or(|cap| left < cap) {
         Budget::new(Some(left), PER_MONTH)
     } else {
         Budget::new(per_run, PER_RUN)
     })
+}
+
+/// The error of a month that has no dollars left.
+fn used_up(spent: Spent) -> Error {
+    let mut said = format!("the runs of this month have spent {} USD on requests", usd(spent.total()));
+    if spent.reserved > 0 {
+        let reserved = usd(spent.reserved);
+        said.push_str(&format!("; {reserved} USD of it are reserved by runs that have not ended, or were killed"));
+    }
+    Error::new(Kind::Budget, said)
+        .at("key", PER_MONTH)
+        .advise("raise budget.max_usd_per_month, or wait for the next month")
 }

@@ -7,6 +7,7 @@
 //! | `Unavailable` | sent again after a jittered backoff |
 //! | anything else | the fetch hears of it |
 //!
+//! No paid request is sent before the lake holds a record that reserves it ([`super::started`]).
 //! Nothing is sent once an answer's `Date` has shown that this machine's clock is wrong ([`super::clocks`]).
 //!
 //! At most [`Patience::attempts`] attempts; waits the API names are honoured up to five minutes. Every attempt counts
@@ -25,6 +26,7 @@ use crate::request::{Answer, Request};
 
 use super::budget::{Allowance, Budget};
 use super::clocks;
+use super::started::Started;
 
 /// How often and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,7 @@ impl Patience {
 pub(super) struct Sender<'a> {
     pub(super) door: &'a Door,
     pub(super) budget: &'a Budget,
+    pub(super) started: &'a Started<'a>,
     pub(super) patience: Patience,
     pub(super) cancel: &'a CancellationToken,
     pub(super) clock: Clock,
@@ -86,8 +89,11 @@ impl Sender<'_> {
                 return Err(interrupted());
             }
             clocks::compare(self.clock, self.elsewhere)?;
-            if request.is_charged() && !allowance.take() {
-                return Err(self.budget.reached(None));
+            if request.is_charged() {
+                if !allowance.take() {
+                    return Err(self.budget.reached(None));
+                }
+                self.started.cover(self.budget.sent(), self.budget.cap()).await?;
             }
             asked.requests += 1;
             let span = info_span!("request", what = %request, attempt);

@@ -110,6 +110,7 @@ async fn once(
     let sender = Sender {
         door: &job.door,
         budget: &job.budget,
+        started: job.started,
         patience: context.patience,
         cancel: &context.cancel,
         clock: context.clock,

@@ -8,7 +8,7 @@ const RECORD: &str = "job string, run_id string, command string, started_at time
     usd string, `rows` bigint, objects_written bigint, fetches array<struct<failure: struct<kind: string>>>, \
     failure struct<kind: string>";
 
-/// The statements that make `costlake_runs` in Spark.
+/// The statements that make `costlake_runs` in Spark; start records lie beside the records and are left out.
 #[must_use]
 pub fn spark(lake: &str, has_records: bool) -> Vec<String> {
     let literal = |text: &str| Dialect::Spark.literal(text);

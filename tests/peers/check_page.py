@@ -221,7 +221,7 @@ def backfill(visit, job, first, last):
 
 
 def run_records(root, job, command):
-    records = [json.loads(path.read_text()) for path in (pathlib.Path(root) / "_costlake" / job / "runs").glob("*/*.json")]
+    records = [json.loads(path.read_text()) for path in (pathlib.Path(root) / "_costlake" / job / "runs").glob("*/*-????????.json")]
     return [record for record in records if record["command"] == command]
 
 

@@ -355,7 +355,7 @@ def check(tally, stack):
                 group.true("billing_period" in db.sql(f'SELECT * FROM "{schema}"."{view}"').columns, f"{view} has no billing_period")
 
     with tally.group("costlake_runs has every run with exact dollars, typed also before the first run") as group:
-        records = [json.loads(p.read_text()) for p in root.glob("_costlake/*/runs/*/*.json")]
+        records = [json.loads(p.read_text()) for p in root.glob("_costlake/*/runs/*/*-????????.json")]
         group.true(len(records) >= len(lake.Folder(root).tables()), f"{len(records)} run records")
         described = []
         for place in (root, lake.temporary("empty")):

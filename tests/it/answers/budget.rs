@@ -3,15 +3,17 @@
 //! The server gives every day of a window its own pages, so that a window of five days takes five (or more) requests. The totals
 //! of the days read come before them and count like any other request.
 
-use std::sync::Arc;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use chrono::NaiveDate;
 use serde_json::Value;
 
 use crate::support::cost_explorer::{DAILY, after, day, page};
 use crate::support::done::Done;
-use crate::support::lake::column;
+use crate::support::lake::{column, files};
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Asked, Reply, Script};
 
@@ -193,4 +195,80 @@ fn a_month_that_is_read_again_does_not_keep_the_new_one_out() {
         run_within(&script, &house, 11).exits(4);
     }
     assert_eq!(days_in(&house), 36, "October takes the whole cap every night and November gets nothing");
+}
+
+/// What each start record in the lake reserves.
+fn reserved(lake: &Path) -> Vec<u64> {
+    let found = files(lake).into_iter().filter(|path| path.to_string_lossy().contains(".started"));
+    let read = |path: PathBuf| serde_json::from_slice::<Value>(&fs::read(path).expect("a file")).expect("a record");
+    found.map(|path| read(path)["reserved"].as_u64().expect("a number")).collect()
+}
+
+#[test]
+fn a_lake_that_cannot_be_written_is_found_before_anything_is_paid() {
+    let (script, house) = house("max_requests_per_run = 40", |_| 1);
+    let runs = house.lake().join("_costlake/costs/runs");
+    fs::create_dir_all(&runs).expect("a folder");
+    fs::write(runs.join("2026-11-06"), "in the way").expect("a file");
+    let done = house.json(&["run"]);
+    assert_ne!(done.code, Some(0), "{done}");
+    done.says("nothing is paid that cannot be written down").says("2026-11-06");
+    assert_eq!(sent(&script), 0, "{done}");
+}
+
+#[test]
+fn what_a_killed_run_reserved_stays_spent() {
+    let (script, mut house) = house("max_usd_per_month = 0.02", |_| 1);
+    house.set("COSTLAKE_CRASH", "started_written:1:die");
+    assert_eq!(house.json(&["run"]).code, None, "it did not die");
+    assert_eq!((sent(&script), reserved(&house.lake())), (0, vec![2]), "the plan, within the month's dollars");
+    house.unset("COSTLAKE_CRASH");
+    let next = run_within(&script, &house, 0);
+    next.exits(4)
+        .says("have spent 0.02 USD")
+        .says("0.02 USD of it are reserved by runs that have not ended, or were killed");
+    house.set("COSTLAKE_NOW", "2026-12-01T06:00:00Z");
+    assert_eq!(run_within(&script, &house, 2).report()["asked"]["requests"], 2, "a new month has its own dollars");
+}
+
+#[test]
+fn the_record_of_a_run_that_ended_replaces_what_it_reserved() {
+    let (script, house) = house("max_usd_per_month = 0.03", |_| 1);
+    script.then([Reply::new(400, r#"{"__type":"AccessDeniedException","message":"no"}"#)]);
+    let first = house.json(&["run"]);
+    assert_eq!(first.report()["asked"]["charged_pages"], 1, "the totals alone were answered: {first}");
+    assert!(reserved(&house.lake()).iter().sum::<u64>() > 1, "{first}");
+    sent(&script);
+    assert_eq!(run_within(&script, &house, 2).report()["asked"]["requests"], 2, "what was not spent comes back");
+}
+
+#[test]
+fn more_is_reserved_before_more_is_sent() {
+    let lake: Arc<OnceLock<PathBuf>> = Arc::default();
+    let seen: Arc<Mutex<Vec<u64>>> = Arc::default();
+    let (place, held) = (Arc::clone(&lake), Arc::clone(&seen));
+    let script = Script::answering(move |asked| {
+        held.lock().expect("no panic").push(reserved(place.get().expect("a lake")).iter().sum());
+        answer(asked, |_| 3)
+    });
+    let house = Lakehouse::new(script.url(), NOW);
+    house.job("costs", DAILY);
+    lake.set(house.lake()).expect("the first");
+    house.run_well();
+    let seen = seen.lock().expect("no panic");
+    let (totals, pages) = seen.split_at(15);
+    assert_eq!(pages.len(), 15, "the server adds its answers up for the totals, and then gives them");
+    assert!(totals[0] >= 1, "the totals were asked before anything was reserved: {seen:?}");
+    for (number, reserved) in (2..).zip(pages) {
+        assert!(number <= *reserved, "request {number} was sent when {reserved} were reserved: {seen:?}");
+    }
+    assert!(reserved(&house.lake()).len() > 1, "one record reserved it all: {seen:?}");
+}
+
+#[test]
+fn a_run_that_pays_nothing_writes_no_start_record() {
+    let (script, mut house) = house("max_requests_per_run = 40", |_| 1);
+    house.set("COSTLAKE_NOW", "2026-10-30T06:00:00Z");
+    house.json(&["run"]).exits(0);
+    assert_eq!((sent(&script), reserved(&house.lake())), (0, vec![]));
 }

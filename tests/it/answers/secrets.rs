@@ -335,7 +335,8 @@ fn serving_shows_none(format: &str, crash: &str) {
     printed.read_line(&mut line).expect("a line");
     let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address").to_owned();
     let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    let runs = |folder: &Path| files(folder).iter().filter(|path| path.to_string_lossy().contains("/runs/")).count();
+    let is_record = |path: &str| path.contains("/runs/") && !path.contains(".started");
+    let runs = |folder: &Path| files(folder).iter().filter(|path| is_record(&path.to_string_lossy())).count();
     while runs(&house.lake()) < 2 && std::time::Instant::now() < until {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }

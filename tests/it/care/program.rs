@@ -109,4 +109,5 @@ async fn connect_has_a_view_of_runs_typed_also_before_the_first() {
     let (_, script, _) = program.run(&["connect"]).await;
     let files = Path::new(world.folder.path()).join("_costlake/*/runs/*/*.json");
     assert!(script.contains(&format!("read_json('{}'", files.display())), "{script}");
+    assert!(script.contains("WHERE exit_code IS NOT NULL"), "start records are no runs: {script}");
 }

@@ -36,7 +36,8 @@ const BEGUN: [&str; 2] = ["2026-11-01T06:00:00Z", "2026-11-03T06:00:00Z"];
 const NOW: &str = "2026-11-06T06:00:00Z";
 
 /// Every place; the test fails when one of them is not passed, and when another one is.
-const PLACES: [&str; 28] = [
+const PLACES: [&str; 29] = [
+    "started_written",
     "totals_answered",
     "after_plan",
     "after_observe",

@@ -137,3 +137,17 @@ async fn a_job_with_nothing_due_still_leaves_a_record() {
     assert_eq!(records.len(), 1, "{records:?}");
     assert!(contents(&store, &job).await.is_empty());
 }
+
+#[tokio::test]
+async fn only_a_run_that_pays_reserves_anything() {
+    for (job, wanted) in [(cost_job(), 1), (savings_job(), 0)] {
+        let world = World::start(LATER).await;
+        let store = Arc::new(InMemory::new());
+        let report = world.run_well(&store, &job).await;
+        assert!(report.asked.pages > 0, "{report:#?}");
+        let records =
+            super::world::lake(&store).list(&format!("_costlake/{}/runs", job.name)).await.expect("a listing");
+        let starts = records.iter().filter(|entry| entry.key.contains(".started")).count();
+        assert_eq!((starts, records.len() - starts), (wanted, 1), "{records:?}");
+    }
+}

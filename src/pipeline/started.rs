@@ -1,0 +1,121 @@
+//! What a run reserves in the lake before it pays: a start record before the first paid request, a further one before more
+//! requests are sent than were reserved so far.
+//!
+//! A lake that cannot be written is found before anything is paid, and what a run spent that is killed stays on record.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Mutex;
+
+use crate::crash;
+use crate::error::Result;
+use crate::lake::Lake;
+use crate::ledger_store::StartRecord;
+
+/// The start records of one run.
+#[derive(Debug)]
+pub(super) struct Started<'a> {
+    lake: &'a Lake,
+    job: &'a str,
+    run_id: &'a str,
+    at: DateTime<Utc>,
+    state: Mutex<State>,
+    written: AtomicBool,
+    failed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    records: u64,
+    reserved: u64,
+    expected: u64,
+    /// What the first record reserved; later ones reserve as much again.
+    step: u64,
+}
+
+impl State {
+    /// What the next record reserves so that `sent` requests are covered, of a run that may send `cap` at most.
+    fn next(&self, sent: u64, cap: Option<u64>) -> u64 {
+        let planned = self.expected.saturating_sub(self.reserved);
+        let more = if planned > 0 { planned } else { self.step };
+        let room = cap.map_or(u64::MAX, |cap| cap.saturating_sub(self.reserved));
+        more.min(room).max(sent - self.reserved)
+    }
+}
+
+impl<'a> Started<'a> {
+    /// Of a run that began `at`; nothing is written yet.
+    pub(super) fn new(lake: &'a Lake, job: &'a str, run_id: &'a str, at: DateTime<Utc>) -> Self {
+        let (written, failed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { lake, job, run_id, at, state: Mutex::default(), written, failed }
+    }
+
+    /// Takes over how many requests the whole run is expected to send.
+    pub(super) async fn expect(&self, requests: u64) {
+        self.state.lock().await.expected = requests;
+    }
+
+    /// Whether any start record was written, or may have been.
+    pub(super) fn is_begun(&self) -> bool {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Whether a start record could not be written, so that nothing more may be paid.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Reserves until `sent` requests are covered, of a run that may send `cap` at most.
+    ///
+    /// # Errors
+    /// When the lake cannot be written.
+    pub(super) async fn cover(&self, sent: u64, cap: Option<u64>) -> Result<()> {
+        let mut state = self.state.lock().await;
+        if sent <= state.reserved {
+            return Ok(());
+        }
+        let record = StartRecord {
+            job: self.job.to_owned(),
+            run_id: self.run_id.to_owned(),
+            started_at: self.at,
+            number: state.records + 1,
+            reserved: state.next(sent, cap),
+        };
+        self.written.store(true, Ordering::Relaxed);
+        if let Err(error) = record.write(self.lake).await {
+            self.failed.store(true, Ordering::Relaxed);
+            return Err(
+                error.advise("nothing is paid that cannot be written down: make the lake writable and run again")
+            );
+        }
+        state.records = record.number;
+        state.reserved += record.reserved;
+        if record.number == 1 {
+            state.step = record.reserved;
+        }
+        crash::point("started_written");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+
+    #[test]
+    fn a_record_reserves_what_is_planned_and_then_as_much_again() {
+        let state = |reserved, expected, step| State { records: 0, reserved, expected, step };
+        for (what, state, sent, cap, wanted) in [
+            ("the plan", state(0, 7, 0), 1, None, 7),
+            ("within the cap", state(0, 7, 0), 1, Some(4), 4),
+            ("a plan of nothing", state(0, 0, 0), 1, Some(4), 1),
+            ("a plan that grew", state(1, 7, 1), 2, None, 6),
+            ("as much again", state(7, 7, 7), 8, None, 7),
+            ("what the cap leaves", state(7, 7, 7), 8, Some(9), 2),
+            ("what is sent at once", state(1, 1, 1), 5, None, 4),
+        ] {
+            assert_eq!(state.next(sent, cap), wanted, "{what}");
+        }
+    }
+}
