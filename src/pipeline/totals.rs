@@ -207,9 +207,11 @@ async fn of_window(
     let own = Question { metrics: job.job.source.metrics(), window };
     let shared = job.context.totals.question(job.job, &key, window);
     let is_refused = said.iter().any(|said| said.key == key && said.totals.is_none() && said.question == shared);
+    // What is older than the API's history is refused to every metric: the caller asks for the days inside it.
+    let is_inside = window.start() >= history_start(job.job, job.now().date_naive());
     if shared != own && !is_refused {
         match put(job, &key, shared, least, &mut said, &mut report.totals_asked).await {
-            Err(error) if error.kind() == Kind::Refused => report.notes.push(format!(
+            Err(error) if error.kind() == Kind::Refused && is_inside => report.notes.push(format!(
                 "the totals that jobs of this run need together are refused, so this job asks for its own: {}",
                 error.message()
             )),

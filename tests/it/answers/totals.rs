@@ -283,6 +283,19 @@ fn days_beyond_the_history_fail_alone() {
     assert_eq!(state("2025-10-02"), "settled");
 }
 
+/// Days before the history are refused to every metric, so that no job asks for them alone before it asks for the others.
+#[test]
+fn days_beyond_the_history_are_not_asked_again_for_each_job() {
+    let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
+    let house = Lakehouse::new(&sandbox.url(), "2026-11-10T06:00:00Z");
+    let job = DAILY.replace("begin = \"2026-11-01\"", "begin = \"2025-08-01\"");
+    house.job("amortized", &job.replace("[\"UnblendedCost\"]", "[\"AmortizedCost\"]"));
+    house.job("unblended", &job);
+    let done = house.json(&["backfill", "amortized", "unblended", "--from", "2025-09-28", "--to", "2025-10-03"]);
+    let document = done.exits(1).document();
+    assert_eq!(document["jobs"][0]["totals_asked"]["requests"], 2, "all days, then those inside: {document}");
+}
+
 /// The refused question costs a request, too, so that the next run needs room for it.
 #[test]
 fn a_refused_question_for_totals_counts_in_what_a_run_needs() {
