@@ -7,7 +7,8 @@
 //! | without grouping | only as a probe: its rows are the totals | probe |
 //!
 //! A run announces its jobs first, so that one question carries the metrics of all of them and the window of all
-//! probes. The first job to need the answer pays for it; the others find it here, as far as it covers their days.
+//! probes. The first job to need the answer pays for it; the others find it here, as far as it covers their days. Where
+//! the API refuses that question, each job asks for its own metrics and days: only the one it refuses them to fails.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -38,7 +39,7 @@ fn key_of(job: &Job) -> Option<Key> {
 }
 
 /// What is asked in one request for totals, but for the key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Question {
     metrics: BTreeSet<String>,
     window: Window,
@@ -59,7 +60,15 @@ fn hull(a: Window, b: Window) -> Window {
 #[derive(Debug, Default)]
 pub struct Shared {
     wanted: HashMap<Key, (BTreeSet<String>, Option<Window>)>,
-    answers: Mutex<HashMap<Key, (Question, Arc<Totals>)>>,
+    said: Mutex<Vec<Said>>,
+}
+
+/// A question that was asked, and what came of it; none where the API refused it.
+#[derive(Debug)]
+struct Said {
+    key: Key,
+    question: Question,
+    totals: Option<Arc<Totals>>,
 }
 
 impl Shared {
@@ -77,7 +86,7 @@ impl Shared {
                 (window, own) => window.or(own),
             };
         }
-        Self { wanted, answers: Mutex::default() }
+        Self { wanted, said: Mutex::default() }
     }
 
     /// The question of a job that needs the totals of `window`.
@@ -167,7 +176,7 @@ async fn as_far_as_it_tells(
     least: u64,
     report: &mut JobReport,
 ) -> Result<Option<Arc<Totals>>> {
-    let error = match of_window(run, window, least, &mut report.totals_asked).await {
+    let error = match of_window(run, window, least, report).await {
         Ok(found) => return Ok(found),
         Err(error) => error.at("window", window),
     };
@@ -177,27 +186,67 @@ async fn as_far_as_it_tells(
     }
     report.notes.push(format!("no totals of the days before {history}: {}", error.message()));
     let Some(inside) = Window::new(history, window.end()) else { return Ok(None) };
-    of_window(run, inside, least, &mut report.totals_asked).await.map_err(|error| error.at("window", inside))
+    of_window(run, inside, least, report).await.map_err(|error| error.at("window", inside))
 }
 
 /// The totals of `window` for a job, from an answer that is at hand or by asking; `None` where the API tells none.
-/// Nothing is asked when the budget would not reach for the `least` requests that have to follow.
-async fn of_window(job: &JobRun<'_>, window: Window, least: u64, asked: &mut Asked) -> Result<Option<Arc<Totals>>> {
+/// What the API refuses to the jobs of a run together is asked again for this one alone.
+async fn of_window(
+    job: &JobRun<'_>,
+    window: Window,
+    least: u64,
+    report: &mut JobReport,
+) -> Result<Option<Arc<Totals>>> {
     let Some(key) = key_of(job.job) else { return Ok(None) };
-    let mut answers = job.context.totals.answers.lock().await;
-    if let Some((known, totals)) = answers.get(&key)
-        && known.covers(job.job, window)
-    {
+    // Held while the API is asked: another job waits for the answer instead of asking the same.
+    let mut said = job.context.totals.said.lock().await;
+    let answers = said.iter().rev().filter(|said| said.key == key && said.question.covers(job.job, window));
+    if let Some(totals) = answers.filter_map(|said| said.totals.as_ref()).next() {
         return Ok(Some(Arc::clone(totals)));
     }
-    if least > 0 && job.budget.room().is_some_and(|room| room <= least) {
+    let own = Question { metrics: job.job.source.metrics(), window };
+    let shared = job.context.totals.question(job.job, &key, window);
+    let is_refused = said.iter().any(|said| said.key == key && said.totals.is_none() && said.question == shared);
+    // What is older than the API's history is refused to every metric: the caller asks for the days inside it.
+    let is_inside = window.start() >= history_start(job.job, job.now().date_naive());
+    if shared != own && !is_refused {
+        match put(job, &key, shared, least, &mut said, &mut report.totals_asked).await {
+            Err(error) if error.kind() == Kind::Refused && is_inside => report.notes.push(format!(
+                "the totals that jobs of this run need together are refused, so this job asks for its own: {}",
+                error.message()
+            )),
+            told => return told,
+        }
+    }
+    put(job, &key, own, least, &mut said, &mut report.totals_asked).await
+}
+
+/// Asks a question and keeps what came of it. Nothing is asked when the budget would not reach for the `least` requests
+/// that have to follow, or for a second question after a refused one.
+async fn put(
+    job: &JobRun<'_>,
+    key: &Key,
+    question: Question,
+    least: u64,
+    said: &mut Vec<Said>,
+    asked: &mut Asked,
+) -> Result<Option<Arc<Totals>>> {
+    let must_fit = least > 0 || asked.requests > 0;
+    if must_fit && job.budget.room().is_some_and(|room| room <= least) {
         return Err(job.budget.reached(Some(asked.requests + 1 + least)));
     }
-    let question = job.context.totals.question(job.job, &key, window);
     let mut allowance = job.budget.reserve(1);
-    let totals = ask(job, &question.metrics, question.window, &mut allowance, asked).await?.map(Arc::new);
-    if let Some(totals) = &totals {
-        answers.insert(key, (question, Arc::clone(totals)));
+    let answer = ask(job, &question.metrics, question.window, &mut allowance, asked).await;
+    let totals = match answer {
+        Err(error) if error.kind() != Kind::Refused => return Err(error),
+        Err(error) => {
+            said.push(Said { key: key.clone(), question, totals: None });
+            return Err(error);
+        }
+        Ok(totals) => totals.map(Arc::new),
+    };
+    if totals.is_some() {
+        said.push(Said { key: key.clone(), question, totals: totals.clone() });
     }
     Ok(totals)
 }

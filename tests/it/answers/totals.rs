@@ -183,6 +183,58 @@ fn jobs_of_one_account_share_the_question() {
     assert_eq!(asked(), [Some(1), Some(0)], "nothing due is one question for both");
 }
 
+/// What the API refuses to the jobs of a run together, each asks for alone: only the one with the refused metric fails.
+#[test]
+fn a_refused_metric_fails_only_the_job_that_asks_for_it() {
+    let script = Script::answering(|asked| match asked.json() {
+        question if question["Metrics"].to_string().contains("NetUnblendedCost") => {
+            Reply::fault("ValidationException", "NetUnblendedCost is not available here.")
+        }
+        _ if asked.is_for_totals() => Reply::good(&right_totals()),
+        _ => Reply::good(&two_days()),
+    })
+    .with_totals();
+    let house = Lakehouse::new(script.url(), NOW);
+    let job = |metric: &str| {
+        let job = DAILY.replace("refresh = \"billing-close\"", "refresh = \"probe\"");
+        job.replace("[\"UnblendedCost\"]", &format!("[\"{metric}\"]"))
+    };
+    for (name, metric) in [("a_good", "UnblendedCost"), ("b_refused", "NetUnblendedCost"), ("c_good", "UnblendedCost")]
+    {
+        house.job(name, &job(metric));
+    }
+    let done = house.json(&["run"]);
+    let document = done.exits(1).says("NetUnblendedCost is not available here.").document();
+    let requests: Vec<_> = document["jobs"]
+        .as_array()
+        .expect("jobs")
+        .iter()
+        .map(|job| (job["job"].as_str().expect("a name").to_owned(), job["totals_asked"]["requests"].as_u64()))
+        .collect();
+    let totals: u64 = requests.iter().filter_map(|(_, count)| *count).sum();
+    assert_eq!(totals, 3, "together, then once for each set of metrics: {document}");
+    assert_eq!((house.rows("a_good").len(), house.rows("c_good").len()), (3, 3));
+    assert_eq!(house.json(&["status", "a_good", "c_good", "--check"]).code, Some(0));
+    let asked = script.take_asked();
+    let metrics: Vec<_> =
+        asked.iter().filter(|asked| asked.is_for_totals()).map(|asked| asked.json()["Metrics"].to_string()).collect();
+    assert!(metrics[0].contains("NetUnblendedCost") && metrics[0].contains("\"UnblendedCost\""), "{metrics:?}");
+}
+
+/// The question that a job asks alone is paid, too: it is not asked beyond the budget.
+#[test]
+fn asking_alone_after_a_refusal_stays_within_the_budget() {
+    let refuse = Reply::fault("ValidationException", "NetUnblendedCost is not available here.");
+    let script = Script::new().with_totals();
+    let house = Lakehouse::new(script.url(), NOW);
+    let probing = DAILY.replace("refresh = \"billing-close\"", "refresh = \"probe\"");
+    house.job("costs", &probing.replace("[limits]", "[budget]\nmax_requests_per_run = 1\n[limits]"));
+    house.job("other", &probing.replace("[\"UnblendedCost\"]", "[\"NetUnblendedCost\"]"));
+    script.then([refuse.clone(), refuse]);
+    house.json(&["run"]).exits(4).says("the smallest step needs at least 2 requests: raise budget");
+    assert_eq!(script.take_asked().len(), 2, "the one of both, and the other job's own");
+}
+
 /// Control sums of jobs that ask no probe: the question is in the price and in the run once, with all their metrics.
 #[test]
 fn jobs_that_probe_nothing_share_their_control_sums() {
@@ -229,6 +281,19 @@ fn days_beyond_the_history_fail_alone() {
     };
     assert_eq!(state("2025-09-28"), "out_of_reach", "asking for it does not make it a gap");
     assert_eq!(state("2025-10-02"), "settled");
+}
+
+/// Days before the history are refused to every metric, so that no job asks for them alone before it asks for the others.
+#[test]
+fn days_beyond_the_history_are_not_asked_again_for_each_job() {
+    let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
+    let house = Lakehouse::new(&sandbox.url(), "2026-11-10T06:00:00Z");
+    let job = DAILY.replace("begin = \"2026-11-01\"", "begin = \"2025-08-01\"");
+    house.job("amortized", &job.replace("[\"UnblendedCost\"]", "[\"AmortizedCost\"]"));
+    house.job("unblended", &job);
+    let done = house.json(&["backfill", "amortized", "unblended", "--from", "2025-09-28", "--to", "2025-10-03"]);
+    let document = done.exits(1).document();
+    assert_eq!(document["jobs"][0]["totals_asked"]["requests"], 2, "all days, then those inside: {document}");
 }
 
 /// The refused question costs a request, too, so that the next run needs room for it.
