@@ -85,9 +85,7 @@ impl<'a> Started<'a> {
         self.written.store(true, Ordering::Relaxed);
         if let Err(error) = record.write(self.lake).await {
             self.failed.store(true, Ordering::Relaxed);
-            return Err(
-                error.advise("nothing is paid that cannot be written down: make the lake writable and run again")
-            );
+            return Err(error);
         }
         state.records = record.number;
         state.reserved += record.reserved;
