@@ -398,14 +398,14 @@ impl Ledger {
     }
 }
 
-/// What an object is known by that two ledgers have under one number. If they do not mean the same object, nothing vouches
-/// for either: the next run reads the footer of the one that stands there.
+/// What an object is known by that two ledgers have under one number. If they do not mean the same object, which has the
+/// same days with the same content, nothing vouches for either: the next run reads the footer of the one that stands there.
 fn identity_of(a: &PartitionState, b: &PartitionState) -> (u64, Option<String>) {
-    let differs = |(slot, day): (&NaiveDate, &DayState)| {
-        b.days.get(slot).is_some_and(|other| !other.facts.same_content(&day.facts))
+    let is_same = |(slot, day): (&NaiveDate, &DayState)| {
+        b.days.get(slot).is_some_and(|other| other.facts.same_content(&day.facts))
     };
     let (bytes, etag) = (a.bytes, a.etag.clone()).max((b.bytes, b.etag.clone()));
-    (bytes, etag.filter(|_| !a.days.iter().any(differs)))
+    (bytes, etag.filter(|_| a.days.len() == b.days.len() && a.days.iter().all(is_same)))
 }
 
 fn merge_partition(a: PartitionState, b: PartitionState) -> PartitionState {

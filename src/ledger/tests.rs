@@ -352,3 +352,21 @@ fn a_day_that_differs_is_noted_no_earlier_than_it_was_read() {
     ledger.note_differing(&read, &BTreeMap::new());
     assert!(ledger.differing.is_empty(), "it agrees now");
 }
+
+/// An object was removed, and another run made the first generation anew from other days.
+#[test]
+fn nothing_vouches_for_a_generation_of_which_two_ledgers_know_other_days() {
+    let known = |slot: u32, etag: &str| {
+        let mut ledger = read_ledger(7, 1);
+        let state = ledger.partitions.get_mut("p").expect("a partition");
+        let facts = state.days.remove(&day(1)).expect("a day");
+        state.days.insert(day(slot), facts);
+        state.etag = Some(etag.to_owned());
+        ledger
+    };
+    for (slot, kept) in [(1, Some("b".to_owned())), (2, None)] {
+        let merged = known(1, "a").merge(known(slot, "b"));
+        assert_eq!(merged.partitions["p"].etag, kept, "day {slot}");
+        assert_eq!(merged, known(slot, "b").merge(known(1, "a")));
+    }
+}

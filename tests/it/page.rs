@@ -44,8 +44,10 @@ async fn ledger_of(lake: &Arc<Lake>, job: &Job) -> Ledger {
 
 fn runs_of(house: &Lakehouse, job: &Job) -> Vec<JobReport> {
     let kept = files(&house.lake().join("_costlake").join(&job.name).join("runs"));
+    let is_record = |path: &&std::path::PathBuf| !path.to_string_lossy().contains(".started");
     kept.iter()
         .rev()
+        .filter(is_record)
         .map(|path| serde_json::from_slice(&fs::read(path).expect("a record")).expect("a report"))
         .collect()
 }

@@ -97,7 +97,9 @@ impl Case {
             Some(folder) => path.to_string_lossy().contains(folder),
             None => path.to_string_lossy().ends_with(end.as_str()),
         };
-        let found: Vec<PathBuf> = files(&house.lake()).into_iter().filter(is_it).collect();
+        let is_start = |path: &PathBuf| path.to_string_lossy().contains(".started");
+        let found: Vec<PathBuf> =
+            files(&house.lake()).into_iter().filter(|path| is_it(path) && !is_start(path)).collect();
         let path = found.last().unwrap_or_else(|| panic!("{}: nothing ends in {end}", self.name));
         let mut bytes = fs::read(path).expect("a file");
         if let Some(text) = &self.text {

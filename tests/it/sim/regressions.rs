@@ -5,4 +5,5 @@ pub(super) const SEEDS: &[(u64, &str)] = &[
     (3_212, "a day cut over two pages whose `Estimated` changed in between was kept with both"),
     (6_516, "the identity of an object that was seen earlier was entered beside a later generation"),
     (27_765, "days of a displaced object outside of what a probe is of were committed without control sums"),
+    (26_549, "two objects of one generation with different days were merged under the identity of one of them"),
 ];
