@@ -76,7 +76,7 @@ fn over_records(base: &str) -> String {
     let files = Dialect::Duckdb.literal(&format!("{base}/_costlake/*/runs/*/*.json"));
     format!(
         "SELECT {}\n  FROM read_json({files}, format = 'unstructured', hive_partitioning = false, columns = {{{}}})\n  \
-         WHERE exit_code IS NOT NULL -- a start record has none",
+         -- A start record has none.\n  WHERE exit_code IS NOT NULL",
         columns.join(", "),
         read.join(", ")
     )

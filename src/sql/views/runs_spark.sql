@@ -19,4 +19,5 @@ SELECT
   CASE WHEN exit_code = 0 THEN 'done' ELSE 'failed' END AS outcome,
   coalesce(failure.kind, get(filter(transform(fetches, f -> f.failure.kind), k -> k IS NOT NULL), 0)) AS error_kind
 FROM costlake_run_records
-WHERE exit_code IS NOT NULL; -- a start record has none
+-- A start record has none.
+WHERE exit_code IS NOT NULL;
