@@ -7,6 +7,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 
 use crate::error::{Error, Kind, Result};
+use crate::job::is_account;
 
 const ADVICE: &str =
     "write it anew without that; what comes from a file or a Kubernetes secret often ends in a line end";
@@ -59,7 +60,7 @@ pub(super) fn check_variables(lookup: impl Fn(&str) -> Option<String>) -> Result
 /// The SDK takes the account of keys in variables from one, too, and believes it.
 fn check_account(text: &str) -> Result<()> {
     let id = text.trim();
-    if id.is_empty() || id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()) {
+    if id.is_empty() || is_account(id) {
         return Ok(());
     }
     Err(Error::new(Kind::Auth, "AWS_ACCOUNT_ID is no account: it has not twelve digits").advise("correct or unset it"))
