@@ -170,8 +170,8 @@ fn ledger(data: &[u8]) {
 fn records(data: &[u8]) {
     if let Ok(record) = TableRecord::parse("table.json", data) {
         let _ = record.digest();
-        let _ = record.check_offline(&COST);
-        let _ = record.check_offline(&SAVINGS);
+        let _ = record.check_offline(&COST, None);
+        let _ = record.check_offline(&SAVINGS, None);
     }
     if let Ok(mut report) = serde_json::from_slice::<JobReport>(data) {
         report.close();

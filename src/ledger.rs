@@ -91,6 +91,9 @@ pub struct Ledger {
     /// Slots that a person takes as they are although they cannot be read again, and since when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub accepted: BTreeMap<NaiveDate, DateTime<Utc>>,
+    /// The first day of which the API has data, where an answer left out the days before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_day: Option<NaiveDate>,
     /// What a person has said of records that are those of a wrong clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_accepted: Option<AcceptedClock>,
@@ -159,6 +162,7 @@ impl Ledger {
             doubted: BTreeMap::new(),
             differing: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            first_day: None,
             clock_accepted: None,
             baselines: BTreeMap::new(),
         }
@@ -394,7 +398,8 @@ impl Ledger {
             partitions.insert(name, joined);
         }
         let clock_accepted = newer.clock_accepted.max(older.clock_accepted);
-        Self { account: newer.account.or(older.account), partitions, clock_accepted, ..newer }
+        let first_day = newer.first_day.into_iter().chain(older.first_day).min();
+        Self { account: newer.account.or(older.account), partitions, clock_accepted, first_day, ..newer }
     }
 }
 

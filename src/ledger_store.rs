@@ -30,7 +30,7 @@ pub use compare::{Compared, Owner};
 pub use identity::{TableRecord, same_account};
 pub use kept::{Kept, displaced_key, kept_generations, kept_key};
 pub use object::{Look, Observed, data_key, look, look_at, observe, partition_of};
-pub use records::{Records, Spent, StartRecord, last_run, read_record, record_keys};
+pub use records::{Records, Spent, StartRecord, last_attempt, last_run, read_record, record_keys};
 
 /// Snapshots that are kept; the newest suffices, the others are for people.
 const KEPT_SNAPSHOTS: usize = 20;

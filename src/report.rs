@@ -232,6 +232,13 @@ impl JobReport {
         self.exit_code == Kind::Interrupted.exit_code()
     }
 
+    /// Whether it ended before its first request because of its configuration or its credentials.
+    #[must_use]
+    pub fn never_began(&self) -> bool {
+        let reasons = [Kind::Config.exit_code(), Kind::Auth.exit_code()];
+        self.asked.requests == 0 && reasons.contains(&self.exit_code)
+    }
+
     /// Every failure, each text once.
     #[must_use]
     pub fn failures(&self) -> Vec<(String, &Failure)> {

@@ -10,14 +10,20 @@ use crate::job::{BrokenJob, Job, is_table_name};
 use crate::lake::Lake;
 use crate::ledger::{DayState, Ledger};
 use crate::ledger_store::TableRecord;
-use crate::plan::{Slot, has_long_been_off};
+use crate::plan::{Slot, begins_late, has_long_been_off};
+use crate::report::{Failure, JobReport};
 use crate::sources::Provider;
 use crate::window::Grain;
 use crate::words::plural;
 
-/// What helps where no run does, for people.
+/// What people have to know of a table beside its days.
 #[must_use]
-pub fn advice(ledger: &Ledger) -> Vec<String> {
+pub fn about(job: &Job, ledger: &Ledger) -> Vec<String> {
+    advice(ledger).into_iter().chain(begins_late(job, ledger)).chain(nothing_found(job, ledger)).collect()
+}
+
+/// What helps where no run does.
+fn advice(ledger: &Ledger) -> Vec<String> {
     let is_long = |slot: &NaiveDate| has_long_been_off(ledger, *slot);
     let off = ledger.unsettled.iter().filter(|(slot, _)| is_long(slot)).map(|(slot, noted)| {
         let nights = ledger.nights.get(slot).map_or(0, |nights| nights.count);
@@ -30,9 +36,18 @@ pub fn advice(ledger: &Ledger) -> Vec<String> {
     off.collect()
 }
 
-/// One table of the document.
+/// The first failure of a table's last run, unless another run won: until a run ends well nothing keeps the table current,
+/// whatever its days look like by now.
 #[must_use]
-pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String]) -> Value {
+pub fn last_failure(last: Option<&JobReport>) -> Option<Failure> {
+    let lost = Kind::Superseded.exit_code();
+    let last = last.filter(|run| run.exit_code != lost)?;
+    last.failures().first().map(|(_, failure)| (*failure).clone())
+}
+
+/// One table of the document; `last` is its last run.
+#[must_use]
+pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String], last: Option<&JobReport>) -> Value {
     let days: Vec<Value> = slots
         .iter()
         .map(|slot| {
@@ -56,9 +71,15 @@ pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String]) -> Va
         .iter()
         .map(|(name, state)| json!({ "partition": name, "generation": state.epoch, "bytes": state.bytes }))
         .collect();
-    let found = nothing_found(job, ledger);
-    let notes: Vec<String> = notes.iter().cloned().chain(advice(ledger)).chain(found).collect();
-    json!({ "table": job.name, "source": job.entry.name, "partitions": partitions, "days": days, "notes": notes })
+    let notes: Vec<String> = notes.iter().cloned().chain(about(job, ledger)).collect();
+    let last_run = last.map(|run| {
+        let failures: Vec<&str> = run.failures().into_iter().map(|(_, failure)| failure.text.as_str()).collect();
+        json!({ "run_id": run.run_id, "started_at": run.started_at, "exit_code": run.exit_code, "failures": failures })
+    });
+    json!({
+        "table": job.name, "source": job.entry.name, "partitions": partitions, "days": days, "notes": notes,
+        "last_run": last_run,
+    })
 }
 
 /// What is said of a table that was read and holds nothing, or zeros only: a filter, a product or an account that fits

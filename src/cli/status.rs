@@ -1,15 +1,17 @@
 //! `status`: a calendar of every table, a line per month and a cell per day.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anstyle::Style;
-use chrono::Datelike;
+use chrono::{DateTime, Datelike, Utc};
 
 use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::{BrokenJob, Job};
 use crate::lake::Lake;
-use crate::ledger_store::LedgerStore;
+use crate::ledger_store::{LedgerStore, last_run};
 use crate::plan::{NOT_FINAL, STALE, Slot, SlotState, calendar};
+use crate::report::{Failure, JobReport};
 use crate::status;
 use crate::window::{Grain, Window, first_of_month, month_start};
 
@@ -28,8 +30,8 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
     let mut codes = vec![tell_broken(&broken)];
     let mut documents = Vec::new();
     for job in &jobs {
-        let (books, notes) = match LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await {
-            Ok((books, notes)) => (books, notes.into_iter().chain(job.aws.note()).collect::<Vec<_>>()),
+        let (books, notes, last) = match read(&lake, job, now).await {
+            Ok(found) => found,
             Err(error) => {
                 let error = error.at("job", &job.name);
                 screen::error(&error);
@@ -43,13 +45,17 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
             codes.push(Kind::Gap.exit_code());
             screen::failure(&gap_text(job, &gaps));
         }
+        let failed = status::last_failure(last.as_ref());
+        if let Some(failure) = failed.as_ref().filter(|_| check) {
+            codes.push(Kind::Gap.exit_code());
+            screen::failure(&format!("{}: its last run failed: {}", job.name, failure.text));
+        }
         match global.output {
             Output::Text => {
-                let found = status::nothing_found(job, &books.ledger);
-                let notes: Vec<String> = notes.into_iter().chain(status::advice(&books.ledger)).chain(found).collect();
-                print(job, &slots, &notes);
+                let notes: Vec<String> = notes.into_iter().chain(status::about(job, &books.ledger)).collect();
+                print(job, &slots, &notes, last.as_ref().zip(failed.as_ref()));
             }
-            Output::Json => documents.push(status::table(job, &slots, &books.ledger, &notes)),
+            Output::Json => documents.push(status::table(job, &slots, &books.ledger, &notes, last.as_ref())),
         }
     }
     // A lake that could not be read is not asked for its other tables as well.
@@ -72,6 +78,17 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
         }),
     }
     Ok(code)
+}
+
+/// What is known of a job's table, what is to be said of it, and its last run.
+async fn read(
+    lake: &Arc<Lake>,
+    job: &Job,
+    now: DateTime<Utc>,
+) -> Result<(LedgerStore, Vec<String>, Option<JobReport>)> {
+    let (books, mut notes) = LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await?;
+    notes.extend(job.aws.note());
+    Ok((books, notes, last_run(lake, &job.name).await?))
 }
 
 /// The tables of which there is no job file, not even a broken one.
@@ -119,13 +136,18 @@ fn cell(slot: &Slot) -> (char, Style) {
     }
 }
 
-fn print(job: &Job, slots: &[Slot], notes: &[String]) {
+fn print(job: &Job, slots: &[Slot], notes: &[String], failed: Option<(&JobReport, &Failure)>) {
     let rows: u64 = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|day| day.facts.rows).sum();
     let read = slots.iter().filter(|slot| slot.known.is_some()).count() as u64;
     let unit = if job.source.grain() == Grain::Monthly { "month" } else { "day" };
     screen::out(&format!("{BOLD}{}{BOLD:#}  {}, {} rows", job.name, plural(read, unit), count(rows)));
     if let Some(last) = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|day| day.read_at).max() {
         screen::out(&format!("  last read {}", shown(last)));
+    }
+    if let Some((run, failure)) = failed {
+        let words = failure.text.lines().next().unwrap_or_default();
+        let when = shown(run.started_at);
+        screen::out(&format!("  {RED}last run failed{RED:#} {when}, exit {}: {words}", run.exit_code));
     }
     for note in notes {
         screen::out(&format!("  {DIM}note: {note}{DIM:#}"));

@@ -94,15 +94,16 @@ impl TableRecord {
         })
     }
 
-    /// Makes sure that a job still fits this record, as far as that can be told without asking the API who it is.
+    /// Makes sure that a job still fits this record, as far as that can be told without asking the API who it is; of
+    /// Datadog at `site`, where it is known which one would be asked.
     ///
     /// # Errors
     /// [`Kind::Config`] when the job asks for something else than the table holds.
-    pub fn check_offline(&self, job: &Job) -> Result<()> {
+    pub fn check_offline(&self, job: &Job, site: Option<String>) -> Result<()> {
         let text = |name: &str| self.fingerprint.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone());
         let identity = Identity {
             aws_account: self.account.clone(),
-            datadog_site: text("datadog_site"),
+            datadog_site: text("datadog_site").map(|of_table| site.unwrap_or(of_table)),
             account_check: AccountCheck::None,
             sandbox: text(FIGURES).is_some(),
         };

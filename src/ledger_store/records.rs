@@ -194,14 +194,31 @@ pub async fn read_record(lake: &Lake, key: &str) -> Result<Option<JobReport>> {
     Ok(object.and_then(|object| serde_json::from_slice(&object.bytes).ok()))
 }
 
-/// The newest record of command `run` that came to its end: one that a signal stopped has not done its slot.
+/// The newest record of command `run` that came to its end: one that a signal stopped says nothing about the table.
 ///
 /// # Errors
 /// When the lake cannot be read.
 pub async fn last_run(lake: &Lake, table: &str) -> Result<Option<JobReport>> {
-    for key in record_keys(lake, table).await?.iter().take(LOOKED_THROUGH) {
-        let record = read_record(lake, key).await?;
-        if let Some(record) = record.filter(|record| record.command == "run" && !record.was_interrupted()) {
+    newest_run(lake, table, |record| !record.was_interrupted()).await
+}
+
+/// The newest one that did what its schedule asked for: whoever was without credentials or a right definition tries
+/// again as soon as there is somebody to try.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn last_attempt(lake: &Lake, table: &str) -> Result<Option<JobReport>> {
+    newest_run(lake, table, |record| !record.was_interrupted() && !record.never_began()).await
+}
+
+/// Of runs that began in the same second, the one whose record the store took last.
+async fn newest_run(lake: &Lake, table: &str, counts: impl Fn(&JobReport) -> bool) -> Result<Option<JobReport>> {
+    let Records(mut entries) = Records::of(lake, table).await?;
+    entries.retain(|entry| is_record(&entry.key));
+    entries.sort_unstable_by_key(|entry| std::cmp::Reverse((began_at(&entry.key), entry.modified)));
+    for entry in entries.iter().take(LOOKED_THROUGH) {
+        let record = read_record(lake, &entry.key).await?;
+        if let Some(record) = record.filter(|record| record.command == "run" && counts(record)) {
             return Ok(Some(record));
         }
     }
@@ -212,7 +229,7 @@ pub async fn last_run(lake: &Lake, table: &str) -> Result<Option<JobReport>> {
 mod tests {
     use chrono::{DateTime, Utc};
 
-    use super::{Records, Spent, StartRecord, last_run, record_keys};
+    use super::{Records, Spent, StartRecord, last_attempt, last_run, record_keys};
     use crate::lake::{Lake, LocalLake};
     use crate::ledger_store::LedgerStore;
     use crate::report::JobReport;
@@ -239,7 +256,7 @@ mod tests {
         assert_eq!(spent("2026-11-01").await, Spent { charged: 0, reserved: 12 });
         assert!(record_keys(&lake, "costs").await.expect("a listing").is_empty());
         let mut report = JobReport::begin("costs", ended, "run", at("2026-11-06T06:00:00Z"), true);
-        report.asked.charged_pages = 1;
+        (report.asked.requests, report.asked.charged_pages) = (1, 1);
         LedgerStore::record_run(&lake, &report).await.expect("a record");
         assert_eq!(spent("2026-11-01").await, Spent { charged: 1, reserved: 7 });
         assert_eq!(spent("2026-12-01").await, Spent::default());
@@ -248,6 +265,13 @@ mod tests {
         let records = Records::of(&lake, "costs").await.expect("a listing");
         assert_eq!(records.newest_time(None), Some(at("2026-11-06T06:00:00Z")), "a run that began counts as one");
         assert_eq!(records.last(&lake).await.expect("a look").expect("a record").run_id, ended);
+        report.run_id = "20261107T060000Z-00000003".to_owned();
+        report.asked.requests = 0;
+        report.exit_code = 3;
+        LedgerStore::record_run(&lake, &report).await.expect("a record");
+        assert_eq!(last_run(&lake, "costs").await.expect("a look").expect("a record").run_id, report.run_id);
+        let attempt = last_attempt(&lake, "costs").await.expect("a look").expect("a record");
+        assert_eq!(attempt.run_id, ended, "a run without credentials has not done its slot");
         assert!(start(killed, 1, 9).write(&lake).await.is_err(), "another object stands there");
     }
 }

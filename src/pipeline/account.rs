@@ -5,6 +5,8 @@ use crate::error::Result;
 use crate::job::{Identity, Job};
 use crate::ledger_store::{LedgerStore, TableRecord, same_account};
 
+use super::Context;
+
 /// The record of the job's table, which fits the one that is kept, if there is one.
 ///
 /// # Errors
@@ -19,6 +21,17 @@ pub(super) async fn same_table(books: &mut LedgerStore, job: &Job, identity: &Id
         identity.unknown_account(&of_table).map_or(Ok(()), Err)?;
     }
     Ok(record)
+}
+
+/// The same as far as it can be told without credentials, for a plan.
+///
+/// # Errors
+/// As [`same_table`].
+pub(super) async fn would_be_same(context: &Context, job: &Job) -> Result<()> {
+    let Some(record) = TableRecord::kept(&context.lake, &job.name).await? else { return Ok(()) };
+    record.check_offline(job, Some(context.doors.datadog_site(job)))?;
+    let both = record.account.as_deref().zip(job.aws.account_id.as_deref());
+    both.map_or(Ok(()), |(theirs, named)| same_account(&job.name, theirs, named))
 }
 
 /// What a check of the credentials found, in words.

@@ -38,10 +38,8 @@ pub(super) async fn judge(
 ) -> Result<Timing> {
     let now = context.clock.now();
     let records = Records::of(&context.lake, &job.name).await?;
-    refuse_future(context, job, &records).await?;
     let in_order = Timing { moment: now.into(), behind: None };
-    let newest = records.newest_time(books.ledger.clock_accepted).filter(|newest| is_ahead(*newest, now));
-    let Some(newest) = newest else { return Ok(in_order) };
+    let Some(newest) = newest_ahead(&records, books, now) else { return Ok(in_order) };
     if context.accept_clock {
         books.accept_clock(newest, now);
         report
@@ -52,16 +50,26 @@ pub(super) async fn judge(
     Ok(Timing { moment: Moment::behind(now), behind: Some(behind(job, now, newest)) })
 }
 
-/// Refuses a clock that was set ahead for the table of a job, before anything is written by it.
-pub(super) async fn refuse(context: &Context, job: &Job) -> Result<()> {
-    refuse_future(context, job, &Records::of(&context.lake, &job.name).await?).await
+/// The same for a plan, which writes nothing: what a run now would say of its clock.
+pub(super) async fn foresee(context: &Context, job: &Job, books: &LedgerStore) -> Result<Timing> {
+    let now = context.clock.now();
+    let newest = newest_ahead(&Records::of(&context.lake, &job.name).await?, books, now);
+    Ok(match newest {
+        None => Timing { moment: now.into(), behind: None },
+        Some(newest) => Timing { moment: Moment::behind(now), behind: Some(behind(job, now, newest)) },
+    })
 }
 
-/// Refuses a clock that was set ahead for a table of real runs: what it would write down counts for years.
-async fn refuse_future(context: &Context, job: &Job, records: &Records) -> Result<()> {
+/// When the newest run of a table began, if this clock has not come so far.
+fn newest_ahead(records: &Records, books: &LedgerStore, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    records.newest_time(books.ledger.clock_accepted).filter(|newest| is_ahead(*newest, now))
+}
+
+/// Refuses a clock that was set ahead for a table of real runs, before anything is written by it: it would count for years.
+pub(super) async fn refuse(context: &Context, job: &Job) -> Result<()> {
     let real = Clock::System.now();
     let Some(set) = context.clock.fixed().filter(|set| is_ahead(*set, real)) else { return Ok(()) };
-    let last = records.last(&context.lake).await?;
+    let last = Records::of(&context.lake, &job.name).await?.last(&context.lake).await?;
     if last.is_none_or(|last| last.clock_is_fixed) {
         return Ok(());
     }

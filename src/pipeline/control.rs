@@ -39,7 +39,7 @@ use super::JobRun;
 use super::budget::Allowance;
 use super::raw::Waiting;
 use super::send::unless_cancelled;
-use super::{series, totals};
+use super::{beginning, series, totals};
 
 /// Multiples of the first wait before the fetch is read again.
 const WAITS: [u32; 2] = [2, 10];
@@ -79,6 +79,7 @@ pub(super) async fn read(
     let mut waits = WAITS.iter();
     loop {
         let (fetched, answers) = series::of_fetch(job, fetch, allowance, report).await?;
+        beginning::of_fetch(job, fetch, &fetched).await?;
         let days = generation::describe(source.table(), source.grain(), &fetched, &source.read_for())?;
         let mut off = enforced(job, &days).await;
         let is_patient = may_add_up(job, &off).await;

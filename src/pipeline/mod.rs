@@ -4,7 +4,7 @@
 //!  open door ─► open books ─► same table? ─► plan ─► fetches, a few side by side ─► run record
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,6 +30,7 @@ use crate::totals::Totals;
 use crate::window::Partition;
 
 mod account;
+mod beginning;
 pub mod budget;
 mod clocks;
 mod control;
@@ -158,6 +159,8 @@ pub(crate) struct JobRun<'a> {
     totals: Mutex<Option<Arc<Totals>>>,
     /// Pages that the question for totals took before the first fetch; every run that reads anything needs them, too.
     totals_pages: u64,
+    /// By partition the days of fetches whose answers had no period at all.
+    absent: Mutex<BTreeMap<String, Vec<NaiveDate>>>,
 }
 
 impl JobRun<'_> {
@@ -215,15 +218,19 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
     let span = info_span!("job", job = %job.name, run = %run_id);
     let mut report = JobReport::begin(&job.name, &run_id, command, started, context.clock.fixed().is_some());
     let spending = Started::new(&context.lake, &job.name, &run_id, started);
-    let worked = work(context, job, &spending, ask, &mut report).instrument(span.clone()).await;
+    let admitted = admit(context, job).await;
+    let is_recorded = admitted.is_ok();
+    let worked = match admitted {
+        Ok(()) => work(context, job, &spending, ask, &mut report).instrument(span.clone()).await,
+        Err(error) => Err(error),
+    };
     if let Err(error) = worked {
         report.failure = Some((&error.at("job", &job.name)).into());
     }
     report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.close();
     crash::point("before_record");
-    let is_mistake = report.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Config.name());
-    if (!is_mistake || spending.is_begun())
+    if is_recorded
         && let Err(error) = LedgerStore::record_run(&context.lake, &report).await
         && report.failure.is_none()
     {
@@ -246,8 +253,14 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
     report
 }
 
-async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, report: &mut JobReport) -> Result<()> {
+/// Whether a run may leave a trace: nothing is written to a store that is refused, nor by a clock that is, for such a
+/// record would be of a time that never was.
+async fn admit(context: &Context, job: &Job) -> Result<()> {
     context.lake.prove_conditions(context.single_writer).await?;
+    clocks::refuse(context, job).await
+}
+
+async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, report: &mut JobReport) -> Result<()> {
     let door = context.doors.open(job).await?;
     let now = context.clock.now();
     let (mut books, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
@@ -282,6 +295,7 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
         accepted,
         totals: Mutex::default(),
         totals_pages: 0,
+        absent: Mutex::default(),
     };
     started.expect(planned.expected_requests()).await;
     planned = totals::before_fetches(&mut run, planned, ask, report).await?;
@@ -296,6 +310,7 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
         expected: planned.expected_requests(),
     });
     report.fetches = run_fetches(&run, &planned).await;
+    beginning::settle(&run, &mut report.fetches).await;
     report.fetches.extend(refusals);
     close(&run, ask, behind, report).await
 }
@@ -353,11 +368,16 @@ async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
 /// The plan of a job without running it, and the books it rests on.
 ///
 /// # Errors
-/// As the run itself would fail before its first request.
+/// As the run itself would fail before its first request, as far as that shows without its credentials.
 pub async fn plan_job(context: &Context, job: &Job, ask: Ask) -> Result<(Plan, LedgerStore)> {
+    clocks::refuse(context, job).await?;
     let now = context.clock.now();
     let (books, _) = LedgerStore::open_to_show(context.lake.clone(), &job.name, job.source.grain(), now).await?;
-    let mut planned = plan(job, &books.ledger, now, ask, None)?;
+    account::would_be_same(context, job).await?;
+    opening::budget_of(context, job, now).await?;
+    let clocks::Timing { moment, behind } = clocks::foresee(context, job, &books).await?;
+    let mut planned = plan(job, &books.ledger, moment, ask, None)?;
+    planned.notes.extend(behind.map(|error| error.message().to_owned()));
     planned.notes.extend(displaced::notes(job, &books.ledger));
     Ok((planned, books))
 }
@@ -370,6 +390,7 @@ pub async fn plan_job(context: &Context, job: &Job, ask: Ask) -> Result<(Plan, L
 /// # Errors
 /// What a run would meet.
 pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
+    admit(context, job).await?;
     let identity = context.doors.prove(job).await?;
     let access = match job.entry.provider {
         Provider::CostExplorer => account::access(&identity),

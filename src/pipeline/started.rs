@@ -21,7 +21,6 @@ pub(super) struct Started<'a> {
     run_id: &'a str,
     at: DateTime<Utc>,
     state: Mutex<State>,
-    written: AtomicBool,
     failed: AtomicBool,
 }
 
@@ -47,18 +46,12 @@ impl State {
 impl<'a> Started<'a> {
     /// Of a run that began `at`; nothing is written yet.
     pub(super) fn new(lake: &'a Lake, job: &'a str, run_id: &'a str, at: DateTime<Utc>) -> Self {
-        let (written, failed) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { lake, job, run_id, at, state: Mutex::default(), written, failed }
+        Self { lake, job, run_id, at, state: Mutex::default(), failed: AtomicBool::new(false) }
     }
 
     /// Takes over how many requests the whole run is expected to send.
     pub(super) async fn expect(&self, requests: u64) {
         self.state.lock().await.expected = requests;
-    }
-
-    /// Whether any start record was written, or may have been.
-    pub(super) fn is_begun(&self) -> bool {
-        self.written.load(Ordering::Relaxed)
     }
 
     /// Whether a start record could not be written, so that nothing more may be paid.
@@ -82,7 +75,6 @@ impl<'a> Started<'a> {
             number: state.records + 1,
             reserved: state.next(sent, cap),
         };
-        self.written.store(true, Ordering::Relaxed);
         if let Err(error) = record.write(self.lake).await {
             self.failed.store(true, Ordering::Relaxed);
             return Err(error);

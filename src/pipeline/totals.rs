@@ -28,6 +28,7 @@ use crate::totals::Totals;
 use crate::window::Window;
 
 use super::JobRun;
+use super::beginning;
 use super::budget::Allowance;
 use super::series;
 
@@ -141,6 +142,10 @@ pub(super) async fn before_fetches(
     let found = as_far_as_it_tells(run, window, least, report).await?;
     crash::point("totals_answered");
     run.totals_pages = report.totals_asked.pages;
+    let mut planned = planned;
+    if let Some(found) = &found {
+        beginning::of_totals(run, window, found, &mut planned).await.map_err(|error| error.at("window", window))?;
+    }
     if !job.source.is_ungrouped() {
         run.totals.get_mut().clone_from(&found);
     }

@@ -186,7 +186,7 @@ pub(super) async fn open_books(context: &Context, job: &Job) -> Result<(LedgerSt
 /// by their footers alone.
 pub(super) async fn fingerprints(context: &Context, job: &Job) -> Result<(Vec<String>, Option<String>)> {
     if let Some(record) = TableRecord::kept(&context.lake, &job.name).await? {
-        record.check_offline(job)?;
+        record.check_offline(job, None)?;
         return Ok((vec![record.digest()], None));
     }
     let datadog_site = (job.entry.provider == Provider::Datadog).then(|| context.doors.datadog_site(job));

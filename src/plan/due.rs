@@ -11,7 +11,7 @@ use crate::window::{days_before, month_start};
 
 use super::finality::{Moment, is_final_by_rule, is_left_behind, midnight, owed_since};
 use super::reach::{is_out_of_reach, span};
-use super::{SlotState, read_state, settled, settles_on};
+use super::{SlotState, begins_late, is_before_data, read_state, settled, settles_on};
 
 /// A refreshed day is stale when it was not looked at for so long: two nightly runs were missed.
 const STALE_HOURS: i64 = 48;
@@ -31,6 +31,7 @@ pub(super) fn slots(
     let mut due = Vec::new();
     for slot in job.source.grain().slots(span) {
         match read_state(job, ledger, slot, moment) {
+            SlotState::OutOfReach if is_before_data(ledger, slot) => {}
             SlotState::OutOfReach => out_of_reach.push(slot),
             SlotState::NotFinal => not_final.push(slot),
             SlotState::Missing => due.push(slot),
@@ -44,6 +45,7 @@ pub(super) fn slots(
         due.sort_unstable();
         due.dedup();
     }
+    notes.extend(begins_late(job, ledger));
     notes.extend(range_note(&out_of_reach, "out of reach, older than the API's documented history"));
     notes.extend(range_note(
         &not_final,

@@ -138,7 +138,7 @@ pub enum SlotState {
     Failed,
     /// Read, and its month has settled.
     Settled,
-    /// Never read, and older than the API's documented history.
+    /// Never read, and older than the API's documented history or than the account's first day with data.
     OutOfReach,
     /// Read before it was final, and by now older than the API's documented history: it stays as it is.
     NotFinal,
@@ -192,9 +192,23 @@ fn read_state(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment) -> Sl
                 SlotState::Settled
             }
         }
-        _ if is_far => SlotState::OutOfReach,
+        _ if is_far || is_before_data(ledger, slot) => SlotState::OutOfReach,
         _ => SlotState::Missing,
     }
+}
+
+/// Whether the API has no data of the slot, because they begin later.
+fn is_before_data(ledger: &Ledger, slot: NaiveDate) -> bool {
+    ledger.first_day.is_some_and(|first| slot < first)
+}
+
+/// Said of a table whose account is younger than its begin.
+#[must_use]
+pub fn begins_late(job: &Job, ledger: &Ledger) -> Option<String> {
+    let first = ledger.first_day.filter(|first| job.window.begin.is_some_and(|begin| begin < *first))?;
+    Some(format!(
+        "the API has no data before {first}: the days before it are out of reach; `costlake backfill` asks again"
+    ))
 }
 
 /// Whether a slot that cannot be read any more is not what it should be, and nobody took it as it is.

@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::job::{BrokenJob, Job};
-use crate::ledger_store::{LedgerStore, last_run};
+use crate::ledger_store::{LedgerStore, last_attempt};
 use crate::pipeline::totals::Shared;
 use crate::pipeline::{Context, Listener, new_run_id, run_job};
 use crate::plan::Ask;
@@ -175,7 +175,7 @@ impl Scheduler {
         let scheduler = self.clone();
         tokio::spawn(async move {
             for name in names {
-                match last_run(&scheduler.context.lake, &name).await {
+                match last_attempt(&scheduler.context.lake, &name).await {
                     Ok(last) => scheduler.board.remember(&name, last, clock.now()),
                     Err(error) => {
                         tracing::warn!("{}", error.at("job", &name));
@@ -223,6 +223,9 @@ impl Scheduler {
                 Err(broken) => scheduler.broke_off(&start, command, clock, broken).await,
             };
             let (before, report) = scheduler.board.end(&start.job.name, report);
+            for (_, failure) in report.failures() {
+                tracing::error!(job = %report.job, run = %report.run_id, exit_code = failure.exit_code, "{}", failure.text);
+            }
             if let Some(news) = &scheduler.news
                 && let Some(text) = news::of_run(before.as_deref(), &report)
             {

@@ -188,6 +188,9 @@ pub trait Reader: Send {
 /// The rows of one fetch and what was noticed while reading them.
 #[derive(Debug)]
 pub struct Fetched {
+    /// Slots at the beginning that were asked for and that the answers leave out, as the API does before the first day of
+    /// an account.
+    pub absent: BTreeSet<NaiveDate>,
     /// Rows in the columns of the table, in any order.
     pub rows: RecordBatch,
     /// Days (slots) that count as read with this fetch, also those without a row.

@@ -173,6 +173,13 @@ impl State {
     }
 }
 
+/// The runs that left a record, and the last one also where it left none: its clock was refused, or the lake was.
+fn with_last(runs: Arc<Vec<JobReport>>, last: Option<&JobReport>) -> Arc<Vec<JobReport>> {
+    let is_newer = |last: &&JobReport| runs.first().is_none_or(|first| first.run_id < last.run_id);
+    let Some(last) = last.filter(is_newer) else { return runs };
+    Arc::new(std::iter::once(last).chain(runs.iter()).take(SHOWN_RUNS).cloned().collect())
+}
+
 /// A table whose books cannot be read shows the error in their place, and touches no other.
 fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
     let books = books.unwrap_or_else(|error| Books {
@@ -188,7 +195,7 @@ fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
     JobFacts {
         job: posted.job,
         ledger: books.ledger,
-        runs: books.runs,
+        runs: with_last(books.runs, posted.last.as_deref()),
         live: posted.live,
         next: posted.next,
         outlasted: posted.outlasted,

@@ -34,3 +34,4 @@ mod trust;
 mod turned;
 mod unreached;
 mod wrong_clocks;
+mod young;

@@ -84,7 +84,8 @@ impl PageReader {
         Ok(())
     }
 
-    /// Start of each period met, checked against the windows: all there, none extra, each exactly one slot long.
+    /// Start of each period met, checked against the windows: all there after the first one, none extra, each exactly one
+    /// slot long.
     fn check_coverage(&self) -> Result<Vec<Start>> {
         let mut starts = Vec::with_capacity(self.rows.periods.len());
         for period in &self.rows.periods {
@@ -103,9 +104,11 @@ impl PageReader {
         }
         self.check_totals(&starts)?;
         let met: HashSet<i64> = starts.iter().map(|start| start.millis).collect();
+        let first = starts.iter().map(|start| start.millis).min().unwrap_or(i64::MAX);
+        let is_lost = |millis: &i64| *millis > first && !met.contains(millis);
         for window in &self.windows {
             for slot in self.grain.slots(*window) {
-                if let Some(missing) = slot_instants(self.grain, slot).find(|millis| !met.contains(millis)) {
+                if let Some(missing) = slot_instants(self.grain, slot).find(is_lost) {
                     let what = DateTime::from_timestamp_millis(missing).map_or(String::new(), |at| match self.grain {
                         Grain::Hourly => at.format("%Y-%m-%dT%H:00:00Z").to_string(),
                         _ => at.date_naive().to_string(),
@@ -258,7 +261,9 @@ impl Reader for PageReader {
 
     fn finish(mut self: Box<Self>) -> Result<Fetched> {
         let starts = self.check_coverage()?;
-        let slots: BTreeSet<NaiveDate> = self.windows.iter().flat_map(|window| self.grain.slots(*window)).collect();
+        let first = starts.iter().map(|start| start.day).min().unwrap_or(NaiveDate::MAX);
+        let asked = self.windows.iter().flat_map(|window| self.grain.slots(*window));
+        let (absent, slots) = asked.partition(|slot| *slot < first);
         let estimated: BTreeSet<NaiveDate> = self
             .rows
             .periods
@@ -278,7 +283,7 @@ impl Reader for PageReader {
             Error::new(Kind::Internal, "the columns of an answer do not fit the table").because(error)
         })?;
         let (doubtful, notes) = (BTreeMap::new(), Vec::new());
-        Ok(Fetched { rows, slots, estimated, currencies, doubtful, notes, page_rows: self.page_rows })
+        Ok(Fetched { absent, rows, slots, estimated, currencies, doubtful, notes, page_rows: self.page_rows })
     }
 }
 

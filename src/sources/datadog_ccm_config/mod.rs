@@ -226,6 +226,7 @@ impl Reader for ConfigReader {
             notes.push(format!("fields of data exports without a column: {}", datadog::some_of(&self.odd_fields)));
         }
         Ok(Fetched {
+            absent: BTreeSet::new(),
             rows: self.rows.finish()?,
             slots: self.slots,
             estimated: BTreeSet::new(),

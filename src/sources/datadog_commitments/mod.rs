@@ -214,6 +214,7 @@ impl Reader for ListReader {
     fn finish(self: Box<Self>) -> Result<Fetched> {
         self.awaited.finish()?;
         Ok(Fetched {
+            absent: BTreeSet::new(),
             rows: self.rows.finish()?,
             slots: self.slots,
             estimated: BTreeSet::new(),

@@ -216,6 +216,7 @@ impl Reader for SeriesReader {
                 .push(format!("{rows} rows have a savings rate above 1.5 where a ratio was expected; kept as it came"));
         }
         Ok(Fetched {
+            absent: BTreeSet::new(),
             rows: self.rows.finish()?,
             slots: self.slots,
             estimated: BTreeSet::new(),

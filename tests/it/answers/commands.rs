@@ -292,3 +292,27 @@ fn a_variable_that_is_no_text_is_refused() {
     let other = house.command(&["check"]).env("LS_COLORS", std::ffi::OsStr::from_bytes(b"\xff")).output();
     assert_eq!(other.expect("an answer").status.code(), Some(0), "other programs' variables are theirs");
 }
+
+#[test]
+fn a_plan_makes_the_checks_of_a_run() {
+    let (sandbox, mut house) = open();
+    house.run_well();
+    let asked = sandbox.requests();
+    let refused = |house: &Lakehouse, code: i32, words: &str| {
+        for arguments in [
+            &["plan"][..],
+            &["check", "--online"],
+            &["backfill", "costs", "--dry-run", "--from", "2026-11-01", "--to", "2026-11-02"],
+        ] {
+            house.json(arguments).exits(code).says(words);
+        }
+    };
+    house.job("costs", &COSTS.replace("SERVICE", "REGION"));
+    refused(&house, 2, "the table `costs` holds something else than the job asks for");
+    house.job("costs", &format!("{COSTS}[budget]\nmax_usd_per_month = 0.01\n"));
+    refused(&house, 4, "the runs of this month have spent");
+    house.job("costs", COSTS);
+    house.set("COSTLAKE_NOW", "2026-11-01T06:00:00Z");
+    house.json(&["plan"]).exits(0).says("the table's newest run was at 2026-11-10T06:00:00Z");
+    assert_eq!(sandbox.requests(), asked);
+}

@@ -155,3 +155,22 @@ fn what_a_clock_ahead_has_read_is_stale_and_read_again_by_the_right_one() {
         "the full read of the open month is back"
     );
 }
+
+#[test]
+fn a_run_that_is_refused_for_its_clock_leaves_no_record_also_without_credentials() {
+    let (_, mut house) = house(None, days_ago(3), "3 days");
+    house.run_well();
+    let ahead = instant(Utc::now() + TimeDelta::days(800));
+    house.set("COSTLAKE_NOW", &ahead);
+    house.unset("AWS_ACCESS_KEY_ID");
+    let records = || {
+        let days = std::fs::read_dir(house.lake().join("_costlake/costs/runs")).expect("a folder");
+        let files = days.flat_map(|day| std::fs::read_dir(day.expect("a day").path()).expect("a folder"));
+        files.count()
+    };
+    let before = records();
+    for command in [&["run"][..], &["run"], &["plan"], &["check", "--online"]] {
+        house.json(command).exits(2).says("the table's last run was made by the real clock");
+        assert_eq!(records(), before, "{command:?}");
+    }
+}

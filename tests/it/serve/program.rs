@@ -266,3 +266,46 @@ fn no_route_and_no_log_tells_a_secret() {
         assert!(leaks.is_empty(), "{name} is told: {:.600}", leaks.join("\n"));
     }
 }
+
+#[test]
+fn a_run_that_ends_before_its_first_request_is_seen_everywhere() {
+    let sandbox = SandboxServer::new(NOW, 1_000);
+    let mut house = Lakehouse::new(&sandbox.url(), NOW);
+    house.job("costs", COSTS);
+    house.job("config", CONFIG);
+    house.json(&["run"]).exits(0);
+    house.json(&["status", "--check"]).exits(0);
+    // Another definition for one table, no key for the other one.
+    house.job("costs", &COSTS.replace("SERVICE", "REGION"));
+    house.unset("DD_API_KEY");
+    house.set("COSTLAKE_NOW", "2026-11-11T07:00:00Z");
+    let asked = sandbox.requests();
+    let served = Served::begin(&house, &[]);
+    for (name, kind) in [("costs", "config"), ("config", "auth")] {
+        served.until("/metrics", "", &format!("costlake_run_failures_total{{table=\"{name}\",kind=\"{kind}\"}} 1.0"));
+        served.until(&format!("/jobs/{name}"), "", "✕</span> failed");
+    }
+    served.signal("TERM");
+    let (code, said) = served.end();
+    assert_eq!((code, sandbox.requests()), (Some(0), asked), "{said}");
+    for words in
+        ["ERROR", "holds something else than the job asks for", "give the changed job a new name", "DD_API_KEY"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let check = house.json(&["status", "--check"]);
+    check.exits(6).says("costs: its last run failed: the table `costs` holds something else").says("DD_API_KEY");
+    house.costlake(&["status"]).exits(0).says("last run failed").says("exit 3");
+    let tables = check.document()["tables"].clone();
+    assert_eq!((&tables[0]["last_run"]["exit_code"], &tables[1]["last_run"]["exit_code"]), (&3.into(), &2.into()));
+    // Whoever mends it and starts again does not wait for the next slot.
+    house.job("costs", COSTS);
+    house.set("DD_API_KEY", "sandbox");
+    let served = Served::begin(&house, &[]);
+    for name in ["costs", "config"] {
+        served.until("/metrics", "", &format!("costlake_runs_total{{table=\"{name}\",outcome=\"done\"}} 1.0"));
+    }
+    served.signal("TERM");
+    served.end();
+    house.json(&["status", "--check"]).exits(0);
+}

@@ -1,0 +1,168 @@
+//! Accounts that are younger than a table's `begin`: the API leaves out the days before their first one.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::support::cost_explorer::{DAILY, day, page};
+use crate::support::done::Done;
+use crate::support::lakehouse::Lakehouse;
+use crate::support::script::{Reply, Script};
+use crate::support::ungrouped::periods;
+
+const NOW: &str = "2026-11-10T06:00:00Z";
+
+/// An API that tells a dollar a day from its first day on, and leaves out the days before it.
+struct World {
+    script: Script,
+    house: Lakehouse,
+    first: Arc<Mutex<&'static str>>,
+}
+
+impl World {
+    fn new(job: &str) -> Self {
+        let first = Arc::new(Mutex::new("2026-10-20"));
+        let told = Arc::clone(&first);
+        let script = Script::answering(move |asked| answer(&asked.json(), *told.lock().expect("a day"))).with_totals();
+        let house = Lakehouse::new(script.url(), NOW);
+        house.job("costs", job);
+        Self { script, house, first }
+    }
+
+    fn begins(&self, first: &'static str) {
+        *self.first.lock().expect("a day") = first;
+    }
+
+    /// The first days of all questions since the last time.
+    fn asked(&self) -> Vec<String> {
+        let asked = self.script.take_asked();
+        asked.iter().map(|asked| asked.json()["TimePeriod"]["Start"].as_str().expect("a day").to_owned()).collect()
+    }
+
+    fn states(&self, state: &str) -> Vec<String> {
+        let status = self.house.json(&["status"]).exits(0).document();
+        let days = status["tables"][0]["days"].as_array().expect("days").clone();
+        let named = days.iter().filter(|day| day["state"] == state);
+        named.map(|day| day["day"].as_str().expect("a day").to_owned()).collect()
+    }
+}
+
+fn answer(question: &Value, first: &str) -> Reply {
+    let told = periods(question).into_iter().filter(|(start, _)| start.as_str() >= first);
+    let ungrouped = question["GroupBy"].is_null();
+    let results: Vec<Value> = told
+        .map(|(start, end)| {
+            let mut result = day(&start[..10], &[("EC2", "1")]);
+            result["TimePeriod"] = json!({ "Start": start, "End": end });
+            if ungrouped {
+                result["Groups"] = json!([]);
+                result["Total"] = json!({ "UnblendedCost": { "Amount": "1", "Unit": "USD" } });
+            }
+            result
+        })
+        .collect();
+    let mut page = page(&results, None);
+    if ungrouped {
+        page["GroupDefinitions"] = json!([]);
+    }
+    Reply::good(&page)
+}
+
+fn job(window: &str) -> String {
+    DAILY.replace("begin = \"2026-11-01\"\nrefresh = \"billing-close\"", window)
+}
+
+fn ungrouped(window: &str) -> String {
+    job(window).replace("group_by = [{ dimension = \"SERVICE\" }]\n", "")
+}
+
+fn is_current(done: &Done) {
+    done.exits(0).says("the API has no data before 2026-10-20");
+}
+
+const WINDOWS: [&str; 3] = [
+    "begin = \"2026-08-01\"",
+    "begin = \"2026-08-01\"\nrefresh = \"billing-close\"",
+    "begin = \"2026-08-01\"\nrefresh = \"3 days\"",
+];
+
+#[test]
+fn the_first_day_with_data_is_learnt_and_the_days_before_it_are_out_of_reach() {
+    for window in WINDOWS {
+        for job in [job(window), ungrouped(window)] {
+            let world = World::new(&job);
+            is_current(&world.house.json(&["run"]));
+            assert_eq!(world.house.objects().len(), 2, "{job}");
+            let beyond = world.states("out_of_reach");
+            assert_eq!((beyond.len(), beyond.last().map(String::as_str)), (80, Some("2026-10-19")), "{job}");
+            world.house.json(&["status", "--check"]).exits(0).says("the API has no data before 2026-10-20");
+            world.asked();
+            is_current(&world.house.json(&["run"]));
+            let again = world.asked();
+            assert!(!again.iter().any(|start| start.starts_with("2026-09")), "{again:?} {job}");
+            world.house.json(&["verify", "--full"]).exits(0);
+        }
+    }
+}
+
+#[test]
+fn a_first_day_that_comes_to_be_earlier_is_taken_back_by_a_probe_and_by_a_backfill() {
+    let world = World::new(&job(WINDOWS[0]));
+    world.house.json(&["run"]).exits(0);
+    world.begins("2026-09-25");
+    world.house.json(&["run"]).exits(0).says("the API has no data before 2026-09-25");
+    assert_eq!(world.states("out_of_reach").last().map(String::as_str), Some("2026-09-24"));
+
+    let world = World::new(&job(WINDOWS[2]));
+    world.house.json(&["run"]).exits(0);
+    world.begins("2026-09-25");
+    world.house.json(&["run"]).exits(0).says("the API has no data before 2026-10-20");
+    let days = ["backfill", "costs", "--from", "2026-09-01", "--to", "2026-10-19"];
+    world.house.json(&days).exits(0).says("the API has no data before 2026-09-25");
+    assert_eq!(world.states("out_of_reach").last().map(String::as_str), Some("2026-09-24"));
+    assert!(world.states("missing").is_empty());
+}
+
+#[test]
+fn days_that_are_known_are_never_taken_for_days_before_the_data() {
+    for window in WINDOWS {
+        for job in [job(window), ungrouped(window)] {
+            let world = World::new(&job);
+            world.begins("2026-01-01");
+            world.house.json(&["run"]).exits(0);
+            let rows = world.house.rows("costs").len();
+            world.begins("2026-11-09");
+            let days = ["backfill", "costs", "--from", "2026-10-01", "--to", "2026-11-09"];
+            let done = world.house.json(&days);
+            done.exits(1).says("the answer has no period for 2026-").says("which was asked for");
+            assert_eq!(world.house.rows("costs").len(), rows, "{job}");
+            assert!(world.states("out_of_reach").is_empty(), "{job}");
+        }
+    }
+}
+
+#[test]
+fn rows_that_leave_out_days_with_a_total_are_refused() {
+    let script = Script::answering(|asked| {
+        let question = asked.json();
+        answer(&question, if question["GroupBy"].is_null() { "2026-01-01" } else { "2026-11-05" })
+    })
+    .with_totals();
+    let house = Lakehouse::new(script.url(), NOW);
+    house.job("costs", &job("begin = \"2026-11-01\""));
+    house.json(&["run"]).exits(1).says("the answer has no period for 2026-11-01, which was asked for");
+    assert!(house.objects().is_empty());
+}
+
+#[test]
+fn an_account_without_any_data_yet_is_told_what_to_do() {
+    for job in [job(WINDOWS[0]), ungrouped(WINDOWS[2])] {
+        let world = World::new(&job);
+        world.begins("2027-01-01");
+        let done = world.house.json(&["run"]);
+        done.exits(1).says("has no period for 2026-08-01").says("let window.begin of the job begin with its first day");
+        world.begins("2026-10-20");
+        is_current(&world.house.json(&["run"]));
+        assert!(world.states("failed").is_empty());
+    }
+}
