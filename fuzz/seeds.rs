@@ -174,7 +174,8 @@ pub(crate) fn object() -> generation::Built {
     let mut requests = source.requests(&[window()]);
     for body in page_seeds()[0].split(|byte| *byte == NEXT_ANSWER) {
         let request = requests.pop().expect("a request");
-        let answer = Answer { status: 200, body: Bytes::copy_from_slice(body), request_id: None, date: None };
+        let answer =
+            Answer { status: 200, body: Bytes::copy_from_slice(body), request_id: None, date: None, made_up: false };
         requests.extend(reader.read(&request, &answer).expect("a sound page"));
     }
     let fetched = reader.finish().expect("a whole fetch");

@@ -119,7 +119,8 @@ fn fetch(job: &Job, data: &[u8]) {
             Some((b'4', body)) => (404, body),
             _ => (200, last),
         };
-        let answer = Answer { status, body: Bytes::copy_from_slice(body), request_id: None, date: None };
+        let answer =
+            Answer { status, body: Bytes::copy_from_slice(body), request_id: None, date: None, made_up: false };
         source.redact_raw(&request, &answer);
         match reader.read(&request, &answer) {
             Ok(more) => requests.extend(more),

@@ -162,4 +162,9 @@ pub struct Answer {
     pub request_id: Option<String>,
     /// What time it was where the answer comes from: its `Date` header.
     pub date: Option<DateTime<Utc>>,
+    /// Whether it says of itself that its figures are made up.
+    pub made_up: bool,
 }
+
+/// The header by which a sandbox says that its figures are made up.
+pub const FIGURES_HEADER: &str = "x-costlake-figures";

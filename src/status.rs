@@ -16,6 +16,9 @@ use crate::sources::Provider;
 use crate::window::Grain;
 use crate::words::plural;
 
+/// Said of a table whose figures are a sandbox's.
+pub const MADE_UP: &str = "the figures are made up by a sandbox";
+
 /// What people have to know of a table beside its days.
 #[must_use]
 pub fn about(job: &Job, ledger: &Ledger) -> Vec<String> {

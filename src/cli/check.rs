@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
+use crate::doors::Doors;
 use crate::error::{Result, combined_exit_code};
 use crate::job::Job;
-use crate::pipeline::try_credentials;
+use crate::pipeline::{asked_elsewhere, try_credentials};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, YELLOW};
@@ -18,6 +19,7 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
     tell_clock(now);
     let mut codes = vec![tell_broken(&broken)];
     let context = if online { Some(context(global, outside(global), None).await?) } else { None };
+    let doors = Doors::new(outside(global));
     let mut documents = Vec::new();
     for job in &jobs {
         let tried = match &context {
@@ -30,13 +32,16 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
         }
         let firings: Vec<String> = firings(job, now);
         let access = tried.and_then(Result::ok);
+        let elsewhere = doors.elsewhere(job).await.unwrap_or_default();
+        let elsewhere = elsewhere.map(|address| asked_elsewhere(job, &address));
+        let notes: Vec<String> = job.aws.note().into_iter().chain(elsewhere).collect();
         if global.output == Output::Text {
-            print(job, &firings, access.as_deref());
+            print(job, &firings, access.as_deref(), &notes);
         }
         let columns: Vec<&str> = job.source.table().columns().iter().map(|column| column.name.as_str()).collect();
         documents.push(json!({
             "job": job.name, "file": job.file, "source": job.entry.name, "next_firings": firings, "columns": columns, "access": access,
-            "notes": Vec::from_iter(job.aws.note()),
+            "notes": notes,
             "warnings": job.warnings,
         }));
     }
@@ -58,7 +63,7 @@ fn firings(job: &Job, now: crate::clock::Clock) -> Vec<String> {
     next.unwrap_or_default().iter().map(|at| at.format("%Y-%m-%d %H:%M %Z").to_string()).collect()
 }
 
-fn print(job: &Job, firings: &[String], access: Option<&str>) {
+fn print(job: &Job, firings: &[String], access: Option<&str>, notes: &[String]) {
     screen::out(&format!("{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}", job.name, job.file.display()));
     if let Some(description) = &job.description {
         screen::out(&format!("  {description}"));
@@ -76,7 +81,7 @@ fn print(job: &Job, firings: &[String], access: Option<&str>) {
     if let Some(access) = access {
         screen::out(&format!("  access    {access}"));
     }
-    if let Some(note) = job.aws.note() {
+    for note in notes {
         screen::out(&format!("  {DIM}note: {note}{DIM:#}"));
     }
     for warning in &job.warnings {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use anstyle::Style;
 use chrono::{DateTime, Datelike, Utc};
 
+use crate::doors::Doors;
 use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::{BrokenJob, Job};
 use crate::lake::Lake;
-use crate::ledger_store::{LedgerStore, last_run};
+use crate::ledger_store::{LedgerStore, TableRecord, last_run};
+use crate::pipeline::asked_elsewhere;
 use crate::plan::{NOT_FINAL, STALE, Slot, SlotState, calendar};
 use crate::report::{Failure, JobReport};
 use crate::status;
@@ -17,7 +19,7 @@ use crate::window::{Grain, Window, first_of_month, month_start};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, count, plural};
-use super::{clock, open_lake, progress, select, shown, tell_broken, tell_clock};
+use super::{clock, open_lake, outside, progress, select, shown, tell_broken, tell_clock};
 
 /// `costlake status`.
 pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Result<u8> {
@@ -27,10 +29,11 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
     tell_clock(clock);
     let now = clock.now();
     let (location, lake) = open_lake(global).await?;
+    let doors = Doors::new(outside(global));
     let mut codes = vec![tell_broken(&broken)];
     let mut documents = Vec::new();
     for job in &jobs {
-        let (books, notes, last) = match read(&lake, job, now).await {
+        let (books, notes, last) = match read(&lake, &doors, job, now).await {
             Ok(found) => found,
             Err(error) => {
                 let error = error.at("job", &job.name);
@@ -83,11 +86,17 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
 /// What is known of a job's table, what is to be said of it, and its last run.
 async fn read(
     lake: &Arc<Lake>,
+    doors: &Doors,
     job: &Job,
     now: DateTime<Utc>,
 ) -> Result<(LedgerStore, Vec<String>, Option<JobReport>)> {
     let (books, mut notes) = LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await?;
     notes.extend(job.aws.note());
+    let record = TableRecord::kept(lake, &job.name).await?;
+    notes.extend(record.filter(TableRecord::is_made_up).map(|_| status::MADE_UP.to_owned()));
+    // Settings that no run could begin with are told by the runs.
+    let elsewhere = doors.elsewhere(job).await.unwrap_or_default();
+    notes.extend(elsewhere.map(|address| asked_elsewhere(job, &address)));
     Ok((books, notes, last_run(lake, &job.name).await?))
 }
 

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::error::{Error, Kind, Result, printable};
 use crate::job::{AccountCheck, AwsSettings, is_account};
 use crate::reach::Unreached;
+use crate::reach::address_of;
 use crate::secrets::without_credentials;
 
 use super::aws::{credentials, is_unheard};
@@ -123,10 +124,14 @@ pub(super) async fn may_be_asked(config: &SdkConfig, settings: &AwsSettings) -> 
     if settings.account_id.is_some() || endpoints::configured(config, "sts").is_some() {
         return true;
     }
-    match endpoints::of_cost_explorer(config) {
-        None => true,
-        Some(url) => is_of_aws(&url, config.region().map_or("us-east-1", |region| region.as_ref())).await,
-    }
+    elsewhere(config).await.is_none()
+}
+
+/// The address of Cost Explorer where it is none of AWS's own.
+pub(super) async fn elsewhere(config: &SdkConfig) -> Option<String> {
+    let url = endpoints::of_cost_explorer(config)?;
+    let region = config.region().map_or("us-east-1", |region| region.as_ref());
+    (!is_of_aws(&url, region).await).then(|| address_of(&url))
 }
 
 /// Refuses an endpoint of STS that the credentials would be sent to for everybody on the way to see.

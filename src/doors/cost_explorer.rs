@@ -26,7 +26,8 @@ use chrono::{DateTime, Utc};
 use http_body::{Body, Frame};
 
 use crate::error::{Error, Kind, Result};
-use crate::request::{Answer, CostQuery, Expression, Values};
+
+use crate::request::{Answer, CostQuery, Expression, FIGURES_HEADER, Values};
 
 use super::{endpoints, is_https_or_loopback};
 
@@ -130,6 +131,7 @@ struct Taken {
     body: Vec<u8>,
     request_id: Option<String>,
     date: Option<DateTime<Utc>>,
+    made_up: bool,
     too_large: bool,
 }
 
@@ -150,6 +152,7 @@ impl Capture {
             body: Bytes::from(std::mem::take(&mut taken.body)),
             request_id: taken.request_id.take(),
             date: taken.date.take(),
+            made_up: taken.made_up,
         })
     }
 }
@@ -182,11 +185,13 @@ impl Intercept for Capture {
         let response = context.response_mut();
         let id = response.headers().get("x-amzn-requestid").map(|id| id.chars().take(LONGEST_ID).collect());
         let date = super::date_of(response.headers().get("date"));
+        let made_up = response.headers().get(FIGURES_HEADER).is_some();
         let length = response.headers().get("content-length").and_then(|text| text.parse::<usize>().ok());
         {
             let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
             taken.request_id = id;
             taken.date = date;
+            taken.made_up = made_up;
             taken.body.reserve_exact(length.unwrap_or_default().min(MAX_RESERVED));
         }
         let is_answer = response.status().is_success();

@@ -25,7 +25,8 @@ use crate::doors::trust::Authorities;
 use crate::doors::{Deadlines, proxy};
 use crate::error::{Error, Kind, Result};
 use crate::reach::Unreached;
-use crate::request::{Answer, Get};
+
+use crate::request::{Answer, FIGURES_HEADER, Get};
 use crate::secrets;
 
 mod address;
@@ -33,7 +34,7 @@ pub mod errors;
 mod keys;
 pub mod wait;
 
-pub use address::base_url;
+pub use address::{base_url, elsewhere};
 pub use errors::summarise;
 pub use keys::{Keys, read_keys};
 pub use wait::{LONGEST_WAIT, wait_from};
@@ -131,11 +132,12 @@ impl DatadogDoor {
         let status = response.status();
         let request_id = request_id(response.headers());
         let date = super::date_of(response.headers().get(DATE).and_then(|date| date.to_str().ok()));
+        let made_up = response.headers().contains_key(FIGURES_HEADER);
         let is_answer = status == StatusCode::OK || (status == StatusCode::NOT_FOUND && get.not_found_is_an_answer);
         let read = if is_answer { self.read_body(response).await } else { Err(self.refusal(response).await) };
         let read = read.and_then(|body| if status == StatusCode::OK { self.believed(body) } else { Ok(body) });
         match read {
-            Ok(body) => Ok(Answer { status: status.as_u16(), body, request_id, date }),
+            Ok(body) => Ok(Answer { status: status.as_u16(), body, request_id, date, made_up }),
             Err(error) => {
                 let error = self.placed(get, error.at("status", status.as_u16()));
                 Err(request_id.iter().fold(error, |error, id| error.at("request id", id)))

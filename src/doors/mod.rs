@@ -72,6 +72,8 @@ pub struct Door {
     pub pace: Option<Arc<Pace>>,
     /// Who is behind it.
     pub identity: Identity,
+    /// The address, where it is none of the API's own.
+    pub elsewhere: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -178,7 +180,12 @@ impl Doors {
     /// [`Kind::Auth`] without usable credentials, [`Kind::Config`] for a refused endpoint.
     pub async fn open(&self, job: &Job) -> Result<Door> {
         if let Some(answers) = &self.in_process {
-            return Ok(Door { way: Way::InProcess(answers.clone()), pace: None, identity: Identity::default() });
+            return Ok(Door {
+                way: Way::InProcess(answers.clone()),
+                pace: None,
+                identity: Identity::default(),
+                elsewhere: None,
+            });
         }
         let site = if job.entry.provider == Provider::Datadog { self.datadog_site(job) } else { String::new() };
         let key = (job.aws.clone(), site);
@@ -196,7 +203,8 @@ impl Doors {
             Provider::Datadog => self.open_datadog(&key.1)?,
         };
         let pace = self.outside.sandbox.is_none().then(|| Arc::new(Pace::new(job.limits.requests_per_second)));
-        let door = Door { way, pace, identity };
+        let elsewhere = self.elsewhere_of(job, aws.as_ref().map(|(config, _)| config)).await?;
+        let door = Door { way, pace, identity, elsewhere };
         doors.insert(key, OpenDoor { door: door.clone(), aws });
         Ok(door)
     }
@@ -210,6 +218,25 @@ impl Doors {
             *looked_at = Instant::now();
         }
         Ok(())
+    }
+
+    /// The address that a job asks, where it is none of the API's own; nothing is asked for it.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for settings that no run could begin with.
+    pub async fn elsewhere(&self, job: &Job) -> Result<Option<String>> {
+        if self.in_process.is_some() { Ok(None) } else { self.elsewhere_of(job, None).await }
+    }
+
+    async fn elsewhere_of(&self, job: &Job, known: Option<&SdkConfig>) -> Result<Option<String>> {
+        if self.outside.sandbox.is_some() {
+            return Ok(None);
+        }
+        match (job.entry.provider, known) {
+            (Provider::Datadog, _) => Ok(datadog::elsewhere(self.outside.datadog_url.as_deref())),
+            (Provider::CostExplorer, Some(config)) => Ok(account::elsewhere(config).await),
+            (Provider::CostExplorer, None) => Ok(account::elsewhere(&self.aws_config(job).await?).await),
+        }
     }
 
     async fn aws_config(&self, job: &Job) -> Result<SdkConfig> {

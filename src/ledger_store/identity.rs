@@ -46,10 +46,24 @@ impl TableRecord {
         let mut pairs = vec![("source".to_owned(), job.entry.name.to_owned())];
         pairs.extend(job.source.fingerprint().into_iter().map(|(name, text)| (name.to_owned(), text)));
         pairs.extend(identity.datadog_site.clone().map(|site| ("datadog_site".to_owned(), site)));
-        if identity.sandbox {
-            pairs.push((FIGURES.to_owned(), "made up by the sandbox of `costlake demo`".to_owned()));
+        let real =
+            Self { format: 1, table: job.name.clone(), fingerprint: pairs, account: identity.aws_account.clone() };
+        if identity.sandbox { real.made_up() } else { real }
+    }
+
+    /// The same record of figures that a sandbox makes up.
+    #[must_use]
+    pub fn made_up(mut self) -> Self {
+        if !self.is_made_up() {
+            self.fingerprint.push((FIGURES.to_owned(), "made up by the sandbox of `costlake demo`".to_owned()));
         }
-        Self { format: 1, table: job.name.clone(), fingerprint: pairs, account: identity.aws_account.clone() }
+        self
+    }
+
+    /// Whether the table's figures are made up.
+    #[must_use]
+    pub fn is_made_up(&self) -> bool {
+        self.fingerprint.iter().any(|(name, _)| name == FIGURES)
     }
 
     /// The fingerprint as 64 hexadecimal digits, for the footers.
@@ -105,7 +119,7 @@ impl TableRecord {
             aws_account: self.account.clone(),
             datadog_site: text("datadog_site").map(|of_table| site.unwrap_or(of_table)),
             account_check: AccountCheck::None,
-            sandbox: text(FIGURES).is_some(),
+            sandbox: self.is_made_up(),
         };
         self.check(&Self::of(job, &identity))
     }
@@ -118,9 +132,8 @@ impl TableRecord {
             let pairs: Vec<String> = own.take(SHOWN).map(|(name, text)| format!("{name} {text}")).collect();
             if pairs.is_empty() { "nothing of it".to_owned() } else { pairs.join(", ") }
         };
-        let figures = |record: &Self| record.fingerprint.iter().any(|(name, _)| name == FIGURES);
-        let way_out = if figures(self) != figures(ours) {
-            "one of the two is the demo's made-up bill: choose another --lake"
+        let way_out = if self.is_made_up() != ours.is_made_up() {
+            "one of the two is a sandbox's made-up bill: choose another --lake"
         } else {
             "give the changed job a new name (a new file in the jobs folder makes a new table), or change the job back"
         };
@@ -187,7 +200,18 @@ impl LedgerStore {
     /// # Errors
     /// [`Kind::Config`] when its fingerprint is another one, [`Kind::Auth`] when its account is.
     pub async fn check(&mut self, ours: &TableRecord) -> Result<()> {
+        self.check_as(|_| ours).await.map(|_| ())
+    }
+
+    /// The same of the record that `ours` gives for what the table says of its figures: whether they are made up, and
+    /// nothing where it has no name yet. Returns that.
+    ///
+    /// # Errors
+    /// As [`LedgerStore::check`].
+    pub async fn check_as<'a>(&mut self, ours: impl Fn(Option<bool>) -> &'a TableRecord) -> Result<Option<bool>> {
         let named = TableRecord::named(&self.lake, &self.table).await?;
+        let is_made_up = named.as_ref().map(TableRecord::is_made_up);
+        let ours = ours(is_made_up);
         if let Some(record) = &named {
             record.check(ours)?;
             self.claimed = true;
@@ -200,7 +224,7 @@ impl LedgerStore {
             ours.account.iter().try_for_each(|now| same_account(&self.table, theirs, now))?;
         }
         self.ledger.account = known.into_iter().next().or_else(|| ours.account.clone());
-        Ok(())
+        Ok(is_made_up)
     }
 
     /// The account that the table's figures are of, or that this run is the first to know.

@@ -1,26 +1,103 @@
 //! Whether a job writes into the table that it means, with credentials of the account that the table is of: before
 //! anything is paid or written.
 
-use crate::error::Result;
+use std::sync::OnceLock;
+
+use crate::error::{Error, Kind, Result};
 use crate::job::{Identity, Job};
 use crate::ledger_store::{LedgerStore, TableRecord, same_account};
 
+use crate::sources::Provider;
+
 use super::Context;
 
-/// The record of the job's table, which fits the one that is kept, if there is one.
+/// What the rows of a run are of. Whether their figures are made up, the record of a table says, and of a new one the
+/// first answer.
+#[derive(Debug)]
+pub(super) struct Meant {
+    real: (TableRecord, String),
+    made_up: (TableRecord, String),
+    is_made_up: OnceLock<bool>,
+    /// Whether the whole run is against a sandbox of its own, whatever answers there.
+    is_demo: bool,
+}
+
+impl Meant {
+    fn of(job: &Job, identity: &Identity) -> Self {
+        let real = TableRecord::of(job, &Identity { sandbox: false, ..identity.clone() });
+        let made_up = real.clone().made_up();
+        let with_digest = |record: TableRecord| (record.clone(), record.digest());
+        let is_made_up = OnceLock::new();
+        let _ = identity.sandbox.then(|| is_made_up.set(true));
+        Self { real: with_digest(real), made_up: with_digest(made_up), is_made_up, is_demo: identity.sandbox }
+    }
+
+    fn chosen(&self) -> &(TableRecord, String) {
+        if self.is_made_up() { &self.made_up } else { &self.real }
+    }
+
+    /// Whether the figures are made up, as far as is known.
+    pub(super) fn is_made_up(&self) -> bool {
+        self.is_made_up.get().copied().unwrap_or(false)
+    }
+
+    /// The record of the table.
+    pub(super) fn record(&self) -> &TableRecord {
+        &self.chosen().0
+    }
+
+    /// Its fingerprint.
+    pub(super) fn fingerprint(&self) -> &str {
+        &self.chosen().1
+    }
+
+    /// Takes in what an answer says of its figures.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the table's are of the other kind.
+    pub(super) fn hear(&self, made_up: bool) -> Result<()> {
+        if self.is_demo || *self.is_made_up.get_or_init(|| made_up) == made_up {
+            return Ok(());
+        }
+        let message = if made_up {
+            "the figures of the answer are made up by a sandbox, and those of the table are not"
+        } else {
+            "the figures of the table are made up by a sandbox, and those of the answer are not"
+        };
+        Err(Error::new(Kind::Config, message).advise(
+            "let the job ask the API that the table is of (AWS_ENDPOINT_URL, COSTLAKE_DATADOG_URL), or choose another --lake",
+        ))
+    }
+}
+
+/// The record of the job's table, which fits the one that is kept, if there is one. At an address that is none of the
+/// API's own, the table says whether its figures are made up; the answers have to agree.
 ///
 /// # Errors
 /// [`crate::error::Kind::Config`] for another table; [`crate::error::Kind::Auth`] for another account; what kept AWS STS
 /// from saying the account where the table has one.
-pub(super) async fn same_table(books: &mut LedgerStore, job: &Job, identity: &Identity) -> Result<TableRecord> {
-    let record = TableRecord::of(job, identity);
-    books.check(&record).await?;
+pub(super) async fn same_table(
+    books: &mut LedgerStore,
+    job: &Job,
+    identity: &Identity,
+    is_elsewhere: bool,
+) -> Result<Meant> {
+    let meant = Meant::of(job, identity);
+    let is_made_up = books
+        .check_as(|made_up| match made_up {
+            Some(true) if is_elsewhere => &meant.made_up.0,
+            _ => meant.record(),
+        })
+        .await?;
+    if let Some(is_made_up) = is_made_up {
+        let _ = meant.is_made_up.set(is_made_up);
+    }
     if let Some(theirs) = books.account() {
         job.aws.account_id.iter().try_for_each(|named| same_account(&job.name, theirs, named))?;
         let of_table = format!("account {theirs} of the table");
         identity.unknown_account(&of_table).map_or(Ok(()), Err)?;
     }
-    Ok(record)
+    Ok(meant)
 }
 
 /// The same as far as it can be told without credentials, for a plan.
@@ -32,6 +109,15 @@ pub(super) async fn would_be_same(context: &Context, job: &Job) -> Result<()> {
     record.check_offline(job, Some(context.doors.datadog_site(job)))?;
     let both = record.account.as_deref().zip(job.aws.account_id.as_deref());
     both.map_or(Ok(()), |(theirs, named)| same_account(&job.name, theirs, named))
+}
+
+/// What every output says of an address that is none of the API's own.
+#[must_use]
+pub fn asked_elsewhere(job: &Job, address: &str) -> String {
+    match job.entry.provider {
+        Provider::CostExplorer => format!("Cost Explorer is asked at {address}, which is not AWS's own address"),
+        Provider::Datadog => format!("Datadog is asked at {address}, which is not its own address"),
+    }
 }
 
 /// What a check of the credentials found, in words.

@@ -125,7 +125,7 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
 /// Brings what was read into the lake, unless it is there already, and enters the outcome into the ledger.
 async fn take(job: &JobRun<'_>, taken: &Taken<'_>, read: &mut Controlled, report: &mut FetchReport) -> Result<()> {
     let (fetch, seen, partition) = (taken.fetch, taken.seen, taken.fetch.partition);
-    job.books.lock().await.claim(&job.record).await?;
+    job.books.lock().await.claim(job.meant.record()).await?;
     let unchanged = seen.filter(|_| !job.rewrites && !job.heals(partition));
     let unchanged = unchanged.filter(|seen| generation::is_unchanged(&seen.footer, &read.days));
     if job.heals(partition) {
@@ -165,7 +165,7 @@ async fn commit(
     let partition = taken.fetch.partition;
     let lost_epoch = job.books.lock().await.ledger.epoch_of(&partition.to_string());
     let days = std::mem::take(&mut read.days);
-    let owner = Owned { fingerprint: job.fingerprint.clone(), account: job.account.clone() };
+    let owner = Owned { fingerprint: job.meant.fingerprint().to_owned(), account: job.account.clone() };
     let built = encode(&job.job.source, partition, owner, base, lost_epoch, days).await?;
     let bytes = Bytes::from(built.bytes);
     let target = Target {

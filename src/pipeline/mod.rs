@@ -21,7 +21,7 @@ use crate::doors::{Door, Doors};
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::lake::Lake;
-use crate::ledger_store::{LedgerStore, Owner, TableRecord};
+use crate::ledger_store::{LedgerStore, Owner};
 use crate::plan::{Ask, Fetch, Moment, Plan, is_reachable, plan, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
@@ -53,6 +53,7 @@ pub mod totals;
 pub mod verify;
 mod verify_kept;
 
+pub use account::asked_elsewhere;
 use budget::Budget;
 use send::Patience;
 use started::Started;
@@ -139,10 +140,10 @@ pub(crate) struct JobRun<'a> {
     books: Mutex<LedgerStore>,
     budget: Budget,
     started: &'a Started<'a>,
-    fingerprint: String,
+    /// What the rows are of.
+    meant: account::Meant,
     /// The AWS account of the table, where it is known.
     account: Option<String>,
-    record: TableRecord,
     /// Objects that are not the committed ones.
     found: displaced::Found,
     run_id: String,
@@ -166,7 +167,7 @@ pub(crate) struct JobRun<'a> {
 impl JobRun<'_> {
     /// Whose the table's objects have to be.
     fn owner(&self) -> Owner<'_> {
-        Owner { fingerprint: &self.fingerprint, account: self.account.as_deref() }
+        Owner { fingerprint: self.meant.fingerprint(), account: self.account.as_deref() }
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -267,11 +268,11 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     report.notes.extend(notes);
     let clocks::Timing { moment, behind } = clocks::judge(context, job, &mut books, report).await?;
     plan(job, &books.ledger, moment, ask, None)?;
-    let record = account::same_table(&mut books, job, &door.identity).await?;
+    let meant = account::same_table(&mut books, job, &door.identity, door.elsewhere.is_some()).await?;
     report.notes.extend(door.identity.account_check.note());
-    let fingerprint = record.digest();
+    report.notes.extend(door.elsewhere.as_deref().map(|address| account::asked_elsewhere(job, address)));
     let account = books.ledger.account.clone();
-    let owner = Owner { fingerprint: &fingerprint, account: account.as_deref() };
+    let owner = Owner { fingerprint: meant.fingerprint(), account: account.as_deref() };
     let found = displaced::compare(context, job, &mut books, owner, report).await?;
     let accepted = opening::accept(context, job, &mut books, report);
     let mut planned = plan(job, &books.ledger, moment, ask, None)?;
@@ -283,9 +284,8 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
         books: Mutex::new(books),
         budget,
         started,
-        fingerprint,
+        meant,
         account,
-        record,
         found,
         run_id: report.run_id.clone(),
         moment,
@@ -320,7 +320,7 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
     let (context, job) = (run.context, run.job);
     let mut books = run.books.lock().await;
     if run.answered.load(Ordering::Relaxed) {
-        books.keep_account(&run.record).await?;
+        books.keep_account(run.meant.record()).await?;
     }
     if let Err(error) = books.save_notes(&run.run_id, run.now()).await {
         report.notes.push(format!("that days failed could not be written down: {error}"));
@@ -337,6 +337,7 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
     }
     clocks::conclude(context, ask, behind, report);
     report.notes.extend(status::nothing_found(job, &books.ledger));
+    report.notes.extend(run.meant.is_made_up().then(|| status::MADE_UP.to_owned()));
     report.notes.extend(retention::tidy(run, &mut books).await);
     Ok(())
 }
@@ -377,6 +378,8 @@ pub async fn plan_job(context: &Context, job: &Job, ask: Ask) -> Result<(Plan, L
     opening::budget_of(context, job, now).await?;
     let clocks::Timing { moment, behind } = clocks::foresee(context, job, &books).await?;
     let mut planned = plan(job, &books.ledger, moment, ask, None)?;
+    let elsewhere = context.doors.elsewhere(job).await?;
+    planned.notes.extend(elsewhere.map(|address| account::asked_elsewhere(job, &address)));
     planned.notes.extend(behind.map(|error| error.message().to_owned()));
     planned.notes.extend(displaced::notes(job, &books.ledger));
     Ok((planned, books))
@@ -397,7 +400,8 @@ pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
         Provider::Datadog => ask_datadog(context, job).await?,
     };
     let (_, mut books) = plan_job(context, job, Ask::Due).await?;
-    account::same_table(&mut books, job, &identity).await?;
+    let is_elsewhere = context.doors.elsewhere(job).await?.is_some();
+    account::same_table(&mut books, job, &identity, is_elsewhere).await?;
     Ok(access)
 }
 

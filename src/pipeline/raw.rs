@@ -217,7 +217,7 @@ pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[Waiting]) -
     }
     let whole = RawFetch {
         format: FORMAT,
-        fingerprint: &job.fingerprint,
+        fingerprint: job.meant.fingerprint(),
         windows: &fetch.windows,
         read_for: job.job.source.read_for(),
         answers: Answers(answers),

@@ -116,7 +116,7 @@ fn read_answers(source: &dyn Source, kept: &KeptFetch) -> Result<Fetched> {
                 .at("request", &stored.request));
         };
         let body = Bytes::copy_from_slice(stored.body.get().as_bytes());
-        let answer = Answer { status: stored.status, body, request_id: None, date: None };
+        let answer = Answer { status: stored.status, body, request_id: None, date: None, made_up: false };
         for follower in reader.read(&request, &answer)?.into_iter().rev() {
             waiting.push_front(follower);
         }

@@ -86,7 +86,7 @@ pub(super) async fn committed(job: &JobRun<'_>, partition: Partition) -> Footer 
     Footer {
         format: footer::FORMAT,
         epoch: state.map_or(0, |state| state.epoch),
-        fingerprint: job.fingerprint.clone(),
+        fingerprint: job.meant.fingerprint().to_owned(),
         account: job.account.clone(),
         partition: partition.to_string(),
         days: days.map(|(slot, day)| (*slot, day.facts.clone())).collect(),
@@ -186,7 +186,7 @@ async fn from_answers(
     }
     let files = job.context.lake.list(&format!("{}/{partition}", raw::folder(&job.job.name))).await?;
     let known = wanted.clone();
-    let of = Wanted { source: &job.job.source, partition, fingerprint: &job.fingerprint, known: &known };
+    let of = Wanted { source: &job.job.source, partition, fingerprint: job.meant.fingerprint(), known: &known };
     let replayed = replay(&job.context.lake, &of, files).await?;
     take(days, wanted, &replayed.days, "kept raw answers", notes);
     Ok(())

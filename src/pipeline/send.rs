@@ -24,6 +24,7 @@ use crate::error::{Error, Kind, Result};
 use crate::report::Asked;
 use crate::request::{Answer, Request};
 
+use super::account::Meant;
 use super::budget::{Allowance, Budget};
 use super::clocks;
 use super::started::Started;
@@ -66,6 +67,7 @@ pub(super) struct Sender<'a> {
     pub(super) door: &'a Door,
     pub(super) budget: &'a Budget,
     pub(super) started: &'a Started<'a>,
+    pub(super) meant: &'a Meant,
     pub(super) patience: Patience,
     pub(super) cancel: &'a CancellationToken,
     pub(super) clock: Clock,
@@ -106,6 +108,7 @@ impl Sender<'_> {
             let error = match sent {
                 Ok(answer) => {
                     self.answered(request, &answer, asked, &span);
+                    self.meant.hear(answer.made_up)?;
                     return Ok(answer);
                 }
                 Err(error) => error,

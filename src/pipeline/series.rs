@@ -111,6 +111,7 @@ async fn once(
         door: &job.door,
         budget: &job.budget,
         started: job.started,
+        meant: &job.meant,
         patience: context.patience,
         cancel: &context.cancel,
         clock: context.clock,

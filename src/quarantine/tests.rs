@@ -64,7 +64,7 @@ impl World {
             });
             let body = format!(r#"{{"ResultsByTime":[{}]}}"#, results.collect::<Vec<_>>().join(","));
             let mut reader = source.reader(&[window]);
-            let answer = Answer { status: 200, body: Bytes::from(body), request_id: None, date: None };
+            let answer = Answer { status: 200, body: Bytes::from(body), request_id: None, date: None, made_up: false };
             reader.read(&source.requests(&[window])[0], &answer).expect("a page");
             let fetched = reader.finish().expect("rows");
             let read_for = BTreeSet::new();

@@ -21,6 +21,8 @@ pub struct JobFacts {
     pub job: Arc<Job>,
     /// What is known of its table.
     pub ledger: Arc<Ledger>,
+    /// Things to know about it.
+    pub notes: Vec<String>,
     /// Its runs, newest first, at most fifty.
     pub runs: Arc<Vec<JobReport>>,
     /// The run that goes on now.

@@ -17,7 +17,8 @@ use crate::error::Result;
 use crate::job::BrokenJob;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
-use crate::ledger_store::{LedgerStore, read_record, record_keys};
+use crate::ledger_store::{LedgerStore, TableRecord, read_record, record_keys};
+use crate::pipeline::{Context, asked_elsewhere};
 use crate::plan::spending_since;
 use crate::report::JobReport;
 use crate::scheduler::Scheduler;
@@ -67,6 +68,8 @@ struct Table {
     read_at: Option<Instant>,
     /// Runs that had ended when they were read.
     runs_ended: u64,
+    /// Whether its figures are made up; known once it has a name.
+    is_made_up: Option<bool>,
     records: HashMap<String, Record>,
     shown: Vec<String>,
 }
@@ -108,7 +111,7 @@ impl State {
         {
             return Ok(books.clone());
         }
-        let read = table.read(&self.scheduler.context().lake, posted, self.now()).await;
+        let read = table.read(self.scheduler.context(), posted, self.now()).await;
         table.read_at = Some(Instant::now());
         table.runs_ended = posted.runs_ended;
         let books = match (read, table.books.take()) {
@@ -195,6 +198,7 @@ fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
     JobFacts {
         job: posted.job,
         ledger: books.ledger,
+        notes: books.notes,
         runs: with_last(books.runs, posted.last.as_deref()),
         live: posted.live,
         next: posted.next,
@@ -207,7 +211,8 @@ fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
 
 impl Table {
     /// While a run goes on, an object may be ahead of the ledger for a moment: then nothing is doubted.
-    async fn read(&mut self, lake: &Arc<Lake>, posted: &Posted, now: DateTime<Utc>) -> Result<Books> {
+    async fn read(&mut self, context: &Context, posted: &Posted, now: DateTime<Utc>) -> Result<Books> {
+        let Context { lake, doors, .. } = context;
         let (job, lake_of, grain) = (&posted.job, lake.clone(), posted.job.source.grain());
         let opened = if posted.live.is_some() {
             LedgerStore::open(lake_of, &job.name, grain, now).await
@@ -216,6 +221,13 @@ impl Table {
         };
         let (store, mut notes) = opened?;
         notes.extend(job.aws.note());
+        if self.is_made_up.is_none() {
+            self.is_made_up = TableRecord::kept(lake, &job.name).await?.map(|record| record.is_made_up());
+        }
+        notes.extend(self.is_made_up.filter(|made_up| *made_up).map(|_| status::MADE_UP.to_owned()));
+        // Settings that no run could begin with are told by the runs.
+        let elsewhere = doors.elsewhere(job).await.unwrap_or_default();
+        notes.extend(elsewhere.map(|address| asked_elsewhere(job, &address)));
         let ledger = match &self.books {
             Some(books) if *books.ledger == store.ledger => books.ledger.clone(),
             _ => Arc::new(store.ledger),

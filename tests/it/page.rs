@@ -59,6 +59,7 @@ async fn facts_of(house: &Lakehouse, job: Job) -> JobFacts {
     JobFacts {
         next: job.schedule.as_ref().map(|schedule| schedule.next(now(), 5)).unwrap_or_default(),
         runs: Arc::new(runs_of(house, &job)),
+        notes: Vec::new(),
         job: Arc::new(job),
         ledger: Arc::new(ledger),
         live: None,

@@ -14,6 +14,7 @@ use reqwest::Url;
 
 use crate::error::{Error, Kind, Result};
 use crate::job::section::nearest;
+use crate::reach::address_of;
 use crate::secrets::without_credentials;
 
 /// The sites Datadog names, for spelling; other regions of the same domains are taken as well.
@@ -40,6 +41,14 @@ pub fn base_url(site: Option<&str>, override_url: Option<&str>, allow_http: bool
         Some(url) => custom(url, allow_http),
         None => given(site).map_or_else(|| Ok("https://api.datadoghq.com".to_owned()), of_site),
     }
+}
+
+/// An address of one's own that is none of Datadog's.
+#[must_use]
+pub fn elsewhere(override_url: Option<&str>) -> Option<String> {
+    let url = given(override_url)?;
+    let host = Url::parse(url).ok()?.host_str()?.to_lowercase();
+    (!host.strip_prefix("api.").is_some_and(is_site)).then(|| address_of(url))
 }
 
 fn given(text: Option<&str>) -> Option<&str> {

@@ -41,8 +41,13 @@ fn read(source: &dyn Source, window: Window, pages: &[&str]) -> Result<Fetched> 
     let mut requests = source.requests(&[window]);
     for page in pages {
         let request = requests.pop().expect("a request for every page");
-        let answer =
-            Answer { status: 200, body: Bytes::copy_from_slice(page.as_bytes()), request_id: None, date: None };
+        let answer = Answer {
+            status: 200,
+            body: Bytes::copy_from_slice(page.as_bytes()),
+            request_id: None,
+            date: None,
+            made_up: false,
+        };
         requests.extend(reader.read(&request, &answer)?);
     }
     assert!(requests.is_empty(), "every request is answered");
@@ -84,7 +89,13 @@ fn the_second_page_is_asked_for_with_the_token_of_the_first() {
     let source = by_tag();
     let window = window("2026-10-01", "2026-10-04");
     let mut reader = source.reader(&[window]);
-    let answer = Answer { status: 200, body: Bytes::from_static(BY_TAG[0].as_bytes()), request_id: None, date: None };
+    let answer = Answer {
+        status: 200,
+        body: Bytes::from_static(BY_TAG[0].as_bytes()),
+        request_id: None,
+        date: None,
+        made_up: false,
+    };
     let next = reader.read(&source.requests(&[window])[0], &answer).expect("a page");
     let [Request::CostAndUsage(query)] = &next[..] else { panic!("{next:?}") };
     assert_eq!(query.page_token.as_deref(), Some("made-up-token"));

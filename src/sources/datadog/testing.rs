@@ -38,7 +38,7 @@ pub(in crate::sources) fn shown(requests: &[Request]) -> Vec<String> {
 }
 
 pub(in crate::sources) fn answer(status: u16, body: &str) -> Answer {
-    Answer { status, body: Bytes::copy_from_slice(body.as_bytes()), request_id: None, date: None }
+    Answer { status, body: Bytes::copy_from_slice(body.as_bytes()), request_id: None, date: None, made_up: false }
 }
 
 /// A fetch in which `api` answers.

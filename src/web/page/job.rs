@@ -37,7 +37,7 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate
                 pre { (text::visible(error)) }
             }
         }
-        @for note in status::about(&job.job, &job.ledger) { p class="note" { (note) } }
+        @for note in job.notes.iter().cloned().chain(status::about(&job.job, &job.ledger)) { p class="note" { (note) } }
         p class="hidden" role="status" data-status {}
         div data-live={ "/jobs/" (name) "/live" } class="panel running" { (progress::fragment(job)) }
         (at_a_glance(facts, job, &slots))

@@ -87,6 +87,7 @@ fn hostile_job() -> JobFacts {
         next: job.schedule.as_ref().map(|schedule| schedule.next(now(), 3)).unwrap_or_default(),
         job,
         ledger: Arc::new(ledger),
+        notes: Vec::new(),
         runs: Arc::new(vec![run]),
         live: None,
         outlasted: None,

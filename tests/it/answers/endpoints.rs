@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::support::bucket::bucket;
 use crate::support::cost_explorer::{DAILY, NOW, two_days};
 use crate::support::lakehouse::Lakehouse;
+use crate::support::sandbox::SandboxServer;
 use crate::support::script::{Reply, Script};
 
 const LAKE: &str = "s3://bills/x";
@@ -128,5 +129,85 @@ fn a_bucket_is_looked_for_where_the_region_has_it() {
         house.set("HTTPS_PROXY", &proxy);
         house.costlake(&["status", "--lake", lake]).exits(2).says(&format!("address https://{host}"));
         assert_eq!(asked.lock().expect("a list").first(), Some(&format!("{host}:443")), "{region} {extra}");
+    }
+}
+
+/// Cost by service and savings, both of them asked at an address of one's own.
+const BOTH: [(&str, &str); 2] = [
+    ("costs", DAILY),
+    (
+        "savings",
+        "[source]\ntype = \"datadog_savings\"\nqueries = [{ provider = \"aws\", product = \"ec2\" }]\n[window]\nbegin = \"2026-11-01\"\n[limits]\nrequests_per_second = 1000\n",
+    ),
+];
+
+#[test]
+fn figures_of_a_sandbox_are_marked_by_what_it_says_of_itself_and_never_mixed() {
+    let sandbox = SandboxServer::new(NOW, 1_000);
+    let made_up = Lakehouse::new(&sandbox.url(), NOW);
+    BOTH.iter().for_each(|(name, job)| made_up.job(name, job));
+    let first = made_up.json(&["run"]).exits(0).says("the figures are made up by a sandbox").document();
+    assert_eq!(first["jobs"].as_array().map(Vec::len), Some(2));
+    for (name, _) in BOTH {
+        let record = std::fs::read_to_string(made_up.lake().join(format!("_costlake/{name}/table.json")));
+        assert!(record.expect("a record").contains("made up by the sandbox"), "{name}");
+    }
+    made_up.json(&["run"]).exits(0);
+    made_up.json(&["plan"]).exits(0);
+    made_up.json(&["verify", "--full"]).exits(0);
+    made_up.costlake(&["status", "--check"]).exits(0).says("the figures are made up by a sandbox");
+
+    // What answers there by now does not make its figures up, or does not say so.
+    let real = Script::answering(|asked| match asked.method.as_str() {
+        "POST" => Reply::good(&two_days()),
+        _ => Reply::good(&serde_json::json!({ "data": [] })),
+    });
+    let mut moved = made_up;
+    for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_COST_EXPLORER", "AWS_ENDPOINT_URL_STS", "COSTLAKE_DATADOG_URL"] {
+        moved.set(name, real.url());
+    }
+    let before = moved.objects();
+    let backfill = ["backfill", "costs", "savings", "--from", "2026-11-01", "--to", "2026-11-02"];
+    let refused = moved.json(&backfill);
+    refused.exits(2).says("the figures of the table are made up by a sandbox, and those of the answer are not");
+    assert_eq!(moved.objects(), before);
+}
+
+#[test]
+fn a_table_of_real_figures_takes_none_of_a_sandbox() {
+    let script = Script::new();
+    script.then([Reply::good(&two_days())]);
+    let mut house = Lakehouse::new(script.url(), NOW);
+    house.job("costs", DAILY);
+    house.run_well();
+    let before = house.objects();
+    let sandbox = SandboxServer::new(NOW, 1_000);
+    for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_COST_EXPLORER"] {
+        house.set(name, &sandbox.url());
+    }
+    let refused = house.json(&["run"]);
+    refused.exits(2).says("the figures of the answer are made up by a sandbox, and those of the table are not");
+    refused.says("choose another --lake");
+    assert_eq!(house.objects(), before);
+}
+
+#[test]
+fn every_output_says_which_address_is_asked_where_it_is_none_of_the_apis_own() {
+    let sandbox = SandboxServer::new(NOW, 1_000);
+    let house = Lakehouse::new(&sandbox.url(), NOW);
+    BOTH.iter().for_each(|(name, job)| house.job(name, job));
+    let costs = format!("Cost Explorer is asked at {}, which is not AWS's own address", sandbox.url());
+    let savings = format!("Datadog is asked at {}, which is not its own address", sandbox.url());
+    for arguments in [
+        &["plan"][..],
+        &["run"],
+        &["check", "--online"],
+        &["status"],
+        &["backfill", "costs", "savings", "--from", "2026-11-01", "--to", "2026-11-02"],
+        &["check"],
+    ] {
+        for done in [house.json(arguments), house.costlake(arguments)] {
+            done.exits(0).says(&costs).says(&savings);
+        }
     }
 }

@@ -153,7 +153,7 @@ fn page(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw>,
 /// What of an answer arrives.
 fn arriving(body: String, flaw: Option<Flaw>) -> Answer {
     let keep = if flaw == Some(Flaw::Cut) { body.len() / 2 } else { body.len() };
-    Answer { status: 200, body: Bytes::from(body).slice(..keep), request_id: None, date: None }
+    Answer { status: 200, body: Bytes::from(body).slice(..keep), request_id: None, date: None, made_up: false }
 }
 
 fn period(day: NaiveDate, total: &str, groups: &str, estimated: bool) -> String {

@@ -84,7 +84,8 @@ impl History {
         let (first, last) = (days[0].0, days[days.len() - 1].0);
         let windows = [Window::new(november(first), november(last + 1)).expect("a window")];
         let mut reader = self.source.reader(&windows);
-        let answer = Answer { status: 200, body: Bytes::from(told(&told_days)), request_id: None, date: None };
+        let answer =
+            Answer { status: 200, body: Bytes::from(told(&told_days)), request_id: None, date: None, made_up: false };
         reader.read(&self.source.requests(&windows)[0], &answer).expect("a good answer");
         let fetched = reader.finish().expect("a whole answer");
         let (table, grain) = (self.source.table(), self.source.grain());
