@@ -338,6 +338,17 @@ impl Ledger {
         self.doubted.retain(|slot, _| !days.contains(slot));
     }
 
+    /// Forgets what was learnt with another definition of a table that never held a row; the generations of its objects
+    /// stay known, and nothing vouches for these.
+    pub fn forget_definition(&mut self) {
+        let emptied = |(name, state): (String, PartitionState)| {
+            (name, PartitionState { etag: None, days: BTreeMap::new(), ..state })
+        };
+        let partitions = std::mem::take(&mut self.partitions).into_iter().map(emptied).collect();
+        let (account, clock_accepted) = (self.account.take(), self.clock_accepted);
+        *self = Self { account, partitions, clock_accepted, ..Self::empty(&self.table) };
+    }
+
     /// What is wrong with the rows of a slot that stand in the lake, or should.
     #[must_use]
     pub fn out_of_place(&self, slot: NaiveDate) -> Option<&Noted> {

@@ -50,6 +50,8 @@ pub struct LedgerStore {
     /// Whether the account is written down with the table.
     has_account: bool,
     rebuilt: bool,
+    /// Fingerprints the table had before, for as long as it held no row.
+    former: Vec<String>,
     /// Whether anything was noted that no snapshot has.
     unsaved: bool,
     /// The state as last read or written, with what was learnt since.
@@ -70,6 +72,7 @@ impl LedgerStore {
             claimed: false,
             has_account: false,
             rebuilt: false,
+            former: Vec::new(),
             unsaved: false,
             ledger: Ledger::empty(table),
         };
@@ -136,6 +139,12 @@ impl LedgerStore {
         ledger.account = ledger.account.or(self.ledger.account.take());
         (self.sequence, self.lake_time, self.ledger) = (newest, Some(written), ledger);
         Ok(true)
+    }
+
+    /// Fingerprints that the table had while it held no row.
+    #[must_use]
+    pub fn former(&self) -> &[String] {
+        &self.former
     }
 
     /// Whether what is known comes from the footers, because no snapshot could be read.
@@ -274,6 +283,10 @@ impl LedgerStore {
     /// As [`LedgerStore::check`]; another run may have named the table meanwhile.
     pub async fn claim(&mut self, ours: &TableRecord) -> Result<()> {
         if self.claimed {
+            // As long as it holds no row, somebody may have defined the table anew.
+            if !self.holds_rows() {
+                self.check(ours).await?;
+            }
             return self.keep_account(ours).await;
         }
         let text = serde_json::to_vec_pretty(ours)

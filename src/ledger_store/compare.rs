@@ -34,6 +34,8 @@ pub enum Compared {
     Gone,
     /// It is another object of this table; why that is known.
     Displaced(Observed, String),
+    /// It is empty, and of a definition that the table had while it held no row.
+    Former(Observed),
     /// It must not be overwritten.
     Refused(Error),
     /// It could not be looked at. A fetch of it looks once more.
@@ -45,11 +47,19 @@ pub enum Compared {
 pub struct Owner<'a> {
     /// Fingerprint of the table.
     pub fingerprint: &'a str,
+    /// Fingerprints that the table had while it held no row.
+    pub former: &'a [String],
     /// AWS account of the table, where it is known.
     pub account: Option<&'a str>,
 }
 
 impl Owner<'_> {
+    /// Whether an object is of a definition that the table had while it held no row, and holds none either.
+    #[must_use]
+    pub fn is_former(&self, footer: &Footer) -> bool {
+        self.former.contains(&footer.fingerprint) && footer.days.values().all(|facts| facts.rows == 0)
+    }
+
     /// Whether a footer is one of this owner's and of this partition.
     ///
     /// # Errors
@@ -60,7 +70,7 @@ impl Owner<'_> {
                 .at("key", data_key(table, partition))
                 .advise("costlake never overwrites what is not this table's: move it away, then run again")
         };
-        if footer.fingerprint != self.fingerprint {
+        if footer.fingerprint != self.fingerprint && !self.is_former(footer) {
             return Err(wrong("another table: its fingerprint is another one".to_owned()));
         }
         if footer.partition != partition.to_string() {
@@ -78,7 +88,7 @@ impl Owner<'_> {
 impl LedgerStore {
     /// The partitions whose object the listing does not vouch for; an object with no ETag in the ledger counts if
     /// `also_unknown` says so.
-    async fn not_vouched_for(&self, grain: Grain, also_unknown: bool) -> Result<BTreeSet<Partition>> {
+    pub(super) async fn not_vouched_for(&self, grain: Grain, also_unknown: bool) -> Result<BTreeSet<Partition>> {
         let listed = self.lake.list(&self.table).await?;
         let listed: BTreeMap<Partition, &Listed> =
             listed.iter().filter_map(|entry| Some((partition_of(&self.table, grain, &entry.key)?, entry))).collect();
@@ -136,6 +146,7 @@ impl LedgerStore {
             Look::Unreadable { error, .. } => Some(Compared::Refused(error)),
             Look::Whole(seen) => Some(match owner.check(&self.table, partition, &seen.footer) {
                 Err(error) => Compared::Refused(error),
+                Ok(()) if owner.is_former(&seen.footer) => Compared::Former(seen),
                 Ok(()) => match Standing::of(known, &seen.footer) {
                     Standing::Same | Standing::Later { .. } => Compared::Sound(seen),
                     Standing::Other(why) => Compared::Displaced(seen, why),

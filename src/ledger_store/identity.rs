@@ -15,7 +15,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
 use crate::job::{AccountCheck, Identity, Job};
-use crate::lake::Lake;
+use crate::lake::{Condition, Lake, Put};
+use crate::ledger::PartitionState;
+use crate::window::Grain;
 
 use super::LedgerStore;
 use super::names::{account_key, record_key};
@@ -37,6 +39,13 @@ pub struct TableRecord {
     /// AWS account, when it was known at the first run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// Whether the answers it is made from say that their figures are made up; none in a record of an earlier costlake, which
+    /// did not listen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_up: Option<bool>,
+    /// Fingerprints it had before, for as long as it held no row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<String>,
 }
 
 impl TableRecord {
@@ -46,14 +55,21 @@ impl TableRecord {
         let mut pairs = vec![("source".to_owned(), job.entry.name.to_owned())];
         pairs.extend(job.source.fingerprint().into_iter().map(|(name, text)| (name.to_owned(), text)));
         pairs.extend(identity.datadog_site.clone().map(|site| ("datadog_site".to_owned(), site)));
-        let real =
-            Self { format: 1, table: job.name.clone(), fingerprint: pairs, account: identity.aws_account.clone() };
-        if identity.sandbox { real.made_up() } else { real }
+        let real = Self {
+            format: 1,
+            table: job.name.clone(),
+            fingerprint: pairs,
+            account: identity.aws_account.clone(),
+            made_up: Some(false),
+            former: Vec::new(),
+        };
+        if identity.sandbox { real.of_sandbox() } else { real }
     }
 
     /// The same record of figures that a sandbox makes up.
     #[must_use]
-    pub fn made_up(mut self) -> Self {
+    pub fn of_sandbox(mut self) -> Self {
+        self.made_up = Some(true);
         if !self.is_made_up() {
             self.fingerprint.push((FIGURES.to_owned(), "made up by the sandbox of `costlake demo`".to_owned()));
         }
@@ -203,20 +219,23 @@ impl LedgerStore {
         self.check_as(|_| ours).await.map(|_| ())
     }
 
-    /// The same of the record that `ours` gives for what the table says of its figures: whether they are made up, and
-    /// nothing where it has no name yet. Returns that.
+    /// The same of the record that `ours` gives for the one that is kept, if there is one. Returns that.
     ///
     /// # Errors
     /// As [`LedgerStore::check`].
-    pub async fn check_as<'a>(&mut self, ours: impl Fn(Option<bool>) -> &'a TableRecord) -> Result<Option<bool>> {
+    pub async fn check_as<'a>(
+        &mut self,
+        ours: impl Fn(Option<&TableRecord>) -> &'a TableRecord,
+    ) -> Result<Option<TableRecord>> {
         let named = TableRecord::named(&self.lake, &self.table).await?;
-        let is_made_up = named.as_ref().map(TableRecord::is_made_up);
-        let ours = ours(is_made_up);
+        let ours = ours(named.as_ref());
         if let Some(record) = &named {
             record.check(ours)?;
             self.claimed = true;
         }
-        let written = [named.and_then(|record| record.account), kept_account(&self.lake, &self.table).await?];
+        self.former = named.as_ref().map(|record| record.former.clone()).unwrap_or_default();
+        let written =
+            [named.as_ref().and_then(|record| record.account.clone()), kept_account(&self.lake, &self.table).await?];
         self.has_account = written.iter().any(Option::is_some);
         let of_ledger = self.ledger.account.clone().filter(|_| !self.has_account);
         let known: Vec<String> = written.into_iter().chain([of_ledger]).flatten().collect();
@@ -224,7 +243,52 @@ impl LedgerStore {
             ours.account.iter().try_for_each(|now| same_account(&self.table, theirs, now))?;
         }
         self.ledger.account = known.into_iter().next().or_else(|| ours.account.clone());
-        Ok(is_made_up)
+        Ok(named)
+    }
+
+    /// Whether the table may be given another definition, because it never held a row.
+    ///
+    /// # Errors
+    /// When the lake cannot be listed.
+    pub async fn may_be_redefined(&self, grain: Grain) -> Result<bool> {
+        Ok(!self.holds_rows() && self.not_vouched_for(grain, true).await?.is_empty())
+    }
+
+    /// Gives a table that never held a row the definition of the record that `ours` gives for its own. Returns the new one.
+    ///
+    /// # Errors
+    /// When the lake cannot be read or written, or another run defines the table at the same time.
+    pub async fn redefine<'a>(
+        &mut self,
+        ours: impl Fn(Option<&TableRecord>) -> &'a TableRecord,
+    ) -> Result<TableRecord> {
+        let key = record_key(&self.table);
+        let gone = || Error::new(Kind::Superseded, "the table's record was removed").at("key", &key);
+        let object = self.lake.read(&key, None).await?.ok_or_else(gone)?;
+        let kept = TableRecord::parse(&key, &object.bytes)?;
+        let ours = ours(Some(&kept));
+        let former = kept.former.iter().cloned().chain([kept.digest()]).filter(|digest| *digest != ours.digest());
+        let record = TableRecord { account: kept.account.clone(), former: former.collect(), ..ours.clone() };
+        let text = serde_json::to_vec_pretty(&record)
+            .map_err(|error| Error::new(Kind::Internal, "cannot write the table's record").because(error))?;
+        match self.lake.put(&key, Bytes::from(text), Condition::Still(&object.tag)).await? {
+            Put::Done(_) => {}
+            Put::Refused => return Err(Error::new(Kind::Superseded, "another run defines the table").at("key", key)),
+        }
+        self.ledger.forget_definition();
+        self.unsaved = true;
+        self.check(ours).await?;
+        Ok(record)
+    }
+
+    /// Whether the table holds a row, or ever held one, as far as its ledger knows.
+    pub(super) fn holds_rows(&self) -> bool {
+        let is_empty = |state: &PartitionState| {
+            let replaced = || state.history.revisions.values().flat_map(|known| known.values());
+            state.days.values().all(|day| day.facts.rows == 0)
+                && replaced().all(|revision| revision.rows == 0 && revision.rows_before == 0)
+        };
+        !self.ledger.quarantined.is_empty() || !self.ledger.partitions.values().all(is_empty)
     }
 
     /// The account that the table's figures are of, or that this run is the first to know.

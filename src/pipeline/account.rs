@@ -2,10 +2,12 @@
 //! anything is paid or written.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Kind, Result};
 use crate::job::{Identity, Job};
 use crate::ledger_store::{LedgerStore, TableRecord, same_account};
+use crate::report::JobReport;
 
 use crate::sources::Provider;
 
@@ -18,18 +20,26 @@ pub(super) struct Meant {
     real: (TableRecord, String),
     made_up: (TableRecord, String),
     is_made_up: OnceLock<bool>,
-    /// Whether the whole run is against a sandbox of its own, whatever answers there.
-    is_demo: bool,
+    /// Whether any answer said so.
+    heard: AtomicBool,
+    /// Whether answers may say otherwise: of a run against a sandbox of its own, and of a table of an earlier costlake.
+    is_lenient: AtomicBool,
 }
 
 impl Meant {
     fn of(job: &Job, identity: &Identity) -> Self {
         let real = TableRecord::of(job, &Identity { sandbox: false, ..identity.clone() });
-        let made_up = real.clone().made_up();
+        let made_up = real.clone().of_sandbox();
         let with_digest = |record: TableRecord| (record.clone(), record.digest());
         let is_made_up = OnceLock::new();
         let _ = identity.sandbox.then(|| is_made_up.set(true));
-        Self { real: with_digest(real), made_up: with_digest(made_up), is_made_up, is_demo: identity.sandbox }
+        Self {
+            real: with_digest(real),
+            made_up: with_digest(made_up),
+            is_made_up,
+            heard: AtomicBool::new(false),
+            is_lenient: AtomicBool::new(identity.sandbox),
+        }
     }
 
     fn chosen(&self) -> &(TableRecord, String) {
@@ -39,6 +49,11 @@ impl Meant {
     /// Whether the figures are made up, as far as is known.
     pub(super) fn is_made_up(&self) -> bool {
         self.is_made_up.get().copied().unwrap_or(false)
+    }
+
+    /// Whether any answer said that its figures are made up.
+    pub(super) fn has_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// The record of the table.
@@ -56,7 +71,8 @@ impl Meant {
     /// # Errors
     /// [`Kind::Config`] when the table's are of the other kind.
     pub(super) fn hear(&self, made_up: bool) -> Result<()> {
-        if self.is_demo || *self.is_made_up.get_or_init(|| made_up) == made_up {
+        self.heard.fetch_or(made_up, Ordering::Relaxed);
+        if self.is_lenient.load(Ordering::Relaxed) || *self.is_made_up.get_or_init(|| made_up) == made_up {
             return Ok(());
         }
         let message = if made_up {
@@ -71,7 +87,8 @@ impl Meant {
 }
 
 /// The record of the job's table, which fits the one that is kept, if there is one. At an address that is none of the
-/// API's own, the table says whether its figures are made up; the answers have to agree.
+/// API's own, the table says whether its figures are made up; the answers have to agree. A table that never held a row
+/// may be of another definition: a `report` says that it gets this one, and it does.
 ///
 /// # Errors
 /// [`crate::error::Kind::Config`] for another table; [`crate::error::Kind::Auth`] for another account; what kept AWS STS
@@ -81,16 +98,31 @@ pub(super) async fn same_table(
     job: &Job,
     identity: &Identity,
     is_elsewhere: bool,
+    report: Option<&mut JobReport>,
 ) -> Result<Meant> {
     let meant = Meant::of(job, identity);
-    let is_made_up = books
-        .check_as(|made_up| match made_up {
-            Some(true) if is_elsewhere => &meant.made_up.0,
-            _ => meant.record(),
-        })
-        .await?;
-    if let Some(is_made_up) = is_made_up {
-        let _ = meant.is_made_up.set(is_made_up);
+    let ours = |kept: Option<&TableRecord>| match kept {
+        Some(kept) if is_elsewhere && kept.is_made_up() => &meant.made_up.0,
+        _ => meant.record(),
+    };
+    let kept = match (books.check_as(ours).await, report) {
+        (Err(error), report) if error.kind() == Kind::Config => {
+            if !books.may_be_redefined(job.source.grain()).await? {
+                return Err(error);
+            }
+            match report {
+                Some(report) => {
+                    report.notes.push(REDEFINED.to_owned());
+                    Some(books.redefine(ours).await?)
+                }
+                None => None,
+            }
+        }
+        (checked, _) => checked?,
+    };
+    if let Some(kept) = kept {
+        let _ = meant.is_made_up.set(kept.is_made_up());
+        meant.is_lenient.fetch_or(kept.made_up.is_none() && !kept.is_made_up(), Ordering::Relaxed);
     }
     if let Some(theirs) = books.account() {
         job.aws.account_id.iter().try_for_each(|named| same_account(&job.name, theirs, named))?;
@@ -104,12 +136,20 @@ pub(super) async fn same_table(
 ///
 /// # Errors
 /// As [`same_table`].
-pub(super) async fn would_be_same(context: &Context, job: &Job) -> Result<()> {
-    let Some(record) = TableRecord::kept(&context.lake, &job.name).await? else { return Ok(()) };
-    record.check_offline(job, Some(context.doors.datadog_site(job)))?;
+pub(super) async fn would_be_same(context: &Context, job: &Job, books: &LedgerStore) -> Result<Option<&'static str>> {
+    let Some(record) = TableRecord::kept(&context.lake, &job.name).await? else { return Ok(None) };
+    let fits = record.check_offline(job, Some(context.doors.datadog_site(job)));
+    let is_redefined = fits.is_err() && books.may_be_redefined(job.source.grain()).await?;
+    if !is_redefined {
+        fits?;
+    }
     let both = record.account.as_deref().zip(job.aws.account_id.as_deref());
-    both.map_or(Ok(()), |(theirs, named)| same_account(&job.name, theirs, named))
+    both.map_or(Ok(()), |(theirs, named)| same_account(&job.name, theirs, named))?;
+    Ok(is_redefined.then_some(REDEFINED))
 }
+
+/// Said where a table that never held a row gets another definition.
+const REDEFINED: &str = "the table was of another definition, and never held a row: it is of the job's from now on";
 
 /// What every output says of an address that is none of the API's own.
 #[must_use]

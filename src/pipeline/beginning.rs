@@ -7,9 +7,11 @@
 //! | the ledger or the API's totals have one of them | the answer is not to be trusted, and is refused |
 //! | it has no period at all | these days are out of reach once another answer shows a later first day; until then it is refused |
 //!
-//! Periods that are left out anywhere else are refused by the reader. An answer with earlier days moves the first day back.
+//! Hours that are left out at the beginning of the first day have to be left out of its totals, too. Periods that are left
+//! out anywhere else are refused by the reader. An answer with earlier days moves the first day back.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use chrono::NaiveDate;
 
@@ -49,6 +51,13 @@ pub(super) async fn of_fetch(run: &JobRun<'_>, planned: &Fetch, fetched: &Fetche
     let of_total = fetched.absent.iter().find(|slot| told.as_ref().is_some_and(|told| told.0.contains_key(slot)));
     if let Some(slot) = of_total {
         return Err(refused(*slot));
+    }
+    // Of a day without its first hours the totals have to have as many.
+    if let Some((slot, periods)) = fetched.partial {
+        let told = told.as_ref().and_then(|told| told.0.get(&slot));
+        if told.is_none_or(|told| told.periods != periods) {
+            return Err(refused(format_args!("{slot}T00:00:00Z")));
+        }
     }
     let mut books = run.books.lock().await;
     let learnt = learn(&mut books.ledger, &fetched.absent, fetched.slots.first().copied());
@@ -97,6 +106,6 @@ fn learn(ledger: &mut Ledger, absent: &BTreeSet<NaiveDate>, first: Option<NaiveD
     }
 }
 
-fn refused(slot: NaiveDate) -> Error {
+fn refused(slot: impl fmt::Display) -> Error {
     Error::new(Kind::BadAnswer, format!("the answer has no period for {slot}, which was asked for"))
 }

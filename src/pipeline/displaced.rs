@@ -20,7 +20,7 @@ use crate::job::Job;
 use crate::lake::{Lake, Tag};
 use crate::ledger::{Ledger, Noted};
 use crate::ledger_store::{Compared, LedgerStore, Observed, Owner, data_key, displaced_key};
-use crate::plan::Fetch;
+use crate::plan::{Fetch, is_reachable};
 use crate::report::{FetchReport, JobReport, Outcome};
 use crate::window::Partition;
 
@@ -31,6 +31,8 @@ use super::Context;
 pub(super) struct Found {
     /// Partitions whose object is not the committed one: the object that stands there, or none.
     pub(super) displaced: BTreeMap<Partition, Option<Tag>>,
+    /// Those of them whose object is empty and of an earlier definition of the table.
+    former: BTreeSet<Partition>,
     /// Partitions whose object must not be overwritten.
     pub(super) refused: BTreeMap<Partition, Error>,
     /// Partitions whose object could not be looked at.
@@ -62,6 +64,13 @@ pub(super) async fn compare(
                 doubt(&mut books.ledger, days, now, &format!("its object was replaced from outside: {why}"));
                 report.notes.push(told(job, partition, &format!("was replaced from outside ({why}); a copy is kept")));
                 found.displaced.insert(partition, Some(seen.tag));
+            }
+            Compared::Former(seen) => {
+                let may_be_read = |day: &NaiveDate| is_reachable(job, *day, now);
+                let days = days_of(&books.ledger, partition, Some(&seen)).into_iter().filter(may_be_read).collect();
+                doubt(&mut books.ledger, days, now, "its object is empty, and of another definition of the table");
+                found.displaced.insert(partition, Some(seen.tag));
+                found.former.insert(partition);
             }
             Compared::Unseen(error) => {
                 found.unseen.insert(partition, error.at("job", &job.name).at("partition", partition));
@@ -139,7 +148,8 @@ impl Found {
             windows: Vec::new(),
             expected_requests: 0,
         };
-        self.displaced.keys().filter(|partition| !is_planned(partition)).map(bare).collect()
+        let others = self.displaced.keys().filter(|partition| !is_planned(partition));
+        others.filter(|partition| !self.former.contains(partition)).map(bare).collect()
     }
 }
 

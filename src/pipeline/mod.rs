@@ -4,6 +4,7 @@
 //!  open door ─► open books ─► same table? ─► plan ─► fetches, a few side by side ─► run record
 //! ```
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -142,6 +143,8 @@ pub(crate) struct JobRun<'a> {
     started: &'a Started<'a>,
     /// What the rows are of.
     meant: account::Meant,
+    /// Fingerprints that the table had while it held no row.
+    former: Vec<String>,
     /// The AWS account of the table, where it is known.
     account: Option<String>,
     /// Objects that are not the committed ones.
@@ -167,7 +170,7 @@ pub(crate) struct JobRun<'a> {
 impl JobRun<'_> {
     /// Whose the table's objects have to be.
     fn owner(&self) -> Owner<'_> {
-        Owner { fingerprint: self.meant.fingerprint(), account: self.account.as_deref() }
+        Owner { fingerprint: self.meant.fingerprint(), former: &self.former, account: self.account.as_deref() }
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -268,11 +271,12 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     report.notes.extend(notes);
     let clocks::Timing { moment, behind } = clocks::judge(context, job, &mut books, report).await?;
     plan(job, &books.ledger, moment, ask, None)?;
-    let meant = account::same_table(&mut books, job, &door.identity, door.elsewhere.is_some()).await?;
+    let meant = account::same_table(&mut books, job, &door.identity, door.elsewhere.is_some(), Some(report)).await?;
     report.notes.extend(door.identity.account_check.note());
     report.notes.extend(door.elsewhere.as_deref().map(|address| account::asked_elsewhere(job, address)));
     let account = books.ledger.account.clone();
-    let owner = Owner { fingerprint: meant.fingerprint(), account: account.as_deref() };
+    let former = books.former().to_vec();
+    let owner = Owner { fingerprint: meant.fingerprint(), former: &former, account: account.as_deref() };
     let found = displaced::compare(context, job, &mut books, owner, report).await?;
     let accepted = opening::accept(context, job, &mut books, report);
     let mut planned = plan(job, &books.ledger, moment, ask, None)?;
@@ -285,6 +289,7 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
         budget,
         started,
         meant,
+        former,
         account,
         found,
         run_id: report.run_id.clone(),
@@ -337,7 +342,7 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
     }
     clocks::conclude(context, ask, behind, report);
     report.notes.extend(status::nothing_found(job, &books.ledger));
-    report.notes.extend(run.meant.is_made_up().then(|| status::MADE_UP.to_owned()));
+    report.notes.extend((run.meant.has_heard() && !run.door.identity.sandbox).then(|| status::MADE_UP.to_owned()));
     report.notes.extend(retention::tidy(run, &mut books).await);
     Ok(())
 }
@@ -374,10 +379,15 @@ pub async fn plan_job(context: &Context, job: &Job, ask: Ask) -> Result<(Plan, L
     clocks::refuse(context, job).await?;
     let now = context.clock.now();
     let (books, _) = LedgerStore::open_to_show(context.lake.clone(), &job.name, job.source.grain(), now).await?;
-    account::would_be_same(context, job).await?;
+    let redefined = account::would_be_same(context, job, &books).await?;
     opening::budget_of(context, job, now).await?;
     let clocks::Timing { moment, behind } = clocks::foresee(context, job, &books).await?;
-    let mut planned = plan(job, &books.ledger, moment, ask, None)?;
+    let mut ledger = Cow::Borrowed(&books.ledger);
+    if redefined.is_some() {
+        ledger.to_mut().forget_definition();
+    }
+    let mut planned = plan(job, &ledger, moment, ask, None)?;
+    planned.notes.extend(redefined.map(str::to_owned));
     let elsewhere = context.doors.elsewhere(job).await?;
     planned.notes.extend(elsewhere.map(|address| account::asked_elsewhere(job, &address)));
     planned.notes.extend(behind.map(|error| error.message().to_owned()));
@@ -401,7 +411,7 @@ pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
     };
     let (_, mut books) = plan_job(context, job, Ask::Due).await?;
     let is_elsewhere = context.doors.elsewhere(job).await?.is_some();
-    account::same_table(&mut books, job, &identity, is_elsewhere).await?;
+    account::same_table(&mut books, job, &identity, is_elsewhere, None).await?;
     Ok(access)
 }
 

@@ -59,6 +59,7 @@ pub(super) async fn restore(
     let mut notes = Vec::new();
     let mut days = FetchedDays::new();
     let in_place = match observed {
+        Some(seen) if job.owner().is_former(&seen.footer) => BTreeMap::new(),
         Some(seen) => rows_of(job, &data_key(&job.job.name, partition), seen).await?,
         None => BTreeMap::new(),
     };

@@ -139,12 +139,13 @@ pub(super) async fn before_fetches(
     // A probe is worth its cent even when the budget then reaches for nothing else: it may find that nothing is due.
     let least =
         if probes { 0 } else { least_requests(job, &run.books.lock().await.ledger, &planned.fetches, run.rewrites) };
-    let found = as_far_as_it_tells(run, window, least, report).await?;
+    let (window, found) = as_far_as_it_tells(run, window, least, report).await?;
     crash::point("totals_answered");
     run.totals_pages = report.totals_asked.pages;
     let mut planned = planned;
     if let Some(found) = &found {
-        beginning::of_totals(run, window, found, &mut planned).await.map_err(|error| error.at("window", window))?;
+        let told = beginning::of_totals(run, window, found, &mut planned).await;
+        told.map_err(|error| series::advised(error).at("question", "totals").at("window", window))?;
     }
     if !job.source.is_ungrouped() {
         run.totals.get_mut().clone_from(&found);
@@ -173,16 +174,16 @@ fn learn_currencies(job: &Job, ledger: &mut Ledger, found: Option<&Totals>) {
     }
 }
 
-/// The totals of `window`, or of the part of it inside the API's history where it refuses the whole: the days before
-/// are then refused on their own, and must not take the others with them.
+/// The totals of `window`, or of the part of it inside the API's history where it refuses the whole: the days before are
+/// then refused on their own, and must not take the others with them. Returns the window that was answered.
 async fn as_far_as_it_tells(
     run: &JobRun<'_>,
     window: Window,
     least: u64,
     report: &mut JobReport,
-) -> Result<Option<Arc<Totals>>> {
+) -> Result<(Window, Option<Arc<Totals>>)> {
     let error = match of_window(run, window, least, report).await {
-        Ok(found) => return Ok(found),
+        Ok(found) => return Ok((window, found)),
         Err(error) => error.at("window", window),
     };
     let history = history_start(run.job, run.now().date_naive());
@@ -190,8 +191,9 @@ async fn as_far_as_it_tells(
         return Err(error);
     }
     report.notes.push(format!("no totals of the days before {history}: {}", error.message()));
-    let Some(inside) = Window::new(history, window.end()) else { return Ok(None) };
-    of_window(run, inside, least, report).await.map_err(|error| error.at("window", inside))
+    let Some(inside) = Window::new(history, window.end()) else { return Ok((window, None)) };
+    let found = of_window(run, inside, least, report).await.map_err(|error| error.at("window", inside))?;
+    Ok((inside, found))
 }
 
 /// The totals of `window` for a job, from an answer that is at hand or by asking; `None` where the API tells none.

@@ -263,6 +263,10 @@ impl Reader for PageReader {
         let starts = self.check_coverage()?;
         let first = starts.iter().map(|start| start.day).min().unwrap_or(NaiveDate::MAX);
         let asked = self.windows.iter().flat_map(|window| self.grain.slots(*window));
+        let of_first: BTreeSet<i64> =
+            starts.iter().filter(|start| start.day == first).map(|start| start.millis).collect();
+        let whole = slot_instants(self.grain, first).count();
+        let partial = (!of_first.is_empty() && of_first.len() < whole).then_some((first, of_first.len() as u64));
         let (absent, slots) = asked.partition(|slot| *slot < first);
         let estimated: BTreeSet<NaiveDate> = self
             .rows
@@ -283,7 +287,7 @@ impl Reader for PageReader {
             Error::new(Kind::Internal, "the columns of an answer do not fit the table").because(error)
         })?;
         let (doubtful, notes) = (BTreeMap::new(), Vec::new());
-        Ok(Fetched { absent, rows, slots, estimated, currencies, doubtful, notes, page_rows: self.page_rows })
+        Ok(Fetched { absent, partial, rows, slots, estimated, currencies, doubtful, notes, page_rows: self.page_rows })
     }
 }
 

@@ -227,6 +227,7 @@ impl Reader for ConfigReader {
         }
         Ok(Fetched {
             absent: BTreeSet::new(),
+            partial: None,
             rows: self.rows.finish()?,
             slots: self.slots,
             estimated: BTreeSet::new(),

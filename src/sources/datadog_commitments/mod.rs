@@ -215,6 +215,7 @@ impl Reader for ListReader {
         self.awaited.finish()?;
         Ok(Fetched {
             absent: BTreeSet::new(),
+            partial: None,
             rows: self.rows.finish()?,
             slots: self.slots,
             estimated: BTreeSet::new(),

@@ -217,6 +217,7 @@ impl Reader for SeriesReader {
         }
         Ok(Fetched {
             absent: BTreeSet::new(),
+            partial: None,
             rows: self.rows.finish()?,
             slots: self.slots,
             estimated: BTreeSet::new(),

@@ -5,6 +5,7 @@ use std::fs;
 use crate::support::bucket::bucket;
 use crate::support::cost_explorer::{DAILY, NOW, day, page, two_days};
 use crate::support::lakehouse::Lakehouse;
+use crate::support::sandbox::SandboxServer;
 use crate::support::script::{Reply, Script};
 
 const FILTER: &str = "filter = { Dimensions = { Key = \"REGION\", Values = [\"eu-wst-1\"] } }\n[window]";
@@ -65,4 +66,46 @@ fn a_table_without_a_job_is_named() {
         house.job("left", "");
         house.costlake(&["status", "--lake", lake]).exits(2).hides("without a job");
     }
+}
+
+#[test]
+fn a_table_that_never_held_a_row_may_be_given_another_definition() {
+    let sandbox = SandboxServer::new(NOW, 1_000);
+    let house = Lakehouse::new(&sandbox.url(), NOW);
+    let filtered = |service: &str| {
+        DAILY
+            .replace(
+                "[window]",
+                &format!("filter = {{ Dimensions = {{ Key = \"SERVICE\", Values = [\"{service}\"] }} }}\n[window]"),
+            )
+            .replace("begin = \"2026-11-01\"", "begin = \"2026-10-20\"")
+    };
+    house.job("costs", &filtered("No such service"));
+    house.json(&["run"]).exits(0).says("no row, or nothing but zeros");
+    let empty = house.objects();
+    assert_eq!((empty.len(), house.rows("costs").len()), (2, 0));
+
+    // By another grouping, with another metric, and with a filter that fits something.
+    let other = filtered("Amazon Simple Storage Service").replace("\"SERVICE\" }]", "\"REGION\" }]");
+    let other = other.replace("[\"UnblendedCost\"]", "[\"UnblendedCost\", \"AmortizedCost\"]");
+    house.job("costs", &other);
+    let words = "the table was of another definition, and never held a row: it is of the job's from now on";
+    let planned = house.json(&["plan"]);
+    let fetches = planned.exits(0).says(words).document()["jobs"][0]["fetches"].clone();
+    assert_eq!(fetches.as_array().map(Vec::len), Some(2), "everything is due again: {planned}");
+    house.json(&["check", "--online"]).exits(0);
+    assert_eq!(house.objects(), empty);
+    house.json(&["run"]).exits(0).says(words).hides("no row, or nothing");
+    assert!(!house.rows("costs").is_empty());
+    assert_eq!(house.objects().len(), 2, "in the place of the empty ones");
+    house.json(&["verify", "--full"]).exits(0);
+    house.json(&["status", "--check"]).exits(0);
+    house.json(&["run"]).exits(0).hides(words);
+
+    house.job("costs", &filtered("Amazon Simple Storage Service"));
+    let before = house.objects();
+    for command in ["plan", "run"] {
+        house.json(&[command]).exits(2).says("holds something else than the job asks for");
+    }
+    assert_eq!(house.objects(), before);
 }
