@@ -19,7 +19,9 @@ use crate::reach::Unreached;
 use crate::secrets::without_credentials;
 
 use super::aws::{credentials, is_unheard};
+use super::aws_profiles::selected;
 use super::cost_explorer::errors::explain_code;
+use super::sendable::told_account;
 use super::{causes, endpoints, is_https_or_loopback, without_identities};
 
 /// The account as far as it is known, and how.
@@ -40,7 +42,7 @@ pub(super) struct Answers(HashMap<String, (Instant, Found)>);
 /// The account behind the credentials of `config`.
 ///
 /// # Errors
-/// [`Kind::Auth`] without credentials, [`Kind::Config`] for an endpoint of STS that is refused.
+/// [`Kind::Auth`] without credentials or where they tell an account that is none, [`Kind::Config`] for an endpoint of STS that is refused.
 pub(super) async fn find(
     config: &SdkConfig,
     settings: &AwsSettings,
@@ -48,8 +50,8 @@ pub(super) async fn find(
     answers: &mut Answers,
 ) -> Result<Found> {
     let credentials = credentials(config, settings).await?;
-    if let Some(id) = credentials.account_id() {
-        return Ok((Some(id.as_str().to_owned()), AccountCheck::Told));
+    if let Some(id) = told_account(&credentials, &selected(settings.profile.as_deref()))? {
+        return Ok((Some(id), AccountCheck::Told));
     }
     if settings.unverified {
         return Ok((None, AccountCheck::NotAsked(SWITCHED_OFF)));

@@ -15,6 +15,11 @@ const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_sess
 /// Profiles that may take their keys from one another.
 const LONGEST_CHAIN: usize = 16;
 
+/// The name of the profile that is selected: the job's own, else that of the environment.
+pub(super) fn selected(profile: Option<&str>) -> String {
+    profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok()).unwrap_or_else(|| "default".to_owned())
+}
+
 /// Looks at the profiles that a job's credentials may come from.
 ///
 /// # Errors

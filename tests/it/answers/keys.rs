@@ -100,6 +100,26 @@ fn keys_that_others_give_and_that_cannot_be_sent_are_told_by_who_gives_them() {
 }
 
 #[test]
+fn an_account_that_is_none_is_told_with_who_gave_it() {
+    let api = Script::new();
+    let keys = "[work]\naws_access_key_id = AKIATESTTESTTESTTEST\naws_secret_access_key = s\naws_account_id = 12\n";
+    let process = "[profile work]\ncredential_process = echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"HUSH\"}'\n\
+        aws_account_id = 12\n";
+    for (config, keys, words) in [
+        ("", keys, "aws_account_id of the AWS profile `work` is no account: it has not twelve digits"),
+        (process, "", "the account that credential_process gives is no account: it has not twelve digits"),
+    ] {
+        let mut house = bare(&api);
+        profiles(&mut house, config, keys);
+        house.set("AWS_PROFILE", "work");
+        for command in [&["run"][..], &["check", "--online"]] {
+            house.costlake(command).exits(3).says(words).says("of the AWS profile `work`").hides("HUSH");
+        }
+    }
+    assert!(api.take_asked().is_empty());
+}
+
+#[test]
 fn what_runs_costlake_is_named_in_a_header() {
     let api = Script::new();
     let mut house = Lakehouse::new(api.url(), NOW);
