@@ -267,7 +267,11 @@ impl Doors {
     }
 
     fn open_datadog(&self, site: &str) -> Result<Parts> {
-        let custom = self.outside.sandbox.as_deref().or(self.outside.datadog_url.as_deref());
+        let (custom, named_by) = match (&self.outside.sandbox, &self.outside.datadog_url) {
+            (Some(url), _) => (Some(url.as_str()), "the sandbox"),
+            (None, Some(url)) => (Some(url.as_str()), "COSTLAKE_DATADOG_URL"),
+            (None, None) => (None, "DD_SITE (or datadog.site)"),
+        };
         let base_url = datadog::base_url(Some(site), custom, self.outside.allow_http)?;
         let keys = if self.outside.sandbox.is_some() {
             datadog::read_keys(|name| (!name.ends_with("_FILE")).then(|| SANDBOX_KEY.to_owned()))?
@@ -275,7 +279,7 @@ impl Doors {
             datadog::read_keys(|name| std::env::var(name).ok())?
         };
         let user_agent = concat!("costlake/", env!("CARGO_PKG_VERSION")).to_owned();
-        let settings = datadog::Settings { base_url, api_key: keys.api, app_key: keys.app, user_agent };
+        let settings = datadog::Settings { base_url, named_by, api_key: keys.api, app_key: keys.app, user_agent };
         let door = datadog::DatadogDoor::new(settings, self.outside.deadlines)?;
         Ok((
             Way::Datadog(Arc::new(door)),
