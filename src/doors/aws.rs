@@ -35,13 +35,13 @@ use super::bucket_client::BucketConnector;
 use super::cost_explorer::errors::explain_code;
 use super::sendable::{self, Unsendable};
 use super::trust::Authorities;
-use super::{Deadlines, aws_profiles, causes, endpoints, sso};
+use super::{Deadlines, aws_profiles, causes, endpoints, proxy, sso};
 
 /// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
 /// tell its region; `deadlines` hold for each call to AWS.
 ///
 /// # Errors
-/// [`Kind::Config`] for a region that is none, or when the certificates of `AWS_CA_BUNDLE` cannot be read;
+/// [`Kind::Config`] for a region or a proxy that is none, or when the certificates of `AWS_CA_BUNDLE` cannot be read;
 /// [`Kind::Auth`] for keys that cannot be sent.
 pub async fn load(
     settings: &AwsSettings,
@@ -51,6 +51,7 @@ pub async fn load(
 ) -> Result<SdkConfig> {
     let variable = |name: &str| std::env::var(name).ok();
     if sandbox.is_none() {
+        proxy::check()?;
         sendable::check_variables(variable)?;
         if settings.region.is_none() {
             check_region(variable)?;

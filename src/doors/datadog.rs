@@ -87,7 +87,7 @@ impl DatadogDoor {
     /// Opens the door.
     ///
     /// # Errors
-    /// [`Kind::Config`] for an unusable address, [`Kind::Auth`] for a key that no header can hold.
+    /// [`Kind::Config`] for an unusable address or proxy, [`Kind::Auth`] for a key that no header can hold.
     pub fn new(settings: Settings, deadlines: Deadlines) -> Result<Self> {
         Self::with_limits(settings, Limits { deadlines, body: MAX_BODY })
     }
@@ -111,9 +111,10 @@ impl DatadogDoor {
             .https_only(url.scheme() == "https")
             .connect_timeout(limits.deadlines.connect)
             .timeout(limits.deadlines.answer);
-        proxy::remember();
         let by_proxy = !super::is_loopback(&url);
-        if !by_proxy {
+        if by_proxy {
+            proxy::check()?;
+        } else {
             builder = builder.no_proxy();
         }
         let client = builder

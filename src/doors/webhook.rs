@@ -77,7 +77,7 @@ impl Webhook {
         }
         secrets::remember(text);
         secrets::remember(url.path());
-        proxy::remember();
+        proxy::check()?;
         let client = trusted.trusted_by(Client::builder()).redirect(redirect::Policy::none()).timeout(TIMEOUT).build();
         let client = client.map_err(|error| {
             Error::new(Kind::Internal, "cannot set up the webhook").because(error.without_url().to_string())

@@ -214,6 +214,19 @@ def proxy_refuses(group, stack):
     return done
 
 
+@case("a proxy that nobody understands")
+def odd_proxy(group, stack):
+    met = Meeting(stack, "2026-05-18").job(begin="2026-05-10")
+    for value in ("http://bad host:3128", f"http://someone:hush#1@{met.world.address}", f"http://{met.world.address}\n"):
+        for root in (met.root, "s3://bills/x"):
+            done = met.run("run", root=root, AWS_ENDPOINT_URL_S3=met.world.url, HTTPS_PROXY=value)
+            group.equal(done.code, 2, f"{value!r}, {root}: {done.err[-600:]}")
+            group.true("HTTPS_PROXY" in done.err and "hush" not in done.err, f"{value!r}, {root}: {done.err[-600:]}")
+    done = met.run("run", HTTPS_PROXY="::::")
+    group.equal(met.world.asked, [], "asked")
+    return done
+
+
 # ------------------------------------------------------------------------------------------------- places, job files
 
 
