@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use aws_config::profile::{Profile, ProfileSet, load};
+use aws_config::profile::{Profile, ProfileFileLoadError, ProfileSet, load};
 use aws_types::os_shim_internal::{Env, Fs};
 
 use crate::error::{Error, Kind, Result};
@@ -20,28 +20,44 @@ pub(super) fn selected(profile: Option<&str>) -> String {
     profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok()).unwrap_or_else(|| "default".to_owned())
 }
 
+/// Where a region was found: the name of the profile, and what it says.
+pub(super) struct ProfileRegion {
+    pub(super) profile: String,
+    pub(super) region: String,
+}
+
+async fn read(profile: Option<&str>) -> Result<ProfileSet, ProfileFileLoadError> {
+    let selected = profile.map(|name| Cow::Owned(name.to_owned()));
+    load(&Fs::real(), &Env::real(), &Default::default(), selected).await
+}
+
+/// The region of the selected profile, else of the one that it has its keys from, and so on. What does not parse has none:
+/// it is told where the files are needed.
+pub(super) async fn region(profile: Option<&str>) -> Option<ProfileRegion> {
+    let profiles = read(profile).await.ok()?;
+    chain(&profiles).find_map(|(name, profile)| {
+        Some(ProfileRegion { profile: name.to_owned(), region: profile.get("region")?.to_owned() })
+    })
+}
+
 /// Looks at the profiles that a job's credentials may come from.
 ///
 /// # Errors
 /// [`Kind::Auth`] for a file that does not parse, with its name and the line, and for keys that cannot be sent.
 pub(super) async fn check(profile: Option<&str>) -> Result<()> {
-    let selected = profile.map(|name| Cow::Owned(name.to_owned()));
-    let profiles = load(&Fs::real(), &Env::real(), &Default::default(), selected).await.map_err(|error| {
+    let profiles = read(profile).await.map_err(|error| {
         Error::new(Kind::Auth, "the AWS profiles cannot be read")
             .because(causes(&error))
             .advise("correct that line of the file, or set AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE to others")
     })?;
-    check_keys(&profiles)
+    chain(&profiles).try_for_each(|(name, profile)| check_profile(name, profile))
 }
 
-fn check_keys(profiles: &ProfileSet) -> Result<()> {
-    let mut next = Some(profiles.selected_profile());
-    for _ in 0..LONGEST_CHAIN {
-        let Some((name, profile)) = next.and_then(|name| Some((name, profiles.get_profile(name)?))) else { break };
-        check_profile(name, profile)?;
-        next = profile.get("source_profile");
-    }
-    Ok(())
+/// The selected profile, and those that it takes its keys from.
+fn chain(profiles: &ProfileSet) -> impl Iterator<Item = (&str, &Profile)> {
+    let named = move |name| Some((name, profiles.get_profile(name)?));
+    std::iter::successors(named(profiles.selected_profile()), move |(_, profile)| named(profile.get("source_profile")?))
+        .take(LONGEST_CHAIN)
 }
 
 fn check_profile(name: &str, profile: &Profile) -> Result<()> {

@@ -165,6 +165,13 @@ def empty_region(group, stack):
     return of_profile(stack, AWS_REGION="")
 
 
+@case("a region that is none in a profile")
+def odd_region(group, stack):
+    done = of_profile(stack, AWS_REGION="eu-west-1\r\n")
+    group.equal(done.code, 0, f"a line end after it: {done.err[-800:]}")
+    return of_profile(stack, CONFIG.replace("-", "_"))
+
+
 @case("profiles as people write them")
 def profiles_as_written(group, stack):
     commented, spaced = "[profile nightly] # by finance\nregion=eu-west-1\n", "[profile  nightly ]\n\nregion = eu-west-1 \n; end\n"

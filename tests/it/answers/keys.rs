@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::support::bucket::bucket;
 use crate::support::cost_explorer::{DAILY, NOW, two_days};
 use crate::support::done::Done;
 use crate::support::lakehouse::Lakehouse;
@@ -168,6 +169,40 @@ fn a_region_that_is_set_is_not_empty() {
     house.job("costs", &DAILY.replace("[limits]", "[aws]\nregion = \"us-east-1\"\n[limits]"));
     api.then([Reply::good(&two_days())]);
     house.run_well();
+}
+
+#[test]
+fn a_line_end_after_a_region_is_none_of_it() {
+    let api = Script::new();
+    let mut house = Lakehouse::new(api.url(), NOW);
+    house.job("costs", DAILY);
+    house.set("AWS_REGION", "eu-west-1\r\n");
+    api.then([Reply::good(&two_days())]);
+    house.run_well();
+    let store = bucket();
+    house.set("AWS_ENDPOINT_URL_S3", store.url());
+    let done = house.costlake(&["connect", "--lake", "s3://bills/x"]);
+    assert!(done.exits(0).stdout.contains("REGION 'eu-west-1'"), "{done}");
+}
+
+#[test]
+fn a_region_of_a_profile_that_is_none_is_told_with_the_profile() {
+    let api = Script::new();
+    let base = "[profile work]\nsource_profile = base\nrole_arn = arn:aws:iam::111111111111:role/x\n[profile base]\n";
+    for (config, words) in [
+        ("[profile work]\nregion = eu_west_1\n", "region of the AWS profile `work` holds '_'"),
+        ("[profile work]\nregion =\n", "region of the AWS profile `work` is empty"),
+        (&format!("{base}region = us-east-1;\n"), "region of the AWS profile `base` holds ';'"),
+    ] {
+        let mut house = bare(&api);
+        house.unset("AWS_REGION");
+        profiles(&mut house, config, "[base]\naws_access_key_id = A\naws_secret_access_key = HUSH\n");
+        house.set("AWS_PROFILE", "work");
+        for command in [&["run"][..], &["check", "--online"], &["--lake", "s3://bucket/x", "status"]] {
+            house.costlake(command).exits(2).says(words).hides("HUSH");
+        }
+    }
+    assert!(api.take_asked().is_empty());
 }
 
 #[test]
