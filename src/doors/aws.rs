@@ -20,6 +20,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig};
 use tokio::sync::Mutex;
+use tracing::instrument::WithSubscriber;
 
 use crate::error::{Error, Kind, Result};
 use crate::job::AwsSettings;
@@ -28,7 +29,7 @@ use crate::reach::Unreached;
 use crate::secrets;
 
 use super::aws_client;
-use super::aws_profiles::ProfileRegion;
+use super::aws_profiles::{ProfileRegion, but_files};
 use super::bucket_client::BucketConnector;
 use super::cost_explorer::errors::explain_code;
 use super::sendable::{self, Unsendable};
@@ -79,7 +80,7 @@ pub async fn load(
         let made_up = Credentials::for_tests();
         loader = loader.endpoint_url(url).region(Region::new("us-east-1")).credentials_provider(made_up);
     }
-    let config = loader.load().await;
+    let config = loader.load().with_subscriber(but_files()).await;
     let config = match config.region() {
         Some(region) => {
             one_region(OF_INSTANCE, region.as_ref())?;

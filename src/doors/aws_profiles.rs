@@ -2,9 +2,14 @@
 //! signs with keys that cannot be sent.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_config::profile::{Profile, ProfileFileLoadError, ProfileSet, load};
 use aws_types::os_shim_internal::{Env, Fs};
+use tracing::instrument::WithSubscriber;
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Metadata, Subscriber, dispatcher};
 
 use crate::error::{Error, Kind, Result};
 
@@ -26,9 +31,16 @@ pub(super) struct ProfileRegion {
     pub(super) region: String,
 }
 
+/// Whether what is odd in the files was told.
+static TOLD: AtomicBool = AtomicBool::new(false);
+
+/// Reads the files, and tells what is odd in them the first time in a process.
 async fn read(profile: Option<&str>) -> Result<ProfileSet, ProfileFileLoadError> {
     let selected = profile.map(|name| Cow::Owned(name.to_owned()));
-    load(&Fs::real(), &Env::real(), &Default::default(), selected).await
+    let (files, environment) = (Fs::real(), Env::real());
+    let sources = Default::default();
+    let reading = load(&files, &environment, &sources, selected);
+    if TOLD.swap(true, Ordering::Relaxed) { reading.with_subscriber(but_files()).await } else { reading.await }
 }
 
 /// The region of the selected profile, else of the one that it has its keys from, and so on. What does not parse has none:
@@ -64,4 +76,61 @@ fn check_profile(name: &str, profile: &Profile) -> Result<()> {
     KEYS.iter().try_for_each(|key| {
         refuse(&format!("{key} of the AWS profile `{name}`"), profile.get(key).and_then(flaw_of_key))
     })
+}
+
+/// Whatever listens now, without what the SDK says of the files whenever it reads them.
+pub(super) fn but_files() -> impl Subscriber {
+    ButFiles(dispatcher::get_default(Dispatch::clone))
+}
+
+struct ButFiles(Dispatch);
+
+impl ButFiles {
+    fn takes(metadata: &Metadata<'_>) -> bool {
+        !metadata.target().starts_with("aws_runtime::env_config::")
+    }
+}
+
+impl Subscriber for ButFiles {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        Self::takes(metadata) && self.0.enabled(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::current())
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.0.new_span(span)
+    }
+
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        self.0.record(span, values);
+    }
+
+    fn record_follows_from(&self, span: &Id, follows: &Id) {
+        self.0.record_follows_from(span, follows);
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        if Self::takes(event.metadata()) {
+            self.0.event(event);
+        }
+    }
+
+    fn enter(&self, span: &Id) {
+        self.0.enter(span);
+    }
+
+    fn exit(&self, span: &Id) {
+        self.0.exit(span);
+    }
+
+    fn clone_span(&self, span: &Id) -> Id {
+        self.0.clone_span(span)
+    }
+
+    fn try_close(&self, span: Id) -> bool {
+        self.0.try_close(span)
+    }
 }

@@ -206,6 +206,24 @@ fn a_region_of_a_profile_that_is_none_is_told_with_the_profile() {
 }
 
 #[test]
+fn what_is_odd_in_the_files_of_profiles_is_told_once() {
+    let store = bucket();
+    let api = Script::answering(|_| Reply::good(&two_days()));
+    let keys = "[default]\naws_access_key_id = AKIATESTTESTTESTTEST\naws_secret_access_key = s\nodd key = x\n";
+    for (region, lake) in [("us-east-1", "lake"), ("", "lake"), ("", "s3://bills/x")] {
+        let mut house = bare(&api);
+        house.set("AWS_ENDPOINT_URL_S3", store.url());
+        profiles(&mut house, "[default]\nregion = us-east-1\n", keys);
+        house.set("AWS_REGION", region);
+        if region.is_empty() {
+            house.unset("AWS_REGION");
+        }
+        let done = house.costlake(&["run", "--lake", lake]);
+        assert_eq!(done.exits(0).stderr.matches("`odd key` was not a valid identifier").count(), 1, "{done}");
+    }
+}
+
+#[test]
 fn texts_of_a_job_that_go_to_aws_hold_no_control_characters() {
     let api = Script::new();
     let house = Lakehouse::new(api.url(), NOW);
