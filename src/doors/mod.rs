@@ -218,14 +218,17 @@ impl Doors {
 
     async fn open_cost_explorer(&self, job: &Job, answers: &mut account::Answers) -> Result<Parts> {
         let config = self.aws_config(job).await?;
-        let door = Way::CostExplorer(Arc::new(cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http)));
         let sandbox = self.outside.sandbox.is_some();
+        if !sandbox {
+            endpoints::check_cost_explorer(&config, job.aws.profile.as_deref(), self.outside.allow_http)?;
+        }
+        let door = Way::CostExplorer(Arc::new(cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http)));
         // The sandbox is nobody's account, unless the job says so.
         if sandbox && job.aws.account_id.is_none() {
             return Ok((door, Identity { sandbox, ..Identity::default() }, None));
         }
         if job.aws.role_arn.is_some() {
-            account::check_endpoint(&config, self.outside.allow_http)?;
+            account::check_endpoint(&config, &job.aws, self.outside.allow_http)?;
         }
         let found = account::find(&config, &job.aws, self.outside.allow_http, answers).await?;
         let identity = Identity { sandbox, ..aws_identity(&job.aws, found)? };
@@ -263,7 +266,7 @@ impl Doors {
             return Ok(None);
         }
         let credentials = aws::credentials(config, &job.aws).await?;
-        account::ask(config, credentials.access_key_id(), self.outside.allow_http, answers).await.map(Some)
+        account::ask(config, &job.aws, credentials.access_key_id(), self.outside.allow_http, answers).await.map(Some)
     }
 
     fn open_datadog(&self, site: &str) -> Result<Parts> {
