@@ -33,7 +33,7 @@ use super::aws_profiles::{ProfileRegion, but_files};
 use super::bucket_client::BucketConnector;
 use super::cost_explorer::errors::explain_code;
 use super::sendable::{self, Unsendable};
-use super::trust::Authorities;
+use super::trust::{Authorities, NO_AUTHORITIES};
 use super::{Deadlines, aws_profiles, causes, endpoints, proxy, sso};
 
 /// Where nobody says anything else.
@@ -291,14 +291,19 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines
         if let Some(url) = address.of(bucket) {
             builder = builder.with_endpoint(url).with_virtual_hosted_style_request(!address.by_path);
         }
-        builder
-            .build()
-            .map_err(|error| Error::new(Kind::Config, "cannot open the bucket").at("bucket", bucket).because(error))
+        builder.build().map_err(|error| unopened(bucket, error))
     };
     let name = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
     let store = if address.is_own { "aws" } else { address.url.as_deref().unwrap_or("aws") };
     let lake = S3Lake::new(Arc::new(build(4)?), Arc::new(build(0)?), prefix, &name, store);
     Ok(lake.at(address))
+}
+
+fn unopened(bucket: &str, error: object_store::Error) -> Error {
+    let unopened = Error::new(Kind::Config, "cannot open the bucket").at("bucket", bucket);
+    let is_of_client = matches!(&error, object_store::Error::Generic { source, .. } if source.is::<reqwest::Error>());
+    let unopened = unopened.because(error);
+    if is_of_client { unopened.advise(NO_AUTHORITIES) } else { unopened }
 }
 
 /// Hands the chain's credentials to `object_store`, which knows no profiles and no SSO itself.

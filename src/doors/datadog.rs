@@ -21,7 +21,7 @@ use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION
 use reqwest::{Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::doors::trust::Authorities;
+use crate::doors::trust::{Authorities, NO_AUTHORITIES};
 use crate::doors::{Deadlines, proxy};
 use crate::error::{Error, Kind, Result};
 use crate::reach::Unreached;
@@ -117,9 +117,9 @@ impl DatadogDoor {
         } else {
             builder = builder.no_proxy();
         }
-        let client = builder
-            .build()
-            .map_err(|error| Error::new(Kind::Config, "cannot set up the HTTP client for Datadog").because(error))?;
+        let client = builder.build().map_err(|error| {
+            Error::new(Kind::Config, "cannot set up the HTTP client for Datadog").because(error).advise(NO_AUTHORITIES)
+        })?;
         let host = url.host_str().unwrap_or_default().to_owned();
         Ok(Self { base_url, named_by, host, by_proxy, keys, client, limits })
     }
