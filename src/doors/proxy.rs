@@ -10,7 +10,8 @@
 //! |---|---|
 //! | `proxy.corp`, `proxy.corp:3128`, `user:password@proxy.corp:3128` | the same with `http://` before it |
 //! | `http://proxy.corp`, `https://proxy.corp:443/any/path` | itself, without the path |
-//! | `socks5://…` | a proxy that would be spoken to by HTTP |
+//! | `socks5://…` | a proxy that would be spoken to by HTTP, and does not understand it |
+//! | `http://user:pass#word@proxy`, `http://proxy:99999` | another host, or another port, than was meant |
 //! | `proxy.corp:3128/`, `http://bad host:3128`, `ftp://…`, blanks or a line end beside it | no proxy at all |
 
 use std::ffi::OsString;
@@ -30,7 +31,7 @@ pub(super) fn remember() {
     VARIABLES.iter().filter_map(|name| std::env::var(name).ok()).for_each(|address| remember_address(&address));
 }
 
-/// Refuses a proxy of the environment that no client would ask: the requests would go past it.
+/// Refuses a proxy of the environment that no client would ask, or not the one that was meant.
 ///
 /// # Errors
 /// [`Kind::Config`] with the variable, and never with its value, which may hold a password.
@@ -48,14 +49,12 @@ fn check_variables(lookup: impl Fn(&str) -> Option<OsString>) -> Result<()> {
     let all = || first(["ALL_PROXY", "all_proxy"]);
     for names in [["HTTPS_PROXY", "https_proxy"], ["HTTP_PROXY", "http_proxy"]] {
         if let Some((name, value)) = first(names).or_else(all)
-            && let Some(flaw) = value.to_str().map_or(Some("is no text".to_owned()), flaw)
+            && let Some(flaw) = value.to_str().map_or_else(|| Some(format!("is no text: {PAST}")), flaw)
         {
-            return Err(Error::new(Kind::Config, format!("{name} {flaw}: requests would go past the proxy")).advise(
-                format!(
-                    "write {name} as http://host:port or http://user:password@host:port (in a password %40 for @, %3A for \
+            return Err(Error::new(Kind::Config, format!("{name} {flaw}")).advise(format!(
+                "write {name} as http://host:port or http://user:password@host:port (in a password %40 for @, %3A for \
                      :, %2F for /, %23 for #, %25 for %), or unset it"
-                ),
-            ));
+            )));
         }
     }
     Ok(())
@@ -64,11 +63,11 @@ fn check_variables(lookup: impl Fn(&str) -> Option<OsString>) -> Result<()> {
 /// What keeps the clients from asking this proxy.
 fn flaw(value: &str) -> Option<String> {
     if let Some(flaw) = flaw_of_key(value) {
-        return Some(format!("holds {flaw}, which is in no address of a proxy"));
+        return Some(format!("holds {flaw}, which is in no address of a proxy: {PAST}"));
     }
     let anywhere = Uri::from_static("http://anywhere.invalid/");
     let Some(proxy) = Matcher::builder().all(value).build().intercept(&anywhere) else {
-        return Some("is no address of a proxy".to_owned());
+        return Some(format!("is no address of a proxy: {PAST}"));
     };
     let after_host = proxy.uri().authority().map_or("", |authority| {
         let host = authority.host();
@@ -80,6 +79,9 @@ fn flaw(value: &str) -> Option<String> {
         _ => Some("names a SOCKS proxy, and only HTTP proxies can be asked".to_owned()),
     }
 }
+
+/// What becomes of requests where there is no such proxy.
+const PAST: &str = "requests would go past it";
 
 /// The proxy that is asked for `url`, without its credentials.
 pub(super) fn on_the_way_to(url: &str) -> Option<String> {

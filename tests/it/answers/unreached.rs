@@ -108,7 +108,7 @@ fn a_proxy_that_no_client_understands_is_told_before_anything_is_asked() {
     let mut house = house_at("https://nobody.invalid");
     for (name, value, words) in [
         ("HTTPS_PROXY", "http://bad host:3128", "HTTPS_PROXY holds a space, which is in no address of a proxy"),
-        ("https_proxy", "::::", "https_proxy is no address of a proxy: requests would go past the proxy"),
+        ("https_proxy", "::::", "https_proxy is no address of a proxy: requests would go past it"),
         ("ALL_PROXY", "http://somebody:hush-hush#1@proxy:3128", "ALL_PROXY has no port that a proxy could have"),
     ] {
         house.set(name, value);
