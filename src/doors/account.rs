@@ -13,15 +13,15 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
 use tokio::time::Instant;
 
-use crate::error::{Error, Kind, Result, printable};
+use crate::error::{Kind, Result, printable};
 use crate::job::{AccountCheck, AwsSettings, is_account};
-use crate::reach::Unreached;
-use crate::reach::address_of;
-use crate::secrets::without_credentials;
+use crate::reach::{Unreached, address_of};
 
 use super::aws::{credentials, is_unheard};
+use super::aws_profiles::selected;
 use super::cost_explorer::errors::explain_code;
-use super::{causes, endpoints, is_https_or_loopback, without_identities};
+use super::sendable::told_account;
+use super::{causes, endpoints, without_identities};
 
 /// The account as far as it is known, and how.
 pub(super) type Found = (Option<String>, AccountCheck);
@@ -41,7 +41,7 @@ pub(super) struct Answers(HashMap<String, (Instant, Found)>);
 /// The account behind the credentials of `config`.
 ///
 /// # Errors
-/// [`Kind::Auth`] without credentials, [`Kind::Config`] for an endpoint of STS that is refused.
+/// [`Kind::Auth`] without credentials or where they tell an account that is none, [`Kind::Config`] for an endpoint of STS that is refused.
 pub(super) async fn find(
     config: &SdkConfig,
     settings: &AwsSettings,
@@ -49,8 +49,8 @@ pub(super) async fn find(
     answers: &mut Answers,
 ) -> Result<Found> {
     let credentials = credentials(config, settings).await?;
-    if let Some(id) = credentials.account_id() {
-        return Ok((Some(id.as_str().to_owned()), AccountCheck::Told));
+    if let Some(id) = told_account(&credentials, &selected(settings.profile.as_deref()))? {
+        return Ok((Some(id), AccountCheck::Told));
     }
     if settings.unverified {
         return Ok((None, AccountCheck::NotAsked(SWITCHED_OFF)));
@@ -58,12 +58,13 @@ pub(super) async fn find(
     if !may_be_asked(config, settings).await {
         return Ok((None, AccountCheck::NotAsked(ELSEWHERE)));
     }
-    ask(config, credentials.access_key_id(), allow_http, answers).await
+    ask(config, settings, credentials.access_key_id(), allow_http, answers).await
 }
 
 /// Asks AWS STS, unless it was asked about the same credentials before.
 pub(super) async fn ask(
     config: &SdkConfig,
+    settings: &AwsSettings,
     access_key_id: &str,
     allow_http: bool,
     answers: &mut Answers,
@@ -73,7 +74,7 @@ pub(super) async fn ask(
     {
         return Ok(found.clone());
     }
-    check_endpoint(config, allow_http)?;
+    check_endpoint(config, settings, allow_http)?;
     let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
     let found = match answer {
         Ok(answer) => understood(answer.account()),
@@ -135,19 +136,10 @@ pub(super) async fn elsewhere(config: &SdkConfig) -> Option<String> {
 }
 
 /// Refuses an endpoint of STS that the credentials would be sent to for everybody on the way to see.
-pub(super) fn check_endpoint(config: &SdkConfig, allow_http: bool) -> Result<()> {
+pub(super) fn check_endpoint(config: &SdkConfig, settings: &AwsSettings, allow_http: bool) -> Result<()> {
     let Some(url) = endpoints::configured(config, "sts") else { return Ok(()) };
-    let is_url = reqwest::Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if !is_url {
-        return Err(Error::new(Kind::Config, "the address of AWS STS is no https URL")
-            .advise("correct AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL, or unset it"));
-    }
-    if allow_http || is_https_or_loopback(&url) {
-        return Ok(());
-    }
-    Err(Error::new(Kind::Config, "the AWS STS endpoint is plain http and not on this machine")
-        .at("endpoint", without_credentials(&url))
-        .advise("use https, or pass --allow-http"))
+    let named_by = endpoints::named_by(config, "sts", &url, settings.profile.as_deref());
+    endpoints::check("AWS STS", &url, &named_by, allow_http)
 }
 
 /// Whether a URL leads to AWS itself, by the names that the SDK knows of the region's partition.

@@ -6,9 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_config::environment::region::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -23,6 +20,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig};
 use tokio::sync::Mutex;
+use tracing::instrument::WithSubscriber;
 
 use crate::error::{Error, Kind, Result};
 use crate::job::AwsSettings;
@@ -31,17 +29,22 @@ use crate::reach::Unreached;
 use crate::secrets;
 
 use super::aws_client;
+use super::aws_profiles::{ProfileRegion, but_files};
 use super::bucket_client::BucketConnector;
 use super::cost_explorer::errors::explain_code;
 use super::sendable::{self, Unsendable};
-use super::trust::Authorities;
-use super::{Deadlines, aws_profiles, causes, endpoints, sso};
+use super::trust::{Authorities, NO_AUTHORITIES};
+use super::{Deadlines, aws_profiles, causes, endpoints, proxy, sso};
+
+/// Where nobody says anything else.
+const USUAL_REGION: &str = "us-east-1";
+const OF_INSTANCE: &str = "the region that the instance tells";
 
 /// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
 /// tell its region; `deadlines` hold for each call to AWS.
 ///
 /// # Errors
-/// [`Kind::Config`] for a region that is none, or when the certificates of `AWS_CA_BUNDLE` cannot be read;
+/// [`Kind::Config`] for a region or a proxy that is none, or when the certificates of `AWS_CA_BUNDLE` cannot be read;
 /// [`Kind::Auth`] for keys that cannot be sent.
 pub async fn load(
     settings: &AwsSettings,
@@ -50,11 +53,11 @@ pub async fn load(
     deadlines: Deadlines,
 ) -> Result<SdkConfig> {
     let variable = |name: &str| std::env::var(name).ok();
+    let mut region = None;
     if sandbox.is_none() {
+        proxy::check()?;
         sendable::check_variables(variable)?;
-        if settings.region.is_none() {
-            check_region(variable)?;
-        }
+        region = named_region(settings, variable).await?;
     }
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(deadlines.connect)
@@ -69,28 +72,22 @@ pub async fn load(
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
     }
-    if let Some(region) = &settings.region {
-        loader = loader.region(Region::new(region.clone()));
-    } else if !ask_instance {
-        // Cost Explorer has one endpoint per AWS partition: it is not worth asking the machine where it stands.
-        let mut profile = ProfileFileRegionProvider::builder();
-        if let Some(name) = &settings.profile {
-            profile = profile.profile_name(name);
-        }
-        let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build());
-        loader = loader.region(chain.or_else(Region::new("us-east-1")));
+    // Cost Explorer has one endpoint per AWS partition: it is not worth asking the machine where it stands.
+    if let Some(region) = region.or_else(|| (!ask_instance).then(|| USUAL_REGION.to_owned())) {
+        loader = loader.region(Region::new(region));
     }
     if let Some(url) = sandbox {
         let made_up = Credentials::for_tests();
         loader = loader.endpoint_url(url).region(Region::new("us-east-1")).credentials_provider(made_up);
     }
-    let config = loader.load().await;
-    if let Some(region) = config.region().filter(|_| sandbox.is_none()) {
-        let named_by = if settings.region.is_some() { "aws.region" } else { "region of the AWS profile" };
-        one_region(named_by, region.as_ref())?;
-    }
-    let config =
-        if config.region().is_some() { config } else { config.into_builder().region(Region::new("us-east-1")).build() };
+    let config = loader.load().with_subscriber(but_files()).await;
+    let config = match config.region() {
+        Some(region) => {
+            one_region(OF_INSTANCE, region.as_ref())?;
+            config
+        }
+        None => config.into_builder().region(Region::new(USUAL_REGION)).build(),
+    };
     let config = remembering(config);
     let (Some(role), None) = (&settings.role_arn, sandbox) else { return Ok(config) };
     let mut assumed = AssumeRoleProvider::builder(role).session_name("costlake").configure(&config);
@@ -102,25 +99,43 @@ pub async fn load(
     Ok(remembering(config.into_builder().credentials_provider(provider).build()))
 }
 
-/// Refuses a region of the environment that is none.
-fn check_region(variable: impl Fn(&str) -> Option<String>) -> Result<()> {
-    let set = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(|name| Some((name, variable(name)?)));
-    set.map_or(Ok(()), |(name, region)| one_region(name, &region))
+/// The region that the job names, else the environment, else the profile.
+async fn named_region(settings: &AwsSettings, variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>> {
+    let of_profile = aws_profiles::region(settings.profile.as_deref()).await;
+    if let Some(region) = &settings.region {
+        return one_region("aws.region", region).map(Some);
+    }
+    if let Some(region) = region_of_environment(variable)? {
+        return Ok(Some(region));
+    }
+    let Some(ProfileRegion { profile, region }) = of_profile else { return Ok(None) };
+    one_region(&format!("region of the AWS profile `{profile}`"), &region).map(Some)
 }
 
-/// Refuses a region that is set and empty: taken for one that is not there, it would be another one than was meant. A
-/// library below panics at one that no host name can hold.
-fn one_region(named_by: &str, region: &str) -> Result<()> {
+fn region_of_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>> {
+    let set = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(|name| Some((name, variable(name)?)));
+    set.map(|(name, region)| one_region(name, &region)).transpose()
+}
+
+/// The region without a line end after it, as a file or a secret may have given it.
+///
+/// Refuses one that is set and empty: taken for one that is not there, it would be another one than was meant. A library
+/// below panics at one that no host name can hold.
+fn one_region(named_by: &str, region: &str) -> Result<String> {
     let refused = |what: &str| {
-        Err(Error::new(Kind::Config, format!("{named_by} {what}"))
-            .advise(format!("set {named_by} to a region such as us-east-1, or unset it")))
+        let advice = match named_by {
+            OF_INSTANCE => "set AWS_REGION to a region such as us-east-1".to_owned(),
+            _ => format!("set {named_by} to a region such as us-east-1, or unset it"),
+        };
+        Err(Error::new(Kind::Config, format!("{named_by} {what}")).advise(advice))
     };
+    let region = region.trim_end_matches(['\r', '\n']);
     let is_odd = |c: &char| !(c.is_ascii_alphanumeric() || *c == '-');
     match (region.trim().is_empty(), region.chars().find(is_odd)) {
         (true, _) => refused("is empty"),
         (false, Some('\n' | '\r')) => refused("holds a line end, which is in no region's name"),
         (false, Some(odd)) => refused(&format!("holds {odd:?}, which is in no region's name")),
-        (false, None) => Ok(()),
+        (false, None) => Ok(region.to_owned()),
     }
 }
 
@@ -276,14 +291,19 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines
         if let Some(url) = address.of(bucket) {
             builder = builder.with_endpoint(url).with_virtual_hosted_style_request(!address.by_path);
         }
-        builder
-            .build()
-            .map_err(|error| Error::new(Kind::Config, "cannot open the bucket").at("bucket", bucket).because(error))
+        builder.build().map_err(|error| unopened(bucket, error))
     };
     let name = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
     let store = if address.is_own { "aws" } else { address.url.as_deref().unwrap_or("aws") };
     let lake = S3Lake::new(Arc::new(build(4)?), Arc::new(build(0)?), prefix, &name, store);
     Ok(lake.at(address))
+}
+
+fn unopened(bucket: &str, error: object_store::Error) -> Error {
+    let unopened = Error::new(Kind::Config, "cannot open the bucket").at("bucket", bucket);
+    let is_of_client = matches!(&error, object_store::Error::Generic { source, .. } if source.is::<reqwest::Error>());
+    let unopened = unopened.because(error);
+    if is_of_client { unopened.advise(NO_AUTHORITIES) } else { unopened }
 }
 
 /// Hands the chain's credentials to `object_store`, which knows no profiles and no SSO itself.
@@ -322,26 +342,33 @@ impl CredentialProvider for Bridge {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_region, one_region};
+    use super::{one_region, region_of_environment};
     use crate::error::Kind;
 
     #[test]
     fn a_region_that_no_host_name_holds_is_named_with_where_it_stands() {
+        let named = |variable: &'static str, region: &str| {
+            let region = region.to_owned();
+            region_of_environment(move |name| (name == variable).then(|| region.clone()))
+        };
         for (region, wanted) in [
             ("", "AWS_REGION is empty"),
             (" ", "AWS_REGION is empty"),
-            ("us-east-1\n", "AWS_REGION holds a line end"),
+            ("\n", "AWS_REGION is empty"),
+            ("us-\neast-1", "AWS_REGION holds a line end"),
             ("us east-1", "AWS_REGION holds ' '"),
             ("us-east-1\u{e9}", "AWS_REGION holds 'é'"),
             ("us_east_1", "AWS_REGION holds '_'"),
             ("us-east-1.evil.example/", "AWS_REGION holds '.'"),
         ] {
-            let error = check_region(|name| (name == "AWS_REGION").then(|| region.to_owned())).expect_err(wanted);
+            let error = named("AWS_REGION", region).expect_err(wanted);
             assert_eq!(error.kind(), Kind::Config);
             assert!(error.report().starts_with(wanted), "{}", error.report());
         }
-        let default = check_region(|name| (name == "AWS_DEFAULT_REGION").then(|| "x\t".to_owned()));
+        let default = named("AWS_DEFAULT_REGION", "x\t");
         assert!(default.is_err_and(|error| error.report().starts_with("AWS_DEFAULT_REGION holds '\\t'")));
-        assert!(check_region(|_| None).is_ok() && one_region("aws.region", "us-iso-east-1").is_ok());
+        assert_eq!(named("AWS_REGION", "eu-west-1\r\n").expect("a region").as_deref(), Some("eu-west-1"));
+        assert_eq!(named("OTHER", "eu-west-1").expect("none"), None);
+        assert_eq!(one_region("aws.region", "us-iso-east-1").expect("a region"), "us-iso-east-1");
     }
 }

@@ -2,9 +2,14 @@
 //! signs with keys that cannot be sent.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use aws_config::profile::{Profile, ProfileSet, load};
+use aws_config::profile::{Profile, ProfileFileLoadError, ProfileSet, load};
 use aws_types::os_shim_internal::{Env, Fs};
+use tracing::instrument::WithSubscriber;
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Metadata, Subscriber, dispatcher};
 
 use crate::error::{Error, Kind, Result};
 
@@ -15,32 +20,117 @@ const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_sess
 /// Profiles that may take their keys from one another.
 const LONGEST_CHAIN: usize = 16;
 
+/// The name of the profile that is selected: the job's own, else that of the environment.
+pub(super) fn selected(profile: Option<&str>) -> String {
+    profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok()).unwrap_or_else(|| "default".to_owned())
+}
+
+/// Where a region was found: the name of the profile, and what it says.
+pub(super) struct ProfileRegion {
+    pub(super) profile: String,
+    pub(super) region: String,
+}
+
+/// Whether what is odd in the files was told.
+static TOLD: AtomicBool = AtomicBool::new(false);
+
+/// Reads the files, and tells what is odd in them the first time in a process.
+async fn read(profile: Option<&str>) -> Result<ProfileSet, ProfileFileLoadError> {
+    let selected = profile.map(|name| Cow::Owned(name.to_owned()));
+    let (files, environment) = (Fs::real(), Env::real());
+    let sources = Default::default();
+    let reading = load(&files, &environment, &sources, selected);
+    if TOLD.swap(true, Ordering::Relaxed) { reading.with_subscriber(but_files()).await } else { reading.await }
+}
+
+/// The region of the selected profile, else of the one that it has its keys from, and so on. What does not parse has none:
+/// it is told where the files are needed.
+pub(super) async fn region(profile: Option<&str>) -> Option<ProfileRegion> {
+    let profiles = read(profile).await.ok()?;
+    chain(&profiles).find_map(|(name, profile)| {
+        Some(ProfileRegion { profile: name.to_owned(), region: profile.get("region")?.to_owned() })
+    })
+}
+
 /// Looks at the profiles that a job's credentials may come from.
 ///
 /// # Errors
 /// [`Kind::Auth`] for a file that does not parse, with its name and the line, and for keys that cannot be sent.
 pub(super) async fn check(profile: Option<&str>) -> Result<()> {
-    let selected = profile.map(|name| Cow::Owned(name.to_owned()));
-    let profiles = load(&Fs::real(), &Env::real(), &Default::default(), selected).await.map_err(|error| {
+    let profiles = read(profile).await.map_err(|error| {
         Error::new(Kind::Auth, "the AWS profiles cannot be read")
             .because(causes(&error))
             .advise("correct that line of the file, or set AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE to others")
     })?;
-    check_keys(&profiles)
+    chain(&profiles).try_for_each(|(name, profile)| check_profile(name, profile))
 }
 
-fn check_keys(profiles: &ProfileSet) -> Result<()> {
-    let mut next = Some(profiles.selected_profile());
-    for _ in 0..LONGEST_CHAIN {
-        let Some((name, profile)) = next.and_then(|name| Some((name, profiles.get_profile(name)?))) else { break };
-        check_profile(name, profile)?;
-        next = profile.get("source_profile");
-    }
-    Ok(())
+/// The selected profile, and those that it takes its keys from.
+fn chain(profiles: &ProfileSet) -> impl Iterator<Item = (&str, &Profile)> {
+    let named = move |name| Some((name, profiles.get_profile(name)?));
+    std::iter::successors(named(profiles.selected_profile()), move |(_, profile)| named(profile.get("source_profile")?))
+        .take(LONGEST_CHAIN)
 }
 
 fn check_profile(name: &str, profile: &Profile) -> Result<()> {
     KEYS.iter().try_for_each(|key| {
         refuse(&format!("{key} of the AWS profile `{name}`"), profile.get(key).and_then(flaw_of_key))
     })
+}
+
+/// Whatever listens now, without what the SDK says of the files whenever it reads them.
+pub(super) fn but_files() -> impl Subscriber {
+    ButFiles(dispatcher::get_default(Dispatch::clone))
+}
+
+struct ButFiles(Dispatch);
+
+impl ButFiles {
+    fn takes(metadata: &Metadata<'_>) -> bool {
+        !metadata.target().starts_with("aws_runtime::env_config::")
+    }
+}
+
+impl Subscriber for ButFiles {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        Self::takes(metadata) && self.0.enabled(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::current())
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.0.new_span(span)
+    }
+
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        self.0.record(span, values);
+    }
+
+    fn record_follows_from(&self, span: &Id, follows: &Id) {
+        self.0.record_follows_from(span, follows);
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        if Self::takes(event.metadata()) {
+            self.0.event(event);
+        }
+    }
+
+    fn enter(&self, span: &Id) {
+        self.0.enter(span);
+    }
+
+    fn exit(&self, span: &Id) {
+        self.0.exit(span);
+    }
+
+    fn clone_span(&self, span: &Id) -> Id {
+        self.0.clone_span(span)
+    }
+
+    fn try_close(&self, span: Id) -> bool {
+        self.0.try_close(span)
+    }
 }

@@ -21,7 +21,7 @@ use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION
 use reqwest::{Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::doors::trust::Authorities;
+use crate::doors::trust::{Authorities, NO_AUTHORITIES};
 use crate::doors::{Deadlines, proxy};
 use crate::error::{Error, Kind, Result};
 use crate::reach::Unreached;
@@ -47,6 +47,8 @@ const ERROR_BODY: usize = 64 * 1024;
 pub struct Settings {
     /// What [`base_url`] gives.
     pub base_url: String,
+    /// What named it, for advice.
+    pub named_by: &'static str,
     /// `DD-API-KEY`.
     pub api_key: SecretString,
     /// `DD-APPLICATION-KEY`.
@@ -67,6 +69,7 @@ struct Limits {
 /// The door, with its keys and its pool of connections.
 pub struct DatadogDoor {
     base_url: String,
+    named_by: &'static str,
     host: String,
     /// Whether a proxy may stand on the way.
     by_proxy: bool,
@@ -85,13 +88,13 @@ impl DatadogDoor {
     /// Opens the door.
     ///
     /// # Errors
-    /// [`Kind::Config`] for an unusable address, [`Kind::Auth`] for a key that no header can hold.
+    /// [`Kind::Config`] for an unusable address or proxy, [`Kind::Auth`] for a key that no header can hold.
     pub fn new(settings: Settings, deadlines: Deadlines) -> Result<Self> {
         Self::with_limits(settings, Limits { deadlines, body: MAX_BODY })
     }
 
     fn with_limits(settings: Settings, limits: Limits) -> Result<Self> {
-        let Settings { base_url, api_key, app_key, user_agent } = settings;
+        let Settings { base_url, named_by, api_key, app_key, user_agent } = settings;
         let keys = Keys { api: api_key, app: app_key };
         secrets::remember(keys.api.expose_secret());
         secrets::remember(keys.app.expose_secret());
@@ -109,16 +112,17 @@ impl DatadogDoor {
             .https_only(url.scheme() == "https")
             .connect_timeout(limits.deadlines.connect)
             .timeout(limits.deadlines.answer);
-        proxy::remember();
         let by_proxy = !super::is_loopback(&url);
-        if !by_proxy {
+        if by_proxy {
+            proxy::check()?;
+        } else {
             builder = builder.no_proxy();
         }
-        let client = builder
-            .build()
-            .map_err(|error| Error::new(Kind::Config, "cannot set up the HTTP client for Datadog").because(error))?;
+        let client = builder.build().map_err(|error| {
+            Error::new(Kind::Config, "cannot set up the HTTP client for Datadog").because(error).advise(NO_AUTHORITIES)
+        })?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        Ok(Self { base_url, host, by_proxy, keys, client, limits })
+        Ok(Self { base_url, named_by, host, by_proxy, keys, client, limits })
     }
 
     /// Sends `get` once.
@@ -182,7 +186,10 @@ impl DatadogDoor {
         let said = if unreached.is_final() {
             said
         } else {
-            said.advise("check the network and any proxy (HTTPS_PROXY), and that DD_SITE or COSTLAKE_DATADOG_URL names the right host")
+            let named_by = self.named_by;
+            said.advise(format!(
+                "check the network and any proxy (HTTPS_PROXY), and that {named_by} names the right host"
+            ))
         };
         said.because(unreached)
     }
@@ -212,7 +219,7 @@ impl DatadogDoor {
     async fn refusal(&self, mut response: Response) -> Error {
         let status = response.status();
         if status.is_redirection() {
-            return redirected(response.headers());
+            return self.redirected(response.headers());
         }
         let wait = wait_from(response.headers(), Utc::now()).map(|wait| wait.min(LONGEST_WAIT));
         let mut body = BytesMut::new();
@@ -235,23 +242,23 @@ impl DatadogDoor {
     }
 
     fn advice(&self) -> String {
-        let host = &self.host;
+        let Self { host, named_by, .. } = self;
         format!(
-            "check that DD_SITE (or datadog.site) is the site of your organisation: {host} was asked; that DD_API_KEY \
+            "check that {named_by} leads to the Datadog of your organisation: {host} was asked; that DD_API_KEY \
              and DD_APP_KEY (or DD_API_KEY_FILE and DD_APP_KEY_FILE) are keys of it and not revoked; and that the \
              application key may use `cloud_cost_management_read` and `aws_configuration_read`"
         )
     }
-}
 
-fn redirected(headers: &HeaderMap) -> Error {
-    let target = headers.get(LOCATION).and_then(|location| location.to_str().ok());
-    let host = target.and_then(|target| Url::parse(target).ok()).and_then(|url| url.host_str().map(str::to_owned));
-    let error = Error::new(Kind::Refused, "Datadog's address redirects, and redirects are not followed")
-        .advise("let DD_SITE or COSTLAKE_DATADOG_URL name the final host; the keys are sent to no other");
-    match host {
-        Some(host) => error.at("redirects to", host),
-        None => error,
+    fn redirected(&self, headers: &HeaderMap) -> Error {
+        let target = headers.get(LOCATION).and_then(|location| location.to_str().ok());
+        let host = target.and_then(|target| Url::parse(target).ok()).and_then(|url| url.host_str().map(str::to_owned));
+        let error = Error::new(Kind::Refused, "Datadog's address redirects, and redirects are not followed")
+            .advise(format!("let {} name the final host; the keys are sent to no other", self.named_by));
+        match host {
+            Some(host) => error.at("redirects to", host),
+            None => error,
+        }
     }
 }
 

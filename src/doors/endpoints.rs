@@ -28,6 +28,8 @@ use crate::error::{Error, Kind, Result};
 use crate::lake::BucketAddress;
 use crate::secrets::without_credentials;
 
+use super::aws_profiles;
+
 /// The partition whose hosts `object_store` knows itself.
 const USUAL_SUFFIX: &str = "amazonaws.com";
 /// The one without FIPS endpoints of S3.
@@ -68,7 +70,7 @@ pub(super) async fn of_bucket(config: &SdkConfig, bucket: &str, allow_http: bool
     // The certificates of AWS's hosts are good for one label before them.
     let by_path = bucket.contains('.');
     if let Some(url) = configured(config, "s3") {
-        check(&url, allow_http)?;
+        check("S3", &url, &named_by(config, "s3", &url, None), allow_http)?;
         return Ok(BucketAddress { region, url: Some(url), is_own: false, by_path: true });
     }
     let (fips, dual_stack) = (config.use_fips().unwrap_or(false), config.use_dual_stack().unwrap_or(false));
@@ -80,17 +82,50 @@ pub(super) async fn of_bucket(config: &SdkConfig, bucket: &str, allow_http: bool
     Ok(BucketAddress { region, url: Some(url), is_own: true, by_path })
 }
 
-fn check(url: &str, allow_http: bool) -> Result<()> {
-    let wrong = |message: &str| Error::new(Kind::Config, message).at("endpoint", without_credentials(url));
-    let advice = "correct AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, or endpoint_url in the AWS profile or its services section: https://host[:port]";
+/// Refuses an address that somebody configured for `what` and that is none, or that requests would be sent to for
+/// everybody on the way to see; `named_by` is what configured it.
+///
+/// # Errors
+/// [`Kind::Config`].
+pub(super) fn check(what: &str, url: &str, named_by: &str, allow_http: bool) -> Result<()> {
+    let wrong = |message: String| Error::new(Kind::Config, message).at("endpoint", without_credentials(url));
     let is_web = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if !is_web {
-        return Err(wrong("the S3 endpoint is no https URL").advise(advice));
+        return Err(wrong(format!("the address of {what} is no https URL"))
+            .advise(format!("write {named_by} as https://host[:port], or unset it")));
     }
     if !allow_http && !super::is_https_or_loopback(url) {
-        return Err(wrong("the S3 endpoint is plain http").advise("use https, or pass --allow-http"));
+        return Err(wrong(format!("the {what} endpoint is plain http and not on this machine"))
+            .advise(format!("use https in {named_by}, or pass --allow-http")));
     }
     Ok(())
+}
+
+/// Refuses an address of Cost Explorer as [`check`] does; `profile` is the job's own.
+pub(super) fn check_cost_explorer(config: &SdkConfig, profile: Option<&str>, allow_http: bool) -> Result<()> {
+    let Some(url) = of_cost_explorer(config) else { return Ok(()) };
+    check("Cost Explorer", &url, &named_by(config, "cost_explorer", &url, profile), allow_http)
+}
+
+/// A variable that is none: what is looked for besides is in the profile alone.
+const NO_VARIABLE: &str = "COSTLAKE_NO_VARIABLE";
+
+/// What gave a service this address, in the order of the module's table.
+pub(super) fn named_by(config: &SdkConfig, service: &str, url: &str, profile: Option<&str>) -> String {
+    let of_service = format!("AWS_ENDPOINT_URL_{}", service.to_uppercase());
+    for variable in [&of_service, "AWS_ENDPOINT_URL"] {
+        if std::env::var(variable).is_ok_and(|value| value == url) {
+            return variable.to_owned();
+        }
+    }
+    let profile = format!("the AWS profile `{}`", aws_profiles::selected(profile));
+    let in_profile = |key| setting(config, "", NO_VARIABLE, key);
+    match in_profile("services") {
+        Some(section) if in_profile("endpoint_url").as_deref() != Some(url) => {
+            format!("endpoint_url of {service} in [services {section}] of {profile}")
+        }
+        _ => format!("endpoint_url of {profile}"),
+    }
 }
 
 fn s3_host(region: &str, suffix: &str, fips: bool, dual_stack: bool) -> Result<String> {
@@ -179,8 +214,11 @@ mod tests {
         for (url, wanted) in [
             ("http://127.0.0.1:9000", None),
             ("https://minio.example", None),
-            ("http://minio.example", Some("the S3 endpoint is plain http (endpoint http://minio.example)")),
-            ("minio:9000", Some("the S3 endpoint is no https URL (endpoint minio:9000)")),
+            (
+                "http://minio.example",
+                Some("the S3 endpoint is plain http and not on this machine (endpoint http://minio.example)"),
+            ),
+            ("minio:9000", Some("the address of S3 is no https URL (endpoint minio:9000)")),
         ] {
             let config = SdkConfig::builder().region(Region::new("cn-north-1")).endpoint_url(url).build();
             let said = of_bucket(&config, "bills", false).await;

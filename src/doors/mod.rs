@@ -245,14 +245,17 @@ impl Doors {
 
     async fn open_cost_explorer(&self, job: &Job, answers: &mut account::Answers) -> Result<Parts> {
         let config = self.aws_config(job).await?;
-        let door = Way::CostExplorer(Arc::new(cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http)));
         let sandbox = self.outside.sandbox.is_some();
+        if !sandbox {
+            endpoints::check_cost_explorer(&config, job.aws.profile.as_deref(), self.outside.allow_http)?;
+        }
+        let door = Way::CostExplorer(Arc::new(cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http)));
         // The sandbox is nobody's account, unless the job says so.
         if sandbox && job.aws.account_id.is_none() {
             return Ok((door, Identity { sandbox, ..Identity::default() }, None));
         }
         if job.aws.role_arn.is_some() {
-            account::check_endpoint(&config, self.outside.allow_http)?;
+            account::check_endpoint(&config, &job.aws, self.outside.allow_http)?;
         }
         let found = account::find(&config, &job.aws, self.outside.allow_http, answers).await?;
         let identity = Identity { sandbox, ..aws_identity(&job.aws, found)? };
@@ -290,11 +293,15 @@ impl Doors {
             return Ok(None);
         }
         let credentials = aws::credentials(config, &job.aws).await?;
-        account::ask(config, credentials.access_key_id(), self.outside.allow_http, answers).await.map(Some)
+        account::ask(config, &job.aws, credentials.access_key_id(), self.outside.allow_http, answers).await.map(Some)
     }
 
     fn open_datadog(&self, site: &str) -> Result<Parts> {
-        let custom = self.outside.sandbox.as_deref().or(self.outside.datadog_url.as_deref());
+        let (custom, named_by) = match (&self.outside.sandbox, &self.outside.datadog_url) {
+            (Some(url), _) => (Some(url.as_str()), "the sandbox"),
+            (None, Some(url)) => (Some(url.as_str()), "COSTLAKE_DATADOG_URL"),
+            (None, None) => (None, "DD_SITE (or datadog.site)"),
+        };
         let base_url = datadog::base_url(Some(site), custom, self.outside.allow_http)?;
         let keys = if self.outside.sandbox.is_some() {
             datadog::read_keys(|name| (!name.ends_with("_FILE")).then(|| SANDBOX_KEY.to_owned()))?
@@ -302,7 +309,7 @@ impl Doors {
             datadog::read_keys(|name| std::env::var(name).ok())?
         };
         let user_agent = concat!("costlake/", env!("CARGO_PKG_VERSION")).to_owned();
-        let settings = datadog::Settings { base_url, api_key: keys.api, app_key: keys.app, user_agent };
+        let settings = datadog::Settings { base_url, named_by, api_key: keys.api, app_key: keys.app, user_agent };
         let door = datadog::DatadogDoor::new(settings, self.outside.deadlines)?;
         Ok((
             Way::Datadog(Arc::new(door)),

@@ -87,9 +87,38 @@ pub(super) fn checked(credentials: Credentials) -> Result<Credentials, Credentia
 
 /// Who gave the credentials, in the SDK's word, which it has for people only.
 fn giver(credentials: &Credentials) -> String {
+    provider(credentials).map_or_else(|| "the chain".to_owned(), |name| format!("the provider {name}"))
+}
+
+fn provider(credentials: &Credentials) -> Option<String> {
     let shown = format!("{credentials:?}");
-    let name = shown.split_once("provider_name: \"").and_then(|(_, rest)| rest.split_once('"')).map(|(name, _)| name);
-    name.map_or_else(|| "the chain".to_owned(), |name| format!("the provider {name}"))
+    let (_, rest) = shown.split_once("provider_name: \"")?;
+    rest.split_once('"').map(|(name, _)| name.to_owned())
+}
+
+/// The account that the credentials tell, if they tell one; `profile` is the selected one.
+///
+/// # Errors
+/// [`Kind::Auth`] where it is none, naming who told it.
+pub(super) fn told_account(credentials: &Credentials, profile: &str) -> Result<Option<String>> {
+    let Some(id) = credentials.account_id().map(|id| id.as_str()) else { return Ok(None) };
+    if is_account(id) {
+        return Ok(Some(id.to_owned()));
+    }
+    let (place, advice) = match provider(credentials).as_deref() {
+        Some("ProfileFile") => {
+            (format!("aws_account_id of the AWS profile `{profile}`"), "correct it, or take it out".to_owned())
+        }
+        Some("CredentialProcess") => (
+            "the account that credential_process gives".to_owned(),
+            format!("correct AccountId in what that program prints, or aws_account_id of the AWS profile `{profile}`"),
+        ),
+        _ => (
+            format!("the account that {} gives", giver(credentials)),
+            "correct it where these credentials come from, or use others".to_owned(),
+        ),
+    };
+    Err(Error::new(Kind::Auth, format!("{place} is no account: it has not twelve digits")).advise(advice))
 }
 
 /// Credentials that could not be sent: what, and what is wrong with it.
@@ -115,7 +144,7 @@ impl std::error::Error for Unsendable {}
 mod tests {
     use aws_credential_types::Credentials;
 
-    use super::{check_variables, checked, flaw_of_key};
+    use super::{check_variables, checked, flaw_of_key, told_account};
     use crate::error::Kind;
 
     #[test]
@@ -154,5 +183,26 @@ mod tests {
             assert_eq!(checked.is_ok(), is_one, "{text:?}");
         }
         assert!(check_variables(|name| (name == "AWS_EXECUTION_ENV").then(|| "a b".to_owned())).is_ok());
+    }
+    #[test]
+    fn an_account_that_is_none_is_told_with_who_gave_it() {
+        let told = |id: &'static str, provider: &'static str| {
+            let credentials = Credentials::builder().access_key_id("AKIA").secret_access_key("s");
+            told_account(&credentials.account_id(id).provider_name(provider).build(), "work")
+        };
+        assert_eq!(told("000123456789", "ProfileFile").expect("an account").as_deref(), Some("000123456789"));
+        for (provider, words) in [
+            ("ProfileFile", "aws_account_id of the AWS profile `work` is no account"),
+            ("CredentialProcess", "the account that credential_process gives is no account"),
+            ("EcsContainer", "the account that the provider EcsContainer gives is no account"),
+        ] {
+            for id in ["12", "", "1234567890123", "12345678901x", "１２３４５６７８９０１２"] {
+                let error = told(id, provider).expect_err(id);
+                assert!(error.kind() == Kind::Auth && error.advice().is_some(), "{}", error.report());
+                assert!(error.report().starts_with(words), "{}", error.report());
+            }
+        }
+        let silent = Credentials::new("AKIA", "s", None, None, "ProfileFile");
+        assert_eq!(told_account(&silent, "work").expect("no account"), None);
     }
 }

@@ -40,11 +40,12 @@ impl Authorities {
     /// Those of `AWS_CA_BUNDLE`; `lookup` knows the environment.
     ///
     /// # Errors
-    /// [`Kind::Config`] when the file cannot be read or holds no certificate.
+    /// [`Kind::Config`] when the file cannot be read or holds no certificate, and where `SSL_CERT_FILE` and `SSL_CERT_DIR`
+    /// put none in the place of the platform's.
     pub(super) fn of_environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        check_platform(&lookup)?;
         let path = lookup(VARIABLE).filter(|path| !path.trim().is_empty());
         let Some(path) = path else { return Ok(Self::default()) };
-        check_platform(lookup)?;
         read(Path::new(path.trim()), VARIABLE)
     }
 
@@ -56,6 +57,7 @@ impl Authorities {
         if std::env::var_os(VARIABLE).is_some() {
             return Self::of_environment(|name| std::env::var(name).ok());
         }
+        check_platform(|name| std::env::var(name).ok())?;
         // The files alone: nobody is asked for a region or credentials.
         let mut files = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .no_credentials()
@@ -68,7 +70,6 @@ impl Authorities {
         let files = files.load().with_subscriber(NoSubscriber::default()).await;
         let path = setting(&files, "", VARIABLE, "ca_bundle").filter(|path| !path.is_empty());
         let Some(path) = path else { return Ok(Self::default()) };
-        check_platform(|name| std::env::var(name).ok())?;
         read(&at_home(&path), "ca_bundle of the AWS profile")
     }
 
@@ -90,22 +91,28 @@ impl Authorities {
     }
 }
 
-/// Refuses authorities in the place of the platform's that are none: the SDK's client panics where a bundle is to come
-/// beside nothing.
+/// What to do where a client has nobody to trust.
+pub(super) const NO_AUTHORITIES: &str = "install the certificate authorities of the platform (the package ca-certificates), or let SSL_CERT_FILE name a PEM file of them";
+
+/// Refuses authorities in the place of the platform's that are none: no client could be made, and none says where it
+/// looked. One good certificate is enough, in the file or in the folders.
 fn check_platform(lookup: impl Fn(&str) -> Option<String>) -> Result<()> {
-    let (file, folder) = (lookup("SSL_CERT_FILE"), lookup("SSL_CERT_DIR"));
-    let from_file = file.as_deref().map(|path| read(Path::new(path), "SSL_CERT_FILE").map(|_| ()));
-    if matches!(from_file, Some(Ok(()))) {
+    let (file, folders) = (lookup("SSL_CERT_FILE"), lookup("SSL_CERT_DIR").unwrap_or_default());
+    let mut paths = std::env::split_paths(&folders).filter(|path| !path.as_os_str().is_empty()).peekable();
+    let (has_folders, from_file) = (paths.peek().is_some(), file.as_deref().map(Path::new));
+    if from_file.is_some_and(holds_one) || (from_file.is_none() && !has_folders) {
         return Ok(());
     }
-    let Some(folders) = folder else { return from_file.unwrap_or(Ok(())) };
-    let entries = std::env::split_paths(&folders).filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
-    if entries.flatten().any(|entry| read(&entry.path(), "SSL_CERT_DIR").is_ok()) {
+    let entries = paths.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+    if entries.flatten().any(|entry| holds_one(&entry.path())) {
         return Ok(());
     }
-    Err(Error::new(Kind::Config, "SSL_CERT_DIR names no folder with certificates")
-        .at("folder", folders)
-        .advise("let it name folders of PEM files, or unset it"))
+    match from_file {
+        Some(file) if !has_folders => read(file, "SSL_CERT_FILE").map(|_| ()),
+        _ => Err(Error::new(Kind::Config, "SSL_CERT_DIR names no folder with certificates")
+            .at("folder", folders)
+            .advise("let it name folders of PEM files, or unset it")),
+    }
 }
 
 /// A path as a person writes it into the AWS configuration.
@@ -120,22 +127,42 @@ fn read(path: &Path, named_by: &'static str) -> Result<Authorities> {
             .at("file", path.display())
             .advise("let it name a PEM file with the certificates of your authorities, or unset it")
     };
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
-    read.map_err(|error| wrong("names a file that cannot be read").because(error))?;
-    let text = String::from_utf8_lossy(&bytes);
+    let text = text_of(path).map_err(|error| wrong("names a file that cannot be read").because(error))?;
     let mut found = Authorities::default();
     for part in text.split(BEGIN).skip(1) {
-        let damaged = || wrong("names a file with a certificate that is cut off or damaged");
-        let (inside, _) = part.split_once(END).ok_or_else(damaged)?;
-        let pem = format!("{BEGIN}{inside}{END}\n");
-        let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| damaged())?;
+        let one =
+            certificate(part).ok_or_else(|| wrong("names a file with a certificate that is cut off or damaged"))?;
         // Old bundles hold certificates that no modern verifier takes as an authority.
-        if RootCertStore::empty().add(der.clone()).is_ok() {
-            found.0.push(Authority { pem, der });
+        if one.is_authority() {
+            found.0.push(one);
         }
     }
     if found.0.is_empty() { Err(wrong("names a file that holds no certificate")) } else { Ok(found) }
+}
+
+impl Authority {
+    fn is_authority(&self) -> bool {
+        RootCertStore::empty().add(self.der.clone()).is_ok()
+    }
+}
+
+fn holds_one(path: &Path) -> bool {
+    let Ok(text) = text_of(path) else { return false };
+    text.split(BEGIN).skip(1).filter_map(certificate).any(|one| one.is_authority())
+}
+
+fn text_of(path: &Path) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The certificate after a line that begins one.
+fn certificate(part: &str) -> Option<Authority> {
+    let (inside, _) = part.split_once(END)?;
+    let pem = format!("{BEGIN}{inside}{END}\n");
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+    Some(Authority { pem, der })
 }
 
 #[cfg(test)]
@@ -167,12 +194,19 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_the_platforms_place_is_looked_at_where_a_bundle_comes_beside_it() {
+    fn what_stands_in_the_platforms_place_is_looked_at() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name).display().to_string();
         std::fs::create_dir(path("none")).expect("a folder");
         std::fs::create_dir(path("some")).expect("a folder");
-        for (name, text) in [("ca.pem", AUTHORITY), ("empty.pem", ""), ("some/a.pem", AUTHORITY), ("none/b", "words")] {
+        let half = format!("-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n{AUTHORITY}");
+        for (name, text) in [
+            ("ca.pem", AUTHORITY),
+            ("half.pem", &half),
+            ("empty.pem", ""),
+            ("some/a.pem", AUTHORITY),
+            ("none/b", "words"),
+        ] {
             std::fs::write(path(name), text).expect("a file");
         }
         for (file, folder, wanted) in [
@@ -183,6 +217,9 @@ mod tests {
             (None, Some("some"), ""),
             (Some("empty.pem"), None, "SSL_CERT_FILE names a file that holds no certificate"),
             (Some("nowhere"), None, "SSL_CERT_FILE names a file that cannot be read"),
+            (Some("half.pem"), None, ""),
+            (None, Some(""), ""),
+            (Some("nowhere"), Some(""), "SSL_CERT_FILE names a file that cannot be read"),
             (None, Some("none"), "SSL_CERT_DIR names no folder with certificates"),
             (Some("empty.pem"), Some("nowhere"), "SSL_CERT_DIR names no folder with certificates"),
         ] {
@@ -190,12 +227,16 @@ mod tests {
                 Authorities::of_environment(|name| match name {
                     "AWS_CA_BUNDLE" => bundle.clone(),
                     "SSL_CERT_FILE" => file.map(path),
-                    _ => folder.map(path),
+                    _ => folder.map(|name| if name.is_empty() { String::new() } else { path(name) }),
                 })
             };
-            let told = lookup(Some(path("ca.pem"))).map_or_else(|error| error.report(), |_| String::new());
-            assert!(told.starts_with(wanted) && told.is_empty() == wanted.is_empty(), "{file:?} {folder:?}: {told}");
-            assert!(lookup(None).is_ok(), "without a bundle they are read when they are needed");
+            for bundle in [None, Some(path("ca.pem"))] {
+                let told = lookup(bundle).map_or_else(|error| error.report(), |_| String::new());
+                assert!(
+                    told.starts_with(wanted) && told.is_empty() == wanted.is_empty(),
+                    "{file:?} {folder:?}: {told}"
+                );
+            }
         }
     }
 

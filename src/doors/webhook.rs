@@ -15,7 +15,7 @@ use reqwest::{Client, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::sendable::{flaw, refuse};
-use super::trust::Authorities;
+use super::trust::{Authorities, NO_AUTHORITIES};
 use super::{is_loopback, proxy};
 use crate::error::{Error, Kind, Result};
 use crate::job::read_text;
@@ -77,10 +77,10 @@ impl Webhook {
         }
         secrets::remember(text);
         secrets::remember(url.path());
-        proxy::remember();
+        proxy::check()?;
         let client = trusted.trusted_by(Client::builder()).redirect(redirect::Policy::none()).timeout(TIMEOUT).build();
         let client = client.map_err(|error| {
-            Error::new(Kind::Internal, "cannot set up the webhook").because(error.without_url().to_string())
+            Error::new(Kind::Config, "cannot set up the webhook").because(error.without_url()).advise(NO_AUTHORITIES)
         })?;
         Ok(Self { address: text.into(), client, first_wait: Duration::from_secs(1) })
     }

@@ -165,6 +165,13 @@ def empty_region(group, stack):
     return of_profile(stack, AWS_REGION="")
 
 
+@case("a region that is none in a profile")
+def odd_region(group, stack):
+    done = of_profile(stack, AWS_REGION="eu-west-1\r\n")
+    group.equal(done.code, 0, f"a line end after it: {done.err[-800:]}")
+    return of_profile(stack, CONFIG.replace("-", "_"))
+
+
 @case("profiles as people write them")
 def profiles_as_written(group, stack):
     commented, spaced = "[profile nightly] # by finance\nregion=eu-west-1\n", "[profile  nightly ]\n\nregion = eu-west-1 \n; end\n"
@@ -211,6 +218,19 @@ def proxy_refuses(group, stack):
     group.true(met.world.address in done.err, f"the proxy is not named: {done.err}")
     group.true("hush" not in done.err, "the password is told")
     group.true(time.monotonic() - began < 10, f"it took {time.monotonic() - began:.0f} s")
+    return done
+
+
+@case("a proxy that nobody understands")
+def odd_proxy(group, stack):
+    met = Meeting(stack, "2026-05-18").job(begin="2026-05-10")
+    for value in ("http://bad host:3128", f"http://someone:hush#1@{met.world.address}", f"http://{met.world.address}\n"):
+        for root in (met.root, "s3://bills/x"):
+            done = met.run("run", root=root, AWS_ENDPOINT_URL_S3=met.world.url, HTTPS_PROXY=value)
+            group.equal(done.code, 2, f"{value!r}, {root}: {done.err[-600:]}")
+            group.true("HTTPS_PROXY" in done.err and "hush" not in done.err, f"{value!r}, {root}: {done.err[-600:]}")
+    done = met.run("run", HTTPS_PROXY="::::")
+    group.equal(met.world.asked, [], "asked")
     return done
 
 

@@ -62,8 +62,13 @@ fn limits() -> Limits {
 }
 
 fn door(url: &str, limits: Limits) -> DatadogDoor {
+    door_named_by("DD_SITE", url, limits)
+}
+
+fn door_named_by(named_by: &'static str, url: &str, limits: Limits) -> DatadogDoor {
     let settings = Settings {
         base_url: url.to_owned(),
+        named_by,
         api_key: SecretString::from("hush-api"),
         app_key: SecretString::from("hush-app"),
         user_agent: "costlake/0.0.0".to_owned(),
@@ -155,6 +160,22 @@ async fn a_refused_key_says_what_to_check_and_a_long_wait_is_capped() {
     }
     let error = ask(answer("429 Too Many", "X-RateLimit-Reset: 3600\r\n", b"")).await.expect_err("throttled");
     assert_eq!(error.wait_hint(), Some(Duration::from_secs(300)));
+}
+
+#[tokio::test]
+async fn advice_names_what_named_the_address() {
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let server = Server::new(vec![
+        answer("401 Unauthorized", "", b""),
+        answer("403 Forbidden", "", b""),
+        answer("302 Found", "Location: https://elsewhere.example/\r\n", b""),
+    ]);
+    for url in [&server.url, &server.url, &server.url, &format!("http://{closed}")] {
+        let own = door_named_by("COSTLAKE_DATADOG_URL", url, limits());
+        let error = own.send(&get(false)).await.expect_err("no answer");
+        let advice = error.advice().unwrap_or_default();
+        assert!(advice.contains("COSTLAKE_DATADOG_URL") && !advice.contains("DD_SITE"), "{}", error.report());
+    }
 }
 
 #[tokio::test]

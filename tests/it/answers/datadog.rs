@@ -88,7 +88,8 @@ fn given_up(reply: Reply, exit_code: i32, words: &[&str]) {
 #[test]
 fn refused_keys_say_where_to_look() {
     let reply = Reply::new(403, r#"{"status":"error","code":403,"errors":["Forbidden"]}"#);
-    given_up(reply, 3, &["Datadog refuses the keys: Forbidden", "DD_SITE", "cloud_cost_management_read", "127.0.0.1"]);
+    let asked = "check that COSTLAKE_DATADOG_URL leads to the Datadog of your organisation: 127.0.0.1 was asked";
+    given_up(reply, 3, &["Datadog refuses the keys: Forbidden", asked, "cloud_cost_management_read"]);
     given_up(Reply::new(401, r#"{"errors":["Unauthorized"]}"#), 3, &["Unauthorized"]);
 }
 

@@ -91,6 +91,41 @@ fn configured_addresses_can_be_left_alone() {
     assert!(store.take_asked().is_empty());
 }
 
+#[test]
+fn an_address_that_is_none_is_told_with_what_names_it() {
+    let section = |service: &str| format!("services = here\n[services here]\n{service} =\n  endpoint_url = nonsense\n");
+    let general = "endpoint_url = nonsense\n".to_owned();
+    let in_section = |service: &str| {
+        format!("write endpoint_url of {service} in [services here] of the AWS profile `work` as https")
+    };
+    let of_profile = "write endpoint_url of the AWS profile `work` as https://host[:port], or unset it".to_owned();
+    let (costs, status) = (&["run"][..], &["status", "--lake", LAKE][..]);
+    for (command, what, profile, variable, advice) in [
+        (costs, "Cost Explorer", &general, "", of_profile.clone()),
+        (costs, "Cost Explorer", &section("cost_explorer"), "", in_section("cost_explorer")),
+        (costs, "Cost Explorer", &general, "AWS_ENDPOINT_URL", "write AWS_ENDPOINT_URL as ".to_owned()),
+        (costs, "AWS STS", &section("sts"), "", in_section("sts")),
+        (status, "S3", &general, "", of_profile.clone()),
+        (status, "S3", &section("s3"), "", in_section("s3")),
+        (status, "S3", &section("s3"), "AWS_ENDPOINT_URL_S3", "write AWS_ENDPOINT_URL_S3 as ".to_owned()),
+    ] {
+        let mut house = house_with(&format!("[profile work]\nregion = eu-west-1\n{profile}"));
+        house.set("AWS_PROFILE", "work");
+        if !variable.is_empty() {
+            house.set(variable, "nonsense");
+        }
+        let done = house.costlake(command);
+        done.exits(2).says(&format!("the address of {what} is no https URL (endpoint nonsense")).says(&advice);
+    }
+    let mut house = house_with("[profile work]\nregion = eu-west-1\nendpoint_url = http://192.0.2.1:9\n");
+    house.set("AWS_PROFILE", "work");
+    for command in [costs, status] {
+        let done = house.costlake(command);
+        done.exits(2).says("endpoint is plain http and not on this machine (endpoint http://192.0.2.1:9");
+        done.says("use https in endpoint_url of the AWS profile `work`, or pass --allow-http");
+    }
+}
+
 /// A proxy that lets nobody through, and whom it was asked for.
 fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

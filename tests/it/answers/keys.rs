@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::support::bucket::bucket;
 use crate::support::cost_explorer::{DAILY, NOW, two_days};
 use crate::support::done::Done;
 use crate::support::lakehouse::Lakehouse;
@@ -100,6 +101,26 @@ fn keys_that_others_give_and_that_cannot_be_sent_are_told_by_who_gives_them() {
 }
 
 #[test]
+fn an_account_that_is_none_is_told_with_who_gave_it() {
+    let api = Script::new();
+    let keys = "[work]\naws_access_key_id = AKIATESTTESTTESTTEST\naws_secret_access_key = s\naws_account_id = 12\n";
+    let process = "[profile work]\ncredential_process = echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"HUSH\"}'\n\
+        aws_account_id = 12\n";
+    for (config, keys, words) in [
+        ("", keys, "aws_account_id of the AWS profile `work` is no account: it has not twelve digits"),
+        (process, "", "the account that credential_process gives is no account: it has not twelve digits"),
+    ] {
+        let mut house = bare(&api);
+        profiles(&mut house, config, keys);
+        house.set("AWS_PROFILE", "work");
+        for command in [&["run"][..], &["check", "--online"]] {
+            house.costlake(command).exits(3).says(words).says("of the AWS profile `work`").hides("HUSH");
+        }
+    }
+    assert!(api.take_asked().is_empty());
+}
+
+#[test]
 fn what_runs_costlake_is_named_in_a_header() {
     let api = Script::new();
     let mut house = Lakehouse::new(api.url(), NOW);
@@ -148,6 +169,58 @@ fn a_region_that_is_set_is_not_empty() {
     house.job("costs", &DAILY.replace("[limits]", "[aws]\nregion = \"us-east-1\"\n[limits]"));
     api.then([Reply::good(&two_days())]);
     house.run_well();
+}
+
+#[test]
+fn a_line_end_after_a_region_is_none_of_it() {
+    let api = Script::new();
+    let mut house = Lakehouse::new(api.url(), NOW);
+    house.job("costs", DAILY);
+    house.set("AWS_REGION", "eu-west-1\r\n");
+    api.then([Reply::good(&two_days())]);
+    house.run_well();
+    let store = bucket();
+    house.set("AWS_ENDPOINT_URL_S3", store.url());
+    let done = house.costlake(&["connect", "--lake", "s3://bills/x"]);
+    assert!(done.exits(0).stdout.contains("REGION 'eu-west-1'"), "{done}");
+}
+
+#[test]
+fn a_region_of_a_profile_that_is_none_is_told_with_the_profile() {
+    let api = Script::new();
+    let base = "[profile work]\nsource_profile = base\nrole_arn = arn:aws:iam::111111111111:role/x\n[profile base]\n";
+    for (config, words) in [
+        ("[profile work]\nregion = eu_west_1\n", "region of the AWS profile `work` holds '_'"),
+        ("[profile work]\nregion =\n", "region of the AWS profile `work` is empty"),
+        (&format!("{base}region = us-east-1;\n"), "region of the AWS profile `base` holds ';'"),
+    ] {
+        let mut house = bare(&api);
+        house.unset("AWS_REGION");
+        profiles(&mut house, config, "[base]\naws_access_key_id = A\naws_secret_access_key = HUSH\n");
+        house.set("AWS_PROFILE", "work");
+        for command in [&["run"][..], &["check", "--online"], &["--lake", "s3://bucket/x", "status"]] {
+            house.costlake(command).exits(2).says(words).hides("HUSH");
+        }
+    }
+    assert!(api.take_asked().is_empty());
+}
+
+#[test]
+fn what_is_odd_in_the_files_of_profiles_is_told_once() {
+    let store = bucket();
+    let api = Script::answering(|_| Reply::good(&two_days()));
+    let keys = "[default]\naws_access_key_id = AKIATESTTESTTESTTEST\naws_secret_access_key = s\nodd key = x\n";
+    for (region, lake) in [("us-east-1", "lake"), ("", "lake"), ("", "s3://bills/x")] {
+        let mut house = bare(&api);
+        house.set("AWS_ENDPOINT_URL_S3", store.url());
+        profiles(&mut house, "[default]\nregion = us-east-1\n", keys);
+        house.set("AWS_REGION", region);
+        if region.is_empty() {
+            house.unset("AWS_REGION");
+        }
+        let done = house.costlake(&["run", "--lake", lake]);
+        assert_eq!(done.exits(0).stderr.matches("`odd key` was not a valid identifier").count(), 1, "{done}");
+    }
 }
 
 #[test]

@@ -137,3 +137,28 @@ fn a_bundle_that_is_none_is_said_before_anything_is_asked() {
     house.costlake(&["run"]).exits(2).says("ca_bundle of the AWS profile names a file that cannot be read");
     assert!(api.take_asked().is_empty());
 }
+
+#[test]
+fn a_file_of_authorities_that_is_none_is_told_by_its_variable() {
+    let api = Script::new();
+    let mut house = Lakehouse::new(api.url(), NOW);
+    house.set("AWS_ENDPOINT_URL_S3", api.url());
+    let empty = house.folder().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    for (variable, value, words) in [
+        ("SSL_CERT_FILE", "/nowhere", "SSL_CERT_FILE names a file that cannot be read (file /nowhere"),
+        ("SSL_CERT_DIR", &empty.display().to_string(), "SSL_CERT_DIR names no folder with certificates"),
+    ] {
+        house.set(variable, value);
+        for job in [DAILY, SAVINGS] {
+            house.job("table", job);
+            house.costlake(&["run"]).exits(2).says(words).hides("panicked");
+        }
+        house.costlake(&STATUS).exits(2).says(words);
+        house.set("COSTLAKE_WEBHOOK_URL", "https://nobody.invalid/x");
+        house.costlake(&["serve", "--listen", "127.0.0.1:0"]).exits(2).says(words);
+        house.unset("COSTLAKE_WEBHOOK_URL");
+        house.unset(variable);
+    }
+    assert!(api.take_asked().is_empty());
+}

@@ -102,3 +102,35 @@ fn a_proxy_that_wants_a_password_is_asked_once() {
         done.exits(2).hides("sending again").says("put the user and password of the proxy into HTTPS_PROXY");
     }
 }
+
+#[test]
+fn a_proxy_that_no_client_understands_is_told_before_anything_is_asked() {
+    let mut house = house_at("https://nobody.invalid");
+    for (name, value, words) in [
+        ("HTTPS_PROXY", "http://bad host:3128", "HTTPS_PROXY holds a space, which is in no address of a proxy"),
+        ("https_proxy", "::::", "https_proxy is no address of a proxy: requests would go past it"),
+        ("ALL_PROXY", "http://somebody:hush-hush#1@proxy:3128", "ALL_PROXY has no port that a proxy could have"),
+    ] {
+        house.set(name, value);
+        for job in [DAILY, SAVINGS] {
+            house.job("table", job);
+            house.costlake(&["run"]).exits(2).says(words).hides("hush-hush").hides("nobody.invalid");
+        }
+        house.costlake(&["status", "--lake", "s3://bills/x"]).exits(2).says(words).hides("hush-hush");
+        house.set("COSTLAKE_WEBHOOK_URL", "https://nobody.invalid/hush-hush");
+        house.costlake(&["serve", "--listen", "127.0.0.1:0"]).exits(2).says(words).hides("hush-hush");
+        house.unset("COSTLAKE_WEBHOOK_URL");
+        house.unset(name);
+    }
+}
+
+#[test]
+fn a_proxy_without_a_scheme_is_asked() {
+    let closed = closed();
+    let mut house = house_at("https://nobody.invalid");
+    house.set("HTTPS_PROXY", &closed);
+    for what in [DAILY, SAVINGS, "bucket"] {
+        let text = said(&house, what);
+        assert!(text.contains(&format!("proxy http://{closed}, cause the proxy cannot be reached")), "{what}: {text}");
+    }
+}
