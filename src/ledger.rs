@@ -91,6 +91,9 @@ pub struct Ledger {
     /// Slots that a person takes as they are although they cannot be read again, and since when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub accepted: BTreeMap<NaiveDate, DateTime<Utc>>,
+    /// By query, and by column of a tag or cost category: whether any answer ever had something of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub found: BTreeMap<String, bool>,
     /// The first day of which the API has data, where an answer left out the days before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_day: Option<NaiveDate>,
@@ -162,6 +165,7 @@ impl Ledger {
             doubted: BTreeMap::new(),
             differing: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            found: BTreeMap::new(),
             first_day: None,
             clock_accepted: None,
             baselines: BTreeMap::new(),
@@ -400,6 +404,9 @@ impl Ledger {
         let (newer, older) = if key(&self) >= key(&other) { (self, other) } else { (other, self) };
         let mut newer = newer;
         newer.join_outcomes(&older);
+        for (name, any) in &older.found {
+            *newer.found.entry(name.clone()).or_default() |= any;
+        }
         let mut partitions = older.partitions;
         for (name, state) in std::mem::take(&mut newer.partitions) {
             let joined = match partitions.remove(&name) {

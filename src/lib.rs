@@ -20,7 +20,7 @@
 //! | floor | modules |
 //! |---|---|
 //! | 0 nouns: pure values | [`secrets`], [`error`], [`reach`], [`words`], [`decimal`], [`sums`], [`window`], [`table`], [`request`] |
-//! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`report`], [`sql`] |
+//! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`fits`], [`report`], [`sql`] |
 //! | 2 doors and lake: each hides one outside thing | [`clock`], [`crash`], [`lake`], [`doors`], [`ledger_store`], [`status`] |
 //! | 3 the flow, the only room where source, doors, lake and ledger meet | [`pipeline`] |
 //! | 4 drivers | [`sandbox`], [`scheduler`], [`web`], [`cli`] |
@@ -40,6 +40,7 @@ pub mod table;
 pub mod window;
 pub mod words;
 
+pub mod fits;
 pub mod generation;
 pub mod job;
 pub mod ledger;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::error::{Kind, Result};
+use crate::fits;
 use crate::job::{BrokenJob, Job, is_table_name};
 use crate::lake::Lake;
 use crate::ledger::{DayState, Ledger};
@@ -22,7 +23,7 @@ pub const MADE_UP: &str = "the figures are made up by a sandbox";
 /// What people have to know of a table beside its days.
 #[must_use]
 pub fn about(job: &Job, ledger: &Ledger) -> Vec<String> {
-    advice(ledger).into_iter().chain(begins_late(job, ledger)).chain(nothing_found(job, ledger)).collect()
+    advice(ledger).into_iter().chain(begins_late(job, ledger)).chain(fits_nothing(job, ledger)).collect()
 }
 
 /// What helps where no run does.
@@ -85,10 +86,18 @@ pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String], last:
     })
 }
 
-/// What is said of a table that was read and holds nothing, or zeros only: a filter, a product or an account that fits
-/// nothing looks like a bill of nothing.
+/// What is said of a table, or of a part of what its job asks, that was read and holds nothing: a filter, a product or an
+/// account that fits nothing looks like a bill of nothing.
 #[must_use]
-pub fn nothing_found(job: &Job, ledger: &Ledger) -> Option<String> {
+pub fn fits_nothing(job: &Job, ledger: &Ledger) -> Vec<String> {
+    match nothing_found(job, ledger) {
+        Some(said) => vec![said],
+        None => fits::nothing_of(job.source.as_ref(), ledger),
+    }
+}
+
+/// The same of the whole table: no row, or zeros only.
+fn nothing_found(job: &Job, ledger: &Ledger) -> Option<String> {
     let days = || ledger.partitions.values().flat_map(|partition| partition.days.values());
     let is_zero = |text: &str| text.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'));
     let is_nothing = |day: &DayState| {

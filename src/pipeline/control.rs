@@ -25,6 +25,7 @@ use chrono::NaiveDate;
 use tracing::warn;
 
 use crate::error::{Error, Kind, Result};
+use crate::fits;
 use crate::generation::{self, FetchedDays};
 use crate::job::Control;
 use crate::ledger::{DayState, Differing};
@@ -60,6 +61,8 @@ pub(super) struct Controlled {
     pub(super) doubtful: BTreeMap<NaiveDate, String>,
     /// Slots that agree but for metrics that are only reported, where that may pass.
     pub(super) differing: BTreeMap<NaiveDate, Differing>,
+    /// What the job asks for, and whether the rows have anything of it.
+    pub(super) found: BTreeMap<String, bool>,
     pub(super) rows: u64,
     pub(super) page_rows: u64,
     pub(super) answers: Vec<Waiting>,
@@ -182,8 +185,9 @@ async fn conclude(
     report.notes.extend(currency_note(job, known.as_deref(), &days).await);
     let slots = fetched.slots.iter().filter(|slot| !unsettled.contains_key(slot)).copied().collect();
     let rows = fetched.rows.num_rows() as u64;
+    let found = fits::found(source.as_ref(), &fetched.rows);
     let (doubtful, page_rows) = (fetched.doubtful.clone(), fetched.page_rows);
-    Ok(Controlled { days, slots, totals, unsettled, doubtful, differing, rows, page_rows, answers })
+    Ok(Controlled { days, slots, totals, unsettled, doubtful, differing, found, rows, page_rows, answers })
 }
 
 /// Says where the currency of the bill changes: at a day of the fetch, or from the day before it.

@@ -365,6 +365,9 @@ async fn enter(
     report: &FetchReport,
 ) -> Result<()> {
     let mut books = job.books.lock().await;
+    if !read.slots.is_empty() {
+        books.ledger.note_found(job.job.source.as_ref(), &read.found);
+    }
     if let Some((footer, id)) = object {
         if let Some(left) = left {
             books.ledger.keep_committed(&footer.partition, left);

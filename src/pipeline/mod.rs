@@ -341,7 +341,7 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
         report.failure = standing.as_ref().map(Into::into);
     }
     clocks::conclude(context, ask, behind, report);
-    report.notes.extend(status::nothing_found(job, &books.ledger));
+    report.notes.extend(status::fits_nothing(job, &books.ledger));
     report.notes.extend((run.meant.has_heard() && !run.door.identity.sandbox).then(|| status::MADE_UP.to_owned()));
     report.notes.extend(retention::tidy(run, &mut books).await);
     Ok(())

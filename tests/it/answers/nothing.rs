@@ -109,3 +109,46 @@ fn a_table_that_never_held_a_row_may_be_given_another_definition() {
     }
     assert_eq!(house.objects(), before);
 }
+
+#[test]
+fn a_query_without_a_row_and_a_tag_without_a_value_are_told_until_there_is_one() {
+    let query = "no row yet for the query azure/cosmosdb: look whether this organisation has such commitments";
+    let tag = "no row has a value in tag_team yet: look whether the tag exists, it is spelt as on the resources";
+    let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
+    let mut house = Lakehouse::new(&sandbox.url(), "2026-11-10T06:00:00Z");
+    let savings = |queries: &str| {
+        format!(
+            "[source]\ntype = \"datadog_savings\"\nqueries = [{queries}]\n[window]\nbegin = \"2026-11-01\"\n[limits]\nrequests_per_second = 1000\n"
+        )
+    };
+    let (ec2, azure) =
+        ("{ provider = \"aws\", product = \"ec2\" }", "{ provider = \"azure\", product = \"cosmosdb\" }");
+    house.job("savings", &savings(ec2));
+    house.json(&["run"]).exits(0).hides("no row yet");
+    house.job("savings", &savings(&format!("{ec2}, {azure}")));
+    house.json(&["run"]).exits(0).says(query).hides("query aws/ec2");
+    house.costlake(&["status"]).exits(0).says(query);
+    house.job("savings", &savings(ec2));
+    house.json(&["run"]).exits(0).hides(query);
+    std::fs::remove_file(house.folder().join("jobs/savings.toml")).expect("a file");
+
+    let api = Script::new();
+    for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_COST_EXPLORER"] {
+        house.set(name, api.url());
+    }
+    house.set("COSTLAKE_NOW", NOW);
+    house.job("tags", &DAILY.replace("dimension = \"SERVICE\"", "tag = \"team\""));
+    let answer = |value: &str| {
+        let mut page = page(&[day("2026-11-01", &[(value, "1")]), day("2026-11-02", &[("team$", "2")])], None);
+        page["GroupDefinitions"] = serde_json::json!([{ "Type": "TAG", "Key": "team" }]);
+        Reply::good(&page)
+    };
+    api.then([answer("team$")]);
+    house.json(&["run"]).exits(0).says(tag);
+    house.costlake(&["status", "--check"]).exits(0).says(tag);
+    api.then([answer("team$web")]);
+    house.json(&["run"]).exits(0).hides(tag);
+    api.then([answer("team$")]);
+    house.json(&["run"]).exits(0).hides(tag);
+    house.costlake(&["status"]).exits(0).hides(tag);
+}

@@ -1,0 +1,71 @@
+//! What a job asks for that fits nothing: a query without a row, a tag without a value. Both look like a bill of little.
+//!
+//! Of each such thing the ledger keeps whether any answer ever had something of it. Pure.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{AsArray, RecordBatch, StringArray};
+
+use crate::ledger::Ledger;
+use crate::sources::Source;
+
+/// Columns that together name the query a row is an answer to.
+const OF_QUERY: [&str; 3] = ["provider", "product", "commitment_type"];
+/// How columns of groupings begin whose values people attach to resources themselves.
+const BY_HAND: [(&str, &str); 2] = [("tag_", "tag"), ("cost_category_", "cost category")];
+
+/// By query, and by column of a tag or cost category: whether `rows` have anything of it.
+#[must_use]
+pub fn found(source: &dyn Source, rows: &RecordBatch) -> BTreeMap<String, bool> {
+    let texts = |name: &str| rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+    let parts: Vec<&StringArray> = OF_QUERY.iter().filter_map(|name| texts(name)).collect();
+    let name_of = |row: usize| parts.iter().map(|column| column.value(row)).collect::<Vec<_>>().join("/");
+    let mut found: BTreeMap<String, bool> = source.read_for().into_iter().map(|query| (query, false)).collect();
+    if !found.is_empty() {
+        for row in 0..rows.num_rows() {
+            found.entry(name_of(row)).and_modify(|any| *any = true);
+        }
+    }
+    let names = source.table().columns().iter().map(|column| &column.name);
+    for name in names.filter(|name| BY_HAND.iter().any(|(begin, _)| name.starts_with(begin))) {
+        let any = texts(name).is_some_and(|values| values.iter().flatten().any(|value| !value.is_empty()));
+        found.insert(name.clone(), any);
+    }
+    found
+}
+
+/// What is said of the things that the job asks for and that nothing was ever found of.
+#[must_use]
+pub fn nothing_of(source: &dyn Source, ledger: &Ledger) -> Vec<String> {
+    let queries = source.read_for();
+    let is_asked =
+        |name: &str| queries.contains(name) || source.table().columns().iter().any(|column| column.name == name);
+    let fruitless = ledger.found.iter().filter(|(name, any)| !**any && is_asked(name)).map(|(name, _)| name);
+    fruitless.map(|name| said(name, queries.contains(name))).collect()
+}
+
+fn said(name: &str, is_query: bool) -> String {
+    if is_query {
+        return format!("no row yet for the query {name}: look whether this organisation has such commitments");
+    }
+    let kind = BY_HAND.iter().find(|(begin, _)| name.starts_with(begin)).map_or("tag", |(_, kind)| kind);
+    let look = match kind {
+        "tag" => "it is spelt as on the resources, and activated as a cost allocation tag (it begins to count then)",
+        _ => "it is spelt as in Billing and Cost Management",
+    };
+    format!("no row has a value in {name} yet: look whether the {kind} exists, {look}")
+}
+
+impl Ledger {
+    /// Takes in what rows of a fetch had something of. That there was nothing counts only of what was never asked before.
+    pub fn note_found(&mut self, source: &dyn Source, found: &BTreeMap<String, bool>) {
+        let queries = source.read_for();
+        for (name, any) in found {
+            let mut days = self.partitions.values().flat_map(|state| state.days.values());
+            let is_new = !days.any(|day| !queries.contains(name) || day.facts.read_for.contains(name));
+            if *any || is_new {
+                *self.found.entry(name.clone()).or_default() |= *any;
+            }
+        }
+    }
+}
