@@ -49,6 +49,8 @@ pub struct LedgerStore {
     claimed: bool,
     /// Whether the account is written down with the table.
     has_account: bool,
+    /// The account of the table, or that the run is the first to know.
+    account: Option<String>,
     rebuilt: bool,
     /// Whether anything was noted that no snapshot has.
     unsaved: bool,
@@ -69,6 +71,7 @@ impl LedgerStore {
             lake_time: None,
             claimed: false,
             has_account: false,
+            account: None,
             rebuilt: false,
             unsaved: false,
             ledger: Ledger::empty(table),

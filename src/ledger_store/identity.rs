@@ -198,14 +198,17 @@ impl LedgerStore {
         for theirs in &known {
             ours.account.iter().try_for_each(|now| same_account(&self.table, theirs, now))?;
         }
-        self.ledger.account = known.into_iter().next().or_else(|| ours.account.clone());
+        let known = known.into_iter().next();
+        // What only this run knows stays out of the ledger: a snapshot may be written before anything of the run is.
+        self.ledger.account.clone_from(&known);
+        self.account = known.or_else(|| ours.account.clone());
         Ok(())
     }
 
     /// The account that the table's figures are of, or that this run is the first to know.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
-        self.ledger.account.as_deref()
+        self.account.as_deref()
     }
 
     /// Writes down the account of a table that has a name but no account yet.

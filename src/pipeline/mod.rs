@@ -257,7 +257,7 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     let record = account::same_table(&mut books, job, &door.identity).await?;
     report.notes.extend(door.identity.account_check.note());
     let fingerprint = record.digest();
-    let account = books.ledger.account.clone();
+    let account = books.account().map(str::to_owned);
     let owner = Owner { fingerprint: &fingerprint, account: account.as_deref() };
     let found = displaced::compare(context, job, &mut books, owner, report).await?;
     let accepted = opening::accept(context, job, &mut books, report);
