@@ -4,6 +4,7 @@
 //! one tried: the join does not care about order. Data objects come first and the ledger second, so a crash in between
 //! leaves the ledger behind, never ahead.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,10 +12,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::crash;
 use crate::error::{Error, Kind, Result};
+use crate::generation::Footer;
 use crate::lake::Lake;
 use crate::ledger::{AcceptedClock, Ledger, Noted, ObjectId};
 use crate::report::JobReport;
-use crate::window::Grain;
+use crate::window::{Grain, Partition};
 
 use names::{record_key, sequence_of, snapshot_key};
 
@@ -52,6 +54,8 @@ pub struct LedgerStore {
     /// The account of the table, or that the run is the first to know.
     account: Option<String>,
     rebuilt: bool,
+    /// The footers a rebuilt ledger comes from, without their days: whose the objects were.
+    rebuilt_from: BTreeMap<Partition, Footer>,
     /// Whether anything was noted that no snapshot has.
     unsaved: bool,
     /// The state as last read or written, with what was learnt since.
@@ -73,6 +77,7 @@ impl LedgerStore {
             has_account: false,
             account: None,
             rebuilt: false,
+            rebuilt_from: BTreeMap::new(),
             unsaved: false,
             ledger: Ledger::empty(table),
         };
@@ -165,6 +170,8 @@ impl LedgerStore {
                     self.follow(partition, &seen, now).await?;
                     // Whose object it is only a run knows: nothing vouches for it until then.
                     self.ledger.note_identity(&partition.to_string(), ObjectId { etag: None, ..seen.id() });
+                    let (days, replaced) = Default::default();
+                    self.rebuilt_from.insert(partition, Footer { days, replaced, ..seen.footer });
                     found += 1;
                 }
                 Look::Whole(_) | Look::Unreadable { .. } => {

@@ -128,7 +128,9 @@ impl LedgerStore {
     async fn compare_one(&self, partition: Partition, owner: Owner<'_>) -> Result<(Partition, Option<Compared>)> {
         let known = self.ledger.partitions.get(&partition.to_string());
         let looked = match look(&self.lake, &self.table, partition).await {
-            Err(error) if error.kind() == Kind::Store => return Ok((partition, Some(Compared::Unseen(error)))),
+            Err(error) if error.kind() == Kind::Store => {
+                return Ok((partition, Some(self.unseen(partition, owner, error))));
+            }
             looked => looked?,
         };
         let compared = match looked {
@@ -143,6 +145,16 @@ impl LedgerStore {
             }),
         };
         Ok((partition, compared))
+    }
+
+    /// What is said of an object that could not be looked at. What a rebuilt ledger has of it is from a look that nobody
+    /// judged, and says whose it was then.
+    fn unseen(&self, partition: Partition, owner: Owner<'_>, error: Error) -> Compared {
+        let footer = self.rebuilt_from.get(&partition);
+        match footer.map(|footer| owner.check(&self.table, partition, footer)) {
+            Some(Err(not_ours)) => Compared::Refused(not_ours),
+            _ => Compared::Unseen(error),
+        }
     }
 
     /// Notes in the ledger that is held, and nowhere else, which days are not what was committed as far as the listing
@@ -164,4 +176,45 @@ impl LedgerStore {
 
 fn is_vouched_for(known: &PartitionState, listed: &Listed) -> bool {
     known.bytes == listed.size && known.etag.is_some() && known.etag == listed.etag
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use chrono::DateTime;
+    use object_store::memory::InMemory;
+
+    use super::{Compared, Owner};
+    use crate::error::{Error, Kind};
+    use crate::generation::{Footer, encode};
+    use crate::job;
+    use crate::lake::{Condition, Lake, S3Lake};
+    use crate::ledger_store::{LedgerStore, data_key};
+
+    /// A ledger that was rebuilt from another account's object holds nothing of it, also where the second look fails.
+    #[tokio::test]
+    async fn an_object_that_cannot_be_looked_at_again_is_whose_it_was() {
+        let text = r#"source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
+            window = { begin = "2026-11-01" }"#;
+        let job = job::parse(std::path::Path::new("t.toml"), text).expect("a job");
+        let (source, grain) = (&job.source, job.source.grain());
+        let partition = grain.parse_partition("2026-11").expect("a partition");
+        let store = Arc::new(InMemory::new());
+        let lake = Arc::new(Lake::S3(S3Lake::new(store.clone(), store, "p", "s3://b/p", "test")));
+        let (fingerprint, account, partition_name) = ("f".to_owned(), Some("2".to_owned()), partition.to_string());
+        let (days, replaced) = (BTreeMap::new(), BTreeMap::new());
+        let footer = Footer { format: 1, epoch: 3, fingerprint, account, partition: partition_name, days, replaced };
+        let object = Bytes::from(encode(source.table(), Vec::new(), &footer).expect("an object"));
+        lake.put(&data_key("t", partition), object, Condition::Absent).await.expect("a write");
+        let (books, _) = LedgerStore::open(lake, "t", grain, DateTime::UNIX_EPOCH).await.expect("books");
+        assert!(books.is_rebuilt());
+        for (account, is_refused) in [(Some("1"), true), (Some("2"), false), (None, false)] {
+            let owner = Owner { fingerprint: "f", account };
+            let found = books.unseen(partition, owner, Error::new(Kind::Store, "busy"));
+            assert_eq!(matches!(found, Compared::Refused(_)), is_refused, "{account:?}: {found:?}");
+        }
+    }
 }
