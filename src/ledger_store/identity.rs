@@ -189,15 +189,18 @@ impl LedgerStore {
         let named = TableRecord::named(&self.lake, &self.table).await?;
         if let Some(record) = &named {
             record.check(ours)?;
-            self.claimed = true;
         }
+        let is_named = named.is_some();
         let written = [named.and_then(|record| record.account), kept_account(&self.lake, &self.table).await?];
-        self.has_account = written.iter().any(Option::is_some);
-        let of_ledger = self.ledger.account.clone().filter(|_| !self.has_account);
+        let has_account = written.iter().any(Option::is_some);
+        let of_ledger = self.ledger.account.clone().filter(|_| !has_account);
         let known: Vec<String> = written.into_iter().chain([of_ledger]).flatten().collect();
         for theirs in &known {
             ours.account.iter().try_for_each(|now| same_account(&self.table, theirs, now))?;
         }
+        // Only now: another fetch of the run that is refused has to be refused as well.
+        self.claimed |= is_named;
+        self.has_account = has_account;
         let known = known.into_iter().next();
         // What only this run knows stays out of the ledger: a snapshot may be written before anything of the run is.
         self.ledger.account.clone_from(&known);
@@ -221,5 +224,52 @@ impl LedgerStore {
         };
         keep_account(&self.lake, &self.table, account).await?;
         self.check(ours).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::DateTime;
+    use object_store::memory::InMemory;
+
+    use super::{LedgerStore, TableRecord};
+    use crate::error::{Kind, Result};
+    use crate::lake::{Lake, S3Lake};
+    use crate::window::Grain;
+
+    fn record(account: Option<&str>) -> TableRecord {
+        TableRecord { format: 1, table: "t".to_owned(), fingerprint: Vec::new(), account: account.map(str::to_owned) }
+    }
+
+    fn is_refused(said: Result<()>) -> bool {
+        said.is_err_and(|error| error.kind() == Kind::Auth)
+    }
+
+    /// Of the fetches of a run, which are under way side by side, each comes to this point on its own.
+    #[tokio::test]
+    async fn a_run_that_loses_the_table_to_another_account_loses_it_for_all_its_fetches() {
+        for founder in [None, Some(record(None))] {
+            let store = Arc::new(InMemory::new());
+            let lake = Arc::new(Lake::S3(S3Lake::new(store.clone(), store, "p", "s3://b/p", "test")));
+            let open = || async {
+                let opened = LedgerStore::open(Arc::clone(&lake), "t", Grain::Daily, DateTime::UNIX_EPOCH).await;
+                opened.expect("books").0
+            };
+            if let Some(founder) = &founder {
+                open().await.claim(founder).await.expect("a new table");
+            }
+            let (mut first, mut second) = (open().await, open().await);
+            let (ours, theirs) = (record(Some("1")), record(Some("2")));
+            first.check(&ours).await.expect("nobody's table");
+            second.check(&theirs).await.expect("nobody's table");
+            first.claim(&ours).await.expect("the first one");
+            for _ in 0..3 {
+                assert!(is_refused(second.claim(&theirs).await), "{founder:?}");
+                assert!(is_refused(second.keep_account(&theirs).await) || !second.claimed, "{founder:?}");
+                first.claim(&ours).await.expect("its own");
+            }
+        }
     }
 }
