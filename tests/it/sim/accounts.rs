@@ -138,24 +138,49 @@ pub(super) fn of_table(objects: &Objects) -> Option<String> {
     written("table.json").or_else(|| written("account.json"))
 }
 
-/// Says of each run whose it is. In half of the schedules with two accounts the runs come one after another, so that the
-/// table has its account before the later ones begin.
+/// How the runs of a schedule with two accounts lie in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    AsDrawn,
+    /// One after another, so that the table has its account before the later ones begin.
+    Apart,
+    /// Side by side on a new table.
+    SideBySide,
+    /// Side by side on a table that a run of no known account has begun.
+    Founded,
+}
+
+const ORDERS: [Order; 4] = [Order::AsDrawn, Order::Apart, Order::SideBySide, Order::Founded];
+
+/// Says of each run whose it is, and of some when they begin.
 pub(super) fn cast(rng: &mut Rng, oddity: Option<Oddity>, plans: &mut [Plan]) {
     match oddity {
-        Some(Oddity::Accounts) => {
-            let known = [Who::Home, Who::Other, Who::Home, Who::Other];
-            let any = [Who::Home, Who::Other, Who::Unnamed, Who::InVain];
-            let crew = if rng.bool() { known } else { any };
-            let apart = rng.bool();
-            for (at, plan) in (0..).zip(plans) {
-                plan.who = crew[rng.usize(0..crew.len())];
-                plan.starts += Duration::from_secs(if apart { 120 * at } else { 0 });
-            }
-        }
+        Some(Oddity::Accounts) => cast_two(rng, plans),
         Some(Oddity::Foreign) => {
             plans.iter_mut().for_each(|plan| plan.who = [Who::Home, Who::Quiet][rng.usize(0..2)]);
         }
         _ => {}
+    }
+}
+
+fn cast_two(rng: &mut Rng, plans: &mut [Plan]) {
+    let order = ORDERS[rng.usize(0..ORDERS.len())];
+    let known = [Who::Home, Who::Other, Who::Home, Who::Other];
+    let any = [Who::Home, Who::Other, Who::Unnamed, Who::InVain];
+    let is_side_by_side = matches!(order, Order::SideBySide | Order::Founded);
+    let crew = if is_side_by_side || rng.bool() { known } else { any };
+    for (at, plan) in (0..).zip(plans) {
+        plan.who = crew[rng.usize(0..crew.len())];
+        plan.starts = match order {
+            Order::AsDrawn => plan.starts,
+            Order::Apart => plan.starts + Duration::from_secs(120 * at),
+            Order::SideBySide => Duration::from_millis(rng.u64(0..3_000)),
+            Order::Founded if at == 0 => {
+                plan.who = Who::Unnamed;
+                Duration::ZERO
+            }
+            Order::Founded => Duration::from_millis(60_000 + rng.u64(0..3_000)),
+        };
     }
 }
 

@@ -193,8 +193,7 @@ async fn play(seed: u64, log: bool) -> Ended {
     let job = variant.job();
     let writers = [1, 2, 2, 3][rng.usize(0..4)];
     let writers = match oddity {
-        Some(Oddity::ThereAndBack) => 3,
-        Some(Oddity::Accounts) => writers.max(2),
+        Some(Oddity::ThereAndBack | Oddity::Accounts) => 3,
         _ => writers,
     };
     let rates = [0, 10, 40, 150];
