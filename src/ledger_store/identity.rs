@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
+use crate::generation::Footer;
 use crate::job::{AccountCheck, Identity, Job};
 use crate::lake::Lake;
 
@@ -212,6 +213,23 @@ impl LedgerStore {
     #[must_use]
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()
+    }
+
+    /// Takes over the account that is written down, for whoever asks no API who it is. What a rebuilt ledger has of
+    /// another account's object goes.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn learn_account(&mut self) -> Result<()> {
+        let named = TableRecord::named(&self.lake, &self.table).await?.and_then(|record| record.account);
+        let written = if named.is_some() { named } else { kept_account(&self.lake, &self.table).await? };
+        self.ledger.account = written.or_else(|| self.ledger.account.take());
+        let ours = &self.ledger.account;
+        let is_others = |footer: &Footer| ours.is_some() && footer.account.is_some() && footer.account != *ours;
+        for (partition, _) in self.rebuilt_from.iter().filter(|(_, footer)| is_others(footer)) {
+            self.ledger.partitions.remove(&partition.to_string());
+        }
+        Ok(())
     }
 
     /// Writes down the account of a table that has a name but no account yet.
