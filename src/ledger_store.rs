@@ -143,6 +143,7 @@ impl LedgerStore {
         ledger.date_generations();
         ledger.account = ledger.account.or(self.ledger.account.take());
         (self.sequence, self.lake_time, self.ledger) = (newest, Some(written), ledger);
+        self.rebuilt = false;
         Ok(true)
     }
 

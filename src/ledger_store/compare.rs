@@ -193,10 +193,10 @@ mod tests {
     use crate::job;
     use crate::lake::{Condition, Lake, S3Lake};
     use crate::ledger_store::{LedgerStore, data_key};
+    use crate::window::{Grain, Partition};
 
-    /// A ledger that was rebuilt from another account's object holds nothing of it, also where the second look fails.
-    #[tokio::test]
-    async fn an_object_that_cannot_be_looked_at_again_is_whose_it_was() {
+    /// A lake whose table has no ledger and one object, of account 2.
+    async fn lake_of_another_account() -> (Arc<Lake>, Grain, Partition) {
         let text = r#"source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
             window = { begin = "2026-11-01" }"#;
         let job = job::parse(std::path::Path::new("t.toml"), text).expect("a job");
@@ -209,12 +209,36 @@ mod tests {
         let footer = Footer { format: 1, epoch: 3, fingerprint, account, partition: partition_name, days, replaced };
         let object = Bytes::from(encode(source.table(), Vec::new(), &footer).expect("an object"));
         lake.put(&data_key("t", partition), object, Condition::Absent).await.expect("a write");
-        let (books, _) = LedgerStore::open(lake, "t", grain, DateTime::UNIX_EPOCH).await.expect("books");
+        (lake, grain, partition)
+    }
+
+    async fn open(lake: &Arc<Lake>, grain: Grain) -> LedgerStore {
+        let opened = LedgerStore::open(Arc::clone(lake), "t", grain, DateTime::UNIX_EPOCH).await;
+        opened.expect("books").0
+    }
+
+    /// A ledger that was rebuilt from another account's object holds nothing of it, also where the second look fails.
+    #[tokio::test]
+    async fn an_object_that_cannot_be_looked_at_again_is_whose_it_was() {
+        let (lake, grain, partition) = lake_of_another_account().await;
+        let books = open(&lake, grain).await;
         assert!(books.is_rebuilt());
         for (account, is_refused) in [(Some("1"), true), (Some("2"), false), (None, false)] {
             let owner = Owner { fingerprint: "f", account };
             let found = books.unseen(partition, owner, Error::new(Kind::Store, "busy"));
             assert_eq!(matches!(found, Compared::Refused(_)), is_refused, "{account:?}: {found:?}");
         }
+    }
+
+    /// What another run wrote down meanwhile is from no footer, and stays although the object is refused.
+    #[tokio::test]
+    async fn a_ledger_that_another_run_wrote_is_not_a_rebuilt_one() {
+        let (lake, grain, partition) = lake_of_another_account().await;
+        let (mut books, mut theirs) = (open(&lake, grain).await, open(&lake, grain).await);
+        theirs.save("theirs", DateTime::UNIX_EPOCH).await.expect("a snapshot");
+        assert!(books.is_rebuilt());
+        let found = books.compare(grain, Owner { fingerprint: "f", account: Some("1") }).await.expect("a comparison");
+        assert!(matches!(found.get(&partition), Some(Compared::Refused(_))), "{found:?}");
+        assert!(!books.is_rebuilt());
     }
 }
