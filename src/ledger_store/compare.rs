@@ -99,6 +99,11 @@ impl LedgerStore {
     /// # Errors
     /// When the lake cannot be read.
     pub async fn compare(&mut self, grain: Grain, owner: Owner<'_>) -> Result<BTreeMap<Partition, Compared>> {
+        // What a rebuilt ledger has of an object that was not ours goes, whatever stands there by now.
+        let of_others = self.rebuilt_from.iter().filter(|(of, footer)| owner.check(&self.table, **of, footer).is_err());
+        for (partition, _) in of_others {
+            self.ledger.partitions.remove(&partition.to_string());
+        }
         let mut doubtful = self.not_vouched_for(grain, true).await?;
         if !doubtful.is_empty() && self.refresh().await? {
             doubtful = self.not_vouched_for(grain, true).await?;
