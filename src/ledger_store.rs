@@ -4,6 +4,7 @@
 //! one tried: the join does not care about order. Data objects come first and the ledger second, so a crash in between
 //! leaves the ledger behind, never ahead.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,10 +12,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::crash;
 use crate::error::{Error, Kind, Result};
+use crate::generation::Footer;
 use crate::lake::Lake;
 use crate::ledger::{AcceptedClock, Ledger, Noted, ObjectId};
 use crate::report::JobReport;
-use crate::window::Grain;
+use crate::window::{Grain, Partition};
 
 use names::{record_key, sequence_of, snapshot_key};
 
@@ -25,6 +27,7 @@ mod kept;
 mod names;
 mod object;
 mod records;
+mod redefine;
 
 pub use compare::{Compared, Owner};
 pub use identity::{TableRecord, same_account};
@@ -49,9 +52,13 @@ pub struct LedgerStore {
     claimed: bool,
     /// Whether the account is written down with the table.
     has_account: bool,
+    /// The account of the table, or that the run is the first to know.
+    account: Option<String>,
     rebuilt: bool,
     /// Fingerprints the table had before, for as long as it held no row.
     former: Vec<String>,
+    /// The footers a rebuilt ledger comes from, without their days: whose the objects were.
+    rebuilt_from: BTreeMap<Partition, Footer>,
     /// Whether anything was noted that no snapshot has.
     unsaved: bool,
     /// The state as last read or written, with what was learnt since.
@@ -71,8 +78,10 @@ impl LedgerStore {
             lake_time: None,
             claimed: false,
             has_account: false,
+            account: None,
             rebuilt: false,
             former: Vec::new(),
+            rebuilt_from: BTreeMap::new(),
             unsaved: false,
             ledger: Ledger::empty(table),
         };
@@ -138,6 +147,7 @@ impl LedgerStore {
         ledger.date_generations();
         ledger.account = ledger.account.or(self.ledger.account.take());
         (self.sequence, self.lake_time, self.ledger) = (newest, Some(written), ledger);
+        self.rebuilt = false;
         Ok(true)
     }
 
@@ -171,6 +181,8 @@ impl LedgerStore {
                     self.follow(partition, &seen, now).await?;
                     // Whose object it is only a run knows: nothing vouches for it until then.
                     self.ledger.note_identity(&partition.to_string(), ObjectId { etag: None, ..seen.id() });
+                    let (days, replaced) = Default::default();
+                    self.rebuilt_from.insert(partition, Footer { days, replaced, ..seen.footer });
                     found += 1;
                 }
                 Look::Whole(_) | Look::Unreadable { .. } => {

@@ -134,7 +134,7 @@ impl Door {
 pub struct Doors {
     outside: Outside,
     opened: Mutex<Opened>,
-    in_process: Option<Answers>,
+    in_process: Option<(Answers, Identity)>,
 }
 
 #[derive(Debug, Default)]
@@ -160,11 +160,11 @@ impl Doors {
         Self { outside, opened: Mutex::default(), in_process: None }
     }
 
-    /// Doors behind which `answers` stands for every API: no network, no credentials, no pace. Simulations run the
-    /// pipeline over them.
+    /// Doors behind which `answers` stands for every API and `identity` for whoever asks: no network, no credentials, no
+    /// pace. Simulations run the pipeline over them.
     #[must_use]
-    pub fn in_process(answers: Answers) -> Self {
-        Self { in_process: Some(answers), ..Self::new(Outside::default()) }
+    pub fn in_process(answers: Answers, identity: Identity) -> Self {
+        Self { in_process: Some((answers, identity)), ..Self::new(Outside::default()) }
     }
 
     /// The Datadog site of a job, for its fingerprint.
@@ -179,11 +179,11 @@ impl Doors {
     /// # Errors
     /// [`Kind::Auth`] without usable credentials, [`Kind::Config`] for a refused endpoint.
     pub async fn open(&self, job: &Job) -> Result<Door> {
-        if let Some(answers) = &self.in_process {
+        if let Some((answers, identity)) = &self.in_process {
             return Ok(Door {
                 way: Way::InProcess(answers.clone()),
                 pace: None,
-                identity: Identity::default(),
+                identity: identity.clone(),
                 elsewhere: None,
             });
         }

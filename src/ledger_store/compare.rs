@@ -109,6 +109,11 @@ impl LedgerStore {
     /// # Errors
     /// When the lake cannot be read.
     pub async fn compare(&mut self, grain: Grain, owner: Owner<'_>) -> Result<BTreeMap<Partition, Compared>> {
+        // What a rebuilt ledger has of an object that was not ours goes, whatever stands there by now.
+        let of_others = self.rebuilt_from.iter().filter(|(of, footer)| owner.check(&self.table, **of, footer).is_err());
+        for (partition, _) in of_others {
+            self.ledger.partitions.remove(&partition.to_string());
+        }
         let mut doubtful = self.not_vouched_for(grain, true).await?;
         if !doubtful.is_empty() && self.refresh().await? {
             doubtful = self.not_vouched_for(grain, true).await?;
@@ -138,7 +143,9 @@ impl LedgerStore {
     async fn compare_one(&self, partition: Partition, owner: Owner<'_>) -> Result<(Partition, Option<Compared>)> {
         let known = self.ledger.partitions.get(&partition.to_string());
         let looked = match look(&self.lake, &self.table, partition).await {
-            Err(error) if error.kind() == Kind::Store => return Ok((partition, Some(Compared::Unseen(error)))),
+            Err(error) if error.kind() == Kind::Store => {
+                return Ok((partition, Some(self.unseen(partition, owner, error))));
+            }
             looked => looked?,
         };
         let compared = match looked {
@@ -154,6 +161,16 @@ impl LedgerStore {
             }),
         };
         Ok((partition, compared))
+    }
+
+    /// What is said of an object that could not be looked at. What a rebuilt ledger has of it is from a look that nobody
+    /// judged, and says whose it was then.
+    fn unseen(&self, partition: Partition, owner: Owner<'_>, error: Error) -> Compared {
+        let footer = self.rebuilt_from.get(&partition);
+        match footer.map(|footer| owner.check(&self.table, partition, footer)) {
+            Some(Err(not_ours)) => Compared::Refused(not_ours),
+            _ => Compared::Unseen(error),
+        }
     }
 
     /// Notes in the ledger that is held, and nowhere else, which days are not what was committed as far as the listing
@@ -175,4 +192,72 @@ impl LedgerStore {
 
 fn is_vouched_for(known: &PartitionState, listed: &Listed) -> bool {
     known.bytes == listed.size && known.etag.is_some() && known.etag == listed.etag
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use chrono::DateTime;
+    use object_store::memory::InMemory;
+
+    use super::{Compared, Owner};
+    use crate::error::{Error, Kind};
+    use crate::generation::{Footer, encode};
+    use crate::job;
+    use crate::lake::{Condition, Lake, S3Lake};
+    use crate::ledger_store::{LedgerStore, data_key};
+    use crate::window::{Grain, Partition};
+
+    /// A lake whose table has no ledger and one object, of account 2.
+    async fn lake_of_another_account() -> (Arc<Lake>, Grain, Partition) {
+        let text = r#"source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
+            window = { begin = "2026-11-01" }"#;
+        let job = job::parse(std::path::Path::new("t.toml"), text).expect("a job");
+        let (source, grain) = (&job.source, job.source.grain());
+        let partition = grain.parse_partition("2026-11").expect("a partition");
+        let store = Arc::new(InMemory::new());
+        let lake = Arc::new(Lake::S3(S3Lake::new(store.clone(), store, "p", "s3://b/p", "test")));
+        let (fingerprint, account, partition_name) = ("f".to_owned(), Some("2".to_owned()), partition.to_string());
+        let (days, replaced) = (BTreeMap::new(), BTreeMap::new());
+        let footer = Footer { format: 1, epoch: 3, fingerprint, account, partition: partition_name, days, replaced };
+        let object = Bytes::from(encode(source.table(), Vec::new(), &footer).expect("an object"));
+        lake.put(&data_key("t", partition), object, Condition::Absent).await.expect("a write");
+        (lake, grain, partition)
+    }
+
+    async fn open(lake: &Arc<Lake>, grain: Grain) -> LedgerStore {
+        let opened = LedgerStore::open(Arc::clone(lake), "t", grain, DateTime::UNIX_EPOCH).await;
+        opened.expect("books").0
+    }
+
+    /// A ledger that was rebuilt from another account's object holds nothing of it, also where the second look fails.
+    #[tokio::test]
+    async fn an_object_that_cannot_be_looked_at_again_is_whose_it_was() {
+        let (lake, grain, partition) = lake_of_another_account().await;
+        let books = open(&lake, grain).await;
+        assert!(books.is_rebuilt());
+        for (account, is_refused) in [(Some("1"), true), (Some("2"), false), (None, false)] {
+            let owner = Owner { fingerprint: "f", former: &[], account };
+            let found = books.unseen(partition, owner, Error::new(Kind::Store, "busy"));
+            assert_eq!(matches!(found, Compared::Refused(_)), is_refused, "{account:?}: {found:?}");
+        }
+    }
+
+    /// What another run wrote down meanwhile is from no footer, and stays although the object is refused.
+    #[tokio::test]
+    async fn a_ledger_that_another_run_wrote_is_not_a_rebuilt_one() {
+        let (lake, grain, partition) = lake_of_another_account().await;
+        let (mut books, mut theirs) = (open(&lake, grain).await, open(&lake, grain).await);
+        theirs.save("theirs", DateTime::UNIX_EPOCH).await.expect("a snapshot");
+        assert!(books.is_rebuilt());
+        let found = books
+            .compare(grain, Owner { fingerprint: "f", former: &[], account: Some("1") })
+            .await
+            .expect("a comparison");
+        assert!(matches!(found.get(&partition), Some(Compared::Refused(_))), "{found:?}");
+        assert!(!books.is_rebuilt());
+    }
 }

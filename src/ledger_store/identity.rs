@@ -14,10 +14,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
+use crate::generation::Footer;
 use crate::job::{AccountCheck, Identity, Job};
-use crate::lake::{Condition, Lake, Put};
-use crate::ledger::PartitionState;
-use crate::window::Grain;
+use crate::lake::Lake;
 
 use super::LedgerStore;
 use super::names::{account_key, record_key};
@@ -231,70 +230,48 @@ impl LedgerStore {
         let ours = ours(named.as_ref());
         if let Some(record) = &named {
             record.check(ours)?;
-            self.claimed = true;
         }
-        self.former = named.as_ref().map(|record| record.former.clone()).unwrap_or_default();
+        let is_named = named.is_some();
         let written =
             [named.as_ref().and_then(|record| record.account.clone()), kept_account(&self.lake, &self.table).await?];
-        self.has_account = written.iter().any(Option::is_some);
-        let of_ledger = self.ledger.account.clone().filter(|_| !self.has_account);
+        let has_account = written.iter().any(Option::is_some);
+        let of_ledger = self.ledger.account.clone().filter(|_| !has_account);
         let known: Vec<String> = written.into_iter().chain([of_ledger]).flatten().collect();
         for theirs in &known {
             ours.account.iter().try_for_each(|now| same_account(&self.table, theirs, now))?;
         }
-        self.ledger.account = known.into_iter().next().or_else(|| ours.account.clone());
+        // Only now: another fetch of the run that is refused has to be refused as well.
+        self.claimed |= is_named;
+        self.has_account = has_account;
+        let known = known.into_iter().next();
+        // What only this run knows stays out of the ledger: a snapshot may be written before anything of the run is.
+        self.ledger.account.clone_from(&known);
+        self.account = known.or_else(|| ours.account.clone());
+        self.former = named.as_ref().map(|record| record.former.clone()).unwrap_or_default();
         Ok(named)
-    }
-
-    /// Whether the table may be given another definition, because it never held a row.
-    ///
-    /// # Errors
-    /// When the lake cannot be listed.
-    pub async fn may_be_redefined(&self, grain: Grain) -> Result<bool> {
-        Ok(!self.holds_rows() && self.not_vouched_for(grain, true).await?.is_empty())
-    }
-
-    /// Gives a table that never held a row the definition of the record that `ours` gives for its own. Returns the new one.
-    ///
-    /// # Errors
-    /// When the lake cannot be read or written, or another run defines the table at the same time.
-    pub async fn redefine<'a>(
-        &mut self,
-        ours: impl Fn(Option<&TableRecord>) -> &'a TableRecord,
-    ) -> Result<TableRecord> {
-        let key = record_key(&self.table);
-        let gone = || Error::new(Kind::Superseded, "the table's record was removed").at("key", &key);
-        let object = self.lake.read(&key, None).await?.ok_or_else(gone)?;
-        let kept = TableRecord::parse(&key, &object.bytes)?;
-        let ours = ours(Some(&kept));
-        let former = kept.former.iter().cloned().chain([kept.digest()]).filter(|digest| *digest != ours.digest());
-        let record = TableRecord { account: kept.account.clone(), former: former.collect(), ..ours.clone() };
-        let text = serde_json::to_vec_pretty(&record)
-            .map_err(|error| Error::new(Kind::Internal, "cannot write the table's record").because(error))?;
-        match self.lake.put(&key, Bytes::from(text), Condition::Still(&object.tag)).await? {
-            Put::Done(_) => {}
-            Put::Refused => return Err(Error::new(Kind::Superseded, "another run defines the table").at("key", key)),
-        }
-        self.ledger.forget_definition();
-        self.unsaved = true;
-        self.check(ours).await?;
-        Ok(record)
-    }
-
-    /// Whether the table holds a row, or ever held one, as far as its ledger knows.
-    pub(super) fn holds_rows(&self) -> bool {
-        let is_empty = |state: &PartitionState| {
-            let replaced = || state.history.revisions.values().flat_map(|known| known.values());
-            state.days.values().all(|day| day.facts.rows == 0)
-                && replaced().all(|revision| revision.rows == 0 && revision.rows_before == 0)
-        };
-        !self.ledger.quarantined.is_empty() || !self.ledger.partitions.values().all(is_empty)
     }
 
     /// The account that the table's figures are of, or that this run is the first to know.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
-        self.ledger.account.as_deref()
+        self.account.as_deref()
+    }
+
+    /// Takes over the account that is written down, for whoever asks no API who it is. What a rebuilt ledger has of
+    /// another account's object goes.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn learn_account(&mut self) -> Result<()> {
+        let named = TableRecord::named(&self.lake, &self.table).await?.and_then(|record| record.account);
+        let written = if named.is_some() { named } else { kept_account(&self.lake, &self.table).await? };
+        self.ledger.account = written.or_else(|| self.ledger.account.take());
+        let ours = &self.ledger.account;
+        let is_others = |footer: &Footer| ours.is_some() && footer.account.is_some() && footer.account != *ours;
+        for (partition, _) in self.rebuilt_from.iter().filter(|(_, footer)| is_others(footer)) {
+            self.ledger.partitions.remove(&partition.to_string());
+        }
+        Ok(())
     }
 
     /// Writes down the account of a table that has a name but no account yet.
@@ -307,5 +284,54 @@ impl LedgerStore {
         };
         keep_account(&self.lake, &self.table, account).await?;
         self.check(ours).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::DateTime;
+    use object_store::memory::InMemory;
+
+    use super::{LedgerStore, TableRecord};
+    use crate::error::{Kind, Result};
+    use crate::lake::{Lake, S3Lake};
+    use crate::window::Grain;
+
+    fn record(account: Option<&str>) -> TableRecord {
+        let account = account.map(str::to_owned);
+        let (table, fingerprint, former) = ("t".to_owned(), Vec::new(), Vec::new());
+        TableRecord { format: 1, table, fingerprint, account, made_up: None, former }
+    }
+
+    fn is_refused(said: Result<()>) -> bool {
+        said.is_err_and(|error| error.kind() == Kind::Auth)
+    }
+
+    /// Of the fetches of a run, which are under way side by side, each comes to this point on its own.
+    #[tokio::test]
+    async fn a_run_that_loses_the_table_to_another_account_loses_it_for_all_its_fetches() {
+        for founder in [None, Some(record(None))] {
+            let store = Arc::new(InMemory::new());
+            let lake = Arc::new(Lake::S3(S3Lake::new(store.clone(), store, "p", "s3://b/p", "test")));
+            let open = || async {
+                let opened = LedgerStore::open(Arc::clone(&lake), "t", Grain::Daily, DateTime::UNIX_EPOCH).await;
+                opened.expect("books").0
+            };
+            if let Some(founder) = &founder {
+                open().await.claim(founder).await.expect("a new table");
+            }
+            let (mut first, mut second) = (open().await, open().await);
+            let (ours, theirs) = (record(Some("1")), record(Some("2")));
+            first.check(&ours).await.expect("nobody's table");
+            second.check(&theirs).await.expect("nobody's table");
+            first.claim(&ours).await.expect("the first one");
+            for _ in 0..3 {
+                assert!(is_refused(second.claim(&theirs).await), "{founder:?}");
+                assert!(is_refused(second.keep_account(&theirs).await) || !second.claimed, "{founder:?}");
+                first.claim(&ours).await.expect("its own");
+            }
+        }
     }
 }

@@ -113,7 +113,7 @@ pub(super) async fn same_table(
             match report {
                 Some(report) => {
                     report.notes.push(REDEFINED.to_owned());
-                    Some(books.redefine(ours).await?)
+                    Some(books.redefine(job.source.grain(), ours).await?)
                 }
                 None => None,
             }

@@ -175,7 +175,11 @@ async fn commit(
         observed_at: taken.observed_at,
         first_wait: job.context.patience.first_wait,
     };
+    let is_first = !job.books.lock().await.holds_rows();
     let object = publish(&job.context.lake, &target, bytes, &built.footer).await?;
+    if is_first {
+        job.books.lock().await.check(job.meant.record()).await?;
+    }
     report.outcome = Outcome::Committed;
     report.epoch = Some(built.footer.epoch);
     report.changed_days = built.changed.len() as u64;

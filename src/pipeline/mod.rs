@@ -274,7 +274,7 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     let meant = account::same_table(&mut books, job, &door.identity, door.elsewhere.is_some(), Some(report)).await?;
     report.notes.extend(door.identity.account_check.note());
     report.notes.extend(door.elsewhere.as_deref().map(|address| account::asked_elsewhere(job, address)));
-    let account = books.ledger.account.clone();
+    let account = books.account().map(str::to_owned);
     let former = books.former().to_vec();
     let owner = Owner { fingerprint: meant.fingerprint(), former: &former, account: account.as_deref() };
     let found = displaced::compare(context, job, &mut books, owner, report).await?;

@@ -19,7 +19,7 @@ use crate::generation::{self, Base, DayFacts, FetchedDays, Footer, Owned};
 use crate::job::Job;
 use crate::lake::Listed;
 use crate::ledger::Standing;
-use crate::ledger_store::{LedgerStore, Look, Observed, data_key, look};
+use crate::ledger_store::{LedgerStore, Look, Observed, Owner, data_key, look};
 use crate::report::{FetchReport, Outcome};
 use crate::window::Partition;
 
@@ -172,6 +172,12 @@ impl Renewal<'_> {
         if !self.fingerprints.contains(&seen.footer.fingerprint) || seen.footer.partition != partition.to_string() {
             return Err(Error::new(Kind::Config, "the object belongs to another table or partition").at("key", key));
         }
+        let account = self.books.ledger.account.as_deref();
+        Owner { fingerprint: &seen.footer.fingerprint, former: &[], account }.check(
+            &self.job.name,
+            partition,
+            &seen.footer,
+        )?;
         let object = self.context.lake.read(&key, Some(&seen.tag)).await?;
         let object = object.ok_or_else(|| {
             Error::new(Kind::Superseded, "the object was removed since it was observed").at("key", key)

@@ -179,7 +179,10 @@ fn differing(books: &LedgerStore) -> impl Iterator<Item = String> {
 }
 
 pub(super) async fn open_books(context: &Context, job: &Job) -> Result<(LedgerStore, Vec<String>)> {
-    LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), context.clock.now()).await
+    let opened = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), context.clock.now()).await;
+    let (mut books, notes) = opened?;
+    books.learn_account().await?;
+    Ok((books, notes))
 }
 
 /// The fingerprints an object of this table may have. Without a record of the table, figures of the sandbox are told

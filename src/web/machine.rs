@@ -36,7 +36,8 @@ pub(super) async fn status(Given(state): Given<Shared>) -> Json<Value> {
         match state.books(&posted).await {
             Ok(books) => {
                 let slots = calendar(&posted.job, &books.ledger, clock.now());
-                tables.push(status::table(&posted.job, &slots, &books.ledger, &books.notes, posted.last.as_deref()));
+                let last = books.last_run();
+                tables.push(status::table(&posted.job, &slots, &books.ledger, &books.notes, last));
             }
             Err(error) => codes.push(error.kind().exit_code()),
         }

@@ -62,6 +62,13 @@ pub(super) struct Books {
     failed: Option<String>,
 }
 
+impl Books {
+    /// The last run on record that came to its end, among those that are shown.
+    pub(super) fn last_run(&self) -> Option<&JobReport> {
+        self.runs.iter().find(|run| run.command == "run" && !run.was_interrupted())
+    }
+}
+
 #[derive(Debug, Default)]
 struct Table {
     books: Option<Books>,

@@ -12,6 +12,7 @@
 //! | [`api`], [`savings`] | Cost Explorer over the bill, Datadog's savings over the same, and their flaws |
 //! | [`store`] | the bucket, and its faults |
 //! | [`hand`] | somebody who puts objects back, removes them and lays others in their place |
+//! | [`accounts`] | whose credentials runs have, and objects of another account |
 //! | [`watch`] | the promises |
 //! | [`object`] | what is in a data object |
 //! | [`guards`], [`history`] | the promises broken by hand, to see that the watch finds each |
@@ -24,6 +25,7 @@
 //! COSTLAKE_SIM_SEED=7 cargo test --locked --test it sim::one -- --nocapture         one of them, with its log
 //! ```
 
+mod accounts;
 mod api;
 mod bill;
 mod guards;
@@ -150,6 +152,7 @@ fn must_have_happened(tally: &Tally) {
         "odd: ClockAhead",
         "failures: clock",
     ];
+    let others = others.into_iter().chain(accounts::COUNTED);
     let hands = hand::MEDDLINGS.iter().map(|meddling| format!("hand: {meddling:?}"));
     for what in flaws.chain(faults).chain(hands).chain(others.map(str::to_owned)) {
         if tally.of(&what) == 0 {

@@ -116,6 +116,33 @@ fn a_table_without_an_account_is_given_the_first_one_that_is_known() {
     ends_before_anything_is_paid(&house, &api, 3, "belongs to AWS account 111111111111");
 }
 
+/// A profile that was mixed up is told by the API, and corrected: what a run knew that read nothing is forgotten.
+#[test]
+fn credentials_that_never_read_anything_leave_no_account_behind() {
+    for is_named in [false, true] {
+        let (tokens, api, mut house) = open();
+        house.job("costs", DAILY);
+        if is_named {
+            house.unset("AWS_ENDPOINT_URL_STS");
+            api.then([Reply::good(&two_days())]);
+            house.run_well();
+            house.set("AWS_ENDPOINT_URL_STS", tokens.url());
+            house.set("COSTLAKE_NOW", NEXT_DAY);
+        }
+        tokens.then([identity(THEIRS)]);
+        api.then([Reply::fault("AccessDeniedException", "this account may not")]);
+        house.costlake(&["run"]).exits(3).says("this account may not");
+        assert_eq!(kept(&house, "account.json"), None, "{is_named}");
+        tokens.then([identity(OURS)]);
+        api.then([Reply::good(&if is_named { three_days() } else { two_days() })]);
+        house.run_well();
+        let record = if is_named { "account.json" } else { "table.json" };
+        assert_eq!(kept(&house, record).expect("a record")["account"], OURS);
+        tokens.then([identity(THEIRS)]);
+        ends_before_anything_is_paid(&house, &api, 3, "belongs to AWS account 111111111111");
+    }
+}
+
 /// What comes in place of an account, and the exit code of a run that needs one.
 fn refusals() -> Vec<(&'static str, Reply, i32)> {
     let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>User: arn:aws:iam::123456789012:user/x is not \

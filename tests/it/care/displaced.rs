@@ -8,7 +8,7 @@ use std::sync::Arc;
 use costlake::generation::{Footer, decode, encode};
 use costlake::job::Job;
 use costlake::ledger_store::{LedgerStore, kept_generations};
-use costlake::pipeline::verify::Depth;
+use costlake::pipeline::verify::{Depth, Finding};
 use costlake::pipeline::{plan_job, run_job};
 use costlake::plan::{Ask, calendar, range};
 use costlake::report::JobReport;
@@ -357,4 +357,59 @@ fn with_another_day(world: &World, job: &Job, month: &str) -> Vec<u8> {
     facts.rows = 1;
     let batches: Vec<_> = [cut].into_iter().chain(days.into_values()).collect();
     encode(table, batches, &footer).expect("an object")
+}
+
+/// An object of another account that holds other rows, in a table whose account is written down.
+async fn with_anothers_october(job: &Job) -> (World, Vec<u8>) {
+    let world = World::begun(job).await;
+    let record = r#"{ "format": 1, "account": "111111111111" }"#;
+    fs::write(world.path(&format!("_costlake/{}/account.json", job.name)), record).expect("a write");
+    set_account(&world, job);
+    let footer = world.footer(job, "2026-10");
+    let footer = Footer { account: Some("999999999999".to_owned()), epoch: footer.epoch + 1, ..footer };
+    let theirs = with_fewer_rows(&world, job, "2026-10", &footer);
+    fs::write(world.object(job, "2026-10"), &theirs).expect("a write");
+    (world, theirs)
+}
+
+#[tokio::test]
+async fn rebuilding_never_overwrites_an_object_of_another_account() {
+    let job = cost_job(true);
+    for has_ledger in [true, false] {
+        let (world, theirs) = with_anothers_october(&job).await;
+        if !has_ledger {
+            world.remove_all("_costlake/cost/ledger");
+        }
+        let report = world.rebuild(&job).await;
+        assert!(world.bytes(&job, "2026-10") == theirs, "overwritten, ledger: {has_ledger}");
+        assert_eq!(report.exit_code, 1, "{report:#?}");
+        let october = report.fetches.iter().find(|fetch| fetch.partition == "2026-10").expect("a report");
+        let text = &october.failure.as_ref().expect("a failure").text;
+        assert!(text.contains("AWS account 999999999999") && text.contains("move it away"), "{text}");
+        assert_eq!(epoch_in_ledger(&world, &job), has_ledger.then_some(1));
+    }
+}
+
+#[tokio::test]
+async fn verifying_tells_an_object_of_another_account_without_a_ledger_too() {
+    let job = cost_job(false);
+    for has_ledger in [true, false] {
+        let (world, theirs) = with_anothers_october(&job).await;
+        if !has_ledger {
+            world.remove_all("_costlake/cost/ledger");
+        }
+        for check in [world.verify(&job, Depth::Rows).await, world.repair(&job, Depth::Rows).await] {
+            let says = |finding: &Finding| finding.detail.contains("999999999999");
+            assert!(check.findings.iter().any(says), "{has_ledger}: {:#?}", check.findings);
+        }
+        assert!(world.bytes(&job, "2026-10") == theirs, "overwritten, ledger: {has_ledger}");
+        assert_eq!(epoch_in_ledger(&world, &job), has_ledger.then_some(1));
+    }
+}
+
+/// What the newest snapshot calls the generation of October.
+fn epoch_in_ledger(world: &World, job: &Job) -> Option<u64> {
+    let newest = world.files(&format!("_costlake/{}/ledger", job.name)).into_values().next_back().expect("a snapshot");
+    let ledger: serde_json::Value = serde_json::from_slice(&newest).expect("a ledger");
+    ledger["partitions"]["2026-10"]["epoch"].as_u64()
 }

@@ -177,7 +177,7 @@ fn totals(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw
     let missing = (flaw == Some(Flaw::DayMissing)).then(|| world.rng.usize(0..days(query).count()));
     let mut periods = Vec::new();
     for (index, day) in days(query).enumerate().filter(|(index, _)| Some(*index) != missing) {
-        let now = world.bill.now(day);
+        let now = world.tells(writer, day);
         // The other way than groups are off: of two answers with the same fault nobody could tell.
         let total = now.total() - if odd == Some(index) { CENT } else { 0 };
         if !matches!(flaw, Some(Flaw::Cut | Flaw::DayMissing)) {
@@ -216,7 +216,7 @@ fn groups(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw
             next = Some((day, 0));
             break;
         }
-        let Day { costs, estimated } = world.bill.now(day);
+        let Day { costs, estimated } = world.tells(writer, day);
         let from = if day == begins.0 { begins.1 } else { 0 };
         let mut rest = costs.range(from..);
         let shown: Vec<String> =

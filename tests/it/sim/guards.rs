@@ -2,10 +2,13 @@
 //! for it. A promise whose history passes here is one that the simulation does not look at.
 
 use bytes::Bytes;
-use costlake::report::Outcome;
+use costlake::report::{JobReport, Outcome};
 use costlake::window::Window;
+use fastrand::Rng;
 
+use super::accounts::{HOME, Mover, OTHER, Who, judge_account};
 use super::history::{History, MONTH, footer_of, november, said};
+use super::schedule::first_now;
 use super::store::lay;
 use super::watch::{ACCEPTED, LEDGER, TABLE, key_of};
 use super::world::World;
@@ -257,5 +260,106 @@ fn i13_no_request_beyond_the_budget() {
     breaks("I13: request 3 of a run that may send Some(2)", |lake| {
         lake.world.watch.writers[0].cap = Some(2);
         (0..3).for_each(|_| lake.world.watch.asked(0));
+    });
+}
+
+/// A report of a run that says it went well.
+fn well() -> JobReport {
+    JobReport::begin("cost", "run", "run", first_now(), true)
+}
+
+#[test]
+fn i14_a_run_of_another_account_asks_and_writes_nothing() {
+    breaks("I14: writer 0 of another account asks", |lake| {
+        lake.is_named(Some(HOME));
+        lake.world.begins(0, Who::Other);
+        lake.world.watch.asked(0);
+    });
+    breaks("I14: writer 0 of another account asks", |lake| {
+        lake.is_named(Some(HOME));
+        lake.world.begins(0, Who::InVain);
+        lake.world.watch.asked(0);
+    });
+    for key in [&key_of(MONTH), "bill/_costlake/cost/ledger/00000000000000000001.json"] {
+        breaks(&format!("I14: writer 0 of another account writes {key}"), |lake| {
+            lake.is_named(Some(HOME));
+            lake.world.begins(0, Who::Other);
+            let World { watch, tally, .. } = &mut lake.world;
+            watch.sent(0, key, &Bytes::from_static(b"{}"), tally);
+        });
+    }
+    breaks("I14: writer 0 of another account writes bill/_costlake/cost/runs/2026-11-03/1.started.json", |lake| {
+        lake.is_named(Some(HOME));
+        lake.world.begins(0, Who::Other);
+        let World { watch, tally, .. } = &mut lake.world;
+        watch.sent(0, "bill/_costlake/cost/runs/2026-11-03/1.json", &Bytes::new(), tally);
+        watch.sent(0, "bill/_costlake/cost/runs/2026-11-03/1.started.json", &Bytes::new(), tally);
+    });
+    breaks("I14: writer 0 of another account ends with 0", |lake| {
+        lake.is_named(Some(HOME));
+        lake.world.begins(0, Who::Other);
+        judge_account(&mut lake.world, 0, &well());
+    });
+}
+
+#[test]
+fn i14_a_table_is_of_one_account() {
+    breaks("is of account Some(\"444455556666\"), but the table of Some(\"111122223333\")", |lake| {
+        lake.is_named(Some(HOME));
+        let first = lake.begins();
+        lake.tells(&[(2, &[(0, 901)])]);
+        let second = lake.object(&[(2, &[(0, 901)])], Some(&first));
+        let second = lake.forged(&second, |footer| footer.account = Some(OTHER.to_owned()));
+        lake.lands(&second);
+    });
+    breaks("is of account Some(\"111122223333\"), but the table of None", |lake| {
+        lake.is_named(None);
+        lake.tells(&[(1, &[(0, 500)])]);
+        let first = lake.object(&[(1, &[(0, 500)])], None);
+        let first = lake.forged(&first, |footer| footer.account = Some(HOME.to_owned()));
+        lake.lands(&first);
+    });
+    for (account, who, days) in [(HOME, Who::Other, "Some(2026-11-01)"), (OTHER, Who::Home, "Some(2026-11-01)")] {
+        breaks(&format!("has rows of another account: {days}, table Some(\"{account}\")"), |lake| {
+            lake.is_named(Some(account));
+            let told = who.told(said(&[(0, 500)]));
+            lake.world.bill.put(november(1), 1, said(&[(0, 500)]));
+            lake.world.watch.told_total(0, november(1), told.total());
+            let costs: Vec<(u8, i64)> = told.costs.into_iter().collect();
+            let first = lake.object(&[(1, &costs)], None);
+            lake.lands(&first);
+        });
+    }
+    breaks("I14: a run whose account is known has not written it down", |lake| {
+        lake.is_named(None);
+        assert_eq!(Who::not_of(&mut lake.world), None);
+    });
+}
+
+#[test]
+fn i15_an_object_of_another_account_is_left_alone() {
+    let theirs = |lake: &mut History| {
+        let first = lake.object(&[(1, &[(0, 500), (77, 7)])], None);
+        let event = lake.world.event();
+        lake.world.objects.add(&key_of(MONTH), first.clone());
+        lake.world.watch.strange(event, MONTH, first.clone());
+        first
+    };
+    breaks("I15: bill/cost/billing_period=2026-11/data.parquet is written over an object of another account", |lake| {
+        theirs(lake);
+        lake.begins();
+    });
+    breaks("I15: bill/cost/billing_period=2026-11/data.parquet takes Some(2026-11-01) from", |lake| {
+        let theirs = theirs(lake);
+        lake.sends(&theirs);
+    });
+    breaks("json has Some(2026-11-01) of an object of another account", |lake| {
+        let theirs = theirs(lake);
+        lake.ledger(1, &theirs, |_| {});
+    });
+    breaks("I15: nothing is said of [\"2026-11\"]", |lake| {
+        let mut mover = Mover::new(Rng::with_seed(1));
+        mover.works(&mut lake.world, &lake.job);
+        mover.judge_refusal(&mut lake.world, &well());
     });
 }

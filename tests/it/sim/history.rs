@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::NaiveDate;
 use costlake::generation::footer::{KEY, Suffix, from_suffix};
 use costlake::generation::{Base, Footer, Owned, build, decode, describe, encode};
-use costlake::job;
+use costlake::job::{self, Job};
 use costlake::ledger::{Ledger, ObjectId};
 use costlake::pipeline::Event;
 use costlake::report::Outcome;
@@ -31,6 +31,7 @@ pub(super) const MONTH: &str = "2026-11";
 /// A lake with one writer, to which things happen in the order they are called.
 pub(super) struct History {
     pub(super) world: World,
+    pub(super) job: Job,
     source: Arc<dyn Source>,
 }
 
@@ -60,7 +61,14 @@ impl History {
             "#;
         let job = job::parse(std::path::Path::new("cost.toml"), text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
         let watch = Watch::new(job.source.clone(), 1, Rules::default());
-        Self { world: World::new(Rng::with_seed(1), Odds::KIND, Bill::default(), 0, watch, false), source: job.source }
+        let world = World::new(Rng::with_seed(1), Odds::KIND, Bill::default(), 0, watch, false);
+        Self { world, source: job.source.clone(), job }
+    }
+
+    /// The table has its name, and perhaps its account.
+    pub(super) fn is_named(&mut self, account: Option<&str>) {
+        let record = serde_json::json!({ "account": account });
+        self.world.objects.add("bill/_costlake/cost/table.json", record.to_string().into());
     }
 
     /// From now on the API tells these days so, and their totals.

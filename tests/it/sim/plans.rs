@@ -7,6 +7,7 @@ use costlake::job::{self, Job};
 use costlake::plan::{Ask, range};
 use fastrand::Rng;
 
+use super::accounts::Who;
 use super::savings::SOURCE as SAVINGS;
 use super::schedule::{day, first_now};
 
@@ -31,16 +32,22 @@ pub(super) enum Oddity {
     LongOutage,
     /// The first writer's clock is ten days ahead; the others' are right.
     ClockAhead,
+    /// Runs have the credentials of two accounts, or nobody knows whose.
+    Accounts,
+    /// Objects of another account are laid into the table.
+    Foreign,
 }
 
 impl Oddity {
     pub(super) fn of(seed: u64) -> Option<Self> {
         match seed % 16 {
             1 => Some(Self::Disagrees),
+            2 => Some(Self::Accounts),
             3 => Some(Self::Outage),
             5 => Some(Self::Hand),
             7 => Some(Self::TakesAll),
             9 => Some(Self::LongOutage),
+            10 => Some(Self::Foreign),
             13 => Some(Self::ClockAhead),
             11 => Some(Self::ThereAndBack),
             15 => Some(Self::Savings),
@@ -123,6 +130,8 @@ pub(super) struct Plan {
     pub(super) polls: Option<u32>,
     /// A signal comes then.
     pub(super) signal: Option<Duration>,
+    /// Whose credentials it has.
+    pub(super) who: Who,
 }
 
 impl Plan {
@@ -145,6 +154,7 @@ impl Plan {
             ask,
             polls: (rng.u8(0..6) == 0).then(|| rng.u32(1..160)),
             signal: (rng.u8(0..14) == 0).then(|| Duration::from_millis(rng.u64(0..10_000))),
+            who: Who::default(),
         }
     }
 
@@ -156,7 +166,8 @@ impl Plan {
     /// The first writer may be done when the day goes there, the second reads before it is back, the third after that.
     pub(super) fn around_a_flip(rng: &mut Rng, writer: usize) -> Self {
         let starts = [0, rng.u64(THERE..THERE + 5_000), rng.u64(BACK..BACK + 15_000)][writer];
-        Self { starts: Duration::from_millis(starts), now: first_now(), ask: Ask::Due, polls: None, signal: None }
+        let starts = Duration::from_millis(starts);
+        Self { starts, now: first_now(), ask: Ask::Due, polls: None, signal: None, who: Who::default() }
     }
 }
 

@@ -6,6 +6,7 @@
 //!                                      ▼
 //!          heal ─► a clean run ─► late writes arrive ─► the lake is the bill, and the ledger agrees
 //! ```
+//! Where there are two accounts, a run that must not touch what is there stands before and after the clean one.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -31,6 +32,7 @@ use object_store::memory::InMemory;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use super::accounts::{Mover, Who, cast, judge_account};
 use super::api::answers;
 use super::bill::Bill;
 use super::plans::{BACK, Oddity, Plan, THERE, Variant, outage, set_clocks};
@@ -91,11 +93,11 @@ async fn proof() -> &'static (String, Bytes) {
         .await
 }
 
-fn context(world: &Shared, writer: usize, now: DateTime<Utc>) -> Context {
+fn context(world: &Shared, writer: usize, now: DateTime<Utc>, who: Who) -> Context {
     let bucket = Arc::new(Bucket { world: world.clone(), writer });
     let listening = world.clone();
     Context {
-        doors: Arc::new(Doors::in_process(answers(world, writer))),
+        doors: Arc::new(Doors::in_process(answers(world, writer), who.identity())),
         lake: Arc::new(Lake::S3(S3Lake::new(bucket.clone(), bucket, PREFIX, NAME, ENDPOINT))),
         clock: Clock::Fixed(now),
         patience: Patience { attempts: 3, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(60) },
@@ -118,7 +120,8 @@ fn context(world: &Shared, writer: usize, now: DateTime<Utc>) -> Context {
 
 async fn write(world: &Shared, writer: usize, job: &Job, plan: Plan) {
     tokio::time::sleep(plan.starts).await;
-    let context = context(world, writer, plan.now);
+    let who = lock(world).begins(writer, plan.who);
+    let context = context(world, writer, plan.now, who);
     lock(world).note(|| format!("writer {writer} begins: {plan:?}"));
     let cancel = context.cancel.clone();
     let run = Mortal { inner: Some(Box::pin(run_job(&context, job, "run", plan.ask))), polls: plan.polls };
@@ -160,6 +163,7 @@ fn judge(world: &mut World, writer: usize, report: &JobReport) {
     if (report.exit_code == 0) != failures.is_empty() {
         world.watch.breaks(format!("writer {writer} ends with {}, but failed with {failures:?}", report.exit_code));
     }
+    judge_account(world, writer, report);
 }
 
 /// What became of a schedule.
@@ -188,7 +192,10 @@ async fn play(seed: u64, log: bool) -> Ended {
     let variant = Variant::draw(&mut rng, oddity);
     let job = variant.job();
     let writers = [1, 2, 2, 3][rng.usize(0..4)];
-    let writers = if oddity == Some(Oddity::ThereAndBack) { 3 } else { writers };
+    let writers = match oddity {
+        Some(Oddity::ThereAndBack | Oddity::Accounts) => 3,
+        _ => writers,
+    };
     let rates = [0, 10, 40, 150];
     let odds = Odds {
         api: rates[rng.usize(0..4)],
@@ -203,6 +210,9 @@ async fn play(seed: u64, log: bool) -> Ended {
     if oddity == Some(Oddity::ThereAndBack) {
         plans.iter_mut().enumerate().for_each(|(writer, plan)| *plan = Plan::around_a_flip(&mut rng, writer));
     }
+    // Dice of their own, so that the others fall as they always did.
+    let mut mover = Mover::new(Rng::with_seed(!seed));
+    cast(&mut mover.rng, oddity, &mut plans);
     let night_after = set_clocks(&mut rng, oddity, &mut plans);
     let restatements: Vec<Duration> = (0..rng.usize(0..6)).map(|_| Duration::from_millis(rng.u64(0..15_000))).collect();
     let odds = match oddity {
@@ -211,6 +221,7 @@ async fn play(seed: u64, log: bool) -> Ended {
         _ => odds,
     };
     let flips = if oddity == Some(Oddity::ThereAndBack) { &[THERE, BACK][..] } else { &[] };
+    let flips: Vec<Duration> = flips.iter().copied().map(Duration::from_millis).collect();
     let rules = Rules { takes_all: variant.takes_all, without_totals: variant.savings };
     let mut watch = Watch::new(job.source.clone(), writers + 1, rules);
     watch.writers[..writers].iter_mut().for_each(|writer| writer.cap = variant.cap());
@@ -222,34 +233,26 @@ async fn play(seed: u64, log: bool) -> Ended {
     if let Some(oddity @ (Oddity::LongOutage | Oddity::ClockAhead)) = oddity {
         lock(&world).tally.count(format!("odd: {oddity:?}"));
     }
-    let restating = async {
-        join_all(restatements.iter().map(|after| async {
-            tokio::time::sleep(*after).await;
-            lock(&world).restate();
-        }))
-        .await;
-    };
-    let flipping = async {
-        join_all(flips.iter().map(|after| async {
-            tokio::time::sleep(Duration::from_millis(*after)).await;
-            lock(&world).there_and_back();
-        }))
-        .await;
-    };
-    let meddlings = meddlings(&world, oddity);
-    let meddling = async {
-        join_all(meddlings.iter().map(|after| async {
-            tokio::time::sleep(*after).await;
-            lock(&world).meddle(&job.source);
-        }))
-        .await;
-    };
+    let restating = at_times(&world, restatements, World::restate);
+    let flipping = at_times(&world, flips, World::there_and_back);
+    let meddling = at_times(&world, meddlings(&world, oddity), |world| world.meddle(&job.source));
     let running = join_all(plans.iter().enumerate().map(|(writer, plan)| write(&world, writer, &job, *plan)));
-    tokio::join!(running, restating, flipping, meddling);
+    let moving = mover.works_at_times(&world, oddity, &job);
+    tokio::join!(running, restating, flipping, meddling, moving);
     meddle_at_last(&world, oddity, &job);
     lock(&world).odds = Odds::KIND;
-    finish(&world, &job, variant, writers, night_after).await;
+    let last = Last { world: &world, job: &job, variant, writer: writers, now: night_after };
+    last.finish(oddity, &mut mover).await;
     conclude(&world)
+}
+
+/// Does something to the world at each of these times.
+async fn at_times(world: &Shared, times: Vec<Duration>, does: impl Fn(&mut World)) {
+    join_all(times.iter().map(|after| async {
+        tokio::time::sleep(*after).await;
+        does(&mut lock(world));
+    }))
+    .await;
 }
 
 /// When a hand from outside does something.
@@ -269,34 +272,76 @@ fn meddle_at_last(world: &Shared, oddity: Option<Oddity>, job: &Job) {
     }
 }
 
-/// A clean run, and what has to hold then.
-async fn finish(world: &Shared, job: &Job, variant: Variant, writer: usize, now: DateTime<Utc>) {
-    lock(world).note(|| "the store and the API work again".to_owned());
-    let last = now.date_naive() - chrono::Days::new(1);
-    // Rows that moved under equal totals are found by reading them, which a probe need not do; nor does it look again at
-    // rows that were taken although they missed their total.
-    let unseen = variant.probe && (variant.takes_all || lock(world).bill.moved_unseen);
-    let window = range(variant.begin(), last).expect("a range");
-    let ask = if unseen { Ask::Range { window, missing_only: false } } else { Ask::Due };
-    let accepted = ["2026-10-01", "2026-11-01"].map(|month| ("cost".to_owned(), day(month)));
-    // Where a clock was ahead a person has said so; elsewhere there is nothing to accept.
-    let context = context(world, writer, now);
-    let context = Context { no_budget: true, accept_clock: true, accepted: Arc::new(accepted.into()), ..context };
-    let landed = || lock(world).tally.of(LATE);
-    let before = landed();
-    let mut report = run_job(&context, job, "run", ask).await;
-    // A write that was still on its way came first: theirs stands, and the next run has the last word.
-    if report.exit_code == Kind::Superseded.exit_code() && landed() > before {
-        report = run_job(&context, job, "run", ask).await;
+/// The runs that come last, on a store and an API that work.
+struct Last<'a> {
+    world: &'a Shared,
+    job: &'a Job,
+    variant: Variant,
+    writer: usize,
+    now: DateTime<Utc>,
+}
+
+impl Last<'_> {
+    /// A clean run, and what has to hold then.
+    async fn finish(&self, oddity: Option<Oddity>, mover: &mut Mover) {
+        let Self { world, variant, .. } = *self;
+        lock(world).note(|| "the store and the API work again".to_owned());
+        let last = self.now.date_naive() - chrono::Days::new(1);
+        if oddity == Some(Oddity::Foreign) {
+            self.leave_alone(mover).await;
+        }
+        let landed = || lock(world).tally.of(LATE);
+        let before = landed();
+        let mut report = self.run(Who::last(world, oddity)).await;
+        // A write that was still on its way came first: theirs stands, and the next run has the last word.
+        let came_second = [Kind::Superseded, Kind::Auth].map(Kind::exit_code).contains(&report.exit_code);
+        if came_second && landed() > before {
+            report = self.run(Who::last(world, oddity)).await;
+        }
+        if report.exit_code != 0 {
+            lock(world).watch.breaks(format!("the clean run ends with {}: {report:#?}", report.exit_code));
+        }
+        assert_true(&mut lock(world), variant.begin(), last);
+        if matches!(oddity, Some(Oddity::Accounts | Oddity::Foreign)) {
+            self.keep_out().await;
+        }
+        let mut world = lock(world);
+        deliver(&mut world, true);
+        world.watch_glance();
+        assert_true(&mut world, variant.begin(), last);
     }
-    let mut world = lock(world);
-    if report.exit_code != 0 {
-        world.watch.breaks(format!("the clean run ends with {}: {report:#?}", report.exit_code));
+
+    async fn run(&self, who: Who) -> JobReport {
+        let Self { world, job, variant, writer, now } = *self;
+        let who = lock(world).begins(writer, who);
+        // Rows that moved under equal totals are found by reading them, which a probe need not do; nor does it look again
+        // at rows that were taken although they missed their total.
+        let unseen = variant.probe && (variant.takes_all || lock(world).bill.moved_unseen);
+        let window = range(variant.begin(), now.date_naive() - chrono::Days::new(1)).expect("a range");
+        let ask = if unseen { Ask::Range { window, missing_only: false } } else { Ask::Due };
+        let accepted = ["2026-10-01", "2026-11-01"].map(|month| ("cost".to_owned(), day(month)));
+        // Where a clock was ahead a person has said so; elsewhere there is nothing to accept.
+        let context = context(world, writer, now, who);
+        let context = Context { no_budget: true, accept_clock: true, accepted: Arc::new(accepted.into()), ..context };
+        run_job(&context, job, "run", ask).await
     }
-    assert_true(&mut world, variant.begin(), last);
-    deliver(&mut world, true);
-    world.watch_glance();
-    assert_true(&mut world, variant.begin(), last);
+
+    /// Runs while objects of another account stand in the table, which then are moved away.
+    async fn leave_alone(&self, mover: &mut Mover) {
+        mover.works_at_last(&mut lock(self.world), self.job);
+        if !mover.standing().is_empty() {
+            let report = self.run(Who::Home).await;
+            mover.judge_refusal(&mut lock(self.world), &report);
+            mover.moves_all_away(&mut lock(self.world));
+        }
+    }
+
+    /// The table has its account now, and keeps the other one out.
+    async fn keep_out(&self) {
+        let Some(other) = Who::not_of(&mut lock(self.world)) else { return };
+        let report = self.run(other).await;
+        judge_account(&mut lock(self.world), self.writer, &report);
+    }
 }
 
 /// The lake is the bill, and the newest ledger says of every object what its footer says.
@@ -304,7 +349,8 @@ fn assert_true(world: &mut World, begin: NaiveDate, last: NaiveDate) {
     // A clock that was ahead has read days that are still to come: they are read again when they have.
     let found: BTreeMap<_, _> = world.watch.days().into_iter().filter(|(day, _)| *day <= last).collect();
     let days = begin.iter_days().take_while(|day| *day <= last);
-    let wanted: BTreeMap<_, _> = days.map(|day| (day, world.bill.now(day))).collect();
+    let who = Who::of_rows(&world.objects);
+    let wanted: BTreeMap<_, _> = days.map(|day| (day, who.told(world.bill.now(day)))).collect();
     if found != wanted {
         let off = wanted.iter().find(|(day, now)| found.get(day) != Some(now));
         world.watch.breaks(format!("the lake is not the bill: {off:?} is {:?}", off.map(|(day, _)| found.get(day))));

@@ -187,6 +187,7 @@ impl Bucket {
         let fault = fault.or(slow.then_some(Fault::Silence));
         if let Some(fault) = fault {
             world.tally.count(format!("{verb}: {fault:?}"));
+            world.watch.writers[self.writer].faults += 1;
         }
         let writer = self.writer;
         world.event();

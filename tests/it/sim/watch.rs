@@ -12,6 +12,9 @@
 //! | nothing is written while pages are open, nor a day that misses its total (I9) | each write that is sent |
 //! | no more requests than the budget (I13) | each request |
 //! | a commit that a run reports is there (I4) | each report |
+//! | a run of another account than the table's asks nothing and writes nothing but its record (I14) | each request, each write |
+//! | an object names no other account than the table, and holds no other one's rows (I14) | each write that lands |
+//! | an object of another account stays where it lies, and nothing of it gets into table or ledger (I15) | each write, each snapshot |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,6 +28,7 @@ use costlake::report::Outcome;
 use costlake::sources::Source;
 use costlake::window::Window;
 
+use super::accounts::{TAKES_ON, Who, of_table, whose};
 use super::bill::{Bill, Day};
 use super::object::{Content, Decoded, Decoder};
 use super::store::Objects;
@@ -56,6 +60,11 @@ impl Generation {
 /// What is known of one writer.
 #[derive(Default)]
 pub(super) struct Writer {
+    pub(super) who: Who,
+    /// The table is another account's.
+    pub(super) is_kept_out: bool,
+    /// What went wrong with its calls to the store.
+    pub(super) faults: u32,
     requests: u64,
     pub(super) cap: Option<u64>,
     /// The totals it was told last.
@@ -93,6 +102,12 @@ pub(super) struct Watch {
     history: BTreeMap<String, Vec<Bytes>>,
     /// Partitions whose object was put there, or removed, by a hand from outside, until a ledger knows what stands there.
     meddled: BTreeSet<String>,
+    /// By partition: an object of another account that a hand laid there.
+    foreign: BTreeMap<String, Bytes>,
+    /// The digest of every day of such objects.
+    foreign_days: BTreeSet<String>,
+    /// Whether a run was under way of which nobody can tell whose its rows are.
+    unverified: bool,
     /// By partition: a generation that a later fetch found unchanged, and when that fetch began.
     confirmed: BTreeMap<String, (u64, u64)>,
     fingerprint: Option<String>,
@@ -109,6 +124,11 @@ pub(super) fn key_of(partition: &str) -> String {
     format!("{TABLE}billing_period={partition}/data.parquet")
 }
 
+/// Whether a key is that of what a run says of itself, not of what it reserves.
+fn is_run_record(key: &str) -> bool {
+    key.starts_with("bill/_costlake/cost/runs/") && !key.contains(".started")
+}
+
 /// The partition of a data object; `None` for a key that is none.
 fn partition_of(key: &str) -> Option<&str> {
     key.strip_prefix(TABLE)?.strip_prefix("billing_period=")?.strip_suffix("/data.parquet")
@@ -123,6 +143,9 @@ impl Watch {
             generations: BTreeMap::new(),
             history: BTreeMap::new(),
             meddled: BTreeSet::new(),
+            foreign: BTreeMap::new(),
+            foreign_days: BTreeSet::new(),
+            unverified: false,
             confirmed: BTreeMap::new(),
             fingerprint: None,
             broken: None,
@@ -144,9 +167,10 @@ impl Watch {
 
     /// A request is sent.
     pub(super) fn asked(&mut self, writer: usize) {
-        let Writer { requests, cap, .. } = &mut self.writers[writer];
+        let Writer { requests, cap, is_kept_out, .. } = &mut self.writers[writer];
         *requests += 1;
-        let (requests, cap) = (*requests, *cap);
+        let (requests, cap, is_kept_out) = (*requests, *cap, *is_kept_out);
+        self.holds(!is_kept_out, || format!("I14: writer {writer} of another account asks"));
         self.holds(cap.is_none_or(|cap| requests <= cap), || {
             format!("I13: request {requests} of a run that may send {cap:?}")
         });
@@ -166,10 +190,16 @@ impl Watch {
 
     /// A write is sent, whatever becomes of it.
     pub(super) fn sent(&mut self, writer: usize, key: &str, bytes: &Bytes, tally: &mut Tally) {
+        let is_kept_out = self.writers[writer].is_kept_out;
+        self.holds(!is_kept_out || is_run_record(key), || {
+            format!("I14: writer {writer} of another account writes {key}")
+        });
         let Some(partition) = partition_of(key) else { return };
         tally.count("objects sent");
         let Some(decoded) = self.decoded(key, bytes) else { return };
         let (footer, content) = &*decoded;
+        let taken = content.digests.iter().find(|(_, digest)| self.foreign_days.contains(*digest)).map(|(day, _)| *day);
+        self.holds(taken.is_none(), || format!("I15: {key} takes {taken:?} from an object of another account"));
         let Writer { open, totals, sent, .. } = &mut self.writers[writer];
         sent.insert(partition.to_owned(), bytes.clone());
         let open = open.iter().find(|(start, _)| month(*start) == partition).copied();
@@ -219,6 +249,9 @@ impl Watch {
             tally.count("ledger snapshots");
             return self.ledger_landed(key, bytes, before.is_some());
         }
+        if key.ends_with("/account.json") {
+            tally.count(TAKES_ON);
+        }
         if !key.starts_with(TABLE) {
             return self.holds(before.is_none(), || format!("{key} is create-only and was replaced"));
         }
@@ -229,6 +262,7 @@ impl Watch {
         let Some(decoded) = self.decoded(key, bytes) else { return };
         let (footer, content) = &*decoded;
         self.compare(event, partition, footer, content, bill, tally);
+        self.of_one_account(key, partition, footer, content, objects);
         let known = self.fingerprint.get_or_insert_with(|| footer.fingerprint.clone());
         let same = *known == footer.fingerprint;
         self.holds(same, || format!("I10: {key} has another fingerprint"));
@@ -238,6 +272,22 @@ impl Watch {
         let others = objects.held.keys().filter(|other| other.starts_with(TABLE) && partition_of(other).is_none());
         let stray: Vec<String> = others.cloned().collect();
         self.holds(stray.is_empty(), || format!("I1: stray objects {stray:?}, writer {writer}"));
+    }
+
+    /// A new generation is the table's account's, and replaces no object of another one.
+    fn of_one_account(&mut self, key: &str, partition: &str, footer: &Footer, content: &Content, objects: &Objects) {
+        let is_over = self.foreign.contains_key(partition);
+        self.holds(!is_over, || format!("I15: {key} is written over an object of another account"));
+        let table = of_table(objects);
+        let named = footer.account.clone();
+        self.holds(named.is_none() || named == table, || {
+            format!("I14: {key} is of account {named:?}, but the table of {table:?}")
+        });
+        let home = self.unverified || table.as_deref().is_none_or(|table| Who::of(table) == Who::Home);
+        let other = table.as_deref().is_some_and(|table| Who::of(table) == Who::Other);
+        let is_wrong = |day: &Day| if whose(day).0 == Who::Other { !other } else { !home };
+        let wrong = content.days.iter().find(|(_, day)| is_wrong(day)).map(|(day, _)| *day);
+        self.holds(wrong.is_none(), || format!("I14: {key} has rows of another account: {wrong:?}, table {table:?}"));
     }
 
     /// Compares a new generation with the one it replaces and with the bill.
@@ -269,7 +319,7 @@ impl Watch {
             if month(*day) != partition || footer.partition != partition {
                 broken.push(format!("I7: {day} is in another partition"));
             }
-            let spans = bill.spans(*day, found);
+            let spans = bill.spans(*day, &whose(found).1);
             if spans.is_empty() && self.rules.takes_all {
                 tally.count("control = report: a day that was never so on the bill");
             } else if spans.is_empty() {
@@ -296,7 +346,7 @@ impl Watch {
         if *confirmed != epoch || told > *begun {
             return;
         }
-        let spans = bill.spans(day, old);
+        let spans = bill.spans(day, &whose(old).1);
         let before = spans.iter().any(|(from, _)| *from < told);
         let after = spans.iter().any(|(_, until)| *until > *begun);
         if before && after {
@@ -321,13 +371,16 @@ impl Watch {
                 let digests = content.digests.iter().map(|(day, digest)| (*day, digest.as_str()));
                 state.epoch == content.epoch && state.bytes == size && facts.eq(digests)
             };
-            if is_meddled && same && state.epoch == content.epoch {
+            if is_meddled && same && state.epoch == content.epoch && !self.foreign.contains_key(partition) {
                 settled.push(partition.clone());
             }
             (!same && !is_meddled)
                 .then(|| format!("{partition}: the ledger knows {}, the object is {}", state.epoch, content.epoch))
         });
         self.holds(ahead.is_none(), || format!("I5: {key}: {ahead:?}"));
+        let mut days = ledger.partitions.values().flat_map(|state| &state.days);
+        let taken = days.find(|(_, state)| self.foreign_days.contains(&state.facts.digest)).map(|(day, _)| *day);
+        self.holds(taken.is_none(), || format!("I15: {key} has {taken:?} of an object of another account"));
         settled.iter().for_each(|partition| _ = self.meddled.remove(partition));
     }
 
@@ -382,6 +435,7 @@ impl Watch {
     /// Something from outside stands in a partition's place, or nothing does any more.
     pub(super) fn meddled(&mut self, event: u64, partition: &str, bytes: Option<Bytes>) {
         self.meddled.insert(partition.to_owned());
+        self.foreign.remove(partition);
         self.confirmed.remove(partition);
         let Some(bytes) = bytes else {
             self.generations.remove(partition);
@@ -389,6 +443,21 @@ impl Watch {
         };
         let Some(decoded) = self.decoded(&key_of(partition), &bytes) else { return };
         self.generations.insert(partition.to_owned(), Generation { landed: event, bytes, decoded });
+    }
+
+    /// An object of another account stands in a partition's place.
+    pub(super) fn strange(&mut self, event: u64, partition: &str, bytes: Bytes) {
+        self.meddled(event, partition, Some(bytes.clone()));
+        self.foreign.insert(partition.to_owned(), bytes);
+        let days = self.generations.get(partition).into_iter().flat_map(|held| held.content().digests.values());
+        self.foreign_days.extend(days.cloned());
+    }
+
+    /// A run begins.
+    pub(super) fn begins(&mut self, writer: usize, who: Who, is_kept_out: bool, is_unverified: bool) {
+        let told = &mut self.writers[writer];
+        (told.who, told.is_kept_out, told.faults) = (who, is_kept_out, 0);
+        self.unverified |= is_unverified;
     }
 
     /// The days of every object, as a reader of all of them sees them.
