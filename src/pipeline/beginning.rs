@@ -3,7 +3,7 @@
 //!
 //! | an answer leaves out its first periods, and | then |
 //! |---|---|
-//! | nothing is known of these days, nor of any before them | the data begin with the first period that is there |
+//! | nothing is known of these days, nor of any before them | the data begin with the first period that is there, if a second answer leaves out as much |
 //! | the ledger or the API's totals have one of them | the answer is not to be trusted, and is refused |
 //! | it has no period at all | these days are out of reach once another answer shows a later first day; until then it is refused |
 //!
@@ -24,6 +24,12 @@ use crate::totals::Totals;
 use crate::window::Window;
 
 use super::JobRun;
+
+/// Whether an answer whose first day is `first` would move the first day of the data to a later one than is known.
+pub(super) async fn is_news(run: &JobRun<'_>, window: Window, first: NaiveDate) -> bool {
+    let known = run.books.lock().await.ledger.first_day;
+    run.job.source.grain().slot_of(window.start()) < first && known.is_none_or(|known| known < first)
+}
 
 /// Learns from the totals of `window`, and takes the days before the first one out of a plan.
 pub(super) async fn of_totals(run: &JobRun<'_>, window: Window, found: &Totals, planned: &mut Plan) -> Result<()> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::crash;
 use crate::error::{Kind, Result};
@@ -62,6 +62,8 @@ fn hull(a: Window, b: Window) -> Window {
 pub struct Shared {
     wanted: HashMap<Key, (BTreeSet<String>, Option<Window>)>,
     said: Mutex<Vec<Said>>,
+    /// First days with data that two answers have told.
+    begun: Mutex<Vec<(Key, NaiveDate)>>,
 }
 
 /// A question that was asked, and what came of it; none where the API refused it.
@@ -87,7 +89,7 @@ impl Shared {
                 (window, own) => window.or(own),
             };
         }
-        Self { wanted, said: Mutex::default() }
+        Self { wanted, ..Self::default() }
     }
 
     /// The question of a job that needs the totals of `window`.
@@ -141,12 +143,16 @@ pub(super) async fn before_fetches(
         if probes { 0 } else { least_requests(job, &run.books.lock().await.ledger, &planned.fetches, run.rewrites) };
     let (window, found) = as_far_as_it_tells(run, window, least, report).await?;
     crash::point("totals_answered");
-    run.totals_pages = report.totals_asked.pages;
     let mut planned = planned;
+    let found = match found {
+        Some(found) => Some(told_twice(run, window, found, report).await?),
+        None => None,
+    };
     if let Some(found) = &found {
         let told = beginning::of_totals(run, window, found, &mut planned).await;
         told.map_err(|error| series::advised(error).at("question", "totals").at("window", window))?;
     }
+    run.totals_pages = report.totals_asked.pages;
     if !job.source.is_ungrouped() {
         run.totals.get_mut().clone_from(&found);
     }
@@ -159,6 +165,33 @@ pub(super) async fn before_fetches(
     books.ledger.probed_at = Some(run.now());
     books.save(&run.run_id, run.now()).await?;
     Ok(Plan { totals: None, ..planned })
+}
+
+/// The totals of `window`; where they leave out its first days for the first time, with those that a second answer has:
+/// one answer alone might have lost them.
+async fn told_twice(
+    run: &JobRun<'_>,
+    window: Window,
+    found: Arc<Totals>,
+    report: &mut JobReport,
+) -> Result<Arc<Totals>> {
+    let first = found.0.keys().find(|slot| window.contains(**slot)).copied();
+    let (Some(key), Some(first)) = (key_of(run.job), first) else { return Ok(found) };
+    let mut begun = run.context.totals.begun.lock().await;
+    if !beginning::is_news(run, window, first).await || begun.contains(&(key.clone(), first)) {
+        return Ok(found);
+    }
+    if run.budget.room() == Some(0) {
+        return Err(run.budget.reached(Some(report.totals_asked.requests + 1)));
+    }
+    let mut allowance = run.budget.reserve(1);
+    let again = ask(run, &run.job.source.metrics(), window, &mut allowance, &mut report.totals_asked).await?;
+    let mut both = Totals::clone(&found);
+    for (slot, totals) in again.into_iter().flat_map(|again| again.0) {
+        both.0.entry(slot).or_insert(totals);
+    }
+    begun.extend(both.0.keys().find(|slot| window.contains(**slot)).map(|first| (key, *first)));
+    Ok(Arc::new(both))
 }
 
 /// Takes over the currencies of days that were read before it was noted, where nothing else of them changed.
