@@ -53,7 +53,7 @@ fn decode(source: &dyn Source, body: &Bytes) -> Fetched {
     let windows = [Window::day("2026-10-01".parse().unwrap())];
     let request = source.requests(&windows).remove(0);
     let mut reader = source.reader(&windows);
-    let answer = Answer { status: 200, body: body.clone(), request_id: None, date: None };
+    let answer = Answer { status: 200, body: body.clone(), request_id: None, date: None, made_up: false };
     reader.read(&request, &answer).expect("a sound answer");
     reader.finish().expect("a whole fetch")
 }

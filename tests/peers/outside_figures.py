@@ -211,6 +211,56 @@ def inactive_tag(group, stack):
     return done
 
 
+@case("an account that is younger than begin")
+def young_account(group, stack):
+    met = Meeting(stack, "2026-04-10").job(begin="2025-11-01")
+    met.world.first = "2026-03-12"
+    done = met.run("run")
+    group.equal(met.months(), {"2026-03": Decimal("200"), "2026-04": Decimal("90")}, "the months")
+    asked = met.world.count("costs")
+    met.nights(group, "2026-04-10")
+    group.equal(met.world.count("costs") - asked, 1, "requests of the next run: the totals alone")
+    group.equal(met.run("status", "--check").code, 0, "status --check")
+    met.world.first = "2026-03-02"
+    met.nights(group, "2026-04-10")
+    group.equal(met.months()["2026-03"], Decimal("300"), "March when the data begin earlier")
+    return done
+
+
+@case("a filter that fitted nothing, corrected")
+def filter_corrected(group, stack):
+    only = 'filter = {{ Dimensions = {{ Key = "REGION", Values = ["{}"] }} }}\n[window]'.format
+    met = Meeting(stack, "2026-04-10").job(begin="2026-03-20")
+    written, rows = (met.jobs / "bill.toml").read_text(), met.world.rows
+    met.world.rows = lambda day: {}
+    (met.jobs / "bill.toml").write_text(written.replace("[window]", only("eu-wst-1")))
+    group.true("look whether source.filter fits anything" in met.run("run").out, "the first run")
+    met.world.rows = rows
+    (met.jobs / "bill.toml").write_text(written.replace("[window]", only("eu-west-1")))
+    done = met.run("run")
+    group.equal(met.months(), {"2026-03": Decimal("120"), "2026-04": Decimal("90")}, "the months")
+    group.equal(met.run("verify", "--full").code, 0, "verify --full")
+    (met.jobs / "bill.toml").write_text(written)
+    group.equal(met.run("run").code, 2, "another definition when there are rows")
+    return done
+
+
+@case("a sandbox where the bill was asked")
+def sandbox_instead(group, stack):
+    met = Meeting(stack, "2026-04-10").job(begin="2026-03-20")
+    met.nights(group, "2026-04-10")
+    before, honest = met.months(), met.world.rows
+    met.world.rows = times(honest, "1.1")
+    told = {"x-costlake-figures": "made up"}
+    met.world.before = lambda question, number: (200, told, met.world.costs(question))
+    done = met.run("run", night="2026-04-11")
+    group.same_mapping(met.months(), before, "the months")
+    met.world.before = lambda question, number: None
+    met.world.rows = honest
+    met.nights(group, "2026-04-11")
+    return done
+
+
 @case("small steps of a settled month")
 def small_steps(group, stack):
     met = Meeting(stack, "2026-04-20").job(begin="2026-02-01", window="quarantine_share = 0.3")

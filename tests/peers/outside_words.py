@@ -324,6 +324,19 @@ def column_twice(group, stack):
     return met.job(grouping='{ dimension = "LINKED_ACCOUNT" }, { dimension = "LINKED_ACCOUNT_NAME" }').run("check")
 
 
+@case("a nightly run without credentials")
+def without_credentials(group, stack):
+    met = Meeting(stack, "2026-04-10").job(begin="2026-04-01")
+    met.nights(group, "2026-04-10")
+    keys = {name: met.costlake.environment.pop(name, None) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    group.equal(met.run("run", night="2026-04-11", AWS_EC2_METADATA_DISABLED="true").code, 3, "the night")
+    done = met.run("status", "--check", night="2026-04-11")
+    met.costlake.environment.update({name: key for name, key in keys.items() if key})
+    met.nights(group, "2026-04-11")
+    group.equal(met.run("status", "--check", night="2026-04-11").code, 0, "status --check after a good run")
+    return done
+
+
 @case("a dimension that is misspelt")
 def unknown_dimension(group, stack):
     return Meeting(stack, "2026-05-18").job(grouping='{ dimension = "USAGE_TYP" }').run("check")

@@ -50,6 +50,7 @@ class World:
         self.total = {}  # metric: function of the day
         self.unit = lambda day, grouped: "USD"
         self.estimated = lambda day: False
+        self.first = ""  # the account's first day: the days before it are left out
         self.before = lambda question, number: None  # an answer of its own, or a wait
         # Datadog: an answer for a path and its query.
         self.datadog = lambda path, query: {}
@@ -162,7 +163,7 @@ class World:
 
     def costs(self, question):
         asked = question["TimePeriod"]
-        return {"ResultsByTime": [self.period(question, day) for day in days(asked["Start"], asked["End"])],
+        return {"ResultsByTime": [self.period(question, day) for day in days(asked["Start"], asked["End"]) if day >= self.first],
                 "GroupDefinitions": question.get("GroupBy") or [], "DimensionValueAttributes": []}
 
     # ------------------------------------------------------------------------------------------------- the bucket
