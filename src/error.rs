@@ -153,6 +153,7 @@ struct Inner {
     context: Vec<(&'static str, String)>,
     advice: Option<String>,
     retry_after: Option<Duration>,
+    no_data: bool,
     cause: Option<Cause>,
 }
 
@@ -165,6 +166,7 @@ impl Error {
             context: Vec::new(),
             advice: None,
             retry_after: None,
+            no_data: false,
             cause: None,
         }))
     }
@@ -214,6 +216,19 @@ impl Error {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// The same error, of an API that has no data of a part of what was asked.
+    #[must_use]
+    pub fn of_no_data(mut self) -> Self {
+        self.0.no_data = true;
+        self
+    }
+
+    /// Whether the API has no data of a part of what was asked.
+    #[must_use]
+    pub fn is_of_no_data(&self) -> bool {
+        self.0.no_data
     }
 
     /// The wait the API asked for, if it did.

@@ -124,12 +124,16 @@ pub(super) async fn same_table(
         let _ = meant.is_made_up.set(kept.is_made_up());
         meant.is_lenient.fetch_or(kept.made_up.is_none() && !kept.is_made_up(), Ordering::Relaxed);
     }
-    if let Some(theirs) = books.account() {
-        job.aws.account_id.iter().try_for_each(|named| same_account(&job.name, theirs, named))?;
-        let of_table = format!("account {theirs} of the table");
-        identity.unknown_account(&of_table).map_or(Ok(()), Err)?;
-    }
+    must_be_known(job, identity, books.account())?;
     Ok(meant)
+}
+
+/// Refuses credentials of which nobody could say the account, where the table has one: at the beginning of a run, and
+/// before it writes, for another run may have been the first to know it.
+pub(super) fn must_be_known(job: &Job, identity: &Identity, of_table: Option<&str>) -> Result<()> {
+    let Some(theirs) = of_table else { return Ok(()) };
+    job.aws.account_id.iter().try_for_each(|named| same_account(&job.name, theirs, named))?;
+    identity.unknown_account(&format!("account {theirs} of the table")).map_or(Ok(()), Err)
 }
 
 /// The same as far as it can be told without credentials, for a plan.

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::crash;
 use crate::error::{Error, Kind, Result};
 use crate::generation::{self, Base, Built, FetchedDays, Owned};
+use crate::job::AccountCheck;
 use crate::ledger::{ObjectId, PartitionState, Quarantined, Standing};
 use crate::ledger_store::{Observed, data_key, observe};
 use crate::plan::{Fetch, fetch_of, is_reachable, least_requests, shortened};
@@ -30,7 +31,7 @@ use super::budget::Allowance;
 use super::control::Controlled;
 use super::publish::{Target, publish};
 use super::quarantine::SetAside;
-use super::{Event, JobRun, control, displaced, quarantine, raw, restore};
+use super::{Event, JobRun, account, control, displaced, quarantine, raw, restore};
 
 /// So many rows are encoded in less time than other work notices, so they are not taken to another thread.
 const HANDFUL: u64 = 200;
@@ -122,10 +123,20 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     Ok(fetch.slots.len())
 }
 
+/// Makes sure of the table's name and account, or gives it them.
+async fn claim(job: &JobRun<'_>) -> Result<()> {
+    let mut books = job.books.lock().await;
+    books.claim(job.meant.record()).await?;
+    if matches!(job.door.identity.account_check, AccountCheck::InVain { .. }) {
+        books.check(job.meant.record()).await?;
+    }
+    account::must_be_known(job.job, &job.door.identity, books.account())
+}
+
 /// Brings what was read into the lake, unless it is there already, and enters the outcome into the ledger.
 async fn take(job: &JobRun<'_>, taken: &Taken<'_>, read: &mut Controlled, report: &mut FetchReport) -> Result<()> {
     let (fetch, seen, partition) = (taken.fetch, taken.seen, taken.fetch.partition);
-    job.books.lock().await.claim(job.meant.record()).await?;
+    claim(job).await?;
     let unchanged = seen.filter(|_| !job.rewrites && !job.heals(partition));
     let unchanged = unchanged.filter(|seen| generation::is_unchanged(&seen.footer, &read.days));
     if job.heals(partition) {

@@ -92,6 +92,17 @@ impl Shared {
         Self { wanted, ..Self::default() }
     }
 
+    /// The first day with data that another job of the run has found.
+    async fn begun_of(&self, job: &Job) -> Option<NaiveDate> {
+        let key = key_of(job)?;
+        self.begun.lock().await.iter().filter(|(known, _)| *known == key).map(|(_, first)| *first).min()
+    }
+
+    /// Tells the other jobs of the run.
+    pub(super) async fn note_begun(&self, job: &Job, first: NaiveDate) {
+        self.begun.lock().await.extend(key_of(job).map(|key| (key, first)));
+    }
+
     /// The question of a job that needs the totals of `window`.
     fn question(&self, job: &Job, key: &Key, window: Window) -> Question {
         let mut question = Question { metrics: job.source.metrics(), window };
@@ -220,13 +231,17 @@ async fn as_far_as_it_tells(
         Err(error) => error.at("window", window),
     };
     let history = history_start(run.job, run.now().date_naive());
-    if error.kind() != Kind::Refused || window.start() >= history {
-        return Err(error);
+    let own = run.books.lock().await.ledger.first_day;
+    let begun = own.max(run.context.totals.begun_of(run.job).await).unwrap_or(history).max(history);
+    if error.kind() != Kind::Refused || window.start() >= begun {
+        return beginning::search(run, window, error, report).await;
     }
-    report.notes.push(format!("no totals of the days before {history}: {}", error.message()));
-    let Some(inside) = Window::new(history, window.end()) else { return Ok((window, None)) };
-    let found = of_window(run, inside, least, report).await.map_err(|error| error.at("window", inside))?;
-    Ok((inside, found))
+    report.notes.push(format!("no totals of the days before {begun}: {}", error.message()));
+    let Some(inside) = Window::new(begun, window.end()) else { return Ok((window, None)) };
+    match of_window(run, inside, least, report).await {
+        Ok(found) => Ok((inside, found)),
+        Err(error) => beginning::search(run, inside, error.at("window", inside), report).await,
+    }
 }
 
 /// The totals of `window` for a job, from an answer that is at hand or by asking; `None` where the API tells none.

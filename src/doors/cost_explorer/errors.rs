@@ -91,7 +91,7 @@ pub fn explain_code(code: Option<&str>, message: &str, status: u16) -> Error {
         | "IncompleteSignatureException" | "MissingAuthenticationTokenException" => {
             Error::new(Kind::Auth, "AWS does not accept the credentials").advise("check the keys or the profile, and this machine's clock")
         }
-        "DataUnavailableException" => refused("Cost Explorer has no data for this window")
+        "DataUnavailableException" => refused("Cost Explorer has no data for this window").of_no_data()
             .advise("after enabling Cost Explorer data come within a day; for older days move window.begin to the first day that has data"),
         "BillExpirationException" => refused("the days are older than Cost Explorer keeps them")
             .advise("move window.begin or --from to a later day; MONTHLY data reach further back where multi-year data is enabled"),

@@ -1,5 +1,6 @@
 //! Accounts that are younger than a table's `begin`: the API leaves out the days before their first one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -17,16 +18,26 @@ struct World {
     script: Script,
     house: Lakehouse,
     first: Arc<Mutex<&'static str>>,
+    refuses: Arc<AtomicBool>,
 }
 
 impl World {
     fn new(job: &str) -> Self {
         let first = Arc::new(Mutex::new("2026-10-20"));
-        let told = Arc::clone(&first);
-        let script = Script::answering(move |asked| answer(&asked.json(), *told.lock().expect("a day"))).with_totals();
+        let refuses = Arc::new(AtomicBool::new(false));
+        let (told, refused) = (Arc::clone(&first), Arc::clone(&refuses));
+        let script = Script::answering(move |asked| {
+            let (question, first) = (asked.json(), *told.lock().expect("a day"));
+            let is_early = question["TimePeriod"]["Start"].as_str().is_some_and(|start| start < first);
+            if is_early && refused.load(Ordering::Relaxed) {
+                return Reply::fault("DataUnavailableException", "The requested data is unavailable.");
+            }
+            answer(&question, first)
+        })
+        .with_totals();
         let house = Lakehouse::new(script.url(), NOW);
         house.job("costs", job);
-        Self { script, house, first }
+        Self { script, house, first, refuses }
     }
 
     fn begins(&self, first: &'static str) {
@@ -165,4 +176,29 @@ fn an_account_without_any_data_yet_is_told_what_to_do() {
         is_current(&world.house.json(&["run"]));
         assert!(world.states("failed").is_empty());
     }
+}
+
+#[test]
+fn an_api_that_refuses_what_begins_before_its_data_is_asked_by_halves() {
+    for window in WINDOWS {
+        let world = World::new(&job(window));
+        world.house.job("others", &job(window).replace("SERVICE", "REGION"));
+        world.refuses.store(true, Ordering::Relaxed);
+        let done = world.house.json(&["run", "costs"]);
+        is_current(&done);
+        let asked = world.asked().len();
+        assert!(asked <= 13, "{asked} requests: {done}");
+        assert_eq!(world.states("out_of_reach").last().map(String::as_str), Some("2026-10-19"), "{window}");
+        is_current(&world.house.json(&["run", "costs"]));
+        assert!(world.asked().len() <= 5, "{window}");
+        world.house.json(&["status", "costs", "--check"]).exits(0);
+    }
+}
+
+#[test]
+fn an_api_without_any_data_is_asked_for_the_newest_day_and_no_more() {
+    let world = World::new(&job(WINDOWS[0]));
+    (world.begins("2027-01-01"), world.refuses.store(true, Ordering::Relaxed));
+    world.house.json(&["run"]).exits(1).says("Cost Explorer has no data for this window");
+    assert_eq!(world.asked().len(), 2);
 }
