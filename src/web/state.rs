@@ -228,7 +228,7 @@ impl Table {
         };
         let (store, mut notes) = opened?;
         notes.extend(job.aws.note());
-        if self.is_made_up.is_none() {
+        if self.is_made_up.is_none() && !store.ledger.partitions.is_empty() {
             self.is_made_up = TableRecord::kept(lake, &job.name).await?.map(|record| record.is_made_up());
         }
         notes.extend(self.is_made_up.filter(|made_up| *made_up).map(|_| status::MADE_UP.to_owned()));
