@@ -40,13 +40,13 @@ fn advice(ledger: &Ledger) -> Vec<String> {
     off.collect()
 }
 
-/// The first failure of a table's last run, unless another run won: until a run ends well nothing keeps the table current,
-/// whatever its days look like by now.
+/// The first failure of a table's last run that its days do not show: until a run ends well nothing keeps the table
+/// current, whatever they look like by now. Where another run won, that one did.
 #[must_use]
 pub fn last_failure(last: Option<&JobReport>) -> Option<Failure> {
-    let lost = Kind::Superseded.exit_code();
-    let last = last.filter(|run| run.exit_code != lost)?;
-    last.failures().first().map(|(_, failure)| (*failure).clone())
+    let told = [Kind::Superseded, Kind::Unsettled, Kind::Quarantined, Kind::Displaced].map(Kind::name);
+    let mut failures = last?.failures().into_iter().map(|(_, failure)| failure);
+    failures.find(|failure| !told.contains(&failure.kind.as_str())).cloned()
 }
 
 /// One table of the document; `last` is its last run.
