@@ -174,7 +174,11 @@ impl Error {
     /// Adds where it happened: `file`, `key`, `window`, `page`, `request id` and the like.
     #[must_use]
     pub fn at(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.0.context.push((key, value.to_string()));
+        let pair = (key, value.to_string());
+        // Two rooms may both know the place; it is told once.
+        if !self.0.context.contains(&pair) {
+            self.0.context.push(pair);
+        }
         self
     }
 

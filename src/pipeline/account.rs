@@ -81,7 +81,8 @@ impl Meant {
             "the figures of the table are made up by a sandbox, and those of the answer are not"
         };
         Err(Error::new(Kind::Config, message).advise(
-            "let the job ask the API that the table is of (AWS_ENDPOINT_URL, COSTLAKE_DATADOG_URL), or choose another --lake",
+            "look for AWS_ENDPOINT_URL_COST_EXPLORER, AWS_ENDPOINT_URL and COSTLAKE_DATADOG_URL in the environment, and for \
+             endpoint_url in the AWS profile: unset what leads there, or choose another --lake",
         ))
     }
 }

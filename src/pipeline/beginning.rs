@@ -162,6 +162,7 @@ fn learn(ledger: &mut Ledger, absent: &BTreeSet<NaiveDate>, first: Option<NaiveD
     }
 }
 
-fn refused(slot: impl fmt::Display) -> Error {
+/// The error of an answer without a period that has to be there.
+pub(super) fn refused(slot: impl fmt::Display) -> Error {
     Error::new(Kind::BadAnswer, format!("the answer has no period for {slot}, which was asked for"))
 }

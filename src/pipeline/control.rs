@@ -160,6 +160,10 @@ async fn ask_again(
     let Some(window) = Window::new(*first, grain.slot_window(*last).end()) else { return Ok(()) };
     let metrics = job.job.source.metrics();
     let newer = totals::ask(job, &metrics, window, allowance, &mut report.asked).await?;
+    let lost = newer.iter().find_map(|newer| slots.iter().find(|slot| !newer.0.contains_key(slot)));
+    if let Some(slot) = lost {
+        return Err(beginning::refused(slot));
+    }
     if let (Some(known), Some(newer)) = (job.totals.lock().await.as_mut(), newer) {
         Arc::make_mut(known).update(newer);
     }

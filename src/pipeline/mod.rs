@@ -324,7 +324,7 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
 async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut JobReport) -> Result<()> {
     let (context, job) = (run.context, run.job);
     let mut books = run.books.lock().await;
-    if run.answered.load(Ordering::Relaxed) {
+    if run.answered.load(Ordering::Relaxed) || report.totals_asked.pages > 0 {
         books.keep_account(run.meant.record()).await?;
     }
     if let Err(error) = books.save_notes(&run.run_id, run.now()).await {

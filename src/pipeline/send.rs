@@ -108,7 +108,11 @@ impl Sender<'_> {
             let error = match sent {
                 Ok(answer) => {
                     self.answered(request, &answer, asked, &span);
-                    self.meant.hear(answer.made_up)?;
+                    let heard = self.meant.hear(answer.made_up);
+                    heard.map_err(|error| match &self.door.elsewhere {
+                        Some(address) => error.at("asked at", address),
+                        None => error,
+                    })?;
                     return Ok(answer);
                 }
                 Err(error) => error,

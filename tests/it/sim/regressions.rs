@@ -8,5 +8,7 @@ pub(super) const SEEDS: &[(u64, &str)] = &[
     (26_549, "two objects of one generation with different days were merged under the identity of one of them"),
     (66, "a run that lost a new table to another account wrote what the next of its fetches had read all the same"),
     (306, "a run that knew its account and read nothing left it in the ledger: the table was another one's for good"),
+    (78_753, "totals that were asked for once more and had lost their first day were taken for the others"),
+    (97_250, "a run that asked the totals alone did not write its account down with the table"),
     (1_210, "what was rebuilt from another account's object stayed in the ledger where the second look failed"),
 ];
