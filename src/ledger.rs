@@ -94,6 +94,9 @@ pub struct Ledger {
     /// By query, and by column of a tag or cost category: whether any answer ever had something of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub found: BTreeMap<String, bool>,
+    /// Of a table whose record does not say whether its figures are made up: what its answers say of themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_up: Option<bool>,
     /// The first day of which the API has data, where an answer left out the days before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_day: Option<NaiveDate>,
@@ -167,6 +170,7 @@ impl Ledger {
             accepted: BTreeMap::new(),
             found: BTreeMap::new(),
             first_day: None,
+            made_up: None,
             clock_accepted: None,
             baselines: BTreeMap::new(),
         }
@@ -183,6 +187,12 @@ impl Ledger {
     #[must_use]
     pub fn day(&self, partition: &str, slot: NaiveDate) -> Option<&DayState> {
         self.partitions.get(partition)?.days.get(&slot)
+    }
+
+    /// The oldest slot that has been read.
+    #[must_use]
+    pub fn oldest_day(&self) -> Option<NaiveDate> {
+        self.partitions.values().filter_map(|state| state.days.keys().next()).min().copied()
     }
 
     /// The generation of a partition that is known; 0 when none is.
@@ -417,7 +427,14 @@ impl Ledger {
         }
         let clock_accepted = newer.clock_accepted.max(older.clock_accepted);
         let first_day = newer.first_day.into_iter().chain(older.first_day).min();
-        Self { account: newer.account.or(older.account), partitions, clock_accepted, first_day, ..newer }
+        Self {
+            account: newer.account.or(older.account),
+            partitions,
+            clock_accepted,
+            first_day,
+            made_up: newer.made_up.or(older.made_up),
+            ..newer
+        }
     }
 }
 

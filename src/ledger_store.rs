@@ -255,6 +255,18 @@ impl LedgerStore {
         self.unsaved = true;
     }
 
+    /// Notes the first day of which the API has data; [`LedgerStore::save_notes`] writes it down.
+    pub fn note_first_day(&mut self, first: Option<NaiveDate>) {
+        self.unsaved |= self.ledger.first_day != first;
+        self.ledger.first_day = first;
+    }
+
+    /// Notes what the answers of a table say of their figures; [`LedgerStore::save_notes`] writes it down.
+    pub fn note_made_up(&mut self, made_up: bool) {
+        self.unsaved |= self.ledger.made_up != Some(made_up);
+        self.ledger.made_up = Some(made_up);
+    }
+
     /// Notes that a person takes slots as they are that cannot be read again; [`LedgerStore::save_notes`] writes it down.
     pub fn accept_slots(&mut self, slots: &[NaiveDate], at: DateTime<Utc>) {
         self.ledger.accepted.extend(slots.iter().map(|slot| (*slot, at)));

@@ -97,7 +97,8 @@ async fn read(
     // Settings that no run could begin with are told by the runs.
     let elsewhere = doors.elsewhere(job).await.unwrap_or_default();
     notes.extend(elsewhere.map(|address| asked_elsewhere(job, &address)));
-    Ok((books, notes, last_run(lake, &job.name).await?))
+    let last = last_run(lake, &job.name, now).await?;
+    Ok((books, notes, last))
 }
 
 /// The tables of which there is no job file, not even a broken one.

@@ -153,7 +153,12 @@ impl LedgerStore {
             Look::Unreadable { error, .. } => Some(Compared::Refused(error)),
             Look::Whole(seen) => Some(match owner.check(&self.table, partition, &seen.footer) {
                 Err(error) => Compared::Refused(error),
-                Ok(()) if owner.is_former(&seen.footer) => Compared::Former(seen),
+                Ok(()) if owner.is_former(&seen.footer) => match known {
+                    Some(known) if known.days.values().any(|day| day.facts.rows > 0) => {
+                        Compared::Displaced(seen, "it is empty, and of another definition of the table".to_owned())
+                    }
+                    _ => Compared::Former(seen),
+                },
                 Ok(()) => match Standing::of(known, &seen.footer) {
                     Standing::Same | Standing::Later { .. } => Compared::Sound(seen),
                     Standing::Other(why) => Compared::Displaced(seen, why),

@@ -118,9 +118,14 @@ impl TableRecord {
     /// # Errors
     /// [`Kind::Config`] when it is not one.
     pub fn parse(key: &str, text: &[u8]) -> Result<Self> {
-        serde_json::from_slice(text).map_err(|error| {
+        let record: Self = serde_json::from_slice(text).map_err(|error| {
             Error::new(Kind::Config, "the table's record cannot be read").at("key", key).because(error)
-        })
+        })?;
+        if record.format > 1 {
+            let message = format!("the table's record is of format {}, which a newer costlake writes", record.format);
+            return Err(Error::new(Kind::Config, message).at("key", key).advise("use that costlake"));
+        }
+        Ok(record)
     }
 
     /// Makes sure that a job still fits this record, as far as that can be told without asking the API who it is; of

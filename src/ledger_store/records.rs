@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lake::{Lake, Listed};
 use crate::ledger::AcceptedClock;
 use crate::report::JobReport;
+use crate::window::is_ahead;
 
 /// Records that are looked through for the last run; behind so many backfills nobody knows it any more.
 const LOOKED_THROUGH: usize = 200;
@@ -194,12 +195,13 @@ pub async fn read_record(lake: &Lake, key: &str) -> Result<Option<JobReport>> {
     Ok(object.and_then(|object| serde_json::from_slice(&object.bytes).ok()))
 }
 
-/// The newest record of command `run` that came to its end: one that a signal stopped says nothing about the table.
+/// The newest record of command `run` that came to its end: one that a signal stopped says nothing about the table, nor
+/// does one of a clock that was ahead of `now`.
 ///
 /// # Errors
 /// When the lake cannot be read.
-pub async fn last_run(lake: &Lake, table: &str) -> Result<Option<JobReport>> {
-    newest_run(lake, table, |record| !record.was_interrupted()).await
+pub async fn last_run(lake: &Lake, table: &str, now: DateTime<Utc>) -> Result<Option<JobReport>> {
+    newest_run(lake, table, now, |record| !record.was_interrupted()).await
 }
 
 /// The newest one that did what its schedule asked for: whoever was without credentials or a right definition tries
@@ -207,14 +209,20 @@ pub async fn last_run(lake: &Lake, table: &str) -> Result<Option<JobReport>> {
 ///
 /// # Errors
 /// When the lake cannot be read.
-pub async fn last_attempt(lake: &Lake, table: &str) -> Result<Option<JobReport>> {
-    newest_run(lake, table, |record| !record.was_interrupted() && !record.never_began()).await
+pub async fn last_attempt(lake: &Lake, table: &str, now: DateTime<Utc>) -> Result<Option<JobReport>> {
+    newest_run(lake, table, now, |record| !record.was_interrupted() && !record.never_began()).await
 }
 
 /// Of runs that began in the same second, the one whose record the store took last.
-async fn newest_run(lake: &Lake, table: &str, counts: impl Fn(&JobReport) -> bool) -> Result<Option<JobReport>> {
+async fn newest_run(
+    lake: &Lake,
+    table: &str,
+    now: DateTime<Utc>,
+    counts: impl Fn(&JobReport) -> bool,
+) -> Result<Option<JobReport>> {
     let Records(mut entries) = Records::of(lake, table).await?;
-    entries.retain(|entry| is_record(&entry.key));
+    let is_believed = |entry: &Listed| began_at(&entry.key).is_none_or(|time| !is_ahead(time, now));
+    entries.retain(|entry| is_record(&entry.key) && is_believed(entry));
     entries.sort_unstable_by_key(|entry| std::cmp::Reverse((began_at(&entry.key), entry.modified)));
     for entry in entries.iter().take(LOOKED_THROUGH) {
         let record = read_record(lake, &entry.key).await?;
@@ -261,7 +269,10 @@ mod tests {
         assert_eq!(spent("2026-11-01").await, Spent { charged: 1, reserved: 7 });
         assert_eq!(spent("2026-12-01").await, Spent::default());
         assert_eq!(record_keys(&lake, "costs").await.expect("a listing").len(), 1);
-        assert_eq!(last_run(&lake, "costs").await.expect("a look").expect("a record").run_id, ended);
+        assert_eq!(
+            last_run(&lake, "costs", at("2026-11-08T06:00:00Z")).await.expect("a look").expect("a record").run_id,
+            ended
+        );
         let records = Records::of(&lake, "costs").await.expect("a listing");
         assert_eq!(records.newest_time(None), Some(at("2026-11-06T06:00:00Z")), "a run that began counts as one");
         assert_eq!(records.last(&lake).await.expect("a look").expect("a record").run_id, ended);
@@ -269,8 +280,12 @@ mod tests {
         report.asked.requests = 0;
         report.exit_code = 3;
         LedgerStore::record_run(&lake, &report).await.expect("a record");
-        assert_eq!(last_run(&lake, "costs").await.expect("a look").expect("a record").run_id, report.run_id);
-        let attempt = last_attempt(&lake, "costs").await.expect("a look").expect("a record");
+        assert_eq!(
+            last_run(&lake, "costs", at("2026-11-08T06:00:00Z")).await.expect("a look").expect("a record").run_id,
+            report.run_id
+        );
+        let attempt =
+            last_attempt(&lake, "costs", at("2026-11-08T06:00:00Z")).await.expect("a look").expect("a record");
         assert_eq!(attempt.run_id, ended, "a run without credentials has not done its slot");
         assert!(start(killed, 1, 9).write(&lake).await.is_err(), "another object stands there");
     }

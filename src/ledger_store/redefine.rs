@@ -11,20 +11,23 @@
 use bytes::Bytes;
 
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Condition, Put};
+use crate::lake::{Condition, Listed, Put};
 use crate::ledger::PartitionState;
 use crate::window::Grain;
 
 use super::names::record_key;
-use super::{LedgerStore, TableRecord};
+use super::{LedgerStore, TableRecord, partition_of};
 
 impl LedgerStore {
-    /// Whether the table may be given another definition, because it never held a row.
+    /// Whether the table may be given another definition, because it never held a row. One with days for partitions never
+    /// becomes one with months: objects of both kinds would stand side by side.
     ///
     /// # Errors
     /// When the lake cannot be listed.
     pub async fn may_be_redefined(&self, grain: Grain) -> Result<bool> {
-        Ok(!self.holds_rows() && self.not_vouched_for(grain, true).await?.is_empty())
+        let listed = self.lake.list(&self.table).await?;
+        let is_of_grain = |entry: &Listed| partition_of(&self.table, grain, &entry.key).is_some();
+        Ok(!self.holds_rows() && listed.iter().all(is_of_grain) && self.not_vouched_for(grain, true).await?.is_empty())
     }
 
     /// Gives a table that never held a row the definition of the record that `ours` gives for its own. Returns the new one.

@@ -2,7 +2,6 @@
 //! anything is paid or written.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Kind, Result};
 use crate::job::{Identity, Job};
@@ -20,10 +19,12 @@ pub(super) struct Meant {
     real: (TableRecord, String),
     made_up: (TableRecord, String),
     is_made_up: OnceLock<bool>,
-    /// Whether any answer said so.
-    heard: AtomicBool,
-    /// Whether answers may say otherwise: of a run against a sandbox of its own, and of a table of an earlier costlake.
-    is_lenient: AtomicBool,
+    /// What every answer has to say: what the record or the ledger knows, else what the first one says.
+    expected: OnceLock<bool>,
+    /// Whether the record does not say it, because an earlier costlake wrote it.
+    is_unsaid: OnceLock<()>,
+    /// Whether the run is against a sandbox of its own, whatever it says.
+    is_demo: bool,
 }
 
 impl Meant {
@@ -37,8 +38,9 @@ impl Meant {
             real: with_digest(real),
             made_up: with_digest(made_up),
             is_made_up,
-            heard: AtomicBool::new(false),
-            is_lenient: AtomicBool::new(identity.sandbox),
+            expected: OnceLock::new(),
+            is_unsaid: OnceLock::new(),
+            is_demo: identity.sandbox,
         }
     }
 
@@ -51,9 +53,14 @@ impl Meant {
         self.is_made_up.get().copied().unwrap_or(false)
     }
 
-    /// Whether any answer said that its figures are made up.
-    pub(super) fn has_heard(&self) -> bool {
-        self.heard.load(Ordering::Relaxed)
+    /// What the answers said of their figures, where there were any.
+    pub(super) fn heard(&self) -> Option<bool> {
+        self.expected.get().copied().filter(|_| !self.is_demo)
+    }
+
+    /// The same where the record of the table does not say it.
+    pub(super) fn unsaid(&self) -> Option<bool> {
+        self.heard().filter(|_| self.is_unsaid.get().is_some())
     }
 
     /// The record of the table.
@@ -71,8 +78,8 @@ impl Meant {
     /// # Errors
     /// [`Kind::Config`] when the table's are of the other kind.
     pub(super) fn hear(&self, made_up: bool) -> Result<()> {
-        self.heard.fetch_or(made_up, Ordering::Relaxed);
-        if self.is_lenient.load(Ordering::Relaxed) || *self.is_made_up.get_or_init(|| made_up) == made_up {
+        if self.is_demo || *self.expected.get_or_init(|| made_up) == made_up {
+            self.is_made_up.get_or_init(|| made_up);
             return Ok(());
         }
         let message = if made_up {
@@ -123,7 +130,10 @@ pub(super) async fn same_table(
     };
     if let Some(kept) = kept {
         let _ = meant.is_made_up.set(kept.is_made_up());
-        meant.is_lenient.fetch_or(kept.made_up.is_none() && !kept.is_made_up(), Ordering::Relaxed);
+        let is_said = kept.made_up.is_some() || kept.is_made_up();
+        let _ =
+            if is_said { meant.expected.set(kept.is_made_up()) } else { meant.is_unsaid.set(()).map_err(|()| false) };
+        let _ = books.ledger.made_up.filter(|_| !is_said).map(|made_up| meant.expected.set(made_up));
     }
     must_be_known(job, identity, books.account())?;
     Ok(meant)

@@ -81,8 +81,8 @@ pub(super) async fn read(
     let source = &job.job.source;
     let mut waits = WAITS.iter();
     loop {
-        let (fetched, answers) = read_twice(job, fetch, allowance, report).await?;
-        beginning::of_fetch(job, fetch, &fetched).await?;
+        let (fetched, answers) = series::of_fetch(job, fetch, allowance, report).await?;
+        beginning::check_rows(&fetched)?;
         let days = generation::describe(source.table(), source.grain(), &fetched, &source.read_for())?;
         let mut off = enforced(job, &days).await;
         let is_patient = may_add_up(job, &off).await;
@@ -101,26 +101,6 @@ pub(super) async fn read(
         );
         unless_cancelled(&job.context.cancel, tokio::time::sleep(wait)).await?;
     }
-}
-
-/// The rows of a fetch; where they leave out its first days for the first time and no totals do as well, those of the
-/// answer that leaves out less, of two.
-async fn read_twice(
-    job: &JobRun<'_>,
-    fetch: &Fetch,
-    allowance: &mut Allowance<'_>,
-    report: &mut FetchReport,
-) -> Result<series::Read> {
-    let read = series::of_fetch(job, fetch, allowance, report).await?;
-    let first = read.0.slots.first().copied().filter(|_| !read.0.absent.is_empty());
-    let (Some(first), Some(window), true) = (first, fetch.windows.first(), job.totals.lock().await.is_none()) else {
-        return Ok(read);
-    };
-    if !beginning::is_news(job, *window, first).await {
-        return Ok(read);
-    }
-    let again = series::of_fetch(job, fetch, allowance, report).await?;
-    Ok(if again.0.absent.len() < read.0.absent.len() { again } else { read })
 }
 
 /// Whether it is worth a second try to ask for the rows and totals that are off: of days that have not added up for some

@@ -5,7 +5,7 @@
 //! ```
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -163,8 +163,6 @@ pub(crate) struct JobRun<'a> {
     totals: Mutex<Option<Arc<Totals>>>,
     /// Pages that the question for totals took before the first fetch; every run that reads anything needs them, too.
     totals_pages: u64,
-    /// By partition the days of fetches whose answers had no period at all.
-    absent: Mutex<BTreeMap<String, Vec<NaiveDate>>>,
 }
 
 impl JobRun<'_> {
@@ -300,7 +298,6 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
         accepted,
         totals: Mutex::default(),
         totals_pages: 0,
-        absent: Mutex::default(),
     };
     started.expect(planned.expected_requests()).await;
     planned = totals::before_fetches(&mut run, planned, ask, report).await?;
@@ -315,7 +312,6 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
         expected: planned.expected_requests(),
     });
     report.fetches = run_fetches(&run, &planned).await;
-    beginning::settle(&run, &mut report.fetches).await;
     report.fetches.extend(refusals);
     close(&run, ask, behind, report).await
 }
@@ -326,6 +322,9 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
     let mut books = run.books.lock().await;
     if run.answered.load(Ordering::Relaxed) || report.totals_asked.pages > 0 {
         books.keep_account(run.meant.record()).await?;
+    }
+    if let Some(made_up) = run.meant.unsaid() {
+        books.note_made_up(made_up);
     }
     if let Err(error) = books.save_notes(&run.run_id, run.now()).await {
         report.notes.push(format!("that days failed could not be written down: {error}"));
@@ -342,7 +341,7 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
     }
     clocks::conclude(context, ask, behind, report);
     report.notes.extend(status::fits_nothing(job, &books.ledger));
-    report.notes.extend((run.meant.has_heard() && !run.door.identity.sandbox).then(|| status::MADE_UP.to_owned()));
+    report.notes.extend(run.meant.heard().filter(|made_up| *made_up).is_some().then(|| status::MADE_UP.to_owned()));
     report.notes.extend(retention::tidy(run, &mut books).await);
     Ok(())
 }

@@ -186,7 +186,7 @@ async fn told_twice(
     found: Arc<Totals>,
     report: &mut JobReport,
 ) -> Result<Arc<Totals>> {
-    let first = found.0.keys().find(|slot| window.contains(**slot)).copied();
+    let first = beginning::whole(run, window, &found).first().copied();
     let (Some(key), Some(first)) = (key_of(run.job), first) else { return Ok(found) };
     let mut begun = run.context.totals.begun.lock().await;
     if !beginning::is_news(run, window, first).await || begun.contains(&(key.clone(), first)) {
@@ -199,9 +199,11 @@ async fn told_twice(
     let again = ask(run, &run.job.source.metrics(), window, &mut allowance, &mut report.totals_asked).await?;
     let mut both = Totals::clone(&found);
     for (slot, totals) in again.into_iter().flat_map(|again| again.0) {
-        both.0.entry(slot).or_insert(totals);
+        if both.0.get(&slot).is_none_or(|known| known.periods < totals.periods) {
+            both.0.insert(slot, totals);
+        }
     }
-    begun.extend(both.0.keys().find(|slot| window.contains(**slot)).map(|first| (key, *first)));
+    begun.extend(beginning::whole(run, window, &both).first().map(|first| (key, *first)));
     Ok(Arc::new(both))
 }
 
@@ -231,8 +233,14 @@ async fn as_far_as_it_tells(
         Err(error) => error.at("window", window),
     };
     let history = history_start(run.job, run.now().date_naive());
-    let own = run.books.lock().await.ledger.first_day;
-    let begun = own.max(run.context.totals.begun_of(run.job).await).unwrap_or(history).max(history);
+    let shared = run.context.totals.begun_of(run.job).await;
+    let mut books = run.books.lock().await;
+    // What another job of the run has found holds for this one, unless it has older days.
+    if books.ledger.first_day.is_none() && books.ledger.oldest_day().is_none_or(|oldest| shared <= Some(oldest)) {
+        books.note_first_day(shared);
+    }
+    let begun = books.ledger.first_day.unwrap_or(history).max(history);
+    drop(books);
     if error.kind() != Kind::Refused || window.start() >= begun {
         return beginning::search(run, window, error, report).await;
     }

@@ -65,7 +65,8 @@ fn is_due_again(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment, tot
     if is_out_of_reach(job, slot, moment.today()) {
         return false;
     }
-    if ledger.unsettled.contains_key(&slot) || is_tried_again(ledger, slot, moment) {
+    if ledger.unsettled.contains_key(&slot) || ledger.failed.contains_key(&slot) || is_tried_again(ledger, slot, moment)
+    {
         return true;
     }
     if let Some(held) = ledger.quarantined.get(&slot) {

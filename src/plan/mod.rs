@@ -17,6 +17,7 @@
 //! | settled month | one whose oldest read is `full_read_settled_every` ago, one a day, see [`settled`] |
 //! | differing | misses the total of a metric that is only reported: once a UTC day, three times |
 //! | unsettled | its rows did not add up to the totals last time |
+//! | failed | its last read failed |
 //! | out of place | its object was replaced or removed from outside, see [`Ledger::doubted`] |
 //! | quarantined | the API's totals differ from those of the refused rows; without a probe, inside the refresh rule's days; Datadog's always |
 //!
@@ -271,7 +272,7 @@ pub fn plan(job: &Job, ledger: &Ledger, at: impl Into<Moment>, ask: Ask, totals:
     };
     let slots = with_displaced(job, ledger, now, ask, slots);
     let fetches = sizing::fetches(job, ledger, &slots);
-    let totals = if totals.is_none() { totals_window(job, now, ask, &fetches) } else { None };
+    let totals = if totals.is_none() { totals_window(job, ledger, now, ask, &fetches) } else { None };
     Ok(Plan { fetches, totals, notes })
 }
 
@@ -299,11 +300,14 @@ pub fn probes(job: &Job, ask: Ask) -> bool {
 /// The window whose totals a plan needs: a probe's are of all that can be asked, control sums are of the fetches, from
 /// the first day read to the last. A job without grouping asks no control sums: its own question is word for word the
 /// one for totals, so that there is nothing its rows could be added up to, and the same answer would be paid for twice.
-/// Data that move between the two calls are no error of its rows; the refresh rule finds them.
-fn totals_window(job: &Job, now: DateTime<Utc>, ask: Ask, fetches: &[Fetch]) -> Option<Window> {
+/// Data that move between the two calls are no error of its rows; the refresh rule finds them. Where days older than all
+/// it has could not be read, it asks all the same: the account may be younger than they are.
+fn totals_window(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, fetches: &[Fetch]) -> Option<Window> {
     job.source.totals_key()?;
+    let is_older = |slot: &NaiveDate| ledger.oldest_day().is_none_or(|oldest| *slot < oldest);
+    let is_young = fetches.iter().flat_map(|fetch| &fetch.slots).any(|s| ledger.failed.contains_key(s) && is_older(s));
     let probed = if probes(job, ask) { reach(job, now) } else { None };
-    let read = fetches.iter().flat_map(|fetch| &fetch.windows).filter(|_| !job.source.is_ungrouped());
+    let read = fetches.iter().flat_map(|fetch| &fetch.windows).filter(|_| !job.source.is_ungrouped() || is_young);
     // Days of an object that is not the committed one may lie outside of what a probe is of.
     let windows: Vec<&Window> = read.chain(&probed).collect();
     Window::new(windows.iter().map(|window| window.start()).min()?, windows.iter().map(|window| window.end()).max()?)

@@ -175,7 +175,7 @@ impl Scheduler {
         let scheduler = self.clone();
         tokio::spawn(async move {
             for name in names {
-                match last_attempt(&scheduler.context.lake, &name).await {
+                match last_attempt(&scheduler.context.lake, &name, clock.now()).await {
                     Ok(last) => scheduler.board.remember(&name, last, clock.now()),
                     Err(error) => {
                         tracing::warn!("{}", error.at("job", &name));

@@ -191,8 +191,8 @@ pub struct Fetched {
     /// Slots at the beginning that were asked for and that the answers leave out, as the API does before the first day of
     /// an account.
     pub absent: BTreeSet<NaiveDate>,
-    /// The first slot and its number of periods, where the answers leave out some at its beginning.
-    pub partial: Option<(NaiveDate, u64)>,
+    /// The first slot, where the answers leave out some of its periods.
+    pub partial: Option<NaiveDate>,
     /// Rows in the columns of the table, in any order.
     pub rows: RecordBatch,
     /// Days (slots) that count as read with this fetch, also those without a row.

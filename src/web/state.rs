@@ -25,6 +25,8 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::board::{Posted, locked};
 use crate::status;
 
+use crate::window::is_ahead;
+
 use super::access::Access;
 use super::facts::{JobFacts, PageFacts};
 use super::summary::{self, Summary};
@@ -64,8 +66,9 @@ pub(super) struct Books {
 
 impl Books {
     /// The last run on record that came to its end, among those that are shown.
-    pub(super) fn last_run(&self) -> Option<&JobReport> {
-        self.runs.iter().find(|run| run.command == "run" && !run.was_interrupted())
+    pub(super) fn last_run(&self, now: DateTime<Utc>) -> Option<&JobReport> {
+        let is_believed = |run: &JobReport| !is_ahead(run.started_at, now);
+        self.runs.iter().find(|run| run.command == "run" && !run.was_interrupted() && is_believed(run))
     }
 }
 

@@ -266,7 +266,7 @@ impl Reader for PageReader {
         let of_first: BTreeSet<i64> =
             starts.iter().filter(|start| start.day == first).map(|start| start.millis).collect();
         let whole = slot_instants(self.grain, first).count();
-        let partial = (!of_first.is_empty() && of_first.len() < whole).then_some((first, of_first.len() as u64));
+        let partial = (!of_first.is_empty() && of_first.len() < whole).then_some(first);
         let (absent, slots) = asked.partition(|slot| *slot < first);
         let estimated: BTreeSet<NaiveDate> = self
             .rows

@@ -246,3 +246,53 @@ fn every_output_says_which_address_is_asked_where_it_is_none_of_the_apis_own() {
         }
     }
 }
+
+#[test]
+fn a_table_without_its_record_takes_no_figures_of_the_other_kind() {
+    let sandbox = SandboxServer::new(NOW, 1_000);
+    for (name, job) in BOTH {
+        let script = Script::answering(|asked| match asked.method.as_str() {
+            "POST" => Reply::good(&two_days()),
+            _ => {
+                let metric = |value: f64| serde_json::json!({ "times": [1_793_491_200_000_i64], "series": { "total": [value] } });
+                Reply::good(&serde_json::json!({
+                    "actual_cost": metric(1.0), "on_demand_equivalent_cost": metric(2.0),
+                    "realized_savings": metric(1.0), "effective_savings_rate": metric(0.5),
+                }))
+            }
+        });
+        let mut house = Lakehouse::new(script.url(), NOW);
+        house.job(name, job);
+        house.json(&["run"]).exits(0);
+        let before = house.objects();
+        std::fs::remove_file(house.lake().join(format!("_costlake/{name}/table.json"))).expect("a record");
+        for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_COST_EXPLORER", "COSTLAKE_DATADOG_URL"] {
+            house.set(variable, &sandbox.url());
+        }
+        let backfill = ["backfill", name, "--from", "2026-11-01", "--to", "2026-11-02"];
+        let done = house.json(&backfill);
+        assert_ne!(done.code, Some(0), "{done}");
+        assert_eq!(house.objects(), before, "{name}");
+    }
+}
+
+#[test]
+fn a_table_of_an_earlier_costlake_keeps_to_the_figures_that_it_was_first_given_since() {
+    let script = Script::answering(|_| Reply::good(&two_days()));
+    let mut house = Lakehouse::new(script.url(), NOW);
+    house.job("costs", DAILY);
+    house.run_well();
+    let path = house.lake().join("_costlake/costs/table.json");
+    let mut record: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).expect("a record")).expect("JSON");
+    record.as_object_mut().expect("members").remove("made_up");
+    std::fs::write(&path, record.to_string()).expect("a record");
+    house.run_well();
+    let before = house.objects();
+    let sandbox = SandboxServer::new(NOW, 1_000);
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_COST_EXPLORER"] {
+        house.set(variable, &sandbox.url());
+    }
+    house.json(&["run"]).exits(2).says("are made up by a sandbox, and those of the table are not");
+    assert_eq!(house.objects(), before);
+}

@@ -150,3 +150,25 @@ fn a_query_without_a_row_and_a_tag_without_a_value_are_told_until_there_is_one()
     house.json(&["run"]).exits(0).hides(tag);
     house.costlake(&["status"]).exits(0).hides(tag);
 }
+
+#[test]
+fn a_table_of_days_never_becomes_one_of_months_by_another_definition() {
+    let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
+    let house = Lakehouse::new(&sandbox.url(), "2026-11-10T06:00:00Z");
+    let hourly = DAILY.replace("DAILY", "HOURLY").replace("refresh = \"billing-close\"", "refresh = \"3 days\"");
+    house.job("costs", &hourly);
+    house.json(&["run"]).exits(0);
+    let before = house.objects();
+    for lost in [true, false] {
+        if lost {
+            fs::remove_dir_all(house.lake().join("_costlake/costs/ledger")).expect("a folder");
+        }
+        house.job("costs", DAILY);
+        for command in ["plan", "run"] {
+            house.json(&[command]).exits(2).says("holds something else than the job asks for");
+        }
+        assert_eq!(house.objects(), before, "{lost}");
+        house.job("costs", &hourly);
+        house.json(&["run"]).exits(0);
+    }
+}

@@ -174,3 +174,16 @@ fn a_run_that_is_refused_for_its_clock_leaves_no_record_also_without_credentials
         assert_eq!(records(), before, "{command:?}");
     }
 }
+
+#[test]
+fn the_last_run_is_not_one_whose_clock_was_wrong_by_a_persons_word() {
+    let (_, mut house) = house(None, "2026-10-01".parse().expect("a day"), "probe");
+    at(&mut house, "2026-10-20T06:00:00Z", &[]).exits(0);
+    at(&mut house, "2027-02-20T06:00:00Z", &[]).exits(0);
+    at(&mut house, "2026-10-21T06:00:00Z", &["--accept-clock"]).exits(0);
+    house.json(&["status", "--check"]).exits(0);
+    house.set("COSTLAKE_NOW", "2026-10-21T07:00:00Z");
+    house.unset("AWS_ACCESS_KEY_ID");
+    house.json(&["run"]).exits(3);
+    house.json(&["status", "--check"]).exits(6).says("its last run failed");
+}
