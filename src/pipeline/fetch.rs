@@ -136,9 +136,9 @@ async fn claim(job: &JobRun<'_>) -> Result<()> {
 /// Brings what was read into the lake, unless it is there already, and enters the outcome into the ledger.
 async fn take(job: &JobRun<'_>, taken: &Taken<'_>, read: &mut Controlled, report: &mut FetchReport) -> Result<()> {
     let (fetch, seen, partition) = (taken.fetch, taken.seen, taken.fetch.partition);
-    claim(job).await?;
     // Only the answers may have told whether the figures of a new table are made up.
     seen.map_or(Ok(()), |seen| job.owner().check(&job.job.name, partition, &seen.footer))?;
+    claim(job).await?;
     let unchanged = seen.filter(|_| !job.rewrites && !job.heals(partition));
     let unchanged = unchanged.filter(|seen| generation::is_unchanged(&seen.footer, &read.days));
     if job.heals(partition) {
