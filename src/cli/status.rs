@@ -155,9 +155,11 @@ fn print(job: &Job, slots: &[Slot], notes: &[String], failed: Option<(&JobReport
         screen::out(&format!("  last read {}", shown(last)));
     }
     if let Some((run, failure)) = failed {
+        // Where it happened, and what to do, `--check` and the page of the job tell.
         let words = failure.text.lines().next().unwrap_or_default();
-        let when = shown(run.started_at);
-        screen::out(&format!("  {RED}last run failed{RED:#} {when}, exit {}: {words}", run.exit_code));
+        let words = words.split(" (").next().unwrap_or_default();
+        screen::out(&format!("  {RED}last run failed{RED:#} {}, exit {}", shown(run.started_at), run.exit_code));
+        screen::out(&format!("    {words}"));
     }
     for note in notes {
         screen::out(&format!("  {DIM}note: {note}{DIM:#}"));
