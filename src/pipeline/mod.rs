@@ -320,7 +320,9 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
 async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut JobReport) -> Result<()> {
     let (context, job) = (run.context, run.job);
     let mut books = run.books.lock().await;
-    if run.answered.load(Ordering::Relaxed) || report.totals_asked.pages > 0 {
+    // Totals alone are no read: they count where nothing else was due.
+    let has_probed = report.totals_asked.pages > 0 && report.fetches.is_empty();
+    if run.answered.load(Ordering::Relaxed) || has_probed {
         books.keep_account(run.meant.record()).await?;
     }
     if let Some(made_up) = run.meant.unsaid() {

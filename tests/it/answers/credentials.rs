@@ -120,7 +120,10 @@ fn credentials_fail(
     tokens.then(vec![good.clone(); given]);
     // The SDK's own patience, if it has any.
     tokens.then(vec![reply; 8]);
-    house.costlake(&["run"]).exits(1).says("what gives the AWS credentials did not answer").hides("trust policy");
+    // A silence behind a question that is under way ends with whichever of the two clocks is first.
+    let words =
+        if (what, given) == ("mute", 1) { "did not answer" } else { "what gives the AWS credentials did not answer" };
+    house.costlake(&["run"]).exits(1).says(words).hides("trust policy");
     assert!(api.take_asked().is_empty() && house.objects().is_empty(), "{what}");
     tokens.clear();
     tokens.then(vec![good; 4]);
