@@ -192,7 +192,8 @@ impl Ledger {
     /// The oldest slot that has been read.
     #[must_use]
     pub fn oldest_day(&self) -> Option<NaiveDate> {
-        self.partitions.values().filter_map(|state| state.days.keys().next()).min().copied()
+        // Partitions are named by their time.
+        self.partitions.values().find_map(|state| state.days.keys().next()).copied()
     }
 
     /// The generation of a partition that is known; 0 when none is.
@@ -427,14 +428,9 @@ impl Ledger {
         }
         let clock_accepted = newer.clock_accepted.max(older.clock_accepted);
         let first_day = newer.first_day.into_iter().chain(older.first_day).min();
-        Self {
-            account: newer.account.or(older.account),
-            partitions,
-            clock_accepted,
-            first_day,
-            made_up: newer.made_up.or(older.made_up),
-            ..newer
-        }
+        // Figures that are not made up are lost to others, not the other way round.
+        let made_up = newer.made_up.into_iter().chain(older.made_up).min();
+        Self { account: newer.account.or(older.account), partitions, clock_accepted, first_day, made_up, ..newer }
     }
 }
 

@@ -105,6 +105,7 @@ pub(super) async fn of_totals(run: &JobRun<'_>, window: Window, found: &Totals, 
     books.note_first_day(first);
     let Some(first) = first else { return Ok(()) };
     let is_before = |slot: &NaiveDate| *slot < first && !told.contains(slot);
+    books.ledger.failed.retain(|slot, _| !absent.contains(slot));
     let later = |fetch: &Fetch| {
         let slots: Vec<NaiveDate> = fetch.slots.iter().filter(|slot| !is_before(slot)).copied().collect();
         (!slots.is_empty()).then(|| fetch_of(run.job, &books.ledger, fetch.partition, &slots))

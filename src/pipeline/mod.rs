@@ -325,7 +325,9 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
     if run.answered.load(Ordering::Relaxed) || has_probed {
         books.keep_account(run.meant.record()).await?;
     }
-    if let Some(made_up) = run.meant.unsaid() {
+    let is_taken = |fetch: &FetchReport| matches!(fetch.outcome, Outcome::Committed | Outcome::Unchanged);
+    let has_taken = report.fetches.iter().any(is_taken);
+    if let Some(made_up) = run.meant.unsaid().filter(|_| has_taken && books.ledger.made_up.is_none()) {
         books.note_made_up(made_up);
     }
     if let Err(error) = books.save_notes(&run.run_id, run.now()).await {

@@ -1,5 +1,7 @@
 //! Which days a run reads without being told: the rules of the table in [`super`], one function each.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use crate::job::{Job, Refresh};
@@ -15,6 +17,8 @@ use super::{SlotState, begins_late, is_before_data, read_state, settled, settles
 
 /// A refreshed day is stale when it was not looked at for so long: two nightly runs were missed.
 const STALE_HOURS: i64 = 48;
+/// So long a day is read again whose last read failed.
+const FAILED_DAYS: u64 = 7;
 /// Days on which a slot is read again whose rows miss the total of a metric that is only reported.
 pub(super) const DIFFERING_TRIES: u32 = 3;
 
@@ -39,6 +43,8 @@ pub(super) fn slots(
             _ => {}
         }
     }
+    due.extend(failed(job, ledger, moment, &due));
+    due.sort_unstable();
     if let Some(month) = settled::month_to_read(job, ledger, moment) {
         notes.push(month.note());
         due.extend(month.slots);
@@ -55,6 +61,19 @@ pub(super) fn slots(
     due
 }
 
+/// The days whose last read failed lately, of partitions of which nothing else is due: what the API keeps refusing takes no
+/// other day with it, nor costs anything for ever.
+fn failed(job: &Job, ledger: &Ledger, moment: Moment, due: &[NaiveDate]) -> Vec<NaiveDate> {
+    let grain = job.source.grain();
+    let touched: BTreeSet<_> = due.iter().map(|slot| grain.partition_of(*slot)).collect();
+    let since = days_before(moment.today(), FAILED_DAYS);
+    let lately = ledger.failed.iter().filter(|(_, noted)| noted.at.date_naive() >= since).map(|(slot, _)| *slot);
+    let is_known = |slot: &NaiveDate| ledger.day(&grain.partition_of(*slot).to_string(), *slot).is_some();
+    let may_be_read = |slot: &NaiveDate| !is_out_of_reach(job, *slot, moment.today()) && *slot <= moment.today();
+    let apart = |slot: &NaiveDate| !touched.contains(&grain.partition_of(*slot));
+    lately.filter(|slot| is_known(slot) && may_be_read(slot) && apart(slot)).collect()
+}
+
 fn range_note(slots: &[NaiveDate], what: &str) -> Option<String> {
     let (first, last) = (slots.first()?, slots.last()?);
     Some(format!("{first} to {last}: {} {what}", slots.len()))
@@ -65,8 +84,7 @@ fn is_due_again(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment, tot
     if is_out_of_reach(job, slot, moment.today()) {
         return false;
     }
-    if ledger.unsettled.contains_key(&slot) || ledger.failed.contains_key(&slot) || is_tried_again(ledger, slot, moment)
-    {
+    if ledger.unsettled.contains_key(&slot) || is_tried_again(ledger, slot, moment) {
         return true;
     }
     if let Some(held) = ledger.quarantined.get(&slot) {

@@ -17,7 +17,7 @@
 //! | settled month | one whose oldest read is `full_read_settled_every` ago, one a day, see [`settled`] |
 //! | differing | misses the total of a metric that is only reported: once a UTC day, three times |
 //! | unsettled | its rows did not add up to the totals last time |
-//! | failed | its last read failed |
+//! | failed | its last read failed in the last seven days, and nothing else of its partition is due |
 //! | out of place | its object was replaced or removed from outside, see [`Ledger::doubted`] |
 //! | quarantined | the API's totals differ from those of the refused rows; without a probe, inside the refresh rule's days; Datadog's always |
 //!
@@ -165,14 +165,15 @@ pub fn is_reachable(job: &Job, slot: NaiveDate, now: DateTime<Utc>) -> bool {
 #[must_use]
 pub fn state_of(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> SlotState {
     let state = read_state(job, ledger, slot, now.into());
-    let is_taken = ledger.accepted.contains_key(&slot) && is_out_of_reach(job, slot, now.date_naive());
+    let is_far = is_out_of_reach(job, slot, now.date_naive());
+    let is_taken = ledger.accepted.contains_key(&slot) && is_far;
     match state {
         _ if ledger.quarantined.contains_key(&slot) && !ledger.unsettled.contains_key(&slot) => SlotState::Quarantined,
         // What the API no longer has stays out of reach, however often somebody asks for it.
         SlotState::NotFinal | SlotState::OutOfReach => state,
         _ if is_taken => state,
         _ if ledger.unsettled.contains_key(&slot) => SlotState::Unsettled,
-        _ if ledger.failed.contains_key(&slot) => SlotState::Failed,
+        _ if ledger.failed.contains_key(&slot) && !is_far => SlotState::Failed,
         SlotState::Estimated | SlotState::Settled if differs_for_good(ledger, slot) => SlotState::Differing,
         _ => state,
     }
@@ -198,15 +199,23 @@ fn read_state(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment) -> Sl
     }
 }
 
-/// Whether the API has no data of the slot, because they begin later.
+/// Whether the API has no data of the slot, because they begin later. Another writer may know better: older days that
+/// were read, or a read of this one that failed.
 fn is_before_data(ledger: &Ledger, slot: NaiveDate) -> bool {
-    ledger.first_day.is_some_and(|first| slot < first)
+    let is_before = ledger.first_day.is_some_and(|first| slot < first && !is_older(ledger, first));
+    is_before && !ledger.failed.contains_key(&slot)
+}
+
+/// Whether the ledger has days before this one.
+fn is_older(ledger: &Ledger, first: NaiveDate) -> bool {
+    ledger.oldest_day().is_some_and(|oldest| oldest < first)
 }
 
 /// Said of a table whose account is younger than its begin.
 #[must_use]
 pub fn begins_late(job: &Job, ledger: &Ledger) -> Option<String> {
-    let first = ledger.first_day.filter(|first| job.window.begin.is_some_and(|begin| begin < *first))?;
+    let is_late = |first: &NaiveDate| job.window.begin.is_some_and(|begin| begin < *first) && !is_older(ledger, *first);
+    let first = ledger.first_day.filter(is_late)?;
     Some(format!(
         "the API has no data before {first}: the days before it are out of reach; `costlake backfill` asks again"
     ))

@@ -441,3 +441,32 @@ fn days_never_read_come_before_those_that_are_read_again() {
     assert_eq!(of(false), ["2026-09 1, 2026-11 9", "2026-10 31"]);
     assert_eq!(of(true), ["2026-09 1, 2026-11 1", "2026-11 8, 2026-10 31"], "the oldest read comes first");
 }
+
+#[test]
+fn a_first_day_that_another_writer_contradicts_hides_nothing() {
+    let job = job(GROUPED, r#"begin = "2026-10-01", refresh = "3 days""#);
+    let mut known = alike(&job, &days("2026-11-01", "2026-11-09"), "2026-11-10", false);
+    known.first_day = Some(day("2026-11-01"));
+    let state = |known: &Ledger, slot: &str| state_of(&job, known, day(slot), at("2026-11-10"));
+    assert_eq!(state(&known, "2026-10-20"), SlotState::OutOfReach);
+    let noted = Noted { at: at("2026-11-10"), why: "no".to_owned() };
+    known.failed.insert(day("2026-10-20"), noted);
+    assert_eq!(state(&known, "2026-10-20"), SlotState::Failed);
+    assert_eq!(state(&known, "2026-10-21"), SlotState::OutOfReach);
+    let older = alike(&job, &[day("2026-10-05")], "2026-11-10", false);
+    known.partitions.extend(older.partitions);
+    assert_eq!(state(&known, "2026-10-21"), SlotState::Missing);
+}
+
+#[test]
+fn a_day_whose_read_failed_lately_is_due_where_it_takes_no_other_with_it() {
+    let job = job(GROUPED, r#"begin = "2026-09-01", refresh = "3 days""#);
+    let mut known = alike(&job, &days("2026-09-01", "2026-11-08"), "2026-11-09", false);
+    let noted = |on: &str| Noted { at: at(on), why: "no".to_owned() };
+    known.failed.insert(day("2026-09-10"), noted("2026-11-09"));
+    known.failed.insert(day("2026-11-02"), noted("2026-11-09"));
+    let of = |known: &Ledger, today: &str| due(&job, known, today, None);
+    assert!(of(&known, "2026-11-10").contains(&day("2026-09-10")));
+    assert!(!of(&known, "2026-11-10").contains(&day("2026-11-02")), "days of its month are due");
+    assert!(!of(&known, "2026-11-20").contains(&day("2026-09-10")), "it was refused long enough");
+}

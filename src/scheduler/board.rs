@@ -154,14 +154,14 @@ impl Board {
         seats.iter().filter(|(_, seat)| seat.since.is_none()).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Takes over what the run records tell of a job's last run.
-    pub fn remember(&self, name: &str, last: Option<JobReport>, now: DateTime<Utc>) {
+    /// Takes over what the run records tell of a job: the last run that did what its schedule asked for, and the last run.
+    pub fn remember(&self, name: &str, attempt: Option<JobReport>, last: Option<JobReport>, now: DateTime<Utc>) {
         let mut seats = locked(&self.seats);
         let Some(seat) = seats.get_mut(name).filter(|seat| seat.since.is_none()) else { return };
-        if last.is_none() && seat.job.schedule.is_some() {
+        if attempt.is_none() && seat.job.schedule.is_some() {
             seat.pending = Some(now);
         }
-        seat.since = Some(last.as_ref().map_or(now, |report| report.started_at));
+        seat.since = Some(attempt.as_ref().map_or(now, |report| report.started_at));
         if seat.last.is_none() {
             seat.last = last.map(Arc::new);
         }

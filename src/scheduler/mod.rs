@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::job::{BrokenJob, Job};
-use crate::ledger_store::{LedgerStore, last_attempt};
+use crate::ledger_store::{LedgerStore, last_attempt, last_run};
 use crate::pipeline::totals::Shared;
 use crate::pipeline::{Context, Listener, new_run_id, run_job};
 use crate::plan::Ask;
@@ -175,8 +175,10 @@ impl Scheduler {
         let scheduler = self.clone();
         tokio::spawn(async move {
             for name in names {
-                match last_attempt(&scheduler.context.lake, &name, clock.now()).await {
-                    Ok(last) => scheduler.board.remember(&name, last, clock.now()),
+                let (lake, now) = (&scheduler.context.lake, clock.now());
+                let found = tokio::try_join!(last_attempt(lake, &name, now), last_run(lake, &name, now));
+                match found {
+                    Ok((attempt, last)) => scheduler.board.remember(&name, attempt, last, now),
                     Err(error) => {
                         tracing::warn!("{}", error.at("job", &name));
                         scheduler.health.note_lake(false);

@@ -75,7 +75,8 @@ fn is_stale(job: &JobFacts, slots: &[Slot], now: DateTime<Utc>) -> bool {
         let newest = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|known| known.read_at).max();
         return newest.is_some_and(|read| now - read >= Duration::hours(GRACE_HOURS));
     }
-    slots.iter().any(|slot| slot.stale || slot.state == SlotState::NotFinal || overdue(&slot))
+    let has_gap = |slot: &Slot| slot.state != SlotState::Missing && slot.gap().is_some();
+    slots.iter().any(|slot| has_gap(slot) || overdue(&slot))
 }
 
 /// When the table was last compared with the API: read, or found unchanged by its totals.

@@ -265,6 +265,10 @@ fn a_job_is_told_in_one_word() {
     job.runs = Arc::new(vec![run]);
     assert_eq!(word(&job, soon), "quarantined");
     job.runs = Arc::default();
+    assert_eq!(word(&job, soon), "stale", "a day does not add up");
+    let mut settled = (*job.ledger).clone();
+    settled.unsettled.clear();
+    job.ledger = Arc::new(settled);
     assert_eq!(word(&job, soon), "current", "yesterday may still be missing for a while");
     assert_eq!(word(&job, "2026-11-06T00:00:00Z"), "stale");
     job.ledger = Arc::new(Ledger::empty("costs"));
