@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::doors::Doors;
 use crate::error::{Result, combined_exit_code};
 use crate::job::Job;
-use crate::pipeline::{asked_elsewhere, try_credentials};
+use crate::pipeline::{shown_elsewhere, try_credentials};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, YELLOW};
@@ -32,9 +32,7 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
         }
         let firings: Vec<String> = firings(job, now);
         let access = tried.and_then(Result::ok);
-        let elsewhere = doors.elsewhere(job).await.unwrap_or_default();
-        let elsewhere = elsewhere.map(|address| asked_elsewhere(job, &address));
-        let notes: Vec<String> = job.aws.note().into_iter().chain(elsewhere).collect();
+        let notes: Vec<String> = job.aws.note().into_iter().chain(shown_elsewhere(&doors, job).await).collect();
         if global.output == Output::Text {
             print(job, &firings, access.as_deref(), &notes);
         }

@@ -11,7 +11,7 @@ use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::{BrokenJob, Job};
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord, last_run};
-use crate::pipeline::asked_elsewhere;
+use crate::pipeline::shown_elsewhere;
 use crate::plan::{NOT_FINAL, STALE, Slot, SlotState, calendar};
 use crate::report::{Failure, JobReport};
 use crate::status;
@@ -94,9 +94,7 @@ async fn read(
     notes.extend(job.aws.note());
     let record = TableRecord::kept(lake, &job.name).await?;
     notes.extend(record.filter(TableRecord::is_made_up).map(|_| status::MADE_UP.to_owned()));
-    // Settings that no run could begin with are told by the runs.
-    let elsewhere = doors.elsewhere(job).await.unwrap_or_default();
-    notes.extend(elsewhere.map(|address| asked_elsewhere(job, &address)));
+    notes.extend(shown_elsewhere(doors, job).await);
     let last = last_run(lake, &job.name, now).await?;
     Ok((books, notes, last))
 }

@@ -26,7 +26,6 @@ use chrono::{DateTime, Utc};
 use http_body::{Body, Frame};
 
 use crate::error::{Error, Kind, Result};
-
 use crate::request::{Answer, CostQuery, Expression, FIGURES_HEADER, Values};
 
 use super::{endpoints, is_https_or_loopback};

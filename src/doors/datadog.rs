@@ -25,7 +25,6 @@ use crate::doors::trust::{Authorities, NO_AUTHORITIES};
 use crate::doors::{Deadlines, proxy};
 use crate::error::{Error, Kind, Result};
 use crate::reach::Unreached;
-
 use crate::request::{Answer, FIGURES_HEADER, Get};
 use crate::secrets;
 

@@ -135,6 +135,8 @@ pub struct Doors {
     outside: Outside,
     opened: Mutex<Opened>,
     in_process: Option<(Answers, Identity)>,
+    /// The addresses that jobs ask, as far as somebody wanted to know: whoever shows them asks again and again.
+    elsewhere: Mutex<HashMap<(AwsSettings, Provider), Option<String>>>,
 }
 
 #[derive(Debug, Default)]
@@ -157,7 +159,7 @@ impl Doors {
     /// No door is open yet.
     #[must_use]
     pub fn new(outside: Outside) -> Self {
-        Self { outside, opened: Mutex::default(), in_process: None }
+        Self { outside, opened: Mutex::default(), in_process: None, elsewhere: Mutex::default() }
     }
 
     /// Doors behind which `answers` stands for every API and `identity` for whoever asks: no network, no credentials, no
@@ -225,7 +227,17 @@ impl Doors {
     /// # Errors
     /// [`Kind::Config`] for settings that no run could begin with.
     pub async fn elsewhere(&self, job: &Job) -> Result<Option<String>> {
-        if self.in_process.is_some() { Ok(None) } else { self.elsewhere_of(job, None).await }
+        if self.in_process.is_some() {
+            return Ok(None);
+        }
+        let key = (job.aws.clone(), job.entry.provider);
+        let mut known = self.elsewhere.lock().await;
+        if let Some(found) = known.get(&key) {
+            return Ok(found.clone());
+        }
+        let found = self.elsewhere_of(job, None).await?;
+        known.insert(key, found.clone());
+        Ok(found)
     }
 
     async fn elsewhere_of(&self, job: &Job, known: Option<&SdkConfig>) -> Result<Option<String>> {

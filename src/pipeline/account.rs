@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use crate::doors::Doors;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Identity, Job};
 use crate::ledger_store::{LedgerStore, TableRecord, same_account};
@@ -167,12 +168,17 @@ pub(super) async fn would_be_same(context: &Context, job: &Job, books: &LedgerSt
 const REDEFINED: &str = "the table was of another definition, and never held a row: it is of the job's from now on";
 
 /// What every output says of an address that is none of the API's own.
-#[must_use]
-pub fn asked_elsewhere(job: &Job, address: &str) -> String {
+pub(super) fn asked_elsewhere(job: &Job, address: &str) -> String {
     match job.entry.provider {
         Provider::CostExplorer => format!("Cost Explorer is asked at {address}, which is not AWS's own address"),
         Provider::Datadog => format!("Datadog is asked at {address}, which is not its own address"),
     }
+}
+
+/// The same for whoever only shows a job: settings that no run could begin with are told by the runs.
+pub async fn shown_elsewhere(doors: &Doors, job: &Job) -> Option<String> {
+    let address = doors.elsewhere(job).await.unwrap_or_default()?;
+    Some(asked_elsewhere(job, &address))
 }
 
 /// What a check of the credentials found, in words.

@@ -54,7 +54,7 @@ pub mod totals;
 pub mod verify;
 mod verify_kept;
 
-pub use account::asked_elsewhere;
+pub use account::shown_elsewhere;
 use budget::Budget;
 use send::Patience;
 use started::Started;

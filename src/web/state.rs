@@ -18,7 +18,7 @@ use crate::job::BrokenJob;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
 use crate::ledger_store::{LedgerStore, TableRecord, read_record, record_keys};
-use crate::pipeline::{Context, asked_elsewhere};
+use crate::pipeline::{Context, shown_elsewhere};
 use crate::plan::spending_since;
 use crate::report::JobReport;
 use crate::scheduler::Scheduler;
@@ -235,9 +235,7 @@ impl Table {
             self.is_made_up = TableRecord::kept(lake, &job.name).await?.map(|record| record.is_made_up());
         }
         notes.extend(self.is_made_up.filter(|made_up| *made_up).map(|_| status::MADE_UP.to_owned()));
-        // Settings that no run could begin with are told by the runs.
-        let elsewhere = doors.elsewhere(job).await.unwrap_or_default();
-        notes.extend(elsewhere.map(|address| asked_elsewhere(job, &address)));
+        notes.extend(shown_elsewhere(doors, job).await);
         let ledger = match &self.books {
             Some(books) if *books.ledger == store.ledger => books.ledger.clone(),
             _ => Arc::new(store.ledger),
