@@ -24,12 +24,11 @@ trap 'exit 143' TERM
 
 echo "compare: building" >&2
 built() { # path of a built bench
-  cargo bench --no-run --locked --bench "$1" --message-format=json 2>/dev/null |
+  cargo bench --no-run --locked -p costlake-benches --bench "$1" --message-format=json 2>/dev/null |
     sed -n "s/.*\"name\":\"$1\".*\"executable\":\"\([^\"]*\)\".*/\1/p"
 }
 answers=$(built answers)
 bare=$(built bare)
-# Last, because the benches leave a program with the features of the tests in its place.
 cargo build --release --locked --quiet
 
 venv=$target/bench-peers

@@ -4,15 +4,14 @@
 
 use fastrand::Rng;
 
+use crate::sizes::FUZZED_INPUTS;
+
 #[path = "../../fuzz/outside.rs"]
 mod outside;
 #[path = "../../fuzz/seeds.rs"]
 mod seeds;
 #[path = "../../fuzz/targets.rs"]
 mod targets;
-
-/// Changed inputs for each target.
-const INPUTS: u64 = 1_000;
 
 /// Words that decoders tell apart.
 const WORDS: [&str; 24] = [
@@ -77,16 +76,12 @@ fn changed(dice: &mut Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-fn inputs() -> u64 {
-    std::env::var("COSTLAKE_FUZZED_INPUTS").ok().and_then(|text| text.parse().ok()).unwrap_or(INPUTS)
-}
-
 #[test]
 fn no_decoder_breaks_down() {
     for (name, target) in targets::TARGETS {
         let seeds = seeds::of(name);
         seeds.iter().for_each(|seed| target(seed));
-        for number in 0..inputs() {
+        for number in 0..FUZZED_INPUTS.get() {
             let input = changed(&mut Rng::with_seed(number), &seeds);
             let broke = std::panic::catch_unwind(|| target(&input));
             assert!(broke.is_ok(), "{name} breaks down over input {number}: {:?}", String::from_utf8_lossy(&input));

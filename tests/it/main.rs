@@ -11,5 +11,6 @@ mod lakes;
 mod page;
 mod serve;
 mod sim;
+mod sizes;
 mod sql;
 mod support;

@@ -47,16 +47,12 @@ use std::time::{Duration, Instant};
 use schedule::{Ended, run};
 use tally::Tally;
 
-/// Schedules of a usual run: some 4 ms of one core each, as the profile of tests optimises them.
-const SCHEDULES: u64 = 100_000;
+use crate::sizes::{SCHEDULES, setting};
+
 /// Every so many schedules one is run twice, to see that it does the same.
 const TWICE_EVERY: u64 = 500;
 /// Schedules that a thread takes at a time.
 const SHARE: u64 = 100;
-
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
-}
 
 /// What many schedules came to.
 #[derive(Default)]
@@ -124,7 +120,7 @@ fn many(from: u64, count: u64) -> Sum {
     })
 }
 
-/// What has to have happened in a usual run, or they prove nothing.
+/// What has to have happened in a whole run, or they prove nothing.
 fn must_have_happened(tally: &Tally) {
     let mut never: Vec<String> = Vec::new();
     let flaws = api::FLAWS.iter().map(|flaw| format!("api: {flaw:?}"));
@@ -164,7 +160,7 @@ fn must_have_happened(tally: &Tally) {
 
 #[test]
 fn every_schedule_keeps_every_promise() {
-    let count = setting("COSTLAKE_SIM_SCHEDULES").unwrap_or(SCHEDULES);
+    let count = SCHEDULES.get();
     let from = setting("COSTLAKE_SIM_FROM").unwrap_or(0);
     let begun = Instant::now();
     let sum = many(from, count);
@@ -176,7 +172,7 @@ fn every_schedule_keeps_every_promise() {
         sum.twice,
         begun.elapsed().as_secs_f64()
     );
-    if count >= SCHEDULES {
+    if SCHEDULES.proves() {
         must_have_happened(&sum.tally);
     }
 }

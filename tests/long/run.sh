@@ -40,7 +40,7 @@ step() {
 # A long run of a test that every run of the checks has: the figures it prints.
 harness() {
   local filter=$1 wanted=$2
-  nice -n 19 cargo test --locked --test it "$filter" -- --nocapture </dev/null 2>"target/long/errors" | grep -aE "$wanted|FAILED|panicked"
+  nice -n 19 cargo test --release --config tests/checked.toml --locked --test it "$filter" -- --nocapture </dev/null 2>"target/long/errors" | grep -aE "$wanted|FAILED|panicked"
   return "${PIPESTATUS[0]}"
 }
 

@@ -35,7 +35,8 @@ fn right_totals() -> Value {
 /// A house with one probing job.
 fn house(control: &str) -> (Script, Lakehouse) {
     let script = Script::new().with_totals();
-    let house = Lakehouse::new(script.url(), NOW);
+    let mut house = Lakehouse::new(script.url(), NOW);
+    house.set("COSTLAKE_HASTE", "60000");
     let probing = format!("refresh = \"probe\"\ncontrol = \"{control}\"");
     house.job("costs", &DAILY.replace("refresh = \"billing-close\"", &probing));
     (script, house)

@@ -103,7 +103,7 @@ fn flags_beside_a_command_are_its_own() {
 fn the_two_lines_a_newcomer_types_are_there() {
     let readme = read("README.md");
     let typed: Vec<&str> = blocks(&readme, "sh").into_iter().flat_map(str::lines).collect();
-    for line in ["cargo run --release -- demo", "cargo test --locked"] {
+    for line in ["cargo run -- demo", "cargo test --locked"] {
         assert!(typed.contains(&line), "`{line}` stands in no code block");
     }
 }
@@ -160,7 +160,7 @@ fn job_files_and_paths_of_the_readme_are_right() {
 fn the_checks_can_fail() {
     assert_eq!(called("costlake fly --high"), Some("fly"));
     assert_eq!(called("duckdb -init <(costlake connect)"), Some("connect"));
-    assert_eq!(called("cargo run --release -- demo"), Some("demo"));
+    assert_eq!(called("cargo run -- demo"), Some("demo"));
     assert_eq!(called("docker compose up costlake costlake"), None);
     assert!(!commands().contains_key("fly"));
     assert_eq!(code_pieces("a `b` c\n```sh\nd # e\n```\n"), ["b", "d"]);

@@ -10,7 +10,7 @@
 //! | | the ledger says the same as that run's, and agrees with every footer; `verify --full` finds nothing |
 //! | | nothing is staged |
 //!
-//! `COSTLAKE_CRASH_SEEDS` sets the cases for each place.
+//! [`CRASH_SEEDS`] are the cases for each place: a thousand in a whole run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,11 +25,10 @@ use costlake::lake::{Lake, LocalLake};
 use costlake::ledger::Ledger;
 use costlake::pipeline::verify::{Depth, verify};
 
+use crate::sizes::CRASH_SEEDS;
+
 use super::binary::{Stage, Tables, assert_nothing_staged, assert_old_or_new, copy, runtime, said, tables_of};
 use super::world::{World, assert_ledger_agrees_in, at, ledger_of, parse};
-
-/// Cases for each place: a thousand in all.
-const SEEDS: usize = 36;
 
 /// Clocks of the runs that make a begun lake, and of the run that dies.
 const BEGUN: [&str; 2] = ["2026-11-01T06:00:00Z", "2026-11-03T06:00:00Z"];
@@ -238,7 +237,7 @@ fn scenes(stage: &Stage) -> Vec<Scene> {
 #[test]
 fn a_run_that_dies_anywhere_is_finished_by_the_next() {
     let began = Instant::now();
-    let seeds = std::env::var("COSTLAKE_CRASH_SEEDS").map_or(SEEDS, |text| text.parse().expect("a number"));
+    let seeds = usize::try_from(CRASH_SEEDS.get()).expect("a number");
     let stage = Stage::start(BEGUN[0]);
     let scenes = scenes(&stage);
     let passed: BTreeSet<&str> = scenes.iter().flat_map(|scene| scene.passings.keys()).map(String::as_str).collect();

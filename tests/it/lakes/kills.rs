@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use costlake::sandbox::{Sandbox, Settings};
 
+use crate::sizes::KILL_ROUNDS;
+
 use super::binary::{
     Stage, Tables, assert_ledgers_agree, assert_nothing_staged, assert_old_or_new, copy, said, tables,
 };
@@ -67,21 +69,25 @@ fn broken_off(rounds: u32, name: fn(u32) -> &'static str) -> Vec<Option<i32>> {
     codes
 }
 
+/// Runs that are killed.
+const ROUNDS: u32 = 20;
+
 #[test]
 fn a_run_killed_at_any_instant_is_finished_by_the_next() {
-    let codes = broken_off(20, |_| "-KILL");
+    let codes = broken_off(ROUNDS, |_| "-KILL");
     let died = codes.iter().filter(|code| code.is_none()).count();
-    assert!(died >= 5, "only {died} of 20 runs were killed before they ended: {codes:?}");
+    assert!(died >= 5, "only {died} of {ROUNDS} runs were killed before they ended: {codes:?}");
 }
 
 #[test]
 fn a_run_stopped_at_any_instant_says_so_and_is_finished_by_the_next() {
-    let codes = broken_off(80, |round| if round % 4 < 2 { "-TERM" } else { "-INT" });
+    let rounds = u32::try_from(KILL_ROUNDS.get()).expect("a number");
+    let codes = broken_off(rounds, |round| if round % 4 < 2 { "-TERM" } else { "-INT" });
     // A process has no say before it has begun to listen for signals, which takes longer on a busy machine.
     assert!(codes.iter().all(|code| matches!(code, None | Some(0 | 130))), "{codes:?}");
     let stopped = codes.iter().filter(|code| **code == Some(130)).count();
-    println!("{stopped} of 80 runs were stopped by a signal");
-    assert!(stopped >= 20, "only {stopped} of 80 runs were stopped: {codes:?}");
+    println!("{stopped} of {rounds} runs were stopped by a signal");
+    assert!(stopped >= codes.len() / 4, "only {stopped} of {rounds} runs were stopped: {codes:?}");
 }
 
 /// What an uninterrupted run makes of nothing.
