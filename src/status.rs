@@ -49,6 +49,12 @@ pub fn last_failure(last: Option<&JobReport>) -> Option<Failure> {
     failures.find(|failure| !told.contains(&failure.kind.as_str())).cloned()
 }
 
+/// Said of a table whose job no run could begin with.
+#[must_use]
+pub fn refused(failure: &Failure) -> String {
+    format!("every run of this job is refused: {}", failure.text.lines().next().unwrap_or_default())
+}
+
 /// One table of the document; `last` is its last run.
 #[must_use]
 pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String], last: Option<&JobReport>) -> Value {

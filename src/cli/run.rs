@@ -128,8 +128,7 @@ async fn confirm(context: &Context, jobs: &[Job], ask: Ask) -> Result<bool> {
     let (mut requests, mut slots) = (0, 0);
     let mut prices = Prices::of(jobs, context.clock.now(), ask);
     for job in jobs {
-        let (mut planned, _) = plan_job(context, job, ask).await?;
-        prices.share(job, &mut planned);
+        let (planned, _) = plan_job(context, job, ask, &mut prices).await?;
         requests += if job.entry.provider == Provider::CostExplorer { planned.expected_requests() } else { 0 };
         slots += planned.slots();
     }
@@ -147,9 +146,8 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
     let (mut plans, mut documents) = (Vec::new(), Vec::new());
     let mut prices = Prices::of(&jobs, context.clock.now(), ask);
     for job in &jobs {
-        match plan_job(&context, job, ask).await {
+        match plan_job(&context, job, ask, &mut prices).await {
             Ok((mut planned, books)) => {
-                prices.share(job, &mut planned);
                 planned.notes.extend(job.aws.note());
                 if is_paid(job) && books.ledger.learnt.page_rows == 0 {
                     planned.notes.push(PAGE_UNKNOWN.to_owned());

@@ -11,7 +11,7 @@ use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::{BrokenJob, Job};
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord, last_run};
-use crate::pipeline::shown_elsewhere;
+use crate::pipeline::{Look, look};
 use crate::plan::{NOT_FINAL, STALE, Slot, SlotState, calendar};
 use crate::report::{Failure, JobReport};
 use crate::status;
@@ -33,7 +33,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
     let mut codes = vec![tell_broken(&broken)];
     let mut documents = Vec::new();
     for job in &jobs {
-        let (books, notes, last) = match read(&lake, &doors, job, now).await {
+        let Read { books, notes, refused, last } = match read(&lake, &doors, job, now).await {
             Ok(found) => found,
             Err(error) => {
                 let error = error.at("job", &job.name);
@@ -49,9 +49,10 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
             screen::failure(&gap_text(job, &gaps));
         }
         let failed = status::last_failure(last.as_ref());
-        if let Some(failure) = failed.as_ref().filter(|_| check) {
+        let told = [(&refused, "runs of this job are refused"), (&failed, "its last run failed")];
+        if let Some((Some(failure), what)) = told.into_iter().find(|(failure, _)| check && failure.is_some()) {
             codes.push(Kind::Gap.exit_code());
-            screen::failure(&format!("{}: its last run failed: {}", job.name, failure.text));
+            screen::failure(&format!("{}: {what}: {}", job.name, failure.text));
         }
         match global.output {
             Output::Text => {
@@ -83,20 +84,25 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
     Ok(code)
 }
 
+/// What is known of a job's table.
+struct Read {
+    books: LedgerStore,
+    notes: Vec<String>,
+    /// Why every run would be refused.
+    refused: Option<Failure>,
+    last: Option<JobReport>,
+}
+
 /// What is known of a job's table, what is to be said of it, and its last run.
-async fn read(
-    lake: &Arc<Lake>,
-    doors: &Doors,
-    job: &Job,
-    now: DateTime<Utc>,
-) -> Result<(LedgerStore, Vec<String>, Option<JobReport>)> {
+async fn read(lake: &Arc<Lake>, doors: &Doors, job: &Job, now: DateTime<Utc>) -> Result<Read> {
     let (books, mut notes) = LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await?;
     notes.extend(job.aws.note());
     let record = TableRecord::kept(lake, &job.name).await?;
-    notes.extend(record.filter(TableRecord::is_made_up).map(|_| status::MADE_UP.to_owned()));
-    notes.extend(shown_elsewhere(doors, job).await);
+    let Look { origin, refused } = look(doors, job, &books, record.as_ref()).await?;
+    notes.extend(origin);
+    notes.extend(refused.as_ref().map(status::refused));
     let last = last_run(lake, &job.name, now).await?;
-    Ok((books, notes, last))
+    Ok(Read { books, notes, refused, last })
 }
 
 /// The tables of which there is no job file, not even a broken one.

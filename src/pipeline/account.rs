@@ -7,11 +7,10 @@ use crate::doors::Doors;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Identity, Job};
 use crate::ledger_store::{LedgerStore, TableRecord, same_account};
-use crate::report::JobReport;
+use crate::report::{Failure, JobReport};
+use crate::status::MADE_UP;
 
 use crate::sources::Provider;
-
-use super::Context;
 
 /// What the rows of a run are of. Whether their figures are made up, the record of a table says, and of a new one the
 /// first answer.
@@ -148,13 +147,18 @@ pub(super) fn must_be_known(job: &Job, identity: &Identity, of_table: Option<&st
     identity.unknown_account(&format!("account {theirs} of the table")).map_or(Ok(()), Err)
 }
 
-/// The same as far as it can be told without credentials, for a plan.
+/// The same as far as it can be told without credentials, for a plan; `kept` is the table's record.
 ///
 /// # Errors
 /// As [`same_table`].
-pub(super) async fn would_be_same(context: &Context, job: &Job, books: &LedgerStore) -> Result<Option<&'static str>> {
-    let Some(record) = TableRecord::kept(&context.lake, &job.name).await? else { return Ok(None) };
-    let fits = record.check_offline(job, Some(context.doors.datadog_site(job)));
+pub(super) async fn would_be_same(
+    doors: &Doors,
+    job: &Job,
+    books: &LedgerStore,
+    kept: Option<&TableRecord>,
+) -> Result<Option<&'static str>> {
+    let Some(record) = kept else { return Ok(None) };
+    let fits = record.check_offline(job, Some(doors.datadog_site(job)));
     let is_redefined = fits.is_err() && books.may_be_redefined(job.source.grain()).await?;
     if !is_redefined {
         fits?;
@@ -179,6 +183,29 @@ pub(super) fn asked_elsewhere(job: &Job, address: &str) -> String {
 pub async fn shown_elsewhere(doors: &Doors, job: &Job) -> Option<String> {
     let address = doors.elsewhere(job).await.unwrap_or_default()?;
     Some(asked_elsewhere(job, &address))
+}
+
+/// What a look at a table finds that its days do not show.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
+    /// Said where its figures are made up, or the API is asked at an address that is not its own.
+    pub origin: Vec<String>,
+    /// Why every run of the job would be refused, whatever the last one did.
+    pub refused: Option<Failure>,
+}
+
+/// Looks at a table for whoever only shows it; `kept` is its record.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn look(doors: &Doors, job: &Job, books: &LedgerStore, kept: Option<&TableRecord>) -> Result<Look> {
+    let made_up = kept.filter(|record| record.is_made_up() && !books.ledger.partitions.is_empty());
+    let elsewhere = shown_elsewhere(doors, job).await;
+    let refused = match would_be_same(doors, job, books, kept).await {
+        Err(error) if matches!(error.kind(), Kind::Config | Kind::Auth) => Some(Failure::from(&error)),
+        told => told.map(|_| None)?,
+    };
+    Ok(Look { origin: made_up.map(|_| MADE_UP.to_owned()).into_iter().chain(elsewhere).collect(), refused })
 }
 
 /// What a check of the credentials found, in words.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
 
 /// The key that caps one run.
 pub const PER_RUN: &str = "budget.max_requests_per_run";
@@ -79,6 +79,14 @@ impl Budget {
         let left = count.min(room);
         state.reserved += left;
         Allowance { budget: self, left }
+    }
+
+    /// Whether a whole run may send `needed` requests, the least that takes it anywhere.
+    ///
+    /// # Errors
+    /// [`Kind::Budget`] where it may not.
+    pub fn covers(&self, needed: u64) -> Result<()> {
+        if self.cap.is_some_and(|cap| needed > cap) { Err(self.reached(Some(needed))) } else { Ok(()) }
     }
 
     /// The error of a run that reached the cap; `needed` is what the smallest step would have taken of a whole run, as far

@@ -22,8 +22,8 @@ use crate::doors::{Door, Doors};
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::lake::Lake;
-use crate::ledger_store::{LedgerStore, Owner};
-use crate::plan::{Ask, Fetch, Moment, Plan, is_reachable, plan, stages};
+use crate::ledger_store::{LedgerStore, Owner, TableRecord};
+use crate::plan::{Ask, Fetch, Moment, Plan, is_reachable, least_requests, plan, stages};
 use crate::report::{Asked, FetchReport, JobReport, Outcome};
 use crate::sources::Provider;
 use crate::status;
@@ -54,7 +54,7 @@ pub mod totals;
 pub mod verify;
 mod verify_kept;
 
-pub use account::shown_elsewhere;
+pub use account::{Look, look, shown_elsewhere};
 use budget::Budget;
 use send::Patience;
 use started::Started;
@@ -377,19 +377,30 @@ async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
 /// The plan of a job without running it, and the books it rests on.
 ///
 /// # Errors
-/// As the run itself would fail before its first request, as far as that shows without its credentials.
-pub async fn plan_job(context: &Context, job: &Job, ask: Ask) -> Result<(Plan, LedgerStore)> {
+/// As the run itself would fail before its first request, as far as that shows without its credentials, and where its
+/// budget is too small for the smallest step.
+pub async fn plan_job(
+    context: &Context,
+    job: &Job,
+    ask: Ask,
+    prices: &mut totals::Prices,
+) -> Result<(Plan, LedgerStore)> {
     clocks::refuse(context, job).await?;
     let now = context.clock.now();
     let (books, _) = LedgerStore::open_to_show(context.lake.clone(), &job.name, job.source.grain(), now).await?;
-    let redefined = account::would_be_same(context, job, &books).await?;
-    opening::budget_of(context, job, now).await?;
+    let kept = TableRecord::kept(&context.lake, &job.name).await?;
+    let redefined = account::would_be_same(&context.doors, job, &books, kept.as_ref()).await?;
+    let budget = opening::budget_of(context, job, now).await?;
     let clocks::Timing { moment, behind } = clocks::foresee(context, job, &books).await?;
     let mut ledger = Cow::Borrowed(&books.ledger);
     if redefined.is_some() {
         ledger.to_mut().forget_definition();
     }
     let mut planned = plan(job, &ledger, moment, ask, None)?;
+    prices.share(job, &mut planned);
+    if !planned.fetches.is_empty() {
+        budget.covers(planned.totals_requests() + least_requests(job, &ledger, &planned.fetches, false))?;
+    }
     planned.notes.extend(redefined.map(str::to_owned));
     let elsewhere = context.doors.elsewhere(job).await?;
     planned.notes.extend(elsewhere.map(|address| account::asked_elsewhere(job, &address)));
@@ -412,7 +423,8 @@ pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
         Provider::CostExplorer => account::access(&identity),
         Provider::Datadog => ask_datadog(context, job).await?,
     };
-    let (_, mut books) = plan_job(context, job, Ask::Due).await?;
+    let mut prices = totals::Prices::of(std::slice::from_ref(job), context.clock.now(), Ask::Due);
+    let (_, mut books) = plan_job(context, job, Ask::Due, &mut prices).await?;
     let is_elsewhere = context.doors.elsewhere(job).await?.is_some();
     account::same_table(&mut books, job, &identity, is_elsewhere, None).await?;
     Ok(access)

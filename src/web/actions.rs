@@ -13,6 +13,7 @@ use super::people::{Failed, find, no_such_job};
 use super::state::{Shared, State};
 use crate::error::{Error, Kind};
 use crate::job::Job;
+use crate::pipeline::totals::Prices;
 use crate::pipeline::{Context, plan_job};
 use crate::plan::{Ask, OVER_CAP, PAGE_UNKNOWN, Plan, range};
 use crate::report::usd;
@@ -58,7 +59,8 @@ async fn check(state: &State, job: &Job, wanted: &Wanted) -> Result<Checked, Fai
     let window = range(from, to).map_err(|error| bad(&error))?;
     let ask = Ask::Range { window, missing_only: missing };
     let context = Context { clock, ..state.scheduler.context().clone() };
-    let (plan, books) = plan_job(&context, job, ask).await.map_err(|error| bad(&error))?;
+    let mut prices = Prices::of(std::slice::from_ref(job), context.clock.now(), ask);
+    let (plan, books) = plan_job(&context, job, ask, &mut prices).await.map_err(|error| bad(&error))?;
     Ok(Checked { from, to, missing, ask, plan, learnt: books.ledger.learnt.page_rows > 0 })
 }
 

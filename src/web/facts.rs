@@ -7,12 +7,19 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::generation::Changes;
 use crate::job::{BrokenJob, Job};
 use crate::ledger::{Ledger, Revision};
+use crate::pipeline::Look;
 use crate::plan::Plan;
 use crate::report::JobReport;
 use crate::scheduler::live::Live;
 use crate::sums::Sums;
+use crate::window::is_ahead;
 
 use super::summary::Summary;
+
+/// The last run of command `run` that came to its end, by a clock that is not ahead of `now`; `runs` are newest first.
+pub(super) fn last_run(runs: &[JobReport], now: DateTime<Utc>) -> Option<&JobReport> {
+    runs.iter().find(|run| run.command == "run" && !run.was_interrupted() && !is_ahead(run.started_at, now))
+}
 
 /// What the page shows of one job.
 #[derive(Debug, Clone)]
@@ -23,6 +30,8 @@ pub struct JobFacts {
     pub ledger: Arc<Ledger>,
     /// Things to know about it.
     pub notes: Vec<String>,
+    /// Where its figures come from, and whether a run could begin.
+    pub look: Look,
     /// Its runs, newest first, at most fifty.
     pub runs: Arc<Vec<JobReport>>,
     /// The run that goes on now.

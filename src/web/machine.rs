@@ -37,7 +37,7 @@ pub(super) async fn status(Given(state): Given<Shared>) -> Json<Value> {
             Ok(books) => {
                 let slots = calendar(&posted.job, &books.ledger, clock.now());
                 let last = books.last_run(clock.now());
-                tables.push(status::table(&posted.job, &slots, &books.ledger, &books.notes, last));
+                tables.push(status::table(&posted.job, &slots, &books.ledger, &books.all_notes(), last));
             }
             Err(error) => codes.push(error.kind().exit_code()),
         }

@@ -18,17 +18,15 @@ use crate::job::BrokenJob;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
 use crate::ledger_store::{LedgerStore, TableRecord, read_record, record_keys};
-use crate::pipeline::{Context, shown_elsewhere};
+use crate::pipeline::{Context, Look, look};
 use crate::plan::spending_since;
 use crate::report::JobReport;
 use crate::scheduler::Scheduler;
 use crate::scheduler::board::{Posted, locked};
 use crate::status;
 
-use crate::window::is_ahead;
-
 use super::access::Access;
-use super::facts::{JobFacts, PageFacts};
+use super::facts::{JobFacts, PageFacts, last_run};
 use super::summary::{self, Summary};
 
 /// Books are read again after so long.
@@ -57,6 +55,7 @@ pub struct State {
 pub(super) struct Books {
     pub(super) ledger: Arc<Ledger>,
     pub(super) notes: Vec<String>,
+    look: Look,
     runs: Arc<Vec<JobReport>>,
     summary: Option<Arc<Summary>>,
     usd_this_month: u64,
@@ -67,8 +66,13 @@ pub(super) struct Books {
 impl Books {
     /// The last run on record that came to its end, among those that are shown.
     pub(super) fn last_run(&self, now: DateTime<Utc>) -> Option<&JobReport> {
-        let is_believed = |run: &JobReport| !is_ahead(run.started_at, now);
-        self.runs.iter().find(|run| run.command == "run" && !run.was_interrupted() && is_believed(run))
+        last_run(&self.runs, now)
+    }
+
+    /// Everything to know about the table beside its days and what its ledger knows.
+    pub(super) fn all_notes(&self) -> Vec<String> {
+        let refused = self.look.refused.as_ref().map(status::refused);
+        self.notes.iter().chain(&self.look.origin).cloned().chain(refused).collect()
     }
 }
 
@@ -78,8 +82,8 @@ struct Table {
     read_at: Option<Instant>,
     /// Runs that had ended when they were read.
     runs_ended: u64,
-    /// Whether its figures are made up; known once it has a name.
-    is_made_up: Option<bool>,
+    /// Its record, as it was when the newest run record came.
+    identity: Option<TableRecord>,
     records: HashMap<String, Record>,
     shown: Vec<String>,
 }
@@ -198,6 +202,7 @@ fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
     let books = books.unwrap_or_else(|error| Books {
         ledger: Arc::new(Ledger::empty(&posted.job.name)),
         notes: Vec::new(),
+        look: Look::default(),
         runs: Arc::default(),
         summary: None,
         usd_this_month: 0,
@@ -209,6 +214,7 @@ fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
         job: posted.job,
         ledger: books.ledger,
         notes: books.notes,
+        look: books.look,
         runs: with_last(books.runs, posted.last.as_deref()),
         live: posted.live,
         next: posted.next,
@@ -231,21 +237,22 @@ impl Table {
         };
         let (store, mut notes) = opened?;
         notes.extend(job.aws.note());
-        if self.is_made_up.is_none() && !store.ledger.partitions.is_empty() {
-            self.is_made_up = TableRecord::kept(lake, &job.name).await?.map(|record| record.is_made_up());
-        }
-        notes.extend(self.is_made_up.filter(|made_up| *made_up).map(|_| status::MADE_UP.to_owned()));
-        notes.extend(shown_elsewhere(doors, job).await);
         let ledger = match &self.books {
             Some(books) if *books.ledger == store.ledger => books.ledger.clone(),
-            _ => Arc::new(store.ledger),
+            _ => Arc::new(store.ledger.clone()),
         };
+        let shown = self.shown.clone();
         let runs = self.read_runs(lake, &job.name, spending_since(now)).await?;
+        let may_be_another = self.identity.is_none() || self.shown != shown;
+        if may_be_another && !store.ledger.partitions.is_empty() {
+            self.identity = TableRecord::kept(lake, &job.name).await?;
+        }
+        let look = look(doors, job, &store, self.identity.as_ref()).await?;
         let known = self.books.as_ref().and_then(|books| books.summary.clone());
         let summary = summary::refresh(lake, job, &ledger, known.clone()).await.ok().or(known);
         let usd_this_month = self.records.iter().filter(|(key, _)| is_since(key, spending_since(now)));
         let usd_this_month = usd_this_month.map(|(_, record)| record.cents).sum();
-        Ok(Books { ledger, notes, runs, summary, usd_this_month, failed: None })
+        Ok(Books { ledger, notes, look, runs, summary, usd_this_month, failed: None })
     }
 
     /// Brings the run records up to date; those that are shown, newest first.

@@ -11,6 +11,7 @@ use costlake::job::{self, Job};
 use costlake::lake::{Lake, LocalLake};
 use costlake::ledger::{Ledger, Noted};
 use costlake::ledger_store::LedgerStore;
+use costlake::pipeline::Look;
 use costlake::plan::{Ask, plan, range};
 use costlake::report::{Asked, Failure, JobReport, Outcome};
 use costlake::scheduler::live::{Live, LivePartition};
@@ -60,6 +61,7 @@ async fn facts_of(house: &Lakehouse, job: Job) -> JobFacts {
         next: job.schedule.as_ref().map(|schedule| schedule.next(now(), 5)).unwrap_or_default(),
         runs: Arc::new(runs_of(house, &job)),
         notes: Vec::new(),
+        look: Look::default(),
         job: Arc::new(job),
         ledger: Arc::new(ledger),
         live: None,

@@ -337,6 +337,29 @@ def without_credentials(group, stack):
     return done
 
 
+@case("a job file that asks for another table")
+def another_table(group, stack):
+    met = Meeting(stack, "2026-04-10").job(begin="2026-04-01")
+    met.nights(group, "2026-04-10")
+    group.equal(met.run("status", "--check").code, 0, "status --check before the edit")
+    met.job(begin="2026-04-01", grouping='{ dimension = "REGION" }')
+    done = met.run("status", "--check")
+    group.equal((met.run("plan").code, met.run("run").code), (2, 2), "plan and run")
+    met.job(begin="2026-04-01")
+    met.nights(group, "2026-04-10")
+    group.equal(met.run("status", "--check").code, 0, "status --check when it is changed back")
+    return done
+
+
+@case("a budget below the smallest step")
+def small_budget(group, stack):
+    met = Meeting(stack, "2026-04-10").job(begin="2026-04-01", extra="[budget]\nmax_requests_per_run = 1")
+    done = met.run("plan")
+    group.equal((met.run("check", "--online").code, met.run("run").code), (4, 4), "check --online and run")
+    group.equal(met.world.count("costs"), 0, "requests")
+    return done
+
+
 @case("a dimension that is misspelt")
 def unknown_dimension(group, stack):
     return Meeting(stack, "2026-05-18").job(grouping='{ dimension = "USAGE_TYP" }').run("check")

@@ -37,7 +37,15 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate
                 pre { (text::visible(error)) }
             }
         }
-        @for note in job.notes.iter().cloned().chain(status::about(&job.job, &job.ledger)) { p class="note" { (note) } }
+        @if let Some(failure) = &job.look.refused {
+            section class="panel alert" role="alert" {
+                strong { "Every run of this job is refused." }
+                pre { (text::visible(&failure.text)) }
+            }
+        }
+        @for note in job.look.origin.iter().chain(&job.notes).cloned().chain(status::about(&job.job, &job.ledger)) {
+            p class="note" { (text::visible(&note)) }
+        }
         p class="hidden" role="status" data-status {}
         div data-live={ "/jobs/" (name) "/live" } class="panel running" { (progress::fragment(job)) }
         (at_a_glance(facts, job, &slots))

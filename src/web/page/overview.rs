@@ -83,6 +83,7 @@ fn card(facts: &PageFacts, job: &JobFacts, slots: &[Slot], standing: Standing) -
             @if let Some(error) = &job.file_error {
                 p class="alert pre" { strong { "The job file is broken; its last good version is in use. " } (text::visible(error)) }
             }
+            @for note in &job.look.origin { p class="note" { (text::visible(note)) } }
             (glance(job, slots))
             (figures(facts, job, slots))
             div data-live={ "/jobs/" (name) "/live" } class="brief" { (progress::fragment(job)) }

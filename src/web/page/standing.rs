@@ -4,7 +4,8 @@ use chrono::{DateTime, Duration, Utc};
 use maud::{Markup, html};
 
 use crate::plan::{Slot, SlotState};
-use crate::web::facts::JobFacts;
+use crate::status::last_failure;
+use crate::web::facts::{JobFacts, last_run};
 
 /// How long after its end a day may still be missing before its table counts as stale: two nightly runs.
 const GRACE_HOURS: i64 = 48;
@@ -14,9 +15,9 @@ const GRACE_HOURS: i64 = 48;
 pub(super) enum Standing {
     /// A run goes on.
     Running,
-    /// The last run put days in quarantine, which wait for a person's word.
+    /// Days wait in quarantine for a person's word.
     Quarantined,
-    /// The last run failed.
+    /// The last run failed, or the next one could not begin.
     Failed,
     /// Nothing has been read yet.
     NeverRead,
@@ -29,15 +30,13 @@ pub(super) enum Standing {
 impl Standing {
     /// How a job with these slots is doing at `now`.
     pub(super) fn of(job: &JobFacts, slots: &[Slot], now: DateTime<Utc>) -> Self {
-        let last = job.runs.first();
-        let quarantined = |kind: &str| kind == "quarantined";
         if job.live.is_some() {
             return Self::Running;
         }
-        if last.is_some_and(|run| run.failures().iter().any(|(_, failure)| quarantined(&failure.kind))) {
+        if slots.iter().any(|slot| slot.state == SlotState::Quarantined) {
             return Self::Quarantined;
         }
-        if last.is_some_and(|run| run.exit_code != 0) {
+        if job.look.refused.is_some() || last_failure(last_run(&job.runs, now)).is_some() {
             return Self::Failed;
         }
         if slots.iter().all(|slot| slot.known.is_none()) {

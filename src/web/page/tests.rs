@@ -10,7 +10,8 @@ use maud::Markup;
 use crate::generation::DayFacts;
 use crate::job::section::Problem;
 use crate::job::{self, BrokenJob};
-use crate::ledger::{DayState, History, Ledger, Noted, PartitionState};
+use crate::ledger::{DayState, History, Ledger, Noted, PartitionState, Quarantined};
+use crate::pipeline::Look;
 use crate::plan::{Ask, plan as plan_of, range};
 use crate::report::{Asked, Failure, FetchReport, JobReport, Outcome};
 use crate::scheduler::live::{Live, LivePartition};
@@ -72,7 +73,7 @@ fn hostile_job() -> JobFacts {
         failure: Some(failure.clone()),
         ..FetchReport::begin(HOSTILE.to_owned(), Outcome::Failed)
     };
-    (run.fetches, run.failure, run.notes) = (vec![fetch], Some(failure), vec![HOSTILE.to_owned()]);
+    (run.fetches, run.failure, run.notes) = (vec![fetch], Some(failure.clone()), vec![HOSTILE.to_owned()]);
     run.close();
     let stacked = Stacked {
         measure: "unblended_cost".to_owned(),
@@ -88,6 +89,7 @@ fn hostile_job() -> JobFacts {
         job,
         ledger: Arc::new(ledger),
         notes: Vec::new(),
+        look: Look { origin: vec![HOSTILE.to_owned()], refused: Some(failure) },
         runs: Arc::new(vec![run]),
         live: None,
         outlasted: None,
@@ -257,20 +259,33 @@ fn a_job_is_told_in_one_word() {
         Standing::of(job, &crate::plan::calendar(&job.job, &job.ledger, at), at).look().1
     };
     let soon = "2026-11-04T09:00:00Z";
-    let mut job = hostile_job();
+    let mut job = JobFacts { look: Look::default(), ..hostile_job() };
     assert_eq!(word(&running(job.clone()), soon), "running");
-    assert_eq!(word(&job, soon), "failed");
+    assert_eq!(word(&job, soon), "stale", "a day does not add up, and a backfill that failed is no run");
     let mut run = job.runs[0].clone();
-    run.failure = Some(Failure { kind: "quarantined".to_owned(), text: String::new(), exit_code: 1 });
-    job.runs = Arc::new(vec![run]);
-    assert_eq!(word(&job, soon), "quarantined");
+    run.command = "run".to_owned();
+    let ended = |exit_code| JobReport { exit_code, fetches: Vec::new(), failure: None, ..run.clone() };
+    job.runs = Arc::new(vec![ended(0), run.clone()]);
+    assert_eq!(word(&job, soon), "stale", "the failure is of an earlier run");
+    job.runs = Arc::new(vec![job.runs[0].clone(), run.clone()].into_iter().rev().collect());
+    assert_eq!(word(&job, soon), "failed");
+    let before = now() - chrono::Duration::hours(3);
+    let failed = word(&job, &before.to_rfc3339());
+    assert_eq!(failed, "stale", "a run of a clock that was ahead says nothing");
+    let mut held = (*job.ledger).clone();
+    let (at, why) = (DateTime::UNIX_EPOCH, String::new());
+    let first = Quarantined { at, since: at, why, totals: Sums::default(), currency: None, estimated: false };
+    held.quarantined.insert(day("2026-11-01"), first);
+    assert_eq!(word(&JobFacts { ledger: Arc::new(held), ..job.clone() }, soon), "quarantined");
     job.runs = Arc::default();
-    assert_eq!(word(&job, soon), "stale", "a day does not add up");
     let mut settled = (*job.ledger).clone();
     settled.unsettled.clear();
     job.ledger = Arc::new(settled);
     assert_eq!(word(&job, soon), "current", "yesterday may still be missing for a while");
     assert_eq!(word(&job, "2026-11-06T00:00:00Z"), "stale");
+    let refused = Failure { kind: "config".to_owned(), text: HOSTILE.to_owned(), exit_code: 2 };
+    let look = Look { refused: Some(refused), ..Look::default() };
+    assert_eq!(word(&JobFacts { look, ..job.clone() }, soon), "failed", "no run could begin");
     job.ledger = Arc::new(Ledger::empty("costs"));
     assert_eq!(word(&job, soon), "never read");
 }

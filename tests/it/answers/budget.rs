@@ -124,6 +124,27 @@ fn a_day_larger_than_the_cap_names_the_cap_it_needs() {
 }
 
 #[test]
+fn a_plan_says_that_the_cap_is_too_small_for_the_smallest_step() {
+    let (script, house) = house("max_requests_per_run = 1", |_| 1);
+    // The totals of a day and its page are two.
+    for command in [
+        &["run"][..],
+        &["plan"],
+        &["check", "--online"],
+        &["backfill", "costs", "--from", "2026-11-01", "--to", "2026-11-02"],
+    ] {
+        let done = house.json(command);
+        done.exits(4).says("the smallest step needs at least 2 requests").says("raise budget.max_requests_per_run");
+    }
+    assert_eq!(sent(&script), 0, "and nothing was asked for it");
+    house.job("costs", &format!("{DAILY}\n[budget]\nmax_requests_per_run = 2\n"));
+    house.json(&["plan"]).exits(0);
+    house.json(&["check", "--online"]).exits(0);
+    run_within(&script, &house, 2).exits(4);
+    assert_eq!(days_in(&house), 1);
+}
+
+#[test]
 fn a_large_day_does_not_keep_the_days_before_it_out() {
     let (script, house) = house("max_requests_per_run = 5", |day| if day == "2026-11-03" { 9 } else { 1 });
     for _ in 0..7 {

@@ -79,9 +79,13 @@ fn a_job_that_asks_for_something_else_is_refused_with_the_way_out() {
     ] {
         house.job("costs", &DAILY.replacen(from, to, 1));
         let shared = ["holds something else than the job asks for", "give the changed job a new name"];
+        let check = house.json(&["status", "--check"]);
+        check.exits(6).says("costs: runs of this job are refused: the table").says(shared[1]).says(words);
+        assert!(check.document()["tables"][0]["notes"].to_string().contains("every run of this job is refused: the"));
         refused(&script, &house, 2, &[shared[0], shared[1], words]);
     }
     house.job("costs", DAILY);
+    house.json(&["status", "--check"]).hides("refused");
     script.then([Reply::good(&two_days())]);
     house.runs_again_without_writing();
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use costlake::generation::{Footer, decode, encode};
 use costlake::job::Job;
 use costlake::ledger_store::{LedgerStore, kept_generations};
+use costlake::pipeline::totals::Prices;
 use costlake::pipeline::verify::{Depth, Finding};
 use costlake::pipeline::{plan_job, run_job};
 use costlake::plan::{Ask, calendar, range};
@@ -88,7 +89,8 @@ async fn a_replaced_object_is_found_and_read_again_whole() {
         let (days, why) = stale(&world, &job).await;
         assert_eq!(days, 12, "{what}: all of October is doubted, and nothing else");
         assert!(why.contains("not the one that was committed"), "{what}: {why}");
-        let (planned, _) = plan_job(&world.context(), &job, Ask::Due).await.expect("a plan");
+        let mut prices = Prices::of(std::slice::from_ref(&job), world.context().clock.now(), Ask::Due);
+        let (planned, _) = plan_job(&world.context(), &job, Ask::Due, &mut prices).await.expect("a plan");
         let october = planned.fetches.iter().find(|fetch| fetch.partition.to_string() == "2026-10");
         assert_eq!(october.map(|fetch| fetch.slots.len()), Some(12), "{what}: the plan says so");
         let report = world.run(&job).await;

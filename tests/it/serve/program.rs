@@ -294,7 +294,10 @@ fn a_run_that_ends_before_its_first_request_is_seen_everywhere() {
         assert!(said.contains(words), "{words}: {said}");
     }
     let check = house.json(&["status", "--check"]);
-    check.exits(6).says("costs: its last run failed: the table `costs` holds something else").says("DD_API_KEY");
+    check
+        .exits(6)
+        .says("costs: runs of this job are refused: the table `costs` holds something else")
+        .says("DD_API_KEY");
     house.costlake(&["status"]).exits(0).says("last run failed").says("exit 3");
     let tables = check.document()["tables"].clone();
     assert_eq!((&tables[0]["last_run"]["exit_code"], &tables[1]["last_run"]["exit_code"]), (&3.into(), &2.into()));
