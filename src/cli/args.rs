@@ -18,7 +18,8 @@ pub(super) struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 some windows failed, nothing lost; 2 usage or configuration; 3 authentication or permission;
-4 budget reached; 5 another writer won; 6 gaps or differences found (status --check, verify); 7 outcome of a write unknown; 130 interrupted.
+4 budget reached; 5 superseded by another run; 6 gaps or defects found (status --check, verify); 7 outcome of a write unknown;
+130 interrupted.
 Dates are inclusive UTC days: 2026-07-01, 2026-07, today, yesterday, -35d.";
 
 #[derive(Debug, Clone, Args)]
@@ -36,19 +37,19 @@ pub(super) struct Global {
     /// Where the tables are: a folder, file:///folder or s3://bucket/prefix.
     #[arg(long, global = true, env = "COSTLAKE_LAKE", default_value = "lake", value_name = "URL")]
     pub(super) lake: String,
-    /// Write to a store that ignores conditional writes; only one costlake may ever run on it.
+    /// Write to a store that ignores conditional writes (unsafe): only one costlake may ever run on it.
     #[arg(long, global = true)]
     pub(super) single_writer: bool,
     /// Allow plain http to hosts other than this machine.
     #[arg(long, global = true)]
     pub(super) allow_http: bool,
-    /// How results are printed.
+    /// Result format; json: one document.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub(super) output: Output,
-    /// How logs are printed (on stderr).
+    /// Log format (on stderr); json: one JSON object per line.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub(super) log_format: Output,
-    /// No progress, and only errors in the log.
+    /// No progress; only errors are logged.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
 }
@@ -57,7 +58,7 @@ pub(super) struct Global {
 pub(super) enum Output {
     /// For people.
     Text,
-    /// For machines: one document.
+    /// For machines.
     Json,
 }
 
@@ -87,19 +88,19 @@ impl From<DialectName> for Dialect {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Run all shipped jobs against the built-in sandbox: no credentials, no costs.
+    /// Run the shipped jobs against the built-in sandbox: no credentials, no cost.
     Demo,
-    /// Check job files, all problems at once.
+    /// Validate job files; reports all problems at once.
     Check {
-        /// Jobs; all of them without a name.
+        /// Job names (default: all jobs).
         jobs: Vec<String>,
-        /// Also try the credentials and the lake; sends nothing that costs.
+        /// Also test the credentials and the lake (makes no billable request).
         #[arg(long)]
         online: bool,
     },
-    /// Show what a run would ask, and for how many dollars; does nothing.
+    /// Preview the API requests and cost of a run (dry run).
     Plan {
-        /// Jobs; all of them without a name.
+        /// Job names (default: all jobs).
         jobs: Vec<String>,
         /// First day of a range instead of what is due.
         #[arg(long, requires = "to", allow_hyphen_values = true, value_name = "DATE")]
@@ -108,18 +109,18 @@ pub(super) enum Command {
         #[arg(long, requires = "from", allow_hyphen_values = true, value_name = "DATE")]
         to: Option<String>,
     },
-    /// Bring jobs up to date: the nightly run.
+    /// Fetch everything that is due (use this in cron).
     Run {
-        /// Jobs; all of them without a name.
+        /// Job names (default: all jobs).
         jobs: Vec<String>,
-        /// Take the quarantined rows of a month; may be given several times.
+        /// Accept the held figures of a month (repeatable).
         #[arg(long, value_name = "JOB:YYYY-MM")]
         accept: Vec<String>,
-        /// Where this clock is behind a table's newest run: that run's was wrong, and what it read counts as never read.
+        /// If this clock is behind a table's newest run: treat that run's clock as wrong, and its days as never read.
         #[arg(long)]
         accept_clock: bool,
     },
-    /// Read every day of a range again.
+    /// Re-fetch a date range.
     Backfill {
         /// Jobs.
         #[arg(required = true)]
@@ -133,7 +134,7 @@ pub(super) enum Command {
         /// Only days never read.
         #[arg(long)]
         missing: bool,
-        /// Take the rows of a month although they would be quarantined; may be given several times.
+        /// Accept the figures of a month even if they would be held (repeatable).
         #[arg(long, value_name = "JOB:YYYY-MM")]
         accept: Vec<String>,
         /// Show the plan and stop.
@@ -148,43 +149,43 @@ pub(super) enum Command {
         /// Address of the page; another one than 127.0.0.1 needs --token-file.
         #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
         listen: String,
-        /// File that holds the token everybody has to show.
+        /// File with the access token required from every client.
         #[arg(long, value_name = "FILE")]
         token_file: Option<PathBuf>,
         /// Let the page start backfills; needs --token-file.
         #[arg(long)]
         allow_actions: bool,
-        /// A name by which the page may be asked, beside localhost and the address; may be repeated.
+        /// Additional host name accepted in the Host header (repeatable).
         #[arg(long = "allowed-host", value_name = "NAME")]
         allowed_hosts: Vec<String>,
     },
     /// Show which days are in the lake.
     Status {
-        /// Jobs; all of them without a name.
+        /// Job names (default: all jobs).
         jobs: Vec<String>,
-        /// Exit with 6 when days are missing or estimates are left behind.
+        /// Exit with 6 when days are missing or stale, or the last run failed.
         #[arg(long)]
         check: bool,
     },
-    /// Compare the lake with its ledger and footers; exit with 6 when anything is not right.
+    /// Compare the lake with its ledger and footers; exit with 6 on any defect.
     Verify {
-        /// Jobs; all of them without a name.
+        /// Job names (default: all jobs).
         jobs: Vec<String>,
         /// Read every row and compare digests and sums.
         #[arg(long)]
         full: bool,
-        /// Take what is ahead into the ledger, and read again what is missing or broken; never touches foreign files.
+        /// Adopt newer files, re-fetch missing and corrupt ones; never touches unknown files.
         #[arg(long)]
         repair: bool,
     },
-    /// Make a table again from kept raw answers, without asking the API.
+    /// Rebuild a table from stored raw responses, without calling the API.
     Rebuild {
         /// The job.
         job: String,
     },
     /// Print table definitions and views for a query engine.
     Ddl {
-        /// Jobs; all of them without a name.
+        /// Job names (default: all jobs).
         jobs: Vec<String>,
         /// The engine.
         #[arg(long, value_enum)]
@@ -195,7 +196,7 @@ pub(super) enum Command {
     },
     /// Print a DuckDB script with a view per table: duckdb -init <(costlake connect)
     Connect,
-    /// Serve the imitation of both APIs.
+    /// Run a local mock of the AWS and Datadog APIs.
     Sandbox {
         /// Address to listen on.
         #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]

@@ -12,7 +12,7 @@ use crate::job::{BrokenJob, Job};
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord, last_run};
 use crate::pipeline::{Look, look};
-use crate::plan::{NOT_FINAL, STALE, Slot, SlotState, calendar};
+use crate::plan::{STALE, Slot, SlotState, calendar};
 use crate::report::{Failure, JobReport};
 use crate::status;
 use crate::window::{Grain, Window, first_of_month, month_start};
@@ -219,23 +219,23 @@ fn print_months(slots: &[Slot]) {
 
 /// The signs that occur, with how often.
 fn legend(slots: &[Slot]) -> String {
-    let names = [
-        ("settled", SlotState::Settled),
-        ("estimated", SlotState::Estimated),
-        ("unsettled", SlotState::Unsettled),
-        ("quarantined", SlotState::Quarantined),
-        ("failed", SlotState::Failed),
-        ("missing", SlotState::Missing),
-        ("out of reach", SlotState::OutOfReach),
-        (NOT_FINAL, SlotState::NotFinal),
-        ("differing", SlotState::Differing),
+    let states = [
+        SlotState::Settled,
+        SlotState::Estimated,
+        SlotState::Unsettled,
+        SlotState::Quarantined,
+        SlotState::Failed,
+        SlotState::Missing,
+        SlotState::OutOfReach,
+        SlotState::NotFinal,
+        SlotState::Differing,
     ];
     let mut parts = Vec::new();
-    for (name, state) in names {
+    for state in states {
         let mut of_state = slots.iter().filter(|slot| slot.state == state && slot.gap() != Some(STALE)).peekable();
         if let Some(slot) = of_state.peek() {
             let (sign, style) = cell(slot);
-            parts.push(format!("{style}{sign}{style:#} {name} {}", of_state.count()));
+            parts.push(format!("{style}{sign}{style:#} {} {}", state.word(), of_state.count()));
         }
     }
     let stale = slots.iter().filter(|slot| slot.gap() == Some(STALE)).count();

@@ -1,5 +1,5 @@
 //! Where the data of an account begin. An account that is younger than a table's `begin` gets answers without its first
-//! periods: the first day with data is learnt, and the days before it are out of reach.
+//! periods: the first day with data is learnt, and the days before it are not available.
 //!
 //! | totals | then |
 //! |---|---|

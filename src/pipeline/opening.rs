@@ -32,7 +32,10 @@ pub(super) fn accept(
         books.accept_slots(&left, now);
         report.notes.push(match books.ledger.accept(*month, now, beyond) {
             0 if !left.is_empty() => {
-                format!("{shown} is accepted: {} days that were not final, out of reach, stay as they are", left.len())
+                format!(
+                    "{shown} is accepted: {} days that were not final and are not available any more stay as they are",
+                    left.len()
+                )
             }
             0 => format!("nothing of {shown} was quarantined before; what comes is taken as it is"),
             held => format!("{shown} is accepted: {held} days that waited for it are taken as they are"),

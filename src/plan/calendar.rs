@@ -24,22 +24,34 @@ pub struct Slot {
 
 /// The word for a slot that is in the lake and known to be out of date.
 pub const STALE: &str = "stale";
-/// The words for a slot that was read before it was final and cannot be read any more.
-pub const NOT_FINAL: &str = "not final, out of reach";
+
+impl SlotState {
+    /// The word for people; JSON documents and metrics have names of their own.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Settled => "final",
+            Self::Estimated => "estimated",
+            Self::Unsettled => "mismatch",
+            Self::Quarantined => "held for review",
+            Self::Failed => "failed",
+            Self::Missing => "missing",
+            Self::OutOfReach => "not available",
+            Self::NotFinal => "not final, not available",
+            Self::Differing => "differing",
+        }
+    }
+}
 
 impl Slot {
     /// What keeps the slot from being called complete and current, if anything does.
     #[must_use]
     pub fn gap(&self) -> Option<&'static str> {
         match self.state {
-            SlotState::Missing => Some("missing"),
-            SlotState::Unsettled => Some("unsettled"),
-            SlotState::Quarantined => Some("quarantined"),
-            SlotState::Failed => Some("failed"),
-            SlotState::NotFinal => Some(NOT_FINAL),
             SlotState::Estimated | SlotState::Settled | SlotState::Differing | SlotState::OutOfReach => {
                 self.stale.then_some(STALE)
             }
+            state => Some(state.word()),
         }
     }
 

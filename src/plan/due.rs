@@ -52,10 +52,10 @@ pub(super) fn slots(
         due.dedup();
     }
     notes.extend(begins_late(job, ledger));
-    notes.extend(range_note(&out_of_reach, "out of reach, older than the API's documented history"));
+    notes.extend(range_note(&out_of_reach, "not available, older than the API's documented history"));
     notes.extend(range_note(
         &not_final,
-        "not final, out of reach: read before the end of their span, and by now older than the API's documented \
+        "not final, not available: read before the end of their span, and by now older than the API's documented \
          history; `--accept JOB:YYYY-MM` takes a month as it is",
     ));
     due

@@ -169,9 +169,9 @@ mod tests {
             assert_eq!(state(&known), SlotState::NotFinal, "{window}");
             let planned = plan(&job, &known, at(now), Ask::Due, None).unwrap();
             assert!(!planned.fetches.iter().any(|fetch| fetch.slots.contains(&slot)), "{window}: it is not asked");
-            assert!(planned.notes.iter().any(|note| note.contains("1 not final, out of reach")), "{planned:?}");
+            assert!(planned.notes.iter().any(|note| note.contains("1 not final, not available")), "{planned:?}");
             let shown = calendar(&job, &known, at(now)).into_iter().find(|found| found.day == slot).unwrap();
-            assert_eq!((shown.gap(), shown.stale), (Some("not final, out of reach"), false), "{window}");
+            assert_eq!((shown.gap(), shown.stale), (Some("not final, not available"), false), "{window}");
             assert_eq!(not_final(&job, &known, day(&format!("{}-01", &slot.to_string()[..7])), at(now)), [slot]);
             assert_ne!(state(&alike(&job, &[slot], late, false)), SlotState::NotFinal, "{window}: it was read in time");
             let mut taken = known.clone();

@@ -37,7 +37,7 @@ mod reach;
 mod settled;
 mod sizing;
 
-pub use calendar::{NOT_FINAL, STALE, Slot, calendar};
+pub use calendar::{STALE, Slot, calendar};
 pub use due::is_stale;
 pub use finality::{Moment, was_read_as_final};
 pub use reach::{history_start, reach, span};
@@ -217,7 +217,7 @@ pub fn begins_late(job: &Job, ledger: &Ledger) -> Option<String> {
     let is_late = |first: &NaiveDate| job.window.begin.is_some_and(|begin| begin < *first) && !is_older(ledger, *first);
     let first = ledger.first_day.filter(is_late)?;
     Some(format!(
-        "the API has no data before {first}: the days before it are out of reach; `costlake backfill` asks again"
+        "the API has no data before {first}: the days before it are not available; `costlake backfill` asks again"
     ))
 }
 

@@ -113,7 +113,7 @@ fn days_before_the_apis_history_are_out_of_reach() {
     let planned = plan(&job, &Ledger::empty("cost"), at("2026-11-10"), Ask::Due, None).unwrap();
     assert_eq!(slots(&planned), days("2025-10-01", "2026-11-09"));
     assert_eq!(planned.notes.len(), 1);
-    assert!(planned.notes[0].starts_with("2025-01-01 to 2025-09-30: 273 out of reach"), "{:?}", planned.notes);
+    assert!(planned.notes[0].starts_with("2025-01-01 to 2025-09-30: 273 not available"), "{:?}", planned.notes);
     assert_eq!(planned.totals, Window::new(day("2025-10-01"), day("2026-11-10")), "the probe is of what can be asked");
     let today = day("2026-11-10");
     assert_eq!(history_start(&self::job(HOURLY, r#"begin = "2026-11-01""#), today), day("2026-10-28"));

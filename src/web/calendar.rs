@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, NaiveDate};
 use maud::{Markup, html};
 
-use crate::plan::{NOT_FINAL, STALE, Slot, SlotState};
+use crate::plan::{STALE, Slot, SlotState};
 use crate::window::{Grain, Partition, first_of_month, month_start};
 use crate::words::{count, plural};
 
@@ -26,18 +26,18 @@ pub(super) struct Look {
 
 /// How a state is shown. A new state is one line here.
 pub(super) fn look(state: SlotState) -> Look {
-    let (symbol, word, class) = match state {
-        SlotState::Settled => ('■', "settled", "good"),
-        SlotState::Estimated => ('~', "estimated", "soft"),
-        SlotState::Unsettled => ('≠', "unsettled", "bad"),
-        SlotState::Quarantined => ('Q', "quarantined", "held"),
-        SlotState::Failed => ('F', "failed", "fail"),
-        SlotState::Missing => ('?', "missing", "hole"),
-        SlotState::OutOfReach => ('x', "out of reach", "far"),
-        SlotState::NotFinal => ('⊘', NOT_FINAL, "left"),
-        SlotState::Differing => ('≈', "differing", "apart"),
+    let (symbol, class) = match state {
+        SlotState::Settled => ('■', "good"),
+        SlotState::Estimated => ('~', "soft"),
+        SlotState::Unsettled => ('≠', "bad"),
+        SlotState::Quarantined => ('Q', "held"),
+        SlotState::Failed => ('F', "fail"),
+        SlotState::Missing => ('?', "hole"),
+        SlotState::OutOfReach => ('x', "far"),
+        SlotState::NotFinal => ('⊘', "left"),
+        SlotState::Differing => ('≈', "apart"),
     };
-    Look { symbol, word, class }
+    Look { symbol, word: state.word(), class }
 }
 
 /// Whether all that is wrong with a slot is that it is out of date.
@@ -47,7 +47,7 @@ fn is_stale(slot: &Slot) -> bool {
 
 /// How a slot is shown: what was read well and is known to be out of date is stale.
 pub(super) fn look_of(slot: &Slot) -> Look {
-    if is_stale(slot) { Look { symbol: '!', word: "stale", class: "late" } } else { look(slot.state) }
+    if is_stale(slot) { Look { symbol: '!', word: STALE, class: "late" } } else { look(slot.state) }
 }
 
 /// The looks that occur, with how often, by state; stale ones last.
@@ -60,7 +60,7 @@ pub(super) fn tally(slots: &[Slot]) -> Vec<(Look, u64)> {
     counts.into_values().collect()
 }
 
-/// The states that occur as words: `362 settled, 20 estimated`.
+/// The states that occur as words: `362 final, 20 estimated`.
 pub(super) fn tally_words(slots: &[Slot]) -> String {
     let parts: Vec<String> =
         tally(slots).into_iter().rev().map(|(look, number)| format!("{} {}", count(number), look.word)).collect();
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(html.matches("<td>").count(), 31 + 30);
         assert_eq!(
             tally_words(&slots),
-            "1 differing, 1 not final, out of reach, 1 out of reach, 1 settled, 1 failed, 1 quarantined, 1 unsettled, 1 estimated, 1 missing"
+            "1 differing, 1 not final, not available, 1 not available, 1 final, 1 failed, 1 held for review, 1 mismatch, 1 estimated, 1 missing"
         );
     }
 
@@ -254,7 +254,7 @@ mod tests {
     fn months_are_cells_and_an_empty_table_says_so() {
         let slots = [slot("2025-11-01", SlotState::Settled, false), slot("2026-01-01", SlotState::Settled, true)];
         let html = calendar(Grain::Monthly, &slots, None).into_string();
-        assert!(html.contains("aria-label=\"2025-11: settled\"") && html.contains("aria-label=\"2026-01: stale\""));
+        assert!(html.contains("aria-label=\"2025-11: final\"") && html.contains("aria-label=\"2026-01: stale\""));
         assert_eq!(html.matches("<td>").count(), 24);
         assert!(calendar(Grain::Daily, &[], None).into_string().contains("nothing in the table yet"));
     }
@@ -263,7 +263,7 @@ mod tests {
     fn older_months_are_folded_away() {
         let slots = [slot("2025-01-01", SlotState::Settled, false), slot("2026-11-01", SlotState::Settled, false)];
         let html = calendar(Grain::Daily, &slots, None).into_string();
-        assert!(html.contains("<details class=\"older\"><summary>Older: 1 settled"), "{html}");
+        assert!(html.contains("<details class=\"older\"><summary>Older: 1 final"), "{html}");
         assert!(calendar(Grain::Daily, &slots, Some(slots[0].day)).into_string().contains("open"));
     }
 }

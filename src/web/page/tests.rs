@@ -213,7 +213,7 @@ fn a_day_tells_what_is_known_of_it() {
     let html = super::job(&facts(vec![job.clone()]), &job, Some(day("2026-11-01"))).into_string();
     for part in [
         "aria-label=\"2026-11-01: estimated, 412 rows, read 2026-11-04 06:31\"",
-        "aria-label=\"2026-11-02: unsettled, 7 rows, read 2026-11-04 06:31\"",
+        "aria-label=\"2026-11-02: mismatch, 7 rows, read 2026-11-04 06:31\"",
         "aria-label=\"2026-11-03: missing\"",
         "aria-current=\"date\"",
         "1,234.5",

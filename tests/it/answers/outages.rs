@@ -83,12 +83,12 @@ fn what_left_the_apis_reach_before_it_was_final_is_said_until_somebody_takes_it(
     nights.house.run_well();
     nights.on("2026-11-20");
     let report = nights.house.run_well();
-    let note = "2025-01-08 to 2025-01-09: 2 not final, out of reach";
+    let note = "2025-01-08 to 2025-01-09: 2 not final, not available";
     assert!(report["notes"].to_string().contains(note), "{report}");
     assert_eq!(nights.early()[..2], ["2025-01-08", "2025-01-09"], "their rows stay");
     let check = nights.house.costlake(&["status", "--check"]);
-    check.exits(6).says("2025-01-08 not final, out of reach").says("--accept costs:2025-01");
-    check.says("⊘ not final, out of reach 2");
+    check.exits(6).says("2025-01-08 not final, not available").says("--accept costs:2025-01");
+    check.says("⊘ not final, not available 2");
     let state = |nights: &Nights| {
         let status = nights.house.json(&["status"]).exits(0).document();
         let days = status["tables"][0]["days"].as_array().expect("days").clone();
@@ -96,7 +96,8 @@ fn what_left_the_apis_reach_before_it_was_final_is_said_until_somebody_takes_it(
     };
     assert_eq!(state(&nights), "not_final");
     let done = nights.house.json(&["run", "--accept", "costs:2025-01"]);
-    done.exits(0).says("2025-01 is accepted: 2 days that were not final, out of reach, stay as they are");
+    done.exits(0)
+        .says("2025-01 is accepted: 2 days that were not final and are not available any more stay as they are");
     nights.house.json(&["status", "--check"]).exits(0);
     assert_eq!(state(&nights), "settled");
     assert_eq!(nights.early()[..2], ["2025-01-08", "2025-01-09"]);
