@@ -1,4 +1,4 @@
-//! The clock: the only place that asks what time it is. Everything below takes `now` as an argument.
+//! The clock: the only place that reads the time. Everything below takes `now` as an argument.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -13,15 +13,15 @@ use crate::window::is_apart;
 pub enum Clock {
     /// The machine's clock.
     System,
-    /// One instant, for demos and tests (`COSTLAKE_NOW`); every output says so.
+    /// A fixed instant, for demos and tests (`COSTLAKE_NOW`); every output notes it.
     Fixed(DateTime<Utc>),
 }
 
 impl Clock {
-    /// Reads `COSTLAKE_NOW`'s text.
+    /// Parses the value of `COSTLAKE_NOW`.
     ///
     /// # Errors
-    /// [`Kind::Config`] when it is no UTC instant.
+    /// [`Kind::Config`] if it is not a UTC instant.
     pub fn from_text(text: Option<&str>) -> Result<Self> {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(Self::System) };
         let at = DateTime::parse_from_rfc3339(text).map_err(|error| {
@@ -41,7 +41,7 @@ impl Clock {
         }
     }
 
-    /// The instant it is fixed to, for outputs.
+    /// The fixed instant, for outputs.
     #[must_use]
     pub fn fixed(self) -> Option<DateTime<Utc>> {
         match self {
@@ -51,18 +51,18 @@ impl Clock {
     }
 }
 
-/// What time it is elsewhere: the `Date` of the newest answer, and how long ago it came.
+/// The clock of the remote servers: the `Date` of the latest response, and when it was received.
 #[derive(Debug, Default)]
 pub struct Elsewhere(Mutex<Option<(DateTime<Utc>, Instant)>>);
 
 impl Elsewhere {
-    /// An answer says what time it is where it comes from.
+    /// Records the `Date` of a response.
     pub fn note(&self, date: DateTime<Utc>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, Instant::now()));
     }
 
-    /// How far the machine's clock is ahead of the one elsewhere, if that is more than clocks may be apart. One that
-    /// `COSTLAKE_NOW` has set is meant to be another.
+    /// How far the machine's clock is ahead of the remote one, if they differ by more than the tolerated skew. `None`
+    /// for a clock fixed by `COSTLAKE_NOW`, which differs on purpose.
     #[must_use]
     pub fn gap(&self, clock: Clock) -> Option<TimeDelta> {
         if clock.fixed().is_some() {

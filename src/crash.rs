@@ -1,43 +1,43 @@
-//! Named places at which a test lets the program die or wait. A release has none of them.
+//! Crash points: named places in the code where a test makes the process die, wait or panic. Compiled out of releases.
 //!
 //! A build with debug assertions reads `COSTLAKE_CRASH`:
 //!
-//! | text | then |
+//! | value | effect |
 //! |---|---|
-//! | `trace` | every place is named on stderr when it is passed |
-//! | `NAME:K:die` | the K-th passing of the place ends the process as kill -9 would: nothing is dropped, flushed or removed |
-//! | `NAME:K:meet:FOLDER` | the K-th passing leaves a file in FOLDER and goes on when two files are there |
-//! | `NAME:K:panic:TEXT` | the K-th passing panics with TEXT |
+//! | `trace` | prints each point to stderr when it is reached |
+//! | `NAME:K:die` | the K-th time the point is reached, dies as by kill -9: nothing is dropped, flushed or removed |
+//! | `NAME:K:meet:FOLDER` | the K-th time, creates a file in FOLDER and continues once it holds two files |
+//! | `NAME:K:panic:TEXT` | the K-th time, panics with TEXT |
 //!
-//! The places, in the order of a run:
+//! The points, in the order of a run:
 //!
-//! | place | what has just happened |
+//! | point | what has just happened |
 //! |---|---|
-//! | `started_written` | a record of the lake reserves requests that are not sent yet |
-//! | `totals_answered` | the API's totals are there, the ledger does not know yet that they were asked |
-//! | `after_plan` | it is known what is due |
-//! | `after_observe` | the object that will be replaced was looked at |
+//! | `started_written` | a start record in the lake reserves requests that are not sent yet |
+//! | `totals_answered` | the API's totals were received, the ledger does not record the request yet |
+//! | `after_plan` | the plan is final |
+//! | `after_observe` | the object that will be replaced was read |
 //! | `after_budget` | the requests of the fetch are reserved |
-//! | `page_received` | one answer came and is not read yet |
-//! | `after_last_page` | the last answer is read |
+//! | `page_received` | a page was received and is not parsed yet |
+//! | `after_last_page` | the last page is parsed |
 //! | `after_control` | the rows add up to the API's totals |
-//! | `after_verify` | no rows had to be set aside |
-//! | `table_named` | the table's record is written, no object is |
-//! | `raw_kept`, `history_kept` | the answers, and the generation that will be replaced, are kept |
+//! | `after_verify` | no rows had to be quarantined |
+//! | `table_named` | the table's record is written, no object yet |
+//! | `raw_kept`, `history_kept` | the raw responses are stored; the generation that will be replaced is stored |
 //! | `after_encode` | the new object is in memory |
 //! | `before_put` | the object is about to be sent |
-//! | `lock_taken` | the table's lock is held: what a lease would be, on a disk |
-//! | `tmp_created`, `tmp_written_unsynced`, `tmp_synced` | the staged file is empty; is written; is on the disk |
-//! | `folder_made_unsynced` | a folder is made, its parent is not synced |
-//! | `renamed_dir_unsynced` | the staged file stands in place, its folder is not synced |
-//! | `put_sent_no_answer` | any write has landed, and whoever asked for it has not heard |
+//! | `lock_taken` | the table's lock is held (a lake on disk) |
+//! | `tmp_created`, `tmp_written_unsynced`, `tmp_synced` | the staged file is created; is written; is synced |
+//! | `folder_made_unsynced` | a folder is created, its parent is not synced |
+//! | `renamed_dir_unsynced` | the staged file is renamed into place, its folder is not synced |
+//! | `put_sent_no_answer` | any write has returned, its caller does not know yet |
 //! | `put_acked` | the object's write is known to have landed |
-//! | `before_ledger`, `ledger_written` | a snapshot is about to be sent; has landed |
+//! | `before_ledger`, `ledger_written` | a snapshot is about to be written; is written |
 //! | `between_partitions` | one fetch has ended, others may follow |
-//! | `before_record`, `record_written` | all of a job is done but for the record of the run; that, too |
-//! | `snapshot_removed`, `generation_removed` | something that is past its time has been let go |
+//! | `before_record`, `record_written` | everything of a job is done except the run's record; the record is written |
+//! | `snapshot_removed`, `generation_removed` | an expired snapshot or generation has been deleted |
 
-/// Passes the place called `name`.
+/// Marks the crash point `name` as reached.
 #[inline]
 pub fn point(name: &'static str) {
     #[cfg(debug_assertions)]
@@ -48,7 +48,7 @@ pub fn point(name: &'static str) {
 
 #[cfg(debug_assertions)]
 mod armed {
-    //! What happens at the places.
+    //! The effects of crash points.
 
     use std::io::Write;
     use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ mod armed {
         }
     }
 
-    /// A text that says something else gives no order, so that a test that misspells one fails on its own.
+    /// Any other value does nothing, so that a test that misspells one fails by itself.
     pub(super) fn parse(text: &str) -> Order {
         let parts: Vec<&str> = text.splitn(4, ':').collect();
         let (name, passing, act) = match parts[..] {
@@ -113,7 +113,7 @@ mod armed {
         std::panic::panic_any(text.to_owned());
     }
 
-    /// Waits for the other one, at most a minute.
+    /// Waits for the other process, at most a minute.
     fn meet(folder: &Path) {
         let _ = std::fs::write(folder.join(std::process::id().to_string()), "");
         for _ in 0..60_000 {

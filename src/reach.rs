@@ -1,13 +1,13 @@
-//! Why an address could not be reached: one reading of the errors of three HTTP clients, and one way to say it.
+//! Why an address could not be reached: one classification of the errors of three HTTP clients, and one error message.
 //!
-//! | cause | sent again | what to do |
+//! | cause | retried | what to do |
 //! |---|---|---|
-//! | the certificate is not trusted, has expired or is of another name | no | name the authority in `AWS_CA_BUNDLE` or `SSL_CERT_FILE`; correct the clock or the address |
+//! | the certificate is not trusted, has expired or is for another name | no | add the authority to `AWS_CA_BUNDLE` or `SSL_CERT_FILE`; correct the clock or the address |
 //! | the proxy asks for a password (407) | no | put it into `HTTPS_PROXY` |
-//! | the proxy refuses to connect, or cannot be reached itself | yes | correct `HTTPS_PROXY`, or name the host in `NO_PROXY` |
-//! | the name is unknown, the connection refused, too slow, cut off | yes | check the address, the network and any proxy |
+//! | the proxy refuses to connect, or cannot be reached | yes | correct `HTTPS_PROXY`, or name the host in `NO_PROXY` |
+//! | the name does not resolve; the connection is refused, times out or breaks | yes | check the address, the network and any proxy |
 //!
-//! What is sent again could end well without anybody doing anything; a certificate is not trusted a minute later either.
+//! Only failures that may resolve by themselves are retried; an untrusted certificate stays untrusted.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -20,27 +20,27 @@ use crate::secrets::without_credentials;
 
 type Source = Box<dyn StdError + Send + Sync>;
 
-/// What came in the way.
+/// Why the connection failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Cause {
-    /// Nobody here vouches for who signed it.
+    /// The certificate is signed by an authority that is not trusted here.
     UnknownAuthority,
-    /// It was good once, or is not yet, by the clock of this machine.
+    /// The certificate has expired or is not valid yet, by this machine's clock.
     WrongTime(&'static str),
-    /// It is of another host.
+    /// The certificate is for another host.
     OtherName,
-    /// Anything else that is wrong with a certificate.
+    /// Any other certificate error.
     Certificate(String),
-    /// Something answers, and it speaks no TLS that could be understood.
+    /// The TLS handshake failed: the server may not speak TLS.
     Tls(String),
     ProxyWantsPassword,
     ProxyRefuses,
     ProxyUnreached(&'static str),
-    /// On the way to the host itself.
+    /// The network failed between here and the host.
     Network(&'static str),
 }
 
-/// An address that could not be reached, the proxy on the way, and the cause.
+/// An address that could not be reached, the proxy in use, and the cause.
 #[derive(Debug)]
 pub struct Unreached {
     address: String,
@@ -50,7 +50,7 @@ pub struct Unreached {
 }
 
 impl Unreached {
-    /// Reads the error of an HTTP client that asked `url`, by way of `proxy` if there is one.
+    /// Classifies the error of an HTTP client that requested `url`, through `proxy` if there is one.
     pub fn new(url: &str, proxy: Option<String>, source: impl Into<Source>) -> Self {
         let source = source.into();
         let to_proxy = proxy.is_some() && !url.starts_with("https:");
@@ -58,25 +58,25 @@ impl Unreached {
         Self { address: address_of(url), proxy, cause, source }
     }
 
-    /// The one among an error and its causes.
+    /// Finds an [`Unreached`] among an error and its causes.
     #[must_use]
     pub fn within<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Self> {
         links(error).find_map(|link| link.downcast_ref())
     }
 
-    /// Whether the same attempt is bound to fail again.
+    /// Whether a retry would fail the same way.
     #[must_use]
     pub fn is_final(&self) -> bool {
         !matches!(self.cause, Cause::Tls(_) | Cause::ProxyRefuses | Cause::ProxyUnreached(_) | Cause::Network(_))
     }
 
-    /// The error that says so: `what` could not be done.
+    /// The error to report; `what` says what could not be done.
     #[must_use]
     pub fn error(&self, what: &str) -> Error {
         self.placed(Error::new(self.kind(), what).at("address", &self.address))
     }
 
-    /// The same where the address is a secret.
+    /// As [`Unreached::error`], without the address, which is a secret.
     #[must_use]
     pub fn error_of_secret(&self, what: &str) -> Error {
         self.placed(Error::new(self.kind(), what))
@@ -156,7 +156,7 @@ pub fn address_of(url: &str) -> String {
     if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
 }
 
-/// An error and its causes; what an [`io::Error`] was made of is none of its own causes.
+/// An error and its causes, including the inner error of an [`io::Error`], which `source` skips.
 fn links<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |link: &&'e (dyn StdError + 'static)| deeper(*link))
 }
@@ -172,7 +172,7 @@ fn cause_of(error: &(dyn StdError + 'static), to_proxy: bool) -> Cause {
     if let Some(tls) = links(error).find_map(|link| link.downcast_ref::<rustls::Error>()) {
         return cause_of_tls(tls);
     }
-    // The errors of a tunnel have no type that could be named.
+    // The error type of a proxy tunnel is private: only its text identifies it.
     let tunnel = links(error).map(ToString::to_string).find(|text| text.starts_with("tunnel error: "));
     match tunnel.as_deref() {
         Some(text) if text.contains("proxy authorization required") => Cause::ProxyWantsPassword,

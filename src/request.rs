@@ -1,4 +1,4 @@
-//! What is asked and what comes back: plain values between a source and the doors.
+//! Requests and responses: plain values exchanged between a source and the API clients.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::window::{Grain, Window};
 
-/// One call, before it is sent.
+/// One API call, before it is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
     /// Cost Explorer `GetCostAndUsage`, one page: 0.01 USD.
@@ -18,7 +18,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// Whether an answer to this request is charged for (0.01 USD a page).
+    /// Whether the response to this request is charged for (0.01 USD a page).
     #[must_use]
     pub fn is_charged(&self) -> bool {
         matches!(self, Self::CostAndUsage(_))
@@ -50,12 +50,12 @@ pub struct CostQuery {
     pub filter: Option<Expression>,
     /// `BillingViewArn`.
     pub billing_view_arn: Option<String>,
-    /// `NextPageToken` of the page before.
+    /// `NextPageToken` of the previous page.
     pub page_token: Option<String>,
 }
 
 impl CostQuery {
-    /// `TimePeriod.Start` or `.End` of `day` as the API wants it for this granularity.
+    /// `TimePeriod.Start` or `.End` of `day` in the API's format for this granularity.
     #[must_use]
     pub fn instant(&self, day: NaiveDate) -> String {
         if self.grain == Grain::Hourly { format!("{day}T00:00:00Z") } else { day.to_string() }
@@ -73,7 +73,7 @@ pub struct Grouping {
     pub key: String,
 }
 
-/// What a grouping groups by.
+/// The kind of a [`Grouping`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum GroupingKind {
@@ -97,15 +97,15 @@ impl GroupingKind {
     }
 }
 
-/// The API's `Expression`: exactly one root, nested as deep as it needs.
+/// The API's `Expression`: exactly one root, nested to any depth.
 /// <https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_Expression.html>
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Expression {
-    /// All of these.
+    /// All of these match.
     And(Vec<Expression>),
-    /// Any of these.
+    /// At least one of these matches.
     Or(Vec<Expression>),
-    /// Not this.
+    /// This does not match.
     Not(Box<Expression>),
     /// Values of a dimension.
     Dimensions(Values),
@@ -121,7 +121,7 @@ pub enum Expression {
 pub struct Values {
     /// Dimension name, tag key or cost category name.
     pub key: String,
-    /// Values, any of which match.
+    /// Values; any of them matches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
     /// `EQUALS`, `ABSENT`, `CASE_SENSITIVE` …
@@ -129,42 +129,42 @@ pub struct Values {
     pub match_options: Vec<String>,
 }
 
-/// A GET below the base URL of Datadog's API.
+/// A GET request to Datadog's API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Get {
-    /// Path from the root, `/api/v2/…`.
+    /// Absolute path, `/api/v2/…`.
     pub path: String,
     /// Query parameters, not yet percent-encoded.
     pub query: Vec<(String, String)>,
-    /// Whether a 404 is an answer to read instead of an error.
+    /// Whether a 404 is a valid response instead of an error.
     pub not_found_is_an_answer: bool,
-    /// What the request was made for: the day and query it belongs to, chosen by the source.
+    /// The days and the query this request belongs to, set by the source.
     pub purpose: Purpose,
 }
 
-/// What a [`Get`] was made for, so that the parser need not take the URL apart again.
+/// The purpose of a [`Get`], so that the parser need not parse the URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purpose {
-    /// The days asked for.
+    /// The requested days.
     pub window: Window,
-    /// Which of the source's queries, or what else tells requests of one source apart.
+    /// The source's query, or whatever else distinguishes requests of one source.
     pub subject: String,
 }
 
-/// One page as it arrived.
+/// One response page as received.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// HTTP status: 200, or 404 where that is an answer.
+    /// HTTP status: 200, or 404 where that is a valid response.
     pub status: u16,
     /// The decompressed body, byte for byte.
     pub body: Bytes,
     /// The API's own id of the request, for support cases.
     pub request_id: Option<String>,
-    /// What time it was where the answer comes from: its `Date` header.
+    /// The server's time: the `Date` header.
     pub date: Option<DateTime<Utc>>,
-    /// Whether it says of itself that its figures are made up.
+    /// Whether the response is marked as made-up figures ([`FIGURES_HEADER`]).
     pub made_up: bool,
 }
 
-/// The header by which a sandbox says that its figures are made up.
+/// The header by which a sandbox marks its figures as made up.
 pub const FIGURES_HEADER: &str = "x-costlake-figures";

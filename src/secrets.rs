@@ -1,29 +1,29 @@
-//! The secrets this process holds, so that nothing it prints or keeps about its work can repeat one.
+//! The secrets this process holds, redacted from everything it prints or records.
 //!
-//! Each door shows none of its own. But an API, a proxy or a library may repeat what it was sent: in an error's words,
-//! in a header that becomes a request id, in a line of the log. So whoever reads a secret hands it over here, and the
-//! three ways out ([`crate::error::printable`], the screen, the log) go through [`redact`].
+//! No API client shows its own secrets. But an API, a proxy or a library may echo what it was sent: in an error
+//! message, in a header that becomes a request id, in a log line. So every secret is registered here when it is read,
+//! and all three outputs ([`crate::error::printable`], the screen, the log) go through [`redact`].
 
 use std::borrow::Cow;
 use std::sync::{PoisonError, RwLock};
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// What stands in a secret's place.
+/// The replacement of a secret.
 pub const PLACE: &str = "[secret]";
-/// A shorter text is no secret that could be told from a word.
+/// Shorter secrets are not redacted: they could be ordinary words.
 const SHORTEST: usize = 8;
 
-/// How often a secret may be quoted inside a quotation.
+/// Levels of nested quoting in which a secret is recognised.
 const TIMES_QUOTED: usize = 2;
 
 static KNOWN: RwLock<Vec<SecretString>> = RwLock::new(Vec::new());
 
-/// From now on `secret` is left out of everything that is printed, also where it is printed as JSON or quoted.
+/// Redacts `secret` from all output from now on, also in its JSON-escaped and quoted forms.
 pub fn remember(secret: &str) {
     let secret = secret.trim();
     let mut spelling = secret.to_owned();
-    // A JSON log may quote what was quoted before.
+    // A JSON log may quote text that is already quoted.
     for _ in 0..=TIMES_QUOTED {
         remember_spelling(&spelling);
         spelling = spelling.replace('\\', "\\\\").replace('"', "\\\"");
@@ -39,7 +39,7 @@ fn remember_spelling(secret: &str) {
     }
 }
 
-/// From now on the user, the password and the query of an address are left out of everything that is printed.
+/// Redacts the user, the password and the query of a URL from all output from now on.
 pub fn remember_address(address: &str) {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     let (rest, query) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
@@ -47,7 +47,7 @@ pub fn remember_address(address: &str) {
     query.split(['&', '#', '=']).chain(user.split(':')).for_each(remember);
 }
 
-/// The text without any secret.
+/// The text with every registered secret replaced.
 #[must_use]
 pub fn redact(text: &str) -> Cow<'_, str> {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +60,7 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// An address without user, password and query, whether it is one or not.
+/// A URL without user, password and query; accepts any text.
 #[must_use]
 pub fn without_credentials(address: &str) -> String {
     let (scheme, rest) = address.split_once("://").map_or(("", address), |(_, rest)| {
@@ -69,7 +69,7 @@ pub fn without_credentials(address: &str) -> String {
     });
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
     let (rest, query) = rest.split_at(end);
-    // A password may hold a slash, so everything before the last @ goes.
+    // A password may contain a slash, so everything before the last @ is cut.
     let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("…@", rest));
     let query = if query.is_empty() { "" } else { "?…" };
     format!("{scheme}{user}{rest}{query}")

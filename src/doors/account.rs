@@ -1,8 +1,8 @@
-//! Whose credentials these are. The chain that gives them tells it or does not; static keys and instance roles do not.
-//! Then AWS STS is asked, which is free, once per credentials and process.
+//! The AWS account of a job's credentials. Some credential providers report it; static keys and instance roles do not.
+//! For those, AWS STS is called, which is free, once per credentials and process.
 //!
-//! It is not asked beside an imitation of Cost Explorer: the real one knows nothing of such credentials, and they are
-//! none of its business. Who has an imitation of STS, too, says so by naming its endpoint.
+//! STS is not called if Cost Explorer's endpoint is an emulator: AWS does not know such credentials and should not see
+//! them. To use an emulator of STS as well, configure its endpoint.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,25 +23,25 @@ use super::cost_explorer::errors::explain_code;
 use super::sendable::told_account;
 use super::{causes, endpoints, without_identities};
 
-/// The account as far as it is known, and how.
+/// The account id, if known, and how it was found.
 pub(super) type Found = (Option<String>, AccountCheck);
 
-/// How long credentials that were looked at are not looked at again, and a question that was asked in vain is not asked
-/// again: longer than one run of a few jobs, and shorter than a night.
+/// How long an account is not checked again, and a failed call to STS is not repeated: longer than one run of a few
+/// jobs, shorter than a night.
 pub(super) const FRESH: Duration = Duration::from_secs(300);
 
 const ELSEWHERE: &str = "the credentials do not tell it, and AWS STS is not asked beside an address that is not AWS's own, \
     unless AWS_ENDPOINT_URL_STS names one";
 const SWITCHED_OFF: &str = "the credentials do not tell it, and aws.verify_account is false";
 
-/// What AWS STS answered, by access key id.
+/// Cached results of AWS STS, by access key id.
 #[derive(Debug, Default)]
 pub(super) struct Answers(HashMap<String, (Instant, Found)>);
 
 /// The account behind the credentials of `config`.
 ///
 /// # Errors
-/// [`Kind::Auth`] without credentials or where they tell an account that is none, [`Kind::Config`] for an endpoint of STS that is refused.
+/// [`Kind::Auth`] without credentials or if their account id is malformed, [`Kind::Config`] for a bad STS endpoint.
 pub(super) async fn find(
     config: &SdkConfig,
     settings: &AwsSettings,
@@ -61,7 +61,7 @@ pub(super) async fn find(
     ask(config, settings, credentials.access_key_id(), allow_http, answers).await
 }
 
-/// Asks AWS STS, unless it was asked about the same credentials before.
+/// Calls AWS STS, unless the result for these credentials is cached.
 pub(super) async fn ask(
     config: &SdkConfig,
     settings: &AwsSettings,
@@ -120,7 +120,7 @@ fn shorten(text: &str) -> String {
     if text.chars().count() <= 200 { text } else { format!("{}…", text.chars().take(200).collect::<String>()) }
 }
 
-/// Whether AWS STS may be asked about these credentials at all.
+/// Whether these credentials may be sent to AWS STS.
 pub(super) async fn may_be_asked(config: &SdkConfig, settings: &AwsSettings) -> bool {
     if settings.account_id.is_some() || endpoints::configured(config, "sts").is_some() {
         return true;
@@ -128,21 +128,21 @@ pub(super) async fn may_be_asked(config: &SdkConfig, settings: &AwsSettings) -> 
     elsewhere(config).await.is_none()
 }
 
-/// The address of Cost Explorer where it is none of AWS's own.
+/// The endpoint of Cost Explorer, if it is not AWS's own.
 pub(super) async fn elsewhere(config: &SdkConfig) -> Option<String> {
     let url = endpoints::of_cost_explorer(config)?;
     let region = config.region().map_or("us-east-1", |region| region.as_ref());
     (!is_of_aws(&url, region).await).then(|| address_of(&url))
 }
 
-/// Refuses an endpoint of STS that the credentials would be sent to for everybody on the way to see.
+/// Rejects an STS endpoint that would expose the credentials on the network.
 pub(super) fn check_endpoint(config: &SdkConfig, settings: &AwsSettings, allow_http: bool) -> Result<()> {
     let Some(url) = endpoints::configured(config, "sts") else { return Ok(()) };
     let named_by = endpoints::named_by(config, "sts", &url, settings.profile.as_deref());
     endpoints::check("AWS STS", &url, &named_by, allow_http)
 }
 
-/// Whether a URL leads to AWS itself, by the names that the SDK knows of the region's partition.
+/// Whether a URL's host is AWS's own, by the SDK's DNS suffixes of the region's partition.
 async fn is_of_aws(url: &str, region: &str) -> bool {
     let Some(host) = host_of(url) else { return false };
     for dual_stack in [false, true] {

@@ -1,5 +1,5 @@
-//! AWS configuration: the whole default chain (environment, profiles, SSO, web identity, container, instance), an
-//! assumed role on top, and the account behind it all. The Cost Explorer door and the S3 lake both start here.
+//! AWS configuration: the default credential chain (environment, profiles, SSO, web identity, container, instance) and
+//! an assumed role on top. Used by the Cost Explorer client and the S3 lake.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -36,16 +36,16 @@ use super::sendable::{self, Unsendable};
 use super::trust::{Authorities, NO_AUTHORITIES};
 use super::{Deadlines, aws_profiles, causes, endpoints, proxy, sso};
 
-/// Where nobody says anything else.
+/// The default region.
 const USUAL_REGION: &str = "us-east-1";
 const OF_INSTANCE: &str = "the region that the instance tells";
 
-/// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` lets an EC2 instance
-/// tell its region; `deadlines` hold for each call to AWS.
+/// Loads the configuration of a job; `sandbox` replaces endpoint and credentials, `ask_instance` falls back to the
+/// region of the EC2 instance; `deadlines` apply to each call to AWS.
 ///
 /// # Errors
-/// [`Kind::Config`] for a region or a proxy that is none, or when the certificates of `AWS_CA_BUNDLE` cannot be read;
-/// [`Kind::Auth`] for keys that cannot be sent.
+/// [`Kind::Config`] for an invalid region or proxy, or if the certificates of `AWS_CA_BUNDLE` cannot be read;
+/// [`Kind::Auth`] for keys that are no valid header values.
 pub async fn load(
     settings: &AwsSettings,
     sandbox: Option<&str>,
@@ -72,7 +72,7 @@ pub async fn load(
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
     }
-    // Cost Explorer has one endpoint per AWS partition: it is not worth asking the machine where it stands.
+    // Cost Explorer has one endpoint per AWS partition: querying the instance's region is not worth a request.
     if let Some(region) = region.or_else(|| (!ask_instance).then(|| USUAL_REGION.to_owned())) {
         loader = loader.region(Region::new(region));
     }
@@ -99,7 +99,7 @@ pub async fn load(
     Ok(remembering(config.into_builder().credentials_provider(provider).build()))
 }
 
-/// The region that the job names, else the environment, else the profile.
+/// The region of the job, else of the environment, else of the profile.
 async fn named_region(settings: &AwsSettings, variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>> {
     let of_profile = aws_profiles::region(settings.profile.as_deref()).await;
     if let Some(region) = &settings.region {
@@ -117,10 +117,10 @@ fn region_of_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Op
     set.map(|(name, region)| one_region(name, &region)).transpose()
 }
 
-/// The region without a line end after it, as a file or a secret may have given it.
+/// The region without trailing line ends, which files and secrets often add.
 ///
-/// Refuses one that is set and empty: taken for one that is not there, it would be another one than was meant. A library
-/// below panics at one that no host name can hold.
+/// Rejects an empty value: ignoring it would select another region than intended. Rejects characters that no region's
+/// name contains: a dependency panics on those that are invalid in a host name.
 fn one_region(named_by: &str, region: &str) -> Result<String> {
     let refused = |what: &str| {
         let advice = match named_by {
@@ -139,7 +139,7 @@ fn one_region(named_by: &str, region: &str) -> Result<String> {
     }
 }
 
-/// Whose certificates are trusted besides the platform's; the sandbox speaks no TLS.
+/// Certificate authorities trusted besides the platform's; none for the sandbox, which does not use TLS.
 async fn authorities(settings: &AwsSettings, sandbox: Option<&str>) -> Result<Authorities> {
     if sandbox.is_some() {
         return Ok(Authorities::default());
@@ -147,7 +147,7 @@ async fn authorities(settings: &AwsSettings, sandbox: Option<&str>) -> Result<Au
     Authorities::of_profile(settings.profile.as_deref()).await
 }
 
-/// The same configuration; what its credentials are, now or renewed later, is left out of everything that is printed.
+/// The same configuration, with its credentials, current and renewed, redacted from all output.
 fn remembering(config: SdkConfig) -> SdkConfig {
     let Some(provider) = config.credentials_provider() else { return config };
     config.into_builder().credentials_provider(SharedCredentialsProvider::new(Remembering(provider))).build()
@@ -187,7 +187,7 @@ pub(super) async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> R
     }
     };
     let provider = config.credentials_provider().ok_or_else(missing)?;
-    // Variables come first in the chain, and then nothing of the profiles is used.
+    // Variables come first in the chain; if they are set, profiles are not used.
     if std::env::var("AWS_ACCESS_KEY_ID").map_or(true, |id| id.trim().is_empty()) {
         aws_profiles::check(settings.profile.as_deref()).await?;
     }
@@ -201,7 +201,7 @@ pub(super) async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> R
     })
 }
 
-/// The error where nothing is wrong with the credentials, as far as is known: whoever gives them could not be asked.
+/// The error if the provider of credentials could not be reached; `None` if the credentials may be at fault.
 pub(super) fn unasked(error: &(dyn StdError + 'static)) -> Option<Error> {
     if let Some(unreached) = Unreached::within(error).filter(|unreached| unreached.is_final()) {
         return Some(unreached.error("cannot ask for the AWS credentials"));
@@ -209,19 +209,19 @@ pub(super) fn unasked(error: &(dyn StdError + 'static)) -> Option<Error> {
     is_unheard(error).then(unheard)
 }
 
-/// Nothing is wrong with the credentials, as far as is known.
+/// The error for a provider of credentials that did not answer; the credentials may be valid.
 pub(super) fn unheard() -> Error {
     Error::new(Kind::Unavailable, "what gives the AWS credentials did not answer, or not in full")
         .advise("run again; check the network and any proxy between here and there")
 }
 
-/// Whether it is about credentials that were needed to ask something else.
+/// Whether a request failed because its credentials could not be obtained.
 pub(super) fn is_for_credentials(error: &(dyn StdError + 'static)) -> bool {
     links(error).any(|link| link.is::<CredentialsError>())
 }
 
-/// Whether nothing was said about the credentials by whoever was asked for them, or about them: it could not be reached,
-/// broke off, or was busy. The question may lie deep in the causes of another one.
+/// Whether a provider of credentials, or AWS STS, gave no verdict on the credentials: it could not be reached, the
+/// connection broke, or it was busy. The failed call may be nested deep in the causes.
 pub(super) fn is_unheard(error: &(dyn StdError + 'static)) -> bool {
     let nobody_was_asked = |link: &(dyn StdError + 'static)| {
         matches!(link.downcast_ref(), Some(CredentialsError::CredentialsNotLoaded(_)))
@@ -235,7 +235,7 @@ fn links<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (d
 }
 
 fn is_silence(link: &(dyn StdError + 'static)) -> bool {
-    // A connection is also said to have failed where the credentials to ask with did.
+    // The SDK also reports a failed connection if the request's own credentials failed.
     let is_lost = |_: &ConnectorError| !links(link).any(|cause| cause.is::<CredentialsError>());
     let from_agent: Option<&SdkError<CredentialsError>> = link.downcast_ref();
     matches!(link.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
@@ -251,9 +251,9 @@ fn says_nothing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
         SdkError::ServiceError(answered) => {
             let status = answered.raw().status().as_u16();
-            // A good status that is called an error, or one without an error code, is none of its answers.
+            // An error with a status below 300, or without an error code, does not come from AWS.
             let code = answered.err().code();
-            // Every API of AWS says "later" in the same codes.
+            // All AWS APIs share the codes for throttling and unavailability.
             let later = matches!(explain_code(code, "", status).kind(), Kind::Throttled | Kind::Unavailable);
             status < 300 || later || code.is_none()
         }
@@ -279,7 +279,7 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines
             retry_timeout: Duration::from_secs(60),
             backoff: BackoffConfig::default(),
         };
-        // The client has the deadlines; here it is only allowed to be asked by plain http.
+        // The connector sets the timeouts; plain http is allowed here because `endpoints` has checked the address.
         let client = ClientOptions::new().with_allow_http(true);
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
@@ -306,7 +306,7 @@ fn unopened(bucket: &str, error: object_store::Error) -> Error {
     if is_of_client { unopened.advise(NO_AUTHORITIES) } else { unopened }
 }
 
-/// Hands the chain's credentials to `object_store`, which knows no profiles and no SSO itself.
+/// Passes the chain's credentials to `object_store`, which supports neither profiles nor SSO.
 #[derive(Debug)]
 struct Bridge {
     provider: SharedCredentialsProvider,

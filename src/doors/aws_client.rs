@@ -1,5 +1,5 @@
-//! The HTTP client of everything that asks AWS through its SDK: the SDK's own, whose answers are read to a length. By itself
-//! the SDK keeps all of what a token service, or a container's agent, sends in place of credentials.
+//! The HTTP client of the AWS SDK: the SDK's own, with a limit on the response size. Without it, the SDK buffers
+//! whatever a token service or a container's agent sends in place of credentials.
 
 use std::io;
 
@@ -20,10 +20,10 @@ use crate::reach::Unreached;
 use super::proxy;
 use super::trust::Authorities;
 
-/// Longest answer: more than the pages of Cost Explorer, which have a limit of their own.
+/// Largest response: above the separate limit of Cost Explorer's pages.
 const MAX_ANSWER: usize = 40 << 20;
 
-/// The client that the SDK would make, over connections whose answers end; it trusts some authorities more.
+/// The SDK's default client, with bounded responses and additional certificate authorities.
 pub(super) fn client(trusted: &Authorities) -> SharedHttpClient {
     proxy::remember();
     let tls = trusted.for_sdk();
@@ -56,12 +56,12 @@ impl HttpConnector for Bounded {
     }
 }
 
-/// The same error, and where it was met: nothing above a connection knows the address.
+/// Adds the address to the error: nothing above the connection knows it.
 fn unreached(url: &str, error: ConnectorError) -> ConnectorError {
     let (is_timeout, is_io) = (error.is_timeout(), error.is_io());
     let unreached = Unreached::new(url, proxy::on_the_way_to(url), error);
     match () {
-        // The providers of credentials try again themselves.
+        // Credential providers retry by themselves; `user` errors are not retried.
         () if unreached.is_final() => ConnectorError::user(unreached.into()),
         () if is_timeout => ConnectorError::timeout(unreached.into()),
         () if is_io => ConnectorError::io(unreached.into()),

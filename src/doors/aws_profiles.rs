@@ -1,5 +1,5 @@
-//! The files of AWS profiles, looked at where the SDK says too little: it loses file and line of what does not parse, and
-//! signs with keys that cannot be sent.
+//! Checks of the AWS profile files that the SDK lacks: it drops the file and line of a syntax error, and signs with
+//! keys that are no valid header values.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,24 +17,24 @@ use super::causes;
 use super::sendable::{flaw_of_key, refuse};
 
 const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
-/// Profiles that may take their keys from one another.
+/// Longest chain of `source_profile`.
 const LONGEST_CHAIN: usize = 16;
 
-/// The name of the profile that is selected: the job's own, else that of the environment.
+/// The name of the selected profile: the job's, else the environment's, else `default`.
 pub(super) fn selected(profile: Option<&str>) -> String {
     profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok()).unwrap_or_else(|| "default".to_owned())
 }
 
-/// Where a region was found: the name of the profile, and what it says.
+/// The region of a profile, and the profile's name.
 pub(super) struct ProfileRegion {
     pub(super) profile: String,
     pub(super) region: String,
 }
 
-/// Whether what is odd in the files was told.
+/// Whether warnings about the files were logged.
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// Reads the files, and tells what is odd in them the first time in a process.
+/// Reads the files; warnings about them are logged once per process.
 async fn read(profile: Option<&str>) -> Result<ProfileSet, ProfileFileLoadError> {
     let selected = profile.map(|name| Cow::Owned(name.to_owned()));
     let (files, environment) = (Fs::real(), Env::real());
@@ -43,8 +43,8 @@ async fn read(profile: Option<&str>) -> Result<ProfileSet, ProfileFileLoadError>
     if TOLD.swap(true, Ordering::Relaxed) { reading.with_subscriber(but_files()).await } else { reading.await }
 }
 
-/// The region of the selected profile, else of the one that it has its keys from, and so on. What does not parse has none:
-/// it is told where the files are needed.
+/// The region of the selected profile, else of its `source_profile`, and so on. `None` for a syntax error, which is
+/// reported where the files are needed.
 pub(super) async fn region(profile: Option<&str>) -> Option<ProfileRegion> {
     let profiles = read(profile).await.ok()?;
     chain(&profiles).find_map(|(name, profile)| {
@@ -52,10 +52,10 @@ pub(super) async fn region(profile: Option<&str>) -> Option<ProfileRegion> {
     })
 }
 
-/// Looks at the profiles that a job's credentials may come from.
+/// Checks the profiles that a job's credentials may come from.
 ///
 /// # Errors
-/// [`Kind::Auth`] for a file that does not parse, with its name and the line, and for keys that cannot be sent.
+/// [`Kind::Auth`] for a syntax error, with file and line, and for keys that are no valid header values.
 pub(super) async fn check(profile: Option<&str>) -> Result<()> {
     let profiles = read(profile).await.map_err(|error| {
         Error::new(Kind::Auth, "the AWS profiles cannot be read")
@@ -65,7 +65,7 @@ pub(super) async fn check(profile: Option<&str>) -> Result<()> {
     chain(&profiles).try_for_each(|(name, profile)| check_profile(name, profile))
 }
 
-/// The selected profile, and those that it takes its keys from.
+/// The selected profile and its chain of `source_profile`.
 fn chain(profiles: &ProfileSet) -> impl Iterator<Item = (&str, &Profile)> {
     let named = move |name| Some((name, profiles.get_profile(name)?));
     std::iter::successors(named(profiles.selected_profile()), move |(_, profile)| named(profile.get("source_profile")?))
@@ -78,7 +78,7 @@ fn check_profile(name: &str, profile: &Profile) -> Result<()> {
     })
 }
 
-/// Whatever listens now, without what the SDK says of the files whenever it reads them.
+/// The current subscriber, without the SDK's messages about profile files, which it repeats at every read.
 pub(super) fn but_files() -> impl Subscriber {
     ButFiles(dispatcher::get_default(Dispatch::clone))
 }

@@ -1,7 +1,7 @@
-//! The HTTP client under a bucket. `object_store`'s own follows redirects, and takes only `Authorization` away where one
-//! leads to another host: the session token in `x-amz-security-token` would go with it. And it reads listings and refusals
-//! of any length. Else this one is as that one by default: HTTP/1, and nothing is sent again below `object_store`, which
-//! knows what may be.
+//! The HTTP client of S3. `object_store`'s own follows redirects, and removes only `Authorization` on a redirect to
+//! another host: the session token in `x-amz-security-token` would be sent along. It also reads listings and error
+//! bodies of any length. Otherwise the defaults are the same: HTTP/1, and no retries below `object_store`, which knows
+//! which requests are safe to retry.
 
 use std::io;
 
@@ -18,10 +18,10 @@ use crate::reach::Unreached;
 use super::trust::Authorities;
 use super::{Deadlines, proxy};
 
-/// Longest answer that is no whole object: a page of a listing, a footer of 16 MiB, a refusal.
+/// Largest response other than a whole object: a page of a listing, a footer of 16 MiB, an error body.
 const MAX_PART: usize = 32 << 20;
 
-/// Connects, and stays at the host that was named.
+/// Creates clients that do not follow redirects.
 #[derive(Debug, Clone)]
 pub(super) struct BucketConnector {
     pub(super) deadlines: Deadlines,
@@ -30,7 +30,7 @@ pub(super) struct BucketConnector {
 
 impl HttpConnector for BucketConnector {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
-        // What is packed on its way would have another length than the object.
+        // No compression in transit: the length would differ from the object's.
         let client = self
             .trusted
             .trusted_by(Client::builder())
@@ -66,7 +66,7 @@ impl HttpService for BucketClient {
     }
 }
 
-/// The same error, and where it was met; one that would be met again is told as one that is not worth another attempt.
+/// Adds the address to the error, and marks it as not retryable if a retry would fail the same way.
 fn unreached(url: &str, error: HttpError) -> HttpError {
     let kind = error.kind();
     if !matches!(kind, HttpErrorKind::Connect | HttpErrorKind::Timeout) {

@@ -1,7 +1,7 @@
-//! The door to Cost Explorer: the AWS SDK for credentials, signing and endpoints, the raw answer for us.
+//! The Cost Explorer client: the AWS SDK handles credentials, signing and endpoints; the raw response body is kept.
 //!
-//! An interceptor takes the body of a good answer aside before the SDK parses it and leaves `{}` in its place. The
-//! SDK's typed output would cost three times the CPU, takes an empty 200 for "no data" and loses the amounts' text.
+//! An interceptor captures the body of a successful response before the SDK parses it, and substitutes `{}`. The SDK's
+//! typed output would cost three times the CPU, reads an empty 200 as "no data" and loses the amounts' text.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,17 +35,17 @@ pub mod errors;
 
 use errors::explain;
 
-/// Largest answer that is read: pages of some thousand groups are a few megabytes, and a process stays below 256 MiB
-/// whatever is sent.
+/// Largest response body: pages of some thousand groups are a few megabytes, and the process stays below 256 MiB
+/// whatever the server sends.
 const MAX_BODY: usize = 32 << 20;
-/// What is read of the body of a refusal.
+/// How many bytes of an error body are read.
 const MAX_REFUSAL: usize = 64 << 10;
-/// What is kept of a request's id.
+/// How many characters of a request id are kept.
 const LONGEST_ID: usize = 128;
-/// Most room that is made for an answer on the word of its head alone.
+/// Largest buffer preallocated from `Content-Length`.
 const MAX_RESERVED: usize = 8 << 20;
 
-/// An open client.
+/// The client.
 #[derive(Debug)]
 pub struct CostExplorerDoor {
     client: Client,
@@ -124,7 +124,7 @@ fn expression(given: &Expression) -> SdkExpression {
     .build()
 }
 
-/// What an interceptor took aside from one answer.
+/// What the interceptor captured from one response.
 #[derive(Debug, Default)]
 struct Taken {
     body: Vec<u8>,
@@ -204,7 +204,7 @@ impl Intercept for Capture {
     }
 }
 
-/// A body that keeps the frames of another one and shows `{}` instead.
+/// A body that captures the frames of another body and yields `{}` instead.
 struct Divert {
     inner: SdkBody,
     taken: Arc<Mutex<Taken>>,
@@ -240,7 +240,7 @@ impl Body for Divert {
     }
 }
 
-/// The first bytes of a body: the SDK itself would read a refusal of any length.
+/// A body cut off after `left` bytes: the SDK itself would read an error body of any length.
 struct Beginning {
     inner: SdkBody,
     left: usize,

@@ -1,17 +1,17 @@
-//! The door to Datadog's API: one GET, one answer, one attempt. Waiting and trying again are the request loop's.
+//! The Datadog client: one GET, one response, one attempt. Waits and retries are the request loop's.
 //!
-//! | what happens | kind | sent again |
+//! | response | kind | retried |
 //! |---|---|---|
-//! | 200; 404 where that is an answer | an [`Answer`] | |
+//! | 200; 404 where that is a valid response | an [`Answer`] | |
 //! | 401, 403 | `Auth` | no |
-//! | 429 | `Throttled`, with the wait the API asks for | yes |
-//! | 408, 5xx | `Unavailable`, with the wait if one is asked for | yes |
-//! | no connection, a timeout, an answer that breaks off | `Unavailable` | yes |
-//! | 3xx | `Refused`: redirects are not followed, so that the keys never reach another host | no |
-//! | other 4xx | `Refused`, in the API's own words | no |
+//! | 429 | `Throttled`, with the API's requested wait | yes |
+//! | 408, 5xx | `Unavailable`, with the API's requested wait, if any | yes |
+//! | no connection, a timeout, a truncated response | `Unavailable` | yes |
+//! | 3xx | `Refused`: redirects are not followed, so the keys never reach another host | no |
+//! | other 4xx | `Refused`, with the API's message | no |
 //! | 200 with `errors` in it, other 2xx, more than 16 MiB | `BadAnswer` | no |
 //!
-//! The content type decides nothing: the API answers errors as `text/plain` and JSON as `application/vnd.api+json`.
+//! The content type is ignored: the API sends errors as `text/plain` and JSON as `application/vnd.api+json`.
 
 use std::fmt;
 
@@ -38,15 +38,15 @@ pub use errors::summarise;
 pub use keys::{Keys, read_keys};
 pub use wait::{LONGEST_WAIT, wait_from};
 
-/// What is read of an error's body.
+/// How many bytes of an error body are read.
 const ERROR_BODY: usize = 64 * 1024;
 
-/// Where to and as whom.
+/// The endpoint and the keys.
 #[derive(Debug)]
 pub struct Settings {
-    /// What [`base_url`] gives.
+    /// The result of [`base_url`].
     pub base_url: String,
-    /// What named it, for advice.
+    /// The setting that named it, for advice.
     pub named_by: &'static str,
     /// `DD-API-KEY`.
     pub api_key: SecretString,
@@ -56,7 +56,7 @@ pub struct Settings {
     pub user_agent: String,
 }
 
-/// Bytes of an answer, decompressed: a process stays below 256 MiB whatever is sent.
+/// Largest decompressed response body: the process stays below 256 MiB whatever the server sends.
 const MAX_BODY: usize = 16 << 20;
 
 #[derive(Debug, Clone, Copy)]
@@ -65,12 +65,12 @@ struct Limits {
     body: usize,
 }
 
-/// The door, with its keys and its pool of connections.
+/// The client, with its keys and its connection pool.
 pub struct DatadogDoor {
     base_url: String,
     named_by: &'static str,
     host: String,
-    /// Whether a proxy may stand on the way.
+    /// Whether a proxy may be used; not for loopback hosts.
     by_proxy: bool,
     keys: Keys,
     client: reqwest::Client,
@@ -84,10 +84,10 @@ impl fmt::Debug for DatadogDoor {
 }
 
 impl DatadogDoor {
-    /// Opens the door.
+    /// Creates the client.
     ///
     /// # Errors
-    /// [`Kind::Config`] for an unusable address or proxy, [`Kind::Auth`] for a key that no header can hold.
+    /// [`Kind::Config`] for an unusable address or proxy, [`Kind::Auth`] for a key that is no valid header value.
     pub fn new(settings: Settings, deadlines: Deadlines) -> Result<Self> {
         Self::with_limits(settings, Limits { deadlines, body: MAX_BODY })
     }
@@ -127,7 +127,7 @@ impl DatadogDoor {
     /// Sends `get` once.
     ///
     /// # Errors
-    /// As in the table of the [module](self).
+    /// See the table of the [module](self).
     pub async fn send(&self, get: &Get) -> Result<Answer> {
         let url = format!("{}{}", self.base_url, get.path);
         let sent = self.client.get(url).query(&get.query).send().await;
@@ -148,7 +148,7 @@ impl DatadogDoor {
         }
     }
 
-    /// The address that is asked.
+    /// The base URL.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.base_url
@@ -162,7 +162,7 @@ impl DatadogDoor {
             .at("window", get.purpose.window)
     }
 
-    /// The error of a request that brought no answer, or only a part of one.
+    /// The error of a request without a complete response.
     fn no_answer(&self, error: reqwest::Error) -> Error {
         if error.is_connect() {
             return self.unreached(error);
@@ -193,7 +193,7 @@ impl DatadogDoor {
         said.because(unreached)
     }
 
-    /// The decompressed body, up to the cap.
+    /// Reads the decompressed body; an error if it exceeds the limit.
     async fn read_body(&self, mut response: Response) -> Result<Bytes> {
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(error))? {
@@ -206,7 +206,7 @@ impl DatadogDoor {
         Ok(body.freeze())
     }
 
-    /// The body of a good status, unless it says itself that something went wrong: what data there are then may be a part.
+    /// The body of a 200, unless it contains errors: its data may then be incomplete.
     fn believed(&self, body: Bytes) -> Result<Bytes> {
         let Some(said) = errors::beside_data(&body) else { return Ok(body) };
         let said = self.keys.redact(said);
@@ -214,7 +214,7 @@ impl DatadogDoor {
             .advise("nothing of the answer is taken; the words after the colon are the API's: run again, or correct what they name"))
     }
 
-    /// The error behind a status that is no answer.
+    /// The error for an unsuccessful status.
     async fn refusal(&self, mut response: Response) -> Error {
         let status = response.status();
         if status.is_redirection() {
@@ -276,7 +276,7 @@ fn headers(keys: &Keys) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-/// The API's own id of a request, where it sends one.
+/// The API's request id, if it sends one.
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let known = ["x-request-id", "dd-request-id", "x-datadog-request-id"].into_iter();
     let mut texts = known.filter_map(|name| headers.get(name)?.to_str().ok());

@@ -1,6 +1,6 @@
-//! Which addresses of AWS are asked, as the environment, the profile and the region say.
+//! Endpoints of AWS services, from the environment, the profile and the region.
 //!
-//! | first of | names the address |
+//! | order | source |
 //! |---|---|
 //! | 1 | `AWS_ENDPOINT_URL_<SERVICE>` |
 //! | 2 | `AWS_ENDPOINT_URL` |
@@ -8,9 +8,9 @@
 //! | 4 | `endpoint_url` of the profile |
 //! | 5 | AWS's own host of the region |
 //!
-//! `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` or the profile's `ignore_configured_endpoint_urls` leave 5 alone.
+//! With `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` or the profile's `ignore_configured_endpoint_urls`, only 5 applies.
 //!
-//! AWS's own hosts of S3, below the DNS suffix of the region's partition:
+//! AWS's own S3 hosts; `<suffix>` is the DNS suffix of the region's partition:
 //!
 //! | FIPS | dual-stack | host |
 //! |---|---|---|
@@ -30,19 +30,18 @@ use crate::secrets::without_credentials;
 
 use super::aws_profiles;
 
-/// The partition whose hosts `object_store` knows itself.
+/// DNS suffix of the partition whose hosts `object_store` knows.
 const USUAL_SUFFIX: &str = "amazonaws.com";
-/// The one without FIPS endpoints of S3.
+/// DNS suffix of the partition without FIPS endpoints of S3.
 const CHINA: &str = "amazonaws.com.cn";
 
-/// A setting of the environment, else of the profile; `service` names the service it is for, if any.
+/// A setting from the environment, else from the profile; `service` selects a service, empty for none.
 pub(super) fn setting(config: &SdkConfig, service: &str, variable: &str, key: &str) -> Option<String> {
     let key = ServiceConfigKey::builder().service_id(service).env(variable).profile(key).build().ok()?;
     config.service_config()?.load_config(key)
 }
 
-/// The address that somebody configured for a service of AWS, named as the `services` section names it; `None` where
-/// AWS's own is asked.
+/// The configured endpoint of an AWS service, named as in the `services` section; `None` for AWS's own.
 pub(super) fn configured(config: &SdkConfig, service: &str) -> Option<String> {
     let general = config.endpoint_url();
     if config.get_origin("endpoint_url").is_client_config() {
@@ -52,7 +51,7 @@ pub(super) fn configured(config: &SdkConfig, service: &str) -> Option<String> {
     found.filter(|url| !url.is_empty())
 }
 
-/// The address of Cost Explorer that somebody configured. The `services` section calls it `cost_explorer`, and this SDK
+/// The configured endpoint of Cost Explorer. The documented key in the `services` section is `cost_explorer`; this SDK
 /// looks for `cost-explorer`.
 pub(super) fn of_cost_explorer(config: &SdkConfig) -> Option<String> {
     let documented = configured(config, "cost_explorer");
@@ -60,14 +59,14 @@ pub(super) fn of_cost_explorer(config: &SdkConfig) -> Option<String> {
     if documented.as_deref() == general { configured(config, "Cost Explorer") } else { documented }
 }
 
-/// Where a bucket is found.
+/// The address of a bucket.
 ///
 /// # Errors
-/// [`Kind::Config`] for an address that is none, or plain http to another machine without `allow_http`, and for a
-/// region that has no such endpoint.
+/// [`Kind::Config`] for an invalid address, for plain http to another machine without `allow_http`, and for a region
+/// without such an endpoint.
 pub(super) async fn of_bucket(config: &SdkConfig, bucket: &str, allow_http: bool) -> Result<BucketAddress> {
     let region = config.region().map_or("us-east-1", |region| region.as_ref()).to_owned();
-    // The certificates of AWS's hosts are good for one label before them.
+    // AWS's wildcard certificates cover only one label, so a bucket with dots goes into the path.
     let by_path = bucket.contains('.');
     if let Some(url) = configured(config, "s3") {
         check("S3", &url, &named_by(config, "s3", &url, None), allow_http)?;
@@ -82,8 +81,8 @@ pub(super) async fn of_bucket(config: &SdkConfig, bucket: &str, allow_http: bool
     Ok(BucketAddress { region, url: Some(url), is_own: true, by_path })
 }
 
-/// Refuses an address that somebody configured for `what` and that is none, or that requests would be sent to for
-/// everybody on the way to see; `named_by` is what configured it.
+/// Rejects a configured endpoint of `what` that is not a valid URL, or is plain http to another machine; `named_by` is
+/// the setting it comes from.
 ///
 /// # Errors
 /// [`Kind::Config`].
@@ -101,16 +100,16 @@ pub(super) fn check(what: &str, url: &str, named_by: &str, allow_http: bool) -> 
     Ok(())
 }
 
-/// Refuses an address of Cost Explorer as [`check`] does; `profile` is the job's own.
+/// Rejects an endpoint of Cost Explorer as [`check`] does; `profile` is the job's own.
 pub(super) fn check_cost_explorer(config: &SdkConfig, profile: Option<&str>, allow_http: bool) -> Result<()> {
     let Some(url) = of_cost_explorer(config) else { return Ok(()) };
     check("Cost Explorer", &url, &named_by(config, "cost_explorer", &url, profile), allow_http)
 }
 
-/// A variable that is none: what is looked for besides is in the profile alone.
+/// A variable that is never set, for settings that are read from the profile only.
 const NO_VARIABLE: &str = "COSTLAKE_NO_VARIABLE";
 
-/// What gave a service this address, in the order of the module's table.
+/// The setting that gave a service this endpoint, in the order of the module's table.
 pub(super) fn named_by(config: &SdkConfig, service: &str, url: &str, profile: Option<&str>) -> String {
     let of_service = format!("AWS_ENDPOINT_URL_{}", service.to_uppercase());
     for variable in [&of_service, "AWS_ENDPOINT_URL"] {

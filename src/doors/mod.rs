@@ -1,4 +1,4 @@
-//! Doors: each hides one outside thing. A door sends one request once; retries, pacing and budget are the pipeline's.
+//! Clients of external services. An API client sends a request once; retries, rate limit and budget are the pipeline's.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -33,28 +33,28 @@ pub mod webhook;
 
 use pace::Pace;
 
-/// What the process was started with that concerns the outside.
+/// Process-wide settings for external services.
 #[derive(Debug, Clone, Default)]
 pub struct Outside {
-    /// `--allow-http`: plain http also to hosts that are not loopback.
+    /// `--allow-http`: allow plain http to hosts other than loopback.
     pub allow_http: bool,
     /// `COSTLAKE_DATADOG_URL`.
     pub datadog_url: Option<String>,
     /// `DD_SITE`.
     pub datadog_site: Option<String>,
-    /// Base URL of the built-in sandbox: both APIs are asked there, with made-up credentials and without pacing.
+    /// Base URL of the built-in sandbox: serves both APIs, with made-up credentials and without a rate limit.
     pub sandbox: Option<String>,
-    /// How long an API is waited for.
+    /// Timeouts of API requests.
     pub deadlines: Deadlines,
 }
 
-/// How long one attempt to ask an API may take. The libraries have no limit for the whole of it: a server that is mute,
-/// or sends a byte now and then, would hold a run for ever.
+/// Timeouts of one attempt of a request. The libraries do not limit a whole attempt by default: a server that never
+/// answers, or trickles bytes, would block a run forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
     /// To connect.
     pub connect: Duration,
-    /// From the attempt's beginning to the last byte of its answer.
+    /// From the start of the attempt to the last byte of the response.
     pub answer: Duration,
 }
 
@@ -64,15 +64,15 @@ impl Default for Deadlines {
     }
 }
 
-/// An open door with its pace.
+/// An API client with its rate limit.
 #[derive(Debug, Clone)]
 pub struct Door {
     way: Way,
-    /// Pace shared by everything that asks the same account; none for the sandbox.
+    /// Rate limit shared by all jobs of the same account; none for the sandbox.
     pub pace: Option<Arc<Pace>>,
-    /// Who is behind it.
+    /// The account it connects to.
     pub identity: Identity,
-    /// The address, where it is none of the API's own.
+    /// The endpoint, if it is not the provider's own.
     pub elsewhere: Option<String>,
 }
 
@@ -83,17 +83,17 @@ enum Way {
     InProcess(Answers),
 }
 
-/// A way, who is behind it, and what the account there is asked with.
+/// A transport, its account, and the configuration to query that account with.
 type Parts = (Way, Identity, Option<(SdkConfig, Instant)>);
 
 type AnswerOne = dyn Fn(Request) -> BoxFuture<'static, Result<Answer>> + Send + Sync;
 
-/// Something in this process that answers in an API's place.
+/// An in-process replacement of an API.
 #[derive(Clone)]
 pub struct Answers(Arc<AnswerOne>);
 
 impl Answers {
-    /// Every request is answered by `answer`.
+    /// Answers every request with `answer`.
     pub fn by(answer: impl Fn(Request) -> BoxFuture<'static, Result<Answer>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(answer))
     }
@@ -106,7 +106,7 @@ impl fmt::Debug for Answers {
 }
 
 impl Door {
-    /// The address that Datadog is asked at.
+    /// The base URL of Datadog's API, if this is a Datadog client.
     #[must_use]
     pub fn datadog_address(&self) -> Option<&str> {
         match &self.way {
@@ -118,7 +118,7 @@ impl Door {
     /// Sends `request` once.
     ///
     /// # Errors
-    /// Of the kind that says what to do about it; never retried here.
+    /// The [`Kind`] says whether to retry; nothing is retried here.
     pub async fn send(&self, request: &Request) -> Result<Answer> {
         match (&self.way, request) {
             (Way::CostExplorer(door), Request::CostAndUsage(query)) => door.send(query).await,
@@ -129,13 +129,13 @@ impl Door {
     }
 }
 
-/// The doors of a process, opened when first needed: a Datadog job loads no AWS configuration.
+/// The API clients of a process, created on first use: a Datadog job loads no AWS configuration.
 #[derive(Debug)]
 pub struct Doors {
     outside: Outside,
     opened: Mutex<Opened>,
     in_process: Option<(Answers, Identity)>,
-    /// The addresses that jobs ask, as far as somebody wanted to know: whoever shows them asks again and again.
+    /// Cache of [`Doors::elsewhere`], which status displays call repeatedly.
     elsewhere: Mutex<HashMap<(AwsSettings, Provider), Option<String>>>,
 }
 
@@ -148,22 +148,22 @@ struct Opened {
 #[derive(Debug)]
 struct OpenDoor {
     door: Door,
-    /// What the account behind it is asked with, and when it was last looked at.
+    /// The configuration to query its account with, and when the account was last checked.
     aws: Option<(SdkConfig, Instant)>,
 }
 
-/// What a door of the sandbox presents.
+/// The API key sent to the sandbox.
 const SANDBOX_KEY: &str = "sandbox";
 
 impl Doors {
-    /// No door is open yet.
+    /// Creates no client yet.
     #[must_use]
     pub fn new(outside: Outside) -> Self {
         Self { outside, opened: Mutex::default(), in_process: None, elsewhere: Mutex::default() }
     }
 
-    /// Doors behind which `answers` stands for every API and `identity` for whoever asks: no network, no credentials, no
-    /// pace. Simulations run the pipeline over them.
+    /// Clients that answer in-process: `answers` replaces every API, `identity` is the caller. No network, no
+    /// credentials, no rate limit; simulations run the pipeline on them.
     #[must_use]
     pub fn in_process(answers: Answers, identity: Identity) -> Self {
         Self { in_process: Some((answers, identity)), ..Self::new(Outside::default()) }
@@ -176,7 +176,7 @@ impl Doors {
         site.unwrap_or_else(|| "datadoghq.com".to_owned())
     }
 
-    /// Opens the door a job needs, or hands out the one that is open.
+    /// The API client of a job, created on first use.
     ///
     /// # Errors
     /// [`Kind::Auth`] without usable credentials, [`Kind::Config`] for a refused endpoint.
@@ -211,7 +211,8 @@ impl Doors {
         Ok(door)
     }
 
-    /// A process that serves for weeks may be given other credentials meanwhile.
+    /// Checks the account again once the last check is older than [`account::FRESH`]: credentials of a long-running
+    /// process may change.
     async fn look_again(&self, open: &mut OpenDoor, job: &Job, answers: &mut account::Answers) -> Result<()> {
         let Some((config, looked_at)) = &mut open.aws else { return Ok(()) };
         if looked_at.elapsed() >= account::FRESH {
@@ -222,10 +223,10 @@ impl Doors {
         Ok(())
     }
 
-    /// The address that a job asks, where it is none of the API's own; nothing is asked for it.
+    /// The endpoint of a job, if it is not the provider's own; sends no request.
     ///
     /// # Errors
-    /// [`Kind::Config`] for settings that no run could begin with.
+    /// [`Kind::Config`] for settings that would prevent any run.
     pub async fn elsewhere(&self, job: &Job) -> Result<Option<String>> {
         if self.in_process.is_some() {
             return Ok(None);
@@ -262,7 +263,7 @@ impl Doors {
             endpoints::check_cost_explorer(&config, job.aws.profile.as_deref(), self.outside.allow_http)?;
         }
         let door = Way::CostExplorer(Arc::new(cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http)));
-        // The sandbox is nobody's account, unless the job says so.
+        // The sandbox has no account, unless the job names one.
         if sandbox && job.aws.account_id.is_none() {
             return Ok((door, Identity { sandbox, ..Identity::default() }, None));
         }
@@ -274,11 +275,11 @@ impl Doors {
         Ok((door, identity, Some((config, Instant::now()))))
     }
 
-    /// Who is behind a job's credentials. Where these tell their account, AWS STS is asked all the same, as far as it may
-    /// be: whether they are good for anything, it alone says for free.
+    /// The account of a job's credentials. Even if they come with an account id, AWS STS is called where allowed: it is
+    /// the only free way to learn whether they are valid.
     ///
     /// # Errors
-    /// [`Kind::Auth`] when AWS does not accept the credentials, or says another account than they tell.
+    /// [`Kind::Auth`] if AWS rejects the credentials, or reports another account than they come with.
     pub async fn prove(&self, job: &Job) -> Result<Identity> {
         let identity = self.open(job).await?.identity;
         let said = if identity.account_check == AccountCheck::Told { self.ask_all_the_same(job).await? } else { None };
@@ -335,7 +336,7 @@ impl Doors {
     }
 }
 
-/// The identity behind credentials whose account was looked for, unless it is not the one that the job names.
+/// The identity of the account that was found; an error if the job names another account.
 fn aws_identity(settings: &AwsSettings, (aws_account, account_check): account::Found) -> Result<Identity> {
     let identity = Identity { aws_account, account_check, ..Identity::default() };
     let Some(wanted) = &settings.account_id else { return Ok(identity) };
@@ -350,12 +351,12 @@ fn aws_identity(settings: &AwsSettings, (aws_account, account_check): account::F
     }
 }
 
-/// The instant of a `Date` header; `None` where there is none that can be read.
+/// The instant of a `Date` header; `None` if it is missing or does not parse.
 fn date_of(text: Option<&str>) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc2822(text?).ok().map(|date| date.with_timezone(&Utc))
 }
 
-/// Text of AWS without what identifies the caller: ARNs and account ids stay out of logs and records.
+/// Text from AWS without ARNs and account ids, which must not reach logs and records.
 #[must_use]
 pub fn without_identities(text: &str) -> String {
     let is_account = |word: &str| word.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() == 12);
@@ -363,7 +364,7 @@ pub fn without_identities(text: &str) -> String {
     text.split(' ').map(hide).collect::<Vec<_>>().join(" ")
 }
 
-/// An error and its causes, each said once, without what identifies the caller.
+/// An error and its causes, without duplicates, ARNs and account ids.
 #[must_use]
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut texts: Vec<String> = Vec::new();
@@ -378,14 +379,14 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     texts.join(": ")
 }
 
-/// Whether a URL is https, or plain http to this machine itself.
+/// Whether a URL is https, or plain http to a loopback host.
 #[must_use]
 pub fn is_https_or_loopback(url: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(url) else { return false };
     url.scheme() == "https" || is_loopback(&url)
 }
 
-/// Whether the host of a URL is this machine itself.
+/// Whether the host of a URL is `localhost` or a loopback address.
 pub(crate) fn is_loopback(url: &reqwest::Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();

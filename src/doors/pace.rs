@@ -1,19 +1,19 @@
-//! Pacing: one pace per account, slower when the API says so.
+//! Rate limiting: one rate limit per account, lowered when the API throttles.
 //!
-//! Requests leave at even distances. A throttled request halves the rate; twenty good answers in a row raise it by a
-//! tenth, never past what the job allows. An unpaced client sends six times the requests for the same pages.
+//! Requests are evenly spaced. A throttled request halves the rate; 20 successful responses in a row raise it by 10 %,
+//! up to the job's limit. Without a rate limit, a client sends six times as many requests for the same pages.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// Slowest rate a run of throttling can lead to, in requests per second.
+/// The lowest rate that throttling leads to, in requests per second.
 const SLOWEST: f64 = 0.1;
-/// Good answers in a row after which the rate rises.
+/// Successful responses in a row after which the rate rises.
 const GOOD_RUN: u32 = 20;
 
-/// The pace of one account.
+/// The rate limit of one account.
 #[derive(Debug)]
 pub struct Pace(Mutex<State>);
 
@@ -26,7 +26,7 @@ struct State {
 }
 
 impl Pace {
-    /// A pace of at most `requests_per_second`.
+    /// A rate limit of at most `requests_per_second`.
     #[must_use]
     pub fn new(requests_per_second: f64) -> Self {
         Self(Mutex::new(State { limit: requests_per_second, rate: requests_per_second, next: None, good: 0 }))
@@ -36,7 +36,7 @@ impl Pace {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over the limit of the job that asks now; what throttling taught stays.
+    /// Sets the limit of the current job; a rate lowered by throttling is kept.
     pub fn set_limit(&self, requests_per_second: f64) {
         let mut state = self.state();
         let throttled = state.rate < state.limit;
@@ -44,7 +44,7 @@ impl Pace {
         state.rate = if throttled { state.rate.min(state.limit) } else { state.limit };
     }
 
-    /// Waits until the next request may leave.
+    /// Waits until the next request may be sent.
     pub async fn turn(&self) {
         let slot = {
             let mut state = self.state();
@@ -56,14 +56,14 @@ impl Pace {
         sleep_until(slot).await;
     }
 
-    /// The API asked to slow down.
+    /// Records that the API throttled a request.
     pub fn throttled(&self) {
         let mut state = self.state();
         state.rate = (state.rate / 2.0).max(SLOWEST.min(state.limit));
         state.good = 0;
     }
 
-    /// The API answered.
+    /// Records a successful response.
     pub fn answered(&self) {
         let mut state = self.state();
         state.good += 1;
@@ -73,7 +73,7 @@ impl Pace {
         }
     }
 
-    /// Requests per second right now.
+    /// The current rate, in requests per second.
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.state().rate

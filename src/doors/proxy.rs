@@ -1,18 +1,18 @@
-//! The proxy on the way to an address, as the environment names it: all HTTP clients here read the same variables, by the
-//! same rules, and leave out without a word what they do not understand.
+//! HTTP proxies from the environment. All HTTP clients here read the same variables by the same rules, and silently
+//! ignore a proxy that they cannot parse.
 //!
-//! | for | first of these that is set, and `ALL_PROXY` or `all_proxy` where it is empty |
+//! | for | the first of these that is set; `ALL_PROXY` or `all_proxy` if it is unset or empty |
 //! |---|---|
 //! | `https://…` | `HTTPS_PROXY`, `https_proxy` |
 //! | `http://…` | `HTTP_PROXY`, `http_proxy` |
 //!
-//! | written | means |
+//! | value | clients use |
 //! |---|---|
-//! | `proxy.corp`, `proxy.corp:3128`, `user:password@proxy.corp:3128` | the same with `http://` before it |
-//! | `http://proxy.corp`, `https://proxy.corp:443/any/path` | itself, without the path |
-//! | `socks5://…` | a proxy that would be spoken to by HTTP, and does not understand it |
-//! | `http://user:pass#word@proxy`, `http://proxy:99999` | another host, or another port, than was meant |
-//! | `proxy.corp:3128/`, `http://bad host:3128`, `ftp://…`, blanks or a line end beside it | no proxy at all |
+//! | `proxy.corp`, `proxy.corp:3128`, `user:password@proxy.corp:3128` | the same with `http://` prepended |
+//! | `http://proxy.corp`, `https://proxy.corp:443/any/path` | the same without the path |
+//! | `socks5://…` | HTTP, which a SOCKS proxy does not understand |
+//! | `http://user:pass#word@proxy`, `http://proxy:99999` | another host or port than intended |
+//! | `proxy.corp:3128/`, `http://bad host:3128`, `ftp://…`, surrounding white space | no proxy |
 
 use std::ffi::OsString;
 
@@ -26,22 +26,22 @@ use crate::secrets::remember_address;
 
 const VARIABLES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
-/// From now on the passwords of proxies are left out of everything that is printed.
+/// Redacts the passwords of proxies from all output from now on.
 pub(super) fn remember() {
     VARIABLES.iter().filter_map(|name| std::env::var(name).ok()).for_each(|address| remember_address(&address));
 }
 
-/// Refuses a proxy of the environment that no client would ask, or not the one that was meant.
+/// Rejects a proxy variable that clients would ignore, or read as another proxy than intended.
 ///
 /// # Errors
-/// [`Kind::Config`] with the variable, and never with its value, which may hold a password.
+/// [`Kind::Config`] with the variable's name, never its value, which may contain a password.
 pub(super) fn check() -> Result<()> {
     remember();
     check_variables(|name| std::env::var_os(name))
 }
 
 fn check_variables(lookup: impl Fn(&str) -> Option<OsString>) -> Result<()> {
-    // The first that is set counts, and an empty one as none.
+    // The first that is set wins; if it is empty, there is none.
     let first = |names: [&'static str; 2]| {
         let set = names.into_iter().find_map(|name| Some((name, lookup(name)?)));
         set.filter(|(_, value)| !value.to_string_lossy().trim().is_empty())
@@ -60,7 +60,7 @@ fn check_variables(lookup: impl Fn(&str) -> Option<OsString>) -> Result<()> {
     Ok(())
 }
 
-/// What keeps the clients from asking this proxy.
+/// Why clients could not use this proxy; `None` if they can.
 fn flaw(value: &str) -> Option<String> {
     if let Some(flaw) = flaw_of_key(value) {
         return Some(format!("holds {flaw}, which is in no address of a proxy: {PAST}"));
@@ -80,10 +80,10 @@ fn flaw(value: &str) -> Option<String> {
     }
 }
 
-/// What becomes of requests where there is no such proxy.
+/// What clients do if the proxy is unusable.
 const PAST: &str = "requests would go past it";
 
-/// The proxy that is asked for `url`, without its credentials.
+/// The proxy used for `url`, without its credentials.
 pub(super) fn on_the_way_to(url: &str) -> Option<String> {
     let proxy = Matcher::from_env().intercept(&url.parse::<Uri>().ok()?)?;
     Some(address_of(&proxy.uri().to_string()))

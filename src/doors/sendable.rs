@@ -1,5 +1,5 @@
-//! What can be sent in a header. Two libraries below panic at a key that cannot, so keys are looked at where they enter;
-//! an error names where that is, and never shows the key.
+//! Validation of values sent in HTTP headers. Two dependencies panic on a key that is not a valid header value, so keys
+//! are checked when they are read; an error names their origin and never shows the key.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::job::is_account;
 
 const ADVICE: &str =
     "write it anew without that; what comes from a file or a Kubernetes secret often ends in a line end";
-/// Variables that the AWS SDK puts into headers, and whether they are keys.
+/// Variables that the AWS SDK sends in headers, and whether they are keys.
 const VARIABLES: [(&str, bool); 5] = [
     ("AWS_ACCESS_KEY_ID", true),
     ("AWS_SECRET_ACCESS_KEY", true),
@@ -20,7 +20,7 @@ const VARIABLES: [(&str, bool); 5] = [
     ("AWS_EXECUTION_ENV", false),
 ];
 
-/// What a text holds that no header can.
+/// The first character that is invalid in a header, described.
 pub(super) fn flaw(text: &str) -> Option<&'static str> {
     text.chars().find_map(|c| match c {
         '\n' | '\r' => Some("a line end"),
@@ -31,12 +31,12 @@ pub(super) fn flaw(text: &str) -> Option<&'static str> {
     })
 }
 
-/// What a text holds that no key does.
+/// The first character that is invalid in a key, described.
 pub(super) fn flaw_of_key(text: &str) -> Option<&'static str> {
     flaw(text).or_else(|| text.contains(' ').then_some("a space"))
 }
 
-/// Refuses a value that cannot be sent; `name` says where it stands.
+/// Rejects a value with a `flaw`; `name` says where it was set.
 ///
 /// # Errors
 /// [`Kind::Auth`], which never shows the value.
@@ -45,7 +45,7 @@ pub(super) fn refuse(name: &str, flaw: Option<&'static str>) -> Result<()> {
     Err(Error::new(Kind::Auth, format!("{name} holds {flaw}, which cannot be sent")).advise(ADVICE))
 }
 
-/// Refuses variables that the AWS SDK could not send; `lookup` knows the environment.
+/// Rejects variables that the AWS SDK could not send; `lookup` reads the environment.
 ///
 /// # Errors
 /// As [`refuse`].
@@ -57,7 +57,7 @@ pub(super) fn check_variables(lookup: impl Fn(&str) -> Option<String>) -> Result
     check_account(&lookup("AWS_ACCOUNT_ID").unwrap_or_default())
 }
 
-/// The SDK takes the account of keys in variables from one, too, and believes it.
+/// For keys from variables, the SDK takes the account from `AWS_ACCOUNT_ID` without checking it.
 fn check_account(text: &str) -> Result<()> {
     let id = text.trim();
     if id.is_empty() || is_account(id) {
@@ -66,7 +66,7 @@ fn check_account(text: &str) -> Result<()> {
     Err(Error::new(Kind::Auth, "AWS_ACCOUNT_ID is no account: it has not twelve digits").advise("correct or unset it"))
 }
 
-/// The credentials, unless they could not be sent.
+/// The credentials, if they can be sent.
 pub(super) fn checked(credentials: Credentials) -> Result<Credentials, CredentialsError> {
     let parts = [
         ("access key id", Some(credentials.access_key_id())),
@@ -85,7 +85,7 @@ pub(super) fn checked(credentials: Credentials) -> Result<Credentials, Credentia
     Ok(credentials)
 }
 
-/// Who gave the credentials, in the SDK's word, which it has for people only.
+/// The credentials' provider, by the name the SDK shows only in its debug output.
 fn giver(credentials: &Credentials) -> String {
     provider(credentials).map_or_else(|| "the chain".to_owned(), |name| format!("the provider {name}"))
 }
@@ -96,10 +96,10 @@ fn provider(credentials: &Credentials) -> Option<String> {
     rest.split_once('"').map(|(name, _)| name.to_owned())
 }
 
-/// The account that the credentials tell, if they tell one; `profile` is the selected one.
+/// The account id that comes with the credentials, if any; `profile` is the selected profile.
 ///
 /// # Errors
-/// [`Kind::Auth`] where it is none, naming who told it.
+/// [`Kind::Auth`] if it is not an account id; the error names its origin.
 pub(super) fn told_account(credentials: &Credentials, profile: &str) -> Result<Option<String>> {
     let Some(id) = credentials.account_id().map(|id| id.as_str()) else { return Ok(None) };
     if is_account(id) {
@@ -121,12 +121,12 @@ pub(super) fn told_account(credentials: &Credentials, profile: &str) -> Result<O
     Err(Error::new(Kind::Auth, format!("{place} is no account: it has not twelve digits")).advise(advice))
 }
 
-/// Credentials that could not be sent: what, and what is wrong with it.
+/// Credentials that cannot be sent: the part, and what is wrong with it.
 #[derive(Debug)]
 pub(super) struct Unsendable(String, &'static str);
 
 impl Unsendable {
-    /// The error to tell.
+    /// The error to report.
     pub(super) fn told(&self) -> Error {
         Error::new(Kind::Auth, self.to_string()).advise(ADVICE)
     }

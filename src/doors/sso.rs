@@ -1,5 +1,5 @@
-//! What `aws sso login` and `aws login` left behind. The SDK reads it on its own and sends it as a bearer token, or for
-//! new keys, so that a service, or what stands in its place, could repeat a secret that nobody here was told of.
+//! Tokens cached by `aws sso login` and `aws login`. The SDK reads them itself and sends them as bearer tokens or in
+//! exchange for keys; a server might echo one, so they are registered for redaction.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 
 use crate::secrets;
 
-/// More is no token's file.
+/// Larger files are not token caches.
 const LARGEST: u64 = 1 << 20;
 const SECRETS: [&str; 7] =
     ["accesstoken", "refreshtoken", "clientsecret", "secretaccesskey", "sessiontoken", "idtoken", "dpopkey"];
 
-/// From now on the tokens of all sessions are left out of everything that is printed.
+/// Redacts the tokens of all cached sessions from all output from now on.
 pub(super) fn remember() {
     let below_home = |folder: &str| std::env::home_dir().map(|home| home.join(folder));
     let of_login = std::env::var_os("AWS_LOGIN_CACHE_DIRECTORY").map(PathBuf::from);
@@ -27,7 +27,7 @@ fn remember_file(path: &Path) {
     let is_small = fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= LARGEST);
     let text = if is_small { fs::read_to_string(path).unwrap_or_default() } else { String::new() };
     let Ok(Value::Object(members)) = serde_json::from_str(&text) else {
-        // The SDK can make nothing of it either, but may say what it saw.
+        // The SDK cannot parse it either, but may quote it in an error.
         let quoted: Vec<&str> = text.split('"').collect();
         let secret = quoted.windows(3).filter(|parts| is_secret(parts[0]));
         return secret.for_each(|parts| secrets::remember(parts[2]));
@@ -35,7 +35,7 @@ fn remember_file(path: &Path) {
     remember_members(&members);
 }
 
-/// The keys of `aws login` are members of a member.
+/// `aws login` nests its keys one level deeper.
 fn remember_members(members: &Map<String, Value>) {
     for (name, value) in members {
         match value {

@@ -1,6 +1,6 @@
-//! Whose certificates are trusted: the platform's authorities (or those of `SSL_CERT_FILE` and `SSL_CERT_DIR` in their
-//! place), which the HTTP clients read themselves, and what `AWS_CA_BUNDLE` names besides. What the `ca_bundle` of an AWS
-//! profile names is for AWS alone, and only where the variable is not set.
+//! Trusted certificate authorities: the platform's (replaced by `SSL_CERT_FILE` and `SSL_CERT_DIR` if set), which the
+//! HTTP clients read themselves, plus those in `AWS_CA_BUNDLE`. The `ca_bundle` of an AWS profile applies to AWS only,
+//! and only if the variable is not set.
 
 use std::fs::File;
 use std::io::Read;
@@ -23,10 +23,10 @@ use super::endpoints::setting;
 const VARIABLE: &str = "AWS_CA_BUNDLE";
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
-/// More is no bundle of certificates.
+/// How many bytes of a bundle are read.
 const LARGEST: u64 = 16 << 20;
 
-/// Certificate authorities that are trusted besides those of the platform; perhaps none.
+/// Certificate authorities trusted besides the platform's; may be empty.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Authorities(Vec<Authority>);
 
@@ -37,11 +37,11 @@ struct Authority {
 }
 
 impl Authorities {
-    /// Those of `AWS_CA_BUNDLE`; `lookup` knows the environment.
+    /// Those of `AWS_CA_BUNDLE`; `lookup` reads the environment.
     ///
     /// # Errors
-    /// [`Kind::Config`] when the file cannot be read or holds no certificate, and where `SSL_CERT_FILE` and `SSL_CERT_DIR`
-    /// put none in the place of the platform's.
+    /// [`Kind::Config`] if the file cannot be read or contains no certificate, or if `SSL_CERT_FILE` and `SSL_CERT_DIR`
+    /// replace the platform's authorities by none.
     pub(super) fn of_environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         check_platform(&lookup)?;
         let path = lookup(VARIABLE).filter(|path| !path.trim().is_empty());
@@ -58,7 +58,7 @@ impl Authorities {
             return Self::of_environment(|name| std::env::var(name).ok());
         }
         check_platform(|name| std::env::var(name).ok())?;
-        // The files alone: nobody is asked for a region or credentials.
+        // Reads the files only: no request for a region or credentials.
         let mut files = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .no_credentials()
             .retry_config(RetryConfig::disabled())
@@ -66,15 +66,15 @@ impl Authorities {
         if let Some(profile) = profile {
             files = files.profile_name(profile);
         }
-        // What is odd in them is told when they are loaded for good.
+        // Warnings about the files are logged when the configuration is loaded.
         let files = files.load().with_subscriber(NoSubscriber::default()).await;
         let path = setting(&files, "", VARIABLE, "ca_bundle").filter(|path| !path.is_empty());
         let Some(path) = path else { return Ok(Self::default()) };
         read(&at_home(&path), "ca_bundle of the AWS profile")
     }
 
-    /// What the SDK's client trusts; `None` where that is the platform's authorities alone, which it reads when it first
-    /// needs them: a machine without any may still ask its own sandbox.
+    /// The TLS context of the SDK's client. `None` for the platform's authorities alone, which the client reads on
+    /// first use: a machine without any can still use its own sandbox.
     pub(super) fn for_sdk(&self) -> Option<TlsContext> {
         if self.0.is_empty() {
             return None;
@@ -84,18 +84,18 @@ impl Authorities {
         Some(TlsContext::builder().with_trust_store(store).build().unwrap_or_default())
     }
 
-    /// The client that trusts them as well.
+    /// Adds these authorities to a client.
     pub(super) fn trusted_by(&self, client: ClientBuilder) -> ClientBuilder {
-        // What is no certificate was left out when the file was read.
+        // Invalid certificates were dropped when the file was read.
         client.tls_certs_merge(self.0.iter().filter_map(|one| Certificate::from_der(&one.der).ok()))
     }
 }
 
-/// What to do where a client has nobody to trust.
+/// Advice if there are no trusted authorities at all.
 pub(super) const NO_AUTHORITIES: &str = "install the certificate authorities of the platform (the package ca-certificates), or let SSL_CERT_FILE name a PEM file of them";
 
-/// Refuses authorities in the place of the platform's that are none: no client could be made, and none says where it
-/// looked. One good certificate is enough, in the file or in the folders.
+/// Rejects `SSL_CERT_FILE` and `SSL_CERT_DIR` without any valid certificate: no client could be built, and its error
+/// would not name the path. One valid certificate is enough, in the file or in the folders.
 fn check_platform(lookup: impl Fn(&str) -> Option<String>) -> Result<()> {
     let (file, folders) = (lookup("SSL_CERT_FILE"), lookup("SSL_CERT_DIR").unwrap_or_default());
     let mut paths = std::env::split_paths(&folders).filter(|path| !path.as_os_str().is_empty()).peekable();
@@ -115,7 +115,7 @@ fn check_platform(lookup: impl Fn(&str) -> Option<String>) -> Result<()> {
     }
 }
 
-/// A path as a person writes it into the AWS configuration.
+/// Expands a leading `~/` of a path in the AWS configuration.
 fn at_home(path: &str) -> PathBuf {
     let home = path.strip_prefix("~/").and_then(|rest| Some(std::env::home_dir()?.join(rest)));
     home.unwrap_or_else(|| PathBuf::from(path))
@@ -132,7 +132,7 @@ fn read(path: &Path, named_by: &'static str) -> Result<Authorities> {
     for part in text.split(BEGIN).skip(1) {
         let one =
             certificate(part).ok_or_else(|| wrong("names a file with a certificate that is cut off or damaged"))?;
-        // Old bundles hold certificates that no modern verifier takes as an authority.
+        // Old bundles contain certificates that no modern verifier accepts as an authority.
         if one.is_authority() {
             found.0.push(one);
         }
@@ -157,7 +157,7 @@ fn text_of(path: &Path) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The certificate after a line that begins one.
+/// Parses the certificate that follows a `BEGIN` line.
 fn certificate(part: &str) -> Option<Authority> {
     let (inside, _) = part.split_once(END)?;
     let pem = format!("{BEGIN}{inside}{END}\n");
@@ -170,7 +170,7 @@ mod tests {
     use super::Authorities;
     use crate::error::Kind;
 
-    /// A certificate authority of nobody.
+    /// A certificate authority made for tests.
     const AUTHORITY: &str = include_str!("trust/authority.pem");
 
     fn named(text: &[u8]) -> Result<usize, String> {

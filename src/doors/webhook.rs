@@ -1,12 +1,12 @@
-//! The webhook: one message to a chat, as Slack-compatible JSON `{"text": …}`.
+//! The webhook: posts a message to a chat, as Slack-compatible JSON `{"text": …}`.
 //!
-//! The address is a secret: whoever has it can write into the chat. It is in no message, no error and no log.
+//! The address is a secret: anyone who has it can post to the chat. It appears in no message, error or log.
 //!
-//! | what happens | then |
+//! | response | effect |
 //! |---|---|
 //! | 2xx | done |
-//! | 429, 5xx, no connection, a timeout | sent again, three attempts in all |
-//! | anything else | given up, and the log says the status |
+//! | 429, 5xx, no connection, a timeout | retried, three attempts in total |
+//! | anything else | not retried; the status is logged |
 
 use std::path::Path;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::secrets;
 const ATTEMPTS: u32 = 3;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where messages go.
+/// The address and its HTTP client.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     address: SecretString,
@@ -34,11 +34,11 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Reads `COSTLAKE_WEBHOOK_URL`, or the file that `COSTLAKE_WEBHOOK_URL_FILE` names; `lookup` knows the environment.
+    /// Reads `COSTLAKE_WEBHOOK_URL`, or the file `COSTLAKE_WEBHOOK_URL_FILE` names; `lookup` reads the environment.
     ///
     /// # Errors
-    /// [`Kind::Config`] when it is no address, or plain http to another host without `allow_http`; [`Kind::Auth`] when it
-    /// holds control characters.
+    /// [`Kind::Config`] if it is no URL, or plain http to another host without `allow_http`; [`Kind::Auth`] if it
+    /// contains control characters.
     pub fn read(lookup: impl Fn(&str) -> Option<String>, allow_http: bool) -> Result<Option<Self>> {
         let set = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
         let (place, text) = match (set("COSTLAKE_WEBHOOK_URL"), set("COSTLAKE_WEBHOOK_URL_FILE")) {
@@ -57,7 +57,7 @@ impl Webhook {
                 ("the file COSTLAKE_WEBHOOK_URL_FILE names", text)
             }
         };
-        // An address without them would be taken for it, and may be another one.
+        // The URL parser drops some control characters, which may yield another address.
         let control = text.trim().chars().any(char::is_control);
         refuse(place, control.then(|| flaw(text.trim())).flatten())?;
         let trusted = Authorities::of_environment(|name| std::env::var(name).ok())?;
@@ -85,10 +85,10 @@ impl Webhook {
         Ok(Self { address: text.into(), client, first_wait: Duration::from_secs(1) })
     }
 
-    /// Sends one message; a few attempts.
+    /// Sends one message, in up to three attempts.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] or [`Kind::Refused`] when it did not arrive. The address is not in the error.
+    /// [`Kind::Unavailable`] or [`Kind::Refused`] if it was not accepted. The error does not contain the address.
     pub async fn send(&self, text: &str) -> Result<()> {
         let body = serde_json::json!({ "text": text }).to_string();
         let mut wait = self.first_wait;

@@ -1,20 +1,20 @@
-//! What a denial means: the API has one code for all of them, so only its words tell what would help.
+//! Advice for access-denied errors: the API has one code for all of them, so the advice depends on the message.
 //!
-//! | the words say | what to do |
+//! | message | what to do |
 //! |---|---|
-//! | an explicit deny, in whichever policy | have that policy changed: allowing more elsewhere does not help |
-//! | an action that is not allowed, and where | allow that action there |
+//! | an explicit deny, in any policy | have that policy changed: an allow elsewhere does not help |
+//! | an action that is not allowed, by a kind of policy | allow that action there |
 //! | an opt-in feature: hourly or resource-level data | opt in as the payer, or read days |
-//! | Cost Explorer is not enabled | open it once in the console |
-//! | a linked account has no access | allow it as the management account |
-//! | a billing view | have it shared, and allow to read it |
-//! | anything else, or nothing | what usually is missing |
+//! | Cost Explorer is not enabled | open Cost Explorer once in the console |
+//! | a linked account has no access | allow access in the management account |
+//! | a billing view | have it shared, and allow reading it |
+//! | anything else, or nothing | the usual permissions |
 
 use crate::error::{Error, Kind};
 
-/// The only action that costlake asks Cost Explorer for.
+/// The only Cost Explorer action that costlake calls.
 const ACTION: &str = "ce:GetCostAndUsage";
-/// Kinds of policies as AWS names them.
+/// Kinds of policies, in AWS's terms.
 const POLICIES: [&str; 7] = [
     "service control policy",
     "resource control policy",
@@ -25,7 +25,7 @@ const POLICIES: [&str; 7] = [
     "identity-based policy",
 ];
 
-/// The error of a request that was denied with these words, which hold no identities any more.
+/// The error of a request that was denied with this message, already stripped of ARNs and account ids.
 pub(super) fn denied(words: &str) -> Error {
     let text = words.to_lowercase();
     let has = |part: &str| text.contains(part);
@@ -85,7 +85,7 @@ pub(super) fn denied(words: &str) -> Error {
     ))
 }
 
-/// The action that the words say is not allowed.
+/// The action that the message says is not allowed.
 fn action(words: &str) -> Option<&str> {
     let (_, rest) = words.split_once("perform: ").or_else(|| words.split_once("permission to perform "))?;
     let name = rest.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, ':' | '-'))).next()?;

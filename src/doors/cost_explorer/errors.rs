@@ -1,14 +1,14 @@
-//! What the errors of Cost Explorer, and of the SDK that asks it, mean: a kind, words and advice.
+//! Maps errors of Cost Explorer and of its SDK client to a kind, a message and advice.
 //!
 //! | the API says | kind | what to do |
 //! |---|---|---|
-//! | LimitExceeded, Throttling… | `Throttled` | sent again, slower |
-//! | InvalidNextToken, RequestChanged | `Restart` | the fetch starts again at page 1 |
-//! | AccessDenied | `Auth` | by its words: see [`super::denied`] |
+//! | LimitExceeded, Throttling… | `Throttled` | retried at a lower rate |
+//! | InvalidNextToken, RequestChanged | `Restart` | the fetch restarts at page 1 |
+//! | AccessDenied | `Auth` | depends on the message: see [`super::denied`] |
 //! | expired or unknown keys | `Auth` | renew them |
-//! | DataUnavailable | `Refused` | wait a day after enabling, or move the begin |
+//! | DataUnavailable | `Refused` | wait a day after enabling Cost Explorer, or move `window.begin` |
 //! | BillExpiration | `Refused` | the days are too old |
-//! | Validation… | `Refused` | the API's own words |
+//! | Validation… | `Refused` | see the API's message |
 
 use aws_sdk_costexplorer::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_costexplorer::operation::get_cost_and_usage::GetCostAndUsageError;
@@ -20,7 +20,7 @@ use crate::doors::{causes, without_identities};
 use crate::error::{Error, Kind, printable};
 use crate::reach::Unreached;
 
-/// What an endpoint is refused with before anything is sent to it.
+/// The error for a plain-http endpoint, raised before anything is sent.
 pub(super) const PLAIN_HTTP: &str = "the Cost Explorer endpoint is plain http and not on this machine";
 
 pub(super) type SendError = SdkError<GetCostAndUsageError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>;
@@ -43,7 +43,7 @@ pub(super) fn explain(error: &SendError) -> Error {
         _ if whole.contains(PLAIN_HTTP) => {
             Error::new(Kind::Config, PLAIN_HTTP).advise("use https, or pass --allow-http")
         }
-        // The SDK's own words would show the whole request.
+        // The SDK's own message would show the whole request.
         _ if whole.contains("failed to apply endpoint") || whole.contains("unsupported scheme") => {
             Error::new(Kind::Config, "the address of Cost Explorer is no https URL")
                 .advise("correct AWS_ENDPOINT_URL_COST_EXPLORER or AWS_ENDPOINT_URL, or unset it")
@@ -55,7 +55,7 @@ pub(super) fn explain(error: &SendError) -> Error {
     }
 }
 
-/// Nothing arrived at Cost Explorer: it was not reached, or there were no credentials, which are asked for on the way.
+/// The error for a request that was not delivered: no connection, or no credentials, which the SDK obtains per request.
 fn undelivered(error: &SendError, whole: &str) -> Error {
     let unreached = Unreached::within(error);
     if is_for_credentials(error) || unreached.is_none() && whole.to_lowercase().contains("credential") {
@@ -72,7 +72,7 @@ fn no_credentials(error: &SendError) -> Error {
     })
 }
 
-/// What an error code of the API means; `message` is the API's own text.
+/// Maps an error code of the API; `message` is the API's own text.
 #[must_use]
 pub fn explain_code(code: Option<&str>, message: &str, status: u16) -> Error {
     let words = shorten(&without_identities(message));

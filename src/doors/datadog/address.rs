@@ -1,14 +1,14 @@
-//! Which host is asked: `DD_SITE` as people write it, or an address of their own.
+//! The base URL of Datadog's API: from `DD_SITE` in any common spelling, or from a custom address.
 //!
-//! | written | becomes |
+//! | value | base URL |
 //! |---|---|
 //! | nothing | `https://api.datadoghq.com` |
 //! | `datadoghq.eu`, `https://app.datadoghq.eu/`, `api.datadoghq.eu` | `https://api.datadoghq.eu` |
 //! | `us3.datadoghq.com`, and any other region of Datadog's own domains | `https://api.us3.datadoghq.com` |
-//! | `acme.datadoghq.com`, `example.org`, a path, a port, plain http | an error that names the way out |
-//! | an address of one's own (`COSTLAKE_DATADOG_URL`) | itself; plain http for loopback hosts, or when allowed |
+//! | `acme.datadoghq.com`, `example.org`, a path, a port, plain http | an error that names `COSTLAKE_DATADOG_URL` |
+//! | a custom address (`COSTLAKE_DATADOG_URL`) | itself; plain http for loopback hosts, or when allowed |
 //!
-//! A site outside Datadog's domains is not asked: a slip of the pen would hand the keys to a stranger.
+//! A site outside Datadog's domains is rejected: a typo would send the keys to a stranger.
 
 use reqwest::Url;
 
@@ -17,7 +17,7 @@ use crate::job::section::nearest;
 use crate::reach::address_of;
 use crate::secrets::without_credentials;
 
-/// The sites Datadog names, for spelling; other regions of the same domains are taken as well.
+/// Datadog's documented sites, for spelling hints; other regions of the same domains are accepted as well.
 const SITES: [&str; 9] = [
     "datadoghq.com",
     "us3.datadoghq.com",
@@ -32,10 +32,10 @@ const SITES: [&str; 9] = [
 
 const OWN_ADDRESS: &str = "set COSTLAKE_DATADOG_URL=https://… for any other host, such as one of your organisation";
 
-/// The address of the API: `override_url` as it is, else that of `site`, else that of US1.
+/// The base URL of the API: `override_url` unchanged, else that of `site`, else that of US1.
 ///
 /// # Errors
-/// [`Kind::Config`] for what the table of the module calls an error.
+/// [`Kind::Config`] for the errors in the module's table.
 pub fn base_url(site: Option<&str>, override_url: Option<&str>, allow_http: bool) -> Result<String> {
     match given(override_url) {
         Some(url) => custom(url, allow_http),
@@ -43,7 +43,7 @@ pub fn base_url(site: Option<&str>, override_url: Option<&str>, allow_http: bool
     }
 }
 
-/// An address of one's own that is none of Datadog's.
+/// The custom address, if it is not Datadog's own.
 #[must_use]
 pub fn elsewhere(override_url: Option<&str>) -> Option<String> {
     let url = given(override_url)?;
@@ -76,7 +76,7 @@ fn of_site(written: &str) -> Result<String> {
     Err(wrong(format!("this is not a Datadog site{hint}")))
 }
 
-/// One of [`SITES`], or a region that is younger than this list.
+/// One of [`SITES`], or a region newer than this list.
 fn is_site(site: &str) -> bool {
     let region =
         ["datadoghq.com", "ddog-gov.com"].iter().find_map(|domain| site.strip_suffix(domain)?.strip_suffix('.'));

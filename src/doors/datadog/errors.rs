@@ -1,4 +1,4 @@
-//! What an error's body says, in one line: the API answers in many shapes, its edge and proxies in more.
+//! Summarises an error body in one line: the API has several error formats, its edge and proxies have more.
 //!
 //! | body | line |
 //! |---|---|
@@ -6,22 +6,22 @@
 //! | `{"errors":[{"title":"T","detail":"D","source":{"parameter":"p"}}]}` | `T: D (p)` |
 //! | `{"status":"error","code":403,"errors":["Forbidden"]}` | `Forbidden` |
 //! | `{"error":"E"}`, `{"message":"M"}`, `{"detail":"D"}` | the text |
-//! | other JSON | itself |
-//! | HTML | its title, else its first text |
-//! | anything else | its first text |
-//! | nothing | `(empty body)` |
+//! | other JSON | unchanged |
+//! | HTML | its title, else the beginning of its text |
+//! | anything else | its beginning |
+//! | empty | `(empty body)` |
 //!
-//! Errors also come with a good status, alone or beside data that are not all of it: [`beside_data`].
+//! A successful response may also contain errors, alone or beside incomplete data: [`beside_data`].
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// More is not looked at.
+/// How many bytes of a body are parsed.
 const LOOKED_AT: usize = 64 * 1024;
-/// More is not said.
+/// Longest summary, in characters.
 const SAID: usize = 300;
 
-/// The line for `body`, never longer than 300 characters, never failing.
+/// Summarises `body` in at most 300 characters; accepts any bytes.
 #[must_use]
 pub fn summarise(body: &[u8]) -> String {
     let body = body.get(..LOOKED_AT).unwrap_or(body);
@@ -36,7 +36,7 @@ pub fn summarise(body: &[u8]) -> String {
     if line.is_empty() { "(empty body)".to_owned() } else { line }
 }
 
-/// The line for the `errors` of a body that came as an answer; `None` where there are none.
+/// Summarises the `errors` of a successful response; `None` if there are none.
 #[must_use]
 pub fn beside_data(body: &[u8]) -> Option<String> {
     const MEMBER: &[u8] = b"\"errors\"";
@@ -45,7 +45,7 @@ pub fn beside_data(body: &[u8]) -> Option<String> {
         #[serde(default)]
         errors: Value,
     }
-    // Answers are long, and errors in them rare. A struct would also be read from an array.
+    // Cheap checks first: bodies are long, and errors in them rare. Serde would also read the struct from an array.
     let is_object = body.trim_ascii_start().first() == Some(&b'{');
     if !is_object || !body.windows(MEMBER.len()).any(|part| part == MEMBER) {
         return None;
@@ -85,7 +85,7 @@ fn join(items: &[Value]) -> String {
     items.iter().filter_map(item).collect::<Vec<_>>().join("; ")
 }
 
-/// One error: text, or an object of which nothing is certain.
+/// One error: text, or an object of unknown shape.
 fn item(value: &Value) -> Option<String> {
     let Value::Object(fields) = value else {
         return match value {
@@ -133,7 +133,7 @@ fn without_tags(html: &str) -> String {
     if text.trim().is_empty() { "(a page without text)".to_owned() } else { text }
 }
 
-/// White space and control characters become single spaces, and the end is cut.
+/// Collapses white space and control characters into single spaces, and truncates.
 fn one_line(text: &str) -> String {
     let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut line = String::new();

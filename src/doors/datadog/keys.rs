@@ -1,13 +1,13 @@
-//! The two keys: from the environment, or from files it names.
+//! The two Datadog keys: from variables, or from files named by variables.
 //!
-//! | set | the key |
+//! | set | result |
 //! |---|---|
 //! | `DD_API_KEY` | its value |
-//! | `DD_API_KEY_FILE` | the file's text without the line end |
-//! | both | an error: one of them is a leftover, and nobody knows which |
+//! | `DD_API_KEY_FILE` | the file's text without trailing line ends |
+//! | both | an error: it is unclear which of them is outdated |
 //! | neither, or empty | an error that names both |
 //!
-//! The same with `DD_APP_KEY`. No message ever holds a key or a part of one.
+//! The same for `DD_APP_KEY`. No message contains a key or part of one.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Text without the keys, should a proxy have echoed them.
+    /// Redacts the keys, which a proxy may have echoed.
     pub(super) fn redact(&self, text: String) -> String {
         [&self.api, &self.app]
             .into_iter()
@@ -39,10 +39,10 @@ impl Keys {
 const ADVICE: &str = "set DD_API_KEY and DD_APP_KEY, or let DD_API_KEY_FILE and DD_APP_KEY_FILE name files that hold \
                       an API key and an application key of the same organisation";
 
-/// Reads both keys; `lookup` knows the environment.
+/// Reads both keys; `lookup` reads the environment.
 ///
 /// # Errors
-/// [`Kind::Auth`] when a key is missing, unreadable or no key.
+/// [`Kind::Auth`] if a key is missing, unreadable or malformed.
 pub fn read_keys(lookup: impl Fn(&str) -> Option<String>) -> Result<Keys> {
     let set = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
     let missing = |name: &str| set(name).is_none() && set(&format!("{name}_FILE")).is_none();

@@ -1,4 +1,4 @@
-//! The door against a tiny server on loopback that plays a script of raw answers and keeps what it was sent.
+//! Tests of the client against a small loopback server that plays scripted raw responses and records the requests.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ use crate::error::{Error, Kind};
 use crate::request::{Answer, Get, Purpose};
 use crate::window::{Window, parse_day};
 
-/// A server that answers each connection with the next of `answers` and then closes it.
+/// A server that sends the next of `answers` on each connection and then closes it.
 struct Server {
     url: String,
     heard: Arc<Mutex<Vec<String>>>,

@@ -1,21 +1,21 @@
-//! How long the API asks to wait.
+//! The wait that the API requests before a retry.
 //!
 //! | header | value | wait |
 //! |---|---|---|
-//! | `X-RateLimit-Reset` | `5`, `2.5` | so many seconds |
-//! | `X-RateLimit-Reset` | from 10^9 on | until that epoch second, from 10^11 on that millisecond; none if past |
+//! | `X-RateLimit-Reset` | `5`, `2.5` | this many seconds |
+//! | `X-RateLimit-Reset` | from 10^9 | until that Unix time in seconds (from 10^11 in milliseconds); zero if past |
 //! | `Retry-After` | seconds or an HTTP date | the same |
-//! | either | anything else | not said |
+//! | either | anything else | ignored |
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// No wait is longer, whatever the API says: a reset of an hour is met by trying in between.
+/// Upper limit of a wait: during a reset of an hour, requests are retried in between.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// The wait that the headers of an answer ask for at `now`, not capped; `None` when they do not say.
+/// The wait that response headers request at `now`, not capped; `None` if they request none.
 #[must_use]
 pub fn wait_from(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let text = |value: &reqwest::header::HeaderValue| value.to_str().map(|text| text.trim().to_owned()).ok();
@@ -32,7 +32,7 @@ fn from_number(text: &str, now: DateTime<Utc>) -> Option<Duration> {
         return Duration::try_from_secs_f64(number).ok();
     }
     let seconds = if number < FIRST_MILLISECONDS { number } else { number / 1000.0 };
-    // Seconds of the present are far below 2^53.
+    // The current Unix time is far below 2^53.
     #[allow(clippy::cast_precision_loss)]
     let now = now.timestamp_millis() as f64 / 1000.0;
     Duration::try_from_secs_f64((seconds - now).max(0.0)).ok()
