@@ -1,8 +1,7 @@
-//! One error type for the whole house.
+//! The error type of the whole program.
 //!
-//! A [`Kind`] is chosen by what somebody does next, not by where the error came from. The table below is the only
-//! place that decides on retries, exit codes and the standing advice; the request loop, the command line and the
-//! run report all read it, so they tell the same story.
+//! A [`Kind`] is chosen by what the user does next, not by where the error came from. The table below is the only place
+//! that decides on retries and exit codes; the request loop, the command line and the run report all use it.
 //!
 //! | kind | exit | sent again? | example |
 //! |---|---|---|---|
@@ -11,25 +10,25 @@
 //! | `Budget` | 4 | no | the cap on requests is reached |
 //! | `Superseded` | 5 | no | another writer replaced the object first |
 //! | `Gap` | 6 | no | `status --check` found days that are missing or stale |
-//! | `OutcomeUnknown` | 7 | no | a write was sent and nothing says whether it landed |
+//! | `OutcomeUnknown` | 7 | no | a write was sent, and whether it succeeded cannot be determined |
 //! | `Throttled`, `Unavailable` | 1 | yes | 429, 5xx, a timeout, a reset connection |
 //! | `Restart` | 1 | the fetch | `InvalidNextTokenException`, `RequestChangedException` |
-//! | `Refused` | 1 | no | the API says no to this very request |
-//! | `BadAnswer` | 1 | no | an answer that cannot be trusted: cut, looping, a day missing |
+//! | `Refused` | 1 | no | the API rejects this request |
+//! | `BadAnswer` | 1 | no | an answer that cannot be trusted: truncated, looping pages, a day missing |
 //! | `Unsettled` | 1 | no | rows that do not add up to the API's totals |
 //! | `Quarantined` | 1 | no | a settled month that changed a lot, a day that came back empty: a person decides |
 //! | `Displaced` | 1 | no | committed rows were replaced from outside and cannot be read again: a person decides |
 //! | `Store` | 1 | no | disk full, bucket not reachable |
 //! | `Clock` | 1 | no | a clock behind the table's newest run, or an hour off from the API's |
 //! | `Interrupted` | 130 | no | Ctrl-C |
-//! | `Internal` | 1 | no | a promise of costlake's own code is broken |
+//! | `Internal` | 1 | no | an invariant of costlake's own code is violated |
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::secrets::redact;
 
-/// What somebody does about an error: see the table of the [module](self).
+/// The kind of an error, by what the user does about it: see the table of the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -39,27 +38,28 @@ pub enum Kind {
     Auth,
     /// A cap on requests or dollars is reached.
     Budget,
-    /// Another writer committed first; its generation stands.
+    /// Another writer committed first; its generation stays.
     Superseded,
     /// Days are missing or stale.
     Gap,
-    /// A write was sent and its outcome could not be settled.
+    /// A write was sent and its outcome could not be determined.
     OutcomeUnknown,
     /// The API asks to slow down.
     Throttled,
-    /// The API or the network failed in a way that passes.
+    /// The API or the network failed temporarily.
     Unavailable,
-    /// The pagination broke: the fetch starts again at its first page.
+    /// The pagination broke: the fetch restarts at its first page.
     Restart,
-    /// The API refuses this request for good.
+    /// The API rejects this request permanently.
     Refused,
-    /// The answer is not what was asked for.
+    /// The answer does not match the request.
     BadAnswer,
     /// The rows of a day do not add up to the API's totals; the old rows stay.
     Unsettled,
-    /// The rows of a day are so unlike the old ones that a person has to say whether to take them; the old rows stay.
+    /// The rows of a day differ so much from the old ones that a person has to decide whether to take them; the old
+    /// rows stay.
     Quarantined,
-    /// Rows that were committed are gone or replaced from outside, and can neither be read again nor restored.
+    /// Committed rows were removed or replaced from outside, and can be neither read again nor restored.
     Displaced,
     /// The lake cannot be read or written.
     Store,
@@ -67,7 +67,7 @@ pub enum Kind {
     Clock,
     /// A signal asked to stop.
     Interrupted,
-    /// A promise of our own code is broken.
+    /// An invariant of costlake's own code is violated.
     Internal,
 }
 
@@ -97,7 +97,7 @@ impl Kind {
         }
     }
 
-    /// Whether the very same request may be sent again.
+    /// Whether the same request may be sent again.
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(self, Self::Throttled | Self::Unavailable)
@@ -129,7 +129,7 @@ impl Kind {
     }
 }
 
-/// The exit code when several things went wrong: the first of 130, 2, 3, 7, 4, 5, 1 that occurs; 0 when none does.
+/// The exit code of several failures: the first of 130, 2, 3, 7, 4, 5, 6, 1 that occurs; 0 when there is none.
 #[must_use]
 pub fn combined_exit_code(codes: impl IntoIterator<Item = u8>) -> u8 {
     const ORDER: [u8; 8] = [130, 2, 3, 7, 4, 5, 6, 1];
@@ -139,10 +139,10 @@ pub fn combined_exit_code(codes: impl IntoIterator<Item = u8>) -> u8 {
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// What happened, where, why and what to do.
+/// An error: what happened, where, why, and what to do.
 ///
-/// `Display` prints the message and its context in one line and never the causes; [`Error::report`] prints all of it
-/// once, for the edge of the program.
+/// `Display` prints the message and its context on one line, never the causes; [`Error::report`] prints everything
+/// once, for the user.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -175,7 +175,7 @@ impl Error {
     #[must_use]
     pub fn at(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         let pair = (key, value.to_string());
-        // Two rooms may both know the place; it is told once.
+        // Two layers may both add the same context; it is shown once.
         if !self.0.context.contains(&pair) {
             self.0.context.push(pair);
         }
@@ -210,7 +210,7 @@ impl Error {
         self
     }
 
-    /// What somebody does about it.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.0.kind
@@ -222,20 +222,20 @@ impl Error {
         &self.0.message
     }
 
-    /// The same error, of an API that has no data of a part of what was asked.
+    /// Marks the error: the API has no data for a part of what was requested.
     #[must_use]
     pub fn of_no_data(mut self) -> Self {
         self.0.no_data = true;
         self
     }
 
-    /// Whether the API has no data of a part of what was asked.
+    /// Whether the API has no data for a part of what was requested.
     #[must_use]
     pub fn is_of_no_data(&self) -> bool {
         self.0.no_data
     }
 
-    /// The wait the API asked for, if it did.
+    /// The wait the API asked for, if any.
     #[must_use]
     pub fn wait_hint(&self) -> Option<Duration> {
         self.0.retry_after
@@ -247,7 +247,7 @@ impl Error {
         self.0.advice.as_deref()
     }
 
-    /// Message, place, causes and advice, each on its own line and each said once.
+    /// Message, context, causes and advice, each on its own line and each text once.
     #[must_use]
     pub fn report(&self) -> String {
         let mut text = self.to_string();
@@ -290,8 +290,8 @@ impl std::error::Error for Error {
     }
 }
 
-/// Text from outside made safe for a terminal and a log: control characters and bidirectional overrides are escaped,
-/// line ends kept, secrets left out.
+/// Makes text from outside safe for a terminal and a log: control characters and bidirectional overrides are escaped,
+/// line ends kept, secrets removed.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let text = &*redact(text);
@@ -305,7 +305,7 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if hostile(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
-/// The result of nearly everything here.
+/// The result type of nearly every function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[cfg(test)]

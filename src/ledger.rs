@@ -1,16 +1,17 @@
-//! The ledger: what is known of a table, as a value with pure transitions.
+//! The ledger: the state of a table, as a value with pure transitions.
 //!
-//! Snapshots of it are numbered and create-only; the newest suffices. Two writers may each hold one: [`Ledger::merge`]
-//! joins them so that the order of writing cannot matter (it is commutative and idempotent, and epochs only rise).
+//! Snapshots are numbered and create-only; the newest one suffices. Two writers may each hold a ledger:
+//! [`Ledger::merge`] joins them so that the order of writing does not matter (it is commutative and idempotent, and
+//! epochs only rise).
 //!
-//! | of one partition | kept |
+//! | per partition | kept |
 //! |---|---|
 //! | the epochs differ | the higher epoch; a day that is the same in both keeps its later read time |
-//! | the epochs are the same | day by day the later read time |
-//! | in either case | every generation and revision that one of them knows |
-//! | what became of a day | what is known last of it, see [`outcome`] |
+//! | the epochs are equal | per day, the later read time |
+//! | in either case | every generation and revision that either of them knows |
+//! | outcome of a day | the latest known one, see [`outcome`] |
 //!
-//! What the footers of the objects hold can be rebuilt from them: [`Ledger::adopt`].
+//! Everything that the objects' footers hold can be rebuilt from them: [`Ledger::adopt`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +34,7 @@ pub use history::{History, Revision};
 pub use outcome::{AcceptedClock, Differing, Nights, Noted, Quarantined};
 pub use standing::Standing;
 
-/// Version of the snapshot's layout. Format 1 had no identity of objects, and notes without a time; it is read, and
+/// Version of the snapshot layout. Format 1 had no object identities, and notes without a time; it can be read. A
 /// costlake of format 1 refuses format 2.
 pub const FORMAT: u32 = 2;
 
@@ -46,12 +47,12 @@ pub struct Ledger {
     pub table: String,
     /// Run that wrote the snapshot.
     pub run_id: String,
-    /// When it was written; the newest wins where two snapshots know different things that are no facts of days.
+    /// When it was written; where two snapshots differ in anything but facts of days, the newer one wins.
     pub written_at: DateTime<Utc>,
-    /// AWS account the rows are from, once known.
+    /// AWS account of the rows, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// What the size of answers taught.
+    /// What earlier answers showed about the size of answers.
     #[serde(default)]
     pub learnt: Learnt,
     /// By partition value: fetches that the budget stopped.
@@ -62,91 +63,91 @@ pub struct Ledger {
     /// When the API's totals of the whole table were last compared with the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probed_at: Option<DateTime<Utc>>,
-    /// Slots whose rows did not add up to the API's totals when they were last asked, and how far off they were.
+    /// Slots whose rows did not add up to the API's totals when last requested, and by how much they were off.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unsettled: BTreeMap<NaiveDate, Noted>,
-    /// Of unsettled slots, on how many nights they were found so.
+    /// For each unsettled slot, the number of nights on which it did not add up.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nights: BTreeMap<NaiveDate, Nights>,
-    /// Slots whose newest rows wait for a person's word, while the old ones stay.
+    /// Slots whose newest rows wait for a person to accept them; the old rows stay.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quarantined: BTreeMap<NaiveDate, Quarantined>,
     /// Slots whose last read failed, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed: BTreeMap<NaiveDate, Noted>,
-    /// Slots whose rows are not those that were committed, because the object was replaced or removed from outside and they
+    /// Slots whose rows are not the committed ones, because the object was replaced or removed from outside and they
     /// could not be read again since.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub displaced: BTreeMap<NaiveDate, Noted>,
-    /// What was committed of displaced slots, as far as it is known: the rows of the object are others by now.
+    /// The committed facts of displaced slots, as far as they are known: the object holds other rows by now.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub committed: BTreeMap<NaiveDate, DayFacts>,
-    /// Slots of objects that, as the lake was found, are not the committed ones. Never written down: whoever opens the
-    /// ledger compares for himself.
+    /// Slots whose object in the lake was found not to be the committed one. Never saved: every reader of the ledger
+    /// compares for itself.
     #[serde(skip)]
     pub doubted: BTreeMap<NaiveDate, Noted>,
     /// Slots whose rows miss the API's total of a metric that is only reported.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub differing: BTreeMap<NaiveDate, Differing>,
-    /// Slots that a person takes as they are although they cannot be read again, and since when.
+    /// Slots that a person accepted as they are although they cannot be read again, and since when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub accepted: BTreeMap<NaiveDate, DateTime<Utc>>,
-    /// By query, and by column of a tag or cost category: whether any answer ever had something of it.
+    /// By query, and by column of a tag or cost category: whether any answer ever contained data for it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub found: BTreeMap<String, bool>,
-    /// Of a table whose record does not say whether its figures are made up: what its answers say of themselves.
+    /// Whether the answers declare their figures made up; only for a table whose record does not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_up: Option<bool>,
-    /// The first day of which the API has data, where an answer left out the days before it.
+    /// The first day for which the API has data, if an answer omitted the days before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_day: Option<NaiveDate>,
-    /// What a person has said of records that are those of a wrong clock.
+    /// A person's declaration that some run records were dated by a wrong clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_accepted: Option<AcceptedClock>,
-    /// By first day of the month: what its settled figures are compared with.
+    /// By first day of the month: what new figures of a settled month are compared with.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub baselines: BTreeMap<NaiveDate, Baseline>,
 }
 
-/// What is known of one partition object.
+/// The state of one partition object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionState {
     /// Generation.
     pub epoch: u64,
     /// Size of the object in bytes.
     pub bytes: u64,
-    /// Identity of the object in a listing (its ETag; of a local file its inode and times), where it is known. A listing
-    /// that shows this identity and size vouches for the object.
+    /// Identity of the object in a listing (its ETag; for a local file its inode and times), if known. A listing that
+    /// shows this identity and size vouches for the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
     /// Slots that have been read.
     pub days: BTreeMap<NaiveDate, DayState>,
-    /// What the object said before.
+    /// Earlier generations and revisions.
     #[serde(default, skip_serializing_if = "History::is_empty")]
     pub history: History,
 }
 
-/// What tells an object from any other one that may stand in its place.
+/// Distinguishes an object from any other one under the same key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectId {
     /// Its size in bytes.
     pub size: u64,
-    /// Its identity in a listing, where it is known.
+    /// Its identity in a listing, if known.
     pub etag: Option<String>,
 }
 
-/// What is known of one slot.
+/// The state of one slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayState {
     /// When it was last read from the API.
     pub read_at: DateTime<Utc>,
-    /// What the object's footer says of it.
+    /// The facts that the object's footer holds of it.
     #[serde(flatten)]
     pub facts: DayFacts,
 }
 
 impl Ledger {
-    /// The ledger of a table of which nothing is known.
+    /// The ledger of a table about which nothing is known.
     #[must_use]
     pub fn empty(table: &str) -> Self {
         Self {
@@ -176,8 +177,8 @@ impl Ledger {
         }
     }
 
-    /// What is known of the size of answers for one partition: what all answers taught, and whether its own last fetch
-    /// had to be stopped.
+    /// What is known of the size of answers for one partition: from all answers, and whether the budget stopped its own
+    /// last fetch.
     #[must_use]
     pub fn learnt_of(&self, partition: &str) -> Learnt {
         Learnt { stopped: self.stopped.get(partition).copied(), ..self.learnt }
@@ -192,18 +193,18 @@ impl Ledger {
     /// The oldest slot that has been read.
     #[must_use]
     pub fn oldest_day(&self) -> Option<NaiveDate> {
-        // Partitions are named by their time.
+        // Partitions are named by date, so the map is in order of time.
         self.partitions.values().find_map(|state| state.days.keys().next()).copied()
     }
 
-    /// The generation of a partition that is known; 0 when none is.
+    /// The known generation of a partition; 0 when there is none.
     #[must_use]
     pub fn epoch_of(&self, partition: &str) -> u64 {
         self.partitions.get(partition).map_or(0, |state| state.epoch)
     }
 
-    /// Takes over what the footer of an object says that another run has `written`: days whose rows are later than those
-    /// that are known were read for it, so they count as read when it was written.
+    /// Enters the footer of an object that another run committed at `written`. Days whose rows are newer than the known
+    /// ones were read for that commit, so they count as read at that time.
     pub fn take_over(&mut self, footer: &Footer, object: &ObjectId, written: DateTime<Utc>) {
         let known = |slot| self.partitions.get(&footer.partition).and_then(|state| state.days.get(slot));
         let is_later = |slot, facts: &DayFacts| known(slot).is_some_and(|day| day.facts.epoch < facts.epoch);
@@ -211,9 +212,9 @@ impl Ledger {
         self.adopt(footer, object, &later, written, written);
     }
 
-    /// Enters what an object's footer says, with what it replaced. Slots in `read` were read at `now`; others keep
-    /// the read time that is known, or get the time the object was `written`, which is when it was committed. A later
-    /// generation that is known by then stays: another run's ledger may have been merged in since the object was seen.
+    /// Enters an object's footer, including what it replaced. Slots in `read` were read at `now`; others keep the known
+    /// read time, or get the time at which the object was `written`, which is when it was committed. A later generation
+    /// that is already known stays: another run's ledger may have been merged in since the object was seen.
     pub fn adopt(
         &mut self,
         footer: &Footer,
@@ -229,7 +230,7 @@ impl Ledger {
             .iter()
             .map(|(slot, facts)| {
                 let read_at = if read.contains(slot) { now } else { known(slot).map_or(written, |day| day.read_at) };
-                // A footer of an older costlake names no currency: what was learnt since stays.
+                // Footers of an older costlake name no currency: one learnt since stays.
                 let learnt = known(slot).filter(|day| day.facts.digest == facts.digest);
                 let currency = facts.currency.clone().or_else(|| learnt?.facts.currency.clone());
                 (*slot, DayState { read_at, facts: DayFacts { currency, ..facts.clone() } })
@@ -246,7 +247,7 @@ impl Ledger {
         self.partitions.insert(footer.partition.clone(), newest);
     }
 
-    /// Takes over what the footer of a kept older generation says of the past; when it was committed, if that is known.
+    /// Adds the history in the footer of a kept older generation, with its commit time if known.
     pub fn note_kept(&mut self, footer: &Footer, committed: Option<DateTime<Utc>>) {
         if let Some(state) = self.partitions.get_mut(&footer.partition)
             && footer.epoch < state.epoch
@@ -255,8 +256,8 @@ impl Ledger {
         }
     }
 
-    /// Gives the generations of a ledger that kept no times the time at which they are known to have been there: when
-    /// the days they changed were last read, the earliest of them.
+    /// Dates the current generations of a ledger that kept no times: the earliest read time among the days that the
+    /// generation changed, at which it is known to have existed.
     pub fn date_generations(&mut self) {
         for state in self.partitions.values_mut() {
             let changed = state.days.values().filter(|day| day.facts.epoch == state.epoch);
@@ -266,14 +267,14 @@ impl Ledger {
         }
     }
 
-    /// Forgets what was replaced before `limit`; whether there was anything. What the objects say now always stays.
+    /// Forgets what was replaced before `limit`; returns whether there was anything. Current content always stays.
     pub fn forget_history(&mut self, limit: DateTime<Utc>) -> bool {
         let forgot = self.partitions.values_mut().filter_map(|state| state.history.forget(limit).then_some(()));
         forgot.count() > 0
     }
 
-    /// Takes over the API's totals of slots that have just been read into the generation of `footer`, also where the
-    /// rows did not change. They say nothing about a later one.
+    /// Records the API's totals of slots that have just been read into the generation of `footer`, also where the rows
+    /// did not change. They are ignored if the ledger has another generation by now.
     pub fn note_totals(&mut self, footer: &Footer, totals: &BTreeMap<NaiveDate, Sums>) {
         let state = self.partitions.get_mut(&footer.partition).filter(|state| state.epoch == footer.epoch);
         let Some(state) = state else { return };
@@ -284,7 +285,7 @@ impl Ledger {
         }
     }
 
-    /// Takes over the currency of slots whose rows were written before it was noted.
+    /// Records the currency of a slot whose rows were written before currencies were recorded.
     pub fn learn_currency(&mut self, partition: &str, slot: NaiveDate, currency: &str) {
         let day = self.partitions.get_mut(partition).and_then(|state| state.days.get_mut(&slot));
         if let Some(day) = day.filter(|day| day.facts.currency.is_none()) {
@@ -292,7 +293,7 @@ impl Ledger {
         }
     }
 
-    /// Takes over what became at `at` of the slots of a fetch: `read` were taken, the others keep their old rows.
+    /// Records the outcome at `at` of a fetch's slots: those in `read` were taken, the others keep their old rows.
     pub fn note_outcome(
         &mut self,
         read: &BTreeSet<NaiveDate>,
@@ -312,7 +313,7 @@ impl Ledger {
         self.quarantined.extend(held.clone());
     }
 
-    /// Keeps what was committed of slots of a partition before the facts of other rows take its place.
+    /// Saves the committed facts of a partition's slots before facts of other rows replace them.
     pub fn keep_committed(&mut self, partition: &str, slots: &BTreeSet<NaiveDate>) {
         let Some(state) = self.partitions.get(partition) else { return };
         for (slot, day) in state.days.iter().filter(|(slot, _)| slots.contains(slot)) {
@@ -320,14 +321,14 @@ impl Ledger {
         }
     }
 
-    /// Forgets what was committed of slots that are no longer displaced.
+    /// Drops the saved committed facts of slots that are no longer displaced.
     fn forget_committed(&mut self) {
         let Self { committed, displaced, .. } = self;
         committed.retain(|slot, _| displaced.contains_key(slot));
     }
 
-    /// Takes over that the object of a partition is the committed one again, but for the rows of `left`: nobody could read
-    /// or restore them. [`Ledger::keep_committed`] comes before their facts are entered.
+    /// Records that a partition's object is the committed one again, except for the rows of `left`, which could be
+    /// neither read nor restored. Call [`Ledger::keep_committed`] before entering their facts.
     pub fn note_replaced(&mut self, partition: &str, left: &BTreeSet<NaiveDate>) {
         let days = self.partitions.get(partition).into_iter().flat_map(|state| state.days.keys());
         let whole: BTreeSet<NaiveDate> = days.chain(left).copied().collect();
@@ -345,7 +346,8 @@ impl Ledger {
         self.forget_committed();
     }
 
-    /// Forgets days of a partition whose object is gone and that a person does without; its generation stays known.
+    /// Forgets days of a partition whose object is gone and that a person accepted to do without; its generation stays
+    /// known.
     pub fn forget_days(&mut self, partition: &str, days: &BTreeSet<NaiveDate>) {
         if let Some(state) = self.partitions.get_mut(partition) {
             state.days.retain(|slot, _| !days.contains(slot));
@@ -353,8 +355,8 @@ impl Ledger {
         self.doubted.retain(|slot, _| !days.contains(slot));
     }
 
-    /// Forgets what was learnt with another definition of a table that never held a row; the generations of its objects
-    /// stay known, and nothing vouches for these.
+    /// Forgets what was learnt under an earlier definition of a table that never held a row. The generations of its
+    /// objects stay known, but not their ETags, so that nothing vouches for them.
     pub fn forget_definition(&mut self) {
         let emptied = |(name, state): (String, PartitionState)| {
             (name, PartitionState { etag: None, days: BTreeMap::new(), ..state })
@@ -364,13 +366,13 @@ impl Ledger {
         *self = Self { account, partitions, clock_accepted, ..Self::empty(&self.table) };
     }
 
-    /// What is wrong with the rows of a slot that stand in the lake, or should.
+    /// Why the rows of a slot in the lake are missing or not the committed ones, if they are.
     #[must_use]
     pub fn out_of_place(&self, slot: NaiveDate) -> Option<&Noted> {
         self.doubted.get(&slot).or_else(|| self.displaced.get(&slot))
     }
 
-    /// Notes that a partition's object is known under this identity.
+    /// Records the identity of a partition's object; returns whether it is new.
     pub fn note_identity(&mut self, partition: &str, object: ObjectId) -> bool {
         let Some(state) = self.partitions.get_mut(partition) else { return false };
         let is_new = state.etag != object.etag || state.bytes != object.size;
@@ -378,9 +380,9 @@ impl Ledger {
         is_new
     }
 
-    /// Takes a person's word at `at` for the month that begins on `month`. What was quarantined counts as unsettled until
-    /// it has been read again, or stays as it is where it is `beyond` the API's reach by now; displaced days that are `beyond` the API's reach stay as they are from now on. The number
-    /// of slots that waited for it.
+    /// Records that a person accepted, at `at`, the month that begins on `month`; returns the number of slots that
+    /// waited for it. Quarantined slots become unsettled until they are read again; those that are `beyond` the API's
+    /// reach by now stay as they are, as do displaced days `beyond` its reach.
     pub fn accept(&mut self, month: NaiveDate, at: DateTime<Utc>, beyond: impl Fn(NaiveDate) -> bool) -> usize {
         let of_month = |slot: &NaiveDate| first_of_month(*slot) == month;
         let held: Vec<NaiveDate> = self.quarantined.keys().copied().filter(of_month).collect();
@@ -401,7 +403,7 @@ impl Ledger {
             self.accepted.insert(*slot, at);
         }
         self.forget_committed();
-        // What stands then is what later figures are compared with.
+        // Later figures are compared with the month as accepted.
         if let Some(baseline) = self.baselines.get_mut(&month) {
             *baseline = Baseline { at, figures: BTreeMap::new() };
         }
@@ -428,14 +430,15 @@ impl Ledger {
         }
         let clock_accepted = newer.clock_accepted.max(older.clock_accepted);
         let first_day = newer.first_day.into_iter().chain(older.first_day).min();
-        // Figures that are not made up are lost to others, not the other way round.
+        // `false` wins: real figures can be lost to made-up ones, not the other way round.
         let made_up = newer.made_up.into_iter().chain(older.made_up).min();
         Self { account: newer.account.or(older.account), partitions, clock_accepted, first_day, made_up, ..newer }
     }
 }
 
-/// What an object is known by that two ledgers have under one number. If they do not mean the same object, which has the
-/// same days with the same content, nothing vouches for either: the next run reads the footer of the one that stands there.
+/// The identity of an object that two ledgers have under one epoch. If they do not mean the same object, which has the
+/// same days with the same content, nothing vouches for either: the next run reads the footer of the object in the
+/// lake.
 fn identity_of(a: &PartitionState, b: &PartitionState) -> (u64, Option<String>) {
     let is_same = |(slot, day): (&NaiveDate, &DayState)| {
         b.days.get(slot).is_some_and(|other| other.facts.same_content(&day.facts))

@@ -1,8 +1,8 @@
-//! Where a table's books are kept: fingerprint, ledger snapshots and run records, all create-only objects in the lake.
+//! The ledger store of a table: fingerprint, ledger snapshots and run records, all create-only objects in the lake.
 //!
-//! A snapshot is written under the next number. When somebody else took that number, theirs is merged in and the next
-//! one tried: the join does not care about order. Data objects come first and the ledger second, so a crash in between
-//! leaves the ledger behind, never ahead.
+//! A snapshot is written under the next number. If another writer took that number, its snapshot is merged in and the
+//! next number is tried: the result of the join does not depend on the order. Data objects are written first and the
+//! ledger second, so a crash in between leaves the ledger behind, never ahead.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,38 +35,39 @@ pub use kept::{Kept, displaced_key, kept_generations, kept_key};
 pub use object::{Look, Observed, data_key, look, look_at, observe, partition_of};
 pub use records::{Records, Spent, StartRecord, last_attempt, last_run, read_record, record_keys};
 
-/// Snapshots that are kept; the newest suffices, the others are for people.
+/// Number of snapshots that are kept; the newest suffices, the others are for people.
 const KEPT_SNAPSHOTS: usize = 20;
-/// Attempts to find a free number.
+/// Maximum number of attempts to find a free number.
 const MAX_CLASHES: u32 = 100;
 
-/// The open books of one table.
+/// The open ledger store of one table.
 #[derive(Debug)]
 pub struct LedgerStore {
     lake: Arc<Lake>,
     table: String,
     sequence: u64,
-    /// When the newest snapshot that was seen was written, by the store's clock.
+    /// When the newest known snapshot was written, by the store's clock.
     lake_time: Option<DateTime<Utc>>,
-    /// Whether the table's record is there and ours.
+    /// Whether the table's record exists and is ours.
     claimed: bool,
-    /// Whether the account is written down with the table.
+    /// Whether the table's account is stored in the lake.
     has_account: bool,
-    /// The account of the table, or that the run is the first to know.
+    /// The account of the table, or the one that this run is the first to know.
     account: Option<String>,
     rebuilt: bool,
-    /// Fingerprints the table had before, for as long as it held no row.
+    /// Fingerprints that the table had before, while it held no row.
     former: Vec<String>,
-    /// The footers a rebuilt ledger comes from, without their days: whose the objects were.
+    /// The footers that the ledger was rebuilt from, without their days: they name the owner of each object.
     rebuilt_from: BTreeMap<Partition, Footer>,
-    /// Whether anything was noted that no snapshot has.
+    /// Whether the ledger has changes that are in no snapshot.
     unsaved: bool,
-    /// The state as last read or written, with what was learnt since.
+    /// The state as last read or written, with all changes since.
     pub ledger: Ledger,
 }
 
 impl LedgerStore {
-    /// Reads the newest snapshot that is sound; when there is none, what the footers of the objects tell.
+    /// Reads the newest sound snapshot; if there is none, rebuilds the ledger from the objects' footers. Also returns
+    /// notes for the user.
     ///
     /// # Errors
     /// When the lake cannot be read, or the snapshot is of a newer layout.
@@ -107,7 +108,7 @@ impl LedgerStore {
         Ok((store, notes))
     }
 
-    /// The same to be shown: days whose object the listing does not vouch for are [`Ledger::doubted`].
+    /// As [`LedgerStore::open`], for display: days whose object the listing does not vouch for are [`Ledger::doubted`].
     ///
     /// # Errors
     /// As [`LedgerStore::open`].
@@ -122,7 +123,7 @@ impl LedgerStore {
         Ok((store, notes))
     }
 
-    /// Numbers of the snapshots, and when each was written by the store's clock; the newest is the last.
+    /// Number of each snapshot and when it was written by the store's clock, in ascending order.
     async fn snapshots(&self) -> Result<Vec<(u64, DateTime<Utc>)>> {
         let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
         let numbered = listed.iter().filter_map(|entry| Some((sequence_of(&self.table, &entry.key)?, entry.modified)));
@@ -131,12 +132,12 @@ impl LedgerStore {
         Ok(numbered)
     }
 
-    /// Number of the newest snapshot.
+    /// Number of the newest snapshot and when it was written.
     async fn newest(&self) -> Result<Option<(u64, DateTime<Utc>)>> {
         Ok(self.snapshots().await?.last().copied())
     }
 
-    /// Reads the newest snapshot again if there is a newer one than that held; whether there was.
+    /// Reads the newest snapshot if it is newer than the one held; returns whether it was read.
     ///
     /// # Errors
     /// When the lake cannot be read.
@@ -157,7 +158,7 @@ impl LedgerStore {
         &self.former
     }
 
-    /// Whether what is known comes from the footers, because no snapshot could be read.
+    /// Whether the ledger was rebuilt from the footers, because no snapshot could be read.
     #[must_use]
     pub fn is_rebuilt(&self) -> bool {
         self.rebuilt
@@ -169,8 +170,8 @@ impl LedgerStore {
         Ledger::parse(&object.bytes).map_err(|error| error.at("key", key))
     }
 
-    /// Fills the ledger from the footers, and says what they do not tell; nothing when there is no object. Days count as
-    /// read when their object was written, though never later than now.
+    /// Fills the ledger from the footers and returns notes on what they lack; none when there is no object. Days count
+    /// as read when their object was written, though never later than `now`.
     async fn rebuild(&mut self, why: &str, grain: Grain, now: DateTime<Utc>) -> Result<Vec<String>> {
         let (mut found, mut notes) = (0, Vec::new());
         for entry in self.lake.list(&self.table).await? {
@@ -179,7 +180,7 @@ impl LedgerStore {
                 Look::Absent => {}
                 Look::Whole(seen) if seen.footer.partition == partition.to_string() => {
                     self.follow(partition, &seen, now).await?;
-                    // Whose object it is only a run knows: nothing vouches for it until then.
+                    // Only a run can check the owner: without an ETag nothing vouches for the object until then.
                     self.ledger.note_identity(&partition.to_string(), ObjectId { etag: None, ..seen.id() });
                     let (days, replaced) = Default::default();
                     self.rebuilt_from.insert(partition, Footer { days, replaced, ..seen.footer });
@@ -190,7 +191,7 @@ impl LedgerStore {
                 }
             }
         }
-        // Where there is no ledger, no object contradicts it.
+        // Without a ledger, no object can contradict it.
         self.ledger.displaced.clear();
         self.ledger.committed.clear();
         if found > 0 {
@@ -208,7 +209,7 @@ impl LedgerStore {
         Ok(notes)
     }
 
-    /// Writes what is known now as the next snapshot, merged with what others wrote meanwhile.
+    /// Writes the ledger as the next snapshot, merged with what other writers saved meanwhile.
     ///
     /// # Errors
     /// When the lake cannot be written.
@@ -223,7 +224,8 @@ impl LedgerStore {
             crash::point("before_ledger");
             let created = self.lake.create(&snapshot_key(&self.table, next), Bytes::from(text)).await?;
             crash::point("ledger_written");
-            // A writer that slept may find its number free because it was pruned: only the newest snapshot counts.
+            // A writer that was suspended may find its number free because it was pruned: only the newest snapshot
+            // counts.
             let found = self.newest().await?;
             let newest = found.map_or(next, |(sequence, _)| sequence);
             self.sequence = newest.max(next);
@@ -239,7 +241,7 @@ impl LedgerStore {
         Err(Error::new(Kind::Store, "others write the ledger faster than this run can").at("table", &self.table))
     }
 
-    /// Remembers that the last read of `slots` failed; [`LedgerStore::save_failures`] writes it down.
+    /// Records that the last read of `slots` failed; [`LedgerStore::save_notes`] saves it.
     pub fn note_failure(&mut self, slots: &[NaiveDate], why: &str, at: DateTime<Utc>) {
         let fresh = |slot: &&NaiveDate| self.ledger.failed.get(slot).is_none_or(|known| known.why != why);
         let fresh: Vec<NaiveDate> = slots.iter().filter(fresh).copied().collect();
@@ -247,39 +249,40 @@ impl LedgerStore {
         self.ledger.failed.extend(fresh.into_iter().map(|slot| (slot, Noted { at, why: why.to_owned() })));
     }
 
-    /// Notes a person's word at `at` that the clock of the runs up to `newest` was wrong; [`LedgerStore::save_notes`]
-    /// writes it down.
+    /// Records that a person declared, at `at`, the clock of the runs up to `newest` wrong; [`LedgerStore::save_notes`]
+    /// saves it.
     pub fn accept_clock(&mut self, newest: DateTime<Utc>, at: DateTime<Utc>) {
         let until = self.ledger.clock_accepted.map_or(newest, |known| known.until.max(newest));
         self.ledger.clock_accepted = Some(AcceptedClock { until, at });
         self.unsaved = true;
     }
 
-    /// Notes the first day of which the API has data; [`LedgerStore::save_notes`] writes it down.
+    /// Records the first day for which the API has data; [`LedgerStore::save_notes`] saves it.
     pub fn note_first_day(&mut self, first: Option<NaiveDate>) {
         self.unsaved |= self.ledger.first_day != first;
         self.ledger.first_day = first;
     }
 
-    /// Notes what the answers of a table say of their figures; [`LedgerStore::save_notes`] writes it down.
+    /// Records whether the answers declare their figures made up; [`LedgerStore::save_notes`] saves it.
     pub fn note_made_up(&mut self, made_up: bool) {
         self.unsaved |= self.ledger.made_up != Some(made_up);
         self.ledger.made_up = Some(made_up);
     }
 
-    /// Notes that a person takes slots as they are that cannot be read again; [`LedgerStore::save_notes`] writes it down.
+    /// Records that a person accepted slots as they are that cannot be read again; [`LedgerStore::save_notes`] saves
+    /// it.
     pub fn accept_slots(&mut self, slots: &[NaiveDate], at: DateTime<Utc>) {
         self.ledger.accepted.extend(slots.iter().map(|slot| (*slot, at)));
         self.unsaved |= !slots.is_empty();
     }
 
-    /// What time it was by the store's own clock when the newest snapshot that was seen was written.
+    /// When the newest known snapshot was written, by the store's own clock.
     #[must_use]
     pub fn lake_time(&self) -> Option<DateTime<Utc>> {
         self.lake_time
     }
 
-    /// Writes a snapshot if anything was noted since the last one.
+    /// Writes a snapshot if the ledger changed since the last one.
     ///
     /// # Errors
     /// As [`LedgerStore::save`].
@@ -287,7 +290,7 @@ impl LedgerStore {
         if self.unsaved { self.save(run_id, now).await } else { Ok(()) }
     }
 
-    /// Removes snapshots but the newest. What others put beside them neither counts nor goes.
+    /// Removes all but the newest 20 snapshots. Other files in the folder are neither counted nor removed.
     ///
     /// # Errors
     /// When the lake cannot be listed or an old snapshot cannot be removed.
@@ -300,14 +303,14 @@ impl LedgerStore {
         Ok(())
     }
 
-    /// Names the table when it is new. This waits until there is something to write, so that a job that was never
-    /// answered can still be corrected.
+    /// Creates the table's record if the table is new. This waits until there is something to write, so that a job that
+    /// never got an answer can still be corrected.
     ///
     /// # Errors
-    /// As [`LedgerStore::check`]; another run may have named the table meanwhile.
+    /// As [`LedgerStore::check`]; another run may have created the record meanwhile.
     pub async fn claim(&mut self, ours: &TableRecord) -> Result<()> {
         if self.claimed {
-            // As long as it holds no row, somebody may have defined the table anew.
+            // While the table holds no row, another process may have redefined it.
             if !self.holds_rows() {
                 self.check(ours).await?;
             }
@@ -321,7 +324,7 @@ impl LedgerStore {
         self.keep_account(ours).await
     }
 
-    /// Keeps the record of a run.
+    /// Writes the record of a run.
     ///
     /// # Errors
     /// When the lake cannot be written.

@@ -1,32 +1,32 @@
-//! What a run did: shown on the terminal, printed as JSON, and kept as the run record.
+//! The report of a run: shown on the terminal, printed as JSON, and stored as the run record.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, combined_exit_code};
 
-/// What became of one fetch.
+/// The outcome of one fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// A new generation is in the lake.
     Committed,
-    /// The answer is what the lake already holds; nothing was written.
+    /// The answer equals what the lake already holds; nothing was written.
     Unchanged,
     /// Nothing was written; the error says why.
     Failed,
     /// A signal stopped it; nothing was written.
     Stopped,
-    /// It did not begin, because something before it made that pointless.
+    /// It did not begin, because an earlier failure made it pointless.
     NotStarted,
 }
 
-/// An error as it is kept: everything a person needs, once.
+/// An error as stored in records: everything a person needs, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Name of the error's kind.
     pub kind: String,
-    /// Message, place, causes and advice.
+    /// Message, context, causes and advice.
     pub text: String,
     /// Exit code of this failure alone.
     pub exit_code: u8,
@@ -38,25 +38,25 @@ impl From<&Error> for Failure {
     }
 }
 
-/// Counters of what was asked.
+/// Counters of requests and answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// Requests sent, failed ones included.
     pub requests: u64,
     /// Pages answered.
     pub pages: u64,
-    /// Pages that are charged for, 0.01 USD each.
+    /// Charged pages, 0.01 USD each.
     pub charged_pages: u64,
-    /// Requests sent again.
+    /// Requests that were retried.
     pub retries: u64,
-    /// Requests the API refused for speed.
+    /// Requests that the API throttled.
     pub throttles: u64,
-    /// Bytes of answers.
+    /// Bytes of all answers.
     pub answer_bytes: u64,
 }
 
 impl Asked {
-    /// Dollars as text, exactly.
+    /// The exact cost in dollars, as text.
     #[must_use]
     pub fn usd(&self) -> String {
         usd(self.charged_pages)
@@ -79,14 +79,14 @@ pub fn usd(cents: u64) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)
 }
 
-/// What one fetch did.
+/// The report of one fetch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchReport {
     /// Partition value.
     pub partition: String,
-    /// Days that were read, inclusive ranges.
+    /// Days that were read, as inclusive ranges.
     pub windows: Vec<String>,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
     /// Generation in the lake afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,9 +97,9 @@ pub struct FetchReport {
     pub changed_days: u64,
     /// Bytes of the object written; 0 when none was.
     pub object_bytes: u64,
-    /// What was asked for it.
+    /// Requests of this fetch.
     pub asked: Asked,
-    /// Things to know.
+    /// Notes for the user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// Why it failed.
@@ -108,7 +108,7 @@ pub struct FetchReport {
 }
 
 impl FetchReport {
-    /// The report of a fetch of which nothing is known yet but its partition.
+    /// The report of a fetch of which only the partition is known yet.
     #[must_use]
     pub fn begin(partition: String, outcome: Outcome) -> Self {
         Self {
@@ -125,27 +125,27 @@ impl FetchReport {
         }
     }
 
-    /// Whether committed rows were found gone, and nothing could bring them back.
+    /// Whether committed rows were missing and could not be restored.
     #[must_use]
     pub fn is_displaced(&self) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Displaced.name())
     }
 
-    /// Whether rows were set aside for a person to look at.
+    /// Whether rows were quarantined for a person to look at.
     #[must_use]
     pub fn is_quarantined(&self) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Quarantined.name())
     }
 }
 
-/// What one run of one job did.
+/// The report of one run of one job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobReport {
     /// Layout version of the record.
     pub format: u32,
     /// Name of the job and its table.
     pub job: String,
-    /// The run.
+    /// Id of the run.
     pub run_id: String,
     /// `run`, `backfill` or `demo`.
     pub command: String,
@@ -155,9 +155,9 @@ pub struct JobReport {
     pub clock_is_fixed: bool,
     /// How long it took.
     pub duration_ms: u64,
-    /// 0 when all is well; see the table of exit codes.
+    /// 0 on success; see the table of exit codes.
     pub exit_code: u8,
-    /// Everything asked, together.
+    /// All requests of the run.
     pub asked: Asked,
     /// Dollars spent on requests.
     pub usd: String,
@@ -168,20 +168,20 @@ pub struct JobReport {
     /// Objects that were found not to be the committed ones.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub objects_displaced: u64,
-    /// What was asked for totals; jobs that share the question share the answer, and only the first one pays.
+    /// Requests for totals; jobs with the same query share the answer, and only the first one pays.
     #[serde(default)]
     pub totals_asked: Asked,
     /// One entry per partition.
     pub fetches: Vec<FetchReport>,
-    /// Things to know about the whole.
+    /// Notes on the run as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What concerns the job as a whole: why it could not plan, or what waits for a person's word since an earlier run.
+    /// A failure of the job as a whole: it could not plan, or something waits for a person since an earlier run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
 
-// Serde hands over a reference.
+// Serde passes a reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_zero(count: &u64) -> bool {
     *count == 0
@@ -212,7 +212,7 @@ impl JobReport {
         }
     }
 
-    /// Adds up the fetches and decides the exit code.
+    /// Adds up the fetches and sets the exit code.
     pub fn close(&mut self) {
         self.fetches.sort_by(|a, b| a.partition.cmp(&b.partition));
         self.asked = self.totals_asked;
@@ -239,7 +239,7 @@ impl JobReport {
         self.asked.requests == 0 && reasons.contains(&self.exit_code)
     }
 
-    /// Every failure, each text once.
+    /// Every failure with the partitions it concerns, each text once.
     #[must_use]
     pub fn failures(&self) -> Vec<(String, &Failure)> {
         let mut seen: Vec<(String, &Failure)> = Vec::new();

@@ -1,5 +1,4 @@
-//! The state of the tables as a document: what `costlake status --output json` prints and the status page serves to
-//! machines.
+//! The state of the tables as a document: printed by `costlake status --output json` and served by the status page.
 
 use chrono::NaiveDate;
 use serde_json::{Value, json};
@@ -17,16 +16,16 @@ use crate::sources::Provider;
 use crate::window::Grain;
 use crate::words::plural;
 
-/// Said of a table whose figures are a sandbox's.
+/// Note on a table whose figures a sandbox made up.
 pub const MADE_UP: &str = "the figures are made up by a sandbox";
 
-/// What people have to know of a table beside its days.
+/// Notes on a table besides its days.
 #[must_use]
 pub fn about(job: &Job, ledger: &Ledger) -> Vec<String> {
     advice(ledger).into_iter().chain(begins_late(job, ledger)).chain(fits_nothing(job, ledger)).collect()
 }
 
-/// What helps where no run does.
+/// Advice on problems that no run can solve.
 fn advice(ledger: &Ledger) -> Vec<String> {
     let is_long = |slot: &NaiveDate| has_long_been_off(ledger, *slot);
     let off = ledger.unsettled.iter().filter(|(slot, _)| is_long(slot)).map(|(slot, noted)| {
@@ -40,8 +39,8 @@ fn advice(ledger: &Ledger) -> Vec<String> {
     off.collect()
 }
 
-/// The first failure of a table's last run that its days do not show: until a run ends well nothing keeps the table
-/// current, whatever they look like by now. Where another run won, that one did.
+/// The first failure of a table's last run that its days do not show: until a run succeeds nothing keeps the table
+/// current, whatever its days look like. A run that another one overtook does not count, as that other run succeeded.
 #[must_use]
 pub fn last_failure(last: Option<&JobReport>) -> Option<Failure> {
     let told = [Kind::Superseded, Kind::Unsettled, Kind::Quarantined, Kind::Displaced].map(Kind::name);
@@ -49,7 +48,7 @@ pub fn last_failure(last: Option<&JobReport>) -> Option<Failure> {
     failures.find(|failure| !told.contains(&failure.kind.as_str())).cloned()
 }
 
-/// Said of a table whose job no run could begin with.
+/// Note on a table whose job makes every run fail before it begins.
 #[must_use]
 pub fn refused(failure: &Failure) -> String {
     format!("every run of this job is refused: {}", failure.text.lines().next().unwrap_or_default())
@@ -92,8 +91,8 @@ pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String], last:
     })
 }
 
-/// What is said of a table, or of a part of what its job asks, that was read and holds nothing: a filter, a product or an
-/// account that fits nothing looks like a bill of nothing.
+/// Notes on a table, or a part of what its job requests, that was read and is empty: a filter, a product or an account
+/// that matches nothing looks like a bill of zero.
 #[must_use]
 pub fn fits_nothing(job: &Job, ledger: &Ledger) -> Vec<String> {
     match nothing_found(job, ledger) {
@@ -102,7 +101,7 @@ pub fn fits_nothing(job: &Job, ledger: &Ledger) -> Vec<String> {
     }
 }
 
-/// The same of the whole table: no row, or zeros only.
+/// The note for the whole table: no row, or zeros only.
 fn nothing_found(job: &Job, ledger: &Ledger) -> Option<String> {
     let days = || ledger.partitions.values().flat_map(|partition| partition.days.values());
     let is_zero = |text: &str| text.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'));
@@ -128,7 +127,7 @@ fn nothing_found(job: &Job, ledger: &Ledger) -> Option<String> {
     Some(format!("no row, or nothing but zeros, in {read} that were read: look {look}"))
 }
 
-/// The tables in a lake that are of none of these jobs: nothing brings them up to date.
+/// The tables in a lake that belong to none of these jobs, and so are not kept current.
 ///
 /// # Errors
 /// When the lake cannot be read.
@@ -147,7 +146,7 @@ pub async fn without_job(lake: &Lake, jobs: &[String]) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// The whole document; `without_job` names tables of which there is no job.
+/// The whole document; `without_job` lists the tables without a job.
 #[must_use]
 pub fn document(
     clock: Clock,
@@ -163,7 +162,7 @@ pub fn document(
     })
 }
 
-/// `now` for JSON documents, and whether it was set by hand.
+/// `now` for JSON documents, and whether `COSTLAKE_NOW` fixes it.
 #[must_use]
 pub fn clock_document(clock: Clock) -> Value {
     json!({ "now": clock.now(), "fixed_by_costlake_now": clock.fixed().is_some() })

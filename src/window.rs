@@ -78,13 +78,13 @@ impl Window {
 }
 
 impl fmt::Display for Window {
-    /// Inclusive, as people say it: `2026-11-01..2026-11-20`, or the day alone.
+    /// Inclusive, for people: `2026-11-01..2026-11-20`, or a single day.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.len() == 1 { write!(f, "{}", self.start) } else { write!(f, "{}..{}", self.start, self.last()) }
     }
 }
 
-/// The day after `day`; the calendar's last day stays itself.
+/// The day after `day`; the last day of the calendar returns itself.
 #[must_use]
 pub fn next_day(day: NaiveDate) -> NaiveDate {
     day.succ_opt().unwrap_or(day)
@@ -96,22 +96,23 @@ pub fn days_before(day: NaiveDate, count: u64) -> NaiveDate {
     day.checked_sub_days(Days::new(count)).unwrap_or(NaiveDate::MIN)
 }
 
-/// `day` moved on by `count` days.
+/// `day` moved forward by `count` days.
 #[must_use]
 pub fn days_after(day: NaiveDate, count: u64) -> NaiveDate {
     day.checked_add_days(Days::new(count)).unwrap_or(NaiveDate::MAX)
 }
 
-/// So far two clocks may be apart, in hours: hosts that nobody sets, and what a run takes.
+/// Maximum gap between two clocks, in hours: it allows for hosts without time synchronization and for the duration of a
+/// run.
 const SKEW_HOURS: i64 = 1;
 
-/// Whether the gap between two clocks is more than what hosts may be apart.
+/// Whether the gap between two clocks is larger than allowed.
 #[must_use]
 pub fn is_apart(gap: TimeDelta) -> bool {
     gap.abs() > TimeDelta::hours(SKEW_HOURS)
 }
 
-/// Whether `time` lies so far after `now` that it is the word of a wrong clock.
+/// Whether `time` is so far after `now` that it must come from a wrong clock.
 #[must_use]
 pub fn is_ahead(time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     time > now && is_apart(time - now)
@@ -132,7 +133,7 @@ pub fn month_start(day: NaiveDate, count: i32) -> NaiveDate {
     moved.unwrap_or(first)
 }
 
-/// How fine the rows of a table are.
+/// The time resolution of a table's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Grain {
@@ -161,7 +162,7 @@ impl Grain {
         if self == Self::Monthly { first_of_month(day) } else { day }
     }
 
-    /// The window of days a slot stands for.
+    /// The window of days that a slot covers.
     #[must_use]
     pub fn slot_window(self, slot: NaiveDate) -> Window {
         if self == Self::Monthly { Window { start: slot, end: month_start(slot, 1) } } else { Window::day(slot) }
@@ -184,7 +185,7 @@ impl Grain {
         if self == Self::Hourly { "usage_date" } else { "billing_period" }
     }
 
-    /// Reads the text behind the `=` of a partition folder.
+    /// Parses the text after the `=` of a partition folder.
     #[must_use]
     pub fn parse_partition(self, value: &str) -> Option<Partition> {
         match self {
@@ -194,7 +195,7 @@ impl Grain {
     }
 }
 
-/// What one object holds: a billing month, or a date of HOURLY data.
+/// The content of one object: a billing month, or a date of HOURLY data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Partition {
     /// The month that begins on this 1st.
@@ -204,7 +205,7 @@ pub enum Partition {
 }
 
 impl Partition {
-    /// The days the partition is made of.
+    /// The days of the partition.
     #[must_use]
     pub fn window(self) -> Window {
         match self {
@@ -233,7 +234,7 @@ impl fmt::Display for Partition {
     }
 }
 
-/// Reads `YYYY-MM-DD`, and nothing looser.
+/// Parses `YYYY-MM-DD`, and nothing looser.
 #[must_use]
 pub fn parse_day(text: &str) -> Option<NaiveDate> {
     let digits = |range: std::ops::Range<usize>| text.get(range).filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
@@ -243,13 +244,13 @@ pub fn parse_day(text: &str) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(digits(0..4)?.parse().ok()?, digits(5..7)?.parse().ok()?, digits(8..10)?.parse().ok()?)
 }
 
-/// Reads `YYYY-MM` as the 1st of that month.
+/// Parses `YYYY-MM` as the 1st of that month.
 #[must_use]
 pub fn parse_month(text: &str) -> Option<NaiveDate> {
     if text.len() == 7 { parse_day(&format!("{text}-01")) } else { None }
 }
 
-/// Reads a date of the command line as its inclusive first and last day.
+/// Parses a date of the command line as its inclusive first and last day.
 ///
 /// | text | days |
 /// |---|---|

@@ -1,12 +1,12 @@
-//! Numbers as people read them, the same on the terminal and on the page.
+//! Numbers formatted for people, the same on the terminal and on the status page.
 
-/// A number with thousands apart: `1,234,567`.
+/// A number with thousands separators: `1,234,567`.
 #[must_use]
 pub fn count(number: u64) -> String {
     thousands(&number.to_string())
 }
 
-/// Digits with thousands apart.
+/// Digits with thousands separators.
 #[must_use]
 pub fn thousands(digits: &str) -> String {
     let mut text = String::new();

@@ -1,16 +1,16 @@
-//! The folders of a local lake, and that their names outlast a power cut.
+//! Creates the folders of a local lake so that their names survive a power cut.
 //!
-//! fsync of a folder makes the entries in it durable, not its own entry in the folder above. So nothing that is to last is
-//! put into a folder before its own entry is durable, and every entry above it in the lake:
+//! fsync of a folder makes the entries in it durable, but not its own entry in its parent. So nothing durable is put
+//! into a folder before the entry of that folder, and every entry above it in the lake, is durable:
 //!
-//! | the folder | what is done, once in a process |
+//! | the folder | action, once per process |
 //! |---|---|
-//! | is missing | the same for the folder above; it is made; the folder above is synced |
-//! | is there | the same for the folder above; that is synced: who made this one may have died before that |
-//! | is the lake's own | it is made with all that is missing above it; the folder above is synced |
-//! | is the lake's own or above it, and the folder above is of another disk or cannot be read | not synced: who mounted it or gave it to the lake answers for its name |
+//! | is missing | the same for its parent; it is created; the parent is synced |
+//! | exists | the same for its parent; the parent is synced: the process that created the folder may have died before that |
+//! | is the lake's root | it is created with all missing parents; the parent is synced |
+//! | is the lake's root or above it, and its parent is on another disk or unreadable | not synced: whoever mounted or provided it answers for its name |
 //!
-//! Staged files do not last, so the folder they are in is only made.
+//! Staged files need not be durable, so their folder is only created.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ use crate::error::Result;
 
 use super::local::failed;
 
-/// What to do when the disk does not confirm an entry; what it names may stand in place by then.
+/// Advice when the disk does not confirm an entry; the file or folder it names may be in place by then.
 const UNSYNCED: &str = "the disk did not confirm that the folder's newest entry outlasts a power cut: look at the disk, then run again, which looks at what is there first";
 
 /// The folders whose entries this process knows to be durable.
@@ -34,10 +34,10 @@ pub(super) struct Folders {
 }
 
 impl Folders {
-    /// Makes sure that a folder of the lake in `root` is there and that its entry is durable.
+    /// Makes sure that a folder of the lake in `root` exists and that its entry is durable.
     ///
     /// # Errors
-    /// When it cannot be made, or the disk does not confirm it.
+    /// When it cannot be created, or the disk does not confirm it.
     pub(super) fn make(&self, root: &Path, folder: &Path) -> Result<()> {
         let is_there = folder.is_dir();
         if is_there && self.known().contains(folder) {
@@ -63,10 +63,10 @@ impl Folders {
     }
 }
 
-/// Makes a folder whose entry need not outlast a power cut; it may be there.
+/// Creates a folder whose entry need not be durable; it may exist already.
 ///
 /// # Errors
-/// When it cannot be made.
+/// When it cannot be created.
 pub(super) fn make_one(folder: &Path) -> Result<()> {
     match fs::create_dir(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -76,7 +76,7 @@ pub(super) fn make_one(folder: &Path) -> Result<()> {
     }
 }
 
-/// Whether the entry of a folder is not for this process to confirm.
+/// Whether making the entry of a folder durable is not up to this process.
 fn is_given(root: &Path, folder: &Path, above: &Path) -> bool {
     let disk = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).ok();
     root.starts_with(folder)

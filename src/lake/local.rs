@@ -1,14 +1,14 @@
 //! A lake in a local folder.
 //!
-//! A local disk has no conditional write, so one is made of a lock and a comparison:
+//! A local disk has no conditional write, so a lock and a comparison take its place:
 //!
 //! ```text
 //!  lock _costlake/<table>/lock ─► compare the object with the one observed ─► write _costlake/tmp/<table>-… ─► fsync
 //!      ─► rename over the object ─► fsync the folder ─► unlock
 //! ```
-//! The lock is the kernel's and goes with the process, also after kill -9. The tag of an object is its size and the
-//! SHA-256 of its last 64 KiB, where the footer holds the epoch and the digest of every day. Symbolic links inside a
-//! lake are refused: they lead out of it.
+//! The kernel holds the lock and releases it with the process, also after kill -9. The tag of an object is its size and
+//! the SHA-256 of its last 64 KiB, where the footer holds the epoch and the digest of every day. Symbolic links inside
+//! a lake are refused, as they lead out of it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -28,7 +28,7 @@ use super::{Condition, Listed, Object, Put, STATE, Tag, check_size};
 
 const TAG_BYTES: u64 = 64 << 10;
 
-/// Bytes that are written at a time. A MiB or more in one call took the kernel up to ten times the CPU.
+/// Bytes per write call. A MiB or more in one call took up to ten times the CPU in the kernel.
 const PIECE: usize = 64 << 10;
 
 /// An open folder.
@@ -41,7 +41,7 @@ pub struct LocalLake {
 static STAGED: AtomicU64 = AtomicU64::new(0);
 
 impl LocalLake {
-    /// The lake in `root`, which is made by the first write.
+    /// The lake in `root`, which the first write creates.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
         Self { root: Arc::new(root), folders: Arc::default() }
@@ -136,7 +136,7 @@ impl LocalLake {
         self.blocking(move |lake| lake.path(&key)?.parent().map_or(Ok(()), sync)).await
     }
 
-    /// The path of a key, no part of which may be a symbolic link.
+    /// The path of a key; an error if any part of it is a symbolic link.
     fn path(&self, key: &str) -> Result<PathBuf> {
         let mut path = self.root.as_ref().clone();
         for part in key.split('/').filter(|part| !part.is_empty()) {
@@ -185,7 +185,8 @@ impl LocalLake {
         let target = self.path(key)?;
         let folder = target.parent().unwrap_or(&target);
         if current.as_ref() != observed {
-            // Who put another object there may have died before that was durable, and the caller will rest on it.
+            // The process that put another object there may have died before it was durable, and the caller will rely
+            // on it.
             return if current.is_some() { sync(folder).map(|()| Put::Refused) } else { Ok(Put::Refused) };
         }
         let staging = self.path(&format!("{STATE}/tmp"))?;
@@ -209,7 +210,7 @@ impl LocalLake {
         Ok(Put::Done(Some(etag_of(&meta))))
     }
 
-    /// Takes the lock of a table; it is given back when the file is dropped.
+    /// Takes the lock of a table; it is released when the file is dropped.
     fn lock(&self, table: &str) -> Result<File> {
         let folder = self.path(&format!("{STATE}/{table}"))?;
         self.folders.make(&self.root, &folder)?;
@@ -223,7 +224,7 @@ impl LocalLake {
         Ok(file)
     }
 
-    /// Removes what a killed process of this table left behind; the caller holds the table's lock.
+    /// Removes staged files that a killed process of this table left behind; the caller holds the table's lock.
     fn sweep(&self, staging: &Path, table: &str) {
         let Ok(entries) = fs::read_dir(staging) else { return };
         for entry in entries.flatten() {
@@ -264,8 +265,8 @@ fn tag_of(end: &[u8], size: u64) -> Tag {
     Tag(format!("{size:x}-{hash}"))
 }
 
-/// The identity of a file: another file in its place has another inode, and the time of change goes on with every write
-/// and cannot be set back.
+/// The identity of a file: a replacement has another inode, and the change time (ctime) advances with every write and
+/// cannot be set back.
 fn etag_of(meta: &fs::Metadata) -> String {
     format!("{:x}-{:x}.{:x}-{:x}.{:x}", meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
 }

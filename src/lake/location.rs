@@ -1,8 +1,8 @@
-//! How a lake is named on the command line.
+//! Parses the location of a lake from the command line.
 //!
-//! What a shell would have expanded, and what was meant as an address, is never taken for the name of a folder: the bill
-//! would be written beside the program, on a disk that nobody looks at and that a container loses. A text that begins
-//! with `./` is a folder, whatever stands behind it.
+//! Text that a shell would have expanded, or that was meant as an address, is never used as the name of a folder: the
+//! bill would be written next to the program, on a disk that is not watched and that a container loses. Text that
+//! begins with `./` is always a folder.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use crate::error::{Error, Kind, Result};
 use crate::secrets::without_credentials;
 
-/// Names that addresses of stores and of the web begin with.
+/// URL schemes of stores and of the web.
 const SCHEMES: [&str; 29] = [
     "abfs", "abfss", "adl", "az", "azure", "cos", "cosn", "dbfs", "file", "ftp", "gcs", "gs", "hdfs", "http", "https",
     "obs", "oci", "oss", "r2", "s3", "s3a", "s3n", "sftp", "ssh", "swift", "viewfs", "wasb", "wasbs", "webhdfs",
@@ -25,7 +25,7 @@ pub enum Location {
     Bucket {
         /// Bucket.
         bucket: String,
-        /// Prefix without slashes at its ends, perhaps empty.
+        /// Prefix without leading and trailing slashes, possibly empty.
         prefix: String,
     },
 }
@@ -34,7 +34,8 @@ impl Location {
     /// Reads a path, `file://` or `s3://` URL.
     ///
     /// # Errors
-    /// [`Kind::Config`] for another scheme, a bucket without a name, and what is neither a plain path nor an address.
+    /// [`Kind::Config`] for another scheme, a bucket without a name, and text that is neither a plain path nor an
+    /// address.
     pub fn parse(text: &str) -> Result<Self> {
         if text.starts_with("./") {
             return Ok(Self::Folder(PathBuf::from(text)));
@@ -64,14 +65,14 @@ impl Location {
     }
 }
 
-/// What a lake may be.
+/// Advice: the accepted forms of a location.
 const TAKEN: &str = "--lake takes a folder, file:///folder or s3://bucket/prefix";
 
 fn wrong(message: String, advice: &str) -> Error {
     Error::new(Kind::Config, message).advise(advice)
 }
 
-/// Refuses what a shell would have replaced: in a unit file, a compose file or a manifest nothing does.
+/// Refuses text that a shell would have expanded: in a unit file, a compose file or a manifest nothing expands it.
 fn check_expanded(text: &str) -> Result<()> {
     let shown = without_credentials(text);
     if text.starts_with('~') {
@@ -87,7 +88,7 @@ fn check_expanded(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a path that was meant as an address: one with a scheme of its own, or with one that is misspelt.
+/// Refuses a path that was meant as an address: one with another or a misspelt scheme.
 fn check_path(text: &str) -> Result<()> {
     let (first, rest) = text.split_once('/').unwrap_or((text, ""));
     let (scheme, behind) = first.split_once(':').unwrap_or((first, ""));

@@ -1,4 +1,4 @@
-//! The lake: where objects live, on local disk or in S3, behind one small door.
+//! The lake: object storage on local disk or in S3, behind one small interface.
 //!
 //! ```text
 //!  <lake>/<table>/<partition>/data.parquet         replaced in place, only if it is still the one observed
@@ -8,9 +8,9 @@
 //!  <lake>/_costlake/<table>/lock, _costlake/tmp    local disk only
 //!  <lake>/_costlake/probe/…                        what the store was found to honour
 //! ```
-//! Every write states its condition, and every answer but [`Put::Done`] is settled by the caller by reading back: the
-//! write may have landed all the same (see the table in `pipeline::publish`). Nothing here deletes or
-//! renames an object below a table's folder.
+//! Every write has a condition, and on every answer but [`Put::Done`] the caller reads back to learn the outcome: the
+//! write may have succeeded all the same (see the table in `pipeline::publish`). Nothing here deletes or renames an
+//! object below a table's folder.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -18,19 +18,19 @@ use chrono::{DateTime, Utc};
 use crate::crash;
 use crate::error::{Error, Kind, Result};
 
-/// Folder of everything that is no table.
+/// Folder of everything that is not a table.
 const STATE: &str = "_costlake";
 
-/// Longest object of the books that is read: a ledger of ten years is some megabytes.
+/// Largest JSON object below `_costlake` that is read: a ledger of ten years is some megabytes.
 const MAX_BOOK: u64 = 64 << 20;
 
-/// Whether a file is named by 20 digits.
+/// Whether a file name is 20 digits and `ending`.
 fn is_numbered(file: &str, ending: &str) -> bool {
     let digits = file.strip_suffix(ending).unwrap_or_default();
     digits.len() == 20 && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
-/// Refuses an object of the books that is too long to be one, before it is read.
+/// Refuses to read a JSON object below `_costlake` that is too large to be costlake's.
 fn check_size(key: &str, size: u64) -> Result<()> {
     let is_book = key.starts_with(STATE) && key.ends_with(".json");
     if !is_book || size <= MAX_BOOK {
@@ -52,11 +52,11 @@ pub use local::LocalLake;
 pub use location::Location;
 pub use s3::{BucketAddress, S3Lake};
 
-/// Identifies the bytes of an object: an ETag, or what stands for one on a local disk.
+/// Identifies the bytes of an object: an ETag, or its substitute on a local disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag(pub String);
 
-/// The object's bytes, or the last of them, with its tag, from one answer.
+/// The bytes of an object, or its last bytes, with its tag, from one answer.
 #[derive(Debug, Clone)]
 pub struct Object {
     /// The bytes.
@@ -67,11 +67,11 @@ pub struct Object {
     pub size: u64,
     /// When it was written.
     pub modified: DateTime<Utc>,
-    /// Its identity as a listing shows it, see [`Listed::etag`].
+    /// Its identity in a listing, see [`Listed::etag`].
     pub etag: Option<String>,
 }
 
-/// When a write may happen.
+/// The condition of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition<'a> {
     /// Only if there is no such object.
@@ -80,12 +80,12 @@ pub enum Condition<'a> {
     Still(&'a Tag),
 }
 
-/// What a write that was answered did.
+/// The result of a write that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Put {
-    /// The object is ours; its identity as a listing shows it, where the store tells.
+    /// The object is ours; with its identity in a listing, if the store reports it.
     Done(Option<String>),
-    /// The store says that the condition did not hold. It may be wrong: a retried write can meet itself.
+    /// The store reports that the condition did not hold. It may be wrong: a retried write can conflict with itself.
     Refused,
 }
 
@@ -106,7 +106,7 @@ pub struct Listed {
     pub size: u64,
     /// When it was last written.
     pub modified: DateTime<Utc>,
-    /// What tells the object from any other: its ETag without quotes; of a local file its inode and its times of change,
+    /// Distinguishes the object from any other: its ETag without quotes; for a local file its inode and change times,
     /// which no copy and no restored backup shares.
     pub etag: Option<String>,
 }
@@ -146,7 +146,7 @@ impl Lake {
     /// Writes an object if `condition` holds.
     ///
     /// # Errors
-    /// Any error leaves the outcome open: settle it by reading.
+    /// After any error the outcome is unknown: read the object to learn it.
     pub async fn put(&self, key: &str, bytes: Bytes, condition: Condition<'_>) -> Result<Put> {
         let put = match self {
             Self::Local(lake) => lake.put(key, bytes, condition).await,
@@ -229,11 +229,11 @@ impl Lake {
         }
     }
 
-    /// Writes a create-only object and settles what became of it: true when the object holds exactly `bytes`,
-    /// false when there is another one.
+    /// Writes a create-only object and reads back if the outcome is unclear: true when the object holds exactly
+    /// `bytes`, false when there is another one.
     ///
     /// # Errors
-    /// When neither can be told.
+    /// When neither can be determined.
     pub async fn create(&self, key: &str, bytes: Bytes) -> Result<bool> {
         let mut last = None;
         for _ in 0..3 {
@@ -254,16 +254,17 @@ impl Lake {
             .at("key", key))
     }
 
-    /// Whether a write that failed so is not worth settling: the store said no, or the lake is a folder. A disk that
-    /// failed to make a write durable may have forgotten it by the time it says yes, so it is not asked again.
+    /// Whether reading back after this error of a write is pointless: the store refused the write, or the lake is a
+    /// folder. A disk that failed to make a write durable may have lost it by the time it reports success, so it is not
+    /// retried.
     pub(crate) fn is_final(&self, error: &Error) -> bool {
         matches!(self, Self::Local(_)) || matches!(error.kind(), Kind::Auth | Kind::Config)
     }
 
-    /// Makes sure that an object that another process put in place outlasts a power cut, before anything rests on it.
+    /// Makes sure that an object that another process put in place survives a power cut, before anything relies on it.
     ///
     /// # Errors
-    /// [`Kind::Store`] when the disk does not say so.
+    /// [`Kind::Store`] when the disk does not confirm it.
     pub async fn make_durable(&self, key: &str) -> Result<()> {
         match self {
             Self::Local(lake) => lake.make_durable(key).await,
@@ -271,7 +272,7 @@ impl Lake {
         }
     }
 
-    /// Finds out whether the store honours conditional writes; once per lake, the result is kept in it.
+    /// Checks whether the store honours conditional writes; done once per lake, which stores the result.
     ///
     /// # Errors
     /// [`Kind::Config`] when it does not, unless `single_writer` is set.

@@ -1,12 +1,12 @@
-//! Does the store honour conditions? Asked once per lake, with four small writes below `_costlake/probe/`.
+//! Checks that the store honours conditions: once per lake, with four small writes below `_costlake/probe/`.
 //!
-//! | step | an honest store |
+//! | step | required result |
 //! |---|---|
 //! | create, then create again | second refused |
-//! | replace if it is an object that never was | refused |
-//! | replace if it is the one just read, ETag as answered | done; else the same without quotes |
+//! | replace if it has an ETag that never existed | refused |
+//! | replace if it has the ETag just read, as the store returned it | done; else the same without quotes |
 //!
-//! A store that lets the first two pass would let two runs overwrite each other unseen, so it is refused.
+//! A store that accepts one of the first two would let two runs overwrite each other unnoticed, so it is refused.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -38,13 +38,13 @@ pub(super) async fn prove(lake: &S3Lake, single_writer: bool) -> Result<()> {
     Ok(())
 }
 
-/// A name nobody else probes under.
+/// A unique name for one probe.
 fn fresh() -> String {
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     format!("{nanos:x}-{}", std::process::id())
 }
 
-/// `Some(whether ETags go without quotes)`, or `None` when the store is not honest.
+/// `Some(true)` if ETags must be sent without quotes, `Some(false)` if with, `None` if the store ignores conditions.
 async fn ask(lake: &S3Lake, key: &str) -> Result<Option<bool>> {
     lake.use_bare_tags(false);
     if !lake.put(key, Bytes::from_static(b"1"), Condition::Absent).await?.is_done() {

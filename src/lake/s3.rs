@@ -1,8 +1,8 @@
 //! A lake in S3, or in a store that speaks its protocol.
 //!
-//! Reads are retried by `object_store`. Writes are sent once by a handle without retries, because a retried
-//! conditional write can meet itself and report a conflict with its own earlier success: the caller settles every
-//! answer but "done" by reading back.
+//! Reads are retried by `object_store`. Writes are sent once by a handle without retries, because a retried conditional
+//! write can meet itself and report a conflict with its own earlier success: on every answer but "done" the caller
+//! reads back.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,30 +20,30 @@ use crate::reach::Unreached;
 
 use super::{Condition, Listed, Object, Put, Tag, check_size};
 
-/// How `object_store` spells the status of an answer that it has no error of its own for.
+/// Status text in errors of `object_store` for which it has no error variant.
 const DENIED: [&str; 2] = ["status code: 401 ", "status code: 403 "];
 
-/// Most objects of one folder that are listed: a hundred a day for 13 years, and some 150 MiB.
+/// Maximum number of objects listed in one folder: a hundred a day for 13 years, and some 150 MiB.
 const MAX_LISTED: usize = 500_000;
 
-/// Longest time that all pages of a listing may take, which may be empty and still go on.
+/// Maximum time for all pages of a listing: pages may be empty and the listing still continue.
 const LONGEST_LISTING: Duration = Duration::from_secs(600);
 
-/// Where a bucket is found.
+/// The address of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketAddress {
     /// Region that requests are signed for.
     pub region: String,
-    /// The store without the bucket, where it is not the usual one of the region.
+    /// URL of the store without the bucket, if it is not the default one of the region.
     pub url: Option<String>,
-    /// Whether it is AWS's own.
+    /// Whether the store is AWS's own.
     pub is_own: bool,
-    /// Whether the bucket is named in the path, not before the host.
+    /// Whether the bucket is in the path, not in the host name.
     pub by_path: bool,
 }
 
 impl BucketAddress {
-    /// The URL that the requests of a bucket begin with, but for the bucket in their path.
+    /// The base URL of the bucket's requests; with path-style addressing it does not include the bucket.
     #[must_use]
     pub fn of(&self, bucket: &str) -> Option<String> {
         let url = self.url.as_deref()?;
@@ -59,11 +59,11 @@ pub struct S3Lake {
     prefix: String,
     name: String,
     address: Option<BucketAddress>,
-    /// What names the store in the probe's record.
+    /// Identifies the store in the probe's record.
     endpoint: String,
     /// Some stores (Ceph before 17) match an ETag on PUT only without its quotes.
     bare_tags: Arc<AtomicBool>,
-    /// Whether conditions are sent at all: `--single-writer` on a store that does not know them.
+    /// Whether conditions are left out: `--single-writer` on a store that does not support them.
     unconditional: Arc<AtomicBool>,
 }
 
@@ -95,13 +95,13 @@ impl S3Lake {
         }
     }
 
-    /// The same lake, and where it is.
+    /// The same lake with its address.
     #[must_use]
     pub fn at(self, address: BucketAddress) -> Self {
         Self { address: Some(address), ..self }
     }
 
-    /// Where it is, if that is known.
+    /// The address, if known.
     #[must_use]
     pub fn address(&self) -> Option<&BucketAddress> {
         self.address.as_ref()
@@ -205,7 +205,7 @@ impl S3Lake {
         Ok(listed.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect())
     }
 
-    /// What a listing answers, if it ends in time.
+    /// The result of a listing, or an error if it takes longer than [`LONGEST_LISTING`].
     async fn in_time<T>(&self, folder: &str, listing: impl Future<Output = T>) -> Result<T> {
         timeout(LONGEST_LISTING, listing).await.map_err(|_| {
             let message = format!("the bucket's listing goes on after {} minutes", LONGEST_LISTING.as_secs() / 60);
@@ -230,7 +230,7 @@ impl S3Lake {
             return said.at("lake", &self.name).at("key", key).because(error);
         }
         let text = error.to_string();
-        // A listing that is denied comes back as a failure like any other, its status in the text alone.
+        // `object_store` reports a denied listing as a generic error; only its text has the status.
         let denied =
             matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. })
                 || DENIED.iter().any(|status| text.contains(status));
@@ -257,7 +257,7 @@ impl S3Lake {
     }
 }
 
-/// An ETag without its quotes: stores do not agree on whether they belong to it.
+/// An ETag without its quotes: stores disagree on whether the quotes are part of it.
 fn bare(etag: &str) -> String {
     etag.trim_start_matches("W/").trim_matches('"').to_owned()
 }

@@ -1,5 +1,6 @@
-//! What a settled month is compared with before new figures of it are taken: its sums when it settled, or when a person
-//! last accepted it, and what was taken since. Small steps add up here, so that no row of them passes as one small step.
+//! What new figures of a settled month are compared with before they are taken: its sums when it settled or when a
+//! person last accepted it, and the changes taken since. Small changes accumulate here, so that a sequence of them does
+//! not pass as one small change.
 
 use std::collections::BTreeMap;
 
@@ -11,26 +12,26 @@ use super::Ledger;
 /// The figures of one month.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Baseline {
-    /// When the month settled, or when a person last accepted it; then it has no figures until they are needed.
+    /// When the month settled, or when a person last accepted it; after an acceptance `figures` is empty until needed.
     pub at: DateTime<Utc>,
     /// By `column currency`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<String, Figure>,
 }
 
-/// What is known of one column in one currency, in counts of 10^-12. Of two the one that moved further is the greater.
+/// One column in one currency, in counts of 10^-12. Figures compare by how far they moved first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Figure {
-    /// Changes of the groups that were taken since, whatever their sign.
+    /// Sum of the absolute changes of the groups taken since.
     #[serde(with = "text")]
     pub moved: i128,
-    /// Changes that were taken since.
+    /// Net sum of the changes taken since.
     #[serde(with = "text")]
     pub net: i128,
     /// Sum of the month.
     #[serde(with = "text")]
     pub sum: i128,
-    /// Sum of the groups' amounts, whatever their sign.
+    /// Sum of the groups' absolute amounts.
     #[serde(with = "text")]
     pub gross: i128,
 }
@@ -38,17 +39,17 @@ pub struct Figure {
 /// Changes of figures by month and `column currency`.
 pub type Moves = BTreeMap<NaiveDate, BTreeMap<String, Figure>>;
 
-/// The largest figure: it has as many digits as a column of amounts.
+/// The largest figure: as many digits as a column of amounts has.
 const MOST: i128 = 10_i128.pow(38) - 1;
 
-/// `a + b`, or the bound beyond which nothing is counted.
+/// `a + b`, clamped to 38 digits.
 #[must_use]
 pub fn add(a: i128, b: i128) -> i128 {
     a.saturating_add(b).clamp(-MOST, MOST)
 }
 
 impl Figure {
-    /// Both together.
+    /// The sum of both, field by field.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -59,14 +60,15 @@ impl Figure {
         }
     }
 
-    /// The same with the signs turned.
+    /// The same with all signs inverted.
     fn turned(self) -> Self {
         Self { moved: -self.moved, net: -self.net, sum: -self.sum, gross: -self.gross }
     }
 }
 
 impl Baseline {
-    /// The join of what two ledgers know: the later one, and of one moment, figure by figure the one that moved further.
+    /// The join of two ledgers' baselines: the later one; of two with the same time, figure by figure the one that
+    /// moved further.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
         if self.at != other.at {
@@ -82,7 +84,7 @@ impl Baseline {
 }
 
 impl Ledger {
-    /// Takes back what was counted for rows that did not get into the lake.
+    /// Reverts what was counted for rows that were not committed.
     pub fn take_back(&mut self, moves: &Moves) {
         for (month, figures) in moves {
             let Some(baseline) = self.baselines.get_mut(month) else { continue };
@@ -102,7 +104,7 @@ mod text {
 
     use crate::decimal;
 
-    // Serde hands over a reference.
+    // Serde passes a reference.
     #[allow(clippy::trivially_copy_pass_by_ref)]
     pub(super) fn serialize<S: Serializer>(amount: &i128, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&decimal::text(*amount))

@@ -1,11 +1,11 @@
-//! What a partition's object said before: when each generation was committed, and what each changed.
+//! The history of a partition: when each generation was committed, and what it changed.
 //!
-//! | of one partition | by | from |
+//! | per partition | keyed by | source |
 //! |---|---|---|
-//! | generations | epoch | the clock of the run that committed it, or when the object was written |
-//! | revisions | slot and epoch of the newer generation | what that generation's footer says it replaced |
+//! | generations | epoch | the clock of the run that committed it, or the object's write time |
+//! | revisions | slot and epoch of the newer generation | the footer of that generation, which says what it replaced |
 //!
-//! Equal content is no revision, and a first read is none: a footer names neither.
+//! Unchanged content and first reads are not revisions: a footer lists neither.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize};
 use crate::generation::{Changes, Footer, Replaced};
 use crate::sums::Sums;
 
-/// What is known of a partition's past.
+/// The known history of a partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     /// When each generation was committed, by its epoch.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub generations: BTreeMap<u64, DateTime<Utc>>,
-    /// Before this instant even the first generation may have been there: set where an older costlake kept no times.
+    /// Even the first generation may have existed before this instant: set where an older costlake kept no times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_since: Option<DateTime<Utc>>,
     /// By slot, and by the epoch of the generation that changed it.
@@ -33,7 +33,7 @@ pub struct History {
 /// One change of a slot that had been committed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Revision {
-    /// Generation that had written what was replaced.
+    /// Generation that had written the replaced rows.
     pub replaced_epoch: u64,
     /// Rows before.
     pub rows_before: u64,
@@ -45,7 +45,7 @@ pub struct Revision {
     /// Sum of each amount column since.
     #[serde(default, skip_serializing_if = "Sums::is_empty")]
     pub sums: Sums,
-    /// Currency before, where it is known.
+    /// Currency before, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency_before: Option<String>,
     /// Currency since.
@@ -57,12 +57,12 @@ pub struct Revision {
     /// Whether it is an estimate since.
     #[serde(default, skip_serializing_if = "is_false")]
     pub estimated: bool,
-    /// What became of its rows, where that could be told.
+    /// How its rows changed, if that could be determined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
 }
 
-// Serde hands over a reference.
+// Serde passes a reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_false(flag: &bool) -> bool {
     !flag
@@ -75,12 +75,12 @@ impl History {
         *self == Self::default()
     }
 
-    /// Takes over what a footer tells: its generation, committed at the time given if that is known, and what it
-    /// replaced. What is known already stays.
+    /// Adds a footer's generation, with its commit time if known, and what it replaced. Entries that are already known
+    /// stay.
     pub fn note(&mut self, footer: &Footer, committed: Option<DateTime<Utc>>) {
         let earlier = self.generations.range(..footer.epoch).next_back().map(|(_, at)| *at);
         if let Some(at) = committed {
-            // No generation comes before the one it replaced, whatever two clocks say.
+            // A generation is never dated before the one it replaced, even if two clocks disagree.
             self.generations.entry(footer.epoch).or_insert(earlier.map_or(at, |earlier| earlier.max(at)));
         }
         for (slot, before) in &footer.replaced {
@@ -103,7 +103,7 @@ impl History {
         }
     }
 
-    /// Gives the current generation a time where an older costlake kept none: it was there at `at`, perhaps before.
+    /// Dates the current generation if an older costlake kept no time: it existed at `at`, perhaps earlier.
     pub fn date(&mut self, epoch: u64, at: DateTime<Utc>) {
         if let Entry::Vacant(vacant) = self.generations.entry(epoch) {
             vacant.insert(at);
@@ -111,13 +111,13 @@ impl History {
         }
     }
 
-    /// When a generation was replaced, as far as its successor is known.
+    /// When a generation was replaced, if the time of its successor is known.
     #[must_use]
     pub fn replaced_at(&self, epoch: u64) -> Option<DateTime<Utc>> {
         self.generations.get(&(epoch + 1)).copied()
     }
 
-    /// Forgets generations and revisions that were replaced before `limit`; whether there were any.
+    /// Forgets generations and revisions that were replaced before `limit`; returns whether there were any.
     pub fn forget(&mut self, limit: DateTime<Utc>) -> bool {
         let before = (self.generations.len(), self.revisions.values().map(BTreeMap::len).sum::<usize>());
         let since = |epoch: u64| self.generations.range(epoch..).next().map(|(_, at)| *at);
@@ -132,7 +132,7 @@ impl History {
         before != (self.generations.len(), self.revisions.values().map(BTreeMap::len).sum())
     }
 
-    /// The join of what two snapshots know; of two times of one generation the earlier is nearer to its commit.
+    /// The join of two snapshots' histories; of two times of one generation the earlier is nearer to its commit.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         for (epoch, at) in other.generations {
@@ -167,7 +167,7 @@ mod tests {
         NaiveDate::from_ymd_opt(2026, 7, day).expect("a day")
     }
 
-    /// A generation that changed day 1, and read day 2 first.
+    /// A generation that changed day 1 and holds day 2 from its first read.
     fn footer(epoch: u64) -> Footer {
         let facts = |rows| DayFacts {
             rows,

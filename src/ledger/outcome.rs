@@ -1,14 +1,14 @@
-//! What became of a slot when it was last asked for, as far as it is more than "read and taken", and how two writers'
-//! knowledge of it is joined: per slot, by what is known last.
+//! The last outcome of a slot, where it is more than "read and taken", and how the entries of two writers are joined:
+//! per slot, the latest information wins.
 //!
 //! | entry | cleared by |
 //! |---|---|
-//! | unsettled, quarantined, failed, differing | a later answer of whatever outcome |
+//! | unsettled, quarantined, failed, differing | a later answer with any outcome |
 //! | displaced | a later read that was taken, or a person's acceptance |
 //! | accepted | a later read that was taken |
 //!
-//! An entry that only one of two ledgers has stays, unless the other one has a later word about the slot: a writer that
-//! never heard of a quarantine says nothing about it.
+//! An entry that only one of two ledgers has stays, unless the other one has later information about the slot: a writer
+//! that never saw a quarantine says nothing about it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,17 +19,17 @@ use crate::sums::Sums;
 
 use super::Ledger;
 
-/// Something that was noted about a slot. Ledgers of format 1 held the words alone.
+/// A note about a slot. Ledgers of format 1 held the text alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "WrittenNote")]
 pub struct Noted {
-    /// When it was noted, by the clock of the run; in a ledger of format 1 when that was written.
+    /// When it was noted, by the clock of the run; in a ledger of format 1, when the ledger was written.
     pub at: DateTime<Utc>,
-    /// What, for people.
+    /// The note, as readable text.
     pub why: String,
 }
 
-/// A note as the formats write it.
+/// A note as formats 1 and 2 write it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum WrittenNote {
@@ -46,7 +46,7 @@ impl From<WrittenNote> for Noted {
     }
 }
 
-/// Rows that were read and not taken.
+/// Rows that were read but not taken.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Quarantined {
     /// When such rows were last refused.
@@ -56,10 +56,10 @@ pub struct Quarantined {
     pub since: DateTime<Utc>,
     /// What is odd about them.
     pub why: String,
-    /// The API's totals of the refused rows: while they stay the same, nothing new is to be had by reading again.
+    /// The API's totals of the refused rows: while they stay the same, another read would bring nothing new.
     #[serde(default, skip_serializing_if = "Sums::is_empty")]
     pub totals: Sums,
-    /// The currency of these totals, where it is known.
+    /// The currency of these totals, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
     /// Whether the API calls them an estimate.
@@ -70,9 +70,9 @@ pub struct Quarantined {
 /// Rows that were taken although a metric that is only reported does not add up to the API's total.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Differing {
-    /// When the slot was last read so.
+    /// When the slot was last read with this difference.
     pub at: DateTime<Utc>,
-    /// When it was first read so.
+    /// When it was first read with this difference.
     pub since: DateTime<Utc>,
     /// How often it was read since.
     pub tries: u32,
@@ -80,26 +80,26 @@ pub struct Differing {
     pub why: String,
 }
 
-/// How long a slot has not added up.
+/// On how many days a slot's rows did not add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Nights {
-    /// The last UTC day on which it did not.
+    /// The last UTC day on which they did not.
     pub last: NaiveDate,
-    /// On how many UTC days it was found so, one after the other or not.
+    /// Number of UTC days on which they did not, consecutive or not.
     pub count: u32,
 }
 
-/// A person's word that runs which call themselves later than `at`, up to `until`, went by a wrong clock.
+/// A person's declaration that runs dated after `at`, up to `until`, had a wrong clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AcceptedClock {
-    /// The latest time that a run called its own of which this is said.
+    /// The latest start time, by the run's own clock, that this covers.
     pub until: DateTime<Utc>,
-    /// When it was said, by a clock that is right.
+    /// When it was declared, by a correct clock.
     pub at: DateTime<Utc>,
 }
 
 impl AcceptedClock {
-    /// Whether a run that began at `time` by its own clock may have gone by the right one.
+    /// Whether a run that began at `time` by its own clock may have had a correct clock.
     #[must_use]
     pub fn believes(&self, time: DateTime<Utc>) -> bool {
         time <= self.at || time > self.until
@@ -141,12 +141,12 @@ impl Ledger {
         self.partitions.values().filter_map(|state| state.days.get(&slot)).map(|day| day.read_at).max()
     }
 
-    /// When a person last took the slot as it is, or an answer about it was last taken.
+    /// When a person last accepted the slot as it is, or an answer about it was last taken.
     fn taken_or_accepted_at(&self, slot: NaiveDate) -> Option<DateTime<Utc>> {
         self.taken_at(slot).max(self.accepted.get(&slot).copied())
     }
 
-    /// When an answer about the slot last came to an outcome, or a person's word about it.
+    /// When an answer about the slot last had an outcome, or a person last accepted it.
     fn answered_at(&self, slot: NaiveDate) -> Option<DateTime<Utc>> {
         let outcomes = [
             self.taken_or_accepted_at(slot),
@@ -156,7 +156,7 @@ impl Ledger {
         outcomes.into_iter().flatten().max()
     }
 
-    /// Takes over from `older` what it knows last about slots, and drops what it knows better.
+    /// Merges the outcomes of `older` into this ledger: per slot, the latest information wins.
     pub(super) fn join_outcomes(&mut self, older: &Self) {
         let (mine, theirs) = (&*self, older);
         let unsettled = joined(mine, theirs, |ledger| &ledger.unsettled, Self::answered_at);
@@ -187,7 +187,7 @@ impl Ledger {
         self.baselines = baselines;
     }
 
-    /// Counts `today` for the slots that are `unsettled` again, and forgets the others of those that were `asked`.
+    /// Counts `today` for the slots in `unsettled`, and drops the counts of all other slots in `asked`.
     pub(super) fn count_nights<'a>(
         &mut self,
         asked: &BTreeSet<NaiveDate>,
@@ -207,10 +207,10 @@ impl Ledger {
         self.nights.extend(again);
     }
 
-    /// Takes over which of the slots that were `read` and taken miss the total of a metric that is only reported.
+    /// Records which of the slots that were `read` and taken miss the total of a metric that is only reported.
     pub fn note_differing(&mut self, read: &BTreeSet<NaiveDate>, differing: &BTreeMap<NaiveDate, Differing>) {
         self.differing.retain(|slot, _| !read.contains(slot));
-        // Not before the read itself, which would be a later word about the slot.
+        // Never dated before the read itself, which would count as later information and clear the entry.
         let of_read = differing.iter().filter(|(slot, _)| read.contains(slot));
         let found: Vec<_> = of_read
             .map(|(slot, found)| {
@@ -221,7 +221,7 @@ impl Ledger {
         self.differing.extend(found);
     }
 
-    /// Gives what a ledger of format 1 noted the time at which that was written.
+    /// Dates the notes of a ledger of format 1 with the time at which the ledger was written.
     pub(super) fn date_notes(&mut self) {
         let unknown = DateTime::UNIX_EPOCH;
         let written = self.written_at;
@@ -231,7 +231,8 @@ impl Ledger {
     }
 }
 
-/// One kind of entries of two ledgers; `last_word` tells when a ledger last knew something that clears such an entry.
+/// Joins one kind of entries of two ledgers; `last_word` returns when a ledger last learnt something that clears such
+/// an entry.
 fn joined<T: Timed>(
     a: &Ledger,
     b: &Ledger,
@@ -252,7 +253,7 @@ fn joined<T: Timed>(
     both
 }
 
-/// The later of two entries; of two at one time the greater one, whoever holds it.
+/// The later of two entries; of two with the same time the greater one, whichever ledger holds it.
 trait Later: Timed {
     fn max_by_time(&self, other: &Self) -> Self {
         if (self.at(), self) >= (other.at(), other) { self.clone() } else { other.clone() }

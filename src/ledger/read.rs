@@ -1,4 +1,4 @@
-//! Reading a snapshot of the ledger, whatever its bytes are.
+//! Reads a ledger snapshot from untrusted bytes.
 
 use serde::Deserialize;
 
@@ -7,7 +7,7 @@ use crate::generation::footer::LAST_EPOCH;
 
 use super::{FORMAT, Ledger};
 
-/// The layout version of a snapshot, whatever else is in it.
+/// The layout version of a snapshot; all other fields are ignored.
 #[derive(Deserialize)]
 struct Layout {
     #[serde(default)]
@@ -15,12 +15,12 @@ struct Layout {
 }
 
 impl Ledger {
-    /// Reads a snapshot; `None` for text that is none.
+    /// Reads a snapshot; `None` if `text` is not one.
     ///
     /// # Errors
-    /// [`Kind::Config`] when it is of a newer layout.
+    /// [`Kind::Config`] when its layout is newer than [`FORMAT`].
     pub fn parse(text: &[u8]) -> Result<Option<Self>> {
-        // Read for its layout alone first: a tree of everything in it would take many times its room.
+        // The layout version is read first and alone: a JSON tree of the whole snapshot would take many times its size.
         let Ok(Layout { format }) = serde_json::from_slice(text) else { return Ok(None) };
         if format > u64::from(FORMAT) {
             let newer = format!("the ledger is of layout {format}, newer than this costlake reads");

@@ -1,13 +1,13 @@
-//! Whether an object is the one the ledger knows, judged by what its footer says of each day, and not by its number alone:
-//! a restored backup, or another lake's object, may have any number.
+//! Whether an object is the one the ledger knows, judged by its footer's facts of each day, not by its generation
+//! number alone: a restored backup, or an object of another lake, may have any number.
 //!
-//! | the object's generation | and its days | is |
+//! | the object's generation | its days | verdict |
 //! |---|---|---|
 //! | the ledger's | are the ledger's, digest by digest | the same |
 //! | the ledger's | differ | another object |
-//! | lower | whatever they say | another object: an older copy was put back |
-//! | the next one | unchanged since the ledger's, or replacing just what the ledger knows | later |
-//! | higher still | unchanged since the ledger's, or changed by a generation nobody told of | later, unproven |
+//! | lower | any | another object: an older copy was put back |
+//! | the next one | unchanged since the ledger's, or replacing exactly what the ledger knows | later |
+//! | higher still | unchanged since the ledger's, or changed by a generation that is not known | later, unproven |
 //! | higher | contradict the ledger's | another object |
 
 use std::collections::BTreeSet;
@@ -18,22 +18,22 @@ use crate::generation::Footer;
 
 use super::PartitionState;
 
-/// What an object is to the ledger.
+/// How an object relates to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// What the ledger knows.
+    /// The object that the ledger knows.
     Same,
-    /// A later generation made from what the ledger knows: its run died before its ledger, or is about to write it.
+    /// A later generation made from the one the ledger knows: its run died before it wrote the ledger, or is about to.
     Later {
-        /// Days whose new content follows from nothing the ledger knows, as generations in between are not known.
+        /// Days whose new content cannot be traced to the known generation, as generations in between are not known.
         unproven: BTreeSet<NaiveDate>,
     },
-    /// Another object of the same table, and how that shows.
+    /// Another object of the same table; the text says how that was found.
     Other(String),
 }
 
 impl Standing {
-    /// What the object with this footer is, where the ledger knows `known` of its partition.
+    /// Classifies the object with this footer; `known` is the ledger's state of its partition.
     #[must_use]
     pub fn of(known: Option<&PartitionState>, footer: &Footer) -> Self {
         let Some(known) = known else {
@@ -54,12 +54,12 @@ impl Standing {
     }
 }
 
-/// The first day of which the footer says what cannot have become of the ledger's generation.
+/// The first day whose facts in the footer cannot follow from the ledger's generation.
 fn contradicted(known: &PartitionState, footer: &Footer) -> Option<NaiveDate> {
     let gone = known.days.keys().find(|slot| !footer.days.contains_key(slot)).copied();
     let is_next = footer.epoch == known.epoch + 1;
     let other = footer.days.iter().find(|(slot, facts)| match known.days.get(slot) {
-        // Changed since: the next generation says what it replaced.
+        // Changed since: the next generation lists what it replaced.
         Some(day) if facts.epoch > known.epoch => {
             is_next && footer.replaced.get(slot).is_none_or(|replaced| replaced.digest != day.facts.digest)
         }
@@ -86,7 +86,7 @@ mod tests {
         DayFacts { epoch, digest: digest.to_owned(), ..serde_json::from_str(text).expect("facts") }
     }
 
-    /// An object of generation `epoch`; of each day the generation that changed it and what it holds.
+    /// The footer of generation `epoch`; `days` holds slot, generation that changed it, and digest.
     fn footer(epoch: u64, days: &[(u32, u64, &str)]) -> Footer {
         Footer {
             format: 1,

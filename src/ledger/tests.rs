@@ -1,4 +1,4 @@
-//! Ledgers that are filled, merged and asked.
+//! Tests of filling, merging and querying ledgers.
 
 use super::{DayState, Differing, History, Ledger, Noted, ObjectId, PartitionState, Quarantined, Revision};
 use crate::generation::{DayFacts, Footer};
@@ -8,7 +8,7 @@ use proptest::prelude::{Strategy, any, prop};
 use proptest::{prop_assert_eq, proptest};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Times of generations, and revisions that two writers may have understood differently.
+/// Generation times, and revisions that two writers may have recorded differently.
 fn histories() -> impl Strategy<Value = History> {
     let at = |second| DateTime::from_timestamp(second, 0).unwrap_or_default();
     let revisions = prop::collection::btree_map(0_u32..2, prop::collection::btree_map(2_u64..4, 0_u64..3, 1..3), 0..2);
@@ -42,7 +42,7 @@ fn histories() -> impl Strategy<Value = History> {
     })
 }
 
-/// A generation is one content: the digest of a day follows from its epoch.
+/// A generation has one content: the digest of a day follows from its epoch.
 fn ledgers() -> impl Strategy<Value = Ledger> {
     let days = prop::collection::btree_map(0_u32..4, (0_i64..5, 0_u64..3), 0..4);
     (prop::collection::btree_map(0_u8..3, (1_u64..4, days, histories()), 0..3), 0_i64..4, any::<bool>()).prop_map(
@@ -159,7 +159,7 @@ fn a_generation_that_was_seen_earlier_is_not_laid_over_a_later_one() {
     }
 }
 
-/// Two readings of one generation never differ; should they, both sides of a merge choose the same.
+/// Two readings of one generation never differ; if they did, both sides of a merge would choose the same one.
 #[test]
 fn of_two_readings_of_a_generation_the_later_one_stands() {
     let (slot, at) = (NaiveDate::default(), |second| DateTime::from_timestamp(second, 0).unwrap_or_default());
@@ -246,7 +246,7 @@ fn read_ledger(written: i64, read: i64) -> Ledger {
     Ledger { written_at: second(written), partitions: [("p".to_owned(), state)].into(), ..Ledger::empty("t") }
 }
 
-/// Whichever of two writers writes last, the ledger knows of each day what either of them learnt last.
+/// Whichever of two writers saves last, the ledger holds for each day what either of them learnt last.
 #[test]
 fn a_merge_keeps_what_is_known_last_of_each_day() {
     type Edit = fn(&mut Ledger);
@@ -353,7 +353,7 @@ fn a_day_that_differs_is_noted_no_earlier_than_it_was_read() {
     assert!(ledger.differing.is_empty(), "it agrees now");
 }
 
-/// An object was removed, and another run made the first generation anew from other days.
+/// An object was removed, and another run wrote a new first generation with other days.
 #[test]
 fn nothing_vouches_for_a_generation_of_which_two_ledgers_know_other_days() {
     let known = |slot: u32, etag: &str| {

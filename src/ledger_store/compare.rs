@@ -1,13 +1,13 @@
-//! The table's objects compared with the ledger: the listing vouches for an object whose ETag and size are the known ones;
-//! of any other one the footer is read.
+//! Compares the table's objects with the ledger: the listing vouches for an object whose ETag and size are the known
+//! ones; of any other object the footer is read.
 //!
 //! | an object is | then |
 //! |---|---|
-//! | listed as it is known | nothing is read |
-//! | of the ledger's content, under another ETag (a copied lake, a ledger of format 1) | its identity is noted |
-//! | later | taken over |
-//! | gone, or another one of this table | its days are doubted, see [`Ledger::doubted`](crate::ledger::Ledger) |
-//! | of another table or account, or not readable | refused: costlake never overwrites it |
+//! | listed as known | nothing is read |
+//! | the ledger's content under another ETag (a copied lake, a ledger of format 1) | its identity is recorded |
+//! | a later generation | it is adopted |
+//! | gone, or another one of this table | its days are marked, see [`Ledger::doubted`](crate::ledger::Ledger) |
+//! | of another table or account, or unreadable | refused: costlake never overwrites it |
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,48 +22,48 @@ use crate::window::{Grain, Partition};
 
 use super::{LedgerStore, Look, Observed, data_key, look, partition_of};
 
-/// Footers that are read at a time.
+/// Footers that are read concurrently.
 const SIDE_BY_SIDE: usize = 8;
 
-/// What an object that the listing does not vouch for is found to be.
+/// The finding about an object that the listing does not vouch for.
 #[derive(Debug)]
 pub enum Compared {
-    /// It is what the ledger knows, or a later generation of it.
+    /// It is the object that the ledger knows, or a later generation of it.
     Sound(Observed),
     /// It is gone.
     Gone,
-    /// It is another object of this table; why that is known.
+    /// It is another object of this table; the text says how that was found.
     Displaced(Observed, String),
-    /// It is empty, and of a definition that the table had while it held no row.
+    /// It is empty, and belongs to a definition that the table had while it held no row.
     Former(Observed),
     /// It must not be overwritten.
     Refused(Error),
-    /// It could not be looked at. A fetch of it looks once more.
+    /// It could not be read. A fetch of its partition tries again.
     Unseen(Error),
 }
 
-/// Whose object it has to be.
+/// The owner that an object must have.
 #[derive(Debug, Clone, Copy)]
 pub struct Owner<'a> {
     /// Fingerprint of the table.
     pub fingerprint: &'a str,
     /// Fingerprints that the table had while it held no row.
     pub former: &'a [String],
-    /// AWS account of the table, where it is known.
+    /// AWS account of the table, if known.
     pub account: Option<&'a str>,
 }
 
 impl Owner<'_> {
-    /// Whether an object is of a definition that the table had while it held no row, and holds none either.
+    /// Whether an object is empty and belongs to a definition that the table had while it held no row.
     #[must_use]
     pub fn is_former(&self, footer: &Footer) -> bool {
         self.former.contains(&footer.fingerprint) && footer.days.values().all(|facts| facts.rows == 0)
     }
 
-    /// Whether a footer is one of this owner's and of this partition.
+    /// Checks that a footer belongs to this owner and this partition.
     ///
     /// # Errors
-    /// [`Kind::Store`], which is no reason to overwrite the object.
+    /// [`Kind::Store`] if it does not; that is no reason to overwrite the object.
     pub fn check(&self, table: &str, partition: Partition, footer: &Footer) -> Result<()> {
         let wrong = |whose: String| {
             Error::new(Kind::Store, format!("the object belongs to {whose}"))
@@ -86,8 +86,8 @@ impl Owner<'_> {
 }
 
 impl LedgerStore {
-    /// The partitions whose object the listing does not vouch for; an object with no ETag in the ledger counts if
-    /// `also_unknown` says so.
+    /// The partitions whose object the listing does not vouch for; objects without an ETag in the ledger are included
+    /// if `also_unknown` is set.
     pub(super) async fn not_vouched_for(&self, grain: Grain, also_unknown: bool) -> Result<BTreeSet<Partition>> {
         let listed = self.lake.list(&self.table).await?;
         let listed: BTreeMap<Partition, &Listed> =
@@ -103,13 +103,14 @@ impl LedgerStore {
         Ok(all.into_iter().filter(doubtful).collect())
     }
 
-    /// Compares every object of the table with the ledger. When something is not as it is known, the newest snapshot is
-    /// read first: another run may have committed since this one was opened.
+    /// Compares every object of the table with the ledger. If one differs, the newest snapshot is read first: another
+    /// run may have committed since this one was opened.
     ///
     /// # Errors
     /// When the lake cannot be read.
     pub async fn compare(&mut self, grain: Grain, owner: Owner<'_>) -> Result<BTreeMap<Partition, Compared>> {
-        // What a rebuilt ledger has of an object that was not ours goes, whatever stands there by now.
+        // Entries of a rebuilt ledger that come from objects of another owner are dropped, whatever is stored there by
+        // now.
         let of_others = self.rebuilt_from.iter().filter(|(of, footer)| owner.check(&self.table, **of, footer).is_err());
         for (partition, _) in of_others {
             self.ledger.partitions.remove(&partition.to_string());
@@ -129,7 +130,7 @@ impl LedgerStore {
         Ok(found)
     }
 
-    /// Takes over an object that is what the ledger knows or a later generation of it.
+    /// Adopts an object that is the one the ledger knows or a later generation of it.
     ///
     /// # Errors
     /// As [`LedgerStore::follow`].
@@ -168,8 +169,8 @@ impl LedgerStore {
         Ok((partition, compared))
     }
 
-    /// What is said of an object that could not be looked at. What a rebuilt ledger has of it is from a look that nobody
-    /// judged, and says whose it was then.
+    /// The finding about an object that could not be read. A rebuilt ledger's entry for it comes from an earlier read
+    /// whose owner was never checked; its footer names that owner.
     fn unseen(&self, partition: Partition, owner: Owner<'_>, error: Error) -> Compared {
         let footer = self.rebuilt_from.get(&partition);
         match footer.map(|footer| owner.check(&self.table, partition, footer)) {
@@ -178,8 +179,8 @@ impl LedgerStore {
         }
     }
 
-    /// Notes in the ledger that is held, and nowhere else, which days are not what was committed as far as the listing
-    /// tells. Objects without a known ETag are left as they are.
+    /// Marks, in memory only, the days whose object according to the listing is not the committed one. Objects without
+    /// a known ETag are left as they are.
     ///
     /// # Errors
     /// When the lake cannot be listed.
@@ -238,7 +239,7 @@ mod tests {
         opened.expect("books").0
     }
 
-    /// A ledger that was rebuilt from another account's object holds nothing of it, also where the second look fails.
+    /// A ledger rebuilt from another account's object keeps nothing of it, even if the second read fails.
     #[tokio::test]
     async fn an_object_that_cannot_be_looked_at_again_is_whose_it_was() {
         let (lake, grain, partition) = lake_of_another_account().await;
@@ -251,7 +252,7 @@ mod tests {
         }
     }
 
-    /// What another run wrote down meanwhile is from no footer, and stays although the object is refused.
+    /// A snapshot that another run wrote meanwhile comes from no footer, and stays although the object is refused.
     #[tokio::test]
     async fn a_ledger_that_another_run_wrote_is_not_a_rebuilt_one() {
         let (lake, grain, partition) = lake_of_another_account().await;

@@ -1,4 +1,5 @@
-//! The ledger follows the objects: a generation that another run committed, or one that died before its ledger.
+//! Brings the ledger up to objects that are ahead of it: another run committed them, or died before it wrote the
+//! ledger.
 
 use chrono::{DateTime, Utc};
 
@@ -9,15 +10,15 @@ use crate::window::Partition;
 use super::{LedgerStore, Observed, data_key};
 
 impl LedgerStore {
-    /// Takes over a partition's object if it is a later generation of the one the ledger knows; whether it was. Days whose
-    /// content follows from nothing that is known are to be read again. Nobody can have written it later than `now`,
-    /// whatever the clock of the store says.
+    /// Adopts a partition's object if it is a later generation of the one the ledger knows; returns whether it was.
+    /// Days whose content cannot be traced to a known generation are marked displaced, to be read again. The write time
+    /// is capped at `now`, whatever the clock of the store says.
     ///
-    /// The object is made durable first: its writer may have died before that, and what a ledger names must not be gone
-    /// after a power cut.
+    /// The object is made durable first: its writer may have died before that, and an object that a ledger names must
+    /// survive a power cut.
     ///
     /// # Errors
-    /// When the object cannot be made durable; the ledger then is as before.
+    /// When the object cannot be made durable; the ledger is then unchanged.
     pub async fn follow(&mut self, partition: Partition, seen: &Observed, now: DateTime<Utc>) -> Result<bool> {
         let known = self.ledger.partitions.get(&seen.footer.partition);
         let Standing::Later { unproven } = Standing::of(known, &seen.footer) else { return Ok(false) };

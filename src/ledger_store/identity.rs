@@ -1,11 +1,13 @@
-//! What a table is: the record that names it, the account its figures are of, and whether a job still means both.
+//! The identity of a table: the record that defines it, the account of its figures, and whether a job still matches
+//! both.
 //!
 //! | object | holds |
 //! |---|---|
-//! | `table.json` | the fingerprint, and the account if it was known when the table was named |
-//! | `account.json` | the account, if it was known later only |
+//! | `table.json` | the fingerprint, and the account if it was known when the table was created |
+//! | `account.json` | the account, if it became known only later |
 //!
-//! Both are created once and never replaced, so whoever comes second finds what the first one wrote.
+//! Both are create-only, so a second writer finds what the first one wrote. `table.json` is replaced only while the
+//! table holds no row.
 
 use std::collections::BTreeSet;
 
@@ -21,9 +23,9 @@ use crate::lake::Lake;
 use super::LedgerStore;
 use super::names::{account_key, record_key};
 
-/// Name of the pair that marks made-up figures.
+/// Name of the fingerprint pair that marks made-up figures.
 const FIGURES: &str = "figures";
-/// Differences between a table and a job that are told.
+/// Maximum number of differences between a table and a job that are shown.
 const SHOWN: usize = 10;
 
 /// What may never change for a table.
@@ -35,14 +37,14 @@ pub struct TableRecord {
     pub table: String,
     /// Pairs of name and text: source, grouping, metrics, filter, granularity, billing view, site.
     pub fingerprint: Vec<(String, String)>,
-    /// AWS account, when it was known at the first run.
+    /// AWS account, if it was known at the first run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Whether the answers it is made from say that their figures are made up; none in a record of an earlier costlake, which
-    /// did not listen.
+    /// Whether the answers declare their figures made up; `None` in a record of an earlier costlake, which did not
+    /// check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_up: Option<bool>,
-    /// Fingerprints it had before, for as long as it held no row.
+    /// Fingerprints that the table had before, while it held no row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<String>,
 }
@@ -65,7 +67,7 @@ impl TableRecord {
         if identity.sandbox { real.of_sandbox() } else { real }
     }
 
-    /// The same record of figures that a sandbox makes up.
+    /// The same record for figures that a sandbox makes up.
     #[must_use]
     pub fn of_sandbox(mut self) -> Self {
         self.made_up = Some(true);
@@ -81,7 +83,7 @@ impl TableRecord {
         self.fingerprint.iter().any(|(name, _)| name == FIGURES)
     }
 
-    /// The fingerprint as 64 hexadecimal digits, for the footers.
+    /// SHA-256 of the fingerprint as 64 hexadecimal digits, for the footers.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
@@ -94,7 +96,7 @@ impl TableRecord {
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The record that is kept of a table; `None` when it has none yet.
+    /// The stored record of a table, with its account; `None` when there is none yet.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -113,10 +115,10 @@ impl TableRecord {
         Self::parse(&key, &object.bytes).map(Some)
     }
 
-    /// Reads the record that stands under `key`.
+    /// Parses the record stored under `key`.
     ///
     /// # Errors
-    /// [`Kind::Config`] when it is not one.
+    /// [`Kind::Config`] when it is not a record, or of a newer format.
     pub fn parse(key: &str, text: &[u8]) -> Result<Self> {
         let record: Self = serde_json::from_slice(text).map_err(|error| {
             Error::new(Kind::Config, "the table's record cannot be read").at("key", key).because(error)
@@ -128,11 +130,11 @@ impl TableRecord {
         Ok(record)
     }
 
-    /// Makes sure that a job still fits this record, as far as that can be told without asking the API who it is; of
-    /// Datadog at `site`, where it is known which one would be asked.
+    /// Checks that a job still matches this record, as far as possible without asking the API for the account. `site`
+    /// is the Datadog site that would be requested, if known.
     ///
     /// # Errors
-    /// [`Kind::Config`] when the job asks for something else than the table holds.
+    /// [`Kind::Config`] when the job requests something else than the table holds.
     pub fn check_offline(&self, job: &Job, site: Option<String>) -> Result<()> {
         let text = |name: &str| self.fingerprint.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone());
         let identity = Identity {
@@ -144,7 +146,7 @@ impl TableRecord {
         self.check(&Self::of(job, &identity))
     }
 
-    /// Refuses a job that would write something else into the table than is in it.
+    /// Refuses a job that would write something else into the table than it holds.
     pub(super) fn check(&self, ours: &Self) -> Result<()> {
         let shown = |record: &Self, other: &Self| {
             let both: BTreeSet<_> = other.fingerprint.iter().collect();
@@ -170,7 +172,7 @@ impl TableRecord {
     }
 }
 
-/// The account that was written down after the table was named.
+/// The account, if it was stored after the table was created.
 #[derive(Debug, Serialize, Deserialize)]
 struct AccountRecord {
     /// Layout version.
@@ -178,7 +180,7 @@ struct AccountRecord {
     account: String,
 }
 
-/// What `account.json` says; `None` where there is none.
+/// The account in `account.json`; `None` if there is no such object.
 async fn kept_account(lake: &Lake, table: &str) -> Result<Option<String>> {
     let key = account_key(table);
     let Some(object) = lake.read(&key, None).await? else { return Ok(None) };
@@ -191,7 +193,7 @@ async fn kept_account(lake: &Lake, table: &str) -> Result<Option<String>> {
     Ok(Some(record.account))
 }
 
-/// Writes `account.json`, unless it is there.
+/// Writes `account.json`, unless it exists.
 async fn keep_account(lake: &Lake, table: &str, account: &str) -> Result<()> {
     let record = AccountRecord { format: 1, account: account.to_owned() };
     let text = serde_json::to_vec_pretty(&record)
@@ -199,10 +201,10 @@ async fn keep_account(lake: &Lake, table: &str, account: &str) -> Result<()> {
     lake.create(&account_key(table), Bytes::from(text)).await.map(|_| ())
 }
 
-/// Refuses another account than the table's.
+/// Refuses any account but the table's.
 ///
 /// # Errors
-/// [`Kind::Auth`] when `now` is another one than `theirs`.
+/// [`Kind::Auth`] when `now` differs from `theirs`.
 pub fn same_account(table: &str, theirs: &str, now: &str) -> Result<()> {
     if theirs == now {
         return Ok(());
@@ -215,15 +217,16 @@ pub fn same_account(table: &str, theirs: &str, now: &str) -> Result<()> {
 }
 
 impl LedgerStore {
-    /// Makes sure that the table, if there is one yet, is the one the job means.
+    /// Checks that the table, if it exists, is the one the job means.
     ///
     /// # Errors
-    /// [`Kind::Config`] when its fingerprint is another one, [`Kind::Auth`] when its account is.
+    /// [`Kind::Config`] when its fingerprint differs, [`Kind::Auth`] when its account does.
     pub async fn check(&mut self, ours: &TableRecord) -> Result<()> {
         self.check_as(|_| ours).await.map(|_| ())
     }
 
-    /// The same of the record that `ours` gives for the one that is kept, if there is one. Returns that.
+    /// As [`LedgerStore::check`], for the record that `ours` returns for the stored one, if there is one. Returns the
+    /// stored record.
     ///
     /// # Errors
     /// As [`LedgerStore::check`].
@@ -245,25 +248,26 @@ impl LedgerStore {
         for theirs in &known {
             ours.account.iter().try_for_each(|now| same_account(&self.table, theirs, now))?;
         }
-        // Only now: another fetch of the run that is refused has to be refused as well.
+        // Only set here: if the run is refused, its other fetches must be refused as well.
         self.claimed |= is_named;
         self.has_account = has_account;
         let known = known.into_iter().next();
-        // What only this run knows stays out of the ledger: a snapshot may be written before anything of the run is.
+        // An account that only this run knows stays out of the ledger: a snapshot may be written before any data of the
+        // run is.
         self.ledger.account.clone_from(&known);
         self.account = known.or_else(|| ours.account.clone());
         self.former = named.as_ref().map(|record| record.former.clone()).unwrap_or_default();
         Ok(named)
     }
 
-    /// The account that the table's figures are of, or that this run is the first to know.
+    /// The account of the table's figures, or the one that this run is the first to know.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()
     }
 
-    /// Takes over the account that is written down, for whoever asks no API who it is. What a rebuilt ledger has of
-    /// another account's object goes.
+    /// Loads the stored account, for commands that do not ask an API for theirs. Entries of a rebuilt ledger that come
+    /// from another account's object are dropped.
     ///
     /// # Errors
     /// When the lake cannot be read.
@@ -279,10 +283,10 @@ impl LedgerStore {
         Ok(())
     }
 
-    /// Writes down the account of a table that has a name but no account yet.
+    /// Stores the account of a table that has a record but no account yet.
     ///
     /// # Errors
-    /// When the lake cannot be written, or another run has written another account meanwhile.
+    /// When the lake cannot be written, or another run has stored another account meanwhile.
     pub async fn keep_account(&mut self, ours: &TableRecord) -> Result<()> {
         let Some(account) = ours.account.as_deref().filter(|_| self.claimed && !self.has_account) else {
             return Ok(());
@@ -314,7 +318,7 @@ mod tests {
         said.is_err_and(|error| error.kind() == Kind::Auth)
     }
 
-    /// Of the fetches of a run, which are under way side by side, each comes to this point on its own.
+    /// The fetches of a run are concurrent, and each reaches this point separately.
     #[tokio::test]
     async fn a_run_that_loses_the_table_to_another_account_loses_it_for_all_its_fetches() {
         for founder in [None, Some(record(None))] {

@@ -1,4 +1,4 @@
-//! Kept older generations: where they lie, and what they tell a ledger that was lost.
+//! Kept older generations: their keys, and how the history of a lost ledger is rebuilt from them.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::window::{Grain, Partition};
 
 use super::object::{Look, look_at};
 
-/// Looks that are under way at a time.
+/// Footers that are read concurrently.
 const SIDE_BY_SIDE: usize = 8;
 
 /// An object below a table's folder of older generations.
@@ -23,9 +23,9 @@ pub struct Kept {
     pub key: String,
     /// When it was written: just before the generation that replaced it.
     pub modified: DateTime<Utc>,
-    /// Partition and epoch by its name; none for a name that is not costlake's.
+    /// Partition and epoch according to its name; `None` if costlake did not name it.
     pub generation: Option<(Partition, u64)>,
-    /// Whether it is a copy of an object that somebody put in place of the committed one: no part of the table's past.
+    /// Whether it is a copy of an object that replaced the committed one from outside: not part of the table's history.
     pub is_displaced: bool,
 }
 
@@ -35,7 +35,7 @@ pub fn kept_key(table: &str, partition: Partition, epoch: u64) -> String {
     format!("{}/{partition}/{epoch:020}.parquet", folder(table))
 }
 
-/// The key under which the copy of an object is kept that stood in place of the committed one; `bytes` are all of it.
+/// The key of the copy of an object that replaced the committed one from outside; `bytes` is the whole object.
 #[must_use]
 pub fn displaced_key(table: &str, partition: Partition, epoch: u64, bytes: &[u8]) -> String {
     let digest: String = Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -50,7 +50,7 @@ fn folder(table: &str) -> String {
     format!("_costlake/{table}/history")
 }
 
-/// Everything below a table's folder of older generations, by name.
+/// All objects below a table's folder of older generations, by name.
 ///
 /// # Errors
 /// When the lake cannot be listed.
@@ -77,8 +77,8 @@ pub async fn kept_generations(lake: &Lake, table: &str, grain: Grain) -> Result<
     Ok(kept.collect())
 }
 
-/// Fills the past of a ledger that was made from the objects' footers; says what was left out. A generation was kept
-/// just before the next one was committed.
+/// Fills the history of a ledger that was rebuilt from the objects' footers; returns notes on what was left out. A
+/// generation was kept just before the next one was committed, which dates the next one.
 pub(super) async fn rebuild(lake: &Lake, ledger: &mut Ledger, grain: Grain, now: DateTime<Utc>) -> Result<Vec<String>> {
     let kept = kept_generations(lake, &ledger.table, grain).await?;
     let kept: Vec<Kept> = kept.into_iter().filter(|kept| !kept.is_displaced).collect();

@@ -1,8 +1,8 @@
-//! The names of a table's books.
+//! The keys of a table's ledger store.
 
 use crate::generation::footer::LAST_EPOCH;
 
-/// Highest number of a snapshot; a file with a higher one is none of costlake's.
+/// Highest number of a snapshot; costlake writes no file with a higher one.
 const LAST_SNAPSHOT: u64 = LAST_EPOCH;
 
 pub(super) fn record_key(table: &str) -> String {
@@ -17,7 +17,7 @@ pub(super) fn snapshot_key(table: &str, sequence: u64) -> String {
     format!("_costlake/{table}/ledger/{sequence:020}.json")
 }
 
-/// The number of the snapshot under `key`; none of a file that is something else, or lies in a folder of its own.
+/// The number of the snapshot under `key`; `None` for any other file, and for one in a subfolder.
 pub(super) fn sequence_of(table: &str, key: &str) -> Option<u64> {
     let number = key.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()?;
     (number <= LAST_SNAPSHOT && snapshot_key(table, number) == key).then_some(number)

@@ -1,4 +1,4 @@
-//! The objects the books are about: their keys, and what one look at them tells.
+//! The data objects of a table: their keys, and what is learnt from one read of their end.
 
 use chrono::{DateTime, Utc};
 
@@ -9,10 +9,10 @@ use crate::lake::{Lake, Object, Tag};
 use crate::ledger::ObjectId;
 use crate::window::{Grain, Partition};
 
-/// Last bytes of an object that are read to see its footer.
+/// Number of bytes read from the end of an object to get its footer.
 const SUFFIX: u64 = 64 << 10;
 
-/// A partition object as it was seen in one read.
+/// A partition object as seen in one read.
 #[derive(Debug, Clone)]
 pub struct Observed {
     /// Identity of its bytes.
@@ -28,7 +28,7 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// What the ledger remembers it by.
+    /// The identity that the ledger stores.
     #[must_use]
     pub fn id(&self) -> ObjectId {
         ObjectId { size: self.size, etag: self.etag.clone() }
@@ -41,31 +41,31 @@ pub fn data_key(table: &str, partition: Partition) -> String {
     format!("{table}/{}/data.parquet", partition.folder())
 }
 
-/// What stands where a partition's object belongs.
+/// What is stored under the key of a partition's object.
 #[derive(Debug)]
 pub enum Look {
     /// Nothing.
     Absent,
     /// An object with costlake's footer.
     Whole(Observed),
-    /// Something whose footer cannot be read as costlake's.
+    /// An object whose footer is not a readable footer of costlake.
     Unreadable {
-        /// Whether it is a sound Parquet file that somebody else wrote.
+        /// Whether it is a sound Parquet file that another program wrote.
         foreign: bool,
         /// Why.
         error: Error,
     },
 }
 
-/// Looks at what stands where a partition's object belongs, from one answer.
+/// Reads the footer of a partition's object, from one answer.
 ///
 /// # Errors
-/// When the lake cannot be read; what the object itself is like is no error here.
+/// When the lake cannot be read; a missing or unreadable object is not an error here.
 pub async fn look(lake: &Lake, table: &str, partition: Partition) -> Result<Look> {
     look_at(lake, &data_key(table, partition)).await
 }
 
-/// Looks at the object under a key, from one answer.
+/// Reads the footer of the object under a key, from one answer.
 ///
 /// # Errors
 /// As [`look`].
@@ -93,7 +93,7 @@ pub async fn look_at(lake: &Lake, key: &str) -> Result<Look> {
     Err(Error::new(Kind::Store, "the object changes faster than it can be read").at("key", key))
 }
 
-/// Looks at a partition's object: its tag and footer from one answer, or `None` when there is none.
+/// The tag and footer of a partition's object, from one answer, or `None` when there is none.
 ///
 /// # Errors
 /// When it cannot be read or is not costlake's.

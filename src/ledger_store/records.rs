@@ -1,10 +1,10 @@
-//! Run records as they are read back: the newest first, the last run of a table, and what the runs have spent.
+//! Reads run records: the newest first, the last run of a table, and what the runs have spent.
 //!
-//! | object of `runs/<date>/` | written | says |
+//! | object in `runs/<date>/` | written | content |
 //! |---|---|---|
 //! | `<run id>.json` | when the run ends | what it did and paid |
-//! | `<run id>.started.json` | before its first paid request | how many it has reserved |
-//! | `<run id>.started-2.json`, … | before it sends more than that | how many it has reserved on top |
+//! | `<run id>.started.json` | before its first paid request | how many requests it has reserved |
+//! | `<run id>.started-2.json`, … | before it sends more than that | how many more it has reserved |
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::ledger::AcceptedClock;
 use crate::report::JobReport;
 use crate::window::is_ahead;
 
-/// Records that are looked through for the last run; behind so many backfills nobody knows it any more.
+/// Maximum number of records searched for the last run; if more backfills came since, it is not found.
 const LOOKED_THROUGH: usize = 200;
 
 /// The paid requests that a run reserves before it sends them.
@@ -37,10 +37,10 @@ pub struct StartRecord {
 }
 
 impl StartRecord {
-    /// Writes it.
+    /// Writes the record.
     ///
     /// # Errors
-    /// When the lake cannot be written, or another object stands in its place.
+    /// When the lake cannot be written, or another object has its key.
     pub async fn write(&self, lake: &Lake) -> Result<()> {
         let place = if self.number == 1 { String::new() } else { format!("-{}", self.number) };
         let stem = stem_of(&self.job, &self.run_id, self.started_at);
@@ -54,7 +54,7 @@ impl StartRecord {
     }
 }
 
-/// The key of a run's record without its ending.
+/// The key of a run's record without its extension.
 pub(super) fn stem_of(job: &str, run_id: &str, started_at: DateTime<Utc>) -> String {
     format!("_costlake/{job}/runs/{}/{run_id}", started_at.date_naive())
 }
@@ -64,7 +64,7 @@ fn is_start(key: &str) -> bool {
     key.rsplit('/').next().is_some_and(|file| file.contains(".started"))
 }
 
-/// Whether a key is that of a run's own record.
+/// Whether a key is that of the record of a run's end.
 fn is_record(key: &str) -> bool {
     key.ends_with(".json") && !is_start(key)
 }
@@ -72,14 +72,14 @@ fn is_record(key: &str) -> bool {
 /// Paid requests of the runs of a month.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spent {
-    /// Pages charged in runs that left a record of their end.
+    /// Pages charged by runs with a record of their end.
     pub charged: u64,
-    /// Requests that runs without one have reserved.
+    /// Requests reserved by runs without one.
     pub reserved: u64,
 }
 
 impl Spent {
-    /// Of the runs of the month that begins on `first`.
+    /// The spending of all runs since `first`, the first day of the month.
     ///
     /// # Errors
     /// When the records cannot be read.
@@ -115,14 +115,14 @@ impl Spent {
         Ok(spent)
     }
 
-    /// All of it.
+    /// Charged and reserved together.
     #[must_use]
     pub fn total(self) -> u64 {
         self.charged.saturating_add(self.reserved)
     }
 }
 
-/// What a start record reserves; nothing where it is gone or cannot be understood.
+/// The requests that a start record reserves; 0 if it is gone or cannot be parsed.
 async fn reserved_in(lake: &Lake, key: &str) -> Result<u64> {
     let object = lake.read(key, None).await?;
     let record = object.and_then(|object| serde_json::from_slice::<StartRecord>(&object.bytes).ok());
@@ -144,8 +144,7 @@ impl Records {
         Ok(Self(listed))
     }
 
-    /// The latest time at which a run began by its own clock, where that may be believed after what a person has
-    /// `accepted`.
+    /// The latest start time of a run by its own clock, without those that a person declared wrong in `accepted`.
     #[must_use]
     pub fn newest_time(&self, accepted: Option<AcceptedClock>) -> Option<DateTime<Utc>> {
         let may_be_right = |time: &DateTime<Utc>| accepted.is_none_or(|accepted| accepted.believes(*time));
@@ -153,7 +152,7 @@ impl Records {
         began.chain(accepted.map(|accepted| accepted.at)).max()
     }
 
-    /// The record that the store took last, whatever time its run went by.
+    /// The record that was stored last, by the store's clock and not the run's.
     ///
     /// # Errors
     /// When the lake cannot be read.
@@ -169,13 +168,13 @@ impl Records {
     }
 }
 
-/// When the run of a record began: run ids begin with the time.
+/// When the run of a record began: run ids start with the time.
 fn began_at(key: &str) -> Option<DateTime<Utc>> {
     let (time, _) = key.rsplit('/').next()?.split_once('-')?;
     NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").ok().map(|time| time.and_utc())
 }
 
-/// Keys of all records of a table but start records, the newest first: days and run ids begin with the time.
+/// Keys of all records of a table except start records, the newest first: days and run ids start with the time.
 ///
 /// # Errors
 /// When the lake cannot be listed.
@@ -186,7 +185,7 @@ pub async fn record_keys(lake: &Lake, table: &str) -> Result<Vec<String>> {
     Ok(keys)
 }
 
-/// One record; `None` when it is gone or cannot be understood.
+/// One record; `None` when it is gone or cannot be parsed.
 ///
 /// # Errors
 /// When the lake cannot be read.
@@ -195,8 +194,8 @@ pub async fn read_record(lake: &Lake, key: &str) -> Result<Option<JobReport>> {
     Ok(object.and_then(|object| serde_json::from_slice(&object.bytes).ok()))
 }
 
-/// The newest record of command `run` that came to its end: one that a signal stopped says nothing about the table, nor
-/// does one of a clock that was ahead of `now`.
+/// The newest record of the command `run` that was not interrupted: a run that a signal stopped says nothing about the
+/// table, nor does one whose clock was ahead of `now`.
 ///
 /// # Errors
 /// When the lake cannot be read.
@@ -204,8 +203,8 @@ pub async fn last_run(lake: &Lake, table: &str, now: DateTime<Utc>) -> Result<Op
     newest_run(lake, table, now, |record| !record.was_interrupted()).await
 }
 
-/// The newest one that did what its schedule asked for: whoever was without credentials or a right definition tries
-/// again as soon as there is somebody to try.
+/// As [`last_run`], without runs that failed for credentials or configuration before their first request: they have not
+/// done their scheduled work and are retried as soon as possible.
 ///
 /// # Errors
 /// When the lake cannot be read.
@@ -213,7 +212,7 @@ pub async fn last_attempt(lake: &Lake, table: &str, now: DateTime<Utc>) -> Resul
     newest_run(lake, table, now, |record| !record.was_interrupted() && !record.never_began()).await
 }
 
-/// Of runs that began in the same second, the one whose record the store took last.
+/// The newest record that `counts`; of runs that began in the same second, the one stored last.
 async fn newest_run(
     lake: &Lake,
     table: &str,

@@ -1,12 +1,12 @@
-//! Another definition for a table that never held a row: a first try with a filter that fits nothing, or the wrong
-//! grouping, costs no name.
+//! Redefines a table that never held a row: after a first try with a filter that matches nothing, or the wrong
+//! grouping, the table keeps its name.
 //!
-//! The record is replaced on condition that it is the one that was read, and keeps the fingerprints it had. Objects of such
-//! a fingerprint are empty; they are read again whole.
+//! The record is replaced on condition that it is the one that was read, and keeps its earlier fingerprints. Objects
+//! with such a fingerprint are empty and are read again in full.
 //!
-//! A run of the old definition may write its first rows meanwhile. As long as a table holds no row, a run looks at the
-//! record again before it writes an object and after; who redefines looks at the objects before it writes the record and
-//! after. So at least one of the two sees the other: the object stays out of every ledger, or the old record comes back.
+//! A run of the old definition may write its first rows meanwhile. While a table holds no row, a run reads the record
+//! before and after it writes an object; a redefinition lists the objects before and after it writes the record. So at
+//! least one of the two sees the other: the object stays out of every ledger, or the old record is restored.
 
 use bytes::Bytes;
 
@@ -19,8 +19,8 @@ use super::names::record_key;
 use super::{LedgerStore, TableRecord, partition_of};
 
 impl LedgerStore {
-    /// Whether the table may be given another definition, because it never held a row. One with days for partitions never
-    /// becomes one with months: objects of both kinds would stand side by side.
+    /// Whether the table may be redefined, because it never held a row. A table partitioned by day never becomes one
+    /// partitioned by month: it would hold objects of both kinds.
     ///
     /// # Errors
     /// When the lake cannot be listed.
@@ -30,7 +30,8 @@ impl LedgerStore {
         Ok(!self.holds_rows() && listed.iter().all(is_of_grain) && self.not_vouched_for(grain, true).await?.is_empty())
     }
 
-    /// Gives a table that never held a row the definition of the record that `ours` gives for its own. Returns the new one.
+    /// Replaces the definition of a table that never held a row by the one that `ours` returns for the stored record.
+    /// Returns the new record.
     ///
     /// # Errors
     /// When the lake cannot be read or written, or another run defines the table at the same time.
