@@ -1,7 +1,7 @@
-//! Money as the API writes it: decimal text to a 128-bit integer of 10^-12, exactly or not at all.
+//! Amounts: decimal text to a 128-bit count of 10^-12, without rounding.
 //!
-//! Cost Explorer answers amounts as text with at most ten decimals; the tables hold `DECIMAL(38,12)`. Nothing here
-//! goes through a float, and nothing is rounded: text that does not fit is refused.
+//! Cost Explorer returns amounts as text with at most ten decimals; the tables hold `DECIMAL(38,12)`. No float is
+//! involved and nothing is rounded: text that does not fit is refused.
 //!
 //! | text | result |
 //! |---|---|
@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-/// Decimals behind the point of every amount column.
+/// Decimal places of every amount column.
 pub const SCALE: u32 = 12;
 /// Significant digits of every amount column.
 pub const PRECISION: u8 = 38;
@@ -63,7 +63,7 @@ pub fn parse(text: &str) -> Result<i128, Fault> {
     Ok(if negative { -value } else { value })
 }
 
-/// Plain digits that fit a machine word, which is what the API writes; any other text is for the long way.
+/// The fast path: plain digits that fit a `u64`, as the API writes them; anything else takes the slow path.
 fn parse_short(text: &[u8]) -> Option<i128> {
     const TENS: [u64; SCALE as usize + 1] = tens();
     let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
@@ -76,19 +76,19 @@ fn parse_short(text: &[u8]) -> Option<i128> {
     Some(i128::from(value) * i128::from(TENS[missing]))
 }
 
-/// `value` with more digits behind it; at most 19 in all.
+/// Appends digits to `value`; at most 19 in all.
 fn append_digits(value: u64, text: &[u8]) -> Option<u64> {
     let (words, rest) = text.as_chunks();
     let value = words.iter().try_fold(value, |value, word| Some(value * 100_000_000 + eight_digits(*word)?))?;
     rest.iter().try_fold(value, |value, byte| byte.is_ascii_digit().then(|| value * 10 + u64::from(byte - b'0')))
 }
 
-/// Eight digits at once: first pairs of them, then fours, then all.
+/// Parses eight digits at once: combines them into pairs, then fours, then one number.
 fn eight_digits(text: [u8; 8]) -> Option<u64> {
     const ONES: u64 = u64::MAX / 0xff;
     let word = u64::from_le_bytes(text);
     let high = |word: u64| word & (ONES * 0xf0);
-    // Behind `9` come six more with the same upper half, which the addition lifts out of it.
+    // Six characters after `9` share its upper four bits; adding 6 changes those bits.
     if high(word) != ONES * 0x30 || high(word + ONES * 6) != ONES * 0x30 {
         return None;
     }
@@ -107,7 +107,7 @@ const fn tens() -> [u64; SCALE as usize + 1] {
     tens
 }
 
-/// Digits and point to (all digits as one integer, number of decimals); trailing zeros of a long fraction are dropped.
+/// Parses digits and point into (all digits as one integer, number of decimals), without a fraction's trailing zeros.
 fn parse_mantissa(text: &[u8]) -> Result<(i128, i32), Fault> {
     let (mut value, mut decimals, mut zeros) = (0_i128, 0_i32, 0_i32);
     let (mut seen_point, mut seen_digit) = (false, false);
@@ -223,7 +223,7 @@ mod tests {
     proptest! {
         #[test]
         fn short_texts_are_read_as_long_ones(text in "[+-]?[0-9]{0,12}[.]?[0-9]{0,8}") {
-            // Zeros behind the point do not change the number, but the text is then too long for the short way.
+            // Zeros behind the point do not change the number, but make the text too long for the fast path.
             let point = if text.contains('.') { "" } else { "." };
             prop_assert_eq!(parse(&text).is_ok(), text.contains(|c: char| c.is_ascii_digit()));
             if let Ok(number) = parse(&text) {

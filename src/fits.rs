@@ -1,6 +1,6 @@
-//! What a job asks for that fits nothing: a query without a row, a tag without a value. Both look like a bill of little.
+//! Parts of a job that match nothing: a query without rows, a tag without values. Both would pass as low costs.
 //!
-//! Of each such thing the ledger keeps whether any answer ever had something of it. Pure.
+//! For each such part the ledger keeps whether any answer ever matched it. Pure.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use arrow::array::{AsArray, RecordBatch, StringArray};
 use crate::ledger::Ledger;
 use crate::sources::Source;
 
-/// Columns that together name the query a row is an answer to.
+/// Columns that together name the query a row belongs to.
 const OF_QUERY: [&str; 3] = ["provider", "product", "commitment_type"];
-/// How columns of groupings begin whose values people attach to resources themselves.
+/// Prefixes of grouping columns whose values users define themselves, and what each groups by.
 const BY_HAND: [(&str, &str); 2] = [("tag_", "tag"), ("cost_category_", "cost category")];
 
-/// By query, and by column of a tag or cost category: whether `rows` have anything of it.
+/// By query, and by column of a tag or cost category: whether `rows` have any match.
 #[must_use]
 pub fn found(source: &dyn Source, rows: &RecordBatch) -> BTreeMap<String, bool> {
     let texts = |name: &str| rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
@@ -34,7 +34,7 @@ pub fn found(source: &dyn Source, rows: &RecordBatch) -> BTreeMap<String, bool> 
     found
 }
 
-/// What is said of the things that the job asks for and that nothing was ever found of.
+/// Notes on the queries and columns of the job that never matched anything.
 #[must_use]
 pub fn nothing_of(source: &dyn Source, ledger: &Ledger) -> Vec<String> {
     let queries = source.read_for();
@@ -57,7 +57,7 @@ fn said(name: &str, is_query: bool) -> String {
 }
 
 impl Ledger {
-    /// Takes in what rows of a fetch had something of. That there was nothing counts only of what was never asked before.
+    /// Records which parts a fetch matched. "No match" is recorded only for a part that was never read before.
     pub fn note_found(&mut self, source: &dyn Source, found: &BTreeMap<String, bool>) {
         let queries = source.read_for();
         for (name, any) in found {

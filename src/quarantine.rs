@@ -1,15 +1,15 @@
-//! Quarantine: answers that are well formed, agree with the API's totals, and are still so unlike what was known that a
-//! person should look before they replace it.
+//! Quarantine: answers that are well formed and agree with the API's totals, but differ so much from the known rows
+//! that a person should review them before they replace those.
 //!
-//! | what came | held |
+//! | answer | held |
 //! |---|---|
 //! | no rows for a day that had costs (Datadog: rows) | that day |
-//! | a settled month whose figures move too far, or whose currency changes: see [`months`] | the days of it that changed |
-//! | a slot of which one answer says two things | that slot |
-//! | Datadog's values in another unit, null where there was a value, fewer of a list: see [`values`] | the days concerned |
+//! | a settled month whose figures change too much, or whose currency changes: see [`months`] | its changed days |
+//! | a slot for which one answer contradicts itself | that slot |
+//! | Datadog values in another unit, null instead of a value, fewer rows of a list: see [`values`] | the affected days |
 //!
-//! A day counts as settled when it was last read after its month had settled: what was read before is expected to move.
-//! The old rows stay until somebody says `--accept JOB:YYYY-MM`. Rows that are what was last known are never held.
+//! A day counts as settled when it was last read after its month had settled: rows read earlier are expected to change.
+//! The old rows stay until a user passes `--accept JOB:YYYY-MM`. Rows equal to the last known ones are never held.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,34 +27,34 @@ use crate::window::first_of_month;
 mod months;
 mod values;
 
-/// A whole, in the unit of `quarantine_millionths`.
+/// A share of 1 in the unit of `quarantine_millionths`.
 const WHOLE: i128 = 1_000_000;
 
-/// What new rows are compared with.
+/// The known state that new rows are compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// The ledger.
     pub ledger: &'a Ledger,
-    /// What is known of the days of the partition.
+    /// Facts of the known days of the partition.
     pub days: &'a BTreeMap<NaiveDate, DayFacts>,
-    /// The rows of the days of the partition, as far as they can be read.
+    /// The known rows of the partition by day, as far as they can be read.
     pub rows: &'a BTreeMap<NaiveDate, RecordBatch>,
-    /// The newest day before the partition that has rows, where that was looked up.
+    /// The newest day before the partition that has rows, if it was looked up.
     pub earlier: Option<(NaiveDate, &'a RecordBatch)>,
 }
 
-/// What is to become of the rows of a fetch.
+/// The verdict on the rows of a fetch.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// The slots that need a person's word, each with the reason.
+    /// The slots that need `--accept`, each with the reason.
     pub held: BTreeMap<NaiveDate, String>,
-    /// The baselines of months whose other slots change, with these changes in them.
+    /// The baselines of months with changes that are not held, these changes included.
     pub baselines: BTreeMap<NaiveDate, Baseline>,
-    /// These changes alone, to be taken back when the rows do not get into the lake.
+    /// These changes alone, to be subtracted again if the rows are not committed.
     pub moves: Moves,
 }
 
-/// A slot whose content differs from what is known, or that is new.
+/// A slot that is new or whose content differs from the known one.
 struct Change<'a> {
     slot: NaiveDate,
     old: Option<&'a DayFacts>,
@@ -62,7 +62,7 @@ struct Change<'a> {
     rows: &'a RecordBatch,
 }
 
-/// Judges the slots of a fetch; months in `accepted` have a person's word already.
+/// Judges the slots of a fetch; slots of the months in `accepted` are never held.
 ///
 /// # Errors
 /// When the rows are not those of the job's table.
@@ -93,7 +93,7 @@ pub fn judge(
     Ok(verdict)
 }
 
-/// Whether old rows are needed to judge a fetch; without them amounts are compared by day alone.
+/// Whether old rows are needed to judge a fetch; without them amounts are compared only by day.
 #[must_use]
 pub fn needs_rows(
     job: &Job,
@@ -129,13 +129,13 @@ fn rows(count: u64) -> String {
     if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
 }
 
-/// Whether there was anything to lose: rows whose costs do not all add up to nothing.
+/// Whether the old rows had costs: some cost column does not sum to zero. Without cost columns, any row counts.
 fn had_costs(job: &Job, old: &DayFacts) -> bool {
     let sums = || costs(job).filter_map(|column| amount(old, column));
     old.rows > 0 && (sums().next().is_none() || sums().any(|sum| sum != 0))
 }
 
-/// The columns that are money and add up.
+/// The cost columns, whose rows add up.
 fn costs(job: &Job) -> impl Iterator<Item = &'static str> {
     job.source.controlled().into_iter()
 }
@@ -144,7 +144,7 @@ fn amount(facts: &DayFacts, column: &str) -> Option<i128> {
     decimal::parse(facts.sums.get(column)?).ok()
 }
 
-/// Whether `change` is more than the share of `before`; of nothing, every change is.
+/// Whether `change` is more than the share of `before`; if `before` is zero, every change is.
 fn exceeds(change: i128, before: i128, millionths: u64) -> bool {
     let allowed = before.unsigned_abs().checked_mul(u128::from(millionths));
     let moved = change.unsigned_abs().checked_mul(WHOLE.unsigned_abs());

@@ -1,13 +1,13 @@
 //! Sums of a slot's amount columns, by column name, as decimal text.
 //!
-//! A ledger holds two of these for every day of its table, and most of the memory of a long one would be the nodes and
-//! strings of small maps. Here all of one slot's names and sums share one piece of text, which is read from its front:
+//! A ledger holds two of these for every day of its table. As small maps their nodes and strings would take most of a
+//! long ledger's memory, so all names and sums of a slot share one string, which is scanned from the start:
 //!
 //! ```text
 //! blended_cost ␀ 12.5 ␀ unblended_cost ␀ 12.75 ␀
 //! ```
 //!
-//! In JSON it is the object that a map would be.
+//! In JSON it is an object, as a map would be.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use std::fmt;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Ends each name and each sum; neither a column nor a number has it.
+/// Terminates each name and each sum; neither may contain it.
 const END: char = '\0';
 
 /// Decimal text by column name, ordered by name; each name once.
@@ -23,13 +23,13 @@ const END: char = '\0';
 pub struct Sums(Box<str>);
 
 impl Sums {
-    /// Whether there is none.
+    /// Whether there are no sums.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Names and sums, by name.
+    /// Names and sums, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut parts = self.0.split_terminator(END);
         std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
@@ -41,14 +41,14 @@ impl Sums {
         self.iter().find(|(name, _)| *name == column).map(|(_, sum)| sum)
     }
 
-    /// Those of the columns that `keeps` says.
+    /// The sums of the columns for which `keeps` is true.
     #[must_use]
     pub fn only(&self, keeps: impl Fn(&str) -> bool) -> Self {
         self.iter().filter(|(name, _)| keeps(name)).collect()
     }
 }
 
-/// Of two sums of one name the later stays. Names are those of columns and sums are decimal text: neither has a NUL.
+/// If a name repeats, the last sum wins. Names are column names and sums are decimal text: neither contains a NUL.
 impl<N: Into<String>, S: Into<String>> FromIterator<(N, S)> for Sums {
     fn from_iter<I: IntoIterator<Item = (N, S)>>(pairs: I) -> Self {
         let pairs = pairs.into_iter().map(|(name, sum)| (name.into(), sum.into()));

@@ -1,6 +1,6 @@
 //! Tables: the columns a source offers, narrowed by a job.
 //!
-//! `schemas/<source>.json` is the contract. A job keeps the columns that its grouping and metrics call for; the Arrow
+//! `schemas/<source>.json` is the contract. A job keeps the columns that its grouping and metrics need; the Arrow
 //! schema, the documentation and the table definitions of query engines all come from the same list.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decimal;
 
-/// The column types that every reader understands alike.
+/// The column types, limited to those that all query engines read the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ColumnType {
     /// true or false.
@@ -71,7 +71,7 @@ pub struct Column {
     pub doc: String,
 }
 
-/// The columns of one table, in file order, and what identifies a row.
+/// The columns of one table, in file order, and the key of its rows.
 #[derive(Debug, Clone)]
 pub struct Table {
     columns: Vec<Column>,
@@ -84,9 +84,9 @@ pub struct Table {
 
 impl Table {
     /// A table of `columns` whose rows are ordered and identified by `sort_key`, the time column first.
-    /// Columns named in `outside_digest` are looked up as of the read and do not make a row new.
+    /// Columns named in `outside_digest` hold values looked up at read time; a change in them does not change the row.
     ///
-    /// Names that are not among the columns are left out: a source passes all its candidates.
+    /// Names that are not among the columns are ignored: a source passes all its candidates.
     #[must_use]
     pub fn new(columns: Vec<Column>, sort_key: &[&str], outside_digest: &[&str]) -> Self {
         let position = |name: &&str| columns.iter().position(|column| column.name == **name);
@@ -97,8 +97,8 @@ impl Table {
         Self { columns, schema: Arc::new(Schema::new(fields)), sort_key, outside_digest, repeats: false }
     }
 
-    /// The same table, whose rows may share their key: then they are told apart by their place among each other, which
-    /// all their columns decide.
+    /// The same table, but rows may share their key: such rows are ordered by all their columns and identified by their
+    /// position.
     #[must_use]
     pub fn with_repeats(self) -> Self {
         Self { repeats: true, ..self }
@@ -110,7 +110,7 @@ impl Table {
         self.repeats
     }
 
-    /// Positions of the columns that order the rows: the key, and where rows may share it all the others behind it.
+    /// Positions of the columns that order the rows: the key, followed by all other columns if rows may share a key.
     pub fn order(&self) -> impl Iterator<Item = usize> + '_ {
         let others = (0..self.columns.len()).filter(|index| self.repeats && !self.sort_key.contains(index));
         self.sort_key.iter().copied().chain(others)
@@ -134,7 +134,7 @@ impl Table {
         &self.sort_key
     }
 
-    /// Positions of the columns that the digest of a day does not see.
+    /// Positions of the columns that the digest of a day excludes.
     #[must_use]
     pub fn outside_digest(&self) -> &[usize] {
         &self.outside_digest
@@ -149,7 +149,7 @@ impl Table {
 /// Reads a schema file.
 ///
 /// # Errors
-/// When the text is not a list of columns; the files are compiled in, so a test keeps this from happening.
+/// When the text is not a list of columns; the files are compiled in and covered by tests.
 pub fn parse_schema(text: &str) -> Result<Vec<Column>, serde_json::Error> {
     serde_json::from_str(text)
 }

@@ -1,15 +1,15 @@
-//! Totals: what the API says a day costs without any grouping, and whether the rows of a day add up to it.
+//! Totals: the cost of a day by the API, without any grouping, and whether the rows of the day add up to it.
 //!
-//! One ungrouped request answers every day of a table (some 400 rows, one page, 0.01 USD; of 14 days of hours, 336).
-//! It serves twice:
+//! One ungrouped request returns every day of a table (some 400 rows, one page, 0.01 USD; for 14 days of hours, 336).
+//! It has two uses:
 //!
 //! | as | means |
 //! |---|---|
 //! | the probe | a day whose total, its currency or estimate flag differs from the ledger's has moved and is due |
 //! | the control sum | rows that do not add up to the total, or are in another currency, are not committed |
 //!
-//! Each group is rounded to ten decimals by the API on its own, so sums may differ from the total by
-//! `(groups + 1) x 10^-10`. Usage quantities are compared too, but only reported: the API adds them up over units.
+//! The API rounds each group to ten decimals, so sums may differ from the total by `(groups + 1) x 10^-10`. Usage
+//! quantities are compared too, but only reported: the API adds them up across units.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,19 +27,19 @@ use crate::window::Grain;
 /// One unit in the last place of an API amount, as a count of 10^-12.
 const ROUNDING: i128 = 100;
 
-/// The column of the currency.
+/// Name of the currency column.
 pub const CURRENCY: &str = "currency";
 
 /// Totals by slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals(pub BTreeMap<NaiveDate, SlotTotals>);
 
-/// What the API says of one slot.
+/// The API's totals of one slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SlotTotals {
     /// Sum of each amount column, as decimal text.
     pub sums: Sums,
-    /// Currency of the costs, where they name one.
+    /// Currency of the costs, if the answer names one.
     pub currency: Option<String>,
     /// Whether it is an estimate.
     pub estimated: bool,
@@ -47,21 +47,21 @@ pub struct SlotTotals {
     pub periods: u64,
 }
 
-/// A column whose rows do not add up to the total, or [`CURRENCY`] when they are in another one.
+/// A column whose rows do not add up to the total, or [`CURRENCY`] if their currency differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The slot.
     pub slot: NaiveDate,
     /// The column.
     pub column: String,
-    /// What the rows add up to.
+    /// The sum of the rows.
     pub rows: String,
-    /// What the API says.
+    /// The API's total.
     pub total: String,
 }
 
 impl Difference {
-    /// Whether the rows are in another currency than the total, so that their numbers say nothing.
+    /// Whether the rows are in another currency than the total, so that their amounts cannot be compared.
     #[must_use]
     pub fn is_of_currency(&self) -> bool {
         self.column == CURRENCY
@@ -79,10 +79,10 @@ impl fmt::Display for Difference {
 }
 
 impl Totals {
-    /// The totals in an ungrouped answer, whose rows are one per period.
+    /// The totals of an ungrouped answer, which has one row per period.
     ///
     /// # Errors
-    /// When a sum leaves the range of the column.
+    /// When a sum exceeds the range of the column.
     pub fn of(table: &Table, grain: Grain, fetched: &Fetched) -> Result<Self> {
         let sorted = rows::sort(table, &fetched.rows)?;
         let mut found = BTreeMap::new();
@@ -94,7 +94,7 @@ impl Totals {
         Ok(Self(found))
     }
 
-    /// Takes over newer totals of some slots.
+    /// Replaces the totals of some slots with newer ones.
     pub fn update(&mut self, newer: Self) {
         self.0.extend(newer.0);
     }
@@ -108,14 +108,14 @@ impl Totals {
     }
 }
 
-/// Whether two currencies are known and not the same.
+/// Whether two currencies are both known and differ.
 #[must_use]
 pub fn are_unlike(a: Option<&String>, b: Option<&String>) -> bool {
     a.zip(b).is_some_and(|(a, b)| a != b)
 }
 
-/// The columns whose rows miss the total by more than rounding explains; a column without a total is not compared. Of
-/// two currencies nothing else is said.
+/// The columns whose rows miss the total by more than rounding explains; a column without a total is not compared. If
+/// the currencies differ, that is the only difference returned.
 #[must_use]
 pub fn differences(slot: NaiveDate, facts: &DayFacts, totals: &SlotTotals) -> Vec<Difference> {
     if let (Some(rows), Some(total)) = (&facts.currency, &totals.currency)

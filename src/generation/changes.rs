@@ -1,11 +1,11 @@
-//! What became of the rows of a slot: how many are new, how many are gone, how many say something else now.
+//! How the rows of a slot changed: how many were added, removed and changed.
 //!
 //! ```text
 //!  before, in key order ──┐
 //!                         ├─► merge walk ─► only after: added │ only before: removed │ in both, other values: changed
 //!  after, in key order  ──┘
 //! ```
-//! Columns outside the digest do not count: a row that differs only there is the same row.
+//! Columns outside the digest are ignored: a row that differs only there is unchanged.
 
 use std::cmp::Ordering;
 
@@ -30,7 +30,7 @@ pub struct Changes {
     pub changed: u64,
 }
 
-/// Compares the rows of one slot; both batches are in the order of the table's sort key, and no key stands twice.
+/// Compares the rows of one slot; both batches are in the order of the table's sort key, without duplicate keys.
 ///
 /// # Errors
 /// [`Kind::Internal`] when a column cannot be compared.
@@ -58,8 +58,8 @@ pub fn between(table: &Table, before: &RecordBatch, after: &RecordBatch) -> Resu
     Ok(changes)
 }
 
-/// How far an amount column of one slot moved: the sum of its rows' differences whatever their sign, a row that one side
-/// lacks being nothing there; batches as for [`between`].
+/// How far an amount column of one slot moved: the sum of the absolute differences of its rows, where a missing row
+/// counts as zero; batches as for [`between`].
 ///
 /// # Errors
 /// [`Kind::Internal`] when a column cannot be compared.
@@ -82,10 +82,10 @@ pub fn moved(table: &Table, before: &RecordBatch, after: &RecordBatch, column: &
     Ok(sum)
 }
 
-/// The sum of an amount column's rows, whatever their sign.
+/// The sum of the absolute amounts of a column.
 ///
 /// # Errors
-/// [`Kind::Internal`] when the column is no decimal.
+/// [`Kind::Internal`] when the column is not a decimal.
 pub fn gross(rows: &RecordBatch, column: &str) -> Result<i128> {
     let amounts = amounts(rows, column)?;
     let sizes = (0..rows.num_rows()).map(|row| amount(amounts, row).saturating_abs());
@@ -101,7 +101,7 @@ fn amount(amounts: &Decimal128Array, row: usize) -> i128 {
     if amounts.is_valid(row) { amounts.value(row) } else { 0 }
 }
 
-/// Both batches' values of some columns, as bytes that compare like the values.
+/// Some columns of both batches, as bytes that compare like the values.
 fn comparable(table: &Table, columns: &[usize], before: &RecordBatch, after: &RecordBatch) -> Result<(Rows, Rows)> {
     let failed =
         |error: ArrowError| Error::new(Kind::Internal, "cannot compare the rows of two generations").because(error);
@@ -129,7 +129,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    /// Service to name (outside the digest) and amount.
+    /// By service: name (outside the digest) and amount.
     type Content = BTreeMap<String, (Option<u8>, Option<i8>)>;
 
     fn table() -> Table {

@@ -1,7 +1,7 @@
 //! The digest of a day: SHA-256 over its rows in sort order, so that "nothing changed" is a comparison of 64 letters.
 //!
-//! Each row contributes its columns in table order, those outside the digest left out: a tag byte (absent or present)
-//! and the value, fixed-width little-endian or length and bytes. The column names and types go in first.
+//! The column names are hashed first. Each row then contributes its columns in table order, except those outside the
+//! digest: a tag byte (absent or present) and the value, fixed-width little-endian or length and bytes.
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
 use arrow::buffer::NullBuffer;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Kind, Result};
 use crate::table::{ColumnType, Table};
 
-/// Bytes that are hashed at a time.
+/// Bytes hashed at a time.
 const CHUNK: usize = 32 << 10;
 
 /// Digest of `rows`, which are sorted, as 64 hexadecimal digits.
@@ -45,7 +45,7 @@ pub fn of_rows(table: &Table, rows: &RecordBatch) -> Result<String> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A column by its type, so that the type is looked at once and not for every value.
+/// A column by its type, so that the type is matched once per column and not for every value.
 enum Values<'a> {
     Boolean(&'a BooleanArray),
     Int(&'a PrimitiveArray<Int32Type>),

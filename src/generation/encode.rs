@@ -1,4 +1,4 @@
-//! Parquet out and in.
+//! Encoding and decoding of Parquet.
 //!
 //! | setting | value | why |
 //! |---|---|---|
@@ -32,17 +32,17 @@ use crate::table::{ColumnType, Table};
 use super::footer::{self, FORMAT, Footer, KEY};
 use super::pages;
 
-/// Rows of a row group; a partition has one, unless it is very large.
+/// Most rows of a row group; a partition has one row group unless it is very large.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 
-/// Rows that are handed to the writer at a time: it copies the amounts it is given.
+/// Rows passed to the writer at a time: it copies the amounts it is given.
 const SLICE_ROWS: usize = 8_192;
 
-/// Encodes the batches, which are in order, as one object. Column after column is written and let go, so that only one
-/// is in the writer's hands at a time.
+/// Encodes the batches, which are in order, as one object. Columns are written and freed one after the other, so that
+/// the writer buffers only one at a time.
 ///
 /// # Errors
-/// [`Kind::Internal`] when the writer refuses, which a table's own rows never make it do.
+/// [`Kind::Internal`] when the writer fails, which does not happen with rows of the table's schema.
 pub fn encode(table: &Table, batches: Vec<RecordBatch>, footer: &Footer) -> Result<Vec<u8>> {
     let record = serde_json::to_string(footer)
         .map_err(|error| Error::new(Kind::Internal, "cannot write the commit record").because(error))?;
@@ -121,7 +121,7 @@ fn properties(table: &Table, record: String) -> Result<WriterProperties> {
     Ok(builder.build())
 }
 
-/// Decodes an object into the columns of `table`; nullable columns that an older object lacks are null.
+/// Decodes an object into the columns of `table`; nullable columns missing from an older object are null.
 ///
 /// # Errors
 /// [`Kind::Store`] when the object is damaged or lacks a column that may not be null.

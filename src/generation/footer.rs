@@ -1,4 +1,4 @@
-//! What the Parquet footer of every object says about itself, as one JSON value under the key [`KEY`].
+//! The commit record in the Parquet footer of every object, as one JSON value under the key [`KEY`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +16,10 @@ use super::thrift;
 pub const KEY: &str = "costlake";
 /// Version of the footer's layout.
 pub const FORMAT: u32 = 1;
-/// Longest footer that is read; a month needs some ten kilobytes.
+/// Longest footer accepted; a month needs some ten kilobytes.
 pub const MAX_BYTES: usize = 16 << 20;
 
-/// Highest generation: exact in every JSON reader, and out of reach for one commit a microsecond.
+/// Highest generation number: exact in every JSON reader, and not reached in centuries of one commit a microsecond.
 pub const LAST_EPOCH: u64 = 1 << 53;
 
 /// The commit record inside an object.
@@ -27,23 +27,23 @@ pub const LAST_EPOCH: u64 = 1 << 53;
 pub struct Footer {
     /// Layout version, [`FORMAT`].
     pub format: u32,
-    /// Number of the generation; rises by one with every commit.
+    /// Number of the generation; incremented by every commit.
     pub epoch: u64,
     /// Fingerprint of the table.
     pub fingerprint: String,
-    /// AWS account the rows were read for, where it was known.
+    /// AWS account the rows were read for, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Partition value, such as `2026-11`.
     pub partition: String,
-    /// Every slot that has been read, also those without a row.
+    /// Every slot that has been read, including those without rows.
     pub days: BTreeMap<NaiveDate, DayFacts>,
-    /// What this generation replaced, for the slots it changed.
+    /// The replaced content of the slots that this generation changed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub replaced: BTreeMap<NaiveDate, Replaced>,
 }
 
-/// What is known of one slot.
+/// The facts of one slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayFacts {
     /// Rows.
@@ -53,18 +53,18 @@ pub struct DayFacts {
     /// Sum of each amount column, as decimal text.
     #[serde(default, skip_serializing_if = "Sums::is_empty")]
     pub sums: Sums,
-    /// Currency of its costs; none where it has no costs, or a costlake wrote it that did not note it.
+    /// Currency of its costs; none if it has no costs or was written by a version that did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
     /// Whether the API calls it an estimate.
     #[serde(default)]
     pub estimated: bool,
-    /// Generation that last changed the rows.
+    /// Generation that last changed the content.
     pub epoch: u64,
-    /// Queries it was read for; empty where a job has only one.
+    /// Queries it was read for; empty if the job has only one.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub read_for: BTreeSet<String>,
-    /// The API's own totals at the time of the read, where it tells them; they are no part of the content.
+    /// The API's totals at the time of the read, if it has any; they are not part of the content.
     #[serde(default, skip_serializing_if = "Sums::is_empty")]
     pub totals: Sums,
 }
@@ -80,7 +80,7 @@ impl DayFacts {
 /// A slot's content before it was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replaced {
-    /// Generation that had written it.
+    /// Generation that wrote it.
     pub epoch: u64,
     /// Rows.
     pub rows: u64,
@@ -89,19 +89,19 @@ pub struct Replaced {
     /// Sums.
     #[serde(default, skip_serializing_if = "Sums::is_empty")]
     pub sums: Sums,
-    /// Currency of its costs, where it was known.
+    /// Currency of its costs, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
     /// Whether it was an estimate.
     #[serde(default)]
     pub estimated: bool,
-    /// What became of its rows; none when they could not be read, or a costlake wrote it that did not compare them.
+    /// How its rows changed; none if they could not be read or were written by a version that did not compare them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
 }
 
 impl Replaced {
-    /// The facts of `before` as they are recorded when it is replaced, without a word on what became of its rows.
+    /// The record of `before` being replaced, without `changes`.
     #[must_use]
     pub fn of(before: &DayFacts) -> Self {
         Self {
@@ -116,19 +116,19 @@ impl Replaced {
     }
 }
 
-/// What the last bytes of an object tell.
+/// The result of reading the last bytes of an object.
 #[derive(Debug)]
 pub enum Suffix {
     /// The footer.
     Whole(Box<Footer>),
-    /// The footer is longer: this many last bytes are needed.
+    /// The footer is longer: this many last bytes of the object are needed.
     Longer(u64),
 }
 
 /// Reads the footer from the last bytes of an object.
 ///
 /// # Errors
-/// [`Kind::Store`] when the bytes are not the end of an object of costlake.
+/// [`Kind::Store`] when the bytes are not the end of an object written by costlake.
 pub fn from_suffix(bytes: &[u8]) -> Result<Suffix> {
     let foreign = |why: &str| {
         Error::new(Kind::Store, format!("the object is not one of costlake's: {why}"))
@@ -157,7 +157,7 @@ pub fn from_suffix(bytes: &[u8]) -> Result<Suffix> {
 /// Reads the footer from a file's metadata.
 ///
 /// # Errors
-/// [`Kind::Store`] when there is none, or one of a newer layout.
+/// [`Kind::Store`] when there is none, it is damaged, or it has a newer layout.
 pub fn from_metadata(metadata: &ParquetMetaData) -> Result<Footer> {
     let pairs = metadata.file_metadata().key_value_metadata();
     let text = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == KEY)).and_then(|pair| pair.value.as_deref());
@@ -187,7 +187,7 @@ pub fn from_metadata(metadata: &ParquetMetaData) -> Result<Footer> {
     Ok(footer)
 }
 
-/// Whether the last bytes of an object are those of a sound Parquet file that has no commit record: somebody else's.
+/// Whether the last bytes of an object are those of a valid Parquet file without a commit record: another program's.
 #[must_use]
 pub fn is_without_record(bytes: &[u8]) -> bool {
     let Some(metadata) = metadata_of(bytes).filter(|metadata| thrift::is_bounded(metadata)) else { return false };
@@ -197,12 +197,12 @@ pub fn is_without_record(bytes: &[u8]) -> bool {
     })
 }
 
-/// Whether a whole file ends in metadata that can be read in time.
+/// Whether a whole file ends in metadata that the parser reads in bounded time.
 pub(super) fn is_bounded(bytes: &[u8]) -> bool {
     metadata_of(bytes).is_some_and(thrift::is_bounded)
 }
 
-/// The metadata that a file ends in.
+/// The metadata at the end of a file.
 fn metadata_of(bytes: &[u8]) -> Option<&[u8]> {
     let (body, [a, b, c, d, b'P', b'A', b'R', b'1']) = bytes.split_last_chunk()? else { return None };
     let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;

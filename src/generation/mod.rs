@@ -5,8 +5,8 @@
 //!                                                  ├─► days in order ─► Parquet + footer (epoch, digest per day, …)
 //!   kept rows of the days that were not fetched ───┘
 //! ```
-//! The footer makes the object its own commit record: data and checkpoint cannot disagree. There is no clock and no
-//! run id in it, so the same rows under the same epoch, replacing the same object, are the same bytes.
+//! The footer makes the object its own commit record: data and checkpoint cannot disagree. It holds no time and no
+//! run id, so the same rows with the same epoch, replacing the same object, encode to the same bytes.
 
 use std::collections::BTreeMap;
 
@@ -36,38 +36,38 @@ pub use footer::{DayFacts, Footer, Replaced};
 pub struct Built {
     /// The object.
     pub bytes: Vec<u8>,
-    /// What its footer says.
+    /// Its footer.
     pub footer: Footer,
-    /// Slots whose rows differ from the generation before, or are new.
+    /// Slots that are new or differ from the generation before.
     pub changed: Vec<NaiveDate>,
 }
 
-/// What a fetch is laid over: the generation that was observed before it.
+/// The generation that a fetch builds on: the one observed before it.
 #[derive(Debug)]
 pub struct Base {
     /// Its footer.
     pub footer: Footer,
-    /// Its object; empty when its rows are known to be broken.
+    /// Its object; empty when its rows are known to be damaged.
     pub bytes: bytes::Bytes,
 }
 
-/// Whose an object is.
+/// The owner of an object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Owned {
     /// Fingerprint of the table.
     pub fingerprint: String,
-    /// AWS account of the table, where it is known.
+    /// AWS account of the table, if known.
     pub account: Option<String>,
 }
 
-/// Facts of the fetched slots, in day order, with their rows sorted.
+/// Sorted rows and facts of the fetched slots, in day order.
 pub type FetchedDays = BTreeMap<NaiveDate, (RecordBatch, DayFacts)>;
 
-/// Sorts the rows of a fetch, checks that no row stands twice and that each belongs to a fetched slot, and describes
-/// every fetched slot, also those without a row.
+/// Sorts the rows of a fetch, checks that no row is duplicated and that each belongs to a fetched slot, and describes
+/// every fetched slot, including those without rows.
 ///
 /// # Errors
-/// [`Kind::BadAnswer`] naming the row that stands twice or the day that was not asked for.
+/// [`Kind::BadAnswer`] naming the duplicate row or the day that was not requested.
 pub fn describe(
     table: &Table,
     grain: Grain,
@@ -99,14 +99,14 @@ pub fn describe(
     Ok(described)
 }
 
-/// Whether every fetched slot is in `footer` with the same content, so that nothing needs to be written.
+/// Whether `footer` has every fetched slot with the same content, so that nothing needs to be written.
 #[must_use]
 pub fn is_unchanged(footer: &Footer, fetched: &FetchedDays) -> bool {
     fetched.iter().all(|(slot, (_, facts))| footer.days.get(slot).is_some_and(|known| known.same_content(facts)))
 }
 
-/// Lays the fetched slots over `base` and encodes the next generation; `lost_epoch` is the last one known of an object
-/// that is gone or was put back to an older state (else 0), because epochs only rise.
+/// Merges the fetched slots into `base` and encodes the next generation; `lost_epoch` is the last known epoch of an
+/// object that was removed or restored to an older state (else 0), because epochs only rise.
 ///
 /// # Errors
 /// [`Kind::Store`] when the base does not hold what its own footer says, [`Kind::Internal`] when encoding fails.
@@ -133,7 +133,7 @@ pub fn build(
         match old_rows(table, grain, base) {
             Ok(rows) => old = rows,
             Err(error) if keeps_days => return Err(error),
-            // Without a day to keep, the old rows only tell what became of them.
+            // Without a day to keep, the old rows are needed only to count changes.
             Err(_) => {}
         }
         keep_other_days(table, base, &fetched, &mut old, &mut parts, &mut days)?;
@@ -165,13 +165,13 @@ pub fn build(
         days,
         replaced,
     };
-    // What is replaced is let go before the writer needs its own room.
+    // Free the replaced rows before the writer allocates.
     drop(old);
     let bytes = encode(table, parts.into_values().collect(), &footer)?;
     Ok(Built { bytes, footer, changed })
 }
 
-/// The rows of every slot of the base; an error when they cannot be read.
+/// The rows of every slot of the base.
 fn old_rows(table: &Table, grain: Grain, base: &Base) -> Result<BTreeMap<NaiveDate, RecordBatch>> {
     let mut by_slot = rows_by_slot(table, grain, base.bytes.clone())?;
     for slot in base.footer.days.keys() {
@@ -180,23 +180,23 @@ fn old_rows(table: &Table, grain: Grain, base: &Base) -> Result<BTreeMap<NaiveDa
     Ok(by_slot)
 }
 
-/// The rows of an object, slot by slot; a slot without rows is not there.
+/// The rows of an object by slot; a slot without rows is absent.
 ///
 /// # Errors
 /// [`Kind::Store`] when they cannot be read.
 pub fn rows_by_slot(table: &Table, grain: Grain, bytes: bytes::Bytes) -> Result<BTreeMap<NaiveDate, RecordBatch>> {
-    // A decoder that breaks down over damaged bytes says the same as one that refuses them.
+    // A decoder that panics on damaged bytes is treated as one that returns an error.
     let decoded = std::panic::catch_unwind(|| decode(table, bytes));
     let whole = decoded.unwrap_or_else(|_| Err(Error::new(Kind::Store, "the object in the lake cannot be decoded")))?;
     rows::split_by_slot(table, grain, &whole)
 }
 
-/// Whether a slot's rows are those its footer was written for.
+/// Whether a slot's rows match the count and digest in the footer.
 fn is_as_promised(table: &Table, facts: &DayFacts, batch: &RecordBatch) -> Result<bool> {
     Ok(batch.num_rows() as u64 == facts.rows && digest::of_rows(table, batch)? == facts.digest)
 }
 
-/// What became of the rows of a changed slot; nothing can be said of old rows that are not there or not the footer's.
+/// How the rows of a changed slot differ; `None` if the old rows are missing or do not match the footer.
 fn changes_of(
     table: &Table,
     known: &DayFacts,
@@ -209,7 +209,7 @@ fn changes_of(
     }
 }
 
-/// Takes over the rows of every day that was not fetched, after checking that they are what the footer promised.
+/// Keeps the rows of every day that was not fetched, after checking that they match the footer.
 fn keep_other_days(
     table: &Table,
     base: &Base,

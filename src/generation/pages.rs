@@ -1,17 +1,17 @@
-//! Whether the pages of a Parquet file are as long as it may make them.
+//! Checks the page sizes of a Parquet file before it is decoded.
 //!
-//! The head of a page says how long it is unpacked, up to 2 GiB, and the reader of `parquet` makes room for it before it
-//! unpacks anything: an object of two kilobytes whose metadata point to a wrong place took 1.4 GB. So the heads are looked
-//! at first, which is what [`super::thrift`] can do.
+//! The header of a page gives its uncompressed size, up to 2 GiB, and the reader of `parquet` allocates that before it
+//! decompresses anything: an object of two kilobytes whose metadata pointed to a wrong offset took 1.4 GB. So the page
+//! headers are checked first, with [`super::thrift`].
 
 use parquet::file::metadata::ParquetMetaData;
 
 use super::thrift::PageHead;
 
-/// Longest page, unpacked: costlake writes a MiB, and a single text of an answer of 32 MiB has to fit.
+/// Longest uncompressed page: costlake writes 1 MiB, but one text value of a 32 MiB answer has to fit.
 const MAX_UNPACKED: u64 = 64 << 20;
 
-/// Whether every page of every column lies where the metadata say, and says of itself what can be.
+/// Whether every page of every column lies where the metadata say, with a header of plausible sizes.
 #[must_use]
 pub(super) fn are_bounded(metadata: &ParquetMetaData, file: &[u8]) -> bool {
     metadata.row_groups().iter().flat_map(|group| group.columns()).all(|column| {
@@ -38,7 +38,7 @@ fn is_bounded(mut chunk: &[u8]) -> bool {
 mod tests {
     use super::{MAX_UNPACKED, is_bounded};
 
-    /// A head of lengths below 2^28, and so many bytes behind it.
+    /// A page header of sizes below 2^28, followed by `there` bytes.
     fn page(unpacked: u64, packed: u64, there: usize) -> Vec<u8> {
         let varint =
             |value: u64| (0..4).map(move |at| ((value >> (7 * at)) & 0x7f) as u8 | if at < 3 { 0x80 } else { 0 });

@@ -18,8 +18,7 @@ use crate::sums::Sums;
 use crate::table::Table;
 use crate::window::Grain;
 
-/// The rows in the table's order. Most readers hand them over in this order already, which is seen
-/// without copying anything.
+/// The rows in the table's order. Most readers return them in this order already, which is checked without copying.
 ///
 /// # Errors
 /// [`Kind::Internal`] when a column cannot be ordered.
@@ -41,7 +40,7 @@ fn unordered(error: ArrowError) -> Error {
     Error::new(Kind::Internal, "cannot sort the rows of an answer").because(error)
 }
 
-/// The place of each value among the different ones of its column: numbers are compared instead of texts.
+/// The rank of each value among the distinct values of its column, so that the sort compares integers.
 fn ranks(column: &ArrayRef) -> Result<Vec<u32>> {
     if let Some(texts) = column.as_string_opt::<i32>() {
         let mut different: Vec<Option<&str>> = texts.iter().collect::<HashSet<_>>().into_iter().collect();
@@ -62,7 +61,7 @@ fn ranks(column: &ArrayRef) -> Result<Vec<u32>> {
 
 const SORT: SortOptions = SortOptions { descending: false, nulls_first: true };
 
-/// Compares rows with the ones before them by some columns.
+/// Compares each row with the one before it by some columns.
 struct Neighbours(Vec<DynComparator>);
 
 impl Neighbours {
@@ -77,16 +76,16 @@ impl Neighbours {
         columns.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 
-    /// Whether a row has the same key as the one before. The last column tells most rows apart, so it goes first.
+    /// Whether a row has the same key as the one before. The last column differs most often, so it is compared first.
     fn is_twice(&self, row: usize) -> bool {
         self.0.iter().rev().all(|compare| compare(row - 1, row).is_eq())
     }
 }
 
-/// Checks that no two rows share the sort key, unless the table says that they may; `rows` are sorted.
+/// Checks that no two rows share the sort key, unless the table allows it; `rows` are sorted.
 ///
 /// # Errors
-/// [`Kind::BadAnswer`] naming the key that stands twice.
+/// [`Kind::BadAnswer`] naming the duplicate key.
 pub fn check_unique(table: &Table, rows: &RecordBatch) -> Result<()> {
     let neighbours = Neighbours::of(table.sort_key().iter().copied(), rows)?;
     let twice = (1..rows.num_rows()).find(|row| neighbours.is_twice(*row));
@@ -96,7 +95,7 @@ pub fn check_unique(table: &Table, rows: &RecordBatch) -> Result<()> {
         .advise("run again; if it stays, the API contradicts itself: report it with the request id of the log"))
 }
 
-/// A value as text; arrow knows the zone `UTC` only by its offset here.
+/// A value as text; arrow's display cannot format the named zone `UTC`, only offsets.
 fn shown(column: &ArrayRef, row: usize) -> String {
     let hour = column.as_primitive_opt::<TimestampMillisecondType>().filter(|hours| hours.is_valid(row));
     match hour.and_then(|hours| DateTime::from_timestamp_millis(hours.value(row))) {
@@ -108,7 +107,7 @@ fn shown(column: &ArrayRef, row: usize) -> String {
 /// Cuts sorted rows into one batch per slot, without copying.
 ///
 /// # Errors
-/// [`Kind::Internal`] when the first column of the sort key is no time, [`Kind::Store`] when rows are out of order.
+/// [`Kind::Internal`] when the first sort key column is not a time, [`Kind::Store`] when rows are out of order.
 pub fn split_by_slot(table: &Table, grain: Grain, rows: &RecordBatch) -> Result<BTreeMap<NaiveDate, RecordBatch>> {
     let no_time = || Error::new(Kind::Internal, "the table has no time column");
     let times = table.sort_key().first().and_then(|index| Days::of(rows.column(*index))).ok_or_else(no_time)?;
@@ -118,7 +117,7 @@ pub fn split_by_slot(table: &Table, grain: Grain, rows: &RecordBatch) -> Result<
     while from < count {
         let slot = slot_of(from)?;
         let mut to = from + 1;
-        // A date is made of a number only where the number changes.
+        // The day number is converted to a date only where it changes.
         while to < count && (times.number(to) == times.number(to - 1) || slot_of(to)? == slot) {
             to += 1;
         }
@@ -161,7 +160,7 @@ impl<'a> Days<'a> {
 /// The sum of every amount column as decimal text, by column name.
 ///
 /// # Errors
-/// [`Kind::BadAnswer`] when a sum leaves the range of `DECIMAL(38,12)`.
+/// [`Kind::BadAnswer`] when a sum exceeds the range of `DECIMAL(38,12)`.
 pub fn sums(table: &Table, rows: &RecordBatch) -> Result<Sums> {
     let sum_of = |index: usize| {
         let name = &table.columns()[index].name;

@@ -1,9 +1,9 @@
-//! Whether the metadata of a Parquet file can be read in time, and how long its pages say they are.
+//! Checks that the metadata of a Parquet file can be parsed in linear time, and reads the sizes in its page headers.
 //!
-//! The parser of `parquet` takes a list of booleans that it skips for elements without bytes, where the
-//! [compact protocol](https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md) has one byte for
-//! each: five bytes that promise 2^31 of them cost it seconds, and a list of such lists days. No footer of Parquet has
-//! booleans in lists. Everything else is at least a byte long, so that looking through it takes no longer than it is.
+//! The parser of `parquet` skips booleans in a list as elements without bytes, where the
+//! [compact protocol](https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md) has one byte
+//! for each: five bytes that declare 2^31 of them take seconds to parse, and a list of such lists takes days. No
+//! Parquet footer has booleans in lists. Every other element takes at least one byte, so the check is linear.
 //!
 //! | type | bytes |
 //! |---|---|
@@ -11,21 +11,21 @@
 //! | 3 a byte | 1 |
 //! | 4, 5, 6 an integer | a varint |
 //! | 7 a double | 8 |
-//! | 8 text | a varint, and as many bytes |
-//! | 9, 10 a list, a set | a head with type and count, and its elements |
+//! | 8 text | a varint, and that many bytes |
+//! | 9, 10 a list, a set | a header with type and count, and its elements |
 //! | 11 a map | a varint; if it is not 0, a byte with two types, and its pairs |
-//! | 12 a struct | a head for each field, and the field; 0 ends it |
+//! | 12 a struct | a header for each field, and the field; 0 ends it |
 //! | 13 a UUID | 16 |
 //!
-//! That parser also reads a field that it knows as what it should be, whatever type is written before it, and so may come to
-//! other places than the protocol leads to. A field of [`FILE`] that has another type is refused, and both agree on every byte.
+//! That parser also reads a known field as its expected type, whatever type its header declares, and so may get out of
+//! step with the protocol. A field of [`FILE`] with another type is refused, so that both agree on every byte.
 
 use Kind::{Byte, Double, Flag, Int, List, Long, Short, Struct, Text};
 
-/// Structs and lists in one another: those of Parquet are half as deep.
+/// Deepest nesting of structs and lists accepted; Parquet's own is half as deep.
 const MAX_DEPTH: u32 = 24;
 
-/// What a field or an element is.
+/// The type of a field or an element.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Flag,
@@ -39,7 +39,7 @@ enum Kind {
     Struct(Fields),
 }
 
-/// The known fields of a struct, by their numbers.
+/// The known fields of a struct, by field number.
 type Fields = &'static [(u64, Kind)];
 
 /// The structs of <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>.
@@ -119,7 +119,7 @@ const STATISTICS: Fields =
     &[(1, Text), (2, Text), (3, Long), (4, Long), (5, Text), (6, Text), (7, Flag), (8, Flag), (9, Long)];
 const BOX: Fields =
     &[(1, Double), (2, Double), (3, Double), (4, Double), (5, Double), (6, Double), (7, Double), (8, Double)];
-/// The head of a page but for its lengths.
+/// The fields of a page header, without its sizes.
 const PAGE: Fields = &[
     (1, Int),
     (4, Int),
@@ -129,13 +129,13 @@ const PAGE: Fields = &[
     (8, Struct(&[(1, Int), (2, Int), (3, Int), (4, Int), (5, Int), (6, Int), (7, Flag), (8, Struct(STATISTICS))])),
 ];
 
-/// Whether `bytes` begin with the metadata of a file that are as long as they say, without booleans in lists.
+/// Whether `bytes` begin with complete file metadata of the known types, without booleans in lists.
 #[must_use]
 pub(super) fn is_bounded(bytes: &[u8]) -> bool {
     Cursor(bytes).fields(FILE, MAX_DEPTH).is_some()
 }
 
-/// What is left to look through. `None` is what cannot be.
+/// The bytes left to check. Its methods return `None` on invalid data.
 struct Cursor<'a>(&'a [u8]);
 
 impl Cursor<'_> {
@@ -162,7 +162,7 @@ impl Cursor<'_> {
         None
     }
 
-    /// Number and type of the next field after the one of number `last`; type 0 is the end.
+    /// Number and type of the next field after field number `last`; type 0 is the end.
     fn head(&mut self, last: u64) -> Option<(u64, u8)> {
         let head = self.byte()?;
         let kind = head & 0x0f;
@@ -195,7 +195,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// A value of a known type that has bytes of its own.
+    /// Skips a value that must have the type `wanted`; booleans, which are part of the field header, are not values.
     fn known(&mut self, wanted: Kind, kind: u8, depth: u32) -> Option<()> {
         match (wanted, kind) {
             (Byte, 3) | (Short, 4) | (Int, 5) | (Long, 6) | (Double, 7) | (Text, 8) => self.unknown(kind, depth),
@@ -205,7 +205,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// A value of any type that has bytes of its own.
+    /// Skips a value of any type but a boolean.
     fn unknown(&mut self, kind: u8, depth: u32) -> Option<()> {
         match kind {
             3 => self.skip(1),
@@ -234,8 +234,8 @@ impl Cursor<'_> {
     }
 }
 
-/// The [head of a page](https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift), as far as it
-/// says how long the page is: in bytes, as it lies in the file and unpacked.
+/// The sizes in a [page header](https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift),
+/// in bytes: compressed, as in the file, and uncompressed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PageHead {
     pub(super) packed: u64,
@@ -243,7 +243,7 @@ pub(super) struct PageHead {
 }
 
 impl PageHead {
-    /// The head that `bytes` begin with, and what follows it; `None` when it is none or leaves a length out.
+    /// The header at the start of `bytes`, and the rest; `None` when it is invalid or lacks a size.
     pub(super) fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let mut cursor = Cursor(bytes);
         let (mut id, mut packed, mut unpacked) = (0, None, None);
@@ -261,7 +261,7 @@ impl PageHead {
     }
 }
 
-/// A number that is not negative, of its zigzag form.
+/// Decodes a zigzag varint; `None` if it is negative.
 fn natural(varint: u64) -> Option<u64> {
     varint.is_multiple_of(2).then_some(varint >> 1)
 }

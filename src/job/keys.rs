@@ -1,9 +1,9 @@
-//! Every key a job file may hold, in one slice: the check for unknown keys, the published JSON Schema and the table
-//! in the README all come from it.
+//! Every key of a job file, in one slice: the check for unknown keys, the published JSON Schema and the table in the
+//! README are all generated from it.
 
 use serde_json::{Value, json};
 
-/// Which sources a key is for.
+/// Which sources accept a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum For {
     /// All of them.
@@ -44,7 +44,7 @@ pub struct Key {
     pub sources: For,
     /// Shape of the value.
     pub shape: Shape,
-    /// What happens without it, as the README says it.
+    /// The default, as the README shows it.
     pub default: &'static str,
     /// What it means.
     pub doc: &'static str,
@@ -58,7 +58,7 @@ const fn key(path: &'static str, sources: For, shape: Shape, default: &'static s
     Key { path, sources, shape, default, doc }
 }
 
-/// Every key, in the order people write them.
+/// Every key, in the usual order of a job file.
 pub static KEYS: &[Key] = &[
     key("description", For::All, Shape::Text, "none", "what the table is for, in one line"),
     key("schedule.cron", For::All, Shape::Text, "none: by hand only", "five-field cron expression of the trigger"),
@@ -187,7 +187,7 @@ pub fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.path == path)
 }
 
-/// The sections a job file may hold.
+/// The sections of a job file.
 #[must_use]
 pub fn sections() -> Vec<&'static str> {
     let mut names: Vec<&'static str> =

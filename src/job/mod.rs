@@ -1,7 +1,7 @@
-//! Jobs: what was written in `jobs/<table>.toml`, checked once and turned into what it means.
+//! Jobs: the files `jobs/<table>.toml`, validated once and parsed into types.
 //!
-//! All problems of a file are found in one go, each with its key. After [`parse`] there is no text left that could
-//! still turn out to be a bad date, and no option that "should be set".
+//! All problems of a file are reported at once, each with its key. After [`parse`] every value is typed and every
+//! required key is present.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ pub mod section;
 pub use read::is_account;
 use section::{Problem, Problems};
 
-/// Which days are read again although they have been read before.
+/// Which days are read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refresh {
-    /// What the API's totals say has moved.
+    /// Days whose totals at the API have changed.
     Probe,
     /// From the 1st of the previous month through the settle day, then from the 1st of this month.
     BillingClose,
-    /// The last so many days.
+    /// The last N days.
     Days(u64),
 }
 
@@ -46,7 +46,7 @@ pub struct Schedule {
     pub cron: String,
     /// The same, parsed.
     pub parsed: croner::Cron,
-    /// Zone of the trigger.
+    /// Time zone of the trigger.
     pub timezone: chrono_tz::Tz,
 }
 
@@ -74,7 +74,7 @@ pub struct WindowRules {
     pub begin: Option<NaiveDate>,
     /// Which days are read again.
     pub refresh: Refresh,
-    /// What a missed control sum does.
+    /// What happens when rows do not add up to the control sum.
     pub control: Control,
     /// Days after which an open month is read in full again.
     pub full_read_every_days: u64,
@@ -84,16 +84,16 @@ pub struct WindowRules {
     pub settle_day: u32,
     /// Whether the table reaches to today.
     pub include_today: bool,
-    /// Change of a settled month, or shrinking of a list, that needs a person's word, in millionths of what was there.
+    /// Change of a settled month, or shrinking of a list, above which `--accept` is needed, in millionths of the old.
     pub quarantine_millionths: u64,
-    /// Change of a settled month that never needs it, as a count of 10^-12 of its currency.
+    /// Change of a settled month up to which it is never needed, as a count of 10^-12 of its currency.
     pub quarantine_floor: i128,
 }
 
 /// `[budget]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetRules {
-    /// Requests a run may send; none for free APIs.
+    /// Requests a run may send; `None`, without limit, for free APIs.
     pub max_requests_per_run: Option<u64>,
     /// Cents that the runs of one calendar month may spend.
     pub max_cents_per_month: Option<u64>,
@@ -102,13 +102,13 @@ pub struct BudgetRules {
 /// `[limits]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// Pace per account.
+    /// Rate limit per account.
     pub requests_per_second: f64,
     /// Partitions fetched side by side.
     pub fetches_in_flight: usize,
 }
 
-/// `[aws]` but for the billing view, which belongs to the source.
+/// `[aws]` except the billing view, which belongs to the source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct AwsSettings {
     /// Profile of the shared configuration.
@@ -121,12 +121,12 @@ pub struct AwsSettings {
     pub region: Option<String>,
     /// Account the table belongs to.
     pub account_id: Option<String>,
-    /// `aws.verify_account = false`: AWS STS is never asked whose the credentials are.
+    /// `aws.verify_account = false`: AWS STS is never asked for the account of the credentials.
     pub unverified: bool,
 }
 
 impl AwsSettings {
-    /// What every output says of a job that does not have its account verified.
+    /// The note in every output of a job with `aws.verify_account = false`.
     #[must_use]
     pub fn note(&self) -> Option<String> {
         let note = "account not verified where the credentials do not tell it: aws.verify_account is false";
@@ -134,22 +134,22 @@ impl AwsSettings {
     }
 }
 
-/// Who is asked: what a table's fingerprint takes from the outside.
+/// The account or site that is queried: the part of a table's fingerprint that does not come from the job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// AWS account, when the credentials tell or AWS says it; what only a job says is none.
+    /// AWS account according to the credentials or AWS STS; never the one that only the job names.
     pub aws_account: Option<String>,
-    /// How it is known, or why it is not.
+    /// How the account is known, or why it is not.
     pub account_check: AccountCheck,
     /// Datadog site.
     pub datadog_site: Option<String>,
-    /// Whether it is the built-in sandbox, whose made-up figures must never meet real ones in a table.
+    /// Whether it is the built-in sandbox, whose made-up figures must never be mixed with real ones in a table.
     pub sandbox: bool,
 }
 
 impl Identity {
-    /// Why the account cannot be verified against `what`, where AWS STS was asked in vain; `None` where it is known, or
-    /// nobody was asked.
+    /// The error that the account cannot be verified against `what`, if AWS STS was asked without success; `None` if
+    /// the account is known or AWS STS was not asked.
     #[must_use]
     pub fn unknown_account(&self, what: &str) -> Option<Error> {
         let AccountCheck::InVain { kind, why, .. } = &self.account_check else { return None };
@@ -168,28 +168,28 @@ impl Identity {
 /// How the AWS account behind the credentials is known, or why it is not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum AccountCheck {
-    /// There is no such account: Datadog is asked, or the sandbox of `demo`.
+    /// There is no AWS account: the source is Datadog, or the sandbox of `demo`.
     #[default]
     None,
-    /// The credentials tell it.
+    /// The credentials name it.
     Told,
-    /// AWS STS was asked.
+    /// AWS STS returned it.
     Asked,
     /// AWS STS was not asked, for this reason.
     NotAsked(&'static str),
-    /// AWS STS was asked in vain.
+    /// AWS STS was asked without success.
     InVain {
-        /// What somebody does about it.
+        /// The kind of the error, which decides the advice.
         kind: Kind,
-        /// What came in place of an answer.
+        /// The reason of the failure.
         why: String,
-        /// Whether it is the credentials that AWS does not accept, and not only the question.
+        /// Whether AWS rejected the credentials themselves, not only the request.
         are_refused: bool,
     },
 }
 
 impl AccountCheck {
-    /// What every output says of an account that is not verified.
+    /// The note in every output if the account is not verified.
     #[must_use]
     pub fn note(&self) -> Option<String> {
         match self {
@@ -215,9 +215,9 @@ pub struct Job {
     pub description: Option<String>,
     /// `[schedule]`.
     pub schedule: Option<Schedule>,
-    /// The registry's entry of the source.
+    /// The source's registry entry.
     pub entry: &'static sources::Entry,
-    /// The source, set up.
+    /// The configured source.
     pub source: Arc<dyn Source>,
     /// `[window]`.
     pub window: WindowRules,
@@ -235,7 +235,7 @@ pub struct Job {
     pub keep_history: bool,
     /// `lake.keep_history_for`, in days.
     pub keep_history_days: u64,
-    /// What is odd in the file although it may be right.
+    /// Warnings: suspicious keys that may still be right.
     pub warnings: Vec<Problem>,
 }
 
@@ -248,7 +248,7 @@ pub fn is_table_name(name: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_')
 }
 
-/// Reads one job file: its `text`, from `file`.
+/// Parses the `text` of a job file at the path `file`.
 ///
 /// # Errors
 /// Every problem of the file at once, in the order of the file's sections.
@@ -264,7 +264,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Job, Vec<Problem>> {
     let root = match text.parse::<toml::Table>() {
         Ok(root) => root,
         Err(error) => {
-            // The words show the line, which may be as long as the file.
+            // The message quotes the line, which may be as long as the file.
             let begin = |line: &str| line.chars().take(160).collect::<String>();
             let lines: Vec<String> = error.to_string().trim_end().lines().map(begin).collect();
             problems.note("", format!("is not valid TOML: {}", lines.join("\n    ")));
@@ -278,7 +278,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Job, Vec<Problem>> {
     }
 }
 
-/// A job file that could not be used, with everything that is wrong in it.
+/// A job file that could not be loaded, with all its problems.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct BrokenJob {
     /// The file.
@@ -288,7 +288,7 @@ pub struct BrokenJob {
 }
 
 impl BrokenJob {
-    /// The name of its table, if it had one.
+    /// The table name by its file name; empty if there is none.
     #[must_use]
     pub fn name(&self) -> String {
         self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
@@ -324,13 +324,13 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Longest file written by a person that is read, in bytes.
+/// Longest hand-written file that is accepted, in bytes.
 pub const MAX_TEXT: u64 = 1 << 20;
 
-/// Reads a file that a person wrote: a job, a key, a token. No such file is long, and a device has no end.
+/// Reads a hand-written file: a job, a key, a token. The length is limited, because the path may be an endless device.
 ///
 /// # Errors
-/// When it cannot be read, is no text, or is longer than [`MAX_TEXT`].
+/// When it cannot be read, is not UTF-8, or is longer than [`MAX_TEXT`].
 pub fn read_text(file: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let read = std::fs::File::open(file)?.take(MAX_TEXT + 1).read_to_string(&mut text)? as u64;
@@ -344,7 +344,7 @@ pub fn read_text(file: &Path) -> std::io::Result<String> {
 /// Reads one job file.
 ///
 /// # Errors
-/// Everything that is wrong in it.
+/// All problems of the file.
 pub fn load(file: &Path) -> Result<Job, BrokenJob> {
     let parsed = match read_text(file) {
         Ok(text) => parse(file, &text),
@@ -356,7 +356,7 @@ pub fn load(file: &Path) -> Result<Job, BrokenJob> {
 /// Reads every `*.toml` of `folder`, sorted by name.
 ///
 /// # Errors
-/// [`Kind::Config`] when the folder cannot be read; broken files come back beside the good ones.
+/// [`Kind::Config`] when the folder cannot be read; broken files are returned next to the valid jobs.
 pub fn load_all(folder: &Path) -> Result<(Vec<Job>, Vec<BrokenJob>)> {
     let (mut jobs, mut broken) = (Vec::new(), Vec::new());
     for file in files(folder)? {

@@ -1,4 +1,4 @@
-//! From the tables of a job file to a [`Job`]: each section its function, every mistake noted with its key.
+//! Reads the tables of a job file into a [`Job`]: one function per section, every mistake noted with its key.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use super::keys::{self, For};
 use super::section::{Problems, Section, nearest};
 use super::{AwsSettings, BudgetRules, Control, Job, Limits, Refresh, Schedule, WindowRules};
 
-/// Characters of a cron expression: a list of all minutes has 169.
+/// Most characters of a cron expression: a list of all minutes has 169.
 const LONGEST_CRON: usize = 500;
 
-/// Reads a whole job file; `None` when too much is wrong to make a job of it.
+/// Reads a whole job file; `None` when the source is missing or invalid.
 pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Problems) -> Option<Job> {
     let section = |name: &'static str| {
         let value = root.get(name);
@@ -60,7 +60,7 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
     })
 }
 
-/// `[source]` with `aws.billing_view_arn`, which is part of what is asked, at hand under its own name.
+/// `[source]` with `aws.billing_view_arn` added as `billing_view_arn`, because it is part of the request.
 fn joined(root: &toml::Table) -> toml::Table {
     let mut source = root.get("source").and_then(toml::Value::as_table).cloned().unwrap_or_default();
     if let Some(arn) = root.get("aws").and_then(|aws| aws.get("billing_view_arn")) {
@@ -145,8 +145,8 @@ fn read_schedule(section: &Section<'_>) -> Option<Schedule> {
             return None;
         }
     };
-    // The search ends with the year 5000. What fires at all fires in the 40 years before it: 28 years with a leap day in
-    // every fourth have each day of the year on each weekday.
+    // The search ends with the year 5000. A cron that ever fires does so within the 40 years before: within 28 years
+    // with a leap day every fourth, each day of the year falls on each weekday.
     let late = NaiveDate::from_ymd_opt(4960, 1, 1).unwrap_or_default().and_time(NaiveTime::MIN).and_utc();
     let never = parsed.find_next_occurrence(&late, false).is_err();
     if never {
@@ -200,13 +200,13 @@ fn read_window(
     }
 }
 
-/// A share of 0 to 1000 as a whole number.
+/// A share of 0 to 1000 in millionths.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn millionths(share: f64) -> u64 {
     (share * 1_000_000.0).round() as u64
 }
 
-/// An amount of up to a thousand million, to a millionth, as a count of 10^-12.
+/// An amount of up to 10^9, rounded to millionths, as a count of 10^-12.
 #[allow(clippy::cast_possible_truncation)]
 fn floor(amount: f64) -> i128 {
     i128::from((amount * 1_000_000.0).round() as i64) * 1_000_000
@@ -238,7 +238,7 @@ fn read_days(section: &Section<'_>, key: &str) -> Option<u64> {
     days
 }
 
-/// `None` when the key is not there, or wrong.
+/// `None` when the key is absent or invalid, `Some(None)` for `"never"`.
 fn read_days_or_never(section: &Section<'_>, key: &str) -> Option<Option<u64>> {
     match section.text(key)? {
         "never" => Some(None),
@@ -323,7 +323,7 @@ pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether a text names a role, in whichever partition of AWS:
+/// Whether a text is the ARN of a role, in any partition of AWS:
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>
 fn is_role(arn: &str) -> bool {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();

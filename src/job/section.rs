@@ -7,20 +7,20 @@ use chrono::NaiveDate;
 
 use crate::window::parse_day;
 
-/// What is wrong with one key of a job file.
+/// A problem with one key of a job file.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
-    /// Dotted key, `window.refresh`; empty for the file as a whole.
+    /// Dotted key, such as `window.refresh`; empty for the file as a whole.
     pub key: String,
-    /// What is wrong and, where known, what would be right.
+    /// What is wrong and, if known, what would be right.
     pub message: String,
 }
 
-/// Problems of one file that are told; those after them are counted.
+/// Problems of one file that are reported; further ones are only counted.
 const MOST_PROBLEMS: usize = 100;
-/// Characters of a key and of a message, which show what the file holds.
+/// Most characters of a key and of a message, both of which quote the file.
 const LONGEST: usize = 1_000;
-/// Entries of a list in which each is compared with the others. Nothing that is asked of an API has so many.
+/// Most entries of a list, since each is compared with the others. No request to an API has this many.
 const MOST_ENTRIES: usize = 1_000;
 
 impl fmt::Display for Problem {
@@ -30,7 +30,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Collects the problems of one file, and what is odd in it although it may be right.
+/// Collects the problems and warnings of one file.
 #[derive(Debug, Default)]
 pub struct Problems {
     told: RefCell<Vec<Problem>>,
@@ -49,7 +49,7 @@ impl Problems {
         }
     }
 
-    /// Notes what is odd with `key`; the file stays usable.
+    /// Notes a warning about `key`; the file stays usable.
     pub fn warn(&self, key: impl Into<String>, message: impl Into<String>) {
         let mut warnings = self.warnings.borrow_mut();
         if warnings.len() < MOST_PROBLEMS {
@@ -57,13 +57,13 @@ impl Problems {
         }
     }
 
-    /// What is odd, in the order it was met; the first hundred.
+    /// The first hundred warnings, in the order in which they were noted.
     #[must_use]
     pub fn into_warnings(self) -> Vec<Problem> {
         self.warnings.into_inner()
     }
 
-    /// The problems, in the order they were met; after the first hundred only how many there are.
+    /// The first hundred problems, in the order in which they were noted, and the number of further ones.
     #[must_use]
     pub fn into_list(self) -> Vec<Problem> {
         let mut list = self.told.into_inner();
@@ -74,7 +74,7 @@ impl Problems {
         list
     }
 
-    /// Whether nothing was noted.
+    /// Whether no problem was noted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.told.borrow().is_empty()
@@ -121,7 +121,7 @@ impl<'a> Section<'a> {
         self.problems.note(self.path(key), message);
     }
 
-    /// The collector, for problems below nested keys.
+    /// The collector, for problems of nested keys.
     #[must_use]
     pub fn problems(&self) -> &'a Problems {
         self.problems
@@ -142,7 +142,7 @@ impl<'a> Section<'a> {
         self.typed(key, "text in quotes", toml::Value::as_str)
     }
 
-    /// Text that is there and not blank.
+    /// Text that must be present and not blank.
     #[must_use]
     pub fn required_text(&self, key: &str) -> Option<&'a str> {
         if self.value(key).is_none() {
@@ -195,7 +195,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// The entries of a list that is not too long.
+    /// The entries of a list of at most [`MOST_ENTRIES`].
     fn entries(&self, key: &str, wanted: &str) -> Option<&'a [toml::Value]> {
         let list = self.typed(key, wanted, toml::Value::as_array)?;
         if list.len() > MOST_ENTRIES {
@@ -230,7 +230,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// A value as a message names it.
+/// A value as shown in messages.
 #[must_use]
 pub fn describe(value: &toml::Value) -> String {
     match value {
@@ -244,7 +244,7 @@ pub fn describe(value: &toml::Value) -> String {
     }
 }
 
-/// ` (did you mean `x`?)` when one of `known` is near, else the empty string.
+/// ` (did you mean `x`?)` when one of `known` is similar, else the empty string.
 #[must_use]
 pub fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let fold = |text: &str| text.to_lowercase().replace(['_', '-', ' '], "");
@@ -253,7 +253,7 @@ pub fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> Str
     known
         .into_iter()
         .map(|name| (2.max(name.len() / 3), fold(name), name))
-        // The distance is at least the difference in length, and takes the product of the lengths to find.
+        // The distance is at least the difference in length; computing it takes time in the product of the lengths.
         .filter(|(most, near, _)| near.chars().count().abs_diff(length) <= *most)
         .map(|(most, near, name)| (strsim::damerau_levenshtein(&folded, &near), most, name))
         .filter(|(distance, most, _)| distance <= most)
@@ -286,7 +286,7 @@ mod tests {
             let zones = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
             done.send(nearest(&"x".repeat(10_000_000), zones))
         });
-        // Compared, they take minutes.
+        // With comparisons it would take minutes.
         assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Ok(String::new()));
     }
 

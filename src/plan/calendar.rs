@@ -9,16 +9,16 @@ use crate::ledger::{DayState, Ledger};
 
 use super::{SlotState, is_stale, span, state_of};
 
-/// One slot as it is shown.
+/// One slot of the calendar.
 #[derive(Debug, Clone)]
 pub struct Slot {
     /// The day, or the 1st of the month.
     pub day: NaiveDate,
     /// Its state.
     pub state: SlotState,
-    /// Whether what is in the lake is known to be out of date.
+    /// Whether its rows in the lake are known to be out of date.
     pub stale: bool,
-    /// What is known of it, once it has been read.
+    /// Its ledger entry, once it has been read.
     pub known: Option<DayState>,
 }
 
@@ -44,7 +44,7 @@ impl SlotState {
 }
 
 impl Slot {
-    /// What keeps the slot from being called complete and current, if anything does.
+    /// Why the slot is not complete and current; `None` when it is.
     #[must_use]
     pub fn gap(&self) -> Option<&'static str> {
         match self.state {
@@ -55,7 +55,7 @@ impl Slot {
         }
     }
 
-    /// What is wrong with the slot, in the words of the run that found it.
+    /// The message recorded by the run that found the problem.
     #[must_use]
     pub fn why<'a>(&self, ledger: &'a Ledger) -> Option<&'a str> {
         match self.state {
@@ -68,7 +68,7 @@ impl Slot {
     }
 }
 
-/// Every slot that the table has or should have at `now`, in order.
+/// Every slot that the table has or should have at `now`, in date order.
 #[must_use]
 pub fn calendar(job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Vec<Slot> {
     let grain = job.source.grain();

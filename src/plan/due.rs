@@ -1,4 +1,4 @@
-//! Which days a run reads without being told: the rules of the table in [`super`], one function each.
+//! Which days a scheduled run reads: the rules of the table in [`super`], one function each.
 
 use std::collections::BTreeSet;
 
@@ -15,14 +15,14 @@ use super::finality::{Moment, is_final_by_rule, is_left_behind, midnight, owed_s
 use super::reach::{is_out_of_reach, span};
 use super::{SlotState, begins_late, is_before_data, read_state, settled, settles_on};
 
-/// A refreshed day is stale when it was not looked at for so long: two nightly runs were missed.
+/// Hours after which a day under the refresh rule is stale if it was not checked: two missed nightly runs.
 const STALE_HOURS: i64 = 48;
-/// So long a day is read again whose last read failed.
+/// Days for which a day whose last read failed is retried.
 const FAILED_DAYS: u64 = 7;
-/// Days on which a slot is read again whose rows miss the total of a metric that is only reported.
+/// Number of UTC days on which a slot is read again because its rows miss the total of a metric that is only reported.
 pub(super) const DIFFERING_TRIES: u32 = 3;
 
-/// The days that are due, in order; those that are older than the API's history are noted.
+/// The due days in date order; days older than the API's history go to `notes`.
 pub(super) fn slots(
     job: &Job,
     ledger: &Ledger,
@@ -61,8 +61,8 @@ pub(super) fn slots(
     due
 }
 
-/// The days whose last read failed lately, of partitions of which nothing else is due: what the API keeps refusing takes no
-/// other day with it, nor costs anything for ever.
+/// The days whose last read failed within [`FAILED_DAYS`], in partitions where nothing else is due: a day that the API
+/// keeps refusing neither fails other days with it nor costs requests forever.
 fn failed(job: &Job, ledger: &Ledger, moment: Moment, due: &[NaiveDate]) -> Vec<NaiveDate> {
     let grain = job.source.grain();
     let touched: BTreeSet<_> = due.iter().map(|slot| grain.partition_of(*slot)).collect();
@@ -90,7 +90,7 @@ fn is_due_again(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment, tot
     if let Some(held) = ledger.quarantined.get(&slot) {
         return match job.window.refresh {
             Refresh::Probe => differs(job, slot, totals, (&held.totals, held.currency.as_ref(), held.estimated)),
-            // What is asked for nothing is asked until it is taken back.
+            // Datadog's requests are free: a quarantined day is read until it is released.
             _ => job.entry.provider == Provider::Datadog || slot >= refresh_start(job, moment.now),
         };
     }
@@ -99,13 +99,13 @@ fn is_due_again(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment, tot
     day.is_some_and(|day| needs_refresh(job, partition, day, slot, moment, totals))
 }
 
-/// Whether the rows of the slot miss the total of a metric that is only reported, and this UTC day may try once more.
+/// Whether the rows of the slot miss the total of a metric that is only reported, with tries left and none used today.
 fn is_tried_again(ledger: &Ledger, slot: NaiveDate, moment: Moment) -> bool {
     let tried_today = |at| moment.believed(at).is_some_and(|at| at.date_naive() >= moment.today());
     ledger.differing.get(&slot).is_some_and(|found| found.tries < DIFFERING_TRIES && !tried_today(found.at))
 }
 
-/// Whether one of the rules of the job wants the day again.
+/// Whether one of the job's rules requires the day to be read again.
 fn needs_refresh(
     job: &Job,
     partition: Option<&PartitionState>,
@@ -119,7 +119,7 @@ fn needs_refresh(
     }
     let today = moment.today();
     if job.window.refresh != Refresh::Probe {
-        // A clock that is behind does not read again what is final; on the last night of its span a day may come twice.
+        // A clock that is behind does not re-read final days; on the last night of its span a day may be read twice.
         let was_read_later = moment.read_on(day).is_some_and(|read| read > today);
         return slot >= refresh_start(job, moment.now) && !(was_read_later && is_final_by_rule(job, day, slot, moment));
     }
@@ -128,8 +128,8 @@ fn needs_refresh(
         || (today <= settles_on(job, slot) && is_full_read_due(job, partition, moment))
 }
 
-/// Whether the API's total of any of the job's metrics, its currency or the estimate flag is another one than what is
-/// known. A currency that only one side knows says nothing.
+/// Whether the API's total of any of the job's metrics, the currency or the estimate flag differs from the known one.
+/// A currency known on only one side is not compared.
 fn differs(job: &Job, slot: NaiveDate, totals: Option<&Totals>, known: (&Sums, Option<&String>, bool)) -> bool {
     let (sums, currency, estimated) = known;
     let now = totals.and_then(|totals| totals.narrowed(job.source.table(), slot));
@@ -138,15 +138,15 @@ fn differs(job: &Job, slot: NaiveDate, totals: Option<&Totals>, known: (&Sums, O
     })
 }
 
-/// Whether some day of the month was last read so long ago that the whole month is read again.
+/// Whether any day of the month was last read at least `full_read_every` ago, so that the whole month is read again.
 fn is_full_read_due(job: &Job, partition: Option<&PartitionState>, moment: Moment) -> bool {
     let limit = days_before(moment.today(), job.window.full_read_every_days);
-    // A day that counts as never read is due by itself.
+    // A day that counts as never read is already due.
     let days = partition.into_iter().flat_map(|state| state.days.values());
     days.filter_map(|day| moment.read_on(day)).any(|read| read <= limit)
 }
 
-/// First slot that is read again by the refresh rule.
+/// First slot covered by the refresh rule.
 fn refresh_start(job: &Job, now: DateTime<Utc>) -> NaiveDate {
     let today = now.date_naive();
     match job.window.refresh {
@@ -158,9 +158,9 @@ fn refresh_start(job: &Job, now: DateTime<Utc>) -> NaiveDate {
     }
 }
 
-/// Whether what is in the lake is known to be out of date, and a run would read it again: an estimate whose month has
-/// settled since it was read, a day that should have been read as final for two days, or one that the refresh rule
-/// should have looked at by now and did not for two days.
+/// Whether a slot's rows in the lake are known to be out of date and a run would read them again: its object was
+/// replaced from outside, it is an estimate whose month has settled since the read, its final read is two days overdue,
+/// or the refresh rule covers it and it was not checked for two days.
 #[must_use]
 pub fn is_stale(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>) -> bool {
     if ledger.out_of_place(slot).is_some() {

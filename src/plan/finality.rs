@@ -1,15 +1,15 @@
-//! When a day is final: it has been read once at or after the end of its span. Until then it stays due, however long no
-//! run came by.
+//! When a day is final: it has been read once at or after the end of its span. Until then it stays due, however many
+//! runs were missed.
 //!
-//! | rule | the span of a day ends, at midnight UTC, with the beginning of |
+//! | rule | the span of a day ends at 00:00 UTC of |
 //! |---|---|
-//! | `N days` | the day N days after its last one: the last night that looks at it anyway |
+//! | `N days` | the day N days after its last one: the last night on which the rule covers it |
 //! | `billing-close` | `settle_day` of the next month: the same |
 //! | `probe` | the day after `settle_day` of the next month |
 //! | an estimate, under every rule | the day after `settle_day` of the next month, if the API still has the day then |
 //!
-//! No span ends after the last day on which the API's documented history still holds the day. One that leaves it before
-//! it was read as final keeps its rows and is not asked again: [`super::SlotState::NotFinal`].
+//! No span ends after the last day on which the API's documented history still holds the day. A day that leaves the
+//! history before its final read keeps its rows and is not requested again: [`super::SlotState::NotFinal`].
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
@@ -20,24 +20,24 @@ use crate::window::{days_after, is_ahead, next_day};
 use super::reach::last_in_reach;
 use super::settles_on;
 
-/// Now, and which read times are believed.
+/// The current time, and whether read times in the future are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Now.
     pub now: DateTime<Utc>,
-    /// Whether read times count that lie in the future; otherwise such a day counts as never read.
+    /// Whether read times in the future are trusted; otherwise such a day counts as never read.
     believing: bool,
 }
 
 impl From<DateTime<Utc>> for Moment {
-    /// A clock that is right: what was read in its future was read by a wrong one.
+    /// Assumes a correct clock: a read time in the future comes from a wrong one and is not trusted.
     fn from(now: DateTime<Utc>) -> Self {
         Self { now, believing: false }
     }
 }
 
 impl Moment {
-    /// A clock that may be behind: what was read in its future may well have been read then.
+    /// Assumes a clock that may be behind: a read time in the future is trusted.
     #[must_use]
     pub fn behind(now: DateTime<Utc>) -> Self {
         Self { now, believing: true }
@@ -49,7 +49,7 @@ impl Moment {
         self.now.date_naive()
     }
 
-    /// The time, unless it lies in the future and is not believed.
+    /// The time; `None` if it lies in the future and such times are not trusted.
     #[must_use]
     pub fn believed(self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
         (self.believing || !is_ahead(time, self.now)).then_some(time)
@@ -62,7 +62,7 @@ impl Moment {
     }
 }
 
-/// The first day on which a read of the slot is its last, by the job's rule.
+/// The first day on which a read of the slot is final by the job's rule.
 fn rule_ends(job: &Job, slot: NaiveDate) -> NaiveDate {
     let ends = match job.window.refresh {
         Refresh::Days(count) => days_after(job.source.grain().slot_window(slot).last(), count),
@@ -72,7 +72,7 @@ fn rule_ends(job: &Job, slot: NaiveDate) -> NaiveDate {
     ends.min(last_in_reach(job, slot))
 }
 
-/// The same for an estimate: the month has to settle first.
+/// The same for an estimate, whose month must settle first; `None` if it settles out of the API's reach.
 fn estimate_ends(job: &Job, slot: NaiveDate) -> Option<NaiveDate> {
     let ends = next_day(settles_on(job, slot));
     (ends <= last_in_reach(job, slot)).then_some(ends)
@@ -83,20 +83,20 @@ pub(super) fn is_final_by_rule(job: &Job, day: &DayState, slot: NaiveDate, momen
     moment.read_on(day).is_some_and(|read| read >= rule_ends(job, slot))
 }
 
-/// The same by the read time as it stands, also where no clock has come to it yet: who doubts it reads once too often.
+/// The same by the recorded read time, even if it lies in the future.
 #[must_use]
 pub fn was_read_as_final(job: &Job, day: &DayState, slot: NaiveDate) -> bool {
     day.read_at.date_naive() >= rule_ends(job, slot)
 }
 
-/// An estimate that was last read before its month settled, and the month has settled since.
+/// Whether the slot is an estimate that was last read before its month settled, and the month has settled since.
 pub(super) fn is_left_behind(job: &Job, day: &DayState, slot: NaiveDate, moment: Moment) -> bool {
     let ends = estimate_ends(job, slot).filter(|_| day.facts.estimated);
     ends.is_some_and(|ends| moment.today() >= ends && moment.read_on(day).is_none_or(|read| read < ends))
 }
 
-/// Since when a slot that has been read should have been read again and was not; `None` when it is as final as it can be
-/// by now. A slot that counts as never read should have been read when it was over.
+/// The day since which another read of the slot is overdue; `None` when none is. A slot that counts as never read is
+/// overdue since its end.
 pub(super) fn owed_since(job: &Job, day: &DayState, slot: NaiveDate, moment: Moment) -> Option<NaiveDate> {
     if job.entry.snapshot {
         return None;
@@ -118,7 +118,7 @@ mod tests {
     use crate::plan::tests::{GROUPED, HOURLY, MONTHLY, alike, at, day, days, due, job, totals};
     use crate::plan::{Ask, SlotState, calendar, is_stale, not_final, plan, state_of};
 
-    /// Whether a day that was last read then is due, and stale, on another day.
+    /// Whether a day last read at `read_at` is due, and whether it is stale, on `today`.
     fn looked(source: &str, window: &str, slot: &str, read_at: &str, today: &str) -> (bool, bool) {
         let job = job(source, window);
         let slot = day(slot);

@@ -1,29 +1,29 @@
-//! The planner: which days are read now, in which fetches, and what that is expected to cost. Pure; `now` is an
-//! argument.
+//! The planner: which days to read now, in which fetches, and how many requests that is expected to take. Pure: `now`
+//! is an argument.
 //!
-//! Coverage is a set of days, each with what it was read for; there is no high-water mark. A day is due when one of
-//! these holds:
+//! Coverage is a set of days, each with the queries it was read for; there is no high-water mark. A day is due when one
+//! of these rules holds:
 //!
 //! | rule | days |
 //! |---|---|
 //! | never read | between `begin` and yesterday, inside the API's documented history |
-//! | read for less | the job has a query that the day was not read with |
+//! | query added | the job has a query that the day was not read with |
 //! | `billing-close` | through `settle_day`: from the 1st of the previous month; later: from the 1st of this month |
 //! | `N days` | the last N days |
 //! | not final | not read yet at or after the end of its span, see [`finality`] |
 //! | snapshot | today, always |
 //! | `probe`: moved | the API's total of the day (any metric), its currency or estimate flag differs from the ledger's |
 //! | `probe`: full read | an open month whose oldest read is `full_read_every` ago: tags move rows under equal totals |
-//! | settled month | one whose oldest read is `full_read_settled_every` ago, one a day, see [`settled`] |
-//! | differing | misses the total of a metric that is only reported: once a UTC day, three times |
+//! | settled month | the month whose oldest read is `full_read_settled_every` ago; at most one month a day, see [`settled`] |
+//! | differing | its rows miss the total of a metric that is only reported: once a UTC day, three times |
 //! | unsettled | its rows did not add up to the totals last time |
 //! | failed | its last read failed in the last seven days, and nothing else of its partition is due |
-//! | out of place | its object was replaced or removed from outside, see [`Ledger::doubted`] |
+//! | out of place | its object was replaced or removed by another program, see [`Ledger::doubted`] |
 //! | quarantined | the API's totals differ from those of the refused rows; without a probe, inside the refresh rule's days; Datadog's always |
 //!
-//! Read times that lie in the future count as never ([`Moment`]). What is older than the API's history is not asked.
-//! A backfill replaces the rules by its range. Due days of one partition are one fetch; they become the request series
-//! with the fewest expected pages: a page costs the same however full it is, so small gaps are read through.
+//! A read time in the future counts as never read ([`Moment`]). Days older than the API's history are not requested.
+//! A backfill replaces the rules by its range. The due days of one partition form one fetch, cut into the windows with
+//! the fewest expected pages: a page costs the same however full it is, so windows span small gaps.
 
 use std::collections::BTreeSet;
 
@@ -52,19 +52,19 @@ use crate::window::{Grain, Partition, Window, first_of_month, month_start, next_
 use finality::owed_since;
 use reach::is_out_of_reach;
 
-/// What is asked of the planner.
+/// Which days to plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
     /// What is due by the job's own rules.
     Due,
-    /// Every day of a range, or of these only the ones never read.
+    /// Every day of a range, or only its days that were never read.
     Range {
         /// The days.
         window: Window,
         /// Only days never read.
         missing_only: bool,
     },
-    /// Every day the ledger knows of some partitions, so that their objects are written anew whatever is in them.
+    /// Every day in the ledger of a range of partitions, so that their objects are rewritten whatever they hold.
     Known {
         /// The first partition.
         first: Partition,
@@ -80,7 +80,7 @@ pub struct Fetch {
     pub partition: Partition,
     /// Slots that are read, in order; small gaps included.
     pub slots: Vec<NaiveDate>,
-    /// The same as request series.
+    /// The same as windows, each read with one pagination.
     pub windows: Vec<Window>,
     /// Requests it is expected to take.
     pub expected_requests: u64,
@@ -91,20 +91,20 @@ pub struct Fetch {
 pub struct Plan {
     /// Fetches, oldest partition first.
     pub fetches: Vec<Fetch>,
-    /// The window whose totals are asked before the fetches, in one request; a probe may find more days due.
+    /// The window whose totals are requested before the fetches, in one request; a probe may find more days due.
     pub totals: Option<Window>,
-    /// Things to know about the plan.
+    /// Notes for the user.
     pub notes: Vec<String>,
 }
 
-/// Said of a plan whose price is a guess.
+/// Note on a plan whose expected requests are a guess.
 pub const PAGE_UNKNOWN: &str =
     "how much fits on a page is not learnt yet: a page a day is assumed, usually far too many";
-/// Said of a plan that needs more requests than one run may send.
+/// Note on a plan that needs more requests than one run may send.
 pub const OVER_CAP: &str = "more than budget.max_requests_per_run allows; it may take several runs";
 
 impl Plan {
-    /// Requests for totals that come before the fetches.
+    /// Requests for totals, sent before the fetches.
     #[must_use]
     pub fn totals_requests(&self) -> u64 {
         u64::from(self.totals.is_some())
@@ -131,17 +131,17 @@ pub enum SlotState {
     Missing,
     /// Read, but the API calls it an estimate or its month has not settled yet.
     Estimated,
-    /// Its rows did not add up to the API's totals when last asked; what is in the lake is from before.
+    /// The rows of its last read did not add up to the API's totals; the lake holds those of an earlier read.
     Unsettled,
-    /// Its newest rows were so unlike the old ones that they wait for a person's word; the old ones are in the lake.
+    /// Its newest rows differ too much from the old ones and wait for `--accept`; the lake holds the old ones.
     Quarantined,
-    /// Its last read failed; what is in the lake, if anything, is from before.
+    /// Its last read failed; the lake holds the rows of an earlier read, if any.
     Failed,
     /// Read, and its month has settled.
     Settled,
     /// Never read, and older than the API's documented history or than the account's first day with data.
     OutOfReach,
-    /// Read before it was final, and by now older than the API's documented history: it stays as it is.
+    /// Read before it was final, and by now older than the API's documented history: its rows stay.
     NotFinal,
     /// Read, and its rows keep missing the API's total of a metric that is only reported.
     Differing,
@@ -154,7 +154,7 @@ pub fn settles_on(job: &Job, slot: NaiveDate) -> NaiveDate {
     next.with_day(job.window.settle_day).unwrap_or(next)
 }
 
-/// Whether the API can be asked for `slot` at `now`, by its documented history; a snapshot only tells of today.
+/// Whether the API's documented history holds `slot` at `now`; a snapshot source has only today.
 #[must_use]
 pub fn is_reachable(job: &Job, slot: NaiveDate, now: DateTime<Utc>) -> bool {
     let today = now.date_naive();
@@ -169,7 +169,7 @@ pub fn state_of(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>)
     let is_taken = ledger.accepted.contains_key(&slot) && is_far;
     match state {
         _ if ledger.quarantined.contains_key(&slot) && !ledger.unsettled.contains_key(&slot) => SlotState::Quarantined,
-        // What the API no longer has stays out of reach, however often somebody asks for it.
+        // A slot the API no longer has stays out of reach, whatever a backfill recorded for it.
         SlotState::NotFinal | SlotState::OutOfReach => state,
         _ if is_taken => state,
         _ if ledger.unsettled.contains_key(&slot) => SlotState::Unsettled,
@@ -179,7 +179,7 @@ pub fn state_of(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>)
     }
 }
 
-/// The state of `slot` as far as it follows from when and what was read of it.
+/// The state of `slot` by its reads alone, without the ledger's records of failures and differences.
 fn read_state(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment) -> SlotState {
     let today = moment.today();
     let is_far = is_out_of_reach(job, slot, today);
@@ -199,8 +199,8 @@ fn read_state(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment) -> Sl
     }
 }
 
-/// Whether the API has no data of the slot, because they begin later. Another writer may know better: older days that
-/// were read, or a read of this one that failed.
+/// Whether the slot is before the account's first day with data. Not if another writer has read an older day, or if a
+/// read of this slot failed.
 fn is_before_data(ledger: &Ledger, slot: NaiveDate) -> bool {
     let is_before = ledger.first_day.is_some_and(|first| slot < first && !is_older(ledger, first));
     is_before && !ledger.failed.contains_key(&slot)
@@ -211,7 +211,7 @@ fn is_older(ledger: &Ledger, first: NaiveDate) -> bool {
     ledger.oldest_day().is_some_and(|oldest| oldest < first)
 }
 
-/// Said of a table whose account is younger than its begin.
+/// Note on a table that begins before its account has data.
 #[must_use]
 pub fn begins_late(job: &Job, ledger: &Ledger) -> Option<String> {
     let is_late = |first: &NaiveDate| job.window.begin.is_some_and(|begin| begin < *first) && !is_older(ledger, *first);
@@ -221,14 +221,14 @@ pub fn begins_late(job: &Job, ledger: &Ledger) -> Option<String> {
     ))
 }
 
-/// Whether a slot that cannot be read any more is not what it should be, and nobody took it as it is.
+/// Whether a slot that can no longer be read lacks its final read or did not add up, and was not accepted as it is.
 fn is_not_final(job: &Job, ledger: &Ledger, day: &DayState, slot: NaiveDate, moment: Moment) -> bool {
     let begun = job.window.begin.is_some_and(|begin| slot >= begin);
     let owed = ledger.unsettled.contains_key(&slot) || owed_since(job, day, slot, moment).is_some();
     begun && owed && !ledger.accepted.contains_key(&slot)
 }
 
-/// The slots of the month that begins on `month` that were read before they were final and cannot be read any more.
+/// The slots of the month that begins on `month` that were read before they were final and can no longer be read.
 #[must_use]
 pub fn not_final(job: &Job, ledger: &Ledger, month: NaiveDate, now: DateTime<Utc>) -> Vec<NaiveDate> {
     let known = ledger.partitions.values().flat_map(|state| state.days.keys().copied());
@@ -236,16 +236,16 @@ pub fn not_final(job: &Job, ledger: &Ledger, month: NaiveDate, now: DateTime<Utc
     of_month.filter(|slot| state_of(job, ledger, *slot, now) == SlotState::NotFinal).collect()
 }
 
-/// Nights after which a day that does not add up is asked once a night.
+/// Nights after which a day that does not add up is requested only once a night.
 const PATIENT_NIGHTS: u32 = 3;
 
-/// Whether a slot has not added up to the API's totals for so many nights that it is asked once a night.
+/// Whether a slot has not added up to the API's totals for three nights, so that it is requested only once a night.
 #[must_use]
 pub fn has_long_been_off(ledger: &Ledger, slot: NaiveDate) -> bool {
     ledger.nights.get(&slot).is_some_and(|nights| nights.count >= PATIENT_NIGHTS)
 }
 
-/// Whether the rows of a slot still miss the total of a metric that is only reported, and are not asked for it again.
+/// Whether the rows of a slot still miss the total of a metric that is only reported, after the last retry.
 #[must_use]
 pub fn differs_for_good(ledger: &Ledger, slot: NaiveDate) -> bool {
     ledger.differing.get(&slot).is_some_and(|found| found.tries >= due::DIFFERING_TRIES)
@@ -259,9 +259,9 @@ fn is_complete(job: &Job, day: &DayState) -> bool {
 /// Plans a job at a [`Moment`].
 ///
 /// # Errors
-/// [`Kind::Config`] for a range that cannot be asked.
+/// [`Kind::Config`] for a range that cannot be requested.
 ///
-/// `totals` are the probe's, where it was asked; without them a `probe` job's moved days are not known yet.
+/// `totals` are the probe's, if it has run; without them a `probe` job's moved days are not known yet.
 pub fn plan(job: &Job, ledger: &Ledger, at: impl Into<Moment>, ask: Ask, totals: Option<&Totals>) -> Result<Plan> {
     let moment = at.into();
     let now = moment.now;
@@ -285,13 +285,13 @@ pub fn plan(job: &Job, ledger: &Ledger, at: impl Into<Moment>, ask: Ask, totals:
     Ok(Plan { fetches, totals, notes })
 }
 
-/// Adds the days whose rows are not the committed ones and can be read again: of the whole table, or of the partitions
-/// that are read anyway. Rows that nobody vouches for are never kept beside new ones if that can be helped.
+/// Adds the days whose rows are not the committed ones and can be read again: those of the whole table, or of the
+/// partitions that are read anyway. Uncommitted rows are kept beside new ones only where they cannot be read again.
 fn with_displaced(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, slots: Vec<NaiveDate>) -> Vec<NaiveDate> {
     let grain = job.source.grain();
     let touched: BTreeSet<Partition> = slots.iter().map(|slot| grain.partition_of(*slot)).collect();
     let is_wanted = |slot: &NaiveDate| ask == Ask::Due || touched.contains(&grain.partition_of(*slot));
-    // Rows that were read since and wait for a person's word need not be read again.
+    // Days that were read since and are quarantined need not be read again.
     let is_held = |slot: &NaiveDate, at| ledger.quarantined.get(slot).is_some_and(|held| held.at >= at);
     let displaced = ledger.displaced.iter().filter(|(slot, noted)| !is_held(slot, noted.at)).map(|(slot, _)| *slot);
     let out_of_place = displaced.chain(ledger.doubted.keys().copied());
@@ -300,30 +300,30 @@ fn with_displaced(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, slot
     added.chain(slots.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Whether the totals say which days of the job are due; otherwise they are control sums only.
+/// Whether the totals decide which days are due; otherwise they are control sums only.
 #[must_use]
 pub fn probes(job: &Job, ask: Ask) -> bool {
     job.window.refresh == Refresh::Probe && ask == Ask::Due
 }
 
-/// The window whose totals a plan needs: a probe's are of all that can be asked, control sums are of the fetches, from
-/// the first day read to the last. A job without grouping asks no control sums: its own question is word for word the
-/// one for totals, so that there is nothing its rows could be added up to, and the same answer would be paid for twice.
-/// Data that move between the two calls are no error of its rows; the refresh rule finds them. Where days older than all
-/// it has could not be read, it asks all the same: the account may be younger than they are.
+/// The window whose totals a plan needs: a probe's covers everything in reach, control sums cover the fetches, from the
+/// first day read to the last. A job without grouping requests no control sums: its own request is identical to the one
+/// for totals, so the check would compare an answer with itself and pay for it twice. Data that move between the two
+/// calls are no error of its rows; the refresh rule finds them. It requests totals all the same if days older than all
+/// it has could not be read: the account may be younger than they are.
 fn totals_window(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, fetches: &[Fetch]) -> Option<Window> {
     job.source.totals_key()?;
     let is_older = |slot: &NaiveDate| ledger.oldest_day().is_none_or(|oldest| *slot < oldest);
     let is_young = fetches.iter().flat_map(|fetch| &fetch.slots).any(|s| ledger.failed.contains_key(s) && is_older(s));
     let probed = if probes(job, ask) { reach(job, now) } else { None };
     let read = fetches.iter().flat_map(|fetch| &fetch.windows).filter(|_| !job.source.is_ungrouped() || is_young);
-    // Days of an object that is not the committed one may lie outside of what a probe is of.
+    // Days of an object that is not the committed one may lie outside of the probe's window.
     let windows: Vec<&Window> = read.chain(&probed).collect();
     Window::new(windows.iter().map(|window| window.start()).min()?, windows.iter().map(|window| window.end()).max()?)
 }
 
-/// The days the ledger knows of the partitions from `first` to `last`. Of an object that is not the committed one, those
-/// that cannot be asked for are left to what was kept.
+/// The ledger's days of the partitions from `first` to `last`. If an object is not the committed one, its days that can
+/// no longer be requested are skipped and keep their rows.
 fn known_slots(
     job: &Job,
     ledger: &Ledger,
@@ -375,7 +375,7 @@ fn range_slots(job: &Job, window: Window, now: DateTime<Utc>, notes: &mut Vec<St
     Ok(window.map(|window| grain.slots(window).collect()).unwrap_or_default())
 }
 
-/// The inclusive dates of the command line as a window.
+/// The window of the command line's dates, both inclusive.
 ///
 /// # Errors
 /// [`Kind::Config`] when the range is empty.

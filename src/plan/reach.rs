@@ -1,4 +1,4 @@
-//! How far back an API can be asked, by what it documents; and the days a table spans.
+//! How far back an API's documented history reaches, and the days a table spans.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -6,11 +6,11 @@ use crate::job::Job;
 use crate::sources::Provider;
 use crate::window::{Grain, Window, days_after, days_before, month_start};
 
-/// What an API documents to have.
+/// The history that an API documents.
 enum History {
-    /// The last so many days.
+    /// The last N days.
     Days(u64),
-    /// The last so many months, and this one.
+    /// The last N months, and this one.
     Months(i32),
 }
 
@@ -22,7 +22,7 @@ fn documented(job: &Job) -> History {
     }
 }
 
-/// The first day of the history each API documents.
+/// The first day of the API's documented history.
 #[must_use]
 pub fn history_start(job: &Job, today: NaiveDate) -> NaiveDate {
     match documented(job) {
@@ -31,7 +31,7 @@ pub fn history_start(job: &Job, today: NaiveDate) -> NaiveDate {
     }
 }
 
-/// The last day on which the history an API documents holds a slot.
+/// The last day on which the API's documented history holds a slot.
 pub(super) fn last_in_reach(job: &Job, slot: NaiveDate) -> NaiveDate {
     match documented(job) {
         History::Days(count) => days_after(slot, count),
@@ -39,12 +39,12 @@ pub(super) fn last_in_reach(job: &Job, slot: NaiveDate) -> NaiveDate {
     }
 }
 
-/// Whether the history an API documents no longer holds a slot.
+/// Whether the API's documented history no longer holds a slot.
 pub(super) fn is_out_of_reach(job: &Job, slot: NaiveDate, today: NaiveDate) -> bool {
     slot < history_start(job, today)
 }
 
-/// The window a table spans at `now`: from its first slot to yesterday (or today); `None` while nothing is in it.
+/// The window a table spans at `now`: from its first slot to yesterday (or today); `None` while it is empty.
 #[must_use]
 pub fn span(job: &Job, now: DateTime<Utc>) -> Option<Window> {
     let today = now.date_naive();
@@ -56,7 +56,7 @@ pub fn span(job: &Job, now: DateTime<Utc>) -> Option<Window> {
     Window::new(job.window.begin?, grain.slot_window(grain.slot_of(last)).end())
 }
 
-/// The part of the table's span that a run asks about: what the API documents to have.
+/// The part of the table's span that lies within the API's documented history.
 #[must_use]
 pub fn reach(job: &Job, now: DateTime<Utc>) -> Option<Window> {
     let span = span(job, now)?;

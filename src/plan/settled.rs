@@ -1,9 +1,9 @@
-//! Settled months that are read in full again: keys can move under equal totals long after a month has settled, as when
-//! a tag is filled in for the past.
+//! Settled months that are read in full again: costs can move between keys under equal totals long after a month has
+//! settled, such as when a tag is backfilled.
 //!
-//! One month a day at most, the one whose oldest read is longest ago, so that no night pays for two. On a day on which
-//! a settled month has been read in full already, or is because it has just settled, none is. Days that wait for a
-//! person's word, or did not add up, have rules of their own and do not count.
+//! At most one month a day, the one with the oldest read, so that no night pays for two. None on a day on which a
+//! settled month has already been read in full, or is read because it has just settled. Quarantined and unsettled days
+//! have separate rules and do not count.
 
 use chrono::NaiveDate;
 
@@ -15,18 +15,18 @@ use super::finality::{Moment, owed_since};
 use super::reach::{is_out_of_reach, span};
 use super::settles_on;
 
-/// A settled month whose time has come.
+/// A settled month that may be read in full again.
 pub(super) struct SettledMonth {
     partition: Partition,
     oldest: Option<NaiveDate>,
-    /// Whether days of it were not read yet since it settled, so that they are read anyway.
+    /// Whether it has days not read since it settled, which are due anyway.
     is_owed: bool,
     /// Its slots that can be read.
     pub(super) slots: Vec<NaiveDate>,
 }
 
 impl SettledMonth {
-    /// What the plan says of it.
+    /// The plan's note on it.
     pub(super) fn note(&self) -> String {
         let last = self.oldest.map_or_else(String::new, |oldest| format!(", the last time on {oldest}"));
         format!("{} has settled and is read in full again (window.full_read_settled_every){last}", self.partition)
@@ -43,7 +43,7 @@ pub(super) fn month_to_read(job: &Job, ledger: &Ledger, moment: Moment) -> Optio
     months().filter(|month| month.oldest.is_none_or(|oldest| oldest <= limit)).min_by_key(|month| month.oldest)
 }
 
-/// A partition as a settled month; `None` for one that has not settled or cannot be asked.
+/// A partition as a settled month; `None` if it has not settled or can no longer be requested.
 fn month(job: &Job, ledger: &Ledger, moment: Moment, name: &str, state: &PartitionState) -> Option<SettledMonth> {
     let grain = job.source.grain();
     let span = span(job, moment.now)?;
@@ -71,7 +71,7 @@ mod tests {
     const BY_TAG: &str = r#"type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ tag = "team" }]"#;
     const WINDOW: &str = r#"begin = "2026-03-01""#;
 
-    /// Months of days that were read when the month after the next began.
+    /// A ledger of months of which the old ones were last read when the month after the next began.
     fn settled_months() -> (Vec<chrono::NaiveDate>, Ledger) {
         let job = job(BY_TAG, WINDOW);
         let mut known = alike(&job, &days("2026-11-01", "2026-11-19"), "2026-11-19", false);

@@ -1,5 +1,5 @@
-//! How due days become fetches: one per partition, its request series cut so that it takes the fewest expected pages,
-//! and as much of it as a budget leaves room for.
+//! How due days become fetches: one per partition, cut into the windows with the fewest expected pages and shortened to
+//! the room that a budget leaves.
 
 use chrono::NaiveDate;
 
@@ -31,8 +31,8 @@ pub fn fetch_of(job: &Job, ledger: &Ledger, partition: Partition, due: &[NaiveDa
 
 /// As many slots of `fetch` as are expected to take at most `room` requests; `None` when not even one slot does.
 ///
-/// Days never read come first, then those that were read longest ago: a cap that is too small for everything must not
-/// spend itself on the same first days every night while the others wait for ever.
+/// Days never read come first, then those with the oldest read: a cap that is too small for everything must not be
+/// spent on the same first days every night.
 #[must_use]
 pub fn shortened(job: &Job, ledger: &Ledger, fetch: &Fetch, room: u64) -> Option<Fetch> {
     let partition = fetch.partition.to_string();
@@ -47,7 +47,7 @@ pub fn shortened(job: &Job, ledger: &Ledger, fetch: &Fetch, room: u64) -> Option
     (1..=fetch.slots.len()).rev().find_map(fits)
 }
 
-/// The requests of the smallest step of these fetches: one day, or with `whole` one fetch that cannot be shortened.
+/// The requests of the smallest step of these fetches: one day, or with `whole` one entire fetch.
 #[must_use]
 pub fn least_requests(job: &Job, ledger: &Ledger, fetches: &[Fetch], whole: bool) -> u64 {
     let step = |fetch: &Fetch| match fetch.slots.first() {
@@ -57,8 +57,8 @@ pub fn least_requests(job: &Job, ledger: &Ledger, fetches: &[Fetch], whole: bool
     fetches.iter().map(step).min().unwrap_or(0)
 }
 
-/// The order in which fetches run: those with days never read, then those that only read days again. With `apart` a
-/// fetch of both is two, one in each stage, and the second stage begins with the days that were read longest ago.
+/// The two stages in which fetches run: first those with days never read, then those that only read days again. With
+/// `apart` a fetch of both is split, one part per stage, and the second stage begins with the oldest read.
 #[must_use]
 pub fn stages(job: &Job, ledger: &Ledger, fetches: &[Fetch], apart: bool) -> [Vec<Fetch>; 2] {
     let read_at =
@@ -67,7 +67,7 @@ pub fn stages(job: &Job, ledger: &Ledger, fetches: &[Fetch], apart: bool) -> [Ve
     for fetch in fetches {
         let (again, unread): (Vec<NaiveDate>, Vec<NaiveDate>) =
             fetch.slots.iter().partition(|slot| read_at(fetch, slot).is_some());
-        // What is not the committed object is read again whole.
+        // An object that is not the committed one is read again whole.
         let whole = fetch.slots.iter().any(|slot| ledger.doubted.contains_key(slot));
         match (unread.is_empty(), again.is_empty() || !apart || whole) {
             (true, _) => stages[1].push(fetch.clone()),
@@ -84,7 +84,7 @@ pub fn stages(job: &Job, ledger: &Ledger, fetches: &[Fetch], apart: bool) -> [Ve
     stages
 }
 
-/// The windows over `due` with the fewest expected requests; among equals the one that reads fewest extra days.
+/// The windows over `due` with the fewest expected requests; among equals those with the fewest extra days.
 ///
 /// `best[i]` is the cheapest way to cover the first `i` due slots; each step adds one window over `due[j..i]`.
 fn cheapest_windows(job: &Job, learnt: &Learnt, due: &[NaiveDate]) -> Vec<Window> {
@@ -132,7 +132,7 @@ mod tests {
             (&["05", "06", "07"], &[("05", "08")]),
             // Five days on a page: one request instead of two.
             (&["05", "09"], &[("05", "10")]),
-            // A page and a half, or two days by themselves: the same, so nothing is read in vain.
+            // A page and a half, or two separate days: the same requests, so no extra days are read.
             (&["05", "11"], &[("05", "06"), ("11", "12")]),
             (&["05", "07", "20", "22"], &[("05", "08"), ("20", "23")]),
         ] {

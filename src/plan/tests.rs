@@ -1,4 +1,4 @@
-//! Plans of small tables, rule by rule of the table in [`super`].
+//! Plans of small tables, one test per rule of the table in [`super`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -48,7 +48,7 @@ pub(super) fn sums(total: &str) -> Sums {
     [("unblended_cost", total)].into_iter().collect()
 }
 
-/// What is known of a day that was read.
+/// The ledger's state of a day that was read.
 pub(super) fn read(read_at: DateTime<Utc>, estimated: bool) -> DayState {
     let facts = DayFacts {
         rows: 1,
@@ -75,12 +75,12 @@ pub(super) fn ledger(job: &Job, known: impl IntoIterator<Item = (NaiveDate, DayS
     ledger
 }
 
-/// The same where all of them are known alike.
+/// The same, with one state for all days.
 pub(super) fn alike(job: &Job, slots: &[NaiveDate], read_at: &str, estimated: bool) -> Ledger {
     ledger(job, slots.iter().map(|slot| (*slot, read(at(read_at), estimated))))
 }
 
-/// The API's totals of days, all alike.
+/// The API's totals of days, the same for each.
 pub(super) fn totals(slots: &[NaiveDate], total: &str, estimated: bool) -> Totals {
     let told = SlotTotals { sums: sums(total), currency: None, estimated, periods: 1 };
     Totals(slots.iter().map(|slot| (*slot, told.clone())).collect())

@@ -1,17 +1,17 @@
-//! Settled months: what moves too far from what they were when they settled, or were last accepted.
+//! Settled months: holds changes too far from the month's figures at the time it settled or was last accepted.
 //!
-//! | rule | of | held when above |
+//! | rule | tables | held when |
 //! |---|---|---|
-//! | net | every table | `quarantine_share` of the month's sum |
-//! | gross | tables without tag or cost category, which move rows under equal sums | `quarantine_share` of the sum of the groups' amounts, whatever their sign |
-//! | currency | every table | held when it is another one |
+//! | net | all | net change above `quarantine_share` of the month's sum |
+//! | gross | those without tag or cost category, whose edits move costs under equal sums | gross change above `quarantine_share` of the sum of the groups' absolute amounts |
+//! | currency | all | the currency changes |
 //!
-//! Both amounts count in each cost metric and currency by itself, are those of all changes taken since then, and are only
-//! held above `quarantine_floor`: so neither small steps nor opposite moves pass, and dust is no change. Gross are the
-//! groups of each day (of each hour, of each month), so that costs which go to another day have moved as well. What
-//! cannot be compared by group, because its rows are in another object or cannot be read, is compared by day.
+//! Both changes are computed per cost metric and currency, accumulate over all commits since then, and are held only
+//! above `quarantine_floor`: neither small steps nor opposite moves pass, and tiny amounts are ignored. The gross
+//! change compares the groups of each day (hour, month), so costs that move to another day count. Days whose rows are
+//! in another object or cannot be read are compared by day, not by group.
 //!
-//! The figures a month is compared with are kept in the ledger from its first change on: until then it is what it was.
+//! The ledger keeps the baseline figures of a month from its first change on; until then they are its current figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,18 +29,18 @@ use crate::window::{first_of_month, next_day};
 
 use super::{Change, Known, Verdict, amount, costs, exceeds, percent};
 
-/// Whether a change is one of a day of a settled month that was last read as final: after its month had settled, or at the
+/// Whether a change is of a day of a settled month whose last read was final: after its month had settled, or at the
 /// end of its span by the job's rule.
 pub(super) fn is_of_settled(job: &Job, ledger: &Ledger, change: &Change<'_>, now: DateTime<Utc>) -> bool {
     let settles = settles_on(job, change.slot);
     let partition = job.source.grain().partition_of(change.slot).to_string();
-    // A day that the API calls an estimate after its month has settled is none by our rule: the flag may come and go. And a
-    // read time in the future is one of a wrong clock, which is no reason to take rows unseen.
+    // The API's estimate flag is ignored once the month has settled: it may come and go. A read time in the future
+    // comes from a wrong clock, which is no reason to skip the check.
     let was_final = |day: &DayState| day.read_at.date_naive() > settles || was_read_as_final(job, day, change.slot);
     change.old.is_some() && now.date_naive() > settles && ledger.day(&partition, change.slot).is_some_and(was_final)
 }
 
-/// Holds the changed days of each settled month that moved too far, and notes how far the others moved.
+/// Holds the changed days of each settled month that moved too far, and adds the other changes to the baselines.
 pub(super) fn judge(
     job: &Job,
     known: Known<'_>,
@@ -75,7 +75,7 @@ pub(super) fn judge(
     Ok(())
 }
 
-/// What is looked at for one month.
+/// The comparison of one month.
 struct Court<'a> {
     job: &'a Job,
     known: Known<'a>,
@@ -86,11 +86,11 @@ struct Court<'a> {
     others: Vec<&'a Change<'a>>,
 }
 
-/// By `column currency`, what a month was and by how much it changes.
+/// By `column currency`: a month's figure before, and its change.
 type Figures = BTreeMap<String, (Figure, Figure)>;
 
 impl Court<'_> {
-    /// The figures of the month, or why its changes are held.
+    /// The figures of the month, or the reason for which its changes are held.
     fn judge(&self) -> Result<std::result::Result<Figures, String>> {
         if let Some(reason) = self.other_currency() {
             return Ok(Err(reason));
@@ -122,7 +122,7 @@ impl Court<'_> {
         Some(format!("the costs of the settled month {month} were in {known} and would be in {new}"))
     }
 
-    /// The currency of known rows, where the facts or the rows tell.
+    /// The currency of known rows, from the facts or else from the rows.
     fn currency_of(&self, slot: NaiveDate, facts: &DayFacts) -> Option<String> {
         facts.currency.clone().or_else(|| {
             let column = self.known.rows.get(&slot)?.column_by_name(CURRENCY)?.as_string_opt::<i32>()?;
@@ -130,7 +130,7 @@ impl Court<'_> {
         })
     }
 
-    /// The currency that a changed day is in.
+    /// The currency of a changed day: the new one, else the old one.
     fn currency(&self, change: &Change<'_>) -> String {
         let old = || change.old.and_then(|old| self.currency_of(change.slot, old));
         change.new.currency.clone().or_else(old).unwrap_or_default()
@@ -140,8 +140,8 @@ impl Court<'_> {
         self.settled.iter().chain(&self.others).map(|change| self.currency(change)).collect()
     }
 
-    /// What the month was: as the ledger keeps it, else as it is known now. Days that have not settled change nothing of
-    /// a month that nothing is kept of.
+    /// The month's figure before the changes: the ledger's baseline, else the sum over its known days. `None` if the
+    /// month has no baseline and no settled day changes.
     fn before(&self, column: &str, currency: &str, key: &str) -> Result<Option<Figure>> {
         let kept = self.known.ledger.baselines.get(&self.month).and_then(|baseline| baseline.figures.get(key));
         if kept.is_some() || !self.settled.iter().any(|change| self.currency(change) == currency) {
@@ -164,7 +164,7 @@ impl Court<'_> {
         Ok(Some(figure))
     }
 
-    /// What changes: of settled days what moved, of the others what they add to the month.
+    /// The change: how far settled days moved, and what the other days add to the month.
     fn change(&self, column: &str, currency: &str) -> Result<Figure> {
         let mut figure = Figure::default();
         let in_currency = |change: &&&Change<'_>| self.currency(change) == currency;
@@ -211,14 +211,14 @@ impl Court<'_> {
         })
     }
 
-    /// Whether edits of tags or cost categories move its rows at any time.
+    /// Whether the table groups by tag or cost category, whose edits may move costs between groups at any time.
     fn moves_under_equal_sums(&self) -> bool {
         let mut names = self.job.source.table().columns().iter().map(|column| column.name.as_str());
         names.any(|name| name.starts_with("tag_") || name.starts_with("cost_category_"))
     }
 }
 
-/// The sum of the groups' amounts whatever their sign; without the rows that of the day.
+/// The sum of the groups' absolute amounts; without rows, the absolute sum of the day.
 fn gross_of(rows: Option<&RecordBatch>, column: &str, sum: i128) -> Result<i128> {
     rows.map_or(Ok(sum.saturating_abs()), |rows| changes::gross(rows, column))
 }

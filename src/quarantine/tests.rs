@@ -1,4 +1,4 @@
-//! Months of one job, read and read again: what is held, and what the ledger keeps of the rest.
+//! Months of one job, read repeatedly: which days are held, and which baselines the ledger keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::ledger::{DayState, Ledger, PartitionState};
 use crate::request::Answer;
 use crate::window::{Window, next_day, parse_day};
 
-/// A day: when, the currency, and what each service costs, in each metric alike unless it has two amounts.
+/// A day: its date, its currency, and the cost of each service, one amount for all metrics or one for each.
 type Day<'a> = (&'a str, &'a str, &'a [(&'a str, &'a [&'a str])]);
 
 struct World {
@@ -44,7 +44,7 @@ impl World {
         Self { job, ledger: Ledger::empty("costs"), rows: BTreeMap::new(), metrics }
     }
 
-    /// What the API answers for these days.
+    /// The API's answer for these days, as read.
     fn read(&self, days: &[Day<'_>]) -> FetchedDays {
         let source = &self.job.source;
         let mut all = FetchedDays::new();
@@ -73,7 +73,7 @@ impl World {
         all
     }
 
-    /// Takes days as they are, read at some day.
+    /// Commits days without a check, as read at `read_at`.
     fn take(&mut self, days: FetchedDays, read_at: &str) {
         for (slot, (rows, facts)) in days {
             let partition = self.job.source.grain().partition_of(slot).to_string();
@@ -90,7 +90,7 @@ impl World {
         let state = self.ledger.partitions.get(&partition);
         let days: BTreeMap<NaiveDate, DayFacts> =
             state.into_iter().flat_map(|state| &state.days).map(|(slot, day)| (*slot, day.facts.clone())).collect();
-        // As in the pipeline, only the rows of the same object are at hand.
+        // As in the pipeline, only the rows of the same object are available.
         let rows = self.rows.iter().filter(|(slot, _)| days.contains_key(slot));
         let rows = rows.map(|(slot, rows)| (*slot, rows.clone())).collect();
         let known = Known { ledger: &self.ledger, days: &days, rows: &rows, earlier: None };
@@ -98,7 +98,7 @@ impl World {
         judge(&self.job, known, fetched, &none, &accepted, at(now)).expect("a verdict")
     }
 
-    /// Judges days and takes them unless one is held; why, if one is.
+    /// Judges days and commits them unless one is held; returns the reason if one is.
     fn night(&mut self, days: &[Day<'_>], now: &str) -> Option<String> {
         let fetched = self.read(days);
         let verdict = self.judged(&fetched, now);
@@ -170,7 +170,7 @@ fn days_that_settle_later_belong_to_what_the_month_was() {
     let days = world.read(&[("2026-10-05", "USD", &[("EC2", &["10"])])]);
     world.take(days, "2026-11-20");
     assert_eq!(world.night(&[("2026-10-05", "USD", &[("EC2", &["11.5"])])], "2026-11-21"), None);
-    // Another day is read for the first time: that it costs ten times as much is no change.
+    // Another day is read for the first time: costing ten times as much is no change.
     assert_eq!(world.night(&[("2026-10-06", "USD", &[("EC2", &["100"])])], "2026-11-22"), None);
     assert_eq!(world.night(&[("2026-10-06", "USD", &[("EC2", &["120"])])], "2026-11-23"), None);
     let why = world.night(&[("2026-10-06", "USD", &[("EC2", &["121"])])], "2026-11-24").expect("held");

@@ -1,15 +1,15 @@
-//! Datadog's values, which have no totals to add up to: what the rows of a day were is all there is to compare with.
+//! Datadog's values. The API has no totals to check them against, so they are compared with earlier rows.
 //!
 //! | what | compared with | held when |
 //! |---|---|---|
-//! | the unit of a value | the rows it replaces; of a new day those of the nearest earlier one | it is another one, appears or vanishes |
-//! | a ratio | the same | most values are the hundredfold or the hundredth: a ratio is a percentage now, or the other way round |
-//! | any other amount | the rows it replaces | most values are the same times a power of ten, whatever unit is said |
+//! | the unit of a value | the rows it replaces; for a new day, those of the nearest earlier day | it changes, appears or vanishes |
+//! | a ratio | the same | most values are multiplied or divided by 100: a ratio became a percentage, or the reverse |
+//! | any other amount | the rows it replaces | most values are multiplied by the same power of ten, whatever their unit |
 //! | a value | the rows it replaces | it is null now |
-//! | the rows of a query | the rows they replace; of a snapshot the one before | more than `quarantine_share` of them are gone |
+//! | the rows of a query | the rows they replace; for a snapshot, the previous one | more than `quarantine_share` of them are gone |
 //!
-//! A new day may have few rows and no values yet: it is read again for as long as the job says. Only queries that the
-//! new rows were read for are compared.
+//! A new day may have few rows and no values yet: the refresh rule reads it again. Only queries that the new rows were
+//! read for are compared.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,10 +24,10 @@ use crate::table::Table;
 
 use super::{Change, Known, Verdict, exceeds, percent};
 
-/// A ratio is below it, a percentage mostly above.
+/// Ratios are below this, percentages mostly above.
 const ABOVE_RATIO: f64 = 1.5;
 
-/// Holds the days whose values turned.
+/// Holds the days whose values changed in one of the ways above.
 pub(super) fn judge(job: &Job, known: Known<'_>, changes: &[Change<'_>], verdict: &mut Verdict) -> Result<()> {
     let mut standing: BTreeMap<NaiveDate, &RecordBatch> = known.rows.iter().map(|(slot, rows)| (*slot, rows)).collect();
     standing.extend(known.earlier);
@@ -61,11 +61,11 @@ struct Pair<'a> {
     new: Side<'a>,
     /// Whether the new rows replace the old ones.
     replaces: bool,
-    /// Whether the old rows are those of a snapshot, of which the next one is as long.
+    /// Whether the source is a snapshot, whose next list should be about as long.
     is_list: bool,
 }
 
-/// Rows by what they are by.
+/// Rows by their key.
 struct Side<'a> {
     rows: &'a RecordBatch,
     by_key: HashMap<String, usize>,
@@ -104,7 +104,7 @@ impl<'a> Side<'a> {
         self.rows.column_by_name(name).is_some_and(|column| column.is_valid(row))
     }
 
-    /// By query, the units of the values that are there.
+    /// By query, the units of the values that are not null.
     fn units(&self, value: &str, unit: &str) -> BTreeMap<&str, BTreeSet<&'a str>> {
         let units = self.rows.column_by_name(unit).and_then(|column| column.as_string_opt::<i32>());
         let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -115,7 +115,7 @@ impl<'a> Side<'a> {
         found
     }
 
-    /// By query, how many rows there are.
+    /// The number of rows by query.
     fn counts(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         self.by_key.values().for_each(|row| *counts.entry(self.queries[*row].as_str()).or_default() += 1);
@@ -137,7 +137,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// What is odd about the new rows.
+    /// The reason to hold the new rows, if there is one.
     fn turned(&self) -> Option<String> {
         let units = || self.watched.units.iter().find_map(|(value, unit)| self.other_unit(value, unit));
         let ratios = || self.watched.ratios.iter().find_map(|ratio| self.other_ratio(ratio));
@@ -154,7 +154,7 @@ impl<'a> Pair<'a> {
             .map(|(query, old, new)| format!("{value} of {query} was in {} and would be in {}", shown(old), shown(new)))
     }
 
-    /// Pairs of numbers other than zero.
+    /// Old and new numbers of the same key, both other than zero.
     fn numbers(&self, column: &str) -> Vec<(f64, f64)> {
         let (Some(old), Some(new)) = (self.old.doubles(column), self.new.doubles(column)) else { return Vec::new() };
         let pairs = self.new.by_key.iter().filter_map(|(key, row)| {
@@ -187,7 +187,7 @@ impl<'a> Pair<'a> {
         let pairs = if self.replaces { self.numbers(column) } else { Vec::new() };
         let mut scales: BTreeMap<i32, usize> = BTreeMap::new();
         for (old, new) in &pairs {
-            // A double has some 600 powers of ten.
+            // Doubles span some 600 powers of ten.
             #[allow(clippy::cast_possible_truncation)]
             let power = (new / old).abs().log10().round().clamp(-700.0, 700.0) as i32;
             if power != 0 && near(new / old, 10_f64.powi(power)) {
@@ -200,7 +200,7 @@ impl<'a> Pair<'a> {
         })
     }
 
-    /// A value that was there and is null now.
+    /// The reason if values became null.
     fn lost_value(&self) -> Option<String> {
         let units: Vec<&str> = self.watched.units.iter().map(|(_, unit)| *unit).collect();
         let columns = self.table.columns().iter().enumerate().filter(|(index, column)| {
@@ -230,7 +230,7 @@ impl<'a> Pair<'a> {
         columns.iter().find_map(lost)
     }
 
-    /// A list of which too many rows are gone.
+    /// The reason if too many rows of a list are gone.
     fn shorter(&self) -> Option<String> {
         if !(self.replaces || self.is_list) {
             return None;
@@ -251,7 +251,7 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Whether a factor is another one to within a hundredth.
+/// Whether two factors are equal to within one percent.
 fn near(factor: f64, other: f64) -> bool {
     (factor / other - 1.0).abs() < 0.01
 }

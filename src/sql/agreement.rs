@@ -8,7 +8,7 @@ use super::views::{Subject, View, begin, costs};
 
 const NAME: &str = "costlake_agreement";
 
-/// What tables must share to be compared: the account, or while it is not known the way to it, and the question but for
+/// What tables must share to be compared: the account (if unknown, the `[aws]` settings) and the request, apart from
 /// metrics and grouping.
 #[derive(Debug, PartialEq, Eq)]
 struct Scope<'a> {
@@ -24,7 +24,7 @@ fn scope<'a>(subject: &'a Subject<'_>) -> Option<Scope<'a>> {
     Some(Scope { account, way: account.is_none().then_some(&job.aws), question })
 }
 
-/// The view; none where no two tables can be compared.
+/// The view; `None` if no two tables can be compared.
 pub(super) fn view(dialect: Dialect, subjects: &[Subject<'_>]) -> Option<View> {
     let mut scopes: Vec<(Scope<'_>, Vec<&Job>)> = Vec::new();
     for subject in subjects {
@@ -39,7 +39,7 @@ pub(super) fn view(dialect: Dialect, subjects: &[Subject<'_>]) -> Option<View> {
     (!parts.is_empty()).then(|| super::views::view("agreement", NAME, &words, include_str!("views/agreement.sql")))
 }
 
-/// A select for every metric that two or more of the tables have.
+/// A `SELECT` for every metric that two or more of the tables have.
 fn parts(dialect: Dialect, scope: &Scope<'_>, jobs: &[&Job]) -> Vec<String> {
     let mut metrics: Vec<String> = Vec::new();
     for metric in jobs.iter().flat_map(|job| costs(job)) {

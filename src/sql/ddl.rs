@@ -1,4 +1,4 @@
-//! The definition of a table in each dialect.
+//! Table definitions in each dialect.
 
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
@@ -7,7 +7,7 @@ use crate::window::Grain;
 
 use super::{Dialect, FILE};
 
-/// What a definition needs to know beside the job.
+/// What a definition needs besides the job.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// The lake: an absolute folder or `s3://bucket/prefix`, without a slash at the end.
@@ -31,7 +31,7 @@ impl Place {
 /// The statement that defines a job's table, ended by a semicolon.
 ///
 /// # Errors
-/// [`Kind::Config`] for Athena over a lake that is no bucket, and for DuckDB over a path that it cannot name.
+/// [`Kind::Config`] for Athena if the lake is not a bucket, and for DuckDB if its path contains a backslash.
 pub fn table(dialect: Dialect, job: &Job, place: &Place) -> Result<String> {
     Ok(match dialect {
         Dialect::Athena if !place.is_bucket() => {
@@ -51,7 +51,7 @@ pub fn table(dialect: Dialect, job: &Job, place: &Place) -> Result<String> {
     })
 }
 
-/// What a table's rows are by, in words: people must not add up tables of different groupings.
+/// The table comment: its grouping and request, since tables of different groupings must not be added up.
 #[must_use]
 pub fn comment(job: &Job) -> String {
     let description = job.description.as_deref().map(|text| format!("{text}. ")).unwrap_or_default();
@@ -82,7 +82,7 @@ fn described(dialect: Dialect, column: &Column) -> String {
     )
 }
 
-/// Format and step of a projected partition: Java's pattern, and its unit.
+/// Format and step of a projected partition: a Java date pattern, and the unit of the interval.
 fn projection(grain: Grain) -> (&'static str, &'static str) {
     match grain {
         Grain::Hourly => ("yyyy-MM-dd", "DAYS"),
@@ -147,14 +147,14 @@ fn trino(job: &Job, place: &Place) -> String {
     )
 }
 
-/// The value of the partition in the path of a file, for DuckDB, which leaves out files by it as by a column.
+/// The expression of the partition value in a file path. DuckDB prunes files by it as by a partition column.
 #[must_use]
 pub fn partition_of_file(path: &str) -> String {
     format!("split_part(string_split({path}, '/')[-2], '=', 2)")
 }
 
-/// A view whose columns are those of the schema whatever the objects hold: one that is in no object is NULL. The folders
-/// above the table are never taken for columns of it.
+/// A view with exactly the columns of the schema: one that no object has is NULL. Folders above the table are never
+/// read as partition columns.
 fn duckdb(job: &Job, place: &Place) -> String {
     let dialect = Dialect::Duckdb;
     let name = dialect.identifier(&job.name);
@@ -196,7 +196,7 @@ fn spark(job: &Job, place: &Place) -> String {
     )
 }
 
-/// A query with the table's columns and no row.
+/// A query with the table's columns and no rows.
 #[must_use]
 pub fn without_rows(dialect: Dialect, job: &Job) -> String {
     let partition = job.source.grain().partition_column();

@@ -1,12 +1,12 @@
-//! The columns of a Cost Explorer table under names of FOCUS 1.2. Only what is certain gets one of these names; all else
-//! begins with `x_`, and `docs/focus.md` says so for readers.
+//! The columns of a Cost Explorer table under FOCUS 1.2 names. Only exact matches get a FOCUS name; all others begin
+//! with `x_`. `docs/focus.md` documents the mapping.
 
 use crate::job::Job;
 use crate::sql::Dialect;
 use crate::table::Column;
 use crate::window::Grain;
 
-/// Columns that hold what a FOCUS column asks for, as they are.
+/// Columns that match a FOCUS column without conversion.
 const SAME: [(&str, &str); 7] = [
     ("unblended_cost", "BilledCost"),
     ("amortized_cost", "EffectiveCost"),
@@ -17,11 +17,11 @@ const SAME: [(&str, &str); 7] = [
     ("service", "ServiceName"),
 ];
 
-/// Columns that hold it but for the API's own words for "none".
+/// Columns that match except for the API's values that mean "none", which become NULL.
 const BUT_FOR: [(&str, &str, &[&str]); 2] =
     [("region", "RegionId", &["NoRegion", "global", ""]), ("az", "AvailabilityZone", &["NoAZ", ""])];
 
-/// Charge types whose FOCUS category is beyond doubt; others have none.
+/// Record types with an unambiguous FOCUS charge category; others have none.
 const CATEGORIES: [(&str, &[&str]); 4] = [
     ("Usage", &["Usage", "DiscountedUsage", "SavingsPlanCoveredUsage"]),
     ("Purchase", &["RIFee", "SavingsPlanRecurringFee", "SavingsPlanUpfrontFee"]),
@@ -29,7 +29,7 @@ const CATEGORIES: [(&str, &[&str]); 4] = [
     ("Credit", &["Credit"]),
 ];
 
-/// The list of a select, a column a line.
+/// The select list, one column per line.
 pub(super) fn columns(dialect: Dialect, job: &Job) -> String {
     let mut list = periods(dialect, job.source.grain());
     for column in job.source.table().columns() {
@@ -40,7 +40,7 @@ pub(super) fn columns(dialect: Dialect, job: &Job) -> String {
     lines.join(",\n")
 }
 
-/// Charge and billing periods, both with an exclusive end.
+/// Charge and billing periods, both with exclusive ends.
 fn periods(dialect: Dialect, grain: Grain) -> Vec<(String, String)> {
     let instant = match dialect {
         Dialect::Duckdb => "timestamp",
@@ -65,7 +65,7 @@ fn periods(dialect: Dialect, grain: Grain) -> Vec<(String, String)> {
     .into()
 }
 
-/// What a column is under FOCUS names: source and name, twice where the API's own text is kept beside it.
+/// The FOCUS columns of a column, as expression and name; two where the API's text is kept as well.
 fn one(dialect: Dialect, column: &Column) -> Vec<(String, String)> {
     let own = dialect.identifier(&column.name);
     if matches!(column.name.as_str(), "usage_date" | "period_start") {
@@ -93,7 +93,7 @@ fn texts(dialect: Dialect, list: &[&str]) -> String {
     list.iter().map(|text| dialect.literal(text)).collect::<Vec<_>>().join(", ")
 }
 
-/// `usage_type` is `x_UsageType`.
+/// The extension name of a column: `usage_type` becomes `x_UsageType`.
 fn extension(name: &str) -> String {
     let capital = |word: &str| {
         let mut letters = word.chars();

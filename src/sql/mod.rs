@@ -1,19 +1,19 @@
-//! Table definitions and views as text, for the engines that query a lake. Nothing here is executed.
+//! SQL text of table definitions and views for the engines that query a lake. Nothing here is executed.
 //!
 //! | dialect | a table is | partitions are found by |
 //! |---|---|---|
 //! | Athena | an external table over the folder | projection: no crawler, nothing to repair when a month begins |
 //! | Trino (Hive connector) | an external table over the folder | projection |
 //! | DuckDB | a view over the objects | the names of the objects, at every query |
-//! | Spark | a temporary view over the folder | a listing when the view is made: make it anew after a month begins |
+//! | Spark | a temporary view over the folder | a listing when the view is created: recreate it after a month begins |
 //!
-//! Views over the tables are templates in `views/`, the same text for all dialects but for a few words; [`views`] says which
-//! table has which.
+//! Views over the tables are templates in `views/`, the same text for all dialects except for a few words; [`views`]
+//! decides which table has which.
 //!
-//! Names and texts of a bill are hostile until quoted: [`Dialect::identifier`] and [`Dialect::literal`] are the only ways
-//! into a statement. The path of a lake is hostile, too: what looks like a pattern in it goes through
-//! [`Dialect::in_pattern`], and what looks like a partition (`/data/service=x/lake`) is never asked for: DuckDB would
-//! put it in the place of the column, so [`FILE`] tells the partition.
+//! Names and texts from a bill are untrusted: they enter a statement only through [`Dialect::identifier`] and
+//! [`Dialect::literal`]. So is the path of a lake: glob characters in it are escaped by [`Dialect::in_pattern`], and
+//! partition discovery is off, because DuckDB would take a folder such as `/data/service=x/lake` for the column; the
+//! partition comes from [`FILE`] instead.
 
 use crate::table::ColumnType;
 
@@ -26,13 +26,13 @@ mod template;
 mod units;
 pub mod views;
 
-/// The column by which DuckDB tells the file of a row; no column of a table has a space in its name.
+/// The column in which DuckDB returns the file of a row; no table column has a space in its name.
 pub const FILE: &str = "costlake file";
 
-/// Bytes of a column's comment in the Glue catalog.
+/// Most bytes of a column comment in the Glue catalog.
 const GLUE_COMMENT: usize = 255;
 
-/// A query engine's way to write SQL.
+/// The SQL dialect of a query engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// Amazon Athena: definitions in Hive's grammar.
@@ -60,7 +60,7 @@ impl Dialect {
         }
     }
 
-    /// The dialect that queries are written in: Athena has Hive's grammar for tables and Trino's for queries and views.
+    /// The dialect of queries: Athena uses Hive's grammar for tables and Trino's for queries and views.
     #[must_use]
     pub fn of_queries(self) -> Self {
         if self == Self::Athena { Self::Trino } else { self }
@@ -75,8 +75,8 @@ impl Dialect {
         }
     }
 
-    /// A quoted text. Hive and Spark read a backslash as an escape, the others as itself; and Spark puts settings in the
-    /// place of `${…}`, also inside quotes, before it reads anything.
+    /// A string literal. A backslash is an escape in Hive and Spark, and literal elsewhere; Spark substitutes `${…}`
+    /// with settings before parsing, even inside quotes.
     #[must_use]
     pub fn literal(self, text: &str) -> String {
         let escaped = || text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n");
@@ -87,7 +87,7 @@ impl Dialect {
         }
     }
 
-    /// A folder as it stands in a pattern of file names. Athena and Trino name locations, which are no patterns.
+    /// A folder escaped for use in a glob pattern. Athena and Trino take locations, which are not patterns.
     #[must_use]
     pub fn in_pattern(self, folder: &str) -> String {
         match self {

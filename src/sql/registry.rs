@@ -1,4 +1,4 @@
-//! `costlake_tables`: what every table is by, and which of its columns may be added up over rows.
+//! `costlake_tables`: the grouping of every table, and which of its columns may be summed over rows.
 
 use crate::job::Job;
 use crate::table::{Column, ColumnType};
@@ -8,7 +8,7 @@ use super::{Dialect, ddl};
 
 const NAME: &str = "costlake_tables";
 
-/// The view; a row per table.
+/// The view, one row per table.
 pub(super) fn view(dialect: Dialect, subjects: &[Subject<'_>]) -> Option<View> {
     let rows: Vec<String> = subjects.iter().map(|subject| row(dialect, subject)).collect();
     let words = begin(dialect, NAME).with("rows", rows.join("\nUNION ALL\n"));
@@ -20,7 +20,7 @@ pub(super) fn fingerprint(job: &Job, name: &str) -> Option<String> {
     job.source.fingerprint().into_iter().find(|(known, _)| *known == name).map(|(_, text)| text)
 }
 
-/// A text, or `NULL` as one.
+/// A string literal, or a `NULL` of type string.
 pub(super) fn text(dialect: Dialect, text: Option<&str>) -> String {
     text.map_or_else(|| dialect.typed_null(ColumnType::String), |text| dialect.literal(text))
 }
@@ -52,18 +52,18 @@ fn row(dialect: Dialect, subject: &Subject<'_>) -> String {
     format!("SELECT {}", list.join(", "))
 }
 
-/// Over which rows of one table a column may be added up.
+/// Over which rows of one table a column may be summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sums {
     /// Over all rows of one currency.
     OverRows,
-    /// Over rows of one unit, and of one series where there are series.
+    /// Over rows of one unit, and of one `series` if the table has that column.
     WithinUnit,
-    /// Over none: rates, states, figures per hour.
+    /// Never: rates, states, figures per hour.
     Never,
 }
 
-/// What is known of a numeric column; a name that is not known is not promised to add up.
+/// How a numeric column may be summed; columns with unknown names may not. `None` for other columns.
 fn sums_of(column: &Column) -> Option<Sums> {
     let is_number =
         matches!(column.kind, ColumnType::Decimal | ColumnType::Double | ColumnType::Bigint | ColumnType::Int);

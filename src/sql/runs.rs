@@ -2,13 +2,13 @@
 
 use super::Dialect;
 
-/// What the view reads of a record.
+/// The fields of a run record that the view reads.
 const RECORD: &str = "job string, run_id string, command string, started_at timestamp, duration_ms bigint, exit_code int, \
     asked struct<requests: bigint, pages: bigint, charged_pages: bigint, retries: bigint, throttles: bigint, answer_bytes: bigint>, \
     usd string, `rows` bigint, objects_written bigint, fetches array<struct<failure: struct<kind: string>>>, \
     failure struct<kind: string>";
 
-/// The statements that make `costlake_runs` in Spark; start records lie beside the records and are left out.
+/// The statements that create `costlake_runs` in Spark; start records in the same folders are left out.
 #[must_use]
 pub fn spark(lake: &str, has_records: bool) -> Vec<String> {
     let literal = |text: &str| Dialect::Spark.literal(text);

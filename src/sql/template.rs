@@ -1,9 +1,9 @@
-//! Views as text with holes: `{word}` stands for a word of the job or dialect, and a line that ends in `-- if name` or
-//! `-- if not name` is there only when that holds.
+//! Templates of views: `{word}` is a placeholder for a word of the job or dialect, and a line that ends in `-- if name`
+//! or `-- if not name` is kept only if that condition holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the holes of a template are filled with.
+/// The words and conditions of a template.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Words {
     words: BTreeMap<&'static str, String>,
@@ -11,13 +11,13 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Also fills `{word}` with `text`.
+    /// Adds `text` for `{word}`.
     pub(super) fn with(mut self, word: &'static str, text: impl Into<String>) -> Self {
         self.words.insert(word, text.into());
         self
     }
 
-    /// Also keeps the lines that end in `-- if name`, when it `holds`.
+    /// Sets whether the condition `name` `holds`.
     pub(super) fn when(mut self, name: &'static str, holds: bool) -> Self {
         if holds {
             self.holds.insert(name);
@@ -25,7 +25,7 @@ impl Words {
         self
     }
 
-    /// The template with its holes filled, in one pass: what is filled in is never looked at again.
+    /// The filled template. It takes one pass: placeholders in filled-in text are not expanded.
     pub(super) fn fill(&self, template: &str) -> String {
         template
             .trim_end()

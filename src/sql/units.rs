@@ -1,10 +1,10 @@
-//! Amounts with a unit, brought to one scale: the words for [`scale_of`](crate::sources::datadog::scale_of) in SQL.
+//! Amounts with a unit, converted to one scale: [`scale_of`](crate::sources::datadog::scale_of) in SQL.
 
 use crate::sources::datadog::SCALES;
 
 use super::Dialect;
 
-/// The expression of how many of its base one of a unit is; 1 where that is not known.
+/// The expression of the factor from a unit to its base unit; 1 if the unit is unknown.
 pub(super) fn scale(dialect: Dialect, column: &str) -> String {
     let cases = SCALES.iter().filter(|(_, scale, _)| (*scale - 1.0).abs() > f64::EPSILON);
     let cases = cases.map(|(name, scale, _)| format!("WHEN {} THEN {scale:e}", dialect.literal(name)));
@@ -16,13 +16,13 @@ pub(super) fn scale(dialect: Dialect, column: &str) -> String {
     )
 }
 
-/// The expression of the base: what the scaled amount counts.
+/// The expression of the base unit, in which the scaled amount is.
 pub(super) fn base(dialect: Dialect, column: &str) -> String {
     let cases = SCALES.map(|(name, _, base)| format!("WHEN {} THEN {}", dialect.literal(name), dialect.literal(base)));
     format!("CASE {} {} ELSE {column} END", name(column), cases.join(" "))
 }
 
-/// The number before the name, null where there is none.
+/// The expression of the number before the unit's name, NULL if there is none.
 fn factor(column: &str) -> String {
     format!("TRY_CAST(split_part({column}, ' ', 1) AS double)")
 }

@@ -1,8 +1,8 @@
-//! Views over tables: the questions people open a bill for, in the words of each dialect. The text of a view is a
-//! template in `views/`; which tables have it follows from their columns.
+//! Views over tables that answer common questions about a bill, in each dialect. The text of a view is a template in
+//! `views/`; which tables have it follows from their columns.
 //!
-//! Differences and sums are of exact decimals. They are taken of `decimal(37, 12)`, because Spark keeps twelve decimals
-//! of a difference only while its sides leave it a digit.
+//! Differences and sums are computed on exact decimals, cast to `decimal(37, 12)`: Spark keeps twelve decimals of a
+//! difference only if its operands have fewer than 38 digits.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::window::Grain;
 use super::template::Words;
 use super::{Dialect, agreement, focus, registry, units};
 
-/// A table that views are wanted for.
+/// A table to create views for.
 #[derive(Debug, Clone)]
 pub struct Subject<'a> {
     /// Its job.
@@ -29,15 +29,15 @@ pub struct View {
     pub kind: &'static str,
     /// Its name.
     pub name: String,
-    /// The statement that makes it, ended by a semicolon.
+    /// The statement that creates it, ended by a semicolon.
     pub statement: String,
 }
 
-/// Names that the program's own views and macros have.
+/// Names of the program's views and macros.
 const OWN: [&str; 4] = ["costlake_runs", "costlake_run_records", "cost_revisions", "costlake_generations"];
 
-/// Every view that these tables have columns for: first those of one table, then those over several. One whose name is
-/// taken by a table is left out, with a comment that says so.
+/// Every view that these tables have columns for: first those of one table, then those over several. A view whose name
+/// is taken is replaced by a comment that says so.
 #[must_use]
 pub fn views(dialect: Dialect, subjects: &[Subject<'_>]) -> Vec<View> {
     let dialect = dialect.of_queries();
@@ -57,7 +57,7 @@ pub fn views(dialect: Dialect, subjects: &[Subject<'_>]) -> Vec<View> {
     found
 }
 
-/// What asking cost by month and job, over `costlake_runs`, where the dialect has that.
+/// API spending by month and job, over `costlake_runs`; `None` if the dialect does not have that.
 #[must_use]
 pub fn api_spend(dialect: Dialect) -> Option<View> {
     let month = match dialect {
@@ -69,14 +69,14 @@ pub fn api_spend(dialect: Dialect) -> Option<View> {
     Some(view("api_spend", "costlake_api_spend", &words, include_str!("views/api_spend.sql")))
 }
 
-/// What changed since a moment: a DuckDB macro over `cost_revisions`, which has to be there before it.
+/// Changes since an instant: a DuckDB macro over `cost_revisions`, which must be created first.
 #[must_use]
 pub fn changed_since() -> View {
     let words = begin(Dialect::Duckdb, "costlake_changed_since");
     view("changed_since", "costlake_changed_since", &words, include_str!("views/changed_since.sql"))
 }
 
-/// The words that every template may use.
+/// The words that all templates share.
 pub(super) fn begin(dialect: Dialect, name: &str) -> Words {
     let create = match dialect {
         Dialect::Spark => "CREATE OR REPLACE TEMPORARY VIEW",
@@ -90,13 +90,13 @@ pub(super) fn view(kind: &'static str, name: &str, words: &Words, template: &str
     View { kind, name: name.to_owned(), statement: words.fill(template) }
 }
 
-/// What the columns of a table allow to be asked.
+/// The columns of a table by their role in views.
 struct Shape {
     /// Exact costs, in the order of the columns.
     costs: Vec<String>,
-    /// What rows are by beside the period.
+    /// The columns that rows are grouped by, besides the period.
     groups: Vec<String>,
-    /// The grouping whose empty text means that nobody is named: a tag or cost category.
+    /// The grouping column whose empty text means "unallocated": a tag or cost category.
     key: Option<String>,
 }
 
@@ -176,7 +176,7 @@ fn words(dialect: Dialect, job: &Job, shape: &Shape, suffix: &str) -> Words {
         .when("monthly", grain == Grain::Monthly)
 }
 
-/// Every table of commitments with every table of savings.
+/// Every pair of a commitments table and a savings table.
 fn pairs<'a>(subjects: &'a [Subject<'_>]) -> Vec<(&'a Job, &'a Job)> {
     let with = |columns: &[&str]| -> Vec<&'a Job> {
         subjects.iter().map(|subject| subject.job).filter(|job| has(job, columns)).collect()
