@@ -1,6 +1,6 @@
-//! Amounts as whole numbers of 1e-10, the finest step Cost Explorer prints.
+//! Amounts as integers in units of 1e-10, the smallest step Cost Explorer prints.
 //!
-//! Integers make sums exact in any order, which is what lets every grouping add up to the ungrouped totals digit for digit.
+//! Integer sums are exact in any order, so every grouping adds up to the ungrouped totals digit for digit.
 
 /// One whole unit (one dollar, one hour, one request).
 pub(super) const ONE: i64 = 10_000_000_000;

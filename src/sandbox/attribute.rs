@@ -1,15 +1,15 @@
-//! What a query can group and filter by: dimensions, tags and cost categories, and their value on a line.
+//! What a query can group and filter by (dimensions, tags, cost categories), and their values on a line.
 
 use super::catalog::ACCOUNTS;
 use super::fault::Fault;
 use super::lines::Line;
 
-/// Something a line has a value of.
+/// An attribute of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Attribute {
-    /// A dimension this company's lines differ in.
+    /// A dimension that has values in this company's lines.
     Dimension(Dimension),
-    /// A dimension that is known but has no value on any line; holds what the service answers then.
+    /// A known dimension without a value on any line; holds the service's text for that.
     Valueless(String),
     /// A cost allocation tag.
     Tag(String),
@@ -29,7 +29,7 @@ pub(super) enum Dimension {
     Operation,
 }
 
-/// Known dimensions without values here, and the text that stands for "none".
+/// Known dimensions without values here, and the service's text for "none".
 const VALUELESS: [(&str, &str); 21] = [
     ("AZ", "NoAZ"),
     ("INSTANCE_TYPE", "NoInstanceType"),
@@ -77,7 +77,7 @@ impl Attribute {
         Ok(Self::Dimension(dimension))
     }
 
-    /// The line's own value; empty for an absent tag or category.
+    /// The line's value; empty for an absent tag or category.
     pub(super) fn value<'a>(&'a self, line: &'a Line) -> &'a str {
         match self {
             Self::Dimension(Dimension::Service) => line.service,
@@ -95,7 +95,7 @@ impl Attribute {
         }
     }
 
-    /// The key a group of this line carries.
+    /// The key of this line's group.
     pub(super) fn group_key(&self, line: &Line) -> String {
         match self {
             Self::Tag(key) | Self::Category(key) => format!("{key}${}", self.value(line)),

@@ -1,6 +1,6 @@
-//! What a day of the bill holds, as seen on another day.
+//! The items of one day of the bill, as of another day.
 //!
-//! Restatement is the point of this imitation, so what is known of a day is a small value, [`Stage`], derived from the day
+//! The sandbox exists to restate days, so how much of a day is known is a small value, [`Stage`], derived from the day
 //! and today alone. Equal stages mean equal amounts; a day is restated exactly when its stage changes.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use super::charges;
 use super::dice::{between, mix};
 use super::lines::{Charge, Line, draw};
 
-/// Number of metrics Cost Explorer knows.
+/// Number of Cost Explorer's metrics.
 pub(super) const METRICS: usize = 7;
 
 /// Amounts of one line on one day, in the order of [`super::request::Metric`].
@@ -43,7 +43,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// The stage of `day` as of `today`; none while the day has not begun.
+    /// The stage of `day` as of `today`; `None` for a future day.
     pub(super) fn of(seed: u64, day: NaiveDate, today: NaiveDate) -> Option<Self> {
         let age = (today - day).num_days();
         let arrived = match age {
@@ -68,12 +68,12 @@ impl Stage {
     }
 }
 
-/// The 1st of the month `day` lies in.
+/// The 1st of the month of `day`.
 pub(super) fn first_of_month(day: NaiveDate) -> NaiveDate {
     day.with_day(1).unwrap_or(day)
 }
 
-/// The 1st of the month after the one `day` lies in.
+/// The 1st of the month after that of `day`.
 pub(super) fn next_month(day: NaiveDate) -> NaiveDate {
     first_of_month(day).checked_add_months(Months::new(1)).unwrap_or(day)
 }
@@ -113,7 +113,7 @@ pub(super) struct Bill {
     days: Mutex<KnownDays>,
 }
 
-/// More days than any query asks for; beyond it old stages are dropped.
+/// Maximum cached days, more than any query covers; a full cache is cleared.
 const KEPT_DAYS: usize = 2_000;
 
 impl Bill {
@@ -121,7 +121,7 @@ impl Bill {
         Self { seed, first_day, lines: draw(seed), days: Mutex::default() }
     }
 
-    /// The items of `day` as of `today`; none before the first day and after today.
+    /// The items of `day` as of `today`; empty before the first day and after today.
     pub(super) fn day(&self, day: NaiveDate, today: NaiveDate) -> Arc<Vec<Item>> {
         let stage = Stage::of(self.seed, day, today).filter(|_| day >= self.first_day);
         let Some(stage) = stage else {

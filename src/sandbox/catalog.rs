@@ -1,4 +1,4 @@
-//! Who the imitated company is: its accounts, regions, teams and products.
+//! The simulated company: its accounts, regions, teams and products.
 
 /// A linked account. `weight` is its size in permille of a typical one.
 #[derive(Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(super) struct Account {
     pub(super) region: Region,
 }
 
-/// A region with the prefix its usage types carry.
+/// A region with the prefix of its usage types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Region {
     pub(super) name: &'static str,
@@ -22,14 +22,14 @@ const OREGON: Region = Region { name: "us-west-2", prefix: "USW2-" };
 const IRELAND: Region = Region { name: "eu-west-1", prefix: "EU-" };
 const FRANKFURT: Region = Region { name: "eu-central-1", prefix: "EUC1-" };
 
-/// Where services without a region are booked.
+/// The region of services without a region.
 pub(super) const GLOBAL: Region = Region { name: "global", prefix: "" };
-/// Where charges without any place (tax, support, fees) are booked.
+/// The region of charges that belong to no place (tax, support, fees).
 pub(super) const NOWHERE: Region = Region { name: "NoRegion", prefix: "" };
 /// All regions in use.
 pub(super) const REGIONS: [Region; 4] = [VIRGINIA, OREGON, IRELAND, FRANKFURT];
 
-/// The account family; the first one pays.
+/// The organization's accounts; the first one is the payer.
 #[rustfmt::skip]
 pub(super) const ACCOUNTS: [Account; 8] = [
     account("000123456789", "harbor-payer", 250, "shared", VIRGINIA),
@@ -46,10 +46,10 @@ const fn account(id: &'static str, name: &'static str, weight: i64, env: &'stati
     Account { id, name, weight, env, region }
 }
 
-/// A tag value nobody planned for; clients must carry it unchanged.
+/// An unusual tag value that clients must preserve unchanged.
 pub(super) const ODD_TEAM: &str = "r&d/50% $=\"moon\\shot\" 🚀";
 
-/// Values of the tag `team`, repeated by how common they are; empty is untagged.
+/// Values of the tag `team`, repeated in proportion to their frequency; empty is untagged.
 pub(super) const TEAMS: [&str; 14] =
     ["platform", "platform", "data", "data", "web", "web", "web", "mobile", "security", "Web", "", "", "", ODD_TEAM];
 

@@ -1,4 +1,4 @@
-//! From a line and a day to money: quantities with a weekly rhythm and growth, and the seven metrics of each charge.
+//! The amounts of a line on a day: quantities with a weekly pattern and growth, and the seven metrics of each charge.
 
 use chrono::{Datelike, NaiveDate};
 
@@ -8,7 +8,7 @@ use super::dice::{between, chance, mix};
 use super::lines::{Charge, Line};
 use super::meters::{Meter, Rhythm};
 
-/// The amounts of `line` on `day` at `stage`; none when the line is silent that day.
+/// The amounts of `line` on `day` at `stage`; `None` if the line has no charge that day.
 pub(super) fn amounts(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amounts> {
     if is_usage(line.charge) {
         return line.meter.and_then(|meter| usage(line, meter, day, stage));
@@ -20,18 +20,18 @@ fn day_hash(line: &Line, day: NaiveDate, what: u64) -> u64 {
     mix(&[line.salt, what, u64::from(day.num_days_from_ce().unsigned_abs())])
 }
 
-/// Permille by which business has grown since the start of 2026, about 18 % a year.
+/// Size of the business in permille of the start of 2026; grows by about 18 % a year.
 fn growth(day: NaiveDate) -> i64 {
     let since = i64::from(day.num_days_from_ce()) - 739_617;
     (1_000 + since / 2).clamp(350, 2_000)
 }
 
-/// Permille of a normal working day.
+/// Usage of a weekday in permille of a normal working day.
 fn weekday(day: NaiveDate) -> i64 {
     [1_000, 1_030, 1_045, 1_020, 960, 640, 600][day.weekday().num_days_from_monday() as usize]
 }
 
-/// Permille of a spike: a launch or a runaway job on one meter, one day long, a few times a month in all.
+/// Factor of a spike in permille: a launch or a runaway job on one meter for one day, a few times a month in total.
 fn spike(line: &Line, day: NaiveDate) -> i64 {
     let hash = day_hash(line, day, 41);
     if hash.is_multiple_of(1_201) { between(mix(&[hash]), 2_000, 6_000) } else { 1_000 }
@@ -61,7 +61,7 @@ fn usage(line: &Line, meter: &Meter, day: NaiveDate, stage: Stage) -> Option<Amo
     if meter.rhythm == Rhythm::Rare && !chance(day_hash(line, day, 45), 35) {
         return None;
     }
-    // Early on some lines have not arrived at all; the others by about the same part.
+    // At first some lines are missing entirely; the others have arrived in about the same proportion.
     if stage.arrived < 60 && chance(day_hash(line, day, 46), 12) {
         return None;
     }
@@ -95,7 +95,7 @@ fn row(unblended: i64, blended: i64, amortized: i64, units: i64, normalized: i64
 }
 
 fn fixed(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amounts> {
-    // A dollar figure for a typical account, at this account's size, this day's growth and some noise in permille.
+    // A dollar amount for a typical account, scaled by account size and growth, with noise of ±`spread` permille.
     let about = |dollars: i64, spread: i64| {
         let sized = share(dollars * ONE, line.account.weight, 1_000);
         let noise = between(day_hash(line, day, 51), -100 * spread, 100 * spread);

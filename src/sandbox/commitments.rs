@@ -1,7 +1,7 @@
 //! Reservations and savings plans: a fixed set of programs, each renewed at the end of its term.
 //!
-//! The list and the savings are computed from the same programs and the same daily utilization, so they agree: what is
-//! saved on a day follows from what was committed and how much of it was used.
+//! The list and the savings are computed from the same programs and the same daily utilization, so they agree: a day's
+//! savings follow from the committed amount and its utilization.
 
 use chrono::{Datelike, NaiveDate};
 use serde_json::{Value, json};
@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use super::dice::{between, hex, mix};
 use super::programs::{PROGRAMS, Program, Variant};
 
-/// Which commitments a request is about; texts compared without case.
+/// Which commitments a request selects; texts are compared ignoring case.
 #[derive(Debug)]
 pub(super) struct Selection<'a> {
     pub(super) provider: &'a str,
     pub(super) product: &'a str,
-    /// `ri`, `sp`, or none for both.
+    /// `ri`, `sp`, or `None` for both.
     pub(super) kind: Option<&'a str>,
 }
 
-/// Half-open days, and the day they are looked at on.
+/// A half-open range of days, and the day of the request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
     pub(super) start: NaiveDate,
@@ -27,19 +27,19 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The days whose figures exist: those of the window before today.
+    /// The days that have figures: those of the window before today.
     pub(super) fn days(self) -> impl Iterator<Item = NaiveDate> {
         let end = self.end.min(self.today);
         self.start.iter_days().take_while(move |day| *day < end)
     }
 }
 
-/// Committed and used money of one day, in cents.
+/// Committed and used spend of one day, in cents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Spend {
     /// Paid for the commitments, used or not.
     pub(super) actual: i64,
-    /// What the used part would have cost on demand.
+    /// On-demand cost of the used part.
     pub(super) on_demand: i64,
     /// The part of `actual` that was used.
     pub(super) used: i64,
@@ -54,7 +54,7 @@ impl Selection<'_> {
         })
     }
 
-    /// The commitments that touch the window, those expired within the last 30 days included.
+    /// The commitments that overlap the window or expired within the 30 days before it.
     pub(super) fn list(&self, seed: u64, window: Window) -> Vec<Value> {
         let mut list = Vec::new();
         for (index, program) in self.programs() {
@@ -69,7 +69,7 @@ impl Selection<'_> {
         list
     }
 
-    /// Money of one day over the selected commitments; none when there are none.
+    /// Spend of one day summed over the selected commitments; `None` if there are none.
     pub(super) fn spend(&self, seed: u64, day: NaiveDate, today: NaiveDate) -> Option<Spend> {
         self.programs().map(|(index, program)| program.spend(seed, index as u64, day, today)).reduce(|a, b| Spend {
             actual: a.actual + b.actual,
@@ -80,7 +80,7 @@ impl Selection<'_> {
 }
 
 impl Program {
-    /// Begin and end of the term a day lies in.
+    /// Start and end of the term that contains `day`.
     fn term_at(&self, day: NaiveDate) -> (NaiveDate, NaiveDate) {
         let begin = |year| NaiveDate::from_ymd_opt(year, self.begins.0, self.begins.1).unwrap_or(day);
         let year = if day < begin(day.year()) { day.year() - 1 } else { day.year() };
@@ -88,7 +88,7 @@ impl Program {
         (begin(year), begin(year + self.term))
     }
 
-    /// Used part of a day in ten thousandths; the last two days have not settled.
+    /// Utilization of a day in ten thousandths; the last two days have not settled.
     fn utilization(&self, seed: u64, index: u64, day: NaiveDate, today: NaiveDate) -> i64 {
         let noise = between(mix(&[seed, 71, index, u64::from(day.num_days_from_ce().unsigned_abs())]), -450, 350);
         let weekend = if day.weekday().num_days_from_monday() >= 5 { 700 } else { 0 };
@@ -122,13 +122,13 @@ impl Program {
         let own = self.own_fields(term.1, window.today);
         if let (Value::Object(item), Value::Object(own)) = (&mut item, own) {
             item.extend(own);
-            // What a commitment does not have is left out, never null.
+            // Fields a commitment does not have are omitted, never null.
             item.retain(|_, value| !value.is_null());
         }
         item
     }
 
-    /// The fields only this kind of commitment has; null where this one has none.
+    /// The fields specific to this kind of commitment; null if this one lacks a field.
     fn own_fields(&self, expires: NaiveDate, today: NaiveDate) -> Value {
         let (region, purchase_option, count) = (self.region, self.purchase, self.count);
         let spend = decimal(self.hourly, 100);
@@ -183,13 +183,13 @@ impl Program {
     }
 }
 
-/// Dashes put into 32 hexadecimal digits, with the marks of a random UUID.
+/// Formats 32 hexadecimal digits as a version 4 UUID.
 pub(super) fn uuid(digits: &str) -> String {
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
     format!("{}-{}-4{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
 }
 
-/// A whole number of parts as the double this API answers in.
+/// `parts / of` as a double, the number type of this API.
 #[expect(clippy::cast_precision_loss, reason = "Datadog answers doubles; the parts are far below 2^53")]
 pub(super) fn decimal(parts: i64, of: i64) -> f64 {
     parts as f64 / of as f64

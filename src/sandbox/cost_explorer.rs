@@ -1,4 +1,4 @@
-//! `GetCostAndUsage` over the imitated bill: from a request body to an answer body, without any HTTP around it.
+//! `GetCostAndUsage` over the simulated bill: from a request body to an answer body, without HTTP.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,12 +15,12 @@ use super::paging::{Paged, Place, Token};
 use super::request::{Definition, Granularity, Metric, Period, Request};
 use super::results::{Cell, Results};
 
-/// Answers kept for the pages that follow.
+/// Number of query results cached for their next pages.
 const KEPT_QUERIES: usize = 6;
 
 type QueryKey = ([u8; 8], NaiveDate);
 
-/// The imitated service.
+/// The simulated service.
 #[derive(Debug)]
 pub(super) struct CostExplorer {
     pub(super) bill: Bill,
@@ -117,7 +117,7 @@ struct Description<'a> {
     description: &'a str,
 }
 
-/// Metric name to amount and unit; zeros without a cell.
+/// Amount and unit by metric name; zeros without a cell.
 struct Figures<'a> {
     metrics: &'a [Metric],
     cell: Option<&'a Cell>,
@@ -184,7 +184,7 @@ fn period_answer<'a>(
         keys: results.keys.get(cell.group).map_or(&[], Vec::as_slice),
         metrics: Figures { metrics: &request.metrics, cell: Some(cell) },
     };
-    // A period with groups has an empty total; one without has a total of zeros, also when the query is grouped.
+    // A period with groups has an empty total; one without has a total of zeros, even if the query is grouped.
     let total = if grouped && !cells.is_empty() { &[][..] } else { &*request.metrics };
     PeriodAnswer {
         time_period: Interval {
@@ -204,7 +204,7 @@ fn label(moment: NaiveDateTime, granularity: Granularity) -> String {
     }
 }
 
-/// Names of the accounts on this page, when the query groups by account.
+/// Names of the accounts on this page, if the query groups by account.
 fn account_names<'a>(request: &Request, results: &Results, order: &[(usize, Vec<&Cell>)]) -> Vec<ValueAttributes<'a>> {
     let Some(position) = request.names_accounts() else {
         return Vec::new();

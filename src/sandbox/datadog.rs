@@ -1,4 +1,4 @@
-//! Datadog's cost endpoints, from a path's parameters to an answer, without any HTTP around them.
+//! Datadog's cost endpoints: from parameters to an answer, without HTTP.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ impl Refusal {
     }
 }
 
-/// What every commitments request says.
+/// The parameters common to all commitments requests.
 #[derive(Debug)]
 struct Query<'a> {
     provider: &'a str,

@@ -1,14 +1,14 @@
-//! Chance without a generator: every "random" figure is a hash of what it belongs to.
+//! Stateless pseudo-random numbers: every "random" figure is a hash of the thing it belongs to.
 //!
-//! A generator with state would make a day depend on the days drawn before it. Hashing the seed with the day and the
-//! line makes every day computable alone, in any order, and the same again after a restart.
+//! With a stateful generator a day would depend on the days drawn before it. Hashing the seed with the day and the line
+//! makes every day computable independently, in any order, and identical after a restart.
 
-/// Mixes words into one well-spread number.
+/// Hashes words to one number, uniformly distributed.
 pub(super) fn mix(words: &[u64]) -> u64 {
     words.iter().fold(0x9E37_79B9_7F4A_7C15, |state, word| spread(state.rotate_left(23) ^ spread(*word)))
 }
 
-/// The number of a text (FNV-1a, then spread).
+/// Hashes a text (FNV-1a, then `spread`).
 pub(super) fn of_text(text: &str) -> u64 {
     spread(
         text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)),

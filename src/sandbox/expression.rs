@@ -1,4 +1,4 @@
-//! The filter expression: exactly one root, checked before it is applied, in the service's own words.
+//! The filter expression: exactly one root, checked before it is applied, with the service's own error messages.
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ use super::attribute::Attribute;
 use super::fault::Fault;
 use super::lines::Line;
 
-/// The expression as it arrives.
+/// The expression as received.
 #[derive(Debug, Deserialize)]
 pub(super) struct Wire {
     #[serde(rename = "And")]
@@ -117,7 +117,7 @@ impl WireValues {
 }
 
 impl Filter {
-    /// True when the line passes.
+    /// Whether the line passes the filter.
     pub(super) fn takes(&self, line: &Line) -> bool {
         match self {
             Self::All(list) => list.iter().all(|filter| filter.takes(line)),

@@ -1,8 +1,8 @@
-//! Refusals in the words of the service that is imitated.
+//! Errors with the messages of the real service.
 
 use serde::Serialize;
 
-/// An error answer of Cost Explorer; each of them is an HTTP 400.
+/// An error answer of Cost Explorer, sent as HTTP 400 (500 for `InternalServerError`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Fault {
     #[serde(rename = "__type")]

@@ -6,7 +6,7 @@ use super::catalog::{ACCOUNTS, Account};
 use super::commitments::uuid;
 use super::dice::{hex, mix, of_text};
 
-/// Accounts that are integrated but export no bill.
+/// Accounts that are integrated but have no cost export.
 const WITHOUT_EXPORT: [&str; 2] = ["004400219873", "871265409918"];
 
 fn id(seed: u64, account: &Account) -> String {
@@ -42,10 +42,10 @@ fn account_data(seed: u64, account: &Account) -> Value {
     })
 }
 
-/// Why there is no cost configuration to show.
+/// Why there is no cost configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// The text in the path is no UUID.
+    /// The id in the path is not a UUID.
     NotAnId,
     /// No such account, or no export set up for it.
     NotFound,

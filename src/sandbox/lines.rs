@@ -1,20 +1,20 @@
-//! The lines a bill is made of: who, what, where, under which tags, and how each is charged.
+//! The lines of a bill: account, service, region and tags of each, and how it is charged.
 //!
-//! Lines are drawn once from the seed; a day only adds amounts to them. That keeps a year of days small, and lets a query
-//! decide once per line which group it belongs to and whether its filter takes it.
+//! Lines are drawn once from the seed; a day only adds amounts to them. That keeps a year of days small, and a query
+//! decides only once per line whether it passes the filter and which group it belongs to.
 
 use super::catalog::{ACCOUNTS, Account, GLOBAL, NOWHERE, REGIONS, Region, TEAMS, product};
 use super::dice::{between, chance, mix};
 use super::meters::{Meter, Rhythm, SERVICES, Service};
 
-/// How a line turns into money.
+/// How a line is charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Charge {
-    /// A meter at its public price; of machines, `share` permille of the fleet.
+    /// A meter at its public price; for machines, `share` permille of the fleet.
     Usage { share: i64 },
     /// Machines under a savings plan, shown at public price.
     PlanCovered { share: i64 },
-    /// What takes the public price of the covered machines off again.
+    /// The negative line that cancels the public price of the covered machines.
     PlanNegation { share: i64 },
     /// The savings plans' hourly commitment.
     PlanFee,
@@ -22,15 +22,15 @@ pub(super) enum Charge {
     Reserved { share: i64 },
     /// The reservations' fee, booked on the 1st of the month.
     ReservationFee,
-    /// Tax of the month, booked on the 1st and growing until the month is invoiced.
+    /// Tax of the month, booked on the 1st and growing until the invoice.
     Tax,
-    /// The support plan, added to the first days of a month when the month is over.
+    /// The support plan, added to the first week of a month after the month's end.
     Support,
-    /// A promotional credit used up day by day.
+    /// A promotional credit consumed daily.
     Credit,
-    /// A credit granted after the month was closed.
+    /// A credit granted after the month is closed.
     LateCredit,
-    /// A refund after the end of a quarter.
+    /// A refund paid after the end of a quarter.
     Refund,
 }
 
@@ -50,9 +50,9 @@ pub(super) struct Line {
     pub(super) meter: Option<&'static Meter>,
     /// Hash of the line; lines about the same machines share it.
     pub(super) salt: u64,
-    /// The same line under the tag it should have had.
+    /// Index of the same line with the corrected tag.
     pub(super) corrected: Option<usize>,
-    /// True for a line that only exists as another's correction.
+    /// True for a line that exists only as the correction of another.
     pub(super) correction: bool,
 }
 
@@ -129,7 +129,7 @@ fn used_meters(account: &'static Account, service: &'static Service, region: Reg
     }
 }
 
-/// How the machines or units of a meter are charged; a fleet is split between public price and commitments.
+/// The charges of a meter; a fleet of machines is split between public price and commitments.
 fn charges_of(meter: &Meter, salt: u64) -> Vec<Charge> {
     let share = between(mix(&[salt, 7]), 350, 700);
     let rest = 1_000 - share;
@@ -142,7 +142,7 @@ fn charges_of(meter: &Meter, salt: u64) -> Vec<Charge> {
     }
 }
 
-/// A line beside the usage; nowhere, of no operation, and untagged.
+/// A line that is not usage: without region, operation and tags.
 fn charge_line(account: &'static Account, service: &'static str, usage_type: &str, charge: Charge, salt: u64) -> Line {
     Line {
         account,
@@ -162,7 +162,7 @@ fn charge_line(account: &'static Account, service: &'static str, usage_type: &st
     }
 }
 
-/// Lines every account has beside its usage.
+/// Lines of every account other than usage.
 fn account_lines(account: &'static Account, salt: u64, lines: &mut Vec<Line>) {
     let line =
         |service, usage_type: &str, charge, what| charge_line(account, service, usage_type, charge, mix(&[salt, what]));
@@ -188,7 +188,7 @@ fn account_lines(account: &'static Account, salt: u64, lines: &mut Vec<Line>) {
     lines.push(line("Tax", "NoUsageType", Charge::Tax, 11));
 }
 
-/// Lines of the paying account alone.
+/// Lines of the payer account only.
 fn payer_lines(salt: u64, lines: &mut Vec<Line>) {
     let payer = &ACCOUNTS[0];
     let plans = "Savings Plans for AWS Compute usage";
@@ -198,7 +198,7 @@ fn payer_lines(salt: u64, lines: &mut Vec<Line>) {
     lines.push(charge_line(payer, "AWS Support (Business)", "Dollar", Charge::Support, mix(&[salt, 2])));
 }
 
-/// Gives some untagged usage lines the twin they turn into once somebody has corrected the tag.
+/// Adds a tagged copy of some untagged usage lines, which replaces them once the tag is corrected.
 fn add_corrections(lines: &mut Vec<Line>) {
     let untagged: Vec<usize> = lines
         .iter()

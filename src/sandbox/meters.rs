@@ -1,15 +1,15 @@
-//! What the company buys: the services, and what each of them meters at which price.
+//! The services the company uses, with their meters and prices.
 //!
-//! Names and prices follow public price lists closely enough that a query over the lake reads like a real bill.
+//! Names and prices are close enough to public price lists that a query over the lake looks like a real bill.
 
 use super::amount::ONE;
 
-/// How a meter's quantity behaves.
+/// How a meter's quantity varies from day to day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rhythm {
-    /// Machines running whole hours: `normalized` units each, covered by savings plans.
+    /// Machines running whole hours, with this many normalized units each, covered by savings plans.
     Planned(i64),
-    /// Machines running whole hours: `normalized` units each, covered by reservations.
+    /// Machines running whole hours, with this many normalized units each, covered by reservations.
     Reserved(i64),
     /// Follows the working week.
     Busy,
@@ -19,7 +19,7 @@ pub(super) enum Rhythm {
     Rare,
 }
 
-/// One thing that is metered. `quantity` is thousandths of a unit a day for a typical account, `price` 1e-10 USD a unit.
+/// One meter. `quantity` is in thousandths of a unit a day for a typical account, `price` in 1e-10 USD per unit.
 #[derive(Debug)]
 pub(super) struct Meter {
     pub(super) usage_type: &'static str,
@@ -46,12 +46,12 @@ const fn meter(
 pub(super) struct Service {
     pub(super) name: &'static str,
     pub(super) global: bool,
-    /// Share of accounts that use it, in percent.
+    /// Percentage of accounts that use it.
     pub(super) spread: u64,
     pub(super) meters: &'static [Meter],
 }
 
-/// 1e-10 USD from millionths of a dollar.
+/// Converts millionths of a dollar to 1e-10 USD.
 const fn micro(dollars: i64) -> i64 {
     dollars * (ONE / 1_000_000)
 }

@@ -1,9 +1,9 @@
-//! The built-in imitation of both APIs: Cost Explorer (JSON 1.1) and Datadog's cost endpoints over one seeded company,
-//! and of the one question to AWS STS that goes with the former.
+//! A built-in simulation of both APIs: Cost Explorer (JSON 1.1) and Datadog's cost endpoints for one seeded company,
+//! plus the one AWS STS call that accompanies the former.
 //!
-//! `demo`, tests and docker-compose need bills that are believable, restated as time passes, and paged as unkindly as the
-//! real ones, without credentials and without a network. Everything served is a pure function of the seed, the day asked
-//! about and the simulated clock; the system clock is never read here.
+//! `demo`, tests and docker-compose need bills that are believable, restated as time passes, and paginated as awkwardly
+//! as the real ones, without credentials or a network. Everything served is a pure function of the seed, the requested
+//! day and the simulated clock; the system clock is read only after [`Sandbox::follow_the_clock`].
 //!
 //! ```text
 //! server ─┬─ cost_explorer ── request, expression ── results ── paging
@@ -48,28 +48,28 @@ use cost_explorer::CostExplorer;
 
 pub use server::serve;
 
-/// What a sandbox is made from.
+/// Settings of a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The simulated instant to begin at.
+    /// The simulated time at the start.
     pub now: DateTime<Utc>,
-    /// Seed of all data: the same seed is the same company.
+    /// Seed of all data: the same seed gives the same company.
     pub seed: u64,
-    /// Groups on one Cost Explorer page.
+    /// Groups per Cost Explorer page.
     pub page_groups: usize,
     /// First day with data; by default the 1st of the month 13 months before `now`'s.
     pub first_day: Option<NaiveDate>,
 }
 
 impl Settings {
-    /// Settings with the usual seed and page size, beginning at `now`.
+    /// Settings with the default seed (42) and page size (1,000 groups), starting at `now`.
     #[must_use]
     pub fn new(now: DateTime<Utc>) -> Self {
         Self { now, seed: 42, page_groups: 1_000, first_day: None }
     }
 }
 
-/// How many requests have arrived, refused ones included.
+/// Number of requests received, including refused ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requests {
     /// Requests to Cost Explorer.
@@ -78,7 +78,7 @@ pub struct Requests {
     pub datadog: u64,
 }
 
-/// The imitation of both APIs; clones share one state.
+/// The simulation of both APIs; clones share one state.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     shared: Arc<Shared>,
@@ -109,23 +109,23 @@ impl Sandbox {
         }
     }
 
-    /// Lets the simulated clock go with the machine's, until it is moved by hand.
+    /// Makes the simulated clock follow the system clock, until it is next set.
     pub fn follow_the_clock(&self) {
         *self.shared.clock.write().unwrap_or_else(PoisonError::into_inner) = Clock::System;
     }
 
-    /// Moves the simulated clock; the bill is restated accordingly.
+    /// Sets the simulated clock; the bill is restated accordingly.
     pub fn set_now(&self, now: DateTime<Utc>) {
         *self.shared.clock.write().unwrap_or_else(PoisonError::into_inner) = Clock::Fixed(now);
     }
 
-    /// The simulated instant.
+    /// The simulated time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.shared.clock.read().unwrap_or_else(PoisonError::into_inner).now()
     }
 
-    /// Requests that have arrived so far.
+    /// Requests received so far.
     #[must_use]
     pub fn requests(&self) -> Requests {
         Requests {

@@ -1,7 +1,7 @@
-//! Pages cut as unkindly as the real service may cut them.
+//! Pagination in the most awkward way that the real service may use.
 //!
-//! A page ends after a fixed number of groups wherever that falls, so a day is spread over pages; now and then a few groups
-//! of a day are held back and come a page later, after other days. No group of a period ever comes twice.
+//! A page ends after a fixed number of groups, so a day can be split over pages. Occasionally a few groups of a day are
+//! held back and come a page later, after other days. No group of a period ever comes twice.
 
 use chrono::{Datelike, NaiveDate};
 
@@ -9,10 +9,10 @@ use super::dice::mix;
 use super::fault::Fault;
 use super::results::Results;
 
-/// A place in the results: a period, and one of its groups (none for a period without groups).
+/// A position in the results: a period, and one of its groups (`None` for a period without groups).
 pub(super) type Place = (usize, Option<usize>);
 
-/// Results with their cuts.
+/// Results split into pages.
 #[derive(Debug)]
 pub(super) struct Paged {
     pub(super) results: Results,
@@ -20,7 +20,7 @@ pub(super) struct Paged {
 }
 
 impl Paged {
-    /// Cuts grouped results into pages of at most `page_groups`; ungrouped results are one page.
+    /// Splits grouped results into pages of at most `page_groups` groups; ungrouped results are one page.
     pub(super) fn new(results: Results, grouped: bool, page_groups: usize, seed: u64) -> Self {
         let groups: usize = results.periods.iter().map(|(_, cells)| cells.len()).sum();
         let page_groups = page_groups.max(1);
@@ -38,7 +38,7 @@ fn of_period(period: usize, cells: usize) -> Vec<Place> {
     if cells == 0 { vec![(period, None)] } else { (0..cells).map(|cell| (period, Some(cell))).collect() }
 }
 
-/// All places in order, but for a few that come back at least a page later.
+/// All places in order, except for a few that are delayed by at least a page.
 fn unkind_order(results: &Results, page_groups: usize, seed: u64) -> Vec<Place> {
     let mut places = Vec::new();
     let mut held: Vec<Place> = Vec::new();
@@ -78,7 +78,7 @@ fn cut(places: Vec<Place>, limit: usize) -> Vec<Vec<Place>> {
     pages
 }
 
-/// What a token says: the page it leads to, of which query, over which day's view of the bill.
+/// The content of a token: the page it leads to, of which query, as of which day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) fingerprint: [u8; 8],
@@ -87,14 +87,14 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// The opaque text.
+    /// The token as opaque text.
     pub(super) fn text(self, seed: u64) -> String {
         let bytes = self.bytes();
         let seal = seal(&bytes, seed).to_be_bytes();
         bytes.iter().chain(&seal).map(|byte| format!("{byte:02X}")).collect()
     }
 
-    /// The page a text leads to, for the query and day it was given out for.
+    /// The page that a token's text leads to; an error for another query or day than it was issued for.
     pub(super) fn page(text: &str, fingerprint: [u8; 8], today: NaiveDate, seed: u64) -> Result<usize, Fault> {
         let invalid =
             || Fault::new("InvalidNextTokenException", "The pagination token is invalid. Try again without it.");
@@ -119,7 +119,7 @@ fn seal(bytes: &[u8], seed: u64) -> u64 {
     bytes.iter().fold(mix(&[seed, 62]), |state, byte| mix(&[state, u64::from(*byte)]))
 }
 
-/// The page number of a token this sandbox has sealed.
+/// The page number of a token, if its checksum is valid.
 fn unsealed(text: &str, seed: u64) -> Option<u32> {
     let digits: Vec<u8> =
         text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;

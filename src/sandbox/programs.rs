@@ -1,6 +1,6 @@
-//! The commitment programs of the company: what was reserved or planned, on which terms, and how well it is used.
+//! The company's commitment programs: reservations and savings plans, with their terms and utilization.
 
-/// What distinguishes one kind of commitment from another.
+/// The fields specific to each kind of commitment.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Variant {
     Ec2 { instance: &'static str, system: &'static str, class: &'static str, zone: Option<&'static str> },
@@ -20,11 +20,11 @@ pub(super) struct Program {
     pub(super) variant: Variant,
     pub(super) region: &'static str,
     pub(super) purchase: &'static str,
-    /// Years of a term, and the day in the year it begins.
+    /// Length of a term in years, and the month and day it begins.
     pub(super) term: i32,
     pub(super) begins: (u32, u32),
     pub(super) count: i64,
-    /// Committed cents per hour, all reservations together.
+    /// Committed cents per hour, for all reservations together.
     pub(super) hourly: i64,
     pub(super) discount: i64,
     pub(super) usual_utilization: i64,

@@ -1,4 +1,4 @@
-//! A small client for the tests: reads answers through all pages, without HTTP, and insists that nothing comes twice.
+//! A small client for the tests: reads all pages of an answer, without HTTP, and asserts that no group comes twice.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::bill::Bill;
 use super::cost_explorer::CostExplorer;
 
-/// Period start and keys to metric name, amount in 1e-10, unit.
+/// Amounts in 1e-10 by metric name, by period start and keys.
 pub(super) type Sums = BTreeMap<(String, Vec<String>), BTreeMap<String, i128>>;
 
 pub(super) fn at(text: &str) -> DateTime<Utc> {
@@ -72,7 +72,7 @@ pub(super) fn texts(keys: &Value) -> Vec<String> {
     keys.as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect()
 }
 
-/// All groups of all pages, or the totals with empty keys; asserts that nothing comes twice.
+/// All groups of all pages, or the totals with empty keys; asserts that no group or total comes twice.
 pub(super) fn read(ce: &CostExplorer, query: &Value, now: &str) -> Sums {
     let grouped = !query["GroupBy"].as_array().unwrap().is_empty();
     let mut sums = Sums::new();
@@ -92,7 +92,7 @@ pub(super) fn read(ce: &CostExplorer, query: &Value, now: &str) -> Sums {
     sums
 }
 
-/// Sums over everything but the period; periods cut to `prefix` characters.
+/// Sums per period, with period starts truncated to `prefix` characters.
 pub(super) fn by_period(sums: &Sums, prefix: usize) -> BTreeMap<String, BTreeMap<String, i128>> {
     let mut periods: BTreeMap<String, BTreeMap<String, i128>> = BTreeMap::new();
     for ((start, _), figures) in sums {
@@ -104,5 +104,5 @@ pub(super) fn by_period(sums: &Sums, prefix: usize) -> BTreeMap<String, BTreeMap
     periods
 }
 
-/// Where most tests stand.
+/// The simulated time of most tests.
 pub(super) const NOW: &str = "2026-11-21T04:00:00Z";

@@ -1,4 +1,4 @@
-//! A `GetCostAndUsage` request: read, checked in the service's words, and cut into periods.
+//! A `GetCostAndUsage` request: parsed, checked with the service's error messages, and split into periods.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use super::bill::{first_of_month, next_month};
 use super::expression::{Filter, Wire};
 use super::fault::Fault;
 
-/// The metrics, in the order amounts are kept in: name in answers, other accepted spelling.
+/// The metrics, in the order of the amounts: name in answers, other accepted spelling.
 pub(super) const NAMES: [(&str, &str); 7] = [
     ("UnblendedCost", "UNBLENDED_COST"),
     ("BlendedCost", "BLENDED_COST"),
@@ -33,7 +33,7 @@ impl Metric {
         NAMES.get(self.0).map_or("", |(name, _)| name)
     }
 
-    /// The unit, given the one unit all lines share, if they do.
+    /// The unit; `shared` is the unit of all lines if they have the same.
     pub(super) fn unit(self, shared: Option<&'static str>) -> &'static str {
         match self {
             Self(..5) => "USD",
@@ -43,7 +43,7 @@ impl Metric {
     }
 }
 
-/// A grouping as it arrives and as it is echoed.
+/// A grouping as received and echoed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Definition {
     #[serde(rename = "Type", default)]
@@ -128,7 +128,7 @@ pub(super) struct Period {
 }
 
 impl Request {
-    /// Reads and checks a body at `now`.
+    /// Parses and checks a body as of `now`.
     pub(super) fn read(body: &[u8], now: DateTime<Utc>) -> Result<Self, Fault> {
         let mut value: serde_json::Value =
             serde_json::from_slice(body).map_err(|error| Fault::new("SerializationException", error.to_string()))?;
@@ -158,7 +158,7 @@ impl Request {
         periods
     }
 
-    /// True when the linked accounts' names belong into the answer.
+    /// The position of the grouping by linked account, if any; the answer then includes the accounts' names.
     pub(super) fn names_accounts(&self) -> Option<usize> {
         self.groupings.iter().position(|grouping| *grouping == Attribute::Dimension(Dimension::LinkedAccount))
     }
@@ -255,7 +255,7 @@ fn check_window(
     check_history(start.date(), granularity, today)
 }
 
-/// Refuses what lies before the history the service keeps.
+/// Refuses a start before the history that the service keeps.
 fn check_history(start: NaiveDate, granularity: Granularity, today: NaiveDate) -> Result<(), Fault> {
     let month = first_of_month(today);
     let months_back = |count| month.checked_sub_months(Months::new(count)).unwrap_or(NaiveDate::MIN);

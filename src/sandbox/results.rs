@@ -1,4 +1,4 @@
-//! The result of a query before it is paged: for every period, the sums of its groups.
+//! The result of a query before pagination: for every period, the sums of its groups.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(super) struct Cell {
     pub(super) group: usize,
     /// One sum per requested metric.
     pub(super) sums: Vec<i128>,
-    /// The unit all lines share; none when units mix.
+    /// The unit of all lines; `None` if they have different ones.
     pub(super) unit: Option<&'static str>,
 }
 
@@ -46,7 +46,7 @@ impl Results {
     }
 }
 
-/// The groups a query can have, unsorted as the service leaves them, and each line's group.
+/// The possible groups of a query, unsorted as in the real service, and each line's group.
 fn groups(request: &Request, bill: &Bill) -> (Vec<Vec<String>>, Vec<Option<usize>>) {
     let mut index = HashMap::new();
     let mut keys: Vec<Vec<String>> = Vec::new();
@@ -69,13 +69,13 @@ fn days(period: Period) -> impl Iterator<Item = NaiveDate> {
     period.start.date().iter_days().take_while(move |day| *day <= last.date())
 }
 
-/// Permille weights of the hours of a day; they need not sum to a thousand.
+/// Relative weights of the hours of a day; they need not sum to 1,000.
 const HOURS: [i64; 24] =
     [28, 26, 25, 25, 26, 30, 36, 44, 52, 57, 58, 57, 55, 56, 57, 56, 53, 49, 45, 42, 39, 36, 33, 30];
 
-/// The part of a day's items that falls into the hour at `start`. Cumulative shares make the hours add up exactly.
+/// The part of a day's items in the hour at `start`. Differences of cumulative shares make the hours add up exactly.
 fn hour_of(items: &Arc<Vec<Item>>, start: NaiveDateTime, today: NaiveDate) -> Arc<Vec<Item>> {
-    // Of today only the first hours are in.
+    // Today has data for its first 5 hours only.
     let known = if start.date() == today { 5 } else { 24 };
     let hour = start.hour() as usize;
     if hour >= known {

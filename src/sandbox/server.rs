@@ -1,4 +1,4 @@
-//! HTTP around both imitations: routes, credentials looked for but not verified, and the headers clients rely on.
+//! The HTTP server of both simulated APIs: routes, headers clients rely on, and credentials, required but not verified.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +24,7 @@ use super::dice::{hex, mix};
 use super::fault::Fault;
 use super::token_service;
 
-/// Serves the sandbox on `listener` until `shutdown` resolves; running requests are answered first.
+/// Serves the sandbox on `listener` until `shutdown` resolves; requests in flight are answered first.
 ///
 /// # Errors
 /// When the listener fails.
@@ -65,7 +65,7 @@ async fn read_clock(State(sandbox): State<Sandbox>) -> Json<Clock> {
     Json(Clock { now: sandbox.now() })
 }
 
-/// Takes any content type, so that a bare `curl -d` moves the clock too.
+/// Accepts any content type, so that a plain `curl -d` works too.
 async fn move_clock(State(sandbox): State<Sandbox>, body: Bytes) -> Response {
     match serde_json::from_slice::<Clock>(&body) {
         Ok(clock) => {
@@ -88,7 +88,7 @@ fn count(counter: &AtomicU64) -> u64 {
     counter.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Both services of AWS are asked at the root: STS in forms, Cost Explorer in JSON.
+/// Both AWS services are served at the root path: STS requests are forms, Cost Explorer requests are JSON.
 async fn aws(State(sandbox): State<Sandbox>, headers: HeaderMap, body: Bytes) -> Response {
     if !text(&headers, header::CONTENT_TYPE.as_str()).starts_with("application/x-www-form-urlencoded") {
         return cost_explorer(&sandbox, &headers, &body);
@@ -136,7 +136,7 @@ fn checked_target(headers: &HeaderMap) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Answers a Datadog request: keys first, then the answer with its rate-limit headers.
+/// Answers a Datadog request: checks that both keys are present, and adds the rate-limit headers.
 fn datadog_answer(
     sandbox: &Sandbox,
     headers: &HeaderMap,

@@ -1,4 +1,4 @@
-//! AWS STS, as far as clients of Cost Explorer ask it: whose credentials are these? Everybody's are the payer's.
+//! AWS STS, `GetCallerIdentity` only: all credentials belong to the payer account.
 
 use axum::http::StatusCode;
 
@@ -6,7 +6,7 @@ use super::catalog::ACCOUNTS;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// The answer to the form that a client posts; `is_signed` tells whether it came with credentials.
+/// The answer to a posted form; `is_signed` is whether the request had credentials.
 pub(super) fn answer(form: &[u8], is_signed: bool, request_id: &str) -> (StatusCode, String) {
     let form = String::from_utf8_lossy(form);
     let action = form.split('&').find_map(|pair| pair.strip_prefix("Action=")).unwrap_or_default();

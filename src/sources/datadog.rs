@@ -1,16 +1,16 @@
-//! What the three Datadog sources share: the list of queries of a job, times, and small tolerant pieces of answers.
+//! Shared by the three Datadog sources: a job's list of queries, times, and tolerant parsers for parts of answers.
 //!
-//! The API is a preview: nothing of it is declared nullable, and yet its siblings send `null`, units as pairs, whole
-//! numbers for doubles and milliseconds for seconds. So pieces are read by what they look like, never by the letter
-//! of the specification, and what cannot be understood is an error that names the place:
+//! The API is a preview: nothing in it is declared nullable, yet related Datadog APIs send `null`, units as pairs,
+//! whole numbers for doubles and milliseconds for seconds. So values are parsed by their shape rather than by the
+//! specification, and a value that cannot be parsed is an error that names its place:
 //!
-//! | piece | read as |
+//! | value | read as |
 //! |---|---|
 //! | a number `5000`, `1e3`, `-0.0` | the nearest double of its own text |
 //! | a number beyond a double, `1e400` | an error |
 //! | `NaN`, `Infinity`, in quotes or bare | an error |
-//! | a unit `{name, short_name, …}`, `null`, absent, `[unit, null]`, text | its name, else its short name, else nothing; with a scale that is not the name's, see [`unit`] |
-//! | `""` where text is expected | nothing, as if absent |
+//! | a unit `{name, short_name, …}`, `null`, absent, `[unit, null]`, text | its name, else its short name, else nothing; for scales see [`unit`] |
+//! | `""` where text is expected | absent |
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,7 +36,7 @@ pub(super) use rows::{Cell, Rows};
 pub(super) use unit::unit_name;
 pub use unit::{SCALES, scale_of};
 
-/// The table of a schema file; `sort_key` orders and identifies its rows.
+/// Builds the table of a schema file; `sort_key` orders and identifies its rows.
 pub(super) fn read_table(section: &Section<'_>, schema: &str, sort_key: &[&str]) -> Option<Arc<Table>> {
     match parse_schema(schema) {
         Ok(columns) => Some(Arc::new(Table::new(columns, sort_key, &[]))),
@@ -47,7 +47,7 @@ pub(super) fn read_table(section: &Section<'_>, schema: &str, sort_key: &[&str])
     }
 }
 
-/// The GET behind a request; Datadog's readers are given nothing else.
+/// The GET of a request; Datadog readers never receive any other kind.
 pub(super) fn as_get(request: &Request) -> Result<&Get> {
     match request {
         Request::Get(get) => Ok(get),
@@ -57,12 +57,12 @@ pub(super) fn as_get(request: &Request) -> Result<&Get> {
     }
 }
 
-/// An answer to `get` that cannot be trusted.
+/// A `BadAnswer` error about the answer to `get`.
 pub(super) fn bad_answer(get: &Get, message: impl Into<String>) -> Error {
     Error::new(Kind::BadAnswer, message).at("query", &get.purpose.subject).at("window", get.purpose.window)
 }
 
-/// Reads the JSON object an answer must be.
+/// Parses an answer, which must be a JSON object.
 pub(super) fn read_json<'a, T: Deserialize<'a>>(get: &Get, answer: &'a Answer) -> Result<T> {
     let first = answer.body.iter().find(|byte| !byte.is_ascii_whitespace());
     if first != Some(&b'{') {
@@ -75,12 +75,12 @@ pub(super) fn read_json<'a, T: Deserialize<'a>>(get: &Get, answer: &'a Answer) -
         .map_err(|error| bad_answer(get, "the answer is not the JSON that the API documents").because(error))
 }
 
-/// Reads a member so that one that is there with `null` (`Some(None)`) is told from one that is not there (`None`).
+/// Deserializes a member so that `null` (`Some(None)`) differs from a missing member (`None`).
 pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(input: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(input).map(Some)
 }
 
-/// A `T` from a JSON object alone: a derived struct would take an array, `[]` also, for its members in order.
+/// A `T` that deserializes from a JSON object only; a derived struct would also accept an array of its members.
 #[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
 pub(super) struct Object<T>(pub(super) T);
@@ -103,19 +103,19 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// The requests of a fetch that no answer has come for yet.
+/// The requests of a fetch that have no answer yet.
 #[derive(Debug, Default)]
 pub(super) struct Awaited(BTreeSet<(Window, String)>);
 
 impl Awaited {
-    /// Waits for the answers to `requests` as well.
+    /// Adds `requests` to those without an answer.
     pub(super) fn add(&mut self, requests: &[Request]) {
         for get in requests.iter().filter_map(|request| as_get(request).ok()) {
             self.0.insert((get.purpose.window, get.purpose.subject.clone()));
         }
     }
 
-    /// Takes note of an answer to `get`: asked for, and the first one.
+    /// Marks `get` as answered; an error if it was not requested or is answered already.
     pub(super) fn arrived(&mut self, get: &Get) -> Result<()> {
         if self.0.remove(&(get.purpose.window, get.purpose.subject.clone())) {
             return Ok(());
@@ -123,7 +123,7 @@ impl Awaited {
         Err(bad_answer(get, "an answer came twice, or to a request that was not made").into_kind(Kind::Internal))
     }
 
-    /// Checks that every answer is in.
+    /// Checks that every request was answered.
     pub(super) fn finish(&self) -> Result<()> {
         match self.0.first() {
             None => Ok(()),
@@ -136,15 +136,15 @@ impl Awaited {
     }
 }
 
-/// The double that the text of a JSON number stands for; `None` for anything that is no number or too large.
+/// The double nearest to the text of a JSON number; `None` if it is not a number or is too large.
 ///
-/// `serde_json` reads doubles quickly and a last digit wrong at times; the text is read exactly instead.
+/// `serde_json` parses doubles fast, but the last digit can be wrong; here the text is parsed exactly.
 pub(super) fn number(text: &str) -> Option<f64> {
     let starts_right = text.bytes().next().is_some_and(|byte| byte == b'-' || byte.is_ascii_digit());
     text.parse::<f64>().ok().filter(|number| starts_right && number.is_finite())
 }
 
-/// The first few of `names` for a note.
+/// The first eight of `names`, for a note.
 pub(super) fn some_of(names: &BTreeSet<String>) -> String {
     let mut text = names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
     if names.len() > 8 {

@@ -1,12 +1,12 @@
-//! Sources: what is read. A source knows its requests and how to read answers, and does no I/O.
+//! Sources: the cost data that jobs fetch. A source builds requests and parses answers; it does no I/O.
 //!
-//! Each is a folder with the same rooms: `params` (its part of a job file), `wire` (the shape of its answers) and
-//! `mod` (requests and reader). Adding one: the folder, a line in [`REGISTRY`], `schemas/<name>.json` and a job.
+//! Each is a folder with the same files: `params` (its part of a job file), `wire` (the format of its answers) and
+//! `mod` (requests and reader). To add one: the folder, an entry in [`REGISTRY`], `schemas/<name>.json` and a job.
 //!
 //! ```text
-//!  windows ──► Source::requests ──► door ──► Answer ──► Reader::read ──► more requests, or none
-//!                                                          │
-//!                                             all read: Reader::finish ──► rows + what was seen
+//!  windows ──► Source::requests ──► API client ──► Answer ──► Reader::read ──► more requests, or none
+//!                                                                │
+//!                                                   all read: Reader::finish ──► rows + slots + notes
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,7 @@ pub mod datadog_ccm_config;
 pub mod datadog_commitments;
 pub mod datadog_savings;
 
-/// Which API a source asks, and so which door, credentials and pacing it needs.
+/// The API of a source, which determines its API client, credentials and rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Provider {
     /// AWS Cost Explorer: 0.01 USD a page.
@@ -37,35 +37,35 @@ pub enum Provider {
     Datadog,
 }
 
-/// One source as the registry knows it.
+/// A source's entry in the registry.
 #[derive(Debug)]
 pub struct Entry {
     /// `source.type` in a job file and the stem of the schema file.
     pub name: &'static str,
-    /// One line for people.
+    /// One-line description.
     pub summary: &'static str,
     /// `schemas/<name>.json`.
     pub schema: &'static str,
     /// The API behind it.
     pub provider: Provider,
-    /// Whether it tells only today's state, so that there is no past to read.
+    /// Whether the API returns only the current state, so that past days cannot be fetched.
     pub snapshot: bool,
-    /// Reads `[source]` of a job file; problems are noted in the section and `None` comes back when it cannot go on.
+    /// Parses `[source]` of a job file; problems are noted in the section, `None` means no source can be built.
     pub build: fn(&Section<'_>) -> Option<Arc<dyn Source>>,
 }
 
-/// Every source there is.
+/// All sources.
 pub static REGISTRY: &[Entry] =
     &[aws_cost_and_usage::ENTRY, datadog_commitments::ENTRY, datadog_savings::ENTRY, datadog_ccm_config::ENTRY];
 
-/// What the API's answers taught about their size: rows a page can hold and rows of a day.
+/// Sizes learnt from earlier answers: rows per page and rows per day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Learnt {
     /// Most rows seen on one page.
     pub page_rows: u64,
     /// Rows per slot in the last complete fetch, rounded up.
     pub slot_rows: u64,
-    /// A fetch that was stopped by the budget: its slots needed more than this many pages.
+    /// A fetch that the budget stopped: its slots need more than this many pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
 }
@@ -73,14 +73,14 @@ pub struct Learnt {
 /// A fetch that did not fit the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Stopped {
-    /// Slots that were asked for.
+    /// Slots requested.
     pub slots: u64,
-    /// Pages they need at least.
+    /// Minimum number of pages they need.
     pub pages: u64,
 }
 
 impl Learnt {
-    /// Pages that `slots` days (or months) of one request series are expected to take; one each while nothing is known.
+    /// Expected pages for `slots` days (or months) in one pagination; one page each while nothing is known.
     #[must_use]
     pub fn pages(&self, slots: u64) -> u64 {
         let from_rows = if self.page_rows == 0 || self.slot_rows == 0 {
@@ -93,48 +93,47 @@ impl Learnt {
     }
 }
 
-/// Values that may turn while they stay well formed: see [`crate::quarantine`].
+/// Columns checked for implausible changes of well-formed values: see [`crate::quarantine`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Watched {
     /// Columns of amounts, each with the column of its unit.
     pub units: &'static [(&'static str, &'static str)],
-    /// Columns that are ratios, whatever unit is said.
+    /// Columns that are ratios, whatever their unit says.
     pub ratios: &'static [&'static str],
 }
 
-/// A source as one job set it up.
+/// A source as configured by one job.
 pub trait Source: Send + Sync + Debug {
-    /// The columns this job keeps.
+    /// The table this job writes.
     fn table(&self) -> &Arc<Table>;
 
-    /// How fine its rows are.
+    /// The grain of its rows.
     fn grain(&self) -> Grain;
 
-    /// What may never change for a table: pairs of name and canonical text.
+    /// The settings that must never change for a table: pairs of name and canonical text.
     fn fingerprint(&self) -> Vec<(&'static str, String)>;
 
-    /// The queries a day must have been read with to count as read; empty where a job has only one.
+    /// The queries that must all have been fetched for a day to count as read; empty if a job has only one.
     fn read_for(&self) -> BTreeSet<String> {
         BTreeSet::new()
     }
 
-    /// The metrics it asks for, by the API's names.
+    /// The metrics it requests, by their API names.
     fn metrics(&self) -> BTreeSet<String> {
         BTreeSet::new()
     }
 
-    /// What two jobs of one account must share to be answered by one question for totals; `None` where the API tells
-    /// no totals.
+    /// Jobs of one account with the same key share one request for totals; `None` if the API has no totals.
     fn totals_key(&self) -> Option<String> {
         None
     }
 
-    /// The same question without grouping, for these metrics.
+    /// The same request without grouping, for these metrics.
     fn totals(&self, _metrics: &BTreeSet<String>) -> Option<Arc<dyn Source>> {
         None
     }
 
-    /// Whether its rows are the totals themselves, so that there is nothing to add up.
+    /// Whether its rows are the totals themselves, so that there is nothing to sum.
     fn is_ungrouped(&self) -> bool {
         false
     }
@@ -144,21 +143,21 @@ pub trait Source: Send + Sync + Debug {
         Vec::new()
     }
 
-    /// Which of its values are compared with those they replace, where there are no totals to add up to.
+    /// The values to compare with those they replace, where there are no totals to check against.
     fn watched(&self) -> Watched {
         Watched::default()
     }
 
-    /// Requests that `windows` are expected to take, from what was learnt of earlier answers.
+    /// Expected number of requests for `windows`, estimated from earlier answers.
     fn expected_requests(&self, windows: &[Window], learnt: &Learnt) -> u64;
 
-    /// The requests that begin the series of a fetch: `windows` are the runs of due days of one partition.
+    /// The first requests of a fetch, one per pagination; `windows` are the runs of due days of one partition.
     fn requests(&self, windows: &[Window]) -> Vec<Request>;
 
     /// A reader for the answers of one fetch.
     fn reader(&self, windows: &[Window]) -> Box<dyn Reader>;
 
-    /// Takes what must not be kept out of a raw answer before it is stored; `None` keeps the bytes as they are.
+    /// Redacts a raw response before it is stored; `None` keeps the bytes as they are.
     fn redact_raw(&self, _request: &Request, _answer: &Answer) -> Option<Vec<u8>> {
         None
     }
@@ -166,7 +165,7 @@ pub trait Source: Send + Sync + Debug {
 
 /// Reads the answers of one fetch in the order they arrive and holds the rows until the last one is in.
 pub trait Reader: Send {
-    /// Reads one answer; the requests that follow it are sent next.
+    /// Reads one answer and returns the requests to send next.
     ///
     /// # Errors
     /// [`Kind::BadAnswer`](crate::error::Kind::BadAnswer) when the answer cannot be trusted.
@@ -175,37 +174,36 @@ pub trait Reader: Send {
     /// Rows read so far, for progress.
     fn rows(&self) -> u64;
 
-    /// Days met so far, for the budget's estimate of a fetch it has to stop.
+    /// Days seen so far, from which the size of a fetch is estimated if the budget stops it.
     fn slots_met(&self) -> u64;
 
-    /// Checks the whole fetch (coverage of the windows, echo, units) and hands over its rows, unsorted.
+    /// Checks the whole fetch (coverage of the windows, echo, units) and returns its rows, unsorted.
     ///
     /// # Errors
-    /// [`Kind::BadAnswer`](crate::error::Kind::BadAnswer) when the pages together are not what was asked.
+    /// [`Kind::BadAnswer`](crate::error::Kind::BadAnswer) when the pages together do not match the request.
     fn finish(self: Box<Self>) -> Result<Fetched>;
 }
 
-/// The rows of one fetch and what was noticed while reading them.
+/// The result of one fetch: rows, slots and notes.
 #[derive(Debug)]
 pub struct Fetched {
-    /// Slots at the beginning that were asked for and that the answers leave out, as the API does before the first day of
-    /// an account.
+    /// Requested slots at the start that the answers omit, as the API does before an account's first day.
     pub absent: BTreeSet<NaiveDate>,
-    /// The first slot, where the answers leave out some of its periods.
+    /// The first slot, if the answers omit some of its periods.
     pub partial: Option<NaiveDate>,
     /// Rows in the columns of the table, in any order.
     pub rows: RecordBatch,
-    /// Days (slots) that count as read with this fetch, also those without a row.
+    /// Slots that count as read after this fetch, including those without rows.
     pub slots: BTreeSet<NaiveDate>,
-    /// Slots the API still calls estimates.
+    /// Slots the API still marks as estimates.
     pub estimated: BTreeSet<NaiveDate>,
-    /// The currency of the costs of each slot that names one.
+    /// The currency of each slot whose costs name one.
     pub currencies: BTreeMap<NaiveDate, String>,
-    /// Slots of which one answer says two things, and which; they need a person's word.
+    /// Slots with contradicting values in one answer, and what contradicts; a user must decide.
     pub doubtful: BTreeMap<NaiveDate, String>,
-    /// Things a person should know that are no errors: dropped points, unknown fields.
+    /// Notes for the user that are not errors: dropped points, unknown fields.
     pub notes: Vec<String>,
-    /// Most rows met on one page.
+    /// Most rows on one page.
     pub page_rows: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Whether the quick decoder and the long one say the same of an answer: asked by the tests and by fuzzing.
+//! Compares the fast and the slow decoder on one answer; used by the tests and by fuzzing.
 
 use std::collections::BTreeMap;
 
@@ -38,28 +38,28 @@ fn plain(rows: &Rows) -> Vec<Row> {
     let units: Vec<Option<String>> = rows.units.iter().flatten().flat_map(texts).collect();
     let of_row = |row: usize| {
         let start = rows.periods[rows.period[row] as usize].start.clone();
-        // `"Keys": null` is taken for no keys, which leaves a column too short; the fetch is refused when it ends.
+        // `"Keys": null` is read as no keys, which leaves a column too short; the fetch is refused at its end.
         let keys = keys.iter().map(|column| column.get(row).cloned().flatten().unwrap_or_default()).collect();
         (start, keys, rows.amounts.iter().map(|amounts| amounts[row]).collect(), units[row].clone())
     };
     (0..rows.period.len()).map(of_row).collect()
 }
 
-/// All that a decoder tells of a page and the pages before it.
+/// Everything a decoder yields for a page and the pages before it.
 pub(super) type Seen = (PageEnd, Vec<Row>, Vec<Period>, BTreeMap<String, String>);
 
 pub(super) fn seen(end: PageEnd, rows: &Rows) -> Seen {
     (end, plain(rows), rows.periods.clone(), rows.descriptions.clone())
 }
 
-/// Reads `body` behind the page `first` in both ways; an error holds what the quick one said and what the long one did.
+/// Reads `body` after the page `first` with both decoders; an error holds both results.
 ///
 /// # Errors
-/// When they differ in a row, a period, the page's end or the words of a refusal.
+/// When they differ in a row, a period, the page's end or an error message.
 pub fn read_alike(first: &[u8], body: &[u8], grouped: bool) -> Result<(), String> {
     let groupings = groupings(grouped);
     let wanted = Wanted { groupings: &groupings, metrics: &METRICS };
-    // A page may stand before it, so that giving up must leave that one's rows alone.
+    // An earlier page may have filled `rows`: giving up must not change its rows.
     let read = |read: &dyn Fn(&[u8], &mut Rows) -> serde_json::Result<PageEnd>| {
         let mut rows = empty_rows(groupings.len());
         if !first.is_empty() {

@@ -1,4 +1,4 @@
-//! Random answers read three ways: quickly, at length, and by looking things up in a tree of `serde_json::Value`.
+//! Random answers read by three decoders: the fast path, the slow path, and lookups in a `serde_json::Value`.
 
 use fastrand::Rng;
 use proptest::{prop_assert, prop_assert_eq, proptest};
@@ -9,7 +9,7 @@ use super::quick;
 use super::wire::{Wanted, read_page_at_length};
 use crate::decimal;
 
-/// The slow decoder; it is only given answers that are sound.
+/// The reference decoder; used for valid answers only.
 fn looked_up(text: &str, grouped: bool) -> Vec<Row> {
     let answer: Value = serde_json::from_str(text).expect("JSON");
     let mut rows = Vec::new();
@@ -37,7 +37,7 @@ fn looked_up(text: &str, grouped: bool) -> Vec<Row> {
 /// Writes a random answer.
 struct Writer {
     dice: Rng,
-    /// Whether things may be missing, null, doubled or wrong.
+    /// Whether members may be missing, null, duplicated or wrong.
     odd: bool,
     out: String,
 }
@@ -85,7 +85,7 @@ impl Writer {
         self.out.push(']');
     }
 
-    /// An object with its members in any order, perhaps with one nobody asked for.
+    /// An object with its members in random order, sometimes with an unknown one.
     fn object(&mut self, names: &[&str], mut member: impl FnMut(&mut Self, &str)) {
         let mut names: Vec<&str> = names.iter().copied().filter(|_| !(self.odd && self.chance(60))).collect();
         if self.chance(4) {

@@ -1,5 +1,4 @@
-//! The dimensions that Cost Explorer is known to have. The list is open: AWS adds some, so one that is not here is only
-//! warned of.
+//! The known dimensions of Cost Explorer. AWS adds new ones, so an unknown dimension is a warning, not an error.
 
 use crate::job::section::{Problems, nearest};
 
@@ -42,7 +41,7 @@ const KNOWN: [&str; 36] = [
     "USAGE_TYPE_GROUP",
 ];
 
-/// Warns of a dimension that is not known, with the nearest one that is.
+/// Warns about an unknown dimension and suggests the nearest known one.
 pub(super) fn warn_unknown(path: &str, key: &str, problems: &Problems) {
     if !KNOWN.contains(&key) {
         let hint = nearest(key, KNOWN);

@@ -3,9 +3,9 @@
 //! | rule | where it comes from |
 //! |---|---|
 //! | exactly one of And, Or, Not, Dimensions, Tags, CostCategories | the service refuses "more than one roots" |
-//! | And and Or hold two or more | the service has nothing to join otherwise |
+//! | And and Or have two or more operands | with fewer there is nothing to join |
 //! | MatchOptions: EQUALS, CASE_SENSITIVE; for Tags and CostCategories also ABSENT | documented for `GetCostAndUsage` |
-//! | ABSENT stands without Values, everything else has at least one | |
+//! | ABSENT takes no Values, everything else at least one | |
 //!
 //! <https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_Expression.html>
 
@@ -17,7 +17,7 @@ use super::dimensions;
 const ROOTS: [&str; 6] = ["And", "Or", "Not", "Dimensions", "Tags", "CostCategories"];
 const DEPTH: usize = 16;
 
-/// Reads an expression found at `path` of the job file; problems are noted.
+/// Parses the expression at `path` of the job file; problems are noted.
 #[must_use]
 pub fn read(path: &str, value: &toml::Value, problems: &Problems) -> Option<Expression> {
     read_at(path, value, problems, 0)

@@ -2,21 +2,21 @@
 //!
 //! <https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_GetCostAndUsage.html>
 //!
-//! The API pages by group, not by day: a day can be spread over pages and come back on a later one. The reader
-//! therefore holds all rows of a fetch and judges them only when the last page is in:
+//! The API pages by group, not by day: a day can be split over pages and reappear on a later one. The reader
+//! therefore holds all rows of a fetch and checks them when the last page is in:
 //!
 //! | what | must be |
 //! |---|---|
-//! | the returned periods | exactly those of the windows asked, none missing, none extra |
-//! | a (period, keys) pair | met once |
-//! | `GroupDefinitions` | the grouping asked for |
-//! | the unit of the cost metrics | one currency a day |
-//! | a key of a tag or cost category | begins with the one asked for and `$` |
+//! | the returned periods | exactly those of the requested windows, none missing, none extra |
+//! | a (period, keys) pair | unique |
+//! | `GroupDefinitions` | the requested grouping |
+//! | the unit of the cost metrics | one currency per day |
+//! | a key of a tag or cost category | begins with the requested key and `$` |
 //! | `NextPageToken` | never one that was seen before; at most 1,000 pages |
 //! | every amount | text that `DECIMAL(38,12)` holds exactly |
 //!
-//! A grouped answer for a day without costs has no groups and a `Total` of zeros: whether rows come from `Groups` or
-//! from `Total` is decided by the request, never by the answer.
+//! A grouped answer for a day without costs has no groups and a `Total` of zeros: the request, never the answer,
+//! decides whether rows come from `Groups` or from `Total`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub use alike::read_alike;
 
 const SCHEMA: &str = include_str!("../../../schemas/aws_cost_and_usage.json");
 
-/// The registry's line.
+/// The registry entry.
 pub const ENTRY: Entry = Entry {
     name: "aws_cost_and_usage",
     summary: "AWS Cost Explorer costs and usage, by up to two of dimension, tag and cost category",
@@ -54,7 +54,7 @@ pub const ENTRY: Entry = Entry {
     build: |section| params::read(section).map(|params| Arc::new(CostAndUsage(params)) as Arc<dyn Source>),
 };
 
-/// What a job asks of the API.
+/// The parameters of a job.
 #[derive(Debug)]
 pub struct Params {
     /// `granularity`.
@@ -67,7 +67,7 @@ pub struct Params {
     pub filter: Option<Expression>,
     /// `aws.billing_view_arn`.
     pub billing_view_arn: Option<String>,
-    /// The columns that follow from these.
+    /// The table with the resulting columns.
     pub table: Arc<Table>,
 }
 

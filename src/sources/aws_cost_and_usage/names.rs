@@ -1,11 +1,11 @@
-//! A column of texts in which few different ones stand many times: each text is kept once, and a row holds its number.
+//! A dictionary-encoded string column: each distinct text is stored once, and a row holds its id.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{StringArray, StringBuilder};
 
-/// Number of a row without a text.
+/// Id of a row without a text.
 const NONE: u32 = u32::MAX;
 
 /// A growing column.
@@ -14,8 +14,8 @@ pub(super) struct Names {
     ids: Vec<u32>,
     texts: Vec<Arc<str>>,
     index: HashMap<Arc<str>, u32>,
-    /// The text that came after each one the last time another one came: rows come in nearly the same order every day,
-    /// so most texts are found by one comparison.
+    /// For each text, the id of the different text that last followed it. Rows come in nearly the same order every day,
+    /// so most texts are found with one comparison.
     follower: Vec<u32>,
 }
 
@@ -59,7 +59,7 @@ impl Names {
         self.ids.len()
     }
 
-    /// Forgets the rows behind the first `len`.
+    /// Drops the rows after the first `len`.
     pub(super) fn truncate(&mut self, len: usize) {
         self.ids.truncate(len);
     }
@@ -69,7 +69,7 @@ impl Names {
         self.mapped(Some)
     }
 
-    /// As [`Names::column`], each text replaced by what `with` makes of it.
+    /// As [`Names::column`], with `with` applied to each text.
     pub(super) fn mapped<'a>(&'a self, with: impl Fn(&'a str) -> Option<&'a str>) -> StringArray {
         let texts: Vec<Option<&str>> = self.texts.iter().map(|text| with(text)).collect();
         let of = |id: &u32| texts.get(*id as usize).copied().flatten();

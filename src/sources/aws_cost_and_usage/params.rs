@@ -1,4 +1,4 @@
-//! `[source]` of an `aws_cost_and_usage` job: granularity, metrics, grouping, filter and the columns they make.
+//! `[source]` of an `aws_cost_and_usage` job: granularity, metrics, grouping, filter and the resulting columns.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ const fn metric(name: &'static str, column: &'static str, unit_column: &'static 
     Metric { name, column, unit_column }
 }
 
-/// All seven, in the order of the columns.
+/// All seven metrics, in column order.
 pub static METRICS: &[Metric] = &[
     metric("UnblendedCost", "unblended_cost", CURRENCY),
     metric("BlendedCost", "blended_cost", CURRENCY),
@@ -41,7 +41,7 @@ pub static METRICS: &[Metric] = &[
 /// The column of the cost metrics' unit.
 pub const CURRENCY: &str = "currency";
 
-/// Reads the section; problems are noted in it.
+/// Parses the section; problems are noted in it.
 #[must_use]
 pub fn read(section: &Section<'_>) -> Option<Params> {
     let grain = read_grain(section);
@@ -63,10 +63,10 @@ pub fn read(section: &Section<'_>) -> Option<Params> {
     assembled.ok()
 }
 
-/// What is asked, with the columns that follow from it.
+/// Builds the parameters, with the table that follows from them.
 ///
 /// # Errors
-/// When the built-in schema cannot be read, which a test keeps from happening.
+/// When the built-in schema cannot be parsed, which a test rules out.
 pub fn assemble(
     grain: Grain,
     metrics: Vec<&'static Metric>,
@@ -174,14 +174,14 @@ fn read_grouping(section: &Section<'_>, schema: &[Column], path: &str, table: &t
     Some(grouping)
 }
 
-/// Whether no grouping may fill a column: the schema file has it for something else, or the lake's folders are named
-/// by it.
+/// Whether a column is reserved and no grouping may fill it: the schema file uses it for something else, or it names
+/// the lake's folders.
 fn is_taken(schema: &[Column], column: &str) -> bool {
     let is_folder = [Grain::Daily, Grain::Hourly].iter().any(|grain| grain.partition_column() == column);
     is_folder || column == "account" || schema.iter().any(|known| known.name == column && !is_group(known))
 }
 
-/// What to do instead of filling a column that is taken.
+/// Advice for a grouping whose column is taken.
 fn instead_of(column: &str) -> &'static str {
     match column {
         "linked_account_name" => "group by LINKED_ACCOUNT, which brings the name along",
@@ -208,8 +208,8 @@ pub fn column_of(grouping: &Grouping) -> String {
     }
 }
 
-/// A key as part of a column name: lower case, a run of anything but letters and digits is one `_`. A key without an
-/// ASCII letter or digit is named by its hash, because column names must be readable by every engine.
+/// A key as part of a column name: lower case, each run of other characters than ASCII letters and digits becomes one
+/// `_`. A key without any is replaced by its hash, because every engine must be able to read the column name.
 fn slug(key: &str) -> String {
     let mut slug = String::new();
     for c in key.chars().flat_map(char::to_lowercase) {
@@ -226,7 +226,7 @@ fn slug(key: &str) -> String {
     slug.to_owned()
 }
 
-/// The columns of the schema file that this grouping and these metrics call for, in the file's order.
+/// The columns of the schema file that this grouping and these metrics need, in the file's order.
 fn columns(grain: Grain, metrics: &[&'static Metric], groupings: &[Grouping]) -> serde_json::Result<Vec<Column>> {
     let schema = parse_schema(SCHEMA)?;
     let time = if grain == Grain::Hourly { "period_start" } else { "usage_date" };

@@ -1,8 +1,8 @@
-//! The quick way through an answer: the same walk as in [`wire`](super::wire), over the text itself.
+//! The fast path for an answer: the same traversal as in [`wire`](super::wire), directly over the text.
 //!
-//! It does what the long way does for an answer that is sound, and gives up on any other: then nothing it did counts
-//! and the long way reads the page from its start, with the words for what is wrong. So it holds no message and decides
-//! nothing on its own; a test reads random answers both ways.
+//! For a valid answer it yields the same as the slow path. It gives up on anything else: its rows are discarded, and
+//! the slow path reads the page from the start and reports the error. So it has no error messages and makes no
+//! decisions; a test compares both paths on random answers.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use super::wire::{
     keep_unit, value_of,
 };
 
-/// Reads one page; `None` when it is for the long way, with `rows` perhaps half filled.
+/// Reads one page; `None` if it needs the slow path, with `rows` possibly half filled.
 pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> Option<PageEnd> {
     let mut scan = Scan::new(std::str::from_utf8(body).ok()?);
     let mut end = PageEnd::default();
@@ -37,7 +37,7 @@ pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> Op
     scan.is_at_end().then_some(end)
 }
 
-/// Names that do not come in an order of their own.
+/// For objects whose members have no usual order.
 fn unknown(_: usize) -> Option<&'static str> {
     None
 }
@@ -111,7 +111,7 @@ fn keys(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<()>
 
 fn metrics(scan: &mut Scan<'_>, wanted: &Wanted<'_>, rows: &mut Rows) -> Option<()> {
     let row = rows.period.len();
-    // The API tells the metrics in the same order everywhere: each is looked for behind the one before.
+    // The API returns the metrics in the same order everywhere: the search for each starts after the one before.
     let mut next = 0;
     let usual = |place| wanted.metrics.get(place).map(|(name, _)| *name);
     scan.object(usual, |scan, name| {
@@ -147,7 +147,7 @@ fn metric(scan: &mut Scan<'_>, index: usize, rows: &mut Rows) -> Option<()> {
     keep_unit(rows, index, unit.as_deref(), number).ok()
 }
 
-/// Amount and unit as the API writes them: the amount first, no white space, nothing else.
+/// Amount and unit in the API's usual form: the amount first, no white space, nothing else.
 fn usual_metric<'a>(scan: &mut Scan<'a>) -> Option<(i128, &'a str)> {
     let amount = scan.skip(r#"{"Amount":""#).then(|| scan.rest_of_plain())??;
     let unit = scan.skip(r#","Unit":""#).then(|| scan.rest_of_plain())??;

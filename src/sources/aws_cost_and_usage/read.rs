@@ -1,4 +1,4 @@
-//! From the pages of one fetch to its rows.
+//! Turns the pages of one fetch into rows.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::names::Names;
 use super::params::{CURRENCY, column_of};
 use super::wire::{PageEnd, Rows, Wanted, read_page};
 
-/// Pages one fetch may have; more is a loop.
+/// Maximum pages of one fetch; more is taken for an endless loop.
 const MAX_PAGES: u64 = 1_000;
 
 pub(super) struct PageReader {
@@ -84,8 +84,8 @@ impl PageReader {
         Ok(())
     }
 
-    /// Start of each period met, checked against the windows: all there after the first one, none extra, each exactly one
-    /// slot long.
+    /// The start of each period, checked against the windows: none missing after the first one, none extra, each one
+    /// slot (or hour) long.
     fn check_coverage(&self) -> Result<Vec<Start>> {
         let mut starts = Vec::with_capacity(self.rows.periods.len());
         for period in &self.rows.periods {
@@ -121,7 +121,7 @@ impl PageReader {
         Ok(starts)
     }
 
-    /// A period that is on two pages is an estimate on both or on neither: else it changed while it was read, and its
+    /// A period on two pages must be an estimate on both or on neither; otherwise it changed while it was read, and its
     /// rows would contradict each other.
     fn check_flags(&self, starts: &[Start]) -> Result<()> {
         let mut flags = HashMap::new();
@@ -136,8 +136,7 @@ impl PageReader {
         })
     }
 
-    /// The currency of each slot that names one: a day, and so each page and hour of it, has one currency, and days may
-    /// have different ones.
+    /// The currency of each slot that names one. All pages and hours of a day have the same currency; days may differ.
     fn currencies(&self, starts: &[Start]) -> Result<BTreeMap<NaiveDate, String>> {
         let mut found: BTreeMap<NaiveDate, String> = BTreeMap::new();
         for (period, start) in self.rows.periods.iter().zip(starts) {
@@ -224,7 +223,7 @@ impl Reader for PageReader {
             return Err(Error::new(Kind::Internal, "the reader of Cost Explorer got another API's answer"));
         };
         if query.page_token.is_none() {
-            // Tokens are compared within one series only: nothing says that two series may not share one.
+            // Tokens are compared within one pagination only: two paginations may share a token.
             self.tokens.clear();
         }
         self.pages += 1;
@@ -291,7 +290,7 @@ impl Reader for PageReader {
     }
 }
 
-/// The currency of a slot; where it names none, that of the nearest slot before it that does, else of the first after it.
+/// The currency of a slot; if it names none, that of the nearest earlier slot that does, else of the first later one.
 fn currency_of(currencies: &BTreeMap<NaiveDate, String>, slot: NaiveDate) -> Option<&str> {
     let before = currencies.range(..=slot).next_back().or_else(|| currencies.first_key_value());
     before.map(|(_, currency)| currency.as_str())

@@ -1,14 +1,14 @@
-//! A walk through JSON text that gives up at the first doubt.
+//! A JSON scanner that gives up on anything unusual.
 //!
-//! It reads the few shapes that an answer consists of a million times: objects, lists and strings. Everything else is
-//! read by serde_json where it stands, and whatever is not plain and sound JSON is `None`: the caller then reads the
-//! whole text the long way, which also has the words for what is wrong.
+//! It reads the few constructs that make up most of an answer: objects, lists and strings. serde_json reads everything
+//! else in place. Anything that is not plain, valid JSON yields `None`: the caller then reads the whole text on the
+//! slow path, which also reports errors.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// A place in the text.
+/// A position in the text.
 pub(super) struct Scan<'a> {
     text: &'a str,
     at: usize,
@@ -19,7 +19,7 @@ impl<'a> Scan<'a> {
         Self { text, at: 0 }
     }
 
-    /// The next byte that is no white space, without stepping over it.
+    /// Skips white space and returns the next byte without consuming it.
     fn peek(&mut self) -> Option<u8> {
         loop {
             match self.text.as_bytes().get(self.at)? {
@@ -33,8 +33,8 @@ impl<'a> Scan<'a> {
         (self.peek()? == wanted).then(|| self.at += 1)
     }
 
-    /// Reads an object: `member` gets each name, standing before its value. Names that come as `usual` tells them, each
-    /// by its place, are only compared.
+    /// Reads an object: `member` is called with each name, positioned before its value. A name equal to the one that
+    /// `usual` gives for its place is only compared, not parsed.
     pub(super) fn object<'n>(
         &mut self,
         usual: impl Fn(usize) -> Option<&'n str>,
@@ -53,7 +53,7 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// Steps over a name and its colon if they stand here without white space.
+    /// Skips a name and its colon if they are next, without white space.
     fn skip_name(&mut self, name: &str) -> bool {
         let here = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let behind = here.strip_prefix(b"\"").and_then(|rest| rest.strip_prefix(name.as_bytes()));
@@ -62,14 +62,14 @@ impl<'a> Scan<'a> {
         behind.is_some()
     }
 
-    /// Steps over `text` if it stands here as it is.
+    /// Skips `text` if it is next, byte for byte.
     pub(super) fn skip(&mut self, text: &str) -> bool {
         let found = self.text.as_bytes().get(self.at..).is_some_and(|here| here.starts_with(text.as_bytes()));
         self.at += if found { text.len() } else { 0 };
         found
     }
 
-    /// Goes back to where `read` began if it finds something else than it looks for.
+    /// Runs `read` and restores the position if it returns `None`.
     pub(super) fn try_read<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let start = self.at;
         let found = read(self);
@@ -79,7 +79,7 @@ impl<'a> Scan<'a> {
         found
     }
 
-    /// Reads a list: `element` is called before each value.
+    /// Reads a list: `element` is called for each value, positioned before it.
     pub(super) fn list(&mut self, element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.list_of(b'[', b']', element)
     }
@@ -103,7 +103,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Reads a string, borrowed where it has no escapes.
+    /// Reads a string, borrowed if it has no escapes.
     pub(super) fn string(&mut self) -> Option<Cow<'a, str>> {
         if self.peek()? != b'"' {
             return None;
@@ -116,7 +116,7 @@ impl<'a> Scan<'a> {
         self.value::<String>().map(Cow::Owned)
     }
 
-    /// Reads a string without escapes, behind its first quote.
+    /// Reads the rest of a string without escapes, after its opening quote.
     pub(super) fn rest_of_plain(&mut self) -> Option<&'a str> {
         let length = plain_length(self.text.as_bytes().get(self.at..)?);
         let end = self.at + length;
@@ -128,7 +128,7 @@ impl<'a> Scan<'a> {
         text
     }
 
-    /// Reads whatever stands here with serde_json.
+    /// Reads the next value with serde_json.
     pub(super) fn value<T: Deserialize<'a>>(&mut self) -> Option<T> {
         let mut values = serde_json::Deserializer::from_str(self.text.get(self.at..)?).into_iter::<T>();
         let value = values.next()?.ok()?;
@@ -142,7 +142,8 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// How many bytes stand before the first that a string cannot hold as it is: a quote, a backslash or a control character.
+/// The number of bytes before the first that a string cannot hold unescaped: a quote, a backslash or a control
+/// character.
 fn plain_length(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 0xff;
     const TOPS: u64 = ONES * 0x80;

@@ -1,4 +1,4 @@
-//! Fixtures in, rows out. The answers in `fixtures/` are made up in the shape of the API's.
+//! Fixtures in, rows out. The answers in `fixtures/` are made up, in the API's format.
 
 use std::sync::Arc;
 

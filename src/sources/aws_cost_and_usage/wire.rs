@@ -1,8 +1,8 @@
-//! The answer of `GetCostAndUsage`, read in one pass from its bytes into column builders.
+//! The answer of `GetCostAndUsage`, parsed in one pass from its bytes into column builders.
 //!
 //! No intermediate tree: strings go from the answer's bytes into the builders, amounts from text to integers. Members
-//! may come in any order (AWS's own examples show `Groups` before `TimePeriod`), so the period of a result is filled
-//! in behind its rows. Unknown members are skipped; `null` counts as absent.
+//! may come in any order (AWS's own examples show `Groups` before `TimePeriod`), so the period of a result's rows is
+//! filled in after them. Unknown members are skipped; `null` counts as absent.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,26 +17,26 @@ use crate::request::Grouping;
 use super::names::Names;
 use super::quick;
 
-/// Rows of a fetch as they come in, column by column.
+/// The rows of a fetch read so far, column by column.
 pub(super) struct Rows {
     /// Index into [`Rows::periods`] for each row.
     pub(super) period: Vec<u32>,
-    /// Periods met, each with its estimate flag; the same period may be met on several pages.
+    /// Periods read, each with its estimate flag; the same period may be on several pages.
     pub(super) periods: Vec<Period>,
     /// One per grouping.
     pub(super) keys: Vec<Names>,
     /// One per metric.
     pub(super) amounts: Vec<Vec<i128>>,
-    /// Units of the metrics that keep theirs per row; `None` for the cost metrics.
+    /// Units of the metrics with one per row; `None` for the cost metrics.
     pub(super) units: Vec<Option<Names>>,
-    /// The currency of every cost met so far in the result that is being read.
+    /// The currency of all costs read so far in the current result.
     pub(super) currency: Option<String>,
     /// `DimensionValueAttributes`: value to description.
     pub(super) descriptions: BTreeMap<String, String>,
 }
 
 impl Rows {
-    /// Forgets the rows and periods behind so many.
+    /// Drops the rows and periods after the given counts.
     fn truncate(&mut self, (rows, periods): (usize, usize)) {
         self.period.truncate(rows);
         self.periods.truncate(periods);
@@ -52,13 +52,13 @@ pub(super) struct Period {
     pub(super) start: String,
     pub(super) end: String,
     pub(super) estimated: bool,
-    /// Whether a grouped answer has a total here that is not zero.
+    /// Whether a grouped answer has a non-zero total here.
     pub(super) has_total: bool,
-    /// The currency of its costs, where they name one.
+    /// The currency of its costs, if they name one.
     pub(super) currency: Option<String>,
 }
 
-/// What a page says beside its rows.
+/// The content of a page other than its rows.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct PageEnd {
     pub(super) next_token: Option<String>,
@@ -66,14 +66,14 @@ pub(super) struct PageEnd {
     pub(super) has_results: bool,
 }
 
-/// What the answer is read for.
+/// What to read from an answer.
 pub(super) struct Wanted<'a> {
     pub(super) groupings: &'a [Grouping],
     /// API names of the metrics and whether their unit is the currency.
     pub(super) metrics: &'a [(&'static str, bool)],
 }
 
-/// Reads one page; the rows behind it are in `rows`.
+/// Reads one page and appends its rows to `rows`.
 pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> serde_json::Result<PageEnd> {
     let before = (rows.period.len(), rows.periods.len());
     if let Some(end) = quick::read_page(body, wanted, rows) {
@@ -83,7 +83,7 @@ pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> se
     read_page_at_length(body, wanted, rows)
 }
 
-/// The long way: any sound answer, and the words for what is wrong with another.
+/// The slow path: reads any valid answer, and reports what is wrong with any other.
 pub(super) fn read_page_at_length(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> serde_json::Result<PageEnd> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let end = PageSeed { wanted, rows }.deserialize(&mut reader)?;
@@ -91,7 +91,7 @@ pub(super) fn read_page_at_length(body: &[u8], wanted: &Wanted<'_>, rows: &mut R
     Ok(end)
 }
 
-/// Implements a seed whose value is a JSON object read member by member.
+/// Implements a seed that reads a JSON object member by member.
 macro_rules! object_seed {
     ($seed:ident -> $value:ty, $what:literal, |$this:ident, $map:ident| $body:block) => {
         impl<'de> DeserializeSeed<'de> for $seed<'_, '_> {
@@ -113,7 +113,7 @@ macro_rules! object_seed {
     };
 }
 
-/// Implements a seed whose value is a JSON list, each element read by another seed; `null` is the empty list.
+/// Implements a seed that reads a JSON list, each element with another seed; `null` is the empty list.
 macro_rules! list_seed {
     ($seed:ident, $what:literal, |$this:ident, $seq:ident| $body:block) => {
         impl<'de> DeserializeSeed<'de> for $seed<'_, '_> {
@@ -169,7 +169,7 @@ pub(super) fn echo_of(list: Vec<Definition>) -> Vec<(String, String)> {
     list.into_iter().map(|d| (d.kind.unwrap_or_default(), d.key.unwrap_or_default())).collect()
 }
 
-/// Takes over the descriptions of `DimensionValueAttributes`; they have no other attribute that a row shows.
+/// Stores the descriptions of `DimensionValueAttributes`; rows use no other attribute.
 pub(super) fn describe(rows: &mut Rows, list: Vec<Attributed>) {
     for entry in list {
         if let (Some(value), Some(Attributes { description: Some(description) })) = (entry.value, entry.attributes) {
@@ -282,7 +282,7 @@ object_seed!(GroupSeed -> (), "one group", |group, map| {
         match &*name.0 {
             "Keys" if !has_keys => {
                 map.next_value_seed(KeysSeed { wanted: group.wanted, rows: &mut *group.rows })?;
-                // `null` is the empty list, which names no key.
+                // `null` is read as the empty list, which has no key.
                 has_keys = group.rows.keys.iter().all(|names| names.len() > group.rows.period.len());
             }
             "Metrics" if !has_metrics => {
@@ -321,9 +321,9 @@ list_seed!(KeysSeed, "a list of keys", |keys, seq| {
     Err(A::Error::custom(format!("a group has {count} keys, but {} were grouped by", keys.wanted.groupings.len())))
 });
 
-/// The value of a grouping's key: `team$web` is `web`, and only the key asked for is taken off, because values may hold
-/// a `$` themselves. A key that does not begin with the one asked for, letter by letter, is of another tag or category,
-/// and has no value here.
+/// The value in a group's key: `web` for `team$web`. Only the requested key and its `$` are stripped, because values
+/// may contain `$` themselves. A key with any other prefix, even one that differs only in case, belongs to another tag
+/// or category: `None`.
 pub(super) fn value_of<'k>(grouping: &Grouping, key: &'k str) -> Option<&'k str> {
     use crate::request::GroupingKind::Dimension;
     if grouping.kind == Dimension {
@@ -367,7 +367,7 @@ object_seed!(MetricsSeed -> (), "the metrics of a group", |metrics, map| {
     Ok(())
 });
 
-/// Keeps the unit beside the amount, or checks that it is the currency of everything else in the same result.
+/// Stores the unit of a usage amount, or checks that a cost has the same currency as the rest of its result.
 pub(super) fn keep_unit(rows: &mut Rows, index: usize, unit: Option<&str>, amount: i128) -> Result<(), String> {
     if let Some(units) = &mut rows.units[index] {
         units.push_option(unit);
@@ -404,6 +404,6 @@ pub(super) struct MetricValue<'a> {
     unit: Option<Text<'a>>,
 }
 
-/// Text borrowed from the answer where it has no escapes.
+/// Text, borrowed from the answer if it has no escapes.
 #[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);

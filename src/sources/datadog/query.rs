@@ -1,4 +1,4 @@
-//! `source.queries` of a job: which commitments are asked for, and the requests they become.
+//! `source.queries` of a job: which commitments to fetch, and the requests for them.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::job::section::{Section, describe, nearest};
 use crate::request::{Get, Purpose, Request};
 use crate::window::Window;
 
-/// One entry of `source.queries`. The texts go to the API and into the rows as they were written.
+/// One entry of `source.queries`. The texts go to the API and into the rows unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sources) struct Query {
     pub(in crate::sources) provider: String,
@@ -19,7 +19,7 @@ pub(in crate::sources) struct Query {
 }
 
 impl Query {
-    /// `aws/ec2/ri`: what a day was read for, and the subject of a request.
+    /// `aws/ec2/ri`: identifies the query a day was read for, and is the subject of a request.
     pub(in crate::sources) fn name(&self) -> String {
         let kind = self.commitment_type.iter().map(|kind| format!("/{kind}"));
         format!("{}/{}{}", self.provider, self.product, kind.collect::<String>())
@@ -33,7 +33,7 @@ pub(in crate::sources) enum CommitmentType {
     Refused,
 }
 
-/// What the sources with a list of queries are told.
+/// The settings of the sources that take a list of queries.
 #[derive(Debug)]
 pub(in crate::sources) struct Queries {
     pub(in crate::sources) queries: Vec<Query>,
@@ -58,7 +58,7 @@ impl Queries {
         let mut queries: Vec<Query> = Vec::new();
         for (path, table) in &tables {
             let Some(query) = read_query(section, path, table, commitment_type) else { continue };
-            // Both casings are met in Datadog's own tools, so that the same rows would be read twice.
+            // Datadog's own tools use both casings: queries that differ in case alone would return the same rows twice.
             let twin = queries.iter().find(|other| other.name().eq_ignore_ascii_case(&query.name()));
             if let Some(twin) = twin {
                 section.problems().note(path, format!("asks again for {}", twin.name()));
@@ -69,12 +69,12 @@ impl Queries {
             .then(|| Self { queries, filter_by: filter_by.map(str::to_owned) })
     }
 
-    /// The names of the queries: what a day has been read for.
+    /// The names of the queries, which record what a day was read for.
     pub(in crate::sources) fn names(&self) -> BTreeSet<String> {
         self.queries.iter().map(Query::name).collect()
     }
 
-    /// The filter is part of the table's identity, the queries are not.
+    /// The filter is part of the table's fingerprint, the queries are not.
     pub(in crate::sources) fn fingerprint(&self) -> Vec<(&'static str, String)> {
         self.filter_by.iter().map(|filter| ("filter_by", filter.clone())).collect()
     }
@@ -145,7 +145,7 @@ fn read_query(
     }
 }
 
-/// Midnight (UTC) of `day` as the API wants it.
+/// Midnight (UTC) of `day` in Unix milliseconds, as the API expects it.
 pub(super) fn milliseconds(day: NaiveDate) -> i64 {
     day.and_time(NaiveTime::MIN).and_utc().timestamp_millis()
 }

@@ -1,4 +1,4 @@
-//! Rows as they come in, column by column, for the few column types that Datadog's tables have.
+//! Row-by-row column builders for the four column types of the Datadog tables.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ enum Builder {
     Boolean(BooleanBuilder),
 }
 
-/// Rows of a table as they come in.
+/// A growing set of rows of one table.
 #[derive(Debug)]
 pub(in crate::sources) struct Rows {
     table: Arc<Table>,

@@ -1,4 +1,4 @@
-//! For the tests of the three sources: a job's source, a fetch without a door, rows as lines.
+//! Helpers for the tests of the three sources: a job's source, a fetch without an API client, rows as lines.
 
 use std::sync::Arc;
 
@@ -21,13 +21,13 @@ pub(in crate::sources) fn source(entry: &Entry, toml: &str) -> Arc<dyn Source> {
     source.expect("a source")
 }
 
-/// The window of both days and those between.
+/// The window from `first` to `last`, both included.
 pub(in crate::sources) fn window(first: &str, last: &str) -> Window {
     let day = |text| parse_day(text).expect("a day");
     Window::new(day(first), Window::day(day(last)).end()).expect("a window")
 }
 
-/// Requests as `subject: /path?name=value&…`, not encoded.
+/// Requests as `subject: /path?name=value&…`, not URL-encoded.
 pub(in crate::sources) fn shown(requests: &[Request]) -> Vec<String> {
     let show = |request: &Request| {
         let get = super::as_get(request).expect("a GET");
@@ -41,7 +41,7 @@ pub(in crate::sources) fn answer(status: u16, body: &str) -> Answer {
     Answer { status, body: Bytes::copy_from_slice(body.as_bytes()), request_id: None, date: None, made_up: false }
 }
 
-/// A fetch in which `api` answers.
+/// Runs a fetch whose requests are answered by `api`.
 pub(in crate::sources) fn fetch(
     source: &dyn Source,
     windows: &[Window],

@@ -1,19 +1,19 @@
-//! Units of amounts: what a column says of them, and how amounts of different units are brought to one scale.
+//! Units of amounts: the text of a unit column, and the conversion of amounts in different units to one scale.
 //!
-//! An amount stays as it came, and the column beside it has the name of its unit. Where an answer gives a name another
-//! scale than the name has, the column says so, in front of the name:
+//! Amounts are stored as received; the unit column beside them has the unit's name. If an answer gives the unit a
+//! scale other than the one its name implies, the column has that scale in front of the name:
 //!
 //! | `name` | `scale_factor` | column | an amount of 5 is |
 //! |---|---|---|---|
 //! | `dollar` | 1, or none | `dollar` | 5 dollars |
 //! | `cent` | 0.01, or none | `cent` | 0.05 dollars |
 //! | `dollar` | 0.01 | `0.01 dollar` | 0.05 dollars |
-//! | a name that is not known | 1, or none | the name | 5 of them |
-//! | a name that is not known | 60 | the name and `(scale 60)` | 5 of them |
+//! | an unknown name | 1, or none | the name | 5 of them |
+//! | an unknown name | 60 | the name and `(scale 60)` | 5 of them |
 
 use serde_json::Value;
 
-/// Names of units, each with what it is a multiple of.
+/// Unit names, each with its factor and base unit.
 pub const SCALES: [(&str, f64, &str); 11] = [
     ("dollar", 1.0, "dollar"),
     ("dollars", 1.0, "dollar"),
@@ -28,7 +28,7 @@ pub const SCALES: [(&str, f64, &str); 11] = [
     ("%", 1.0, "percent"),
 ];
 
-/// What a unit's column says of it, in whatever shape it came.
+/// The text of the unit column for a unit of any shape.
 pub(in crate::sources) fn unit_name(unit: &Value) -> Option<String> {
     match unit {
         Value::Object(fields) => {
@@ -42,13 +42,13 @@ pub(in crate::sources) fn unit_name(unit: &Value) -> Option<String> {
     }
 }
 
-/// The name with the scale that an answer gives it, where that is not the name's own.
+/// The name, with the answer's scale if the name implies another one.
 fn scaled(name: &str, scale: Option<f64>) -> String {
     let known = SCALES.iter().find(|(unit, ..)| *unit == name).map(|(_, own, _)| *own);
     let factor = scale.filter(|scale| scale.is_finite()).map(|scale| scale / known.unwrap_or(1.0));
     match factor.filter(|factor| (factor - 1.0).abs() > 1e-9) {
         None => name.to_owned(),
-        // Seven digits tell any scale, and hide that a hundredth is no double.
+        // Seven digits suffice for any scale, and hide that a double cannot hold 0.01 exactly.
         Some(factor) if known.is_some() => format!("{} {name}", rounded(factor)),
         Some(factor) => format!("{name} (scale {})", rounded(factor)),
     }
@@ -58,7 +58,7 @@ fn rounded(factor: f64) -> f64 {
     format!("{factor:.6e}").parse().unwrap_or(factor)
 }
 
-/// What one of a unit is, by what its column says: so many, of what.
+/// Factor and base unit of one unit, from the text of its column.
 #[must_use]
 pub fn scale_of(unit: &str) -> (f64, &str) {
     let with_factor = unit.split_once(' ').and_then(|(factor, name)| Some((factor.parse::<f64>().ok()?, name)));

@@ -1,8 +1,8 @@
-//! Datadog Cloud Cost Management: which AWS accounts have a data export configured, and where it lies.
+//! Datadog Cloud Cost Management: which AWS accounts have a data export configured, and where it is delivered.
 //!
 //! <https://docs.datadoghq.com/api/latest/aws-integration/#get-aws-ccm-config>
 //!
-//! A snapshot: the API tells how things are now, so that the only day is the one the job runs on.
+//! A snapshot: the API returns the current state, so the only day is the one the job runs on.
 //!
 //! ```text
 //!  GET /api/v2/integration/aws/accounts[?aws_account_id=…]     all accounts, or one request per listed account
@@ -15,7 +15,7 @@
 //! | without, or 404 | one, not `configured` |
 //! | listed in the job, but not integrated | one, not `configured`, without `aws_account_config_id`, and a note |
 //!
-//! The accounts' answer holds the ids of credentials; what is kept of it are the accounts' two ids.
+//! The accounts' answer holds ids of credentials; only the two ids of each account are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ use wire::Export;
 const SCHEMA: &str = include_str!("../../../schemas/datadog_ccm_config.json");
 const ACCOUNTS: &str = "/api/v2/integration/aws/accounts";
 
-/// The registry's line.
+/// The registry entry.
 pub const ENTRY: Entry = Entry {
     name: "datadog_ccm_config",
     summary: "Datadog's AWS accounts and the data export each has configured, as of today",
@@ -51,7 +51,7 @@ pub const ENTRY: Entry = Entry {
 #[derive(Debug)]
 struct CcmConfig(Params);
 
-/// The day of a snapshot: the last one asked for.
+/// The day of a snapshot: the last one requested.
 fn day_of(windows: &[Window]) -> Option<Window> {
     windows.last().map(|window| Window::day(window.last()))
 }
@@ -71,7 +71,7 @@ impl Source for CcmConfig {
 
     fn expected_requests(&self, _windows: &[Window], learnt: &Learnt) -> u64 {
         match self.0.aws_account_ids.len() as u64 {
-            // A day had about as many rows as there are accounts.
+            // A day has about one row per account.
             0 => 1 + learnt.slot_rows,
             listed => 2 * listed,
         }
@@ -117,7 +117,7 @@ struct ConfigReader {
     slots: BTreeSet<NaiveDate>,
     rows: Rows,
     awaited: Awaited,
-    /// Datadog's id to the AWS account id.
+    /// AWS account ids by Datadog's id.
     accounts: BTreeMap<String, String>,
     met: BTreeSet<NaiveDate>,
     page_rows: u64,
@@ -126,7 +126,7 @@ struct ConfigReader {
 }
 
 impl ConfigReader {
-    /// Reads accounts and asks for the configuration of each.
+    /// Reads the accounts and requests the configuration of each.
     fn read_accounts(&mut self, get: &Get, answer: &Answer) -> Result<Vec<Request>> {
         let listed = get.query.iter().find(|(name, _)| name == "aws_account_id").map(|(_, id)| id.as_str());
         let all = wire::read_accounts(get, answer)?;

@@ -1,4 +1,4 @@
-//! `[source]` of a `datadog_ccm_config` job: the accounts, when not all of them, and the columns.
+//! `[source]` of a `datadog_ccm_config` job: the accounts, unless all of them, and the columns.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::table::Table;
 
 use super::SCHEMA;
 
-/// What a job asks of the API.
+/// The parameters of a job.
 #[derive(Debug)]
 pub(super) struct Params {
-    /// The AWS accounts to look up; empty for all that Datadog knows.
+    /// The AWS accounts to look up; empty for all accounts in Datadog.
     pub(super) aws_account_ids: Vec<String>,
     pub(super) table: Arc<Table>,
 }
@@ -19,7 +19,7 @@ pub(super) struct Params {
 const SORT_KEY: [&str; 6] =
     ["usage_date", "aws_account_id", "aws_account_config_id", "report_name", "report_prefix", "bucket_name"];
 
-/// Reads the section; problems are noted in it.
+/// Parses the section; problems are noted in it.
 pub(super) fn read(section: &Section<'_>) -> Option<Params> {
     let table = read_table(section, SCHEMA, &SORT_KEY);
     if section.value("aws_account_ids").is_none() {

@@ -10,7 +10,7 @@ const CONFIG: &str = include_str!("fixtures/ccm_config.json");
 const NOT_FOUND: &str = r#"{"errors":[{"status":"404","title":"Account not found"}]}"#;
 const ONE: &str = r#"{"data":[{"id":"a-1","attributes":{"aws_account_id":"000000000123"}}]}"#;
 
-/// A fetch of all accounts, of which there is one with this configuration.
+/// A fetch of all accounts: a single one, with this configuration.
 fn with(status: u16, config: &str) -> Result<Fetched> {
     fetch(source(&ENTRY, "").as_ref(), &[window("2026-11-20", "2026-11-20")], |get| {
         if get.path.ends_with("/ccm_config") { (status, config.to_owned()) } else { (200, ONE.to_owned()) }
@@ -125,7 +125,7 @@ fn the_uri_is_put_together_literally_or_not_at_all() {
 fn a_listed_account_that_is_not_integrated_is_a_row_and_a_note() {
     let source = source(&ENTRY, r#"aws_account_ids = ["000000000123", "999999999999"]"#);
     let fetched = fetch(source.as_ref(), &[window("2026-11-20", "2026-11-20")], |get| {
-        // The second answer ignores the parameter: what was not asked for is left out.
+        // The second answer ignores the parameter; accounts that were not requested are left out.
         if get.path.ends_with("/ccm_config") { (404, NOT_FOUND.to_owned()) } else { (200, ONE.to_owned()) }
     })
     .expect("rows");

@@ -1,16 +1,16 @@
-//! The two answers of the source, in JSON:API's envelope: the AWS accounts, and one account's export configuration.
+//! The source's two answers, in JSON:API envelopes: the AWS accounts, and one account's export configuration.
 //!
-//! | answer | what | means |
+//! | answer | content | means |
 //! |---|---|---|
 //! | accounts | `data: []`, `data: null` | no account |
-//! | accounts | an account without `id` or `attributes.aws_account_id` | not to be trusted |
+//! | accounts | an account without `id` or `attributes.aws_account_id` | a bad answer |
 //! | configuration | 404 with a JSON object that has `errors`, no or `null` `data`'s `attributes`, no, `null` or empty `data_export_configs` | not configured |
-//! | configuration | `data.id` of another account | not to be trusted |
-//! | configuration | any other 404, such as a proxy's page | not to be trusted |
-//! | either | no `data` | not to be trusted |
+//! | configuration | `data.id` of another account | a bad answer |
+//! | configuration | any other 404, such as a proxy's page | a bad answer |
+//! | either | no `data` | a bad answer |
 //!
-//! An account's other attributes hold credentials' ids (`auth_config`); [`Accounts`] has no place for them, so that
-//! writing it again is the answer without them.
+//! An account's other attributes hold ids of credentials (`auth_config`). [`Accounts`] has no fields for them, so
+//! serializing it again yields the answer without them.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::request::{Answer, Get};
 use crate::sources::datadog::{Object, bad_answer, present, read_json};
 
-/// The list of accounts, as far as it is read and kept.
+/// The list of accounts, with the fields that are read and stored.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Accounts {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -80,22 +80,22 @@ pub(super) fn read_accounts(get: &Get, answer: &Answer) -> Result<Vec<(String, S
     Ok(found)
 }
 
-/// Whether an id from an answer may become part of the next request's path: uuids, and nothing that leads elsewhere.
+/// Whether an id from an answer may become part of a request path: UUIDs, and nothing that changes the path.
 fn is_safe(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// The list of accounts without anything but the two ids; empty when it is no such list.
+/// The list of accounts reduced to the two ids; empty if the answer is not such a list.
 pub(super) fn redacted_accounts(answer: &Answer) -> Vec<u8> {
     let accounts = serde_json::from_slice::<Accounts>(&answer.body).unwrap_or(Accounts { data: None });
     serde_json::to_vec(&accounts).unwrap_or_default()
 }
 
-/// One data export; what is absent, `null` or empty is `None`.
+/// One data export; a field that is absent, `null` or empty is `None`.
 #[derive(Debug, Default, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Export {
     pub(super) report_name: Option<String>,
-    /// Kept when empty: slashes and their absence are part of the keys below it.
+    /// Kept even if empty: its slashes are part of the S3 keys below it.
     pub(super) report_prefix: Option<String>,
     pub(super) report_type: Option<String>,
     pub(super) bucket_name: Option<String>,
@@ -103,7 +103,7 @@ pub(super) struct Export {
 }
 
 impl Export {
-    /// Where the export is delivered, put together literally: a doubled slash names another key than a single one.
+    /// Where the export is delivered. Parts are joined literally: a doubled slash is a different S3 key.
     pub(super) fn uri(&self) -> Option<String> {
         let (bucket, name) = (self.bucket_name.as_deref()?, self.report_name.as_deref()?);
         let prefix = self.report_prefix.as_ref().map(|prefix| format!("{prefix}/"));
@@ -111,7 +111,7 @@ impl Export {
     }
 }
 
-/// Reads the configuration of the account `id`: its exports and the names of what was not read.
+/// Reads the configuration of the account `id`: its exports and the names of the fields that were not read.
 pub(super) fn read_configuration(get: &Get, id: &str, answer: &Answer) -> Result<(Vec<Export>, Vec<String>)> {
     if answer.status == 404 {
         let said: BTreeMap<String, Value> = read_json(get, answer)?;

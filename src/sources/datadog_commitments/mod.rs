@@ -2,22 +2,22 @@
 //!
 //! <https://docs.datadoghq.com/api/latest/cloud-cost-management/#get-commitments-list>
 //!
-//! The list has no time in it: it tells the commitments of the range asked for, with one utilization each. So every
-//! day is asked for on its own, once per query of the job:
+//! The list has no timestamps: it holds the commitments of the requested range, each with one utilization. So each
+//! day is a separate request, once per query of the job:
 //!
 //! ```text
 //!  GET /api/v2/cost/commitments/commitment-list
 //!      ?provider=aws&product=ec2&start=<midnight>&end=<next midnight>&commitmentType=ri[&filterBy=…]
 //! ```
-//! Times are Unix milliseconds. There is no pagination. A commitment may be met by several queries; rows are told
-//! apart by the query as well. What a day is checked for:
+//! Times are Unix milliseconds. There is no pagination. Several queries may return the same commitment, so the query
+//! is part of a row's key. The checks of a day's answer:
 //!
 //! | what | must be |
 //! |---|---|
 //! | the answer | a JSON object with `commitments`; `null` and `[]` are a day without rows |
-//! | an item | a JSON object with a `commitment_id`; all else may be missing |
+//! | an item | a JSON object with a `commitment_id`; all other fields are optional |
 //!
-//! An id that an answer lists several times is as many rows, told apart by their place among each other and noted.
+//! An id listed several times in one answer becomes that many rows, distinguished by their order, and a note.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ use wire::{Field, Item};
 const SCHEMA: &str = include_str!("../../../schemas/datadog_commitments.json");
 const PATH: &str = "/api/v2/cost/commitments/commitment-list";
 
-/// The registry's line.
+/// The registry entry.
 pub const ENTRY: Entry = Entry {
     name: "datadog_commitments",
     summary: "Datadog's list of cloud commitments, reservations and Savings Plans, for every day",
@@ -100,13 +100,13 @@ impl Source for Commitments {
     }
 }
 
-/// What is worth a note, but no error.
+/// Findings that are noted but are not errors.
 #[derive(Debug, Default)]
 struct Odd {
     fields: BTreeSet<String>,
     rows_with_extra: u64,
     utilization_above_ratio: u64,
-    /// Commitments that one answer lists several times.
+    /// Commitments listed several times in one answer.
     repeated: BTreeSet<String>,
 }
 
@@ -141,7 +141,7 @@ impl Odd {
     }
 }
 
-/// Columns that the item does not fill itself; fields of these names would go to `extra`.
+/// Columns that are not filled from the item's fields; fields of these names go to `extra`.
 const GIVEN: [&str; 7] =
     ["usage_date", "provider", "product", "commitment_type", "commitment_id", "committed_spend_unit", "extra"];
 

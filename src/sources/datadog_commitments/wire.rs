@@ -1,7 +1,7 @@
 //! The answer of `commitment-list`: six variants without a discriminator, read as one flat record.
 //!
-//! The variants overlap (an Azure VM reservation is also a valid Azure Savings Plan), so that their shape decides
-//! nothing: the columns of the table do. What a column cannot hold is kept in `extra`:
+//! The variants overlap (an Azure VM reservation is also a valid Azure Savings Plan), so parsing follows the table's
+//! columns, not the variant. Values that fit no column are kept in `extra`:
 //!
 //! | column | value | becomes |
 //! |---|---|---|
@@ -25,7 +25,7 @@ use crate::request::{Answer, Get};
 use crate::sources::datadog::{Cell, bad_answer, number, present, read_json, unit_name};
 use crate::table::{Column, ColumnType};
 
-/// The answer, its items not yet looked into.
+/// The answer, with its items still unparsed.
 #[derive(Deserialize)]
 struct List<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
@@ -70,7 +70,7 @@ fn read_item<'a>(get: &Get, index: usize, raw: &'a RawValue) -> Result<Item<'a>>
     }
 }
 
-/// Text as such; numbers and booleans as their JSON text; the rest is no text.
+/// Text unchanged; numbers and booleans as their JSON text; anything else is `None`.
 fn text(raw: &str) -> Option<Cow<'_, str>> {
     match raw.bytes().next()? {
         b'"' => serde_json::from_str::<Cow<'_, str>>(raw).ok(),
@@ -79,7 +79,7 @@ fn text(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A value of an item as its column takes it.
+/// A value of an item in the type of its column.
 #[derive(Debug, PartialEq)]
 pub(super) enum Field<'a> {
     Null,
@@ -100,7 +100,7 @@ impl<'a> Field<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// Takes the value of `column` out of the item; what does not fit stays for [`Item::extra`].
+    /// Removes the value of `column` from the item; a value that does not fit stays for [`Item::extra`].
     pub(super) fn take(&mut self, get: &Get, column: &Column) -> Result<Field<'a>> {
         let Some(raw) = self.fields.get(&column.name).map(|raw| raw.get()) else { return Ok(Field::Null) };
         let value = match (column.kind, raw) {

@@ -1,8 +1,8 @@
-//! Datadog Cloud Cost Management: what commitments saved, day by day.
+//! Datadog Cloud Cost Management: the savings from commitments, day by day.
 //!
 //! <https://docs.datadoghq.com/api/latest/cloud-cost-management/#get-commitments-savings-timeseries>
 //!
-//! One request per query and window, since the answer has its days in it:
+//! One request per query and window, since the answer is a time series of days:
 //!
 //! ```text
 //!  GET /api/v2/cost/commitments/savings/timeseries?provider=aws&product=ec2&start=<midnight>&end=<midnight>[&filterBy=…]
@@ -12,8 +12,8 @@
 //!  realized_savings          …                                        │   metric has no point
 //!  effective_savings_rate    …                                        ┘
 //! ```
-//! Whether `end` is inclusive is not documented and old days may be gone: points outside the window are dropped and
-//! counted, and a day without points is an empty day. Ratios stay ratios, whatever their unit says.
+//! It is not documented whether `end` is inclusive, and old days may no longer exist: points outside the window are
+//! dropped and counted, and a day without points is an empty day. Ratios stay ratios, whatever their unit says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ use wire::{METRICS, Metric};
 const SCHEMA: &str = include_str!("../../../schemas/datadog_savings.json");
 const PATH: &str = "/api/v2/cost/commitments/savings/timeseries";
 
-/// The registry's line.
+/// The registry entry.
 pub const ENTRY: Entry = Entry {
     name: "datadog_savings",
     summary: "Datadog's daily savings from cloud commitments: actual and on-demand cost, savings and their rate",
@@ -122,13 +122,13 @@ struct SeriesReader {
     /// Points outside the window, by query and window.
     dropped: BTreeMap<String, u64>,
     rates_above_ratio: u64,
-    /// Points that were not at a midnight.
+    /// Points that were not at a UTC midnight.
     moved: u64,
     doubtful: BTreeMap<NaiveDate, String>,
 }
 
 impl SeriesReader {
-    /// Joins the metrics by day and series, leaving out what lies outside the window.
+    /// Joins the metrics by day and series, dropping points outside the window.
     fn join<'m>(&mut self, get: &Get, metrics: &'m [Metric; METRICS.len()]) -> BTreeMap<(NaiveDate, &'m str), Values> {
         let window = get.purpose.window;
         let mut rows: BTreeMap<(NaiveDate, &'m str), Values> = BTreeMap::new();

@@ -8,7 +8,7 @@ use crate::table::Table;
 
 use super::SCHEMA;
 
-/// What a job asks of the API.
+/// The parameters of a job.
 #[derive(Debug)]
 pub(super) struct Params {
     pub(super) asked: Arc<Queries>,
@@ -17,7 +17,7 @@ pub(super) struct Params {
 
 const SORT_KEY: [&str; 4] = ["usage_date", "provider", "product", "series"];
 
-/// Reads the section; problems are noted in it.
+/// Parses the section; problems are noted in it.
 pub(super) fn read(section: &Section<'_>) -> Option<Params> {
     let table = read_table(section, SCHEMA, &SORT_KEY);
     let asked = Queries::read(section, CommitmentType::Refused).map(Arc::new);

@@ -106,7 +106,7 @@ fn a_rate_that_is_no_ratio_is_noted_and_kept() {
     assert!(fetched.notes[0].contains("above 1.5"));
 }
 
-/// Actual costs by day, the notes, and the days of which two things are said.
+/// Actual costs by day, the notes, and the doubtful days.
 fn costs(metric: &str) -> (Vec<String>, Vec<String>, Vec<String>) {
     let body = with(metric);
     let fetched = fetch(one().as_ref(), &[window("2026-11-19", "2026-11-20")], |_| (200, body.clone())).expect("rows");

@@ -1,15 +1,15 @@
-//! The answer of `savings/timeseries`: four metrics, each with its own times, a map of series and perhaps a unit.
+//! The answer of `savings/timeseries`: four metrics, each with its own times, a map of series and an optional unit.
 //!
-//! Nothing says that the metrics share their times or their series, so each becomes points of its own that are joined
-//! by day and series afterwards. What a metric is checked for:
+//! The metrics need not share their times or series, so each is parsed to separate points that are joined by day and
+//! series afterwards. The checks of a metric:
 //!
 //! | what | must be |
 //! |---|---|
-//! | the metric | there; `null` is a metric without points, as are `null` or empty `series` and `times` |
+//! | the metric | present; `null` is a metric without points, as are `null` or empty `series` and `times` |
 //! | a time | a whole number: seconds, or milliseconds from 10^11 on; it counts for its UTC day |
 //! | the times | in any order |
 //! | a series | named once, as long as the times; a series that is `null` has no points |
-//! | the points of a day | one value; a day with two is left to a person, and has the last of them |
+//! | the points of a day | one value; a day with two is doubtful, keeps the last one and needs a user's decision |
 //! | a value | a number, or `null` for a day without a value |
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -29,7 +29,7 @@ use crate::sources::datadog::{Object, bad_answer, number, present, read_json, un
 pub(super) const METRICS: [&str; 4] =
     ["actual_cost", "on_demand_equivalent_cost", "realized_savings", "effective_savings_rate"];
 
-/// From here on a time is in milliseconds: as seconds it would lie in the year 5138.
+/// Times from this value on are milliseconds; as seconds it would be in the year 5138.
 const FIRST_MILLISECONDS: f64 = 1e11;
 
 #[derive(Deserialize)]
@@ -57,7 +57,7 @@ struct Wire<'a> {
 /// The values of one series by its name.
 type Values<'a> = Option<Vec<Option<&'a RawValue>>>;
 
-/// A map that keeps a name that comes twice, so that it can be refused.
+/// A map that keeps duplicate names, so that they can be refused.
 struct Series<'a>(Vec<(String, Values<'a>)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Series<'a> {
@@ -89,7 +89,7 @@ pub(super) struct Metric {
     pub(super) days: Vec<NaiveDate>,
     /// Name and values, one per day.
     pub(super) series: Vec<(String, Vec<Option<f64>>)>,
-    /// Points that were not at a midnight.
+    /// Points that were not at a UTC midnight.
     pub(super) moved: u64,
     /// Days with two values.
     pub(super) doubtful: Vec<(NaiveDate, String)>,
@@ -139,7 +139,7 @@ fn read_metric(wire: Wire<'_>, bad: &dyn Fn(String) -> Error) -> Result<Metric> 
     Ok(Metric { unit: unit_name(&wire.unit), days, series, moved, doubtful })
 }
 
-/// The value of each day that has one, by the latest point, and the days of which two points say different things.
+/// The latest value of each day that has one, and the days with points of different values.
 fn by_day(times: &[DateTime<Utc>], values: Vec<Option<f64>>) -> (BTreeMap<NaiveDate, f64>, Vec<(NaiveDate, String)>) {
     let mut points: Vec<(&DateTime<Utc>, f64)> =
         times.iter().zip(values).filter_map(|(at, value)| Some((at, value?))).collect();
@@ -157,7 +157,7 @@ fn by_day(times: &[DateTime<Utc>], values: Vec<Option<f64>>) -> (BTreeMap<NaiveD
 fn read_time(text: &str) -> Result<DateTime<Utc>, String> {
     let time = number(text).filter(|time| time.fract() == 0.0).ok_or("a time is not a whole number")?;
     let milliseconds = if time.abs() < FIRST_MILLISECONDS { time * 1000.0 } else { time };
-    // Whole and, where the calendar has it, far below 2^53; beyond the calendar the cast ends at a bound it refuses.
+    // A whole number, far below 2^53 if chrono can hold it; beyond that the cast saturates to a value chrono refuses.
     #[allow(clippy::cast_possible_truncation)]
     DateTime::from_timestamp_millis(milliseconds as i64).ok_or_else(|| "a time is beyond the calendar".to_owned())
 }
