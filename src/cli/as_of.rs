@@ -1,15 +1,15 @@
-//! `<table>_as_of('2026-07-05')`: a DuckDB macro for what a table said at the end of a UTC day, or at an instant.
+//! `<table>_as_of('2026-07-05')`: a DuckDB macro for the rows of a table at the end of a UTC day, or at an instant.
 //!
 //! ```text
 //!  ledger: when each generation was committed ──┐
-//!  footers: the epoch of each current object ───┼─► of each partition the generation of that moment ─► its rows
-//!  names of kept generations ───────────────────┘                     │ not kept, or not known
+//!  footers: the epoch of each current object ───┼─► the generation of each partition at that moment ─► its rows
+//!  names of kept generations ───────────────────┘                     │ not kept, or unknown
 //!                                                                      ▼
 //!                                                                    error
 //! ```
-//! The choice is made in a materialized part of the query, and a second branch, which never has a row, refers to it with
-//! values that no statistics tell of: without it a filter that leaves no row would take the error with it. All kept
-//! generations are listed and opened, because DuckDB takes no list of files from a query.
+//! The generations are chosen in a materialized CTE. A second branch, which never returns a row, refers to it with
+//! values that no statistics can rule out: without it, a filter that removes all rows would also remove the error. All
+//! kept generations are listed and opened, because DuckDB cannot take a list of files from a query.
 
 use crate::error::Result;
 use crate::job::Job;
@@ -21,7 +21,7 @@ use crate::table::ColumnType;
 
 use super::revisions::partitions;
 
-/// What of a table is in the lake.
+/// The parts of a table that exist in the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct InLake {
     /// Data objects.
@@ -38,21 +38,21 @@ pub(super) async fn has_kept(lake: &Lake, job: &Job) -> Result<bool> {
     Ok(kept.iter().any(|kept| kept.generation.is_some() && !kept.is_displaced))
 }
 
-/// The statement that makes the macro; `empty` is the query for the table's columns without rows.
+/// The statement that creates the macro; `empty` is a query that returns the table's columns and no rows.
 pub(super) fn statement(job: &Job, base: &str, has: InLake, empty: &str) -> String {
     let body = if has.objects { body(job, base.trim_end_matches('/'), has) } else { empty.to_owned() };
     let name = Dialect::Duckdb.identifier(&format!("{}_as_of", job.name));
     format!("CREATE OR REPLACE MACRO {name}(moment) AS TABLE\n  {body}\n;")
 }
 
-/// The moment before which a generation has to have been committed: a day is asked for its end.
+/// The exclusive upper bound on the commit time of a generation; a date means the end of that day.
 const MOMENT: &str = r"SELECT CASE
       WHEN length(CAST(moment AS VARCHAR)) = 10 THEN (CAST(CAST(moment AS VARCHAR) AS DATE) + INTERVAL 1 DAY) AT TIME ZONE 'UTC'
       WHEN regexp_matches(CAST(moment AS VARCHAR), '(Z|[+-]\d\d(:?\d\d)?)$')
         THEN CAST(CAST(moment AS VARCHAR) AS TIMESTAMP WITH TIME ZONE) + INTERVAL 1 MICROSECOND
       ELSE (CAST(CAST(moment AS VARCHAR) AS TIMESTAMP) + INTERVAL 1 MICROSECOND) AT TIME ZONE 'UTC' END AS before";
 
-/// The partition's folder and the file's name.
+/// SQL for the last two parts of a path: the partition's folder and the file's name.
 fn tail(path: &str) -> String {
     format!("concat_ws('/', string_split({path}, '/')[-2], string_split({path}, '/')[-1])")
 }
@@ -120,7 +120,7 @@ fn body(job: &Job, base: &str, has: InLake) -> String {
     )
 }
 
-/// The file with the rows of that moment, or why there is none.
+/// SQL for the file with the rows at that moment, or an error that says why there is none.
 fn choice(name: &str, column: &str) -> String {
     let lost = |epoch: &str, why: &str| {
         let why = Dialect::Duckdb.literal(&format!(" of {name} {why}"));

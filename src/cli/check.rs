@@ -1,4 +1,4 @@
-//! `check`: are the job files right, and, with `--online`, do the credentials work?
+//! `check`: validates the job files and, with `--online`, the credentials.
 
 use serde_json::json;
 

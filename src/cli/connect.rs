@@ -1,5 +1,5 @@
-//! `connect`: a DuckDB script with a view per table, a macro for what each said earlier, and views over what changed,
-//! what was run, and the questions people open a bill for. It is printed, never executed.
+//! `connect`: a DuckDB script with a view per table, a time-travel macro per table, and views over revisions, runs and
+//! common cost questions. It is printed, never executed.
 
 use crate::error::Result;
 use crate::lake::{BucketAddress, Lake, Location};
@@ -50,7 +50,7 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
     Ok(code)
 }
 
-/// The lake as SQL names it.
+/// The path or URL of the lake in SQL.
 pub(super) fn base_of(location: &Location, lake: &Lake) -> String {
     match lake {
         Lake::Local(local) => local.root().display().to_string(),
@@ -58,7 +58,7 @@ pub(super) fn base_of(location: &Location, lake: &Lake) -> String {
     }
 }
 
-/// Credentials come from DuckDB's own walk through the AWS chain; none are printed.
+/// Credentials come from DuckDB's own AWS credential chain; none are printed.
 fn bucket_access(bucket: &str, prefix: &str, address: &BucketAddress) -> Vec<String> {
     let mut options = vec!["TYPE s3".to_owned(), "PROVIDER credential_chain".to_owned()];
     let scope = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };

@@ -1,4 +1,4 @@
-//! `ddl`: the definitions of the tables and the views over them for a query engine. They are printed, never executed.
+//! `ddl`: definitions of the tables and their views for a query engine. They are printed, never executed.
 
 use crate::error::Result;
 use crate::job::Job;
@@ -44,7 +44,7 @@ pub(super) async fn view_statements(dialect: Dialect, jobs: &[Job], lake: &Lake)
     Ok(views(dialect, &subjects).into_iter().map(|view| view.statement).collect())
 }
 
-/// Spark's `costlake_runs`, and what asking cost.
+/// Spark's `costlake_runs`, and the cost of requests.
 async fn run_statements(jobs: &[Job], lake: &Lake, base: &str) -> Result<Vec<String>> {
     let mut has_records = false;
     for job in jobs {
@@ -64,7 +64,7 @@ fn how_to_use(dialect: Dialect) -> &'static str {
     }
 }
 
-/// Where a job's table is, and from which partition on.
+/// The location of a job's table and its first partition.
 pub(super) async fn place_of(job: &Job, lake: &Lake, base: &str) -> Result<Place> {
     let grain = job.source.grain();
     let listed = lake.list(&job.name).await?;

@@ -1,4 +1,4 @@
-//! `demo`: every shipped job against the built-in sandbox, over real HTTP on this machine, in seconds and for nothing.
+//! `demo`: runs every shipped job against the built-in sandbox, over real HTTP on localhost, in seconds and for free.
 
 use std::path::Path;
 
@@ -75,7 +75,7 @@ fn shipped_jobs(first_day: NaiveDate) -> Result<Vec<Job>> {
     Ok(jobs)
 }
 
-/// Three questions to the lake that was just made, ready to paste.
+/// Three queries over the new lake, ready to paste.
 fn next_steps(lake: &str) -> String {
     let pattern = Dialect::Duckdb.in_pattern(lake);
     let table = |name: &str| {
@@ -125,13 +125,13 @@ fn next_steps(lake: &str) -> String {
     text
 }
 
-/// A text as it stands between double quotes of a shell.
+/// Escapes a text for use between double quotes in a shell.
 fn in_double_quotes(text: &str) -> String {
     let special = |c: char| matches!(c, '\\' | '"' | '$' | '`');
     text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
-/// A text as one word of a shell.
+/// Quotes a text as one shell word.
 fn word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
     if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }

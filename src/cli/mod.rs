@@ -1,4 +1,4 @@
-//! The command line: arguments to calls, reports to tables and JSON, everything to one exit code.
+//! The command line: parses arguments, calls the library, prints tables or JSON, and returns one exit code.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -41,7 +41,7 @@ mod verify;
 
 use args::{Arguments, Command, Global, Output};
 
-/// Variables that hold addresses, which people put credentials into.
+/// Variables that hold URLs, which may contain credentials.
 const ADDRESSES: [&str; 6] = [
     "COSTLAKE_LAKE",
     "COSTLAKE_DATADOG_URL",
@@ -97,12 +97,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let code = panics::guarded(work, |error| report_error(&arguments.global, error));
-    // Work that a signal cut short may still hold a thread; nothing of it is half done.
+    // Work interrupted by a signal may still hold a thread; none of it leaves partial state.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ExitCode::from(screen::settled(code))
 }
 
-/// Refuses a setting that is not text: taken for one that is not there, it would send keys or rows elsewhere.
+/// Refuses a setting that is not UTF-8: treated as unset, it would send keys or rows to another host.
 fn check_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<()> {
     for (name, value) in variables {
         let name = name.to_string_lossy();
@@ -114,8 +114,8 @@ fn check_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) 
     Ok(())
 }
 
-/// A run has one thread that asks and reads and one that encodes and writes. More would not be faster, and the allocator
-/// keeps what was freed for each thread apart. Whoever serves or looks at many objects needs several.
+/// A run has one thread for requests and parsing and one for encoding and writing. More would not be faster, and the
+/// allocator keeps freed memory per thread. Commands that serve or read many objects use several threads.
 fn runtime(command: &Command) -> tokio::runtime::Builder {
     if !matches!(command, Command::Run { .. } | Command::Backfill { .. }) {
         return tokio::runtime::Builder::new_multi_thread();
@@ -171,7 +171,7 @@ fn clock() -> Result<Clock> {
     Clock::from_text(std::env::var("COSTLAKE_NOW").ok().as_deref())
 }
 
-/// Says on stderr that the clock is not the real one.
+/// Reports on stderr that the clock is fixed.
 fn tell_clock(clock: Clock) {
     if let Some(at) = clock.fixed() {
         screen::tell(&format!("clock: fixed to {} by COSTLAKE_NOW", shown(at)));
@@ -182,19 +182,19 @@ fn shown(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// How long a test lets an API or a bucket be waited for, in milliseconds: `COSTLAKE_HASTE`, which a release does not know.
+/// The test timeout for an API or a bucket, in milliseconds: `COSTLAKE_HASTE`, ignored by release builds.
 fn haste() -> Option<Duration> {
     let text = if cfg!(debug_assertions) { std::env::var("COSTLAKE_HASTE").ok() } else { None };
     text?.parse().ok().map(Duration::from_millis)
 }
 
-/// How long failing requests are tried; in haste twice, and without a wait worth speaking of.
+/// The retry policy; with a test timeout 2 attempts, 1 ms apart.
 fn patience() -> Patience {
     let moment = Duration::from_millis(1);
     haste().map_or_else(Patience::default, |_| Patience { attempts: 2, first_wait: moment, longest_wait: moment })
 }
 
-/// How long one answer of an API or a bucket may take.
+/// The timeout of one response of an API or a bucket.
 fn deadlines() -> Deadlines {
     haste().map_or_else(Deadlines::default, |answer| Deadlines { answer, ..Deadlines::default() })
 }
@@ -232,7 +232,7 @@ async fn context(global: &Global, outside: Outside, listener: Option<crate::pipe
     context_until(global, outside, listener, Kind::Interrupted.exit_code()).await
 }
 
-/// Everything a run needs, in a process that ends with `code` when a second signal comes.
+/// Everything a run needs, in a process that exits with `code` at a second signal.
 async fn context_until(
     global: &Global,
     outside: Outside,
@@ -257,7 +257,7 @@ async fn context_until(
     })
 }
 
-/// A token that the first Ctrl-C or SIGTERM cancels; a second one ends the process at once, with `code`.
+/// A token cancelled by the first Ctrl-C or SIGTERM; a second one ends the process at once, with `code`.
 fn cancelled_by_signals(code: u8) -> CancellationToken {
     let token = CancellationToken::new();
     let cancel = token.clone();
@@ -286,7 +286,7 @@ async fn wait_for_signal() {
     }
 }
 
-/// The jobs named on the command line, or all of them, and the broken files among these.
+/// The jobs named on the command line, or all of them, and the broken job files among these.
 fn select(global: &Global, names: &[String]) -> Result<(Vec<Job>, Vec<BrokenJob>)> {
     let (jobs, broken) = job::load_all(&global.jobs)?;
     if names.is_empty() {
@@ -312,7 +312,7 @@ fn select(global: &Global, names: &[String]) -> Result<(Vec<Job>, Vec<BrokenJob>
     Ok((jobs, broken))
 }
 
-/// Tells what is wrong with job files; the exit code they call for.
+/// Reports broken job files on stderr; returns their exit code.
 fn tell_broken(broken: &[BrokenJob]) -> u8 {
     for line in broken.iter().flat_map(BrokenJob::lines) {
         screen::failure(&line);

@@ -1,4 +1,4 @@
-//! Panics: a bug of costlake, told like every other error: without secrets, with advice and an exit code.
+//! Panics, reported like every other error: without secrets, with advice and an exit code.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, printable};
 
 use super::screen;
 
-/// From now on a panic's text goes the way of every other text: Rust's own way would print it as it is.
+/// Installs a panic hook that prints through `screen`, which redacts secrets; Rust's default hook does not.
 pub(super) fn tell_without_secrets() {
     set_hook(Box::new(|panic| screen::failure(&told(panic))));
 }
@@ -20,7 +20,7 @@ fn told(panic: &PanicHookInfo<'_>) -> String {
     format!("panicked{place}: {}{trace}", printable(text))
 }
 
-/// The exit code of `work`; where it panicked, `broke_off` has the last word.
+/// The exit code of `work`; if it panicked, `broke_off` reports the error first.
 pub(super) fn guarded(work: impl FnOnce() -> u8, broke_off: impl FnOnce(&Error)) -> u8 {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let error = Error::new(Kind::Internal, "costlake broke off, which is a bug of it")

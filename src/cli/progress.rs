@@ -1,4 +1,4 @@
-//! Progress on stderr: a bar per job where a person watches, nothing elsewhere (the log tells).
+//! Progress on stderr: a bar per job on a terminal, nothing elsewhere (the log has it).
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -29,7 +29,7 @@ struct State {
 }
 
 impl Bars {
-    /// Who hears of the pipeline's events.
+    /// A listener that draws the pipeline's events.
     pub(super) fn listener(&self) -> Listener {
         let bars = self.clone();
         Arc::new(move |event| bars.show(event))
@@ -96,7 +96,7 @@ impl Write for BetweenBars {
             None => write(),
         };
         words_written(&written);
-        // The library would tell of an error on stderr, and panic where that fails.
+        // On an error `tracing_subscriber` would print to stderr, and panic if that fails too.
         Ok(bytes.len())
     }
 
@@ -113,12 +113,12 @@ impl<'a> MakeWriter<'a> for BetweenBars {
     }
 }
 
-/// Starts the log and, where a person watches, the bars. `COSTLAKE_LOG` takes a filter such as `costlake=debug`.
+/// Starts the log and, on a terminal, the bars. `COSTLAKE_LOG` takes a filter such as `costlake=debug`.
 pub(super) fn start(global: &Global) -> Option<Bars> {
     let bars = (is_watched() && !global.quiet && global.log_format == Output::Text).then(Bars::default);
     let usual = match (global.quiet, &bars) {
-        // The SDK warns of every place where it looked for credentials in vain, and a verifier of every certificate that
-        // it did not take; our own error says it once.
+        // The SDK warns about every place without credentials, and the TLS verifier about every rejected certificate;
+        // our own error reports both once.
         (true, _) => "error,rustls_platform_verifier=off",
         (false, Some(_)) => "warn,aws_config=error,rustls_platform_verifier=off",
         (false, None) => "warn,aws_config=error,rustls_platform_verifier=off,costlake=info",

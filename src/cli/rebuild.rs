@@ -1,4 +1,4 @@
-//! `rebuild`: a table again from its kept raw answers.
+//! `rebuild`: rebuilds a table from its stored raw responses.
 
 use serde_json::json;
 

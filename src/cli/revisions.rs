@@ -8,7 +8,7 @@ use crate::sql::Dialect;
 const REVISIONS: &str = "cost_revisions";
 const GENERATIONS: &str = "costlake_generations";
 
-/// What the views read of a partition, typed here because DuckDB would guess types from the first snapshots only.
+/// The fields of a partition that the views read, typed because DuckDB would infer types from the first snapshots only.
 const PARTITION: &str = "STRUCT(epoch BIGINT, history STRUCT(generations MAP(BIGINT, TIMESTAMP WITH TIME ZONE), \
                          known_since TIMESTAMP WITH TIME ZONE, revisions MAP(DATE, MAP(BIGINT, STRUCT(\
                          replaced_epoch BIGINT, rows_before BIGINT, \"rows\" BIGINT, \
@@ -17,7 +17,7 @@ const PARTITION: &str = "STRUCT(epoch BIGINT, history STRUCT(generations MAP(BIG
                          estimated_before BOOLEAN, estimated BOOLEAN, \
                          changes STRUCT(added BIGINT, removed BIGINT, changed BIGINT))))))";
 
-/// Column, type, and where it comes from in [`LINES`].
+/// Column, type, and the expression over [`LINES`].
 const REVISION_COLUMNS: [(&str, &str, &str); 18] = [
     ("job", "VARCHAR", "job"),
     ("partition", "VARCHAR", "part"),
@@ -46,7 +46,7 @@ const GENERATION_COLUMNS: [(&str, &str, &str); 4] = [
     ("committed_at", "TIMESTAMP WITH TIME ZONE", "generation.value"),
 ];
 
-/// A line per revision and amount column; a table without amounts has one line without a metric.
+/// A row per revision and amount column; a table without amounts has one row per revision, without a metric.
 const LINES: &str = "(
     SELECT *, unnest(CASE WHEN len(metrics) = 0 THEN [NULL] ELSE metrics END) AS metric
     FROM (
@@ -77,7 +77,7 @@ pub(super) fn partitions(base: &str, table: &str) -> String {
     )
 }
 
-/// The statements that make both views.
+/// The statements that create both views.
 pub(super) fn views(base: &str, has_ledgers: bool) -> Vec<String> {
     let generations = "(SELECT *, unnest(map_entries(history.generations)) AS generation FROM partitions)";
     vec![

@@ -22,10 +22,10 @@ use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, PLAIN, RED, YELLOW, bytes, count, grid, plural};
 use super::{clock, clock_document, context, outside, progress, select, tell_broken, tell_clock};
 
-/// The command whose reports show totals only: its partitions are all alike.
+/// The command whose reports show totals only: its partitions all look the same.
 pub(super) const DEMO: &str = "demo";
 
-/// What `backfill` was asked.
+/// The arguments of `backfill`.
 pub(super) struct Backfill<'a> {
     pub(super) jobs: &'a [String],
     pub(super) from: &'a str,
@@ -88,7 +88,7 @@ fn ask_of(from: &str, to: &str, missing_only: bool) -> Result<Ask> {
     Ok(Ask::Range { window: range(first, last)?, missing_only })
 }
 
-/// The months of `--accept JOB:YYYY-MM`, each of a job that is run.
+/// The months of `--accept JOB:YYYY-MM`; each job must be among those that run.
 fn accepted(jobs: &[Job], texts: &[String]) -> Result<BTreeSet<(String, NaiveDate)>> {
     let read = |text: &String| {
         let (name, month) = text.split_once(':').filter(|(name, _)| !name.is_empty())?;
@@ -123,7 +123,7 @@ pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask:
     reports
 }
 
-/// Shows the plan and asks whether to go on.
+/// Shows days and cost of the plan and asks for confirmation.
 async fn confirm(context: &Context, jobs: &[Job], ask: Ask) -> Result<bool> {
     let (mut requests, mut slots) = (0, 0);
     let mut prices = Prices::of(jobs, context.clock.now(), ask);
@@ -260,7 +260,7 @@ fn abbreviated(windows: &[String]) -> String {
     }
 }
 
-/// Prints the reports and decides the exit code.
+/// Prints the reports and returns the exit code.
 pub(super) fn finish(
     global: &Global,
     context: &Context,

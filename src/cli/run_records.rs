@@ -1,4 +1,4 @@
-//! `costlake_runs`: a DuckDB view over the run records, so that "what did asking cost this month" is a query.
+//! `costlake_runs`: a DuckDB view over the run records, so that "what did requests cost this month" is a query.
 
 use crate::error::Result;
 use crate::lake::Lake;
@@ -8,7 +8,7 @@ use crate::sql::Dialect;
 /// Name of the view.
 const NAME: &str = "costlake_runs";
 
-/// Column, type, and where it comes from in a record.
+/// Column, type, and the expression over a record.
 const COLUMNS: [(&str, &str, &str); 17] = [
     ("job", "VARCHAR", "job"),
     ("run_id", "VARCHAR", "run_id"),
@@ -33,7 +33,7 @@ const COLUMNS: [(&str, &str, &str); 17] = [
     ),
 ];
 
-/// The parts of a record that the view reads, typed here because DuckDB would guess types from the first records only.
+/// The fields of a record that the view reads, typed because DuckDB would infer types from the first records only.
 const RECORD: [(&str, &str); 11] = [
     ("job", "VARCHAR"),
     ("run_id", "VARCHAR"),
@@ -56,7 +56,7 @@ pub(super) async fn exist(lake: &Lake, table: &str) -> Result<bool> {
     Ok(!record_keys(lake, table).await?.is_empty())
 }
 
-/// The statement that makes the view.
+/// The statement that creates the view.
 pub(super) fn view(base: &str, has_records: bool) -> String {
     let body = if has_records { over_records(base) } else { empty() };
     format!(

@@ -1,4 +1,4 @@
-//! `sandbox`: the imitation of both APIs as a server of its own.
+//! `sandbox`: serves the imitation of both APIs as a separate process.
 
 use crate::error::{Error, Kind, Result};
 use crate::sandbox::{Sandbox, Settings, serve as serve_sandbox};

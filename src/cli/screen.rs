@@ -1,6 +1,5 @@
-//! Everything that is printed goes through here: results on stdout, words about them on stderr. Colour only where a
-//! terminal shows it and `NO_COLOR` does not forbid it; colour never says anything that the text does not. A write that
-//! is lost, on a full disk, becomes the exit code.
+//! All output goes through here: results on stdout, messages on stderr. Colour only on a terminal and without
+//! `NO_COLOR`; it never carries information that the text does not. A failed write (full disk) sets the exit code.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,15 +22,15 @@ pub(super) fn out(text: &str) {
     result_written(written.and_then(|()| stdout.flush()));
 }
 
-/// Prints what was asked of the arguments: the help, the version.
+/// Prints the help, the version, or an error in the arguments.
 pub(super) fn answer(answer: &clap::Error) {
     result_written(answer.print().and_then(|()| std::io::stdout().flush()));
 }
 
-/// Whether anything that was printed is lost.
+/// Whether any write failed.
 static IS_LOST: AtomicBool = AtomicBool::new(false);
 
-/// Takes note of what was lost; true the first time. A reader that went away (`| head`) lost nothing it wanted.
+/// Records a failed write; true the first time. A closed pipe (`| head`) is no failure.
 fn is_newly_lost(written: &std::io::Result<()>) -> bool {
     let is_lost = written.as_ref().is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe);
     is_lost && !IS_LOST.swap(true, Ordering::Relaxed)
@@ -48,26 +47,26 @@ fn result_written(written: std::io::Result<()>) {
     }
 }
 
-/// What became of words on stderr: there is nowhere left to say that they are lost.
+/// Records the result of a write to stderr; a failure has no other place to be reported.
 pub(super) fn words_written(written: &std::io::Result<()>) {
     is_newly_lost(written);
 }
 
-/// The exit code of a command that ends with `code`: it has not done all when something printed is lost.
+/// The exit code of a command that ends with `code`, combined with that of a failed write.
 pub(super) fn settled(code: u8) -> u8 {
     let lost = if IS_LOST.load(Ordering::Relaxed) { Kind::Store.exit_code() } else { 0 };
     combined_exit_code([code, lost])
 }
 
-/// Whether the log is JSON, so that nothing else may stand between its lines.
+/// Whether the log is JSON, so that stderr may contain nothing else.
 static LOG_IS_JSON: AtomicBool = AtomicBool::new(false);
 
-/// From now on what is told goes into the log, which is JSON.
+/// Sends messages to the JSON log from now on.
 pub(super) fn tell_in_the_log() {
     LOG_IS_JSON.store(true, Ordering::Relaxed);
 }
 
-/// Prints words about the work on stderr.
+/// Prints a message on stderr.
 pub(super) fn tell(text: &str) {
     if LOG_IS_JSON.load(Ordering::Relaxed) {
         tracing::info!("{text}");
@@ -78,7 +77,7 @@ pub(super) fn tell(text: &str) {
     words_written(&stderr.write_all(text.as_bytes()).and_then(|()| stderr.write_all(b"\n")));
 }
 
-/// Prints one document.
+/// Prints a JSON document on stdout.
 pub(super) fn json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value);
     out(&text.map_err(|error| Error::new(Kind::Internal, "cannot print JSON").because(error))?);
@@ -100,17 +99,17 @@ pub(super) fn failure(text: &str) {
     tell(&format!("{style}error{style:#}: {text}"));
 }
 
-/// Whether a person watches stderr.
+/// Whether stderr is a terminal.
 pub(super) fn is_watched() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Whether a person can answer a question.
+/// Whether stdin and stderr are terminals, so that a question can be answered.
 pub(super) fn can_be_asked() -> bool {
     std::io::stdin().is_terminal() && is_watched()
 }
 
-/// Asks; anything but y or yes is no.
+/// Asks a question; any answer but y or yes is no.
 pub(super) fn ask(question: &str) -> bool {
     let mut stderr = anstream::stderr().lock();
     let _ = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
@@ -126,8 +125,8 @@ pub(super) const DIM: Style = Style::new().dimmed();
 pub(super) const PLAIN: Style = Style::new();
 pub(super) const BOLD: Style = Style::new().bold();
 
-/// A table with a rule under its header; the columns in `right` are aligned to the right. Each row ends in a cell with
-/// a style of its own.
+/// A table with a rule under its header; the columns in `right` are right-aligned. The style of a row applies to its
+/// last cell.
 pub(super) fn grid(header: &[&str], right: &[usize], rows: impl IntoIterator<Item = (Vec<String>, Style)>) -> String {
     let mut grid = Grid::new();
     let rule = LineStyle::none().fill('─').junction('─');

@@ -1,4 +1,4 @@
-//! `serve`: the scheduler and the status page, until a signal comes.
+//! `serve`: runs the scheduler and the status page until a signal.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ use crate::web::state::State;
 use super::args::Global;
 use super::{context_until, open_lake, outside, progress, screen, tell_clock};
 
-/// Runs have so long to settle what they write after a signal.
+/// How long runs may finish their writes after a signal.
 const SETTLE_WITHIN: Duration = Duration::from_secs(8);
 
-/// What `serve` was asked.
+/// The arguments of `serve`.
 pub(super) struct Serve<'a> {
     pub(super) listen: &'a str,
     pub(super) token_file: Option<&'a PathBuf>,
@@ -84,7 +84,7 @@ fn access(asked: &Serve<'_>, listen: IpAddr) -> Result<Access> {
     Access::new(token.as_deref(), listen, asked.allowed_hosts, asked.allow_actions)
 }
 
-/// SIGHUP reads all job files again.
+/// SIGHUP reloads all job files.
 fn look_again_on_hangup(scheduler: &Arc<Scheduler>) -> Result<()> {
     let hangup = signal(SignalKind::hangup());
     let mut hangup = hangup.map_err(|error| Error::new(Kind::Internal, "cannot hear signals").because(error))?;

@@ -62,7 +62,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
             Output::Json => documents.push(status::table(job, &slots, &books.ledger, &notes, last.as_ref())),
         }
     }
-    // A lake that could not be read is not asked for its other tables as well.
+    // If the lake could not be read, do not list its other tables.
     let is_readable = codes.iter().all(|code| [0, Kind::Gap.exit_code(), Kind::Config.exit_code()].contains(code));
     let is_whole = names.is_empty() && is_readable;
     let without_job = if is_whole { without_job(&lake, &jobs, &broken).await } else { Ok(Vec::new()) };
@@ -84,7 +84,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
     Ok(code)
 }
 
-/// What is known of a job's table.
+/// The ledger, notes and last run of a job's table.
 struct Read {
     books: LedgerStore,
     notes: Vec<String>,
@@ -93,7 +93,7 @@ struct Read {
     last: Option<JobReport>,
 }
 
-/// What is known of a job's table, what is to be said of it, and its last run.
+/// Reads the ledger, the notes and the last run of a job's table.
 async fn read(lake: &Arc<Lake>, doors: &Doors, job: &Job, now: DateTime<Utc>) -> Result<Read> {
     let (books, mut notes) = LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await?;
     notes.extend(job.aws.note());
@@ -105,7 +105,7 @@ async fn read(lake: &Arc<Lake>, doors: &Doors, job: &Job, now: DateTime<Utc>) ->
     Ok(Read { books, notes, refused, last })
 }
 
-/// The tables of which there is no job file, not even a broken one.
+/// The tables without a job file, not even a broken one.
 async fn without_job(lake: &Lake, jobs: &[Job], broken: &[BrokenJob]) -> Result<Vec<String>> {
     let known: Vec<String> =
         jobs.iter().map(|job| job.name.clone()).chain(broken.iter().map(BrokenJob::name)).collect();
@@ -125,7 +125,7 @@ fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
     )
 }
 
-/// What takes days as they are that cannot be read any more: no run mends them.
+/// The `--accept` flags for days that the API no longer serves: no run can complete them.
 fn acceptance(job: &Job, gaps: &[&Slot]) -> String {
     let left = gaps.iter().filter(|slot| slot.state == SlotState::NotFinal);
     let mut months: Vec<String> = left.map(|slot| slot.day.format("%Y-%m").to_string()).collect();
@@ -159,7 +159,7 @@ fn print(job: &Job, slots: &[Slot], notes: &[String], failed: Option<(&JobReport
         screen::out(&format!("  last read {}", shown(last)));
     }
     if let Some((run, failure)) = failed {
-        // Where it happened, and what to do, `--check` and the page of the job tell.
+        // `--check` and the page of the job show the context and the advice.
         let words = failure.text.lines().next().unwrap_or_default();
         let words = words.split(" (").next().unwrap_or_default();
         screen::out(&format!("  {RED}last run failed{RED:#} {}, exit {}", shown(run.started_at), run.exit_code));
@@ -217,7 +217,7 @@ fn print_months(slots: &[Slot]) {
     }
 }
 
-/// The signs that occur, with how often.
+/// The signs that occur, with their counts.
 fn legend(slots: &[Slot]) -> String {
     let states = [
         SlotState::Settled,

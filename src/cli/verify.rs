@@ -1,4 +1,4 @@
-//! `verify`: what is in the lake, compared with its books, and mended on request.
+//! `verify`: compares the objects in the lake with its ledgers, and repairs them on request.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, RED, count, grid, plural};
 use super::{clock_document, context, outside, progress, select, tell_broken, tell_clock};
 
-/// Findings whose advice is spelled out.
+/// Findings printed with their advice; further ones are counted.
 const SHOWN: usize = 5;
 
 /// `costlake verify`.
@@ -107,7 +107,7 @@ fn row(finding: &Finding) -> (Vec<String>, anstyle::Style) {
     (cells, style)
 }
 
-/// Says on stderr what is wrong and what to do about it.
+/// Prints the findings and their advice on stderr.
 fn tell(job: &Job, checked: &Result<TableCheck>) {
     let checked = match checked {
         Ok(checked) => checked,

@@ -1,6 +1,5 @@
-//! The beat: `tokio-cron-scheduler` says once a second that a second has passed, and nothing else. Which slots have come
-//! is worked out here, because that crate holds on to the UTC offset a schedule was made with, across changes of the
-//! clock.
+//! The tick: `tokio-cron-scheduler` is used only to fire once a second. Due firings are computed in this crate, because
+//! that one keeps the UTC offset with which a schedule was created, across changes of daylight saving time.
 
 use std::sync::Arc;
 
@@ -10,19 +9,19 @@ use crate::error::{Error, Kind, Result};
 
 use super::Scheduler;
 
-/// Every second; the crate's expressions have six fields.
+/// Every second; `tokio-cron-scheduler` expressions have six fields.
 const EVERY_SECOND: &str = "* * * * * *";
 
-/// The running beat.
+/// The running ticker.
 pub struct Beat {
     pulse: JobScheduler,
 }
 
 impl Beat {
-    /// Lets `scheduler` beat from now on.
+    /// Starts ticking `scheduler`, with the first tick at once.
     ///
     /// # Errors
-    /// [`Kind::Internal`] when the crate cannot begin.
+    /// [`Kind::Internal`] when `tokio-cron-scheduler` cannot start.
     pub async fn begin(scheduler: &Arc<Scheduler>) -> Result<Self> {
         let failed = |error: JobSchedulerError| Error::new(Kind::Internal, "the scheduler cannot begin").because(error);
         let beating = scheduler.clone();
@@ -34,7 +33,7 @@ impl Beat {
         Ok(Self { pulse })
     }
 
-    /// Ends the beat.
+    /// Stops the ticker.
     pub async fn end(mut self) {
         if let Err(error) = self.pulse.shutdown().await {
             tracing::warn!("the beat did not end: {error}");

@@ -1,12 +1,12 @@
-//! The board: every job with its slots, its gate and what came of its runs. The scheduler writes it and the page reads
-//! it; it does no I/O, and time is an argument.
+//! Job states: every job with its next firings, its running task and the results of its runs. Written by the scheduler,
+//! read by the page; no I/O, and time is an argument.
 //!
 //! | a job | runs next |
 //! |---|---|
-//! | never ran | at once: that something has landed is what its owner waits for |
-//! | missed slots while nobody watched, or while a run went on | once, for the newest of them |
-//! | has an open gate and a slot that has come | now |
-//! | has no schedule | when somebody says so |
+//! | never ran | at once: its owner waits for the first data |
+//! | missed firings during downtime or a long run | once, for the newest of them |
+//! | is idle and a firing is due | now |
+//! | has no schedule | when a user starts it |
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,13 +21,13 @@ use super::live::Live;
 use super::slots;
 use super::tally::Tally;
 
-/// A clock that goes back further than this was wrong before; smaller steps must not repeat a slot.
+/// A clock that goes back further than this was wrong before; smaller steps must not repeat a firing.
 const CLOCK_STEP: Duration = Duration::minutes(5);
 
-/// Progress that the run writes and the page reads.
+/// Progress of a run: written by the run, read by the page.
 pub type SharedLive = Arc<Mutex<Live>>;
 
-/// Locks what a panicking thread may have left: every change of it is a single assignment.
+/// Locks `mutex`, poisoned or not: every change under these locks is a single assignment.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -36,12 +36,12 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Seat {
     job: Arc<Job>,
     file_error: Option<String>,
-    /// Its file is gone; the seat goes when the run has ended.
+    /// Its file is gone; the entry is removed when the run ends.
     leaving: bool,
-    /// Slots after this are due; unknown until the run records have told.
+    /// Firings after this are due; `None` until the run records have been read.
     since: Option<DateTime<Utc>>,
     next: Option<DateTime<Utc>>,
-    /// A slot that has come and has not been run.
+    /// A firing that is due and has not run.
     pending: Option<DateTime<Utc>>,
     live: Option<SharedLive>,
     outlasted: Option<DateTime<Utc>>,
@@ -50,22 +50,22 @@ struct Seat {
     runs_ended: u64,
 }
 
-/// What the board says of one job.
+/// The state of one job.
 #[derive(Debug, Clone)]
 pub struct Posted {
     /// The job in force.
     pub job: Arc<Job>,
-    /// What is wrong with its file as it is now.
+    /// What is wrong with the current version of its file.
     pub file_error: Option<String>,
-    /// The run that goes on.
+    /// The current run.
     pub live: Option<Live>,
-    /// A slot that passed while a run went on.
+    /// A firing that passed during a run.
     pub outlasted: Option<DateTime<Utc>>,
     /// The last run that ended.
     pub last: Option<Arc<JobReport>>,
-    /// The slots to come.
+    /// The next firings.
     pub next: Vec<DateTime<Tz>>,
-    /// What its runs added up to.
+    /// Counters over its runs.
     pub tally: Tally,
     /// Rises with each run that ends.
     pub runs_ended: u64,
@@ -76,18 +76,18 @@ pub struct Posted {
 pub enum Refusal {
     /// There is no such job.
     Unknown,
-    /// A run of it goes on.
+    /// It is already running.
     Busy,
-    /// The program is about to end.
+    /// The process is shutting down.
     Stopping,
 }
 
-/// A run that may begin: its gate is closed until [`Board::end`].
+/// A run that may begin: its job counts as running until [`Board::end`].
 #[derive(Debug, Clone)]
 pub struct Start {
     /// The job as it is now.
     pub job: Arc<Job>,
-    /// Where its progress goes.
+    /// Receives its progress.
     pub live: SharedLive,
 }
 
@@ -99,7 +99,7 @@ pub struct Board {
 }
 
 impl Board {
-    /// Puts a job up, or another version of it. A new schedule counts from now.
+    /// Adds a job or replaces it with a new version. A new schedule counts from now.
     pub fn place(&self, job: Arc<Job>, broken: Option<&BrokenJob>, now: DateTime<Utc>) {
         let mut seats = locked(&self.seats);
         let file_error = broken.map(|broken| broken.lines().join("\n"));
@@ -127,7 +127,7 @@ impl Board {
         seats.insert(job.name.clone(), seat);
     }
 
-    /// Takes down every job that is not in `names`; a run that goes on is let finish.
+    /// Removes every job that is not in `names`; a job that is running is removed when its run ends.
     pub fn keep(&self, names: &[&str]) {
         let mut seats = locked(&self.seats);
         for seat in seats.values_mut() {
@@ -136,7 +136,7 @@ impl Board {
         seats.retain(|_, seat| !seat.leaving || seat.live.is_some());
     }
 
-    /// Puts up which files are broken.
+    /// Sets the list of broken files.
     pub fn set_broken(&self, broken: Vec<BrokenJob>) {
         *locked(&self.broken) = broken;
     }
@@ -147,14 +147,14 @@ impl Board {
         locked(&self.broken).clone()
     }
 
-    /// The jobs of which nobody knows yet when they last ran.
+    /// The jobs whose last run is not known yet.
     #[must_use]
     pub fn forgotten(&self) -> Vec<String> {
         let seats = locked(&self.seats);
         seats.iter().filter(|(_, seat)| seat.since.is_none()).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Takes over what the run records tell of a job: the last run that did what its schedule asked for, and the last run.
+    /// Stores the run records of a job: the last run that did what its schedule asked for, and the last run.
     pub fn remember(&self, name: &str, attempt: Option<JobReport>, last: Option<JobReport>, now: DateTime<Utc>) {
         let mut seats = locked(&self.seats);
         let Some(seat) = seats.get_mut(name).filter(|seat| seat.since.is_none()) else { return };
@@ -167,16 +167,16 @@ impl Board {
         }
     }
 
-    /// Closes the gates of all jobs whose slot has come and whose gate is open.
+    /// Marks every idle job with a due firing as running, and returns these runs.
     pub fn take_due(&self, now: DateTime<Utc>) -> Vec<Start> {
         let mut seats = locked(&self.seats);
         seats.values_mut().filter(|seat| !seat.leaving).filter_map(|seat| seat.take_due(now)).collect()
     }
 
-    /// Closes the gate of one job.
+    /// Marks one job as running.
     ///
     /// # Errors
-    /// When there is no such job, or a run of it goes on.
+    /// When there is no such job, or it is already running.
     pub fn take(&self, name: &str, command: &str, now: DateTime<Utc>) -> Result<Start, Refusal> {
         let mut seats = locked(&self.seats);
         let seat = seats.get_mut(name).filter(|seat| !seat.leaving).ok_or(Refusal::Unknown)?;
@@ -186,7 +186,7 @@ impl Board {
         Ok(seat.start(command, now))
     }
 
-    /// Opens the gate again. The report before this one, and this one.
+    /// Marks the job as idle and stores the report. Returns the previous report and this one.
     pub fn end(&self, name: &str, report: JobReport) -> (Option<Arc<JobReport>>, Arc<JobReport>) {
         let mut seats = locked(&self.seats);
         let report = Arc::new(report);
@@ -201,7 +201,7 @@ impl Board {
         (before, report)
     }
 
-    /// Opens the gate of a run that never began.
+    /// Marks the job as idle after a run that never began.
     pub fn give_back(&self, name: &str) {
         let mut seats = locked(&self.seats);
         if let Some(seat) = seats.get_mut(name) {
@@ -209,19 +209,19 @@ impl Board {
         }
     }
 
-    /// Everything the board says, by name.
+    /// The states of all jobs, by name.
     #[must_use]
     pub fn posted(&self, now: DateTime<Utc>) -> Vec<Posted> {
         locked(&self.seats).values().map(|seat| seat.posted(now)).collect()
     }
 
-    /// What it says of one job.
+    /// The state of one job.
     #[must_use]
     pub fn of(&self, name: &str, now: DateTime<Utc>) -> Option<Posted> {
         locked(&self.seats).get(name).map(|seat| seat.posted(now))
     }
 
-    /// Runs that go on.
+    /// Names of the running jobs.
     #[must_use]
     pub fn running(&self) -> Vec<String> {
         let seats = locked(&self.seats);

@@ -1,4 +1,4 @@
-//! Whether the process can do its work: the beat goes on, the job files can be read, the lake answers.
+//! Whether the process can do its work: the scheduler ticks, the job files can be read, the lake answers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,16 +11,16 @@ use crate::lake::Lake;
 use super::board::locked;
 use super::is_time;
 
-/// A beat comes every second; after so long without one it has stopped.
+/// A tick comes every second; after this long without one the scheduler counts as stopped.
 const BEAT_ALIVE: Duration = Duration::from_secs(15);
-/// The lake is tried so often.
+/// How often the lake is probed.
 const TRY_LAKE: Duration = Duration::from_secs(30);
-/// An answer of the lake counts for so long.
+/// After this long without an answer the lake counts as unreachable.
 const LAKE_ALIVE: Duration = Duration::from_secs(120);
-/// A key that need not exist: that there is none is an answer too.
+/// A key that need not exist: "not found" is an answer too.
 const TRIED_KEY: &str = "_costlake/probe/reachable";
 
-/// What is known of the process's health.
+/// Health of the process.
 #[derive(Debug, Default)]
 pub struct Health {
     beat: Mutex<Option<Instant>>,
@@ -30,7 +30,7 @@ pub struct Health {
     trying: Arc<AtomicBool>,
 }
 
-/// When the lake last answered, and whether its last answer was one.
+/// When the lake last answered, and whether the last attempt succeeded.
 #[derive(Debug, Default)]
 struct Answers {
     answered: Option<Instant>,
@@ -47,22 +47,22 @@ impl Answers {
 }
 
 impl Health {
-    /// A beat has come.
+    /// Records a tick.
     pub fn note_beat(&self) {
         *locked(&self.beat) = Some(Instant::now());
     }
 
-    /// The job files were looked at, and what was wrong.
+    /// Records a scan of the job files, and its error.
     pub fn note_folder(&self, wrong: Option<String>) {
         *locked(&self.folder) = wrong;
     }
 
-    /// The lake answered, or did not.
+    /// Records whether the lake answered.
     pub fn note_lake(&self, well: bool) {
         locked(&self.lake).note(well);
     }
 
-    /// Whether the lake's last answer was one.
+    /// Whether the last access to the lake succeeded.
     #[must_use]
     pub fn lake_is_well(&self) -> bool {
         locked(&self.lake).well
@@ -74,7 +74,7 @@ impl Health {
         locked(&self.folder).clone()
     }
 
-    /// Tries the lake now and then.
+    /// Probes the lake every 30 s.
     pub(super) fn look_at_lake(&self, lake: &Arc<Lake>) {
         if !is_time(&self.tried, TRY_LAKE) || self.trying.swap(true, Ordering::Relaxed) {
             return;
@@ -90,7 +90,7 @@ impl Health {
         });
     }
 
-    /// Why the process is not ready; empty when it is. The reasons hold no data.
+    /// Why the process is not ready; empty when it is. The reasons contain no data of the lake.
     #[must_use]
     pub fn reasons(&self) -> Vec<&'static str> {
         let lately = |at: &Option<Instant>, within: Duration| at.is_some_and(|at| at.elapsed() < within);

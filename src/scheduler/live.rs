@@ -1,4 +1,4 @@
-//! What a running job has done so far, as its events tell it: the live progress of the status page.
+//! Live progress of a running job, built from its events, for the status page.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use serde::Serialize;
 use crate::pipeline::Event;
 use crate::report::{Asked, Outcome};
 
-/// One run while it works.
+/// Progress of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Live {
     /// `run` or `backfill`.
     pub command: String,
     /// When it began.
     pub started_at: DateTime<Utc>,
-    /// Fetches ahead when it was planned; `None` until then.
+    /// Planned fetches; `None` before planning.
     pub fetches: Option<u64>,
-    /// Requests expected when it was planned.
+    /// Requests expected by the plan.
     pub expected_requests: u64,
     /// Fetches that have ended.
     pub fetches_done: u64,
-    /// Partitions that are or were read, with how far they are.
+    /// Progress of the partitions read or being read.
     pub partitions: BTreeMap<String, LivePartition>,
 }
 
@@ -32,7 +32,7 @@ pub struct LivePartition {
     pub expected_requests: u64,
     /// Rows so far.
     pub rows: u64,
-    /// What was asked so far.
+    /// Requests, pages and bytes so far.
     pub asked: Asked,
     /// How it ended, once it has.
     pub outcome: Option<Outcome>,
@@ -52,7 +52,7 @@ impl Live {
         }
     }
 
-    /// Takes in one event.
+    /// Applies one event.
     pub fn hear(&mut self, event: &Event) {
         match event {
             Event::Planned { fetches, expected, .. } => {

@@ -1,19 +1,19 @@
-//! The scheduler of `serve`: runs each job when its slot comes.
+//! The scheduler of `serve`: runs each job when its schedule fires.
 //!
 //! ```text
-//!  beat, once a second ─► roster (job files) ─► board: which slots have come, whose gate is open
-//!                                                 │
-//!                              run records ───────┤ last run, so that downtime is one run
-//!                                                 ▼
-//!                              a task per run: pipeline::run_job ─► events to the board's progress
-//!                                                 ▼
-//!                              board: report, counters, gate open ─► news to the webhook
+//!  tick, once a second ─► file watcher (job files) ─► job states: due firings of idle jobs
+//!                                                       │
+//!                              run records ─────────────┤ last run, so that downtime costs one run
+//!                                                       ▼
+//!                              a task per run: pipeline::run_job ─► events to the job's progress
+//!                                                       ▼
+//!                              job states: report, counters, idle again ─► notifications to the webhook
 //! ```
-//! A run is a task of its own inside another one, so that a panic ends that run alone and is reported as its failure.
-//! Jobs whose slots come at the same beat share the question for totals. [`Scheduler::beat`] takes the clock as an
-//! argument, which is how tests let weeks pass.
+//! A run is a separate task inside another one, so that a panic ends that run alone and is reported as its failure.
+//! Jobs that fire at the same tick share the requests for totals. [`Scheduler::beat`] takes the clock as an argument,
+//! so that tests can advance it by weeks.
 //!
-//! With a clock that `COSTLAKE_NOW` has fixed, what is due runs once; no later slot ever comes.
+//! With a clock fixed by `COSTLAKE_NOW`, due jobs run once; no later firing ever comes.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,19 +48,19 @@ use health::Health;
 use news::News;
 use roster::Roster;
 
-/// Runs that go on at the same time; the others wait for their turn.
+/// Concurrent runs; further ones wait.
 const SIDE_BY_SIDE: usize = 8;
-/// Beats from one look at the job files to the next.
+/// How often the jobs folder is scanned.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// Time until the lake is asked again for what it could not tell.
+/// Delay before run records are read again after the lake failed.
 const ASK_AGAIN: Duration = Duration::from_secs(15);
 
-/// The scheduler. Everything it does happens at a beat, or because somebody starts a run.
+/// The scheduler. It acts only at a tick, or when a user starts a run.
 pub struct Scheduler {
     context: Context,
-    /// What everybody may read.
+    /// Job states, readable by every route.
     pub board: Board,
-    /// Whether all is well with it.
+    /// Health of the process, for `/readyz`.
     pub health: Health,
     roster: Mutex<Roster>,
     looked: Mutex<Option<Instant>>,
@@ -69,15 +69,15 @@ pub struct Scheduler {
     look_now: AtomicBool,
     clock: Mutex<Clock>,
     turns: Arc<Semaphore>,
-    /// The runs; nothing else is waited for at the end, because nothing else writes.
+    /// The runs. Shutdown waits for these only, because nothing else writes.
     tasks: TaskTracker,
     news: Option<News>,
     stale: stale::Watch,
 }
 
 impl Scheduler {
-    /// A scheduler of the job files in `folder`. Runs get `context` with a listener of their own, which passes on to
-    /// the one in `context`.
+    /// A scheduler of the job files in `folder`. Runs get `context` with a separate listener, which forwards to the one
+    /// in `context`.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -102,24 +102,24 @@ impl Scheduler {
         Ok(Arc::new(scheduler))
     }
 
-    /// The clock of the last beat.
+    /// The clock of the last tick.
     #[must_use]
     pub fn clock(&self) -> Clock {
         *locked(&self.clock)
     }
 
-    /// What all runs share.
+    /// The context shared by all runs.
     #[must_use]
     pub fn context(&self) -> &Context {
         &self.context
     }
 
-    /// Reads all job files again at the next beat.
+    /// Reloads all job files at the next tick.
     pub fn look_again(&self) {
         self.look_now.store(true, Ordering::Relaxed);
     }
 
-    /// Looks at the job files and puts up what has changed.
+    /// Scans the job files and updates the job states with the changes.
     fn look(&self, clock: Clock, all: bool) -> Result<()> {
         let mut roster = locked(&self.roster);
         if !roster.look(all)? {
@@ -140,7 +140,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// One beat: job files, memory, slots. Returns at once; what it starts goes on in tasks.
+    /// One tick: job files, run records, due firings. Returns at once; the work continues in tasks.
     pub fn beat(self: &Arc<Self>, clock: Clock) {
         if self.context.cancel.is_cancelled() {
             return;
@@ -164,7 +164,7 @@ impl Scheduler {
         self.health.note_beat();
     }
 
-    /// Asks the lake for the last run of jobs of which nobody knows it.
+    /// Reads the last run of jobs from the lake, for jobs whose last run is unknown.
     fn remember(self: &Arc<Self>, clock: Clock) {
         let names = self.board.forgotten();
         let free = || !self.remembering.swap(true, Ordering::Relaxed);
@@ -189,10 +189,10 @@ impl Scheduler {
         });
     }
 
-    /// Starts a backfill or a run out of turn.
+    /// Starts a backfill or an unscheduled run.
     ///
     /// # Errors
-    /// When there is no such job, a run of it goes on, or the program is about to end.
+    /// When there is no such job, it is already running, or the process is shutting down.
     pub fn start(self: &Arc<Self>, name: &str, command: &'static str, ask: Ask) -> Result<(), Refusal> {
         if self.context.cancel.is_cancelled() {
             return Err(Refusal::Stopping);
@@ -262,7 +262,7 @@ impl Scheduler {
         report
     }
 
-    /// Waits until everything that was started has ended, at most `grace`; whether it has. Cancel the context first.
+    /// Waits for all runs to end, at most `grace`; returns whether they did. Cancel the context first.
     pub async fn ended(&self, grace: Duration) -> bool {
         self.tasks.close();
         tokio::time::timeout(grace, self.tasks.wait()).await.is_ok()
@@ -275,7 +275,7 @@ fn panic_text(broken: tokio::task::JoinError) -> String {
     text.unwrap_or("a panic without text").to_owned()
 }
 
-/// Whether `every` has passed since this was last true.
+/// Whether `every` has passed since this last returned true.
 fn is_time(last: &Mutex<Option<Instant>>, every: Duration) -> bool {
     let now = Instant::now();
     let mut last = locked(last);

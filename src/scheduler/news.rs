@@ -1,14 +1,14 @@
-//! News: what a chat is told of. A job's state is told when it changes, not every night that it stays the same.
+//! Notifications to a chat webhook. A job's state is reported when it changes, not on every run.
 //!
-//! | the last run | this run | told |
+//! | the last run | this run | message |
 //! |---|---|---|
-//! | was well, or there was none | failed, reached its budget, quarantined rows | that, with the error |
-//! | had trouble | has trouble of another sort | that, with the error |
-//! | had trouble | has the same sort of trouble | nothing |
-//! | had trouble | is well | recovered |
-//! | any | was stopped by a signal | nothing; it does not count |
+//! | succeeded, or there was none | failed, reached its budget, quarantined rows | that, with the error |
+//! | failed | failed in another way | that, with the error |
+//! | failed | failed in the same way | none |
+//! | failed | succeeded | recovered |
+//! | any | was stopped by a signal | none; it does not count |
 //!
-//! Beside runs, days that have become stale are told of once, and again only after none was stale.
+//! Stale days are reported once per job, and again only after the job had none.
 
 use std::collections::BTreeSet;
 
@@ -17,12 +17,12 @@ use tokio::sync::mpsc;
 use crate::doors::webhook::Webhook;
 use crate::report::JobReport;
 
-/// Messages that wait for the chat; more are dropped, because nobody reads them.
+/// Capacity of the message queue; more are dropped, because no one reads that many.
 const WAITING: usize = 64;
-/// Characters of an error that a message quotes.
+/// Characters of an error quoted in a message.
 const QUOTED: usize = 600;
 
-/// The sorts of trouble a run had; none for a good one.
+/// The kinds of failure of a run; empty for a successful one.
 fn troubles(report: &JobReport) -> BTreeSet<&'static str> {
     let failures = report.failures();
     let sort = |kind: &str| match kind {
@@ -33,7 +33,7 @@ fn troubles(report: &JobReport) -> BTreeSet<&'static str> {
     failures.iter().map(|(_, failure)| sort(&failure.kind)).collect()
 }
 
-/// What a run has to tell after the one before it.
+/// The message for a run, given the run before it; `None` if the state has not changed.
 #[must_use]
 pub fn of_run(before: Option<&JobReport>, report: &JobReport) -> Option<String> {
     if report.was_interrupted() {
@@ -54,21 +54,21 @@ pub fn of_run(before: Option<&JobReport>, report: &JobReport) -> Option<String> 
     Some(format!("costlake: {} {}\n{quoted}{more}", report.job, what.join(", ")))
 }
 
-/// What stale days have to tell.
+/// The message for stale days.
 #[must_use]
 pub fn of_stale_days(job: &str, days: usize) -> String {
     let days = if days == 1 { "1 day is".to_owned() } else { format!("{days} days are") };
     format!("costlake: {job} stale\n{days} out of date: the last runs did not look at them")
 }
 
-/// The way to the chat. Telling never waits.
+/// The queue to the webhook. Sending never blocks.
 #[derive(Debug, Clone)]
 pub struct News {
     queue: mpsc::Sender<String>,
 }
 
 impl News {
-    /// Sends what is told to `webhook`, one message after the other.
+    /// Starts a task that sends messages to `webhook`, one at a time.
     #[must_use]
     pub fn to(webhook: Webhook) -> Self {
         let (queue, mut waiting) = mpsc::channel::<String>(WAITING);
@@ -82,7 +82,7 @@ impl News {
         Self { queue }
     }
 
-    /// Tells.
+    /// Queues a message; drops it if the queue is full.
     pub fn tell(&self, text: String) {
         if self.queue.try_send(text).is_err() {
             tracing::warn!("too many messages wait for the webhook: one is dropped");

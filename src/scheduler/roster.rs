@@ -1,14 +1,14 @@
-//! The roster: the folder of job files, looked at again and again, and what of it is in force.
+//! The file watcher: polls the folder of job files and decides which version of each is in force.
 //!
 //! | a file | in force |
 //! |---|---|
-//! | is new or changed, and right | what it says now |
+//! | is new or changed, and valid | the new version |
 //! | is changed, and broken | its last good version, with the error shown |
-//! | was never right | nothing, with the error shown |
-//! | is gone | nothing any more |
+//! | was never valid | nothing, with the error shown |
+//! | is gone | nothing |
 //!
-//! A look lists the folder and reads only files whose time, size or inode is another one. A folder that cannot be
-//! listed changes nothing: it may be a mount that comes back.
+//! A scan lists the folder and reads only files whose modification time, size or inode has changed. A folder that
+//! cannot be listed changes nothing: it may be a mount that comes back.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::job::{self, BrokenJob, Job};
 
-/// What tells whether a file was written again.
+/// Modification time (s, ns), size and inode; a change means that the file was rewritten.
 type Stamp = (i64, i64, u64, u64);
 
 /// One job file.
@@ -27,7 +27,7 @@ pub struct Entry {
     stamp: Option<Stamp>,
     /// Its last good version.
     pub job: Option<Arc<Job>>,
-    /// What is wrong with the file as it is.
+    /// What is wrong with its current version.
     pub broken: Option<BrokenJob>,
 }
 
@@ -39,7 +39,7 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// A roster of `folder` that has not looked yet.
+    /// A watcher of `folder` before its first scan.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), files: BTreeMap::new() }
@@ -51,7 +51,7 @@ impl Roster {
         &self.files
     }
 
-    /// Looks at the folder, and reads again what has changed; with `all`, everything. Whether anything is new.
+    /// Scans the folder and reloads changed files, or with `all` every file. Returns whether anything changed.
     ///
     /// # Errors
     /// When the folder cannot be listed.
@@ -62,7 +62,7 @@ impl Roster {
         let mut changed = self.files.len() != before;
         for (file, stamp) in found {
             let known = self.files.get(&file);
-            // A file whose stamp cannot be told is read each time.
+            // A file without a stamp (its metadata cannot be read) is loaded each time.
             if !all && stamp.is_some() && known.is_some_and(|entry| entry.stamp == stamp) {
                 continue;
             }

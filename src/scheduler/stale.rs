@@ -1,4 +1,4 @@
-//! The watch for days that have become stale: told once per job, and again only after none was.
+//! Notifies about stale days: once per job, and again only after the job had none.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,10 +14,10 @@ use crate::plan::calendar;
 use super::board::locked;
 use super::{Scheduler, is_time, news};
 
-/// Time from one look to the next; days become stale after two.
+/// How often idle jobs are checked.
 const LOOK_EVERY: Duration = Duration::from_secs(15 * 60);
 
-/// What was told.
+/// The jobs already reported.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     looked: Mutex<Option<Instant>>,
@@ -26,7 +26,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Looks at the tables of all jobs that rest, now and then, where somebody wants to be told.
+    /// Every 15 min, if a webhook is set: check idle jobs for stale days.
     pub(super) fn look(&self, scheduler: &Arc<Scheduler>) {
         let wanted = scheduler.news.is_some() && scheduler.board.forgotten().is_empty();
         if !wanted || !is_time(&self.looked, LOOK_EVERY) || self.looking.swap(true, Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! What the runs of a job added up to since the process began: the counters of `/metrics`.
+//! Counters over the runs of a job since the process started, for `/metrics`.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,28 @@ use crate::report::{Asked, JobReport};
 /// Counters of one job; they only grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Everything asked.
+    /// Requests, pages and bytes of all runs.
     pub asked: Asked,
     /// Rows fetched.
     pub rows: u64,
     /// Objects written.
     pub objects_written: u64,
-    /// Objects that were found not to be the committed ones.
+    /// Objects that were found to differ from the committed ones.
     pub objects_displaced: u64,
-    /// Bytes of objects written.
+    /// Size of the objects written, in bytes.
     pub object_bytes: u64,
     /// Runs by how they ended: `done` or `failed`.
     pub runs: BTreeMap<&'static str, u64>,
-    /// Failures by the name of their kind, each once a run.
+    /// Failures by the name of their kind, each counted once per run.
     pub failures: BTreeMap<String, u64>,
-    /// Milliseconds of all runs.
+    /// Duration of all runs, in milliseconds.
     pub duration_ms: u64,
-    /// Slots that were made up for by a later run, because one was still going on.
+    /// Firings that passed during a run and were made up for by a later one.
     pub outlasted: u64,
 }
 
 impl Tally {
-    /// Takes in one run.
+    /// Adds one run.
     pub fn add(&mut self, report: &JobReport) {
         self.asked.add(&report.asked);
         self.rows += report.rows;

@@ -1,20 +1,20 @@
-//! Who may ask what. Decided before any route sees the request, from its method, path and headers alone.
+//! Access control. Decided before routing, from the request's method, path and headers alone.
 //!
-//! | asked for | Host | token | more |
+//! | request | Host | token | other |
 //! |---|---|---|---|
-//! | `/healthz`, `/readyz` | any: probes ask by address | none | hold no data |
-//! | `/login`, style, script, icon | allowed | none | hold no data |
-//! | other GET | allowed | if there is one | changes nothing |
+//! | `/healthz`, `/readyz` | any: probes use the address | none | contain no data |
+//! | `/login`, style, script, icon | allowed | none | contain no data |
+//! | other GET | allowed | if one is set | read only |
 //! | POST `/login` | allowed | in the form | from the same origin |
 //! | other POST | allowed | always | `--allow-actions`, from the same origin |
 //!
-//! The list of hosts is against DNS rebinding: a page of another site that points its own name at this machine sends
-//! its own name. A request comes from the same origin when `Sec-Fetch-Site` says so, or, without that header, when
-//! `Origin` is the host that was asked. A program that shows the token in `Authorization` needs neither, because no
-//! browser sends that header for another site.
+//! The list of hosts prevents DNS rebinding: a page of another site that points its own name at this machine sends that
+//! name as `Host`. A request is same-origin when `Sec-Fetch-Site` says so, or, without that header, when `Origin`
+//! matches `Host`. A program that sends the token in `Authorization` needs neither header, because no browser sends
+//! `Authorization` for another site.
 //!
-//! A browser gets a cookie that is worked out from the token and is good for nothing else. Tokens and cookies are
-//! compared by their digests in constant time.
+//! A browser gets a cookie derived from the token, which cannot be used as the token. Tokens and cookies are compared
+//! as SHA-256 digests, in constant time.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -28,18 +28,18 @@ use crate::error::{Error, Kind, Result};
 use crate::job::read_text;
 use crate::secrets;
 
-/// Characters of the shortest token.
+/// Minimum length of a token, in characters.
 const SHORTEST_TOKEN: usize = 16;
 /// Name of the cookie.
 pub(super) const COOKIE: &str = "costlake_session";
-/// Without data, and asked by address.
+/// Paths without data, allowed with any `Host`.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
-/// Without data.
+/// Paths without data, allowed without a token.
 const OPEN: [&str; 4] = ["/login", STYLE_PATH, SCRIPT_PATH, ICON_PATH];
 
 type Sum = [u8; 32];
 
-/// Who is let in.
+/// The rules of access.
 #[derive(Clone)]
 pub struct Access {
     token: Option<Sum>,
@@ -54,21 +54,21 @@ impl std::fmt::Debug for Access {
     }
 }
 
-/// Why somebody is not let in.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// Asked by a name that is not this server's.
+    /// `Host` is not a name of this server.
     Host,
-    /// The token is missing or another one.
+    /// The token is missing or wrong.
     Token,
-    /// This server starts nothing.
+    /// The server runs without `--allow-actions`.
     ReadOnly,
     /// Sent by a page of another site.
     CrossSite,
 }
 
 impl Refusal {
-    /// Status and words.
+    /// Status and message.
     pub(super) fn told(self) -> (StatusCode, &'static str) {
         match self {
             Self::Host => (
@@ -97,10 +97,10 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 impl Access {
-    /// Access by `token`, at the addresses of this machine, `listen` and `names`.
+    /// Access with `token`, for the loopback names, `listen` and `names` as `Host`.
     ///
     /// # Errors
-    /// [`Kind::Config`] when another address than loopback is to be open without a token, or actions are.
+    /// [`Kind::Config`] without a token, if `listen` is not a loopback address or `actions` is set.
     pub fn new(token: Option<&str>, listen: IpAddr, names: &[String], actions: bool) -> Result<Self> {
         if token.is_none() && !listen.is_loopback() {
             return Err(Error::new(Kind::Config, "the page would be open to everybody who reaches this address")
@@ -128,17 +128,17 @@ impl Access {
         self.actions
     }
 
-    /// The cookie for whoever shows the right token.
+    /// The cookie, if `shown` is the token.
     #[must_use]
     pub(super) fn cookie_for(&self, shown: &str) -> Option<&str> {
         let token = self.token.as_ref()?;
         same(token, &sum("costlake token", shown)).then_some(self.cookie.as_deref()?)
     }
 
-    /// Whether a request may go on to its route.
+    /// Whether a request may reach its route.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason for refusing it.
     pub fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
         let reads = matches!(*method, Method::GET | Method::HEAD);
         if reads && PROBES.contains(&path) {
@@ -209,10 +209,10 @@ fn is_same_origin(headers: &HeaderMap, by_header: bool) -> bool {
     }
 }
 
-/// Reads a token file. What is worth a warning comes back beside the token.
+/// Reads a token file. Returns the token and a warning if others may read the file.
 ///
 /// # Errors
-/// [`Kind::Config`] when there is no such file, or what it holds is no token.
+/// [`Kind::Config`] when the file cannot be read or does not contain a valid token.
 pub fn read_token(file: &Path) -> Result<(String, Option<String>)> {
     use std::os::unix::fs::PermissionsExt;
     let wrong = |message: &str| {

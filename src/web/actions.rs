@@ -1,4 +1,4 @@
-//! Backfill from the page: the plan with its price, and its start through the scheduler's gate.
+//! Backfill from the page: shows the plan with its cost, and starts it through the scheduler.
 
 use axum::extract::{Form, State as Given};
 use axum::http::StatusCode;
@@ -21,17 +21,17 @@ use crate::scheduler::board::Refusal;
 use crate::sources::Provider;
 use crate::window::parse_date_argument;
 
-/// What the form says. Dates are those of the command line.
+/// The fields of the form. Dates have the syntax of the command line.
 #[derive(Deserialize)]
 pub(super) struct Wanted {
     job: String,
     from: String,
     to: String,
-    /// A ticked box: any text.
+    /// A checkbox: any text means ticked, except `false`, `0`, `off` and the empty one.
     missing: Option<String>,
 }
 
-/// A range that has been checked.
+/// A validated range with its plan.
 struct Checked {
     from: NaiveDate,
     to: NaiveDate,
@@ -49,7 +49,7 @@ fn bad(error: &Error) -> Failed {
     Failed(status, error.report())
 }
 
-/// Plans what the form asks for, without asking any API.
+/// Validates and plans the range of the form, without any API request.
 async fn check(state: &State, job: &Job, wanted: &Wanted) -> Result<Checked, Failed> {
     let clock = state.scheduler.clock();
     let today = clock.now().date_naive();
@@ -64,7 +64,7 @@ async fn check(state: &State, job: &Job, wanted: &Wanted) -> Result<Checked, Fai
     Ok(Checked { from, to, missing, ask, plan, learnt: books.ledger.learnt.page_rows > 0 })
 }
 
-/// Shows what a backfill would ask and cost.
+/// Shows what a backfill would request and cost.
 pub(super) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Markup, Failed> {
     let facts = state.page_facts().await;
     let job = find(&facts, &wanted.job)?;

@@ -1,5 +1,5 @@
-//! The calendar of a table: thirteen months at a glance, a line per month and a cell per day. Every cell is a link to
-//! its day and says in words what its sign and colour mean.
+//! The calendar of a table: thirteen months, a line per month and a cell per day. Every cell links to its day and has a
+//! text for what its sign and colour mean.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) struct Look {
     pub(super) symbol: char,
     /// The word.
     pub(super) word: &'static str,
-    /// Class of the style sheet: `good`, `soft`, `bad`, `held`, `fail`, `late`, `hole`, `left`, `apart` or `far`.
+    /// CSS class: `good`, `soft`, `bad`, `held`, `fail`, `late`, `hole`, `left`, `apart` or `far`.
     pub(super) class: &'static str,
 }
 
@@ -40,17 +40,17 @@ pub(super) fn look(state: SlotState) -> Look {
     Look { symbol, word: state.word(), class }
 }
 
-/// Whether all that is wrong with a slot is that it is out of date.
+/// Whether a slot is out of date and has no other defect.
 fn is_stale(slot: &Slot) -> bool {
     slot.gap() == Some(STALE)
 }
 
-/// How a slot is shown: what was read well and is known to be out of date is stale.
+/// How a slot is shown: by its state, or as stale.
 pub(super) fn look_of(slot: &Slot) -> Look {
     if is_stale(slot) { Look { symbol: '!', word: STALE, class: "late" } } else { look(slot.state) }
 }
 
-/// The looks that occur, with how often, by state; stale ones last.
+/// The looks that occur with their counts, ordered by state; stale ones last.
 pub(super) fn tally(slots: &[Slot]) -> Vec<(Look, u64)> {
     let mut counts: BTreeMap<(bool, SlotState), (Look, u64)> = BTreeMap::new();
     for slot in slots {
@@ -67,7 +67,7 @@ pub(super) fn tally_words(slots: &[Slot]) -> String {
     parts.join(", ")
 }
 
-/// What is said of a slot: `2026-11-03: estimated, 412 rows, read 2026-11-20 06:31`.
+/// A slot as text: `2026-11-03: estimated, 412 rows, read 2026-11-20 06:31`.
 pub(super) fn words_of(grain: Grain, slot: &Slot) -> String {
     let state = format!("{}: {}", slot_name(grain, slot.day), look_of(slot).word);
     match &slot.known {
@@ -78,7 +78,7 @@ pub(super) fn words_of(grain: Grain, slot: &Slot) -> String {
     }
 }
 
-/// The calendar, with the last thirteen months open and older ones folded away.
+/// The calendar, with the last thirteen months open and older ones collapsed.
 pub(super) fn calendar(grain: Grain, slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
     let Some(last) = slots.last() else {
         return html! { p class="empty" { "There is nothing in the table yet." } };

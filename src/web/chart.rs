@@ -1,14 +1,14 @@
 //! Charts as SVG, drawn on the server.
 //!
-//! A chart fills the width it is given without a script: what is drawn is stretched (`preserveAspectRatio="none"`),
-//! while the texts of the axes stand in their own SVGs beside it, where they keep their size.
+//! A chart fills its container's width without a script: the plot is stretched (`preserveAspectRatio="none"`), while
+//! the axis labels are separate SVGs beside it and keep their size.
 //!
 //! ```text
 //!  y axis │ plot, one unit wide per slot, 240 px high │ letters
 //!         │ x axis: months or days, placed in percent │
 //!  legend, and the same figures as a table
 //! ```
-//! Colour is never alone: bands and lines have letters, textures or dashes, and their figures are in the table.
+//! Colour is never the only cue: bands and lines have letters, textures or dashes, and their figures are in the table.
 
 use chrono::{Datelike, NaiveDate};
 use maud::{Markup, html};
@@ -30,14 +30,14 @@ use ruler::Ruler;
 
 /// Height of a plot in pixels.
 const HEIGHT: f64 = 240.0;
-/// Room above and below the plot, so that lines and texts at its edges are whole.
+/// Margin above and below the plot, so that lines and labels at its edges are not clipped.
 const MARGIN: f64 = 8.0;
-/// Fewest slots that share the width, so that a single day is no wall.
+/// Minimum number of slots across the width, so that a single day does not fill the plot.
 const MIN_SLOTS: usize = 14;
-/// Most slots that are drawn as bars; more make one outline.
+/// Maximum number of slots drawn as bars; more are drawn as one outline.
 const MOST_BARS: usize = 70;
 
-/// The slots of a chart from left to right, without holes.
+/// The slots of a chart from left to right, without gaps.
 pub(super) struct Axis {
     slots: Vec<NaiveDate>,
     grain: Grain,
@@ -57,12 +57,12 @@ impl Axis {
         &self.slots
     }
 
-    /// Units the plot is wide.
+    /// Width of the plot in units.
     fn width(&self) -> usize {
         self.slots.len().max(MIN_SLOTS)
     }
 
-    /// How a slot is called.
+    /// The name of a slot.
     fn name(&self, slot: NaiveDate) -> String {
         slot_name(self.grain, slot)
     }
@@ -71,10 +71,10 @@ impl Axis {
         self.slots.iter().any(|slot| slot.month() == 1 && slot.day() == 1)
     }
 
-    /// Texts below the plot: where, what, and whether it is left out on a narrow screen.
+    /// Labels below the plot: slot index, text, and whether it is hidden on a narrow screen.
     fn marks(&self) -> Vec<(usize, String, bool)> {
         let is_long = self.slots.len() > MOST_BARS;
-        // A January tells the year; only where there is none the first mark does.
+        // January labels include the year; without a January, the first label does.
         let dated = |slot: NaiveDate, index: usize| slot.month() == 1 || (index == 0 && !self.has_january());
         let mut marks: Vec<(usize, String, bool)> = Vec::new();
         for (index, slot) in self.slots.iter().enumerate() {
@@ -89,7 +89,7 @@ impl Axis {
                 }
                 _ => continue,
             };
-            // The last mark would run out of the plot, and two must not touch.
+            // Skip a label that would exceed the plot or touch the previous one.
             let fits = self.slots.len() < 20 || index + self.slots.len() / 40 < self.slots.len();
             let far = marks.last().is_none_or(|(last, _, _)| (index - last) * 20 >= self.width());
             if fits && far {
@@ -106,7 +106,7 @@ pub(super) fn slot_name(grain: Grain, slot: NaiveDate) -> String {
     slot.format(if grain == Grain::Monthly { "%Y-%m" } else { "%Y-%m-%d" }).to_string()
 }
 
-/// Something that is told apart in a chart.
+/// An entry of the legend.
 struct Key {
     letter: char,
     name: String,
@@ -118,25 +118,25 @@ fn letter(index: usize) -> char {
     u8::try_from(index).map_or('?', |index| char::from(b'A' + index % 26))
 }
 
-/// What all charts share: who it is for, the scale, and the figures as a table.
+/// What all charts share: title, description, scale and axis labels.
 struct Plot<'a> {
     /// Unique on the page.
     id: &'a str,
     title: &'a str,
-    /// What it shows, in a sentence, for people who do not see it.
+    /// What it shows, in a sentence, for screen readers.
     description: String,
     axis: &'a Axis,
     ruler: &'a Ruler,
-    /// How a value is written at the axis.
+    /// Formats a value at the axis.
     tick: fn(f64) -> String,
-    /// Heights of the letters at the right end.
+    /// Vertical positions of the letters at the right end.
     letters: Vec<(f64, char)>,
-    /// Slots that reach beyond the scale.
+    /// Slots whose value exceeds the scale.
     over: Vec<usize>,
 }
 
 impl Plot<'_> {
-    /// The chart around what is drawn; `told` says of each slot what a pointer over it shows.
+    /// The chart around the plot `drawn`; `told` returns the tooltip of a slot.
     fn frame(&self, drawn: &Markup, told: impl Fn(usize) -> String) -> Markup {
         let width = self.axis.width();
         let view = format!("0 {} {width} {}", -MARGIN, HEIGHT + 2.0 * MARGIN);
@@ -183,7 +183,7 @@ impl Plot<'_> {
     }
 }
 
-/// The letters that do not stand on one another, the first ones first.
+/// The letters without those that would overlap an earlier one.
 fn apart(letters: &[(f64, char)]) -> Vec<(f64, char)> {
     let mut kept: Vec<(f64, char)> = Vec::new();
     for (y, letter) in letters {
@@ -198,7 +198,7 @@ fn percent_of(index: usize, width: usize) -> String {
     format!("{:.2}", index as f64 * 100.0 / width as f64)
 }
 
-/// A position, to a tenth of a pixel.
+/// A position as text, to a tenth of a pixel.
 fn px(value: f64) -> String {
     let text = format!("{value:.1}");
     match text.strip_suffix(".0") {
@@ -208,7 +208,7 @@ fn px(value: f64) -> String {
     }
 }
 
-/// The keys of a chart. `figure` says what the number beside each is, `swatch` draws the sign of one.
+/// The legend of a chart. `figure` is the label of the number beside each key, `swatch` draws its symbol.
 fn legend(keys: &[Key], figure: &str, swatch: impl Fn(usize) -> Markup) -> Markup {
     html! {
         ul class="legend" {

@@ -1,4 +1,4 @@
-//! What the pages show, as plain values: whoever serves them gathers these, and the pages do nothing else.
+//! What the pages show, as plain values: `state` collects them and the pages only render them.
 
 use std::sync::Arc;
 
@@ -16,50 +16,50 @@ use crate::window::is_ahead;
 
 use super::summary::Summary;
 
-/// The last run of command `run` that came to its end, by a clock that is not ahead of `now`; `runs` are newest first.
+/// The last run of command `run` that was not interrupted and did not start after `now`; `runs` are newest first.
 pub(super) fn last_run(runs: &[JobReport], now: DateTime<Utc>) -> Option<&JobReport> {
     runs.iter().find(|run| run.command == "run" && !run.was_interrupted() && !is_ahead(run.started_at, now))
 }
 
-/// What the page shows of one job.
+/// What the pages show of one job.
 #[derive(Debug, Clone)]
 pub struct JobFacts {
-    /// The job, as its file was when it was last good.
+    /// The last good version of the job.
     pub job: Arc<Job>,
-    /// What is known of its table.
+    /// The ledger of its table.
     pub ledger: Arc<Ledger>,
-    /// Things to know about it.
+    /// Notes on its table.
     pub notes: Vec<String>,
-    /// Where its figures come from, and whether a run could begin.
+    /// The origin of its figures, and whether a run could begin.
     pub look: Look,
-    /// Its runs, newest first, at most fifty.
+    /// Its runs, newest first, at most 50.
     pub runs: Arc<Vec<JobReport>>,
-    /// The run that goes on now.
+    /// The current run.
     pub live: Option<Live>,
-    /// The next times it is due, in its own time zone.
+    /// Its next firings, in its time zone.
     pub next: Vec<DateTime<chrono_tz::Tz>>,
-    /// A time it was due that passed while a run went on.
+    /// A firing that passed during a run.
     pub outlasted: Option<DateTime<Utc>>,
-    /// What is wrong with its file now, where the last good version is in use.
+    /// The error in its file while the last good version is in use, and a failure to read the lake.
     pub file_error: Option<String>,
-    /// What the charts show, once it has been read.
+    /// What the charts show; `None` until it has been read.
     pub summary: Option<Arc<Summary>>,
-    /// Cents that its runs of this calendar month spent on requests.
+    /// Cost of the requests of its runs in this calendar month, in cents.
     pub usd_this_month: u64,
 }
 
 /// What every page shows.
 #[derive(Debug, Clone)]
 pub struct PageFacts {
-    /// Now.
+    /// The current time.
     pub now: DateTime<Utc>,
-    /// Whether the clock stands still, because `COSTLAKE_NOW` set it.
+    /// Whether `COSTLAKE_NOW` has fixed the clock.
     pub clock_is_fixed: bool,
-    /// The lake, as it is named on the command line.
+    /// The lake as named on the command line.
     pub lake: String,
     /// The jobs, by name.
     pub jobs: Vec<JobFacts>,
-    /// Job files of which no good version is known.
+    /// Broken job files without a last good version.
     pub broken: Vec<BrokenJob>,
     /// Whether the page may start a backfill.
     pub actions: bool,
@@ -67,39 +67,39 @@ pub struct PageFacts {
     pub version: &'static str,
 }
 
-/// A backfill that a person may confirm.
+/// A backfill to confirm.
 #[derive(Debug, Clone)]
 pub struct PlanFacts {
     /// First day.
     pub from: NaiveDate,
     /// Last day, inclusive.
     pub to: NaiveDate,
-    /// Whether only days are read that were never read.
+    /// Whether only days are read that have never been read.
     pub missing: bool,
     /// What it would do.
     pub plan: Plan,
     /// What its requests are expected to cost, in dollars.
     pub usd: String,
-    /// Things to know before confirming, beside the plan's own notes.
+    /// Notes to show before confirming, in addition to those of the plan.
     pub notes: Vec<String>,
 }
 
-/// One change of a day that was read before.
+/// One revision of a day.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DayRevision {
-    /// Generation that brought the change.
+    /// Generation that introduced the revision.
     pub epoch: u64,
-    /// When, where it is known.
+    /// When it was committed, if known.
     pub at: Option<DateTime<Utc>>,
     /// Whether the day was an estimate before.
     pub estimated_before: bool,
-    /// Whether it was one afterwards.
+    /// Whether the day was an estimate afterwards.
     pub estimated: bool,
     /// Rows before.
     pub rows_before: u64,
     /// Rows afterwards.
     pub rows: u64,
-    /// What became of the rows, where that could be told.
+    /// How the rows changed, if known.
     pub changes: Option<Changes>,
     /// Sum of each amount column before, as decimal text.
     pub totals_before: Sums,

@@ -1,4 +1,4 @@
-//! What stands before all routes: who is let in, how long an answer may take, and the headers of every answer.
+//! Middleware of every route: authentication, timeout, headers.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use super::access::Refusal;
 use super::people;
 use super::state::Shared;
 
-/// An answer that takes longer is given up.
+/// Timeout of a response.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// The headers of every answer. `same-origin`, not `no-referrer`: under the latter, browsers send `Origin: null` with
+/// The headers of every response. `same-origin`, not `no-referrer`: under the latter, browsers send `Origin: null` with
 /// the page's own forms.
 const HEADERS: [(HeaderName, &str); 6] = [
     (
@@ -29,11 +29,11 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// Stands before all routes.
+/// The middleware.
 pub(super) async fn guard(State(state): State<Shared>, request: Request, next: Next) -> Response {
     let admitted = state.access.admit(request.method(), request.uri().path(), request.headers());
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    // The script puts a piece of HTML into the page: it must not get the form for the token in its place.
+    // The script inserts a fragment into the page: it must not receive the login form in its place.
     let is_piece = request.uri().path().ends_with("/live");
     let wants_page = !is_piece && accept.is_some_and(|accept| accept.contains("text/html"));
     let mut answer = match admitted {

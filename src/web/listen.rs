@@ -1,4 +1,4 @@
-//! Connections: how many there may be, how long a client may take to ask, and how they end.
+//! Connections: their limit, timeouts and graceful shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Connections at the same time; further ones wait.
+/// Concurrent connections; further ones wait.
 pub const CONNECTIONS: usize = 64;
 
-/// How long clients may take.
+/// Timeouts of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     /// From the end of one request to the end of the next one's headers.
     pub headers: Duration,
-    /// A connection, whatever happens on it.
+    /// The whole connection.
     pub connection: Duration,
-    /// Requests that are being answered when the process ends.
+    /// Requests in flight at shutdown.
     pub end: Duration,
 }
 
@@ -32,7 +32,7 @@ impl Default for Patience {
     }
 }
 
-/// Bytes of the longest request head.
+/// Largest request head, in bytes.
 const HEAD_BYTES: usize = 16 << 10;
 
 /// Serves `router` on `listener` until `stop` is cancelled.
@@ -50,7 +50,7 @@ pub async fn serve(listener: TcpListener, router: Router, patience: Patience, st
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file descriptors, mostly: some will be free soon.
+                // Usually out of file descriptors: some will be free soon.
                 tracing::warn!("no connection was taken: {error}");
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
@@ -62,7 +62,7 @@ pub async fn serve(listener: TcpListener, router: Router, patience: Patience, st
         let connection = graceful.watch(protocol.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             let _permit = permit;
-            // How a client leaves is its own business.
+            // How a client disconnects does not matter.
             let _ = tokio::time::timeout(patience.connection, connection).await;
         });
     }

@@ -12,12 +12,12 @@ use crate::error::{Kind, combined_exit_code};
 use crate::plan::calendar;
 use crate::status;
 
-/// The process is up.
+/// Liveness: always `ok`.
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The process can do its work.
+/// Readiness: 503 with the reasons if the process cannot do its work.
 pub(super) async fn readyz(Given(state): Given<Shared>) -> Response {
     let reasons = state.scheduler.health.reasons();
     if reasons.is_empty() {
@@ -49,7 +49,7 @@ pub(super) async fn status(Given(state): Given<Shared>) -> Json<Value> {
     Json(status::document(clock, &state.lake, &tables, &without_job, &broken, combined_exit_code(codes)))
 }
 
-/// Everything Prometheus may want to know.
+/// The metrics, for Prometheus.
 pub(super) async fn metrics(Given(state): Given<Shared>) -> Response {
     let now = state.now();
     let mut tables = Vec::new();

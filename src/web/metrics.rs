@@ -1,7 +1,7 @@
-//! `/metrics`: the board and the books as Prometheus text. Pure: every scrape is made from what is known then, and
-//! counters count from the start of the process.
+//! `/metrics`: job states and ledgers as Prometheus text. Pure: every scrape is built from the current state, and
+//! counters start with the process.
 //!
-//! Figures are floating-point numbers by the format's definition, dollars too; the exact ones are in the run records.
+//! The format defines values as floating-point numbers, dollars too; the exact ones are in the run records.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::plan::SlotState;
 use crate::plan::{STALE, calendar};
 use crate::scheduler::board::Posted;
 
-/// What the text is.
+/// Content type of the text.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Labels = Vec<(&'static str, String)>;
@@ -121,13 +121,13 @@ fn of_books(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
     );
 }
 
-/// When anything of a table was last read, or its totals compared.
+/// When any day of a table was last read, or its totals compared.
 fn last_look(ledger: &Ledger) -> Option<DateTime<Utc>> {
     let reads = ledger.partitions.values().flat_map(|partition| partition.days.values()).map(|day| day.read_at);
     reads.chain(ledger.probed_at).max()
 }
 
-/// How many slots are in each state; `missing` and `stale` are there also when none is, for alerts.
+/// Number of slots in each state; `missing` and `stale` are present also at 0, for alerts.
 fn states(table: &TableFacts, ledger: &Ledger, now: DateTime<Utc>) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::from([(name_of(SlotState::Missing), 0), (STALE.to_owned(), 0)]);
     for slot in calendar(&table.posted.job, ledger, now) {

@@ -1,14 +1,14 @@
-//! The status page of `serve`, for people and machines.
+//! The status page of `serve`, and its endpoints for machines.
 //!
 //! ```text
-//!  connection (listen: how many, how long) ─► guard (access: names, token, origin) ─► route
+//!  connection (listen: limit, timeouts) ─► guard (access: Host, token, origin) ─► route
 //!      people ── page (HTML)      machine ── metrics, status      actions ── scheduler
-//!                     └─────────── facts ── state (books of the tables, at most once in 2 s) ──► board, lake
+//!                     └─────────── facts ── state (ledgers, read at most every 2 s) ──► job states, lake
 //!                    Parquet ─► summary (sums by day, for the charts) ─┘
 //! ```
-//! [`router`] needs no socket. No route reads a file, and everything shown is escaped. The pages are pure functions of
-//! [`facts`], served under a content security policy that takes styles, scripts and images from this server alone: nothing
-//! here writes a `style` attribute, an inline script or the address of another host.
+//! [`router`] needs no socket. No route reads a static file from disk, and everything shown is escaped. The pages are
+//! pure functions of [`facts`], served under a content security policy that allows styles, scripts and images from this
+//! server only: no page has a `style` attribute, an inline script or the address of another host.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ mod text;
 
 use state::State;
 
-/// Bytes of the longest form.
+/// Largest request body, in bytes.
 const BODY_BYTES: usize = 16 << 10;
 
 /// All routes.

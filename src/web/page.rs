@@ -1,12 +1,12 @@
-//! The pages: HTML from facts. Nothing here asks, reads or waits.
+//! The pages: HTML from facts. No I/O.
 //!
 //! | page | shows |
 //! |---|---|
 //! | [`overview`] | every job with its state, and job files that are broken |
-//! | [`job`] | one job: calendar, the day that was chosen, charts, runs |
-//! | [`live`] | the part of a job's page that the script keeps fresh |
+//! | [`job`] | one job: calendar, the selected day, charts, runs |
+//! | [`live`] | the part of a job's page that the script refreshes |
 //! | [`plan`] | what a backfill would do, with the button that starts it |
-//! | [`login`], [`problem`] | a form for the token; what went wrong |
+//! | [`login`], [`problem`] | the login form; an error |
 
 use chrono::NaiveDate;
 use maud::Markup;
@@ -27,15 +27,15 @@ mod tests;
 
 /// The style sheet, served at [`STYLE_PATH`].
 pub const STYLE: &str = include_str!("style.css");
-/// Where the pages look for [`STYLE`].
+/// Path of [`STYLE`].
 pub const STYLE_PATH: &str = "/style.css";
 /// The script, served at [`SCRIPT_PATH`].
 pub const SCRIPT: &str = include_str!("live.js");
-/// Where the pages look for [`SCRIPT`].
+/// Path of [`SCRIPT`].
 pub const SCRIPT_PATH: &str = "/live.js";
 /// The icon, an SVG, served at [`ICON_PATH`] as `image/svg+xml`.
 pub const ICON: &str = include_str!("icon.svg");
-/// Where the pages look for [`ICON`].
+/// Path of [`ICON`].
 pub const ICON_PATH: &str = "/icon.svg";
 
 /// `/`: every job at a glance.
@@ -44,31 +44,31 @@ pub fn overview(facts: &PageFacts) -> Markup {
     overview::page(facts)
 }
 
-/// `/jobs/<name>`: one job, with the details of the day that was chosen.
+/// `/jobs/<name>`: one job, with the details of the selected day.
 #[must_use]
 pub fn job(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate>) -> Markup {
     job::page(facts, job, selected)
 }
 
-/// `/jobs/<name>/live`: what runs now, as a piece of HTML that replaces the one before.
+/// `/jobs/<name>/live`: the current run, as an HTML fragment that replaces the previous one.
 #[must_use]
 pub fn live(job: &JobFacts) -> Markup {
     progress::fragment(job)
 }
 
-/// The answer to a question for a backfill: what it would do and cost, and the button that starts it.
+/// The plan of a requested backfill: what it would do and cost, and the button that starts it.
 #[must_use]
 pub fn plan(facts: &PageFacts, job: &JobFacts, plan: &PlanFacts) -> Markup {
     backfill::plan(facts, job, plan)
 }
 
-/// The form for the token; `failed` after a wrong one.
+/// The login form; `failed` after a wrong token.
 #[must_use]
 pub fn login(failed: bool) -> Markup {
     frame::login(failed)
 }
 
-/// A page that says what went wrong.
+/// An error page.
 #[must_use]
 pub fn problem(status: u16, title: &str, text: &str) -> Markup {
     frame::problem(status, title, text)

@@ -1,4 +1,4 @@
-//! The routes for people: pages, their style and script, and the form that takes the token.
+//! The HTML routes: pages, their style and script, and the login form.
 
 use axum::extract::{Form, Path, Query, State as Given};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -21,7 +21,7 @@ impl IntoResponse for Failed {
     }
 }
 
-/// A page that says what went wrong, under the status's own name.
+/// An error page, titled with the reason phrase of the status.
 pub(super) fn problem(status: StatusCode, text: &str) -> Markup {
     page::problem(status.as_u16(), status.canonical_reason().unwrap_or("Problem"), text)
 }
@@ -85,7 +85,7 @@ pub(super) struct Shown {
     token: String,
 }
 
-/// Takes the token and gives the cookie; it ends with the browser.
+/// Checks the token and sets a session cookie.
 pub(super) async fn take_token(Given(state): Given<Shared>, Form(shown): Form<Shown>) -> Response {
     let cookie = state.access.cookie_for(shown.token.trim());
     let header = cookie.map(|cookie| format!("{COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Strict"));

@@ -1,8 +1,8 @@
-//! What the page knows: the scheduler's board, and of every table its books, read from the lake at most once in two
-//! seconds however many clients ask.
+//! State of the pages: the scheduler's job states and the ledger of every table, read from the lake at most once every
+//! 2 s, regardless of the number of clients.
 //!
-//! The clients of one table wait for the one that reads. Run records never change, so each is read once; of those that
-//! are not shown only what they cost is kept.
+//! Requests for the same table wait for one read. Run records never change, so each is read once; for those that are
+//! not shown only the cost is kept.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex as Lock};
@@ -29,19 +29,19 @@ use super::access::Access;
 use super::facts::{JobFacts, PageFacts, last_run};
 use super::summary::{self, Summary};
 
-/// Books are read again after so long.
+/// A ledger is read again after this long.
 const FRESH: Duration = Duration::from_secs(2);
-/// Where only live progress is asked for, older books do.
+/// The same for live progress, which needs no recent ledger.
 const FRESH_FOR_PROGRESS: Duration = Duration::from_secs(60);
-/// Run records that are shown.
+/// Run records shown per job.
 const SHOWN_RUNS: usize = 50;
-/// Run records that are read side by side.
+/// Concurrent reads of run records.
 const READ_AT_ONCE: usize = 8;
 
-/// What every route gets.
+/// The state as every route gets it.
 pub(super) type Shared = Arc<State>;
 
-/// What the page is made from.
+/// State shared by all routes.
 pub struct State {
     pub(super) scheduler: Arc<Scheduler>,
     pub(super) access: Access,
@@ -50,7 +50,7 @@ pub struct State {
     without_job: Mutex<Option<(Instant, Vec<String>)>>,
 }
 
-/// What is known of a table, of one moment.
+/// A consistent snapshot of what the pages show of a table.
 #[derive(Debug, Clone)]
 pub(super) struct Books {
     pub(super) ledger: Arc<Ledger>,
@@ -59,17 +59,17 @@ pub(super) struct Books {
     runs: Arc<Vec<JobReport>>,
     summary: Option<Arc<Summary>>,
     usd_this_month: u64,
-    /// Why they could not be read again.
+    /// The error of the last attempt to refresh it.
     failed: Option<String>,
 }
 
 impl Books {
-    /// The last run on record that came to its end, among those that are shown.
+    /// The last recorded run that was not interrupted, among those shown.
     pub(super) fn last_run(&self, now: DateTime<Utc>) -> Option<&JobReport> {
         last_run(&self.runs, now)
     }
 
-    /// Everything to know about the table beside its days and what its ledger knows.
+    /// All notes on the table, including the origin of its figures and why runs are refused.
     pub(super) fn all_notes(&self) -> Vec<String> {
         let refused = self.look.refused.as_ref().map(status::refused);
         self.notes.iter().chain(&self.look.origin).cloned().chain(refused).collect()
@@ -80,15 +80,15 @@ impl Books {
 struct Table {
     books: Option<Books>,
     read_at: Option<Instant>,
-    /// Runs that had ended when they were read.
+    /// Number of ended runs at the last read.
     runs_ended: u64,
-    /// Its record, as it was when the newest run record came.
+    /// The table's record, read again when a new run record appears.
     identity: Option<TableRecord>,
     records: HashMap<String, Record>,
     shown: Vec<String>,
 }
 
-/// What is kept of a run record.
+/// The cached part of a run record.
 #[derive(Debug)]
 struct Record {
     cents: u64,
@@ -96,21 +96,21 @@ struct Record {
 }
 
 impl State {
-    /// The page of `scheduler`, whose lake is named `lake`.
+    /// State for `scheduler`, whose lake is named `lake`.
     #[must_use]
     pub fn new(scheduler: Arc<Scheduler>, access: Access, lake: String) -> Arc<Self> {
         Arc::new(Self { scheduler, access, lake, tables: Lock::default(), without_job: Mutex::default() })
     }
 
-    /// Now, as the scheduler's clock has it.
+    /// The current time of the scheduler's clock.
     pub(super) fn now(&self) -> DateTime<Utc> {
         self.scheduler.clock().now()
     }
 
-    /// The books of a job's table.
+    /// The snapshot of a job's table.
     ///
     /// # Errors
-    /// When the lake cannot be read and never could be.
+    /// When the lake cannot be read and there is no earlier snapshot.
     pub(super) async fn books(&self, posted: &Posted) -> Result<Books> {
         self.books_of_age(posted, FRESH).await
     }
@@ -118,7 +118,7 @@ impl State {
     async fn books_of_age(&self, posted: &Posted, age: Duration) -> Result<Books> {
         let table = locked(&self.tables).entry(posted.job.name.clone()).or_default().clone();
         let mut table = table.lock().await;
-        // A run that has ended since shows at once: whoever started it comes back to see what it did.
+        // Read at once after a run has ended: its user reloads the page to see the result.
         let age = if table.runs_ended == posted.runs_ended { age } else { Duration::ZERO };
         if let Some(books) = &table.books
             && table.read_at.is_some_and(|at| at.elapsed() < age)
@@ -137,7 +137,7 @@ impl State {
         Ok(books)
     }
 
-    /// The tables of which there is no job.
+    /// The tables without a job.
     ///
     /// # Errors
     /// When the lake cannot be read.
@@ -160,7 +160,7 @@ impl State {
         facts_of(posted, books)
     }
 
-    /// The same for its live progress.
+    /// The same for its live progress, from a snapshot up to 60 s old.
     pub(super) async fn progress(&self, posted: Posted) -> JobFacts {
         let books = self.books_of_age(&posted, FRESH_FOR_PROGRESS).await;
         facts_of(posted, books)
@@ -190,14 +190,14 @@ impl State {
     }
 }
 
-/// The runs that left a record, and the last one also where it left none: its clock was refused, or the lake was.
+/// The recorded runs, plus the last run if it has no record because its clock or the lake was refused.
 fn with_last(runs: Arc<Vec<JobReport>>, last: Option<&JobReport>) -> Arc<Vec<JobReport>> {
     let is_newer = |last: &&JobReport| runs.first().is_none_or(|first| first.run_id < last.run_id);
     let Some(last) = last.filter(is_newer) else { return runs };
     Arc::new(std::iter::once(last).chain(runs.iter()).take(SHOWN_RUNS).cloned().collect())
 }
 
-/// A table whose books cannot be read shows the error in their place, and touches no other.
+/// The facts of one job. A table that cannot be read shows the error instead and does not affect the others.
 fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
     let books = books.unwrap_or_else(|error| Books {
         ledger: Arc::new(Ledger::empty(&posted.job.name)),
@@ -226,7 +226,7 @@ fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
 }
 
 impl Table {
-    /// While a run goes on, an object may be ahead of the ledger for a moment: then nothing is doubted.
+    /// Reads the table. During a run an object may briefly be ahead of the ledger, so the two are not compared then.
     async fn read(&mut self, context: &Context, posted: &Posted, now: DateTime<Utc>) -> Result<Books> {
         let Context { lake, doors, .. } = context;
         let (job, lake_of, grain) = (&posted.job, lake.clone(), posted.job.source.grain());
@@ -255,7 +255,7 @@ impl Table {
         Ok(Books { ledger, notes, look, runs, summary, usd_this_month, failed: None })
     }
 
-    /// Brings the run records up to date; those that are shown, newest first.
+    /// Reads new run records; returns those that are shown, newest first.
     async fn read_runs(&mut self, lake: &Lake, table: &str, month: NaiveDate) -> Result<Arc<Vec<JobReport>>> {
         let keys = record_keys(lake, table).await?;
         let shown: Vec<String> = keys.iter().take(SHOWN_RUNS).cloned().collect();
@@ -285,7 +285,7 @@ impl Table {
     }
 }
 
-/// Whether a record's key is of `first` or a later day.
+/// Whether a record's key is dated `first` or later.
 fn is_since(key: &str, first: NaiveDate) -> bool {
     key.split('/').nth(3).and_then(crate::window::parse_day).is_some_and(|day| day >= first)
 }

@@ -1,7 +1,7 @@
-//! What the charts of a table show, read from its Parquet: sums by day, of the last thirteen months.
+//! The data of a table's charts, read from its Parquet: sums by day over the last thirteen months.
 //!
-//! Objects are read one at a time, and only those whose generation is another one than when the last summary was made:
-//! what an object adds to the charts is kept by partition and epoch.
+//! Objects are read one at a time, and only those whose generation has changed since the last summary: the sums of an
+//! object are cached by partition and epoch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,22 +22,22 @@ mod part;
 
 use part::{Part, Shape};
 
-/// Groups that a chart tells apart; the others are one band.
+/// Groups that a chart shows separately; the others are one band.
 pub const TOP_GROUPS: usize = 8;
 
-/// What is known of a table's figures.
+/// The figures of a table.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Summary {
     /// What the charts show.
     pub figures: Figures,
-    /// What could not be read, and why.
+    /// Objects that could not be read, and why.
     pub notes: Vec<String>,
-    /// What each object adds, by partition.
+    /// The sums of each object, by partition.
     parts: BTreeMap<String, Arc<Part>>,
 }
 
 impl Summary {
-    /// A summary of nothing that was read.
+    /// A summary with these figures, for tests.
     #[cfg(test)]
     pub(super) fn made_up(figures: Figures, notes: Vec<String>) -> Self {
         Self { figures, notes, parts: BTreeMap::new() }
@@ -50,9 +50,9 @@ pub enum Figures {
     /// Nothing to draw.
     #[default]
     Nothing,
-    /// Amounts by day and group, by currency: that of the newest day first.
+    /// Amounts by day and group, one entry per currency: that of the newest day first.
     Stacked(Vec<Stacked>),
-    /// Savings by day, by unit: that of the newest day first.
+    /// Savings by day, one entry per unit: that of the newest day first.
     Savings(Vec<Savings>),
     /// Utilization of commitments by day and kind.
     Utilization(Utilization),
@@ -61,45 +61,45 @@ pub enum Figures {
 /// Amounts that add up, by day and group.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Stacked {
-    /// What is added up, such as `unblended_cost`.
+    /// The summed column, such as `unblended_cost`.
     pub measure: String,
-    /// What the groups are, such as `service`; none for a table without grouping.
+    /// The grouping column, such as `service`; `None` for a table without grouping.
     pub grouping: Option<String>,
     /// Unit, such as `USD`.
     pub unit: String,
-    /// Names of the groups, largest first; where there are more than [`TOP_GROUPS`], the last one is all the others.
+    /// Names of the groups, largest first; if there are more than [`TOP_GROUPS`], the last one is all the others.
     pub groups: Vec<String>,
-    /// By day the amount of each group, a count of 10^-12.
+    /// By day the amount of each group, in units of 10^-12.
     pub days: BTreeMap<NaiveDate, Vec<i128>>,
-    /// Whether things are counted as they stand on each day, so that days do not add up.
+    /// Whether the values are counts as of each day, so that days must not be added up.
     pub is_count: bool,
 }
 
 impl Stacked {
-    /// What a day adds up to.
+    /// The total of a day.
     #[must_use]
     pub fn total(&self, day: NaiveDate) -> Option<i128> {
         self.days.get(&day).map(|amounts| amounts.iter().sum())
     }
 }
 
-/// Savings by day, as that API defines them.
+/// Savings by day, as the Datadog API defines them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Savings {
-    /// Unit that all amounts were brought to.
+    /// Unit to which all amounts were converted.
     pub unit: String,
-    /// By day, added up over providers and products.
+    /// By day, summed over providers and products.
     pub days: BTreeMap<NaiveDate, SavingsDay>,
 }
 
-/// One day of [`Savings`]; none where the API has no value.
+/// One day of [`Savings`]; `None` where the API has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SavingsDay {
-    /// What was paid.
+    /// Actual cost.
     pub actual: Option<f64>,
-    /// What the same usage would have cost on demand.
+    /// Cost of the same usage at on-demand prices.
     pub on_demand: Option<f64>,
-    /// What commitments saved.
+    /// Savings from commitments.
     pub realized: Option<f64>,
 }
 
@@ -117,7 +117,7 @@ impl SavingsDay {
 pub struct Utilization {
     /// Kinds of commitments, such as `aws ec2 sp`.
     pub kinds: Vec<String>,
-    /// By day the ratio of each kind; none where there is no commitment of it.
+    /// By day the ratio of each kind; `None` without a commitment of that kind.
     pub days: BTreeMap<NaiveDate, Vec<Option<f64>>>,
 }
 
@@ -184,12 +184,12 @@ pub async fn refresh(lake: &Lake, job: &Job, ledger: &Ledger, previous: Option<A
     joined.await.map_err(stopped)
 }
 
-/// Whether both are the very same parts.
+/// Whether both hold the same parts, by pointer.
 fn same(a: &BTreeMap<String, Arc<Part>>, b: &BTreeMap<String, Arc<Part>>) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|((name, a), (other, b))| name == other && Arc::ptr_eq(a, b))
 }
 
-/// Decodes an object and adds it up, on a thread where that may take its time.
+/// Decodes and sums an object on a blocking thread.
 async fn read(job: &Job, shape: Arc<Shape>, bytes: Bytes, epoch: u64) -> Result<Result<Part>> {
     let (table, grain) = (Arc::clone(job.source.table()), job.source.grain());
     let work = move || decode(&table, bytes).and_then(|rows| part::read(&shape, &table, grain, &rows, epoch));

@@ -1,5 +1,5 @@
-//! Texts and numbers as the pages show them. Names, tag values and errors come from elsewhere and may be hostile: what
-//! is no ordinary character is made visible here, markup is escaped by the templates.
+//! Formats text and numbers for the pages. Names, tag values and errors are untrusted: invisible characters are
+//! replaced here, markup is escaped by the templates.
 
 use chrono::{DateTime, Utc};
 
@@ -9,8 +9,8 @@ use crate::words::{plural, thousands};
 /// Longest label of a group, in characters.
 const LABEL: usize = 64;
 
-/// The text with control characters and the marks that turn the direction of text made visible, so that it cannot
-/// pretend to be another one. Line ends and tabs stay.
+/// The text with control, zero-width and bidirectional characters replaced by U+FFFD, so that it cannot imitate another
+/// text. Newlines and tabs stay.
 pub(super) fn visible(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
 }
@@ -20,7 +20,7 @@ fn is_hidden(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The text as a label: visible, on one line, and cut where it is very long.
+/// The text as a label: [`visible`], on one line, truncated to 64 characters.
 pub(super) fn label(text: &str) -> String {
     let line = visible(text).replace(['\n', '\t'], " ");
     match line.char_indices().nth(LABEL) {
@@ -29,7 +29,7 @@ pub(super) fn label(text: &str) -> String {
     }
 }
 
-/// How long ago, or how far ahead: `3 h ago`, `in 2 days`.
+/// The time since or until an instant: `3 h ago`, `in 2 days`.
 pub(super) fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let minutes = (now - at).num_minutes();
     let span = match minutes.unsigned_abs() {
@@ -46,7 +46,7 @@ pub(super) fn instant(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M").to_string()
 }
 
-/// The same as the `datetime` attribute takes it.
+/// An instant for the `datetime` attribute.
 pub(super) fn machine(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
@@ -60,7 +60,7 @@ pub(super) fn duration(ms: u64) -> String {
     }
 }
 
-/// An exact amount, a count of 10^-12, to two decimals: `-1,234.57`. Halves go away from zero.
+/// An exact amount, in units of 10^-12, to two decimals: `-1,234.57`. Halves round away from zero.
 pub(super) fn amount(pico: i128) -> String {
     let cent = 10_u128.pow(decimal::SCALE - 2);
     let cents = (pico.unsigned_abs() + cent / 2) / cent;
@@ -68,7 +68,7 @@ pub(super) fn amount(pico: i128) -> String {
     format!("{sign}{}.{:02}", thousands(&(cents / 100).to_string()), cents % 100)
 }
 
-/// Decimal text with thousands apart, every digit kept: `1,234.5600000001`.
+/// Decimal text with thousands separators, every digit kept: `1,234.5600000001`.
 pub(super) fn exact(text: &str) -> String {
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
     let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
@@ -78,7 +78,7 @@ pub(super) fn exact(text: &str) -> String {
     format!("{sign}{}{}", thousands(whole), visible(rest))
 }
 
-/// A float to two decimals with thousands apart.
+/// A float to two decimals with thousands separators.
 pub(super) fn float(value: f64) -> String {
     let text = format!("{:.2}", value.abs());
     let sign = if value < 0.0 && text != "0.00" { "-" } else { "" };

@@ -1,4 +1,4 @@
-//! Lines over days: savings, rates and utilization.
+//! Line charts over days: savings, rates and utilization.
 
 use std::fmt::Write;
 
@@ -9,18 +9,18 @@ use crate::web::text;
 use super::ruler::{Ruler, compact};
 use super::{Axis, Key, Plot, legend, letter, px, table};
 
-/// One line; days without a value are holes in it.
+/// One line; days without a value are gaps in it.
 pub(in crate::web) struct Line {
-    /// What it is.
+    /// Its name in the legend.
     pub(in crate::web) name: String,
     /// A value per slot of the axis.
     pub(in crate::web) values: Vec<Option<f64>>,
 }
 
-/// How a number is written.
+/// Formats a number.
 type Writer = fn(f64) -> String;
 
-/// A chart of lines. `ratios` are written as percent, and `band` fills what lies between the first two lines.
+/// A line chart. `ratios` formats values as percent, and `band` fills the area between the first two lines.
 pub(in crate::web) fn lines(id: &str, title: &str, axis: &Axis, ratios: bool, band: bool, lines: &[Line]) -> Markup {
     let (tick, value): (Writer, Writer) = if ratios { (percent_tick, text::percent) } else { (compact, text::float) };
     let full = if ratios { Some(1.0) } else { None };
@@ -84,7 +84,7 @@ fn drawn(lines: &[Line], band: bool, ruler: &Ruler) -> Markup {
     }
 }
 
-/// The runs of days that have a value, each with where it begins.
+/// The runs of consecutive days with a value, each with its start index.
 fn runs<T>(values: impl Iterator<Item = Option<T>>) -> Vec<(usize, Vec<T>)> {
     let mut runs: Vec<(usize, Vec<T>)> = Vec::new();
     let mut open = false;
@@ -116,7 +116,7 @@ fn path(line: &Line, ruler: &Ruler) -> String {
     path
 }
 
-/// What lies between two lines, on the days that both have a value.
+/// The area between two lines, on the days on which both have a value.
 fn between(one: &Line, other: &Line, ruler: &Ruler) -> String {
     let mut path = String::new();
     for (start, run) in runs(one.values.iter().zip(&other.values).map(|(one, other)| one.zip(*other))) {

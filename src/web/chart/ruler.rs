@@ -1,4 +1,4 @@
-//! The vertical scale of a chart: round steps, and where a value lies between them.
+//! The vertical scale of a chart: round steps, and the position of a value.
 
 use super::HEIGHT;
 
@@ -10,15 +10,15 @@ pub(super) struct Ruler {
     steps: u32,
 }
 
-/// Steps that are aimed at.
+/// Target number of steps.
 const STEPS: f64 = 4.0;
-/// Fewest days of which some can stand out.
+/// Minimum number of days for cutting outliers.
 const CUT_DAYS: usize = 20;
-/// How far above nine of ten days the highest one must be for the scale to end before it.
+/// The scale is cut if the highest day exceeds the 90th percentile by this factor.
 const CUT_FACTOR: f64 = 2.0;
 
 impl Ruler {
-    /// A scale that holds zero and every one of `values`. What is no number is left out.
+    /// A scale that includes zero and all `values`; NaN and infinities are skipped.
     pub(super) fn new(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = values
             .filter(|value| value.is_finite())
@@ -30,8 +30,8 @@ impl Ruler {
         Self { low: below * step, step, steps: (above - below).clamp(1.0, 20.0) as u32 }
     }
 
-    /// A scale for the highs and lows of many days, most of which are alike: where few days stand far out, as the 1st of
-    /// a month does with its fees, it ends not far above the others. Days beyond it are drawn to its end.
+    /// A scale for the highs and lows of many days. With a few outliers, such as the fees on the 1st of a month, it
+    /// ends slightly above the other days; the outliers are drawn up to its end.
     pub(super) fn cut(highs: &[f64], lows: &[f64]) -> Self {
         let mut sorted: Vec<f64> = highs.iter().copied().filter(|high| high.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
@@ -42,7 +42,7 @@ impl Ruler {
         Self::new(highs.iter().map(|high| high.min(limit)).chain(lows.iter().map(|low| low.clamp(-limit, 0.0))))
     }
 
-    /// Whether a value lies beyond the upper end.
+    /// Whether a value exceeds the upper end.
     pub(super) fn is_over(&self, value: f64) -> bool {
         value > self.high() + self.step / 1e6
     }
@@ -56,19 +56,19 @@ impl Ruler {
         (0..=self.steps).map(|index| self.low + f64::from(index) * self.step).map(|tick| self.clean(tick)).collect()
     }
 
-    /// Zero is zero and not nearly so.
+    /// Replaces a value within rounding error of zero by zero.
     fn clean(&self, tick: f64) -> f64 {
         if tick.abs() < self.step / 1e6 { 0.0 } else { tick }
     }
 
-    /// Where a value lies, in pixels from the top of the plot; at an end of the scale if it lies beyond.
+    /// The position of a value in pixels from the top of the plot, clamped to the scale.
     pub(super) fn y(&self, value: f64) -> f64 {
         let value = value.clamp(self.low, self.high());
         HEIGHT - (value - self.low) / (self.step * f64::from(self.steps)) * HEIGHT
     }
 }
 
-/// The next step up that people count in: 1, 2, 2.5 or 5 times a power of ten.
+/// Rounds a step up to 1, 2, 2.5, 5 or 10 times a power of ten.
 fn round_step(rough: f64) -> f64 {
     let power = 10_f64.powf(rough.log10().floor());
     let factor = [1.0, 2.0, 2.5, 5.0].into_iter().find(|factor| factor * power >= rough * 0.999_999);

@@ -1,4 +1,4 @@
-//! The small charts of the overview: a table's figures, and the states of its days as one strip.
+//! The small charts of the overview: a sparkline of a table's figures, and a strip of the states of its days.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::window::Grain;
 use super::ruler::Ruler;
 use super::{Axis, HEIGHT, px};
 
-/// A silhouette of the figures from the first to the last of `slots`, the same days as the strip below it.
+/// A sparkline of the figures over `slots`, the same days as the strip below it.
 pub(in crate::web) fn sparkline(grain: Grain, slots: &[Slot], line: &[(NaiveDate, f64)]) -> Markup {
     let axis = Axis::new(grain, slots.iter().map(|slot| slot.day));
     let values: Vec<f64> = line.iter().map(|(_, value)| *value).collect();
@@ -28,7 +28,7 @@ pub(in crate::web) fn sparkline(grain: Grain, slots: &[Slot], line: &[(NaiveDate
     }
 }
 
-/// The states of the slots from left to right; what is not settled is lower, so that colour is not alone.
+/// The states of the slots from left to right; states other than settled are lower, so that colour is not the only cue.
 pub(in crate::web) fn strip(grain: Grain, slots: &[Slot]) -> Markup {
     let axis = Axis::new(grain, slots.iter().map(|slot| slot.day));
     let mut runs: Vec<(&'static str, usize, usize)> = Vec::new();

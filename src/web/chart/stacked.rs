@@ -1,4 +1,4 @@
-//! Amounts by day, stacked by group: what is positive upwards from zero, what is negative downwards.
+//! Amounts by day, stacked by group: positive ones upwards from zero, negative ones downwards.
 
 use std::fmt::Write;
 
@@ -62,7 +62,7 @@ pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked, id: &str) -> Mark
     }
 }
 
-/// The bands of all groups, bottom up: per group the edges of each day.
+/// The bands of all groups, from the bottom: per group the edges of each day.
 fn bands(rows: &[&Vec<i128>], groups: usize) -> Vec<Vec<Edges>> {
     let mut tops = vec![(0_i128, 0_i128); rows.len()];
     let mut bands = Vec::with_capacity(groups);
@@ -104,7 +104,7 @@ fn drawn(bands: &[Vec<Edges>], ruler: &Ruler) -> Markup {
     }
 }
 
-/// The outline of a band: bars where there are few days, else one shape in steps. Days without an amount have none.
+/// The outline of a band: bars for up to 70 days, else one stepped shape. Days without an amount have none.
 fn outline(edges: &[Edges], ruler: &Ruler) -> String {
     let mut path = String::new();
     let y = |pico: i128| px(ruler.y(units(pico)));
@@ -133,7 +133,7 @@ fn outline(edges: &[Edges], ruler: &Ruler) -> String {
     path
 }
 
-/// Letters at the right end of the bands that are high enough for one.
+/// Letters at the right end of the bands that are high enough for one (9 px).
 fn letters(bands: &[Vec<Edges>], ruler: &Ruler) -> Vec<(f64, char)> {
     let ends = bands.iter().enumerate().filter_map(|(index, edges)| Some((index, edges.last()?)));
     let placed = ends.filter_map(|(index, (from, to))| {
@@ -143,7 +143,7 @@ fn letters(bands: &[Vec<Edges>], ruler: &Ruler) -> Vec<(f64, char)> {
     placed.collect()
 }
 
-/// Horizontal lines over two of three bands; they keep their look however far the plot is stretched.
+/// Horizontal lines over two of three bands; stretching the plot does not change them.
 fn texture(index: usize) -> Option<&'static str> {
     [None, Some("lines-wide"), Some("lines-close")][index % 3]
 }
@@ -169,13 +169,13 @@ fn swatch(index: usize) -> Markup {
     }
 }
 
-/// What all days add up to, or what is counted on the newest one.
+/// The sum over all days, or the count on the newest one.
 fn whole(figures: &Stacked, group: usize) -> i128 {
     let mut of_days = figures.days.values().filter_map(|row| row.get(group).copied());
     if figures.is_count { of_days.next_back().unwrap_or(0) } else { of_days.sum() }
 }
 
-/// An amount as it is written; what is counted has no decimals.
+/// An amount as text; counts have no decimals.
 fn written(figures: &Stacked, pico: i128) -> String {
     let text = text::amount(pico);
     if figures.is_count { text.trim_end_matches(".00").to_owned() } else { text }
@@ -187,7 +187,7 @@ fn keys(figures: &Stacked) -> Vec<Key> {
     named.map(|(index, name)| Key { letter: letter(index), name: name.clone(), figure: figure(index) }).collect()
 }
 
-/// The gist, for people who do not see the chart.
+/// A short description for screen readers.
 fn describe(figures: &Stacked) -> String {
     let (Some(first), Some(last)) = (figures.days.keys().next(), figures.days.keys().next_back()) else {
         return "There are no figures yet.".to_owned();
@@ -203,7 +203,7 @@ fn describe(figures: &Stacked) -> String {
     )
 }
 
-/// The text with a capital letter.
+/// The text with its first letter in upper case.
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()

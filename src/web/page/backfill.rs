@@ -1,4 +1,4 @@
-//! Reading days again from the page: the form, and the plan that a person confirms.
+//! Backfill from the page: the form, and the plan to confirm.
 
 use maud::{Markup, html};
 
@@ -9,7 +9,7 @@ use crate::words::{count, plural};
 
 use super::frame::frame;
 
-/// The form of a job's page; nothing where the page may not act, or there is no past to read.
+/// The form of a job's page; empty if actions are not allowed, or the source has no past to read.
 pub(super) fn form(facts: &PageFacts, job: &JobFacts) -> Markup {
     if !facts.actions || job.job.entry.snapshot {
         return html! {};

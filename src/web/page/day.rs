@@ -1,4 +1,4 @@
-//! The details of the day that was chosen.
+//! The details of the selected day.
 
 use chrono::NaiveDate;
 use maud::{Markup, html};
@@ -13,7 +13,7 @@ use crate::web::summary::Figures;
 use crate::web::text;
 use crate::words::count;
 
-/// The section: the chosen day, or a form to choose one.
+/// The section: the selected day, or a form to select one.
 pub(super) fn section(facts: &PageFacts, job: &JobFacts, slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
     let grain = job.job.source.grain();
     let ends = slots.first().zip(slots.last()).map(|(first, last)| (first.day, last.day));
@@ -119,7 +119,7 @@ fn groups(job: &JobFacts, day: NaiveDate) -> Markup {
     }
 }
 
-/// What changed when the day was read again, newest first.
+/// The revisions of the day, newest first.
 fn changes(revisions: &[DayRevision]) -> Markup {
     if revisions.is_empty() {
         return html! {};

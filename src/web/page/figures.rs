@@ -39,7 +39,7 @@ fn id(name: &str, index: usize) -> String {
     if index == 0 { name.to_owned() } else { format!("{name}-{}", index + 1) }
 }
 
-/// The unit of amounts as people write it.
+/// The display name of a unit of amounts.
 pub(super) fn unit_word(unit: &str) -> String {
     if unit == "dollar" { "USD".to_owned() } else { text::label(unit) }
 }

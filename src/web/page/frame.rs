@@ -1,4 +1,4 @@
-//! What is around every page: head, landmarks, the lake and the clock; and the two pages that have nothing else.
+//! The layout of every page: head, landmarks, the lake and the clock; and the two pages without facts.
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -7,7 +7,7 @@ use crate::web::text;
 
 use super::{ICON_PATH, SCRIPT_PATH, STYLE_PATH};
 
-/// A whole document. `facts` are none on pages that tell nothing about the lake.
+/// A whole document. `facts` is `None` on pages that show nothing about the lake.
 pub(super) fn frame(title: &str, facts: Option<&PageFacts>, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -40,7 +40,7 @@ pub(super) fn frame(title: &str, facts: Option<&PageFacts>, body: &Markup) -> Ma
     }
 }
 
-/// The mark beside the name: a lake of bars.
+/// The logo beside the name: a lake of bars.
 fn mark() -> Markup {
     html! {
         svg class="mark" width="22" height="22" viewBox="0 0 22 22" aria-hidden="true" {
@@ -68,7 +68,7 @@ fn lake_and_clock(facts: &PageFacts) -> Markup {
     }
 }
 
-/// The form for the token.
+/// The login form.
 pub(super) fn login(failed: bool) -> Markup {
     let body = html! {
         section class="panel narrow" {
@@ -88,7 +88,7 @@ pub(super) fn login(failed: bool) -> Markup {
     frame("Sign in", None, &body)
 }
 
-/// A page that says what went wrong.
+/// An error page.
 pub(super) fn problem(status: u16, title: &str, words: &str) -> Markup {
     let body = html! {
         section class="panel narrow" {

@@ -62,7 +62,7 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate
     frame(name, Some(facts), &body)
 }
 
-/// The figures a person comes for.
+/// The main figures of the job.
 fn at_a_glance(facts: &PageFacts, job: &JobFacts, slots: &[Slot]) -> Markup {
     let rows: u64 = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|known| known.facts.rows).sum();
     let size: u64 = job.ledger.partitions.values().map(|partition| partition.bytes).sum();
@@ -102,7 +102,7 @@ fn budget(job: &JobFacts) -> String {
     }
 }
 
-/// What the job file says.
+/// The settings of the job file.
 fn definition(job: &JobFacts) -> Markup {
     let queries = job.job.source.read_for();
     html! {
@@ -126,14 +126,14 @@ fn definition(job: &JobFacts) -> Markup {
     }
 }
 
-/// The name of a part of the fingerprint as a heading.
+/// The name of a field of the fingerprint as a heading.
 fn spoken(name: &str) -> String {
     let words = name.replace('_', " ");
     let mut letters = words.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// A value of the fingerprint: a JSON list of texts as words, anything else as it is.
+/// A value of the fingerprint as text: a JSON list of strings without its syntax, anything else with spaced commas.
 fn readable(value: &str) -> String {
     match serde_json::from_str::<Vec<String>>(value) {
         Ok(list) if list.is_empty() => "none: totals".to_owned(),

@@ -17,7 +17,7 @@ use super::progress;
 use super::runs::verdict;
 use super::standing::{Standing, checked_at};
 
-/// Fewest values that make a silhouette.
+/// Minimum number of values for a sparkline.
 const FEWEST: usize = 7;
 
 /// The page.
@@ -48,7 +48,7 @@ pub(super) fn page(facts: &PageFacts) -> Markup {
     frame("Tables", Some(facts), &body)
 }
 
-/// How many jobs do how well: `5 current, 1 failed`.
+/// The number of jobs in each standing: `5 current, 1 failed`.
 fn in_words(jobs: &[(&JobFacts, Vec<Slot>, Standing)]) -> String {
     let mut standings: Vec<Standing> = jobs.iter().map(|(_, _, standing)| *standing).collect();
     standings.sort_unstable();
@@ -91,12 +91,12 @@ fn card(facts: &PageFacts, job: &JobFacts, slots: &[Slot], standing: Standing) -
     }
 }
 
-/// A long name may be broken after an underscore.
+/// A name that may wrap after an underscore.
 pub(super) fn breakable(name: &str) -> Markup {
     html! { @for (index, part) in name.split('_').enumerate() { @if index > 0 { "_" wbr; } (part) } }
 }
 
-/// The last thirteen months as a silhouette and a strip.
+/// The last thirteen months as a sparkline and a strip.
 fn glance(job: &JobFacts, slots: &[Slot]) -> Markup {
     let grain = job.job.source.grain();
     let Some(last) = slots.last() else { return html! {} };

@@ -1,4 +1,4 @@
-//! What a job does now: a piece of HTML that the script replaces by a newer one.
+//! The current run of a job: an HTML fragment that the script refreshes.
 
 use maud::{Markup, html};
 
@@ -8,7 +8,7 @@ use crate::web::facts::JobFacts;
 use crate::web::text;
 use crate::words::{count, plural};
 
-/// The piece: its first element tells the script whether a run goes on.
+/// The fragment: its first element tells the script whether the job is running.
 pub(super) fn fragment(job: &JobFacts) -> Markup {
     html! {
         div class="now" data-running=(if job.live.is_some() { "yes" } else { "no" }) {
@@ -72,7 +72,7 @@ fn line(name: &str, partition: &LivePartition) -> Markup {
     }
 }
 
-/// What became of a fetch, as words.
+/// The outcome of a fetch as text.
 pub(super) fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Committed => "committed",

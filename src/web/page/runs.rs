@@ -57,13 +57,13 @@ fn entry(facts: &PageFacts, run: &JobReport) -> Markup {
     }
 }
 
-/// Whether it is the newest run of its job: the one whose errors are open.
+/// Whether it is the newest run of its job, whose errors are expanded.
 fn is_newest(facts: &PageFacts, run: &JobReport) -> bool {
     let of_job = facts.jobs.iter().find(|job| job.job.name == run.job);
     of_job.and_then(|job| job.runs.first()).is_some_and(|newest| newest.run_id == run.run_id)
 }
 
-/// What an exit code says, as sign, word and class.
+/// Sign, word and CSS class of an exit code.
 pub(super) fn verdict(code: u8) -> (char, &'static str, &'static str) {
     match code {
         0 => ('✓', "well", "good"),

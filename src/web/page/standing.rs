@@ -7,15 +7,15 @@ use crate::plan::{Slot, SlotState};
 use crate::status::last_failure;
 use crate::web::facts::{JobFacts, last_run};
 
-/// How long after its end a day may still be missing before its table counts as stale: two nightly runs.
+/// Hours after its end until a missing day makes its table stale: two nightly runs.
 const GRACE_HOURS: i64 = 48;
 
-/// How a job is doing; what a person should look at first comes first.
+/// The overall state of a job, most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
-    /// A run goes on.
+    /// A run is in progress.
     Running,
-    /// Days wait in quarantine for a person's word.
+    /// Days in quarantine wait for a user's decision.
     Quarantined,
     /// The last run failed, or the next one could not begin.
     Failed,
@@ -23,12 +23,12 @@ pub(super) enum Standing {
     NeverRead,
     /// Days are missing or out of date.
     Stale,
-    /// Everything that should be there is.
+    /// Nothing is missing or out of date.
     Current,
 }
 
 impl Standing {
-    /// How a job with these slots is doing at `now`.
+    /// The standing of a job with these slots at `now`.
     pub(super) fn of(job: &JobFacts, slots: &[Slot], now: DateTime<Utc>) -> Self {
         if job.live.is_some() {
             return Self::Running;
@@ -45,7 +45,7 @@ impl Standing {
         if is_stale(job, slots, now) { Self::Stale } else { Self::Current }
     }
 
-    /// Sign, word and class of the style sheet.
+    /// Sign, word and CSS class.
     pub(super) fn look(self) -> (char, &'static str, &'static str) {
         match self {
             Self::Running => ('▶', "running", "busy"),

@@ -1,4 +1,4 @@
-//! The pages as text: every value escaped, nothing inline, everything reachable without eyes, mouse or script.
+//! Tests of the HTML: every value escaped, nothing inline, usable without sight, mouse or script.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -49,7 +49,7 @@ fn known(rows: u64, estimated: bool) -> DayState {
     DayState { read_at: "2026-11-04T06:31:00Z".parse().unwrap(), facts }
 }
 
-/// A job whose every text is hostile, with two days read and one missing.
+/// A job whose texts are all hostile, with two days read and one missing.
 fn hostile_job() -> JobFacts {
     let text = format!(
         "description = {description}\n[schedule]\ncron = \"30 6 * * *\"\n[source]\ntype = \"aws_cost_and_usage\"\n\
@@ -148,7 +148,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
     ]
 }
 
-/// The tags of a document, quoted attribute values left out.
+/// The tags of a document, without quoted attribute values.
 fn tags(html: &str) -> Vec<String> {
     let mut tags = Vec::new();
     for rest in html.split('<').skip(1) {
@@ -321,7 +321,7 @@ fn nothing_is_loaded_from_elsewhere() {
     assert!(super::STYLE.contains("prefers-color-scheme: dark") && super::STYLE.contains("forced-colors"));
 }
 
-/// The colours of a piece of the style sheet by their names.
+/// The colours of a part of the style sheet, by name.
 fn colours(css: &str) -> BTreeMap<&str, [f64; 3]> {
     let parts = css.split("--").filter_map(|part| part.split_once(": #"));
     let channel = |hex: &str, at: usize| hex.get(at..at + 2).and_then(|text| u8::from_str_radix(text, 16).ok());

@@ -1,4 +1,4 @@
-//! The parts of a table's objects joined into what its charts show.
+//! Joins the parts of a table's objects into the figures of its charts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,7 @@ fn stacked<'a>(
     grouping: Option<String>,
     unit: String,
 ) -> Stacked {
-    // What names no currency is shown with every one: it adds nothing to any.
+    // Days without a currency appear in the chart of each currency: they add nothing.
     let is_in_unit = |part: &Part, day: &NaiveDate| part.currencies.get(day).is_none_or(|currency| *currency == unit);
     let amounts: Vec<_> = parts
         .clone()
@@ -82,7 +82,7 @@ fn stacked<'a>(
     Stacked { measure: measure.to_owned(), grouping, unit, groups, days, is_count: false }
 }
 
-/// How a group is called: its name, its id where it has none, and a word where the API has neither.
+/// The label of a group: its name, else its id, else a placeholder where the API has neither.
 fn name_of(group: &String, grouping: Option<&str>, names: &BTreeMap<&String, &String>) -> String {
     match (group.as_str(), grouping) {
         ("", None) => "total".to_owned(),

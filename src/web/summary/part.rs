@@ -1,4 +1,4 @@
-//! What one object adds to the charts of its table: sums by day, small enough to be kept.
+//! The sums by day of one object, small enough to be cached.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,13 +17,13 @@ use crate::window::Grain;
 
 use super::SavingsDay;
 
-/// The count that stands for 1.
+/// 1, in units of 10^-12.
 pub(super) const ONE: i128 = 10_i128.pow(decimal::SCALE);
-/// Groups of one object that are told apart. A grouping by resource has tens of thousands, of which the smallest cannot
-/// be among the few that are drawn; they are kept as one.
+/// Groups of one object that are kept separately. A grouping by resource has tens of thousands, of which the smallest
+/// cannot be among the few that are drawn; they are merged into one.
 const KEPT_GROUPS: usize = 500;
 
-/// What the charts of a table are made of.
+/// The kind of chart of a table, with the columns it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Shape {
     /// An exact amount, by the first grouping if there is one.
@@ -41,12 +41,12 @@ pub(super) enum Shape {
     Utilization,
     /// Accounts with and without an export.
     Accounts,
-    /// Nothing that could be drawn.
+    /// Nothing to draw.
     Nothing,
 }
 
 impl Shape {
-    /// The shape of a job's table, as its columns say.
+    /// The shape of a job's table, derived from its columns.
     pub(super) fn of(job: &Job) -> Self {
         let table = job.source.table();
         let has = |name: &str| table.columns().iter().any(|column| column.name == name);
@@ -65,16 +65,16 @@ impl Shape {
     }
 }
 
-/// What one object adds.
+/// The sums of one object.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Part {
     /// Its generation.
     pub(super) epoch: u64,
-    /// Unit of the amounts, where the rows name one.
+    /// Unit of the amounts, if the rows have one.
     pub(super) unit: Option<String>,
-    /// Currency of each day that names one; a day has one.
+    /// Currency of each day that has one; a day has at most one.
     pub(super) currencies: BTreeMap<NaiveDate, String>,
-    /// Names of groups that are better than their ids.
+    /// Display names of groups, by id.
     pub(super) names: BTreeMap<String, String>,
     /// The sums.
     pub(super) days: Days,
@@ -83,15 +83,15 @@ pub(super) struct Part {
 /// Sums by day.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Days {
-    /// By group; `None` is what was too small to be told apart.
+    /// By group; `None` is the sum of the groups that are too small to be kept.
     Amounts(BTreeMap<NaiveDate, BTreeMap<Option<String>, i128>>),
-    /// By what the amounts are in, brought to one scale.
+    /// By base unit, to which the amounts are converted.
     Savings(BTreeMap<NaiveDate, BTreeMap<String, SavingsDay>>),
-    /// By kind the sum of the ratios, and of how many.
+    /// By kind the sum of the ratios and their number.
     Utilization(BTreeMap<NaiveDate, BTreeMap<String, (f64, u32)>>),
 }
 
-/// Adds up the rows of an object.
+/// Sums the rows of an object.
 pub(super) fn read(shape: &Shape, table: &Table, grain: Grain, rows: &RecordBatch, epoch: u64) -> Result<Part> {
     let slots = split_by_slot(table, grain, rows)?;
     let days = Days::Amounts(BTreeMap::new());
@@ -173,7 +173,7 @@ fn amounts_by_group(
 
 type Sums = BTreeMap<NaiveDate, BTreeMap<Option<String>, i128>>;
 
-/// How much of a chart each group takes: the sum of what it is by day, whatever its sign.
+/// The share of a chart that each group takes: the sum of its absolute daily amounts.
 pub(super) fn weights<'a>(
     days: impl Iterator<Item = &'a BTreeMap<Option<String>, i128>>,
 ) -> BTreeMap<&'a String, u128> {
@@ -219,7 +219,7 @@ impl<'a> Amounts<'a> {
         self.units.is_valid(row).then(|| self.units.value(row))
     }
 
-    /// Adds the amount of a row, brought to `base`; an amount in something else is left out.
+    /// Adds the amount of a row, converted to `base`; an amount in a different base unit is skipped.
     fn add(&self, sum: &mut Option<f64>, row: usize, unit: &str, base: &str) {
         let (scale, own) = scale_of(self.unit(row).unwrap_or(unit));
         if self.amounts.is_valid(row) && own == base {
@@ -228,8 +228,8 @@ impl<'a> Amounts<'a> {
     }
 }
 
-/// The series `total` of all products together; every series where none has that name. An amount without a unit is in
-/// that of the actual cost beside it, and where that has none, in dollars.
+/// Sums the series `total` of all products, or every series if there is none of that name. An amount without a unit has
+/// the unit of the actual cost in its row, or else dollars.
 fn savings(rows: &RecordBatch) -> Result<BTreeMap<String, SavingsDay>> {
     let series = texts(rows, "series")?;
     let [actual, on_demand, realized] = ["actual_cost", "on_demand_equivalent_cost", "realized_savings"];
