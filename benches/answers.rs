@@ -1,11 +1,11 @@
-//! A server of Cost Explorer answers for the comparison: made-up figures that depend on nothing but their day, group
-//! and metric, so that every client reads the same bytes and any page can be rendered on its own.
+//! A mock Cost Explorer server for the comparison. Its figures are a function of day, group and metric only, so every
+//! client reads the same bytes and each page can be rendered independently.
 //!
 //! `answers --listen 127.0.0.1:8098 [--groups 2000] [--page 5000] [--latency-ms 0] [--per-second 0] [--restate-from DAY]`
 //!
-//! `GET /counters` tells requests, refused requests and bytes since the last time it was asked, as JSON. With
-//! `--per-second` more requests than that (and a burst as large) are refused, as the API does. `--restate-from` gives
-//! all days from that one on other figures.
+//! `GET /counters` returns requests, refused requests and bytes since the previous call, as JSON. `--per-second` sets
+//! the rate limit (with a burst of the same size); requests beyond it are refused, as the API does. `--restate-from`
+//! changes the figures of that day and all later ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
@@ -123,7 +123,7 @@ fn counters(settings: &Settings) -> String {
 }
 
 impl Settings {
-    /// Counts a request and says whether it is within the limit.
+    /// Counts a request; returns whether it is within the limit.
     fn admits(&self) -> bool {
         let mut counters = self.counters.lock().unwrap();
         counters.requests += 1;
@@ -235,7 +235,7 @@ impl Settings {
         out.push_str(r#"},"Groups":[]"#);
     }
 
-    /// 2.7% are zero, 0.5% negative; the blended cost is the unblended one in four of five groups.
+    /// 2.7% are zero, 0.5% negative; in four of five groups the blended cost equals the unblended cost.
     fn amount(&self, at: DateTime<Utc>, group: u64, metric: &str) -> i64 {
         let restated = self.restate_from.is_some_and(|day| at.date_naive() >= day);
         let seed = at.timestamp() as u64 ^ (u64::from(restated) << 62);
@@ -264,7 +264,7 @@ fn unit(metric: &str) -> &'static str {
     if metric.ends_with("Cost") { "USD" } else { "N/A" }
 }
 
-/// SplitMix64 over the three.
+/// SplitMix64 over three values.
 fn mix(a: u64, b: u64, c: u64) -> u64 {
     let mut z = a.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ b.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ c.rotate_left(32);
     for factor in [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb] {
@@ -273,7 +273,7 @@ fn mix(a: u64, b: u64, c: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// An amount as the API writes it: no zeros behind.
+/// An amount as the API writes it: without trailing zeros.
 struct Amount(i64);
 
 impl std::fmt::Display for Amount {

@@ -1,9 +1,9 @@
-//! The bare program: what it costs to read the pages and write the rows, and nothing else.
+//! The lower bound for the comparison: only reads the pages and writes the rows.
 //!
-//! `bare URL FIRST LAST FOLDER [daily|hourly] [day|month]` asks for every page between two days (`LAST` is left out),
-//! scans the bytes, fills Arrow builders and writes a zstd-1 Parquet file per day, or per month. The columns are
-//! costlake's own. There is no escape handling, no check, no sort, no digest, no fsync and no signature: it is the
-//! floor that costlake is measured against, not a program to copy.
+//! `bare URL FIRST LAST FOLDER [daily|hourly] [day|month]` requests every page from `FIRST` to `LAST` (exclusive),
+//! scans the bytes, fills Arrow builders and writes a zstd-1 Parquet file per day or per month, with costlake's
+//! columns. It has no escape handling, checks, sort, digest, fsync or signature: it is the floor that costlake is
+//! measured against, not a program to copy.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -72,14 +72,14 @@ fn ask(server: &mut BufReader<TcpStream>, span: (&str, &str, bool), token: Optio
     server.read_exact(body).expect("a body");
 }
 
-/// Walks through the bytes of an answer.
+/// A cursor over the bytes of an answer.
 struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Scan<'a> {
-    /// Steps over `text` if it stands here.
+    /// Skips `text` if it is next; returns whether it was.
     fn skip(&mut self, text: &str) -> bool {
         let here = self.bytes[self.at..].starts_with(text.as_bytes());
         self.at += if here { text.len() } else { 0 };
@@ -99,7 +99,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Reads one page into the builders; the token of the next one.
+/// Reads one page into the builders; returns the token of the next one.
 fn page(body: &[u8], out: &mut Out) -> Option<String> {
     let mut scan = Scan { bytes: body, at: 0 };
     scan.expect("{\"GroupDefinitions\":[");
@@ -161,7 +161,7 @@ fn group(scan: &mut Scan<'_>, out: &mut Out) {
     out.estimated.append_value(false);
 }
 
-/// Decimal text as a count of 10^-12.
+/// Parses decimal text in units of 10^-12.
 fn decimal(text: &[u8]) -> i128 {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -185,10 +185,10 @@ enum Time {
     Hour(TimestampMillisecondBuilder),
 }
 
-/// The builders of the file that is being filled.
+/// The builders of the current file.
 struct Out {
     folder: String,
-    /// Letters of a period that tell the files apart.
+    /// Length of the period prefix that names a file: 7 for a month, 10 for a day.
     cut: usize,
     file: String,
     millis: i64,

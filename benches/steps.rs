@@ -1,4 +1,4 @@
-//! Micro-benchmarks of the steps between an answer and its file: decode, sort, digest, encode, on a day of 5,000 groups.
+//! Micro-benchmarks of the steps from an answer to its file: decode, sort, digest, encode, on a day of 5,000 groups.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -28,7 +28,7 @@ group_by = [{ dimension = "SERVICE" }, { dimension = "USAGE_TYPE" }]
 begin = "2026-10-01"
 "#;
 
-/// One page of a day, every `escaped`th usage type with a quote in its name.
+/// One page of a day; every `escaped`th usage type has a quote in its name.
 fn page(escaped: u64) -> Bytes {
     let mut text = r#"{"ResultsByTime":[{"TimePeriod":{"Start":"2026-10-01","End":"2026-10-02"},"Groups":["#.to_owned();
     for row in 0..ROWS {

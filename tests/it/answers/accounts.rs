@@ -1,4 +1,4 @@
-//! A table belongs to one AWS account, and other credentials never write into it.
+//! A table belongs to one AWS account; credentials of another account never write to it.
 
 use std::fs;
 
@@ -29,7 +29,7 @@ fn kept(house: &Lakehouse, name: &str) -> Option<Value> {
     Some(serde_json::from_slice(&text).expect("JSON"))
 }
 
-/// A table whose account is known from the first run on.
+/// A table whose account is recorded by the first run.
 fn a_table_of_ours() -> (Script, Script, Lakehouse) {
     let (tokens, api, mut house) = open();
     house.job("costs", DAILY);
@@ -42,7 +42,7 @@ fn a_table_of_ours() -> (Script, Script, Lakehouse) {
     (tokens, api, house)
 }
 
-/// The run asks Cost Explorer nothing, and writes into no table.
+/// The run sends nothing to Cost Explorer and writes to no table.
 #[track_caller]
 fn ends_before_anything_is_paid(house: &Lakehouse, api: &Script, code: i32, words: &str) {
     let _ = (api.take_asked(), api.take_totals_asked());
@@ -79,7 +79,7 @@ fn credentials_that_tell_their_account_are_compared_without_asking() {
     assert!(asked.iter().all(|asked| asked.body.contains("AssumeRole")), "{asked:#?}");
 }
 
-/// Static keys, no account anywhere, and an imitation of Cost Explorer alone: nobody is asked, and it is said.
+/// Static keys, no configured account, and only Cost Explorer emulated: no one can be asked, which is reported.
 #[test]
 fn an_account_that_nobody_tells_is_said_to_be_unverified() {
     let api = Script::new();
@@ -110,13 +110,13 @@ fn a_table_without_an_account_is_given_the_first_one_that_is_known() {
     assert_eq!(kept(&house, "account.json"), Some(json!({ "format": 1, "account": OURS })));
     tokens.then([identity(THEIRS)]);
     ends_before_anything_is_paid(&house, &api, 3, "belongs to AWS account 111111111111");
-    // Another program's table.json, or none at all, takes nothing away from it.
+    // account.json still applies when table.json is missing.
     fs::remove_file(house.lake().join("_costlake/costs/table.json")).expect("a file");
     tokens.then([identity(THEIRS)]);
     ends_before_anything_is_paid(&house, &api, 3, "belongs to AWS account 111111111111");
 }
 
-/// A profile that was mixed up is told by the API, and corrected: what a run knew that read nothing is forgotten.
+/// The wrong profile is refused by the API and then corrected: a run that read nothing must not record its account.
 #[test]
 fn credentials_that_never_read_anything_leave_no_account_behind() {
     for is_named in [false, true] {
@@ -143,7 +143,7 @@ fn credentials_that_never_read_anything_leave_no_account_behind() {
     }
 }
 
-/// What comes in place of an account, and the exit code of a run that needs one.
+/// Replies in place of an account, and the exit code of a run that needs one.
 fn refusals() -> Vec<(&'static str, Reply, i32)> {
     let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>User: arn:aws:iam::123456789012:user/x is not \
         authorized to perform: sts:GetCallerIdentity with an explicit deny</Message></Error></ErrorResponse>";
@@ -210,7 +210,7 @@ fn a_job_may_switch_it_off_and_every_output_says_so() {
     api.then([Reply::good(&two_days())]);
     house.costlake(&["run"]).says("account not verified").says(words);
     assert!(tokens.take_asked().is_empty(), "AWS STS was asked");
-    // What nobody has to be asked for is compared all the same.
+    // An account from the configuration needs no request and is still compared.
     house.job("costs", &in_aws("verify_account = false\naccount_id = \"222222222222\""));
     house.costlake(&["run"]).exits(3).says("belongs to AWS account 111111111111");
 }
@@ -229,7 +229,7 @@ fn aws_is_asked_once_for_all_jobs_of_a_run() {
     }
 }
 
-/// Where both are asked at one address, it is the address of STS, too.
+/// An endpoint set for all of AWS is used for STS, too.
 #[test]
 fn one_endpoint_for_all_of_aws_is_an_endpoint_of_sts() {
     let sandbox = SandboxServer::new(NOW, 1_000);
@@ -270,7 +270,7 @@ fn keys_are_never_sent_to_sts_by_plain_http() {
     }
 }
 
-/// Keys that AWS does not accept are told by the check, also where the account stands beside them.
+/// The check reports keys that AWS does not accept, even if the account is configured along with them.
 #[test]
 fn an_online_check_tries_keys_that_tell_their_account() {
     let (tokens, _, mut house) = open();

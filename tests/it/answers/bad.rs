@@ -1,5 +1,5 @@
-//! Answers that cannot be trusted: each is refused in words that name what and where, nothing of it is written, what
-//! was in the lake stays as it was, and the next good answer completes the table.
+//! Invalid answers: each is refused with a message that names the defect and its position, nothing of it is written,
+//! the lake stays unchanged, and the next good answer completes the table.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::support::script::{Reply, Script};
 const FIRST: &str = "2026-11-01";
 const SECOND: &str = "2026-11-02";
 
-/// Plays the bad answers to an empty lake, then a good one, then the bad ones again.
+/// Serves the bad answers to an empty lake, then a good one, then the bad ones again.
 #[track_caller]
 fn refused(replies: &[Reply], code: i32, words: &[&str]) {
     let script = Script::new();

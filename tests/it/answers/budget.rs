@@ -1,7 +1,7 @@
-//! The cap on requests: never passed, and yet the table gets complete.
+//! The cap on requests: never exceeded, and the table still becomes complete.
 //!
-//! The server gives every day of a window its own pages, so that a window of five days takes five (or more) requests. The totals
-//! of the days read come before them and count like any other request.
+//! The server puts every day of a window on separate pages, so a window of five days takes five (or more) requests. The
+//! totals of the days read are requested before them and count like any other request.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,12 +43,12 @@ fn house(budget: &str, pages_of: fn(&str) -> usize) -> (Script, Lakehouse) {
     (script, house)
 }
 
-/// Requests since the last look, the totals included.
+/// Requests since the previous call, totals included.
 fn sent(script: &Script) -> usize {
     script.take_asked().len() + script.take_totals_asked().len()
 }
 
-/// One run; what the server counted must be what is reported, and within the cap.
+/// One run; the requests that the server counted must equal those reported and be within the cap.
 #[track_caller]
 fn run_within(script: &Script, house: &Lakehouse, cap: u64) -> Done {
     let done = house.json(&["run"]);
@@ -126,7 +126,7 @@ fn a_day_larger_than_the_cap_names_the_cap_it_needs() {
 #[test]
 fn a_plan_says_that_the_cap_is_too_small_for_the_smallest_step() {
     let (script, house) = house("max_requests_per_run = 1", |_| 1);
-    // The totals of a day and its page are two.
+    // One request for the totals of a day, one for its page.
     for command in [
         &["run"][..],
         &["plan"],
@@ -172,7 +172,7 @@ fn what_a_fetch_set_aside_and_did_not_need_is_there_for_the_next() {
     job(1 + 3);
     house.json(&range).exits(4).says("cap of 4 requests").hides("needs at least");
     assert_eq!(sent(&script), 1 + 3);
-    // Three requests are set aside for the first month, which leaves one for the second until that is done.
+    // Three requests are reserved for the first month, which leaves one for the second until the first is done.
     pages.store(1, Ordering::Relaxed);
     job(1 + 4);
     house.json(&range).exits(0);

@@ -1,4 +1,4 @@
-//! More canaries: what `aws sso login` left, panics, a bucket's traffic.
+//! More canaries: the token cache of `aws sso login`, panics, a bucket's traffic.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::support::script::{Asked, Reply, Script};
 
 const NOW: &str = "2026-11-03T06:00:00Z";
 
-/// The name of the session's file: the SHA-1 of `corp`.
+/// The session's file in the token cache, named by the SHA-1 of `corp`.
 const CACHED: &str = "ee0bfd2552fbd840c02cc48b6e823320543c450f.json";
 const PROFILE: &str = "[profile p]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = reader\n\
     [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.awsapps.com/start\n";
@@ -32,7 +32,7 @@ fn corp(home: &Path, cached: &str) {
     fs::write(home.join(".aws/sso/cache").join(CACHED), cached).expect("a file");
 }
 
-/// The portal, and what issues its tokens, repeating whatever they are sent.
+/// The SSO portal and its token service; both echo whatever they are sent.
 fn portal(asked: &Asked) -> Reply {
     let sent: Vec<&str> = asked.headers.iter().map(|(_, value)| value.as_str()).collect();
     let words = format!("{} {} {}", sent.join(" "), asked.path, asked.body);
@@ -120,7 +120,7 @@ fn the_traffic_of_a_bucket() {
     }
 }
 
-/// The bucket says everything again that it was told.
+/// The bucket echoes every header it is sent.
 #[test]
 fn a_bucket_that_repeats_what_it_is_sent() {
     let said = |asked: &Asked| {

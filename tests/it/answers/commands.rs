@@ -1,4 +1,4 @@
-//! The commands as people and scripts see them: exit codes, documents, and what each of them leaves alone.
+//! The commands as users and scripts see them: exit codes, JSON documents, and what each command must not change.
 
 use serde_json::{Value, json};
 
@@ -275,7 +275,7 @@ fn quiet_says_only_what_went_wrong() {
     house.costlake(&["--quiet", "run", "nobody"]).exits(2).says("there is no job `nobody`");
 }
 
-/// Taken for one that is not set, it would be another clock, another server or no key.
+/// If it were treated as unset, the run would use another clock, another server or no key.
 #[test]
 fn a_variable_that_is_no_text_is_refused() {
     use std::os::unix::ffi::OsStrExt;

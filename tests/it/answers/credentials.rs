@@ -1,4 +1,4 @@
-//! Whose credentials these are: `check --online` and `aws.account_id`, which ask what is free and nothing that costs.
+//! Which account the credentials belong to: `check --online` and `aws.account_id`, which send only free requests.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::script::{Reply, Script};
 
 const CONFIG: &str = "[source]\ntype = \"datadog_ccm_config\"\n";
 
-/// What AWS's token service says to whoever has these credentials.
+/// The answer of AWS STS to `GetCallerIdentity`.
 pub(super) fn identity(account: &str) -> Reply {
     let body = format!(
         "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
@@ -18,7 +18,7 @@ pub(super) fn identity(account: &str) -> Reply {
     Reply::new(200, body).with("content-type", "text/xml")
 }
 
-/// A house whose token service is the first script and whose APIs are the second.
+/// A lakehouse whose STS is the first script and whose APIs are the second.
 pub(super) fn open() -> (Script, Script, Lakehouse) {
     let (tokens, api) = (Script::new(), Script::new());
     let mut house = Lakehouse::new(api.url(), NOW);
@@ -74,7 +74,7 @@ fn an_account_that_the_job_names_is_verified() {
     house.runs_again_without_writing();
 }
 
-/// What AWS's token service gives whoever may take the role.
+/// The answer of AWS STS to a permitted `AssumeRole`.
 pub(super) fn role(account: &str) -> Reply {
     let body = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
         <AssumedRoleUser><Arn>arn:aws:sts::111111111111:assumed-role/costs/costlake</Arn>\
@@ -85,7 +85,7 @@ pub(super) fn role(account: &str) -> Reply {
     Reply::new(200, body.replace("111111111111", account)).with("content-type", "text/xml")
 }
 
-/// What a container's agent gives the program in it.
+/// The answer of a container's credential endpoint.
 fn container() -> Reply {
     Reply::new(
         200,
@@ -93,7 +93,7 @@ fn container() -> Reply {
     )
 }
 
-/// What comes in place of credentials from an API of AWS that is not there, is busy, or breaks off.
+/// Replies in place of credentials from an AWS API that is unreachable, busy, or closes the connection.
 fn silences(good: &Reply) -> Vec<(&'static str, Reply)> {
     let busy = "<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>";
     vec![
@@ -108,7 +108,7 @@ fn silences(good: &Reply) -> Vec<(&'static str, Reply)> {
     ]
 }
 
-/// A run that is given credentials so many times, and then a silence; and the run after it.
+/// A run that gets credentials `given` times, then `reply`; and the run after it.
 fn credentials_fail(
     what: &str,
     house: &Lakehouse,
@@ -118,9 +118,9 @@ fn credentials_fail(
     good: Reply,
 ) {
     tokens.then(vec![good.clone(); given]);
-    // The SDK's own patience, if it has any.
+    // Enough for every retry of the SDK.
     tokens.then(vec![reply; 8]);
-    // A silence behind a question that is under way ends with whichever of the two clocks is first.
+    // With a request in flight, whichever of the two timeouts expires first ends the silence.
     let words =
         if (what, given) == ("mute", 1) { "did not answer" } else { "what gives the AWS credentials did not answer" };
     house.costlake(&["run"]).exits(1).says(words).hides("trust policy");
@@ -131,14 +131,14 @@ fn credentials_fail(
     house.run_well();
 }
 
-/// costlake asks for the role once, to see that it may; AWS's SDK asks again with the first question to Cost Explorer.
+/// costlake requests the role once to verify access; the AWS SDK does so again for the first Cost Explorer request.
 #[test]
 fn a_role_that_cannot_be_asked_for_is_no_missing_permission() {
     let job = DAILY.replace("[limits]", "[aws]\nrole_arn = \"arn:aws:iam::111111111111:role/costs\"\n[limits]");
     for given in [0, 1] {
         for (what, reply) in silences(&role("111111111111")) {
             let (tokens, api, mut house) = open();
-            // The SDK waits five seconds for credentials within a request, which is to have more time than that.
+            // The SDK waits five seconds for credentials within a request; the request's timeout must be longer.
             house.set("COSTLAKE_HASTE", if (what, given) == ("mute", 1) { "9000" } else { "1200" });
             house.job("costs", &job);
             credentials_fail(what, &house, (&tokens, &api), given, reply, role("111111111111"));

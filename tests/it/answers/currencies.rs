@@ -1,4 +1,4 @@
-//! The currency of rows and totals, and labels of another tag.
+//! The currency of rows and totals, and columns labelled by another tag.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,10 +9,10 @@ use crate::support::lake::column;
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Reply, Script};
 
-/// The currency of a day, and whether it is asked with groups.
+/// The currency of a day, given the day and whether the request has groups.
 type Units = Arc<Mutex<Box<dyn Fn(&str, bool) -> &'static str + Send>>>;
 
-/// A table of a dollar a day from October 1 on, whose amounts are in what `units` says.
+/// A table of 1.00 a day from October 1 on, in the currency that `units` returns.
 fn world(units: &Units, now: &str, more: &str) -> (Script, Lakehouse) {
     let units = Arc::clone(units);
     let script = Script::answering(move |asked| {

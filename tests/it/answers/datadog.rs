@@ -1,4 +1,4 @@
-//! Datadog's refusals and oddities, through the binary: keys, waits, redirects, and what is kept of raw answers.
+//! Datadog's refusals and oddities, through the binary: keys, waits, redirects, and stored raw responses.
 
 use serde_json::json;
 
@@ -68,7 +68,7 @@ fn keys_go_into_headers_and_nowhere_else() {
     house.runs_again_without_writing();
 }
 
-/// A run that ends with the first answer and these words.
+/// A run that ends at the first answer with this message.
 #[track_caller]
 fn given_up(reply: Reply, exit_code: i32, words: &[&str]) {
     let script = Script::new();
@@ -236,7 +236,7 @@ fn days_that_come_back_empty_are_held_for_a_person() {
     assert!(house.rows("dog").is_empty());
 }
 
-/// A good status with errors in the body: the API's words are kept, and what data come with them are not taken for all.
+/// Status 200 with errors in the body: the API's message is kept, and the data in the same body count as incomplete.
 #[test]
 fn errors_with_a_good_status_are_said_and_nothing_is_taken() {
     let words = json!([{ "title": "Timeout", "detail": "a part is missing" }]);

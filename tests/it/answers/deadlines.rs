@@ -1,6 +1,6 @@
-//! Floods that never get large: servers that are mute, or send a byte now and then for ever. Each attempt has one
-//! deadline, from its first byte to the answer's last, and nothing that arrives puts it off. A test has no minute to
-//! wait, so the program is run in haste: the deadline is short, and there are two attempts.
+//! Slow answers: servers that are mute, or send a byte now and then for ever. Each attempt has one deadline, from its
+//! first byte to the answer's last, and arriving bytes do not extend it. The tests shorten the deadline, which is a
+//! minute by default, with the test timeout; there are two attempts.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::support::script::{Reply, Script};
 
 /// The deadline in milliseconds.
 const HASTE: &str = "1200";
-/// Between two bytes: often enough for whoever only waits for the next one.
+/// Between two bytes: short enough that a timeout per byte would never expire.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Far beyond every deadline; a run that waits for the end of a flood fails then.
+/// Far beyond every deadline: a run that waits for the end of the answer fails the test.
 const COUNT: usize = 400;
 
 fn drip(send: &mut dyn FnMut(&[u8]) -> bool, head: &str, piece: &str) {
@@ -70,7 +70,7 @@ fn slow(what: &str, job: &str, flood: Flood, words: &str) {
     assert!(house.objects().is_empty(), "{what}: something was written");
 }
 
-/// Side by side, because they only wait.
+/// Runs all cases in parallel, because they only wait.
 fn all(job: &'static str, words: &'static str, failure: &'static str) {
     std::thread::scope(|scope| {
         for (what, flood) in SLOW {
@@ -107,7 +107,7 @@ fn a_bucket_has_a_minute_for_each_answer() {
     });
 }
 
-/// The rows may have arrived: they are looked for before anything is said.
+/// The rows may have arrived: the bucket is checked before a failure is reported.
 #[test]
 fn a_write_has_a_minute_for_its_answer() {
     let bucket =

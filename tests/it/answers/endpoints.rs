@@ -1,5 +1,5 @@
-//! Which addresses of AWS are asked: the environment, the profile and its services, the region's partition; and that
-//! DuckDB is told the same ones.
+//! Which AWS endpoints are used: the environment, the profile and its services, the region's partition; and that DuckDB
+//! is configured with the same ones.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use crate::support::script::{Reply, Script};
 
 const LAKE: &str = "s3://bills/x";
 
-/// A house without any address in its environment, and with this profile.
+/// A lakehouse without any endpoint in its environment, and with this profile.
 fn house_with(profile: &str) -> Lakehouse {
     let mut house = Lakehouse::new("", NOW);
     ["AWS_ENDPOINT_URL_COST_EXPLORER", "AWS_REGION"].iter().for_each(|name| house.unset(name));
@@ -28,7 +28,7 @@ fn api() -> Script {
     Script::answering(|_| Reply::good(&two_days()))
 }
 
-/// The line that tells DuckDB where the bucket is.
+/// The `CREATE SECRET` line, which gives DuckDB the bucket's endpoint.
 fn secret(house: &Lakehouse, lake: &str) -> String {
     let done = house.costlake(&["connect", "--lake", lake]);
     let line = done.exits(0).stdout.lines().find(|line| line.contains("SECRET")).map(str::to_owned);
@@ -126,7 +126,7 @@ fn an_address_that_is_none_is_told_with_what_names_it() {
     }
 }
 
-/// A proxy that lets nobody through, and whom it was asked for.
+/// A proxy that refuses every request, and the hosts requested from it.
 fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -167,7 +167,7 @@ fn a_bucket_is_looked_for_where_the_region_has_it() {
     }
 }
 
-/// Cost by service and savings, both of them asked at an address of one's own.
+/// Cost by service and savings, both requested from a custom endpoint.
 const BOTH: [(&str, &str); 2] = [
     ("costs", DAILY),
     (
@@ -192,7 +192,7 @@ fn figures_of_a_sandbox_are_marked_by_what_it_says_of_itself_and_never_mixed() {
     made_up.json(&["verify", "--full"]).exits(0);
     made_up.costlake(&["status", "--check"]).exits(0).says("the figures are made up by a sandbox");
 
-    // What answers there by now does not make its figures up, or does not say so.
+    // The server at the endpoint is no longer a sandbox, or does not identify as one.
     let real = Script::answering(|asked| match asked.method.as_str() {
         "POST" => Reply::good(&two_days()),
         _ => Reply::good(&serde_json::json!({ "data": [] })),

@@ -1,5 +1,5 @@
-//! Floods: answers and files that would fill the memory of whoever reads all of them. Each is refused in words that
-//! name the limit, and the process stays below [`MOST_KIB`] all the while.
+//! Floods: answers and files that would exhaust memory if read in full. Each is refused with a message that names the
+//! limit, and the process stays below [`MOST_KIB`] throughout.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use crate::support::cost_explorer::{DAILY, NOW, two_days};
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Reply, Script};
 
-/// Most resident memory a run may ever have.
+/// Upper limit of a run's resident memory.
 const MOST_KIB: u64 = 256 << 10;
 const MIB: usize = 1 << 20;
 
@@ -24,10 +24,10 @@ queries = [{ provider = "aws", product = "ec2" }]
 begin = "2026-11-01"
 "#;
 
-/// What is sent for an answer: a head, then pieces until there is none.
+/// Writes an answer: a head, then pieces until the callback returns false.
 pub(super) type Flood = fn(&mut dyn FnMut(&[u8]) -> bool);
 
-/// Serves one flood after the other to whoever asks; the good totals first where Cost Explorer is asked.
+/// Serves the flood on every connection.
 pub(super) fn serving(flood: Flood) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -45,7 +45,7 @@ fn pour(mut stream: &TcpStream, flood: Flood) {
     flood(&mut |piece| stream.write_all(piece).is_ok());
 }
 
-/// A head, and so many MiB of the same piece behind it.
+/// A head, then `count` MiB of the same piece.
 fn mebibytes(send: &mut dyn FnMut(&[u8]) -> bool, head: &str, begin: &str, piece: &str, count: usize) {
     let block = piece.repeat(MIB / piece.len());
     let _ = send(head.as_bytes()) && send(begin.as_bytes()) && (0..count).all(|_| send(block.as_bytes()));
@@ -66,7 +66,7 @@ fn a_gibibyte_of_spaces(send: &mut dyn FnMut(&[u8]) -> bool) {
     mebibytes(send, GOOD, "", " ", 1_024);
 }
 
-/// A million lists in lists.
+/// A million nested lists.
 fn depth(send: &mut dyn FnMut(&[u8]) -> bool) {
     mebibytes(send, GOOD, "{\"actual_cost\":", "[", 1);
 }
@@ -100,11 +100,11 @@ fn a_bomb(send: &mut dyn FnMut(&[u8]) -> bool) {
     let _ = send(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n") && send(&gzip_of_zeros());
 }
 
-/// A gibibyte of zeros as gzip: one deflate block with Huffman codes of its own, made of nothing but the longest
-/// repetition of the byte before, which is a thousandth of its size.
+/// A gibibyte of zeros as gzip, a thousandth of that in size: one deflate block of copies of the previous byte, each
+/// of maximum length.
 fn gzip_of_zeros() -> Vec<u8> {
     let mut bits = Bits::default();
-    // Last block, fixed codes; the literal 0, then copies of 258 bytes from one byte before.
+    // Last block, fixed codes; the literal 0, then copies of 258 bytes at distance 1.
     bits.put(0b011, 3);
     bits.code(0x30, 8);
     for _ in 0..(1_024 * MIB / 258) {
@@ -133,7 +133,7 @@ impl Bits {
         }
     }
 
-    /// Huffman codes stand with their highest bit first.
+    /// Huffman codes are stored most significant bit first.
     fn code(&mut self, code: u32, count: u32) {
         self.put(code.reverse_bits() >> (32 - count), count);
     }
@@ -144,10 +144,10 @@ impl Bits {
     }
 }
 
-/// No flood that comes at once may hold a run for longer; without the guards against them, some take many minutes.
+/// Upper limit of a run's duration on a flood sent at full speed; without the guards some take many minutes.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// Waits for the end of a process and its highest resident memory in KiB, as the kernel keeps it.
+/// Waits for a process to end; returns its status and peak resident memory in KiB, as the kernel reports it.
 fn watched(mut child: Child) -> (ExitStatus, u64) {
     let path = format!("/proc/{}/status", child.id());
     let mut most = 0;
@@ -162,7 +162,7 @@ fn watched(mut child: Child) -> (ExitStatus, u64) {
     }
 }
 
-/// Runs in a house, with its log in a file: what was said, and that it was within bounds.
+/// Runs costlake with its log in a file; asserts exit code, message, log size, duration and peak memory.
 #[track_caller]
 pub(super) fn within_bounds(what: &str, house: &Lakehouse, arguments: &[&str], code: i32, words: &str) {
     let begun = Instant::now();
@@ -207,7 +207,7 @@ fn floods_of_datadog() {
     flooded("a bomb", SAVINGS, a_bomb, "larger than 16 MiB");
 }
 
-/// These are faults of the connection, which are tried again: the run is stopped after the first.
+/// These count as connection failures, which are retried: the run is stopped after the first.
 #[test]
 fn heads_without_an_end() {
     for (what, job) in [("Cost Explorer", DAILY), ("Datadog", SAVINGS)] {
@@ -258,8 +258,7 @@ fn pages_without_an_end() {
     assert!(house.objects().is_empty());
 }
 
-/// Job files of a MiB, or more, with what is said of them: a thing without an end is no longer than its words, and takes no
-/// longer than the file.
+/// Job files of about 1 MiB or more, each with its message, which must stay short.
 fn jobs_without_an_end() -> [(&'static str, String, &'static str); 8] {
     let numbered = |count: usize, entry: fn(usize) -> String| (0..count).map(entry).collect::<Vec<_>>().join(",");
     let queries =
@@ -318,7 +317,7 @@ fn files_without_an_end() {
     within_bounds("a footer of 2 GiB", &house, &["verify"], 6, "");
 }
 
-/// A bucket that is one flood: a listing, an object or a refusal without an end.
+/// A bucket that answers with a flood: an endless listing, object or refusal.
 fn flooded_lake(what: &str, url: &str, words: &str) {
     let api = Script::new();
     let mut house = Lakehouse::new(api.url(), NOW);
@@ -337,7 +336,7 @@ fn listing(page: Vec<u8>) -> Script {
     bucket_but(move |asked| asked.path.contains("list-type").then(|| Reply::new(200, page.clone())))
 }
 
-/// A page of a listing that goes on for ever.
+/// A page of a listing that never ends.
 fn page_of(count: usize) -> Vec<u8> {
     let entry = |number| {
         format!(

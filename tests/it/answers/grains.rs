@@ -18,7 +18,7 @@ fn job(granularity: &str, group_by: &str, begin: &str) -> String {
     )
 }
 
-/// Reads a table twice: its sandbox, its house, its rows.
+/// Reads a table twice; returns its sandbox, lakehouse and rows.
 #[track_caller]
 fn read(granularity: &str, group_by: &str, begin: &str) -> (SandboxServer, Lakehouse, Vec<Row>) {
     let sandbox = SandboxServer::new(NOW, 200);

@@ -1,4 +1,4 @@
-//! The four sources over the sandbox: complete, exact, restated as time passes, and quiet when nothing moved.
+//! The four sources over the sandbox: complete, exact, restated as time passes, and nothing written without a change.
 
 use std::collections::BTreeSet;
 
@@ -69,7 +69,7 @@ fn of_days(rows: &[Row], from: &str, to: &str) -> Vec<Row> {
     rows.iter().filter(|row| (from..to).contains(&row["usage_date"].as_str())).cloned().collect()
 }
 
-/// Every day of the table adds up to what the sandbox says of it, digit for digit.
+/// Every day of the table adds up to the sandbox's total, digit for digit.
 #[track_caller]
 fn adds_up(sandbox: &SandboxServer, rows: &[Row]) {
     for (column, metric) in [("unblended_cost", "UnblendedCost"), ("amortized_cost", "AmortizedCost")] {
@@ -136,7 +136,7 @@ fn commitments_have_every_day_and_keep_old_ones() {
     house.run_well();
     let after = house.rows("table");
     assert_eq!(days(&after).len(), 11);
-    // The 8th was read on the 10th, a day before it was final, and nobody ran the night after.
+    // The 8th was read on the 10th, a day before it was final, and there was no run the night after.
     let kept = |rows: &[Row]| of_days(rows, "2026-11-01", "2026-11-08");
     assert_eq!(kept(&before), kept(&after));
     house.runs_again_without_writing();

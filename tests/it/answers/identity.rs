@@ -1,4 +1,4 @@
-//! One table, one fingerprint: a job that means something else than the table holds is refused with the way out.
+//! One table, one fingerprint: a job whose definition differs from the table's is refused, with the way to fix it.
 
 use serde_json::json;
 
@@ -18,7 +18,7 @@ fn read_once() -> (Script, Lakehouse) {
     (script, house)
 }
 
-/// The next run is refused without asking, and the old definition goes on.
+/// The next run is refused without a request; the old definition continues to work.
 #[track_caller]
 fn refused(script: &Script, house: &Lakehouse, code: i32, words: &[&str]) {
     let before = house.objects();

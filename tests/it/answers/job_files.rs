@@ -1,10 +1,10 @@
-//! Malformed job files: every problem of every file at once, each with its file, key and what would be right.
+//! Malformed job files: every problem of every file is reported at once, with file, key and the expected value.
 
 use crate::support::cost_explorer::{DAILY, NOW, two_days};
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Reply, Script};
 
-/// File name, what the good job has, what stands there instead, what is said.
+/// File name, text in the good job, its replacement, expected messages.
 type Case = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 const CASES: &[Case] = &[

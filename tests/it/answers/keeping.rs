@@ -1,4 +1,4 @@
-//! Answers that are kept until a fetch has all of them: a month of them must fit beside its rows.
+//! Answers are held until a fetch has all of them: a month of them must fit in memory along with its rows.
 
 use serde_json::json;
 
@@ -18,13 +18,13 @@ begin = "2026-10-01"
 requests_per_second = 1000
 "#;
 
-/// A row of a commitment, with much beside it that no column holds.
+/// A commitment row, with `bytes` of other data that no column holds.
 fn wide(bytes: usize) -> Reply {
     let row = json!({ "commitment_id": "ri-1", "utilization": 0.5, "region": "eu-central-1" });
     Reply::good(&json!({ "commitments": [row], "meta": "a".repeat(bytes) }))
 }
 
-/// Unpacked, the answers of October alone are 310 MiB in a whole run, and the text that is made of them is as long again.
+/// Decompressed, the answers of October alone are 310 MiB in a whole run, and their text is as long again.
 #[test]
 fn a_month_of_large_answers() {
     let bytes = usize::try_from(ANSWER_MIB.get()).expect("a number") << 20;

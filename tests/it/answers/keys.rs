@@ -1,4 +1,4 @@
-//! Keys that cannot be sent, and the files and variables that AWS's configuration comes from.
+//! Keys that cannot be sent as headers, and the files and variables of the AWS configuration.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::support::done::Done;
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Reply, Script};
 
-/// A house without any credentials of AWS.
+/// A lakehouse without AWS credentials.
 fn bare(api: &Script) -> Lakehouse {
     let mut house = Lakehouse::new(api.url(), NOW);
     house.job("costs", DAILY);
@@ -17,7 +17,7 @@ fn bare(api: &Script) -> Lakehouse {
     house
 }
 
-/// Files of AWS below the house's folder.
+/// Writes the AWS config and credentials files below the lakehouse's folder.
 fn profiles(house: &mut Lakehouse, config: &str, credentials: &str) {
     for (name, variable, text) in
         [("config", "AWS_CONFIG_FILE", config), ("keys", "AWS_SHARED_CREDENTIALS_FILE", credentials)]
@@ -28,7 +28,7 @@ fn profiles(house: &mut Lakehouse, config: &str, credentials: &str) {
     }
 }
 
-/// Every command that needs the credentials ends with exit code 3 and these words, and shows nothing of a key.
+/// Every command that needs the credentials exits with code 3 and this message, and shows no part of a key.
 #[track_caller]
 fn refused(house: &Lakehouse, words: &str) {
     for command in [&["run"][..], &["check", "--online"], &["--lake", "s3://bucket/x", "status"]] {
@@ -144,7 +144,7 @@ fn profiles_that_do_not_parse_are_told_with_file_and_line() {
         house.set("AWS_ENDPOINT_URL_S3", api.url());
         let file = house.folder().join(place);
         refused(&house, &format!("{} on line 3", file.display()));
-        // Keys in variables come first, and nothing of the files is used.
+        // Keys in variables take precedence; the files are not used.
         house.set("AWS_ACCESS_KEY_ID", "AKIATESTTESTTESTTEST");
         house.set("AWS_SECRET_ACCESS_KEY", "test-secret");
         api.then([Reply::good(&two_days())]);
@@ -235,11 +235,11 @@ fn texts_of_a_job_that_go_to_aws_hold_no_control_characters() {
     }
 }
 
-/// A session of `aws login` is read from its cache, tells its account, and none of it is shown.
+/// A session of `aws login` is read from its cache, provides the account, and is never shown.
 #[test]
 fn a_session_of_aws_login_is_used() {
     let session = "arn:aws:sts::111122223333:assumed-role/Admin/joe";
-    // The SHA-256 of the session, by which the cache is named.
+    // The cache file is named by the SHA-256 of the session.
     let cached = "b808789211b14aef9896a456cfb87eca69edd0e84f10bfe09e07435e1cd724d6.json";
     let token = |account: &str| {
         format!(

@@ -1,5 +1,5 @@
-//! Totals that rows lag behind, or never reach. Of a metric that is only reported: tried again for three days, then
-//! shown. Of costs: after three nights asked once a night.
+//! Rows that lag behind the totals, or never reach them. A metric that is only reported is retried for three days,
+//! then shown. Costs are requested once a night after three nights.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,12 +13,12 @@ use crate::support::ungrouped::periods;
 /// The day whose usage the totals and the rows do not agree on.
 const ODD: &str = "2026-09-05";
 
-/// Usage of the odd day by the API's totals and by its rows; every other day has three hours by both.
+/// Usage of the odd day by the API's totals and by its rows; every other day has three hours in both.
 #[derive(Clone, Copy)]
 struct Usage {
     total: &'static str,
     rows: &'static str,
-    /// What its rows cost; by the total it is a dollar.
+    /// The cost of its rows; the total is a dollar.
     cost: &'static str,
 }
 
@@ -64,7 +64,7 @@ impl World {
         Self { usage, script, house }
     }
 
-    /// Runs on a day: what was read.
+    /// Runs on a day; returns the windows read.
     fn on(&mut self, today: &str, usage: Usage) -> Value {
         *self.usage.lock().expect("the usage") = usage;
         self.house.set("COSTLAKE_NOW", &format!("{today}T06:00:00Z"));

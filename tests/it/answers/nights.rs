@@ -1,4 +1,4 @@
-//! Many nights in a row against the sandbox, whose bill is restated as real ones are.
+//! Many nights in a row against the sandbox, whose bill is restated like a real one.
 
 use chrono::{Days, NaiveDate};
 
@@ -13,8 +13,8 @@ fn night(count: u64) -> String {
     format!("{}T06:30:00Z", first + Days::new(count))
 }
 
-/// Three month ends: what the probe keeps up to date is, again and again, what a table read afresh holds; every day is
-/// in a state that fits; and the lake stands every check there is.
+/// Three month ends: a table kept up to date by the probe always equals one that is read afresh, every day is in a
+/// valid state, and the lake passes every check.
 #[test]
 fn ninety_nights_keep_the_table_that_a_first_load_reads() {
     let sandbox = SandboxServer::new(&night(0), 1_000);

@@ -1,4 +1,4 @@
-//! A bill of nothing is not the same as a question that fits nothing, and a table is not the same as its job.
+//! An empty bill differs from a filter that matches nothing, and a table exists independently of its job.
 
 use std::fs;
 
@@ -42,7 +42,7 @@ fn what_was_never_read_is_not_called_empty() {
     house.costlake(&["status"]).exits(0).hides("nothing but zeros");
 }
 
-/// Runs a job, and takes its file away.
+/// Runs a job, then deletes its file.
 fn left_alone(house: &Lakehouse, api: &Script, lake: &str) {
     house.job("left", DAILY);
     api.then([Reply::good(&two_days())]);
@@ -62,7 +62,7 @@ fn a_table_without_a_job_is_named() {
         let document = house.json(&["status", "--lake", lake]).exits(0).document();
         assert_eq!(document["without_job"], serde_json::json!(["left"]), "{document}");
         house.costlake(&["status", "costs", "--lake", lake]).exits(0).hides("without a job");
-        // A job whose file is broken is still its job.
+        // A broken job file still counts as the table's job.
         house.job("left", "");
         house.costlake(&["status", "--lake", lake]).exits(2).hides("without a job");
     }
@@ -85,7 +85,7 @@ fn a_table_that_never_held_a_row_may_be_given_another_definition() {
     let empty = house.objects();
     assert_eq!((empty.len(), house.rows("costs").len()), (2, 0));
 
-    // By another grouping, with another metric, and with a filter that fits something.
+    // Another grouping, another metric, and a filter that matches something.
     let other = filtered("Amazon Simple Storage Service").replace("\"SERVICE\" }]", "\"REGION\" }]");
     let other = other.replace("[\"UnblendedCost\"]", "[\"UnblendedCost\", \"AmortizedCost\"]");
     house.job("costs", &other);

@@ -1,4 +1,4 @@
-//! Odd but valid answers: taken, and stored as they came.
+//! Odd but valid answers: accepted, and stored as received.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::support::script::{Reply, Script};
 const FIRST: &str = "2026-11-01";
 const SECOND: &str = "2026-11-02";
 
-/// The rows that become of these pages; the second run over the same pages writes nothing.
+/// The rows written from these pages; a second run over the same pages writes nothing.
 #[track_caller]
 fn rows_of(job: &str, pages: &[String]) -> Vec<Row> {
     let script = Script::new();

@@ -1,5 +1,5 @@
-//! Nights that nobody ran: what was read before it was final is read again, or said to have stayed so; and keys that
-//! move under equal totals long after a month has settled.
+//! Nights without a run: days that were read before they were final are read again, or reported as still not final; and
+//! costs that move between groups under equal totals long after a month has settled.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +15,7 @@ fn date(text: &str) -> NaiveDate {
     text[..10].parse().expect("a day")
 }
 
-/// A bill of which each day is one dollar until its third day after, and two from then on; nothing is called an estimate.
+/// A bill where each day is one dollar until the third day after it, then two; no day is marked as an estimate.
 fn settling(today: &Arc<Mutex<String>>) -> Script {
     let today = Arc::clone(today);
     Script::answering(move |asked| {
@@ -50,7 +50,7 @@ impl Nights {
         self.house.set("COSTLAKE_NOW", &format!("{today}T06:00:00Z"));
     }
 
-    /// The days that are still told as they were at first.
+    /// The days that still hold their first amount.
     fn early(&self) -> Vec<String> {
         let rows = self.house.rows("costs").into_iter();
         rows.filter(|row| row["unblended_cost"].starts_with('1')).map(|row| row["usage_date"].clone()).collect()

@@ -1,4 +1,4 @@
-//! Where results go: a disk that is full is an exit code and a word on stderr, a reader that went away is neither.
+//! Output: a full disk gives an exit code and a message on stderr; a closed pipe gives neither.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -49,7 +49,7 @@ fn every_command_says_that_its_output_is_lost() {
         assert_eq!(said.matches("what was printed is lost").count(), 1, "{arguments:?}: {said}");
         assert!(said.contains("No space left on device"), "{arguments:?}: {said}");
     }
-    // What was run is done all the same, and a code that says more is not hidden.
+    // The command still did its work, and a more specific exit code is kept.
     assert_eq!(house.objects().len(), 1);
     house.costlake(&["status", "--check"]).exits(0);
     house.job("broken", "");

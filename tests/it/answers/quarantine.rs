@@ -1,4 +1,5 @@
-//! Answers that are right in form and so unlike what was known that a person has to look: quarantined, named, accepted.
+//! Well-formed answers that differ so much from known costs that a person must review them: quarantined, reported,
+//! accepted.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,8 +15,8 @@ use crate::support::script::{Asked, Reply, Script};
 /// Days of October are settled, days of November are not.
 const NOW: &str = "2026-11-20T06:00:00Z";
 
-/// What the API says: one dollar of EC2 a day, but for these days; whether none of it is an estimate any more; whether it
-/// refuses grouped questions, and why.
+/// The API's bill: one dollar of EC2 a day, except for `days`; whether all of it is final; the error with which it
+/// refuses grouped requests, if any.
 #[derive(Default)]
 struct Bill {
     days: BTreeMap<String, Vec<(&'static str, &'static str)>>,
@@ -54,7 +55,7 @@ impl Bill {
     }
 }
 
-/// A table that was read in full from October 1st on.
+/// A table that was read in full from October 1 on.
 struct World {
     bill: Arc<Mutex<Bill>>,
     script: Script,

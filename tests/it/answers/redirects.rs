@@ -1,4 +1,4 @@
-//! Redirects: none is followed, so that one without an end ends at once, and no key reaches a host that nobody named.
+//! Redirects are never followed, so an endless one ends at once and no key reaches a host that is not configured.
 
 use serde_json::json;
 
@@ -50,7 +50,7 @@ fn another_host_is_never_asked() {
     }
 }
 
-/// A bucket's session token is in a header that HTTP clients do not know as a secret.
+/// S3 requests carry the session token in a header that HTTP clients do not strip as a secret on a redirect.
 #[test]
 fn a_bucket_that_redirects_is_not_followed() {
     for status in STATUSES {
@@ -81,7 +81,7 @@ fn rows_that_a_bucket_sends_elsewhere_are_not_written() {
         house.set("COSTLAKE_HASTE", "60000");
         house.set("AWS_ENDPOINT_URL_S3", bucket.url());
         house.job("table", DAILY);
-        // Nobody knows what stands behind a redirect.
+        // The target of a redirect is unknown.
         house.costlake(&["--lake", "s3://bucket/x", "run"]).exits(7).says("cannot write to the bucket");
         let written: Vec<_> = bucket.take_asked().into_iter().filter(|asked| asked.method == "PUT").collect();
         let mut snapshots = written.iter().filter(|asked| asked.path.contains("/ledger/"));

@@ -1,4 +1,4 @@
-//! Refusals, faults and breaking connections of Cost Explorer: what is sent again, what starts again, what is said.
+//! Refusals, faults and broken connections of Cost Explorer: what is retried, what restarts pagination, what is shown.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn house(script: &Script) -> Lakehouse {
     house
 }
 
-/// A run over a fault and then good answers: the report of the only fetch.
+/// A run that gets a fault and then good answers; returns the report of the only fetch.
 #[track_caller]
 fn recovered(fault: Reply) -> Value {
     let script = Script::new();
@@ -104,7 +104,7 @@ fn a_pagination_that_stays_broken_is_given_up() {
     assert_eq!(house.run_well()["rows"], 3);
 }
 
-/// A run that ends with the first answer.
+/// A run that ends at the first answer.
 #[track_caller]
 fn given_up(code: &str, message: &str, exit_code: i32) -> Done {
     let script = Script::new();

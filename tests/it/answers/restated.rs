@@ -1,4 +1,4 @@
-//! What an answer no longer says is gone from the table; what was not asked for again stays.
+//! Rows that an answer no longer contains are deleted from the table; days that were not requested again stay.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn read_once() -> (Script, Lakehouse) {
     (script, house)
 }
 
-/// Reads these days in place of the two, twice.
+/// Reads these days in place of the two, twice; the second run writes nothing.
 #[track_caller]
 fn read_again(script: &Script, house: &Lakehouse, days: &[Value]) -> Value {
     script.then([Reply::good(&page(days, None))]);
@@ -90,7 +90,7 @@ fn a_renamed_account_alone_rewrites_nothing() {
     house.runs_again_without_writing();
 }
 
-/// The windows a first run asks for.
+/// The windows that a first run requests.
 fn windows_asked(granularity: &str, begin: &str, now: &str) -> Vec<String> {
     let script = Script::answering(|asked| {
         let result = |(start, end): (String, String)| {

@@ -1,5 +1,5 @@
-//! No secret in anything that comes out, at the most talkative log there is: a canary in every place that takes a
-//! secret, servers that repeat what they were sent, and a search for each canary in every spelling.
+//! No secret in any output, at the most verbose log level: a canary in every place that takes a secret, servers that
+//! echo what they were sent, and a search for each canary in every encoding.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -44,7 +44,7 @@ fn base64(bytes: &[u8], alphabet: &[u8; 64]) -> String {
     text
 }
 
-/// Every spelling of a secret that is looked for.
+/// Every encoding of a secret that is searched for.
 fn spellings(secret: &str) -> Vec<String> {
     let swapped = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
     let bytes = || secret.bytes();
@@ -74,7 +74,7 @@ fn spellings(secret: &str) -> Vec<String> {
     for alphabet in [standard, for_urls] {
         for before in 0..3 {
             let text = base64(&[&vec![b'x'; before], secret.as_bytes()].concat(), alphabet);
-            // The first and last letters depend on the neighbours.
+            // The first and last characters depend on the neighbouring bytes.
             all.push(text[(before * 8).div_ceil(6)..text.len() - 2].to_owned());
         }
     }
@@ -83,7 +83,7 @@ fn spellings(secret: &str) -> Vec<String> {
     all
 }
 
-/// The canaries that stand in some bytes.
+/// The canaries found in some bytes.
 fn found(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let in_text = |(name, secret): &(&str, &str)| {
@@ -108,7 +108,7 @@ pub(super) fn nothing_leaked(house: &Lakehouse, done: &Done) {
     nothing_kept(house);
 }
 
-/// Every file of the lake as it is, unpacked and, of objects, row by row.
+/// Checks every file of the lake as stored, decompressed and, for objects, row by row.
 #[track_caller]
 fn nothing_kept(house: &Lakehouse) {
     for path in files(&house.lake()) {
@@ -127,7 +127,7 @@ pub(super) fn canary(name: &str) -> &'static str {
     CANARIES.iter().find(|(known, _)| known.contains(name)).expect("a canary").1
 }
 
-/// A house with a canary in every place that takes one, and the folder of its secret files.
+/// A lakehouse with a canary in every place that takes a secret, and the folder of its secret files.
 pub(super) fn with_canaries(url: &str) -> (Lakehouse, TempDir) {
     let mut house = Lakehouse::new(url, NOW);
     let files = tempfile::tempdir().expect("a folder");
@@ -150,7 +150,7 @@ pub(super) fn with_canaries(url: &str) -> (Lakehouse, TempDir) {
     (house, files)
 }
 
-/// Says everything again that it was told, and the secret behind its signature, in every way an answer can.
+/// Echoes everything it was sent, and the secret behind the signature, in every part of an answer.
 pub(super) fn repeats(asked: &Asked) -> Reply {
     let headers = ["authorization", "x-amz-security-token", "dd-api-key", "dd-application-key"];
     let sent: Vec<&str> = headers.iter().filter_map(|name| asked.header(name)).collect();
@@ -245,7 +245,7 @@ fn credentials_in_addresses() {
     }
 }
 
-/// Credentials of a container, of a profile and of a program: all of them are told by somebody else than the variables.
+/// Credentials of a container, a profile and a `credential_process`: none of them come from environment variables.
 #[test]
 fn credentials_of_other_places() {
     let told = json!({
@@ -305,7 +305,7 @@ fn whoever_serves_with_a_log_in_json_shows_none() {
     serving_shows_none("json", "");
 }
 
-/// The run that panics is recorded and shown like others.
+/// A run that panics is recorded and shown like any other.
 #[test]
 fn whoever_serves_tells_no_secret_of_a_panic() {
     for format in ["text", "json"] {

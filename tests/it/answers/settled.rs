@@ -1,4 +1,4 @@
-//! Settled months that move by small steps, in opposite directions, or by dust.
+//! Settled months that change by small steps, in opposite directions, or by amounts near zero.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use crate::support::done::Done;
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Reply, Script};
 
-/// What every day of October says, as services and cents; November stays as it is.
+/// The costs of every day of October, as services and cents; November does not change.
 type Bill = Arc<Mutex<Vec<(&'static str, i64)>>>;
 
 fn euros(cents: i64) -> String {
@@ -19,14 +19,14 @@ fn euros(cents: i64) -> String {
 
 struct World {
     bill: Bill,
-    /// What October 5 says instead.
+    /// The costs of October 5 instead.
     fifth: Bill,
     house: Lakehouse,
     night: u32,
 }
 
 impl World {
-    /// A table from October 1 on, read in full on November 20; a word of the job file may be another one.
+    /// A table from October 1 on, read in full on November 20; `from` in the job file is replaced by `to`.
     fn new(costs: &[(&'static str, i64)], from: &str, to: &str) -> Self {
         let (bill, fifth): (Bill, Bill) = (Arc::new(Mutex::new(costs.to_vec())), Bill::default());
         let (answers, exception) = (Arc::clone(&bill), Arc::clone(&fifth));
@@ -87,7 +87,7 @@ impl World {
         self.night(&same, &[])
     }
 
-    /// What all of October costs, in cents.
+    /// The cost of all of October, in cents.
     fn october(&self) -> i64 {
         let rows = self.house.rows("costs").into_iter();
         let rows: Vec<_> = rows.filter(|row| row["usage_date"].to_string().contains("2026-10")).collect();
@@ -116,7 +116,7 @@ fn opposite_moves_of_services_are_moves() {
     let mut world = World::new(&[("EC2", 5_000), ("S3", 5_000)], "", "");
     let done = world.night(&[("EC2", 9_850), ("S3", 150)], &[]);
     done.exits(0);
-    // Under equal totals nothing is asked; with a cent more the day is read.
+    // With equal totals nothing is requested; with a cent more the day is read.
     let done = world.night(&[("EC2", 9_851), ("S3", 150)], &[]);
     done.exits(1).says("would have moved between its groups and days by 3007.31 USD in all, more than 20 % of 3100");
     assert_eq!(world.october(), 31 * 10_000);
@@ -135,7 +135,7 @@ fn opposite_moves_by_small_steps_add_up_and_those_of_tags_do_not_count() {
 fn costs_that_go_to_another_day_have_moved() {
     let mut world = World::new(&[("EC2", 100)], "group_by = [{ dimension = \"SERVICE\" }]", "");
     world.fifth(&[("EC2", 500)]).exits(0);
-    // 4 dollars of 31 have come to a day; that they leave another one does not make them less.
+    // 4 dollars of 31 moved to one day; their leaving another day must not cancel that out.
     *world.bill.lock().expect("a bill") = vec![("EC2", 88)];
     world.fifth(&[("EC2", 500)]).exits(1).says("moved between its groups and days");
 }

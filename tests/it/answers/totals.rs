@@ -1,4 +1,4 @@
-//! The API's totals: as the probe they say which days have moved, as control sums they say which rows may be committed.
+//! The API's totals: as the probe they show which days have changed, as control sums which rows may be committed.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ fn right_totals() -> Value {
     totals(&[(FIRST, "1.75"), (SECOND, "2")])
 }
 
-/// A house with one probing job.
+/// A lakehouse with one job that uses the probe.
 fn house(control: &str) -> (Script, Lakehouse) {
     let script = Script::new().with_totals();
     let mut house = Lakehouse::new(script.url(), NOW);
@@ -86,7 +86,7 @@ fn an_estimate_flag_that_changes_is_a_move() {
     assert_eq!(house.run_well()["fetches"][0]["windows"], json!([FIRST]));
 }
 
-/// Rows that do not add up are asked for three times, the totals four times; the day that agrees is committed.
+/// Rows that do not add up are requested three times, the totals four times; the day that agrees is committed.
 #[track_caller]
 fn is_refused(first_day: &[(&str, &str)]) {
     let (script, house) = house("enforce");
@@ -184,7 +184,8 @@ fn jobs_of_one_account_share_the_question() {
     assert_eq!(asked(), [Some(1), Some(0)], "nothing due is one question for both");
 }
 
-/// What the API refuses to the jobs of a run together, each asks for alone: only the one with the refused metric fails.
+/// If the API refuses the shared request of a run's jobs, each job sends its own: only the job with the refused metric
+/// fails.
 #[test]
 fn a_refused_metric_fails_only_the_job_that_asks_for_it() {
     let script = Script::answering(|asked| match asked.json() {
@@ -222,7 +223,7 @@ fn a_refused_metric_fails_only_the_job_that_asks_for_it() {
     assert!(metrics[0].contains("NetUnblendedCost") && metrics[0].contains("\"UnblendedCost\""), "{metrics:?}");
 }
 
-/// The question that a job asks alone is paid, too: it is not asked beyond the budget.
+/// A job's own request is charged, too: it is not sent beyond the budget.
 #[test]
 fn asking_alone_after_a_refusal_stays_within_the_budget() {
     let refuse = Reply::fault("ValidationException", "NetUnblendedCost is not available here.");
@@ -236,7 +237,8 @@ fn asking_alone_after_a_refusal_stays_within_the_budget() {
     assert_eq!(script.take_asked().len(), 2, "the one of both, and the other job's own");
 }
 
-/// Control sums of jobs that ask no probe: the question is in the price and in the run once, with all their metrics.
+/// Jobs without the probe share one request for control sums, with all their metrics; the plan and the run count it
+/// once.
 #[test]
 fn jobs_that_probe_nothing_share_their_control_sums() {
     let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
@@ -264,7 +266,7 @@ fn jobs_that_probe_nothing_share_their_control_sums() {
     }
 }
 
-/// What the API no longer has is refused in its own words and does not take the days with it that it still has.
+/// Days that the API no longer has fail with the API's message; the days that it still has are read.
 #[test]
 fn days_beyond_the_history_fail_alone() {
     let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
@@ -284,7 +286,7 @@ fn days_beyond_the_history_fail_alone() {
     assert_eq!(state("2025-10-02"), "settled");
 }
 
-/// Days before the history are refused to every metric, so that no job asks for them alone before it asks for the others.
+/// Days before the history are refused for every metric, so no job requests them separately before the other days.
 #[test]
 fn days_beyond_the_history_are_not_asked_again_for_each_job() {
     let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
@@ -297,7 +299,7 @@ fn days_beyond_the_history_are_not_asked_again_for_each_job() {
     assert_eq!(document["jobs"][0]["totals_asked"]["requests"], 2, "all days, then those inside: {document}");
 }
 
-/// The refused question costs a request, too, so that the next run needs room for it.
+/// The refused request is charged, too, so the next run needs budget for it.
 #[test]
 fn a_refused_question_for_totals_counts_in_what_a_run_needs() {
     let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);

@@ -1,4 +1,4 @@
-//! Certificates: a company's own authority is trusted where it is named, and everything else is said at once.
+//! Certificates: a private authority is trusted if configured; every other certificate error is reported at once.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::support::tls::Authority;
 const HERE: &str = "IP:127.0.0.1,DNS:localhost";
 const STATUS: [&str; 3] = ["status", "--lake", "s3://bills/x"];
 
-/// Nothing is waited for: the second of eight attempts comes after a fifth of a second, the last after a minute.
+/// Fails without a retry: the second of eight attempts would come after a fifth of a second, the last after a minute.
 #[track_caller]
 fn at_once(house: &Lakehouse, arguments: &[&str]) -> Done {
     let begun = Instant::now();
@@ -23,7 +23,7 @@ fn at_once(house: &Lakehouse, arguments: &[&str]) -> Done {
     done
 }
 
-/// A house whose APIs and bucket are behind TLS.
+/// A lakehouse whose APIs and bucket are behind TLS.
 fn open(authority: &Authority, api: &Script, bucket: &Script) -> (Lakehouse, String, String) {
     let (api, store) = (authority.in_front_of(api.url(), HERE, None), authority.in_front_of(bucket.url(), HERE, None));
     let mut house = Lakehouse::new(&api, NOW);

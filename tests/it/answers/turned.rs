@@ -1,4 +1,4 @@
-//! Datadog's values turn: another unit, percentages for ratios, nulls, fewer of a list.
+//! Datadog changes its values: another unit, percentages for ratios, nulls, fewer list elements.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ fn job(source: &str, query: &str) -> String {
     )
 }
 
-/// The first midnights of the days asked for, in seconds.
+/// The midnights at which the requested days begin, in seconds.
 fn days(asked: &Asked) -> Vec<i64> {
     let of = |name: &str| -> i64 {
         let text = asked.path.split(['?', '&']).find_map(|pair| pair.strip_prefix(name));
@@ -27,7 +27,7 @@ fn days(asked: &Asked) -> Vec<i64> {
     (of("start=")..of("end=")).step_by(86_400).collect()
 }
 
-/// What an answer says of a day: cost, its unit, the savings rate.
+/// An answer's values for a day: cost, its unit, the savings rate.
 type Said = (Value, Value, f64);
 type Words = Box<dyn Fn(String) -> Said + Send>;
 type Says = Arc<Mutex<Words>>;

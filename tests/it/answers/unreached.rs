@@ -1,4 +1,4 @@
-//! Addresses that cannot be reached: which, by which proxy, and why.
+//! Unreachable addresses: the report names the address, the proxy and the cause.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -7,13 +7,13 @@ use super::floods::SAVINGS;
 use crate::support::cost_explorer::{DAILY, NOW};
 use crate::support::lakehouse::Lakehouse;
 
-/// A port that nobody listens on.
+/// A port without a listener.
 fn closed() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").to_string()
 }
 
-/// A proxy that answers every CONNECT so.
+/// A proxy that answers every CONNECT with `answer`.
 fn proxy(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
@@ -26,7 +26,7 @@ fn proxy(answer: &'static str) -> String {
     address
 }
 
-/// A run of a job, stopped at its first attempt, or a look into a bucket: what it says of an address.
+/// The messages about an address, from a run stopped at its first attempt or from `status` on a bucket.
 fn said(house: &Lakehouse, what: &str) -> String {
     match what {
         "bucket" => house.costlake(&["status", "--lake", "s3://bills/x"]).stderr,

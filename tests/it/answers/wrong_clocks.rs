@@ -1,4 +1,4 @@
-//! Clocks that are wrong: this machine's, an earlier run's, and one that COSTLAKE_NOW sets.
+//! Wrong clocks: this machine's, an earlier run's, and one set by COSTLAKE_NOW.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Reply, Script};
 use crate::support::ungrouped::periods;
 
-/// One dollar a day, for every question.
+/// One dollar a day, for every request.
 fn answer(question: &Value) -> Reply {
     let results: Vec<Value> = periods(question).iter().map(|(start, _)| day(start, &[("EC2", "1")])).collect();
     let mut page = page(&results, None);
@@ -23,7 +23,7 @@ fn answer(question: &Value) -> Reply {
     Reply::good(&page)
 }
 
-/// A house whose server says in every answer that its clock is so far from this machine's.
+/// A lakehouse whose server dates every answer `ahead` of this machine's clock.
 fn house(ahead: Option<TimeDelta>, begin: NaiveDate, refresh: &str) -> (Script, Lakehouse) {
     let script = Script::answering(move |asked| {
         let reply = answer(&asked.json());

@@ -13,7 +13,7 @@ use crate::support::ungrouped::periods;
 
 const NOW: &str = "2026-11-10T06:00:00Z";
 
-/// An API that tells a dollar a day from its first day on, and leaves out the days before it.
+/// An API that returns a dollar a day from its first day on, and leaves out the days before it.
 struct World {
     script: Script,
     house: Lakehouse,
@@ -44,7 +44,7 @@ impl World {
         *self.first.lock().expect("a day") = first;
     }
 
-    /// The first days of all questions since the last time.
+    /// The start days of all requests since the previous call.
     fn asked(&self) -> Vec<String> {
         let asked = self.script.take_asked();
         asked.iter().map(|asked| asked.json()["TimePeriod"]["Start"].as_str().expect("a day").to_owned()).collect()
@@ -103,7 +103,7 @@ fn the_first_day_with_data_is_learnt_and_the_days_before_it_are_out_of_reach() {
         for job in [job(window), ungrouped(window)] {
             let world = World::new(&job);
             if world.house.json(&["run"]).code == Some(1) {
-                // Without grouping nothing is asked beside the rows until some of them could not be read.
+                // Without grouping, only rows are requested until some of them could not be read.
                 assert!(!job.contains("group_by"), "{job}");
                 is_current(&world.house.json(&["run"]));
             }
@@ -220,7 +220,7 @@ fn what_one_job_has_found_holds_for_the_others_and_is_found_again_when_the_ledge
         }
         std::fs::remove_dir_all(world.house.lake().join("_costlake/costs/ledger")).expect("a folder");
         is_current(&world.house.json(&["run"]));
-        // A table that is to begin even earlier.
+        // Move the table's `begin` even earlier.
         world.house.job("costs", &job(&window.replace("2026-08-01", "2026-07-01")));
         is_current(&world.house.json(&["run"]));
         world.house.json(&["status", "--check"]).exits(0);
@@ -270,7 +270,7 @@ fn hours_that_are_left_out_are_refused_whatever_the_totals_say() {
     world.house.json(&days).exits(1);
     assert_eq!(world.house.rows("costs").len(), before);
 
-    // Of an account that began at five o'clock the first day is left alone.
+    // If an account began at five o'clock, its first day is skipped.
     let world = World::new(&hourly);
     world.begins("2026-11-06T05:00:00Z");
     world.house.json(&["run"]).exits(0).says("the API has no data before 2026-11-07");

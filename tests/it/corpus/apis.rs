@@ -1,4 +1,4 @@
-//! Answers of both APIs: a lake is filled by the good answers, then every case answers the same questions badly.
+//! Answers of both APIs: good answers fill a lake, then each case gives bad answers to the same requests.
 
 use serde::Deserialize;
 
@@ -13,9 +13,9 @@ use crate::support::script::{Reply, Script};
 struct Answers {
     now: String,
     job: String,
-    /// Good answers, in the order in which they are asked for.
+    /// Good answers, in the order in which they are requested.
     good: Vec<String>,
-    /// Whether the first of them is to the question for totals.
+    /// Whether the first of them answers the request for totals.
     #[serde(default)]
     with_totals: bool,
     #[serde(default)]

@@ -1,51 +1,51 @@
-//! Edits of good JSON: what makes it malformed, by name.
+//! Named edits that make good JSON malformed.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// One case, or its cousins: every place with every value.
+/// One case.
 #[derive(Deserialize, Clone, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Edit {
     pub(super) name: String,
-    /// The answer of the good ones that is edited, from 0.
+    /// Index of the good answer that is edited, from 0.
     #[serde(default)]
     pub(super) page: usize,
-    /// Values by JSON pointer; one that ends in `-` is added to a list.
+    /// Values by JSON pointer; a pointer that ends in `-` appends to a list.
     #[serde(default)]
     set: toml::Table,
     /// Pointers whose value becomes `null`.
     #[serde(default)]
     null: Vec<String>,
-    /// Pointers whose value goes.
+    /// Pointers whose value is removed.
     #[serde(default)]
     remove: Vec<String>,
-    /// Pointers of list elements that come once more, behind all others.
+    /// Pointers of list elements that are appended once more.
     #[serde(default)]
     again: Vec<String>,
-    /// Pairs of text: the first occurrence of one becomes the other in the answer as it is sent.
+    /// Pairs of text: the first occurrence of one is replaced by the other in the serialized answer.
     #[serde(default)]
     swap: Vec<[String; 2]>,
-    /// The whole body.
+    /// Replaces the whole body.
     body: Option<String>,
-    /// What is put before and behind it.
+    /// Text before and after the body.
     #[serde(default)]
     before: String,
     #[serde(default)]
     behind: String,
-    /// How many thousandths of the body are sent.
+    /// Thousandths of the body that are sent.
     cut: Option<usize>,
     /// `bom`, `utf-16`, `latin-1` or `gzip`.
     coded: Option<String>,
     pub(super) status: Option<u16>,
     #[serde(default)]
     pub(super) headers: std::collections::BTreeMap<String, String>,
-    /// The answer is sent so many times more.
+    /// How many more times the answer is sent.
     #[serde(default)]
     pub(super) repeat: usize,
 }
 
-/// A cross of places and what becomes of them.
+/// The product of places and edits.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Cross {
@@ -56,7 +56,7 @@ pub(super) struct Cross {
 }
 
 impl Cross {
-    /// The cases of the cross.
+    /// Every edit at every place.
     pub(super) fn edits(&self) -> Vec<Edit> {
         let of = |place: &String| self.becomes.iter().map(|what| self.edit(place, what)).collect::<Vec<_>>();
         self.places.iter().flat_map(of).collect()
@@ -101,7 +101,7 @@ impl Edit {
             Some("bom") => [b"\xef\xbb\xbf", text.as_bytes()].concat(),
             Some("utf-16") => [0xfeff_u16].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect(),
             Some("latin-1") => text.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect(),
-            // A member of gzip with one stored block: enough for whoever looks only at how it begins.
+            // A gzip header before plain text: enough for code that checks only the magic bytes.
             Some("gzip") => [b"\x1f\x8b\x08\0\0\0\0\0\0\xff", text.as_bytes()].concat(),
             Some(other) => panic!("there is no coding `{other}`"),
         };

@@ -1,4 +1,4 @@
-//! Job files, command lines, the environment, and everything that lies in a lake.
+//! Job files, command lines, the environment, and every kind of file in a lake.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ struct Kind {
     now: String,
     job: String,
     good: Vec<String>,
-    /// What is run where a case says nothing else.
+    /// The command lines of a case without any.
     run: Vec<String>,
     case: Vec<Case>,
 }
@@ -35,27 +35,27 @@ struct Case {
     run: Option<Vec<String>>,
     /// The whole job file in place of the good one.
     job: Option<String>,
-    /// Pairs of text: one becomes the other in the good job file.
+    /// Pairs of text: one is replaced by the other in the good job file.
     #[serde(default)]
     swap: Vec<[String; 2]>,
-    /// Variables; an empty one is taken away.
+    /// Environment variables; an empty one is removed.
     #[serde(default)]
     variables: BTreeMap<String, String>,
-    /// Files to write first, below the folder the program runs in.
+    /// Files to write first, below the working folder.
     #[serde(default)]
     files: BTreeMap<String, String>,
-    /// The end of the name of the one file in the lake that is damaged.
+    /// The end of the path of the one file in the lake that is damaged.
     damage: Option<String>,
-    /// How many thousandths of it stay.
+    /// Thousandths of it that are kept.
     cut: Option<usize>,
     /// Its whole new text.
     text: Option<String>,
-    /// Pairs of text; in a Parquet object, of its commit record.
+    /// Pairs of text to replace; in a Parquet object, in its commit record.
     #[serde(default)]
     change: Vec<[String; 2]>,
     /// How many times the text is repeated.
     times: Option<usize>,
-    /// Bytes at its end, in hexadecimal digits, in place of those that are there.
+    /// Bytes that overwrite its end, in hexadecimal.
     end: Option<String>,
 }
 
@@ -92,7 +92,7 @@ impl Case {
 
     fn damage(&self, house: &Lakehouse) {
         let Some(end) = &self.damage else { return };
-        // A name that is not known in advance is any below its folder.
+        // `folder*` matches a file whose name is not known in advance.
         let is_it = |path: &PathBuf| match end.strip_suffix('*') {
             Some(folder) => path.to_string_lossy().contains(folder),
             None => path.to_string_lossy().ends_with(end.as_str()),
@@ -122,7 +122,7 @@ impl Case {
     }
 }
 
-/// The folder must stay as the damage left it, unless all is well in the end.
+/// Damages the lake and runs each case: the lake must not change unless the run succeeds.
 fn play(kind: &str) {
     let answers: Kind = read(kind);
     let good = || answers.good.iter().map(|body| Reply::new(200, body.as_str()));

@@ -1,4 +1,4 @@
-//! What the program said to each case, compared with what is expected of it.
+//! The program's output in each case, compared with the expected output.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::support::done::Done;
 use crate::support::lakehouse::Lakehouse;
 
-/// A house that logs warnings and knows no files of AWS.
+/// A lakehouse that logs warnings and has no AWS configuration files.
 pub(super) fn house(url: &str, now: &str) -> Lakehouse {
     let mut house = Lakehouse::new(url, now);
     house.set("AWS_CONFIG_FILE", "/dev/null");
@@ -18,7 +18,7 @@ pub(super) fn house(url: &str, now: &str) -> Lakehouse {
     house
 }
 
-/// The text of a file of the corpus.
+/// Parses a file of the corpus.
 pub(super) fn read<T: DeserializeOwned>(kind: &str) -> T {
     let path = path(kind, "toml");
     let text = fs::read_to_string(&path).expect("a file of the corpus");
@@ -37,7 +37,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// Takes down what came of a case; `written` says whether a data object was.
+    /// Records the result of a case; `written`: whether a data object was written.
     pub(super) fn note(&mut self, name: &str, house: &Lakehouse, done: &Done, written: bool) {
         assert!(!self.names.iter().any(|known| known == name), "two cases are called `{name}`");
         self.names.push(name.to_owned());
@@ -50,7 +50,7 @@ impl Said {
         assert!(driving.is_none(), "{name}: {driving:?} reaches the terminal: {done}");
     }
 
-    /// Compares everything with the file of expectations, or writes it.
+    /// Compares all entries with the file of expected output, or writes that file.
     pub(super) fn settle(self, kind: &str) {
         println!("{kind}: {} cases", self.names.len());
         let path = path(kind, "expected");
@@ -68,7 +68,7 @@ impl Said {
     }
 }
 
-/// The kinds of the failures of a run, as its document names them.
+/// The failure kinds in a run's JSON document.
 fn kinds(done: &Done) -> String {
     let Ok(document) = serde_json::from_str::<serde_json::Value>(&done.stdout) else { return String::new() };
     let jobs = document["jobs"].as_array().into_iter().flatten();
@@ -82,13 +82,13 @@ fn kinds(done: &Done) -> String {
     kinds.iter().map(|kind| format!(", {kind}")).collect()
 }
 
-/// Stderr without what changes from run to run: folders, ports, times of the log, waits.
+/// Stderr without text that differs from run to run: folders, ports, log times, waits.
 fn plain(house: &Lakehouse, done: &Done) -> String {
     let here = house.folder().to_string_lossy().into_owned();
     let mut text = String::new();
     for line in done.stderr.lines().filter(|line| !line.starts_with("clock: ")) {
         let mut line = line.replace(&here, "<here>");
-        // The time, the level and the words of a line of the log.
+        // A log line starts with its time; keep the level and the message.
         if line.starts_with("20") && line.get(10..11) == Some("T") {
             line = line.split_once(' ').map_or(String::new(), |(_, rest)| rest.trim_start().to_owned());
         }
@@ -101,7 +101,7 @@ fn plain(house: &Lakehouse, done: &Done) -> String {
     text.trim_end().to_owned()
 }
 
-/// The text with everything that is a letter, digit or dash behind `before` replaced.
+/// Replaces the letters, digits and dashes that follow `before` by `mask`.
 fn masked(text: &str, before: &str, mask: &str) -> String {
     let mut parts = text.split(before);
     let mut masked = parts.next().unwrap_or_default().to_owned();

@@ -34,7 +34,7 @@ fn connect(address: SocketAddr) -> TcpStream {
 /// Everything until the server closes.
 fn rest(mut stream: TcpStream) -> String {
     let mut text = String::new();
-    // Closed with a reset is closed too; a connection that is still there when the patience ends is not.
+    // A reset counts as closed; a connection that is still open at the read timeout does not.
     if let Err(error) = stream.read_to_string(&mut text) {
         assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "it is left open");
     }
@@ -50,7 +50,7 @@ fn a_client_that_never_finishes_its_question_is_left() {
     let mut slow = connect(address);
     slow.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow:").expect("a socket");
     assert!(!rest(slow).contains("200 OK"));
-    // Nor may one sit there between two questions, or without any.
+    // A connection may not stay idle between two requests or without one either.
     let mut idle = connect(address);
     idle.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a socket");
     assert!(rest(idle).contains("well"));

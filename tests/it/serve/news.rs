@@ -1,4 +1,4 @@
-//! What a chat is told: every change of a job's state once.
+//! Webhook notifications: every change of a job's state is sent once.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use costlake::scheduler::news::News;
 use super::world::{CONFIG, COSTS, START, World, until};
 use crate::support::script::{Reply, Script};
 
-/// A scheduler that tells `chat`.
+/// A scheduler that notifies `chat`.
 fn telling(world: &World, chat: &Script) -> Arc<Scheduler> {
     let address = format!("{}/services/secret", chat.url());
     let webhook = Webhook::read(|name| (name == "COSTLAKE_WEBHOOK_URL").then(|| address.clone()), false);
@@ -17,7 +17,7 @@ fn telling(world: &World, chat: &Script) -> Arc<Scheduler> {
     Scheduler::new(world.context(None), &world.folder.path().join("jobs"), Some(news)).expect("a scheduler")
 }
 
-/// A receiver that takes everything.
+/// A receiver that accepts everything.
 fn chat() -> Script {
     Script::answering(|_| Reply::new(200, "ok"))
 }
@@ -48,7 +48,7 @@ async fn a_state_is_told_once_and_survives_a_restart() {
     world.pass(&scheduler, START).await;
     let first = told(&chat, 1).await;
     assert!(first[0].starts_with("costlake: costs budget reached\n"), "{first:?}");
-    // The same trouble the next night, also in another process: nothing.
+    // The same failure the next night, also in another process: no message.
     world.pass(&scheduler, "2026-11-11T06:30:00Z").await;
     let scheduler = telling(&world, &chat);
     world.pass(&scheduler, "2026-11-12T06:30:00Z").await;
@@ -65,7 +65,7 @@ async fn a_chat_that_is_down_for_a_moment_hears_it_all_the_same() {
     let chat = Script::new();
     chat.then([Reply::new(500, "down"), Reply::new(200, "ok")]);
     let scheduler = telling(&world, &chat);
-    // The run does not wait for the chat.
+    // The run does not wait for the receiver.
     world.pass(&scheduler, START).await;
     until(|| chat.is_through()).await;
     let asked = chat.take_asked();
@@ -77,7 +77,7 @@ async fn a_chat_that_is_down_for_a_moment_hears_it_all_the_same() {
 async fn stale_days_are_told_once() {
     let world = World::new(&[("costs", COSTS)]);
     world.pass(&world.scheduler(), START).await;
-    // Nobody runs it any more.
+    // The job has no schedule any more.
     world.job("costs", &COSTS.replace("schedule = { cron = \"30 6 * * *\" }", ""));
     let chat = chat();
     let scheduler = telling(&world, &chat);

@@ -1,4 +1,4 @@
-//! The routes without a socket.
+//! The HTTP routes, called without a socket.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded")
 const SAME: (&str, &str) = ("sec-fetch-site", "same-origin");
 const BEARER: (&str, &str) = ("authorization", "Bearer canary-token-5f1e77aa");
 
-/// Every route that shows something.
+/// Every route that shows data.
 const PAGES: [&str; 8] =
     ["/", "/jobs/costs", "/jobs/costs/live", "/jobs/nothing", "/metrics", "/api/status", "/nothing", "/backfill"];
 
@@ -142,7 +142,7 @@ async fn with_a_token_everything_but_the_probes_asks_for_it() {
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && !cookie.contains(TOKEN), "{cookie}");
     let shown = ("cookie", cookie.split(';').next().expect("a pair"));
     assert_eq!(ask(&router, "GET", "/", &[shown], "").await.status, StatusCode::OK);
-    // The cookie alone starts nothing for another site.
+    // The cookie alone does not let another site start a run.
     let form = "job=costs&from=2026-11-02&to=2026-11-03";
     for origin in [("sec-fetch-site", "cross-site"), ("origin", "http://evil.example"), ("x-nothing", "")] {
         let answer = ask(&router, "POST", "/backfill", &[FORM, shown, origin], form).await;
@@ -251,7 +251,7 @@ async fn api_status_is_the_document_of_the_command() {
     let served: Value =
         serde_json::from_str(&get(&page(&scheduler, access(None, false)), "/api/status").await.text).expect("JSON");
     let mut house = Lakehouse::new(&world.sandbox.url(), START);
-    // The page's process asks its sandbox without an address of its own.
+    // The page's process uses its sandbox without these endpoint variables.
     ["AWS_ENDPOINT_URL_COST_EXPLORER", "COSTLAKE_DATADOG_URL"].iter().for_each(|name| house.unset(name));
     let (jobs, lake) = (world.folder.path().join("jobs"), world.folder.path().join("lake"));
     let (jobs, lake) = (jobs.to_str().expect("text"), lake.to_str().expect("text"));
@@ -342,7 +342,7 @@ async fn the_lake_is_read_once_for_all_clients() {
     let world = World::new(&[("costs", COSTS)]);
     let router = page(&ran(&world).await, access(None, false));
     let first = get(&router, "/jobs/costs").await.text;
-    // Whatever becomes of the lake within two seconds, nobody looks.
+    // The page is cached for two seconds: the lake is not read meanwhile.
     std::fs::rename(world.folder.path().join("lake"), world.folder.path().join("gone")).expect("a folder");
     let again = futures::future::join_all((0..20).map(|_| get(&router, "/jobs/costs"))).await;
     assert!(again.iter().all(|answer| answer.text == first));

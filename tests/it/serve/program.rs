@@ -1,4 +1,4 @@
-//! The real binary: where it listens, how it ends, and what it keeps to itself.
+//! The real binary: where it listens, how it exits, and which secrets it must not print.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -20,7 +20,7 @@ const TOKEN: &str = "canaryPageToken0c1d2e";
 struct Served {
     child: Child,
     address: String,
-    /// What is on stdout.
+    /// The child's stdout.
     lines: BufReader<ChildStdout>,
     said: String,
 }
@@ -71,7 +71,7 @@ impl Served {
         assert!(done.expect("a shell").success());
     }
 
-    /// Exit code, and everything said.
+    /// Waits for the exit; returns the exit code and all output.
     fn end(mut self) -> (Option<i32>, String) {
         let mut rest = rest_of(&mut self.child);
         self.lines.read_to_string(&mut rest).expect("text");
@@ -139,7 +139,7 @@ fn a_request_in_flight_does_not_keep_it() {
     assert!(begun.elapsed() < Duration::from_secs(10), "{said}");
 }
 
-/// A lake that has nothing, and never answers when it is asked for an object: runs begin and do not end.
+/// An empty lake that never answers a request for an object: runs start and do not end.
 fn stuck() -> (Script, Lakehouse) {
     const NOTHING: &str = "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>lake</Name>\
                            <KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>";
@@ -225,13 +225,13 @@ fn no_route_and_no_log_tells_a_secret() {
         house.set(name, canary);
     }
     house.set("COSTLAKE_LOG", "trace");
-    // Fails, so that the webhook is tried, in vain.
+    // Fails, so that the webhook is called, without success.
     house.job("costs", &(COSTS.to_owned() + "budget = { max_requests_per_run = 1 }\n"));
     house.job("config", CONFIG);
     let file = token_file(&house, &format!("{TOKEN}\n"));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("a file");
     let log = house.folder().join("log");
-    // Into a file: what is said at this level would fill a pipe that nobody reads.
+    // To a file: output at this level would fill a pipe that is not read.
     let mut served = Served::begin_logging(&house, &["--token-file", &file, "--allow-actions"], &log);
     let shows = format!("Authorization: Bearer {TOKEN}\r\n");
     served.until("/metrics", &shows, "costlake_run_failures_total{table=\"costs\",kind=\"budget\"} 1.0");
@@ -301,7 +301,7 @@ fn a_run_that_ends_before_its_first_request_is_seen_everywhere() {
     house.costlake(&["status"]).exits(0).says("last run failed").says("exit 3");
     let tables = check.document()["tables"].clone();
     assert_eq!((&tables[0]["last_run"]["exit_code"], &tables[1]["last_run"]["exit_code"]), (&3.into(), &2.into()));
-    // Whoever mends it and starts again does not wait for the next slot.
+    // After a fix and a restart, the jobs run without waiting for the next firing.
     house.job("costs", COSTS);
     house.set("DD_API_KEY", "sandbox");
     let served = Served::begin(&house, &[]);

@@ -1,4 +1,4 @@
-//! The scheduler beat by beat.
+//! The scheduler tick by tick.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use costlake::scheduler::board::Refusal;
 
 use super::world::{CONFIG, COSTS, START, World, at, beat, last, posted, records, settle, until};
 
-/// A listener that holds the runs of one job back when they are planned, until it is let go.
+/// A listener that blocks the runs of one job once they are planned, until it is released.
 #[derive(Default)]
 struct Hold(Arc<Held>);
 
@@ -29,7 +29,7 @@ impl Hold {
         Arc::new(move |event| {
             if matches!(&event, Event::Planned { job, .. } if job == name) {
                 held.arrived.store(true, Ordering::Relaxed);
-                // Tasks that wait behind this one on its thread go on elsewhere.
+                // Tasks queued on this thread move to another one.
                 tokio::task::block_in_place(|| {
                     let free = held.free.lock().expect("a lock");
                     drop(held.turn.wait_while(free, |free| !*free).expect("a lock"));
@@ -84,10 +84,10 @@ async fn downtime_is_made_up_for_by_one_run() {
         let started: Vec<_> = records(&world, name).await.iter().map(|run| run.started_at).collect();
         assert_eq!(started, [at("2026-11-14T08:00:30Z"), at("2026-11-10T09:00:00Z")], "{name}");
     }
-    // A restart without a slot in between runs nothing.
+    // A restart without a firing in between runs nothing.
     world.pass(&world.scheduler(), "2026-11-14T08:02:00Z").await;
     assert_eq!(records(&world, "config").await.len(), 2);
-    // Neither does a clock that is put back a little.
+    // Neither does a clock that is set back a little.
     world.pass(&scheduler, "2026-11-15T06:30:00Z").await;
     world.pass(&scheduler, "2026-11-15T06:29:58Z").await;
     world.pass(&scheduler, "2026-11-15T06:30:01Z").await;
@@ -214,7 +214,7 @@ async fn job_files_may_change_while_it_runs() {
     world.pass(&scheduler, START).await;
     assert_eq!(scheduler.board.broken().len(), 1);
 
-    // Broken: the last good version goes on, and the error is shown.
+    // Broken: the last good version stays in use, and the error is shown.
     world.job("a", "schedule = { cron = \"boom\" }\n");
     world.job("b", CONFIG);
     scheduler.look_again();
@@ -223,7 +223,7 @@ async fn job_files_may_change_while_it_runs() {
     assert!(posted(&scheduler, "a").file_error.expect("an error").contains("boom"));
     assert_eq!(last(&scheduler, "b").started_at, at("2026-11-11T06:30:00Z"), "a new job runs at once");
 
-    // Mended, with another schedule: it counts from now, so the slot of this morning is not made up for.
+    // Fixed, with another schedule: it counts from now, so this morning's firing is not made up for.
     world.job("a", &CONFIG.replace("30 6", "0 5"));
     scheduler.look_again();
     world.pass(&scheduler, "2026-11-11T08:00:00Z").await;
@@ -232,7 +232,7 @@ async fn job_files_may_change_while_it_runs() {
     world.pass(&scheduler, "2026-11-12T05:00:00Z").await;
     assert_eq!(last(&scheduler, "a").started_at, at("2026-11-12T05:00:00Z"));
 
-    // Gone: no job any more.
+    // Deleted: no longer a job.
     fs::remove_file(world.job_file("b")).expect("a file");
     fs::remove_file(world.job_file("broken")).expect("a file");
     scheduler.look_again();

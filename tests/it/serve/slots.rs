@@ -1,4 +1,4 @@
-//! Slots on the wall clocks of the world: none lost, none doubled, whatever is done to the clock.
+//! Cron firings in every time zone: none lost and none doubled across changes of the local clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -23,14 +23,14 @@ fn offset(zone: Tz, at: DateTime<Utc>) -> i32 {
     zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc()
 }
 
-/// One change of a clock: when, and in which zone.
+/// One change of a zone's UTC offset.
 struct Change {
     zone: Tz,
     at: DateTime<Utc>,
 }
 
-/// The changes of every zone's clock in these years, each kind once: zones that share the reading of the clock and the
-/// step are one.
+/// The changes of every zone's clock in these years, without duplicates: zones with the same local time and the same
+/// step count once.
 fn changes(years: std::ops::Range<i32>) -> Vec<Change> {
     let mut found: BTreeMap<(NaiveDateTime, i32, i32), Change> = BTreeMap::new();
     let instant = |year| NaiveDate::from_ymd_opt(year, 1, 1).expect("a day").and_time(chrono::NaiveTime::MIN).and_utc();
@@ -56,7 +56,7 @@ fn days_of(zone: Tz, from: DateTime<Utc>, to: DateTime<Utc>) -> BTreeSet<NaiveDa
     hours.map(|at| at.with_timezone(&zone).date_naive()).collect()
 }
 
-/// A fixed time: every local day has its one slot, at the time as written where the clock shows it.
+/// A fixed time fires once every local day, at the given time if the clock shows that time on the day.
 fn check_fixed(change: &Change, cron: &str, time: chrono::NaiveTime) {
     let schedule = schedule(cron, change.zone.name());
     let (from, to) = (change.at - Duration::days(2), change.at + Duration::days(2));
@@ -75,7 +75,7 @@ fn check_fixed(change: &Change, cron: &str, time: chrono::NaiveTime) {
     }
 }
 
-/// A repeating expression: every instant whose reading matches, and no other.
+/// A repeating expression fires at every instant whose local time matches, and at no other.
 fn check_repeating(change: &Change) {
     let schedule = schedule("*/30 * * * *", change.zone.name());
     let (from, to) = (change.at - Duration::hours(4), change.at + Duration::hours(4));
@@ -126,7 +126,7 @@ fn missed_slots_are_one() {
     assert_eq!(newest.map(|slot| slot.to_utc()), Some(at("2026-11-20T05:30:00Z")));
     assert_eq!(due(&nightly, at("2026-11-20T05:30:00Z"), at("2026-11-21T05:29:59Z")), None);
     assert_eq!(next(&nightly, at("2026-11-20T05:30:00Z")), Some(at("2026-11-21T05:30:00Z")));
-    // A schedule of every minute is not walked through two years: that would take minutes.
+    // Two years of a schedule of every minute are not iterated: that would take minutes.
     let often = schedule("* * * * *", "UTC");
     let newest = due(&often, at("2024-11-20T00:00:00Z"), at("2026-11-20T05:30:30Z"));
     assert_eq!(newest.map(|slot| slot.to_utc()), Some(at("2026-11-20T05:30:00Z")));

@@ -1,4 +1,4 @@
-//! A scheduler in this process whose time is told by the test, over the sandbox and a lake on disk.
+//! A scheduler in this process whose clock the test sets, over the sandbox and a lake on disk.
 
 use std::fs;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::sandbox::SandboxServer;
 
-/// Cost by service, probed, nightly.
+/// Cost by service, with the probe, nightly.
 pub(super) const COSTS: &str = r#"
 schedule = { cron = "30 6 * * *" }
 source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
@@ -82,7 +82,7 @@ impl World {
         }
     }
 
-    /// A scheduler that has not beaten yet.
+    /// A scheduler before its first tick.
     pub(super) fn scheduler(&self) -> Arc<Scheduler> {
         self.scheduler_heard_by(None)
     }
@@ -91,7 +91,7 @@ impl World {
         Scheduler::new(self.context(listener), &self.folder.path().join("jobs"), None).expect("a scheduler")
     }
 
-    /// Lets it be `now`, and everything due happen.
+    /// Sets the clock to `now` and waits until everything due has run.
     pub(super) async fn pass(&self, scheduler: &Arc<Scheduler>, now: &str) {
         self.sandbox.set_now(now);
         beat(scheduler, now).await;
@@ -99,7 +99,7 @@ impl World {
     }
 }
 
-/// Beats at `now` until every job's last run is known, and once more.
+/// Ticks at `now`, waits until every job's last run is known, and ticks once more.
 pub(super) async fn beat(scheduler: &Arc<Scheduler>, now: &str) {
     scheduler.beat(Clock::Fixed(at(now)));
     until(|| scheduler.board.forgotten().is_empty()).await;
@@ -111,7 +111,7 @@ pub(super) async fn settle(scheduler: &Scheduler) {
     until(|| scheduler.board.running().is_empty()).await;
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 #[track_caller]
 pub(super) fn until(mut so: impl FnMut() -> bool) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();

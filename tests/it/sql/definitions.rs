@@ -1,5 +1,5 @@
-//! Table definitions against files that were looked at by hand and are parsed by the engines' grammars in the checks
-//! against real peers. `COSTLAKE_BLESS=1` writes the files anew.
+//! Table definitions against golden files that were reviewed by hand and are parsed by the engines' grammars in the
+//! checks against real peers. `COSTLAKE_BLESS=1` rewrites the files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use costlake::job::{Job, parse};
 use costlake::sql::Dialect;
 use costlake::sql::ddl::{Place, table};
 
-/// Everything in it is meant to break out of its quotes.
+/// Every text in it tries to break out of its quotes.
 const HOSTILE: &str = r#"
 description = "it's \"quoted\" `ticked` \\ ; -- DROP TABLE costs; /* */ ${partition}\nand goes on"
 [source]

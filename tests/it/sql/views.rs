@@ -1,5 +1,5 @@
-//! Views: which table has which, what may not be in their text, and the copies in `sql/` that people read and take.
-//! `COSTLAKE_BLESS=1` writes the copies anew.
+//! Views: which table has which, what their text must not contain, and the copies in `sql/` for users to read and
+//! reuse. `COSTLAKE_BLESS=1` rewrites the copies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn names(views: &[View]) -> Vec<&str> {
     views.iter().map(|view| view.name.as_str()).collect()
 }
 
-/// All the views there are for the shipped jobs, by file.
+/// All views of the shipped jobs, by file.
 fn shipped() -> BTreeMap<PathBuf, String> {
     let (jobs, broken) = load_all(&root().join("jobs")).expect("jobs");
     assert!(broken.is_empty());
@@ -167,7 +167,7 @@ fn every_hole_is_filled_and_comments_stay_comments() {
             assert!(filters > 0 || !text.contains(['{', '}']), "{text}");
             assert!(!text.contains("-- if "), "{text}");
             for line in text.lines().filter(|line| line.trim_start().starts_with("--")) {
-                // Command lines split a script at semicolons, and some do not know comments then.
+                // SQL command lines split a script at semicolons, some of them even inside comments.
                 assert!(!line.contains([';', '\'', '"', '`']), "{line}");
             }
             assert!(text.ends_with(';') && text.matches(';').count() == 1, "{text}");

@@ -1,4 +1,5 @@
-//! An S3 bucket behind a [`Script`](super::script::Script): just enough of the protocol for a lake, conditions included.
+//! An S3 bucket behind a [`Script`](super::script::Script): just enough of the protocol for a lake, conditional writes
+//! included.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,12 +9,12 @@ use super::script::{Asked, Reply, Script};
 const NO_SUCH_KEY: &str = "<Error><Code>NoSuchKey</Code><Message>there is none</Message></Error>";
 const CONDITION: &str = "<Error><Code>PreconditionFailed</Code><Message>it does not hold</Message></Error>";
 
-/// A bucket of any name, empty.
+/// An empty bucket that answers to any name.
 pub(crate) fn bucket() -> Script {
     bucket_but(|_| None)
 }
 
-/// The same, but what `instead` has an answer for is answered so, and is not done.
+/// The same, but a request for which `instead` returns a reply gets that reply and has no effect.
 pub(crate) fn bucket_but(instead: impl Fn(&Asked) -> Option<Reply> + Send + 'static) -> Script {
     let mut objects = BTreeMap::new();
     Script::answering(move |asked| instead(asked).unwrap_or_else(|| answer(&mut objects, asked)))
@@ -44,7 +45,7 @@ fn list(objects: &Objects, query: &str) -> Reply {
         )
     };
     let below = || objects.iter().filter_map(|pair| Some((pair, pair.0.strip_prefix(&prefix)?)));
-    // With a delimiter, what lies in folders is told by these alone.
+    // With a delimiter, objects in folders are listed only as common prefixes.
     let folder = |rest: &str| query.contains("delimiter=").then(|| Some(rest.split_once('/')?.0.to_owned())).flatten();
     let folders: BTreeSet<String> = below().filter_map(|(_, rest)| folder(rest)).collect();
     let folders: String = folders
@@ -90,7 +91,7 @@ fn tag(bytes: &[u8]) -> String {
     format!("\"{:016x}\"", hasher.finish())
 }
 
-/// Text without percent signs.
+/// Percent-decodes text.
 fn decoded(text: &str) -> String {
     let mut parts = text.split('%');
     let mut plain = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! What came of one call of the binary.
+//! The result of one call of the binary.
 
 use serde_json::Value;
 
@@ -19,21 +19,21 @@ impl Done {
         self
     }
 
-    /// Asserts that the words were printed, on stdout or stderr.
+    /// Asserts that the text was printed, on stdout or stderr.
     #[track_caller]
     pub(crate) fn says(&self, words: &str) -> &Self {
         assert!(self.stdout.contains(words) || self.stderr.contains(words), "does not say `{words}`: {self}");
         self
     }
 
-    /// Asserts that the words were printed nowhere.
+    /// Asserts that the text was not printed on either.
     #[track_caller]
     pub(crate) fn hides(&self, words: &str) -> &Self {
         assert!(!self.stdout.contains(words) && !self.stderr.contains(words), "says `{words}`: {self}");
         self
     }
 
-    /// Stdout as the one document it must be; its `exit_code` must be the process's.
+    /// Stdout, which must be one JSON document; its `exit_code` must be the process's.
     #[track_caller]
     pub(crate) fn document(&self) -> Value {
         let document: Value = match serde_json::from_str(&self.stdout) {

@@ -13,10 +13,10 @@ use costlake::decimal;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest, Sha256};
 
-/// A row by column; NULL is no entry.
+/// A row by column; NULL has no entry.
 pub(crate) type Row = BTreeMap<String, String>;
 
-/// What tells whether a file was written again, even with the same bytes.
+/// Identity of a file: changes if it is rewritten, even with the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Object {
     inode: u64,
@@ -38,7 +38,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The data objects of a lake: all files that are not the books.
+/// The data objects of a lake: all files outside the ledger store.
 pub(crate) fn objects(lake: &Path) -> BTreeMap<PathBuf, Object> {
     let paths = files(lake).into_iter().filter(|path| !path.starts_with(lake.join("_costlake")));
     let objects = paths.map(|path| {
@@ -82,7 +82,7 @@ fn rows_of(path: &Path) -> Vec<Row> {
     rows
 }
 
-/// Arrow knows the zone `UTC` only by its offset here.
+/// Replaces the zone `UTC` by its offset: Arrow, as built here, does not know zone names.
 pub(crate) fn with_readable_zone(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
         DataType::Timestamp(_, Some(zone)) => {

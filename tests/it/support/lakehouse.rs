@@ -1,4 +1,4 @@
-//! A folder with jobs and a lake, and the real binary run in it with nothing of this machine's environment.
+//! A folder with jobs and a lake, and the real binary run in it without this machine's environment.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ pub(crate) struct Lakehouse {
 }
 
 impl Lakehouse {
-    /// An empty lakehouse whose APIs are at `url` and whose clock stands at `now`.
+    /// An empty lakehouse whose APIs are at `url` and whose clock is fixed at `now`.
     pub(crate) fn new(url: &str, now: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("jobs")).expect("a folder of jobs");
@@ -43,12 +43,12 @@ impl Lakehouse {
         Self { folder, variables }
     }
 
-    /// Sets an environment variable of the runs to come.
+    /// Sets an environment variable of later runs.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Removes an environment variable from the runs to come.
+    /// Removes an environment variable from later runs.
     pub(crate) fn unset(&mut self, name: &str) {
         self.variables.remove(name);
     }
@@ -58,7 +58,7 @@ impl Lakehouse {
         fs::write(self.folder.path().join("jobs").join(format!("{name}.toml")), text).expect("a job file");
     }
 
-    /// The program as this house starts it.
+    /// The command that runs the binary in this lakehouse.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_costlake"));
         command
@@ -72,7 +72,7 @@ impl Lakehouse {
         command
     }
 
-    /// Starts the binary and leaves it running.
+    /// Starts the binary in the background.
     pub(crate) fn begin(&self, arguments: &[&str]) -> Child {
         self.command(arguments).spawn().expect("the binary runs")
     }
@@ -98,14 +98,14 @@ impl Lakehouse {
         self.costlake(&[&["--output", "json"], arguments].concat())
     }
 
-    /// Runs all jobs as of now, which must go well: the report of the only one.
+    /// Runs all jobs, which must succeed; returns the report of the only one.
     #[track_caller]
     pub(crate) fn run_well(&self) -> Value {
         let done = self.json(&["run"]);
         done.exits(0).report()
     }
 
-    /// Runs all jobs again at the same instant: nothing may be written, and all must be well.
+    /// Runs all jobs again at the same instant: they must succeed and write nothing.
     #[track_caller]
     pub(crate) fn runs_again_without_writing(&self) {
         let before = self.objects();

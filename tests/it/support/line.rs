@@ -1,5 +1,5 @@
-//! A line to a server that goes bad at the k-th call: the request is not taken, the answer is lost, cut, replaced or
-//! never sent. Whatever does not go bad is the server's own answer, asked once and told again after that.
+//! A proxy that injects a fault at the k-th call: the request is not read, or the answer is lost, cut, replaced or
+//! never sent. All other calls get the server's own answer, which is requested once and cached.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,34 +8,34 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What becomes of a call.
+/// The fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The connection is reset before the request is read.
     Reset,
-    /// The server acts, and closes before the first byte of its answer.
+    /// The server processes the request, and closes before the first byte of its answer.
     Lost,
-    /// The server acts, and says nothing until the other side goes away.
+    /// The server processes the request, and sends nothing until the client closes.
     Silent,
-    /// Less of the answer than its head promised.
+    /// Fewer bytes than the answer's `content-length`.
     Short,
-    /// An answer in chunks without the last one.
+    /// A chunked answer without the last chunk.
     ChunksCut,
-    /// Half of the answer, with the length of that half.
+    /// Half of the answer, with a matching `content-length`.
     Half,
-    /// Half of the answer, which ends where the connection does.
+    /// Half of the answer, delimited by the end of the connection.
     HalfToTheEnd,
-    /// A good status and nothing else.
+    /// A good status with an empty body.
     Empty,
-    /// Asked to slow down, in the words of Cost Explorer.
+    /// Throttled, with Cost Explorer's error.
     Throttling,
-    /// The same as every other API says it.
+    /// Throttled, as every other API reports it.
     TooMany,
     Failed,
     Unavailable,
-    /// A page for people with a good status.
+    /// An HTML page with a good status.
     Page,
-    /// A page for people that says 404.
+    /// An HTML page with status 404.
     PageNotFound,
     /// The API no longer knows its own page token.
     TokenLost,
@@ -46,7 +46,7 @@ const STS: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/
     <Arn>arn:aws:iam::123456789012:user/x</Arn><UserId>AIDA</UserId><Account>123456789012</Account>\
     </GetCallerIdentityResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>";
 
-/// One request as it came; calls are numbered from 1 since the script was set.
+/// One request as received; calls are numbered from 1 since the script was set.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Call {
     pub(crate) number: usize,
@@ -55,17 +55,17 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Whether it asks AWS whose the credentials are.
+    /// Whether it asks AWS STS for the account of the credentials.
     pub(crate) fn is_for_account(&self) -> bool {
         self.body.starts_with("Action=GetCallerIdentity")
     }
 
-    /// Whether it comes before the first fetch: whose the credentials are, and the totals of all days.
+    /// Whether it comes before the first fetch: for the account, or for the totals of all days.
     pub(crate) fn is_for_the_job(&self) -> bool {
         self.is_for_account() || (self.body.contains("TimePeriod") && !self.body.contains("GroupBy"))
     }
 
-    /// Whether it goes on at a page token.
+    /// Whether it continues at a page token.
     pub(crate) fn has_token(&self) -> bool {
         self.body.contains("NextPageToken")
     }
@@ -82,15 +82,15 @@ type Script = Box<dyn Fn(usize) -> Option<Fault> + Send>;
 #[derive(Default)]
 struct State {
     script: Option<Script>,
-    /// Calls since the script was set, those that were never read included.
+    /// Calls since the script was set, including those that were never read.
     begun: usize,
     heard: Vec<Call>,
 }
 
-/// Answers that were told before, by request.
+/// Cached answers, by request.
 type Told = Arc<tokio::sync::Mutex<HashMap<(String, String), Answer>>>;
 
-/// The line; it serves as long as its runtime.
+/// The proxy; it serves as long as its runtime.
 #[derive(Clone)]
 pub(crate) struct Line {
     url: String,
@@ -100,12 +100,12 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// A line to the server at `behind` that nothing is wrong with yet.
+    /// A proxy to the server at `behind`, without faults yet.
     pub(crate) async fn to(behind: SocketAddr) -> Self {
         Self::sharing(behind, Told::default()).await
     }
 
-    /// Another line to the same server.
+    /// Another proxy to the same server, with the same cache.
     pub(crate) async fn another(&self) -> Self {
         Self::sharing(self.behind, self.told.clone()).await
     }
@@ -119,7 +119,7 @@ impl Line {
             while let Ok((stream, _)) = listener.accept().await {
                 let served = served.clone();
                 tokio::spawn(async move {
-                    // The other side may go away when it likes.
+                    // The client may close at any time.
                     let _ = served.converse(stream).await;
                 });
             }
@@ -131,12 +131,12 @@ impl Line {
         &self.url
     }
 
-    /// From now on call number k goes bad as `script` says; calls are numbered from 1 again.
+    /// From now on call k gets the fault `script(k)`; the count restarts at 1.
     pub(crate) fn script(&self, script: impl Fn(usize) -> Option<Fault> + Send + 'static) {
         *self.state() = State { script: Some(Box::new(script)), ..State::default() };
     }
 
-    /// From now on nothing goes bad.
+    /// From now on there are no faults.
     pub(crate) fn heal(&self) {
         self.script(|_| None);
     }
@@ -146,7 +146,7 @@ impl Line {
         self.state().heard.clone()
     }
 
-    /// How many calls went bad or well since the script was set.
+    /// The number of calls since the script was set, faulty ones included.
     pub(crate) fn begun(&self) -> usize {
         self.state().begun
     }
@@ -165,7 +165,7 @@ impl Line {
                 (number, state.script.as_ref().and_then(|script| script(number)))
             };
             if fault == Some(Fault::Reset) {
-                // Closed with something unread, the kernel resets it.
+                // The kernel resets a connection that is closed with unread bytes.
                 return Ok(());
             }
             let (path, head, body) = read(&mut stream).await?;
@@ -223,7 +223,7 @@ fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     pairs.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-/// Asks the server behind the line.
+/// Sends a request to the server behind the proxy.
 async fn ask(behind: SocketAddr, head: &str, body: &str) -> std::io::Result<Answer> {
     let kept = head.trim_end().split("\r\n").filter(|line| !line.to_lowercase().starts_with("connection:"));
     let head: Vec<&str> = kept.collect();
@@ -241,8 +241,9 @@ async fn write(stream: &mut TcpStream, status: u16, body: &[u8]) -> std::io::Res
     stream.write_all(&[head.as_bytes(), body].concat()).await
 }
 
-/// Sends what comes in an answer's place. Whether the connection goes on: what looks whole does not end it, or the other
-/// side would now and then send its next request into a connection that is closing, and count one failure more.
+/// Sends the fault in place of the answer; returns whether the connection stays open. It does after a reply that looks
+/// complete; otherwise the client would sometimes send its next request into a closing connection and count another
+/// failure.
 async fn spoil(fault: Fault, answer: &Answer, stream: &mut TcpStream) -> std::io::Result<bool> {
     let (status, body) = (answer.status, answer.body.as_slice());
     let half = &body[..body.len() / 2];
@@ -253,12 +254,12 @@ async fn spoil(fault: Fault, answer: &Answer, stream: &mut TcpStream) -> std::io
         Fault::Silent => drop(stream.read_to_end(&mut Vec::new()).await?),
         Fault::Short => {
             let head = format!("HTTP/1.1 {status} Told\r\ncontent-length: {}\r\n\r\n", body.len());
-            // All but the last byte, which no JSON can do without.
+            // All but the last byte, without which no JSON is valid.
             stream.write_all(&[head.as_bytes(), &body[..body.len() - 1]].concat()).await?;
         }
         Fault::ChunksCut => {
             let head = format!("HTTP/1.1 {status} Told\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n", body.len());
-            // The whole answer, but nothing that says so.
+            // The whole answer, without the terminating chunk.
             stream.write_all(&[head.as_bytes(), body, b"\r\n"].concat()).await?;
         }
         Fault::HalfToTheEnd => {

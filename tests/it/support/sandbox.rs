@@ -1,4 +1,4 @@
-//! The built-in sandbox in this process: its clock is moved by the tests, and it is asked for its own totals.
+//! The built-in sandbox in this process: tests move its clock and request its totals.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use costlake::decimal;
 use costlake::sandbox::{Requests, Sandbox, Settings, serve};
 use serde_json::{Value, json};
 
-/// A sandbox behind a port of its own; it serves until the test's process ends.
+/// A sandbox on a separate port; it serves until the test's process ends.
 pub(crate) struct SandboxServer {
     address: std::net::SocketAddr,
     sandbox: Sandbox,
@@ -19,7 +19,7 @@ fn instant(text: &str) -> DateTime<Utc> {
 }
 
 impl SandboxServer {
-    /// A sandbox that begins at `now` and puts so many groups on a page.
+    /// A sandbox that begins at `now` and puts `page_groups` groups on a page.
     pub(crate) fn new(now: &str, page_groups: usize) -> Self {
         let sandbox = Sandbox::new(Settings { page_groups, ..Settings::new(instant(now)) });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -50,7 +50,7 @@ impl SandboxServer {
         self.sandbox.requests()
     }
 
-    /// The ungrouped total of a metric over `[start, end)` as the sandbox says it, in units of 10^-12.
+    /// The sandbox's ungrouped total of a metric over `[start, end)`, in units of 10^-12.
     pub(crate) fn total(&self, granularity: &str, start: &str, end: &str, metric: &str) -> i128 {
         let question = json!({
             "TimePeriod": { "Start": start, "End": end }, "Granularity": granularity, "Metrics": [metric],

@@ -1,9 +1,9 @@
-//! An HTTP server on loopback that answers from a script, well or badly, and remembers what it was asked.
+//! An HTTP server on loopback that sends scripted answers, good or bad, and records the requests.
 //!
-//! It speaks just enough HTTP by hand, because the answers it has to give are ones that no decent server gives.
+//! It implements just enough HTTP by hand, because no regular server library sends such broken answers.
 //!
-//! Questions for Cost Explorer's totals it answers by itself, with what the pages it is going to give add up to, and
-//! keeps apart from the others: a test about totals scripts them, with [`Script::with_totals`].
+//! It answers requests for Cost Explorer's totals itself, with the sums of the scripted pages, and records them
+//! separately from the others. A test about totals scripts them, with [`Script::with_totals`].
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::ungrouped::Sums;
 
-/// One request as it came.
+/// One request as received.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) method: String,
@@ -22,7 +22,7 @@ pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
-    /// The body as it came.
+    /// The body before decoding as UTF-8.
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -43,7 +43,7 @@ impl Asked {
             && self.json().get("GroupBy").is_none()
     }
 
-    /// The same question by service, and at the page of a token.
+    /// The same request grouped by service, at the page of a token.
     fn grouped(&self, token: Option<&str>) -> Self {
         let mut question = self.json();
         question["GroupBy"] = json!([{ "Type": "DIMENSION", "Key": "SERVICE" }]);
@@ -54,7 +54,7 @@ impl Asked {
     }
 }
 
-/// One answer, or what comes in its place.
+/// One answer, or a fault in its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     status: u16,
@@ -85,7 +85,7 @@ impl Reply {
         Self::new(200, body.to_string())
     }
 
-    /// An error in the words of Cost Explorer.
+    /// An error in Cost Explorer's format.
     pub(crate) fn fault(code: &str, message: &str) -> Self {
         Self::new(400, json!({ "__type": code, "Message": message }).to_string())
     }
@@ -96,22 +96,22 @@ impl Reply {
         self
     }
 
-    /// The same answer, but the connection ends in the middle of its body.
+    /// The same answer, but the connection closes in the middle of its body.
     pub(crate) fn cut_off(self) -> Self {
         Self { manner: Manner::HalfTheBody, ..self }
     }
 
-    /// No answer: the connection ends.
+    /// No answer: the connection closes.
     pub(crate) fn hang_up() -> Self {
         Self { manner: Manner::HangUp, ..Self::new(200, "") }
     }
 
-    /// No answer, and the connection stays.
+    /// No answer, and the connection stays open.
     pub(crate) fn silence() -> Self {
         Self { manner: Manner::Silent, ..Self::new(200, "") }
     }
 
-    /// Adds a page to the sums, if that is what it is and it arrives.
+    /// Adds the reply to the sums if it is a page that is sent in full.
     fn add_to(&self, sums: &mut Sums) {
         let page: Option<Value> = serde_json::from_slice(&self.body).ok();
         match (self.status, page) {
@@ -141,7 +141,7 @@ impl Reply {
     }
 }
 
-/// Faults after which the series of pages begins again.
+/// Faults after which pagination restarts.
 const LOST_PAGES: [&str; 2] = ["InvalidNextTokenException", "RequestChangedException"];
 
 type Responder = Box<dyn FnMut(&Asked) -> Reply + Send>;
@@ -161,7 +161,7 @@ impl State {
         next.or_else(|| self.responder.as_mut().map(|respond| respond(asked)))
     }
 
-    /// The totals of the scripted pages; without any, of what the responder answers to the same question by service.
+    /// The totals of the scripted pages and of the responder's answers to the same request grouped by service.
     fn totals(&mut self, asked: &Asked) -> Reply {
         let mut sums = Sums::default();
         self.replies.iter().for_each(|reply| reply.add_to(&mut sums));
@@ -188,7 +188,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// A server without answers: what is not scripted is refused for good.
+    /// A server without answers: unscripted requests get an error that is not retried.
     pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -209,7 +209,7 @@ impl Script {
         self
     }
 
-    /// A server that works its answers out from the requests.
+    /// A server that computes its answers from the requests.
     pub(crate) fn answering(responder: impl FnMut(&Asked) -> Reply + Send + 'static) -> Self {
         let script = Self::new();
         script.state().responder = Some(Box::new(responder));
@@ -220,30 +220,30 @@ impl Script {
         &self.url
     }
 
-    /// The next answers, in order.
+    /// Appends the next answers, in order.
     pub(crate) fn then(&self, replies: impl IntoIterator<Item = Reply>) {
         self.state().replies.extend(replies);
     }
 
-    /// Takes back what has not been answered yet.
+    /// Removes the answers that have not been sent yet.
     pub(crate) fn clear(&self) {
         self.state().replies.clear();
     }
 
-    /// Whether every scripted answer has been given.
+    /// Whether every scripted answer has been sent.
     pub(crate) fn is_through(&self) -> bool {
         self.state().replies.is_empty()
     }
 
-    /// What was asked since the last look, but for totals that are not scripted; every scripted answer must have been
-    /// given.
+    /// The requests since the previous call, except for totals that are not scripted; every scripted answer must have
+    /// been sent.
     pub(crate) fn take_asked(&self) -> Vec<Asked> {
         let mut state = self.state();
         assert!(state.replies.is_empty(), "{} scripted answers were never asked for", state.replies.len());
         std::mem::take(&mut state.asked)
     }
 
-    /// The questions for totals that are not scripted, since the last look.
+    /// The requests for totals that are not scripted, since the previous call.
     pub(crate) fn take_totals_asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.state().totals_asked)
     }
@@ -268,7 +268,7 @@ fn converse(stream: &TcpStream, state: &Mutex<State>) {
         };
         reply.unwrap_or_else(|| Reply::fault("ValidationException", "the script has no answer to this"))
     };
-    // The other side may have gone away, which is its own business.
+    // The client may have closed the connection.
     let _ = reply.write(stream);
 }
 

@@ -1,4 +1,4 @@
-//! TLS in front of a scripted server, with a certificate authority made on the spot by the `openssl` command.
+//! TLS in front of a scripted server, with a certificate authority that the `openssl` command creates for the test.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,11 +12,11 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// How `openssl ca` keeps its books.
+/// The configuration of `openssl ca`.
 const BOOKS: &str = "[ca]\ndefault_ca = here\n[here]\ndatabase = issued\nnew_certs_dir = .\ndefault_md = sha256\n\
     rand_serial = yes\nunique_subject = no\npolicy = any\n[any]\ncommonName = optional\n";
 
-/// A certificate authority that nobody knows, and what it signed.
+/// An untrusted certificate authority, and the certificates it signed.
 pub(crate) struct Authority {
     folder: TempDir,
 }
@@ -45,8 +45,8 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
-    /// The address of TLS in front of the server at `url`, with a certificate for `name` (as in `DNS:localhost`) that is
-    /// good from one instant to another, or for the days to come.
+    /// Starts a TLS proxy in front of the server at `url` and returns its address. The certificate is for `name` (as in
+    /// `DNS:localhost`), valid for `span` or for 30 days from now.
     pub(crate) fn in_front_of(&self, url: &str, name: &str, span: Option<(&str, &str)>) -> String {
         self.write("names", &format!("subjectAltName={name}\n"));
         self.openssl("req -newkey rsa:2048 -nodes -subj /CN=leaf -keyout leaf.key -out leaf.csr");
@@ -57,7 +57,7 @@ impl Authority {
     }
 }
 
-/// Speaks TLS and hands everything on to the plain server at `url`; gives its own address.
+/// Terminates TLS and forwards to the plain server at `url`; returns its address.
 fn serve(folder: &Path, url: &str) -> String {
     let chain =
         CertificateDer::pem_file_iter(folder.join("leaf.pem")).expect("a file").map(|one| one.expect("a certificate"));
@@ -76,7 +76,7 @@ fn serve(folder: &Path, url: &str) -> String {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, behind) = (acceptor.clone(), behind.clone());
                 tokio::spawn(async move {
-                    // Whoever does not trust the certificate goes away, which is its own business.
+                    // A client that does not trust the certificate closes the connection.
                     let Ok(mut outside) = acceptor.accept(stream).await else { return };
                     let mut inside = TcpStream::connect(behind).await.expect("the server behind");
                     let _ = copy_bidirectional(&mut outside, &mut inside).await;

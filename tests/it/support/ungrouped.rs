@@ -1,4 +1,4 @@
-//! What an API says of the totals of the pages it is about to answer.
+//! The API's totals of the pages that it is about to send.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 
 use super::cost_explorer::dollars;
 
-/// The costs of a period: by metric, and whether they are estimates.
+/// The costs of a period by metric, and whether they are estimates.
 #[derive(Default)]
 struct Period {
     amounts: BTreeMap<String, i128>,
-    /// Unit of each metric; of several the last one.
+    /// Unit of each metric; the last one if there are several.
     units: BTreeMap<String, String>,
     estimated: bool,
 }
 
-/// Pages in the order in which they are answered, added up by period. A later series of pages over the same period
-/// takes the place of an earlier one.
+/// Pages in the order in which they are sent, added up by period. A later pagination over the same period replaces an
+/// earlier one.
 #[derive(Default)]
 pub(crate) struct Sums {
     whole: BTreeMap<String, Period>,
@@ -26,7 +26,7 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// Adds a page; what is no page, or an amount that is none, counts for nothing.
+    /// Adds a page; anything that is not a page, and any invalid amount, counts as zero.
     pub(crate) fn add(&mut self, page: &Value) {
         for result in page["ResultsByTime"].as_array().into_iter().flatten() {
             let Some(start) = result["TimePeriod"]["Start"].as_str() else { continue };
@@ -47,12 +47,12 @@ impl Sums {
         }
     }
 
-    /// Forgets the series that has begun: its next page is refused.
+    /// Discards the unfinished pagination: its next page is refused.
     pub(crate) fn start_again(&mut self) {
         self.series.clear();
     }
 
-    /// The answer to an ungrouped question; a period that is on no page costs nothing.
+    /// The answer to an ungrouped request; a period that is on no page costs zero.
     pub(crate) fn answer(&self, question: &Value) -> Value {
         let metrics: Vec<&str> =
             question["Metrics"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -78,7 +78,7 @@ impl Sums {
     }
 }
 
-/// The periods a question is for.
+/// The periods of a request.
 pub(crate) fn periods(question: &Value) -> Vec<(String, String)> {
     let text = |name: &str| question["TimePeriod"][name].as_str().expect("a period").to_owned();
     let (mut start, end) = (text("Start"), text("End"));
