@@ -1,5 +1,5 @@
-//! Whether a job writes into the table that it means, with credentials of the account that the table is of: before
-//! anything is paid or written.
+//! Checks, before anything is paid or written, that a job fits its table and that the credentials are of the table's
+//! account.
 
 use std::sync::OnceLock;
 
@@ -12,18 +12,18 @@ use crate::status::MADE_UP;
 
 use crate::sources::Provider;
 
-/// What the rows of a run are of. Whether their figures are made up, the record of a table says, and of a new one the
-/// first answer.
+/// The record of the table that a job writes, for real and for made-up figures. Which one applies is known from the
+/// stored record, or for a new table from the first answer.
 #[derive(Debug)]
 pub(super) struct Meant {
     real: (TableRecord, String),
     made_up: (TableRecord, String),
     is_made_up: OnceLock<bool>,
-    /// What every answer has to say: what the record or the ledger knows, else what the first one says.
+    /// Whether every answer must be made up: from the record or the ledger, else from the first answer.
     expected: OnceLock<bool>,
-    /// Whether the record does not say it, because an earlier costlake wrote it.
+    /// Set if the record does not say it, because an older costlake wrote it.
     is_unsaid: OnceLock<()>,
-    /// Whether the run is against a sandbox of its own, whatever it says.
+    /// Whether the run starts its own sandbox, so that answers are not checked.
     is_demo: bool,
 }
 
@@ -48,17 +48,17 @@ impl Meant {
         if self.is_made_up() { &self.made_up } else { &self.real }
     }
 
-    /// Whether the figures are made up, as far as is known.
+    /// Whether the figures are made up, as far as known.
     pub(super) fn is_made_up(&self) -> bool {
         self.is_made_up.get().copied().unwrap_or(false)
     }
 
-    /// What the answers said of their figures, where there were any.
+    /// The same from the record, the ledger or the first answer; `None` if unknown, or with its own sandbox.
     pub(super) fn heard(&self) -> Option<bool> {
         self.expected.get().copied().filter(|_| !self.is_demo)
     }
 
-    /// The same where the record of the table does not say it.
+    /// The same, if the record of the table does not say it.
     pub(super) fn unsaid(&self) -> Option<bool> {
         self.heard().filter(|_| self.is_unsaid.get().is_some())
     }
@@ -73,10 +73,10 @@ impl Meant {
         &self.chosen().1
     }
 
-    /// Takes in what an answer says of its figures.
+    /// Notes whether the figures of an answer are made up.
     ///
     /// # Errors
-    /// [`Kind::Config`] when the table's are of the other kind.
+    /// [`Kind::Config`] when those of the table are of the other kind.
     pub(super) fn hear(&self, made_up: bool) -> Result<()> {
         if self.is_demo || *self.expected.get_or_init(|| made_up) == made_up {
             self.is_made_up.get_or_init(|| made_up);
@@ -94,13 +94,13 @@ impl Meant {
     }
 }
 
-/// The record of the job's table, which fits the one that is kept, if there is one. At an address that is none of the
-/// API's own, the table says whether its figures are made up; the answers have to agree. A table that never held a row
-/// may be of another definition: a `report` says that it gets this one, and it does.
+/// The record of the job's table, checked against the stored one, if there is one. At an address that is not the API's
+/// own, the stored record says whether the figures are made up; the answers have to agree. A table that never held a
+/// row may have another definition: with a `report`, it gets the job's, and the report notes that.
 ///
 /// # Errors
-/// [`crate::error::Kind::Config`] for another table; [`crate::error::Kind::Auth`] for another account; what kept AWS STS
-/// from saying the account where the table has one.
+/// [`crate::error::Kind::Config`] for another table; [`crate::error::Kind::Auth`] for another account; the error of AWS
+/// STS, if the table has an account and the one of the credentials is unknown.
 pub(super) async fn same_table(
     books: &mut LedgerStore,
     job: &Job,
@@ -139,15 +139,15 @@ pub(super) async fn same_table(
     Ok(meant)
 }
 
-/// Refuses credentials of which nobody could say the account, where the table has one: at the beginning of a run, and
-/// before it writes, for another run may have been the first to know it.
+/// Refuses credentials of unknown account, if the table has one: at the beginning of a run, and again before it writes,
+/// because another run may have been the first to record it.
 pub(super) fn must_be_known(job: &Job, identity: &Identity, of_table: Option<&str>) -> Result<()> {
     let Some(theirs) = of_table else { return Ok(()) };
     job.aws.account_id.iter().try_for_each(|named| same_account(&job.name, theirs, named))?;
     identity.unknown_account(&format!("account {theirs} of the table")).map_or(Ok(()), Err)
 }
 
-/// The same as far as it can be told without credentials, for a plan; `kept` is the table's record.
+/// [`same_table`] as far as it can be checked without credentials, for a plan; `kept` is the table's record.
 ///
 /// # Errors
 /// As [`same_table`].
@@ -168,10 +168,10 @@ pub(super) async fn would_be_same(
     Ok(is_redefined.then_some(REDEFINED))
 }
 
-/// Said where a table that never held a row gets another definition.
+/// Note when a table that never held a row gets another definition.
 const REDEFINED: &str = "the table was of another definition, and never held a row: it is of the job's from now on";
 
-/// What every output says of an address that is none of the API's own.
+/// The note on an address that is not the API's own.
 pub(super) fn asked_elsewhere(job: &Job, address: &str) -> String {
     match job.entry.provider {
         Provider::CostExplorer => format!("Cost Explorer is asked at {address}, which is not AWS's own address"),
@@ -179,22 +179,22 @@ pub(super) fn asked_elsewhere(job: &Job, address: &str) -> String {
     }
 }
 
-/// The same for whoever only shows a job: settings that no run could begin with are told by the runs.
+/// The same for commands that only show a job; invalid settings are left to the runs to report.
 pub async fn shown_elsewhere(doors: &Doors, job: &Job) -> Option<String> {
     let address = doors.elsewhere(job).await.unwrap_or_default()?;
     Some(asked_elsewhere(job, &address))
 }
 
-/// What a look at a table finds that its days do not show.
+/// Facts about a table that its days do not show.
 #[derive(Debug, Clone, Default)]
 pub struct Look {
-    /// Said where its figures are made up, or the API is asked at an address that is not its own.
+    /// Notes if its figures are made up, or the API address is not the API's own.
     pub origin: Vec<String>,
-    /// Why every run of the job would be refused, whatever the last one did.
+    /// Why every run of the job would be refused, whatever the outcome of the last one.
     pub refused: Option<Failure>,
 }
 
-/// Looks at a table for whoever only shows it; `kept` is its record.
+/// Collects these facts for commands that only show a table; `kept` is its record.
 ///
 /// # Errors
 /// When the lake cannot be read.
@@ -208,7 +208,7 @@ pub async fn look(doors: &Doors, job: &Job, books: &LedgerStore, kept: Option<&T
     Ok(Look { origin: made_up.map(|_| MADE_UP.to_owned()).into_iter().chain(elsewhere).collect(), refused })
 }
 
-/// What a check of the credentials found, in words.
+/// The result of a credentials check, in words.
 pub(super) fn access(identity: &Identity) -> String {
     let account = match (&identity.aws_account, identity.account_check.note()) {
         (Some(account), _) => format!("AWS account {account}"),

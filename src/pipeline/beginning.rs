@@ -1,16 +1,16 @@
-//! Where the data of an account begin. An account that is younger than a table's `begin` gets answers without its first
-//! periods: the first day with data is learnt, and the days before it are not available.
+//! Where the data of an account begin. If an account is younger than a table's `begin`, answers lack the first periods:
+//! the first day with data is learnt, and the days before it are out of reach.
 //!
 //! | totals | then |
 //! |---|---|
-//! | leave out the first days, and nothing is known of these nor of any before them | the data begin with the first day that is there whole, if a second answer leaves out as much |
-//! | leave out a day that the ledger has, or one before it | the answer is not to be trusted, and is refused |
+//! | lack the first days, and the ledger has none of these nor any earlier one | the data begin with the first complete day, if a second answer lacks the same days |
+//! | lack a day that the ledger has, or a later one | the answer cannot be trusted, and is refused |
 //! | have no day at all | refused |
-//! | are refused, because the API has no data of the first days | the first day is looked for by halves; it may not be later than what the ledger has |
+//! | are refused, because the API has no data of the first days | the first day is found by bisection; it may not be later than the oldest day of the ledger |
 //!
-//! Rows have every period that they are asked for, or are refused: what begins before the data is not asked for any more.
-//! A job without grouping asks for totals when days that are older than all it has could not be read. An answer with
-//! earlier days moves the first day back.
+//! Rows must have every requested period, or are refused: days before the first day are no longer requested. A job
+//! without grouping requests totals when days that are older than all it has could not be read. An answer with earlier
+//! days moves the first day back.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -29,9 +29,9 @@ use crate::window::{Grain, Window};
 use super::JobRun;
 use super::totals;
 
-/// The totals of the part of `window` that the API has data of, where it refuses the whole because it has none of its
-/// first days: by halves. Whoever has no data at all, not of the newest day either or of what the ledger has, gets the
-/// `error` back after one question more, and whoever answers at last what was refused before.
+/// The totals of the part of `window` that the API has data of, found by bisection after it refused the whole because
+/// it has none of the first days. Returns `error` if it refuses the newest day as well (or the oldest one of the
+/// ledger), which takes one more request, or if it finally answers what it refused before.
 pub(super) async fn search(
     run: &JobRun<'_>,
     window: Window,
@@ -82,20 +82,20 @@ async fn from(run: &JobRun<'_>, window: Window, start: NaiveDate, report: &mut J
     }
 }
 
-/// Whether an answer whose first day is `first` would move the first day of the data to a later one than is known.
+/// Whether an answer that begins with `first` would set the first day of the data, or move it to a later day.
 pub(super) async fn is_news(run: &JobRun<'_>, window: Window, first: NaiveDate) -> bool {
     let known = run.books.lock().await.ledger.first_day;
     run.job.source.grain().slot_of(window.start()) < first && known.is_none_or(|known| known < first)
 }
 
-/// The days of `window` that totals have whole.
+/// The days of `window` whose totals are complete.
 pub(super) fn whole(run: &JobRun<'_>, window: Window, found: &Totals) -> BTreeSet<NaiveDate> {
     let periods = if run.job.source.grain() == Grain::Hourly { 24 } else { 1 };
     let told = found.0.iter().filter(|(slot, totals)| window.contains(**slot) && totals.periods >= periods);
     told.map(|(slot, _)| *slot).collect()
 }
 
-/// Learns from the totals of `window`, and takes the days before the first one out of a plan.
+/// Learns the first day of the data from the totals of `window`, and removes the days before it from a plan.
 pub(super) async fn of_totals(run: &JobRun<'_>, window: Window, found: &Totals, planned: &mut Plan) -> Result<()> {
     let told = whole(run, window, found);
     let asked = run.job.source.grain().slots(window);
@@ -117,7 +117,7 @@ pub(super) async fn of_totals(run: &JobRun<'_>, window: Window, found: &Totals, 
     Ok(())
 }
 
-/// Refuses rows without a period that was asked for.
+/// Refuses rows that lack a requested period.
 pub(super) fn check_rows(fetched: &Fetched) -> Result<()> {
     match (fetched.absent.first(), fetched.partial) {
         (Some(slot), _) => Err(refused(slot)),
@@ -126,7 +126,7 @@ pub(super) fn check_rows(fetched: &Fetched) -> Result<()> {
     }
 }
 
-/// The first day with data after the days in `absent` were left out of an answer that has `first` before any other.
+/// The first day with data, after an answer that lacks the days in `absent` and whose earliest day is `first`.
 fn first_day(ledger: &Ledger, absent: &BTreeSet<NaiveDate>, first: Option<NaiveDate>) -> Result<Option<NaiveDate>> {
     let known = ledger.first_day;
     let Some(last) = absent.last() else { return Ok(known.map(|known| first.map_or(known, |first| first.min(known)))) };
@@ -141,7 +141,7 @@ fn first_day(ledger: &Ledger, absent: &BTreeSet<NaiveDate>, first: Option<NaiveD
     }
 }
 
-/// The error of an answer without a period that has to be there.
+/// The error of an answer that lacks a required period.
 pub(super) fn refused(slot: impl fmt::Display) -> Error {
     Error::new(Kind::BadAnswer, format!("the answer has no period for {slot}, which was asked for"))
 }

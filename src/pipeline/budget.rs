@@ -1,7 +1,7 @@
-//! The cap on requests: reserved before a fetch begins, taken one by one, never passed.
+//! The cap on requests: reserved before a fetch begins, taken one by one, never exceeded.
 //!
-//! Every request that is sent counts, also one that fails and is sent again. A fetch reserves what it is expected to
-//! take; what it needs beyond that comes from what nobody reserved.
+//! Every request that is sent counts, retries included. A fetch reserves its expected requests; any further ones come
+//! from the unreserved rest.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 
 /// The key that caps one run.
 pub const PER_RUN: &str = "budget.max_requests_per_run";
-/// The key that caps a month; what its dollars leave is the cap of a run.
+/// The key that caps a month; what is left of its dollars is the cap of a run.
 pub const PER_MONTH: &str = "budget.max_usd_per_month";
 
 /// The cap of one run.
@@ -32,7 +32,7 @@ struct State {
 }
 
 impl Budget {
-    /// A cap of so many requests, set by the job's `key`; none for free APIs.
+    /// A cap of this many requests, set by the job's `key`; none for free APIs.
     #[must_use]
     pub fn new(cap: Option<u64>, key: &'static str) -> Self {
         Self { cap, key, state: Mutex::default(), released: Notify::new() }
@@ -42,14 +42,14 @@ impl Budget {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Requests that nobody has sent or reserved; `None` without a cap.
+    /// Requests that are neither sent nor reserved; `None` without a cap.
     #[must_use]
     pub fn room(&self) -> Option<u64> {
         let state = self.state();
         self.cap.map(|cap| cap.saturating_sub(state.sent + state.reserved))
     }
 
-    /// Requests that are set aside and not sent yet.
+    /// Requests that are reserved and not sent yet.
     #[must_use]
     pub fn reserved(&self) -> u64 {
         self.state().reserved
@@ -72,7 +72,7 @@ impl Budget {
         self.state().sent
     }
 
-    /// Sets `count` requests aside, or as many as there are left.
+    /// Reserves `count` requests, or as many as are left.
     pub fn reserve(&self, count: u64) -> Allowance<'_> {
         let mut state = self.state();
         let room = self.cap.map_or(count, |cap| cap.saturating_sub(state.sent + state.reserved));
@@ -81,16 +81,16 @@ impl Budget {
         Allowance { budget: self, left }
     }
 
-    /// Whether a whole run may send `needed` requests, the least that takes it anywhere.
+    /// Checks that a whole run may send `needed` requests, the fewest with which it makes progress.
     ///
     /// # Errors
-    /// [`Kind::Budget`] where it may not.
+    /// [`Kind::Budget`] if it may not.
     pub fn covers(&self, needed: u64) -> Result<()> {
         if self.cap.is_some_and(|cap| needed > cap) { Err(self.reached(Some(needed))) } else { Ok(()) }
     }
 
-    /// The error of a run that reached the cap; `needed` is what the smallest step would have taken of a whole run, as far
-    /// as it is known. Where the cap has room for that, the next run goes on by itself.
+    /// The error of a run that reached the cap; `needed` is the number of requests of the smallest step, if known. If
+    /// that is within the cap of a whole run, the next run continues without a change of the job.
     #[must_use]
     pub fn reached(&self, needed: Option<u64>) -> Error {
         let cap = self.cap.unwrap_or(0);

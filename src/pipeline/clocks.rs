@@ -1,14 +1,14 @@
-//! Whether the clock of a run can be believed.
+//! Whether the clock of a run can be trusted.
 //!
 //! | the clock | then |
 //! |---|---|
 //! | is set ahead of the machine's by `COSTLAKE_NOW`, and the table's last run was made without it | refused: exit code 2 |
-//! | is more than an hour behind the newest run record of the table | what is final by the ledger is not read again; exit code 1 |
-//! | the same, with `--accept-clock` | a person says that the records are wrong: read times in the future count as never |
-//! | is more than an hour off from the `Date` of an answer, and not set | nothing more is sent; exit code 1 |
+//! | is more than an hour behind the newest run record of the table | days that are final in the ledger are not read again; exit code 1 |
+//! | the same, with `--accept-clock` | the user confirms that the records are wrong: read times in the future count as never |
+//! | is more than an hour off the `Date` of an answer, and not set by `COSTLAKE_NOW` | nothing more is sent; exit code 1 |
 //!
-//! Of what time a record is stands in its key, so that a run costs one listing. Only for the first line a record is read:
-//! the last one that the store took, whatever time it names.
+//! The key of a record contains its time, so that the check costs one listing. Only the first line reads a record: the
+//! one that the store wrote last, whatever its time.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -22,10 +22,10 @@ use crate::window::is_ahead;
 
 use super::Context;
 
-/// When a run takes place, and what is wrong with that.
+/// The time of a run, and what is wrong with it.
 pub(super) struct Timing {
     pub(super) moment: Moment,
-    /// The clock is behind, and nobody has accepted that.
+    /// The error of a clock that is behind, unless accepted.
     pub(super) behind: Option<Error>,
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn judge(
     Ok(Timing { moment: Moment::behind(now), behind: Some(behind(job, now, newest)) })
 }
 
-/// The same for a plan, which writes nothing: what a run now would say of its clock.
+/// The same for a plan, which writes nothing.
 pub(super) async fn foresee(context: &Context, job: &Job, books: &LedgerStore) -> Result<Timing> {
     let now = context.clock.now();
     let newest = newest_ahead(&Records::of(&context.lake, &job.name).await?, books, now);
@@ -60,12 +60,13 @@ pub(super) async fn foresee(context: &Context, job: &Job, books: &LedgerStore) -
     })
 }
 
-/// When the newest run of a table began, if this clock has not come so far.
+/// Start of the newest run of a table, if it is ahead of this clock.
 fn newest_ahead(records: &Records, books: &LedgerStore, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     records.newest_time(books.ledger.clock_accepted).filter(|newest| is_ahead(*newest, now))
 }
 
-/// Refuses a clock that was set ahead for a table of real runs, before anything is written by it: it would count for years.
+/// Refuses a clock that was set ahead for a table of real runs, before anything is written with its time, which would
+/// mislead later runs for years.
 pub(super) async fn refuse(context: &Context, job: &Job) -> Result<()> {
     let real = Clock::System.now();
     let Some(set) = context.clock.fixed().filter(|set| is_ahead(*set, real)) else { return Ok(()) };
@@ -90,11 +91,11 @@ fn behind(job: &Job, now: DateTime<Utc>, newest: DateTime<Utc>) -> Error {
     ))
 }
 
-/// Says at the end of a run what was wrong with its clock, unless something else went wrong already.
+/// Reports at the end of a run what was wrong with its clock, unless the run failed for another reason.
 pub(super) fn conclude(context: &Context, ask: Ask, behind: Option<Error>, report: &mut JobReport) {
     let is_said = |fetch: &FetchReport| fetch.failure.as_ref().is_some_and(|why| why.kind == Kind::Clock.name());
     let off = compare(context.clock, &context.elsewhere).err().filter(|_| !report.fetches.iter().any(is_said));
-    // A range that somebody names is read whatever the clock says.
+    // A range named by the user is read whatever the clock says.
     let (failed, noted) = if ask == Ask::Due { (behind, None) } else { (None, behind) };
     report.notes.extend(noted.map(|error| error.message().to_owned()));
     if report.failure.is_none() {
@@ -102,7 +103,7 @@ pub(super) fn conclude(context: &Context, ask: Ask, behind: Option<Error>, repor
     }
 }
 
-/// Whether answers have shown that the machine's clock is wrong.
+/// Checks that no answer has shown that the machine's clock is wrong.
 ///
 /// # Errors
 /// [`Kind::Clock`], with both times.

@@ -4,19 +4,19 @@
 //!  rows read ─► add up? ── yes ─► commit
 //!                 │ no
 //!                 ▼
-//!        totals asked once more (the data may have moved between the two calls) ─► add up? ── yes ─► commit
+//!        request totals once more (the data may have changed between the two calls) ─► add up? ── yes ─► commit
 //!                 │ no
 //!                 ▼
 //!        wait 2 s, then 10 s, reading the fetch again each time ─► still no: the days that agree are committed,
 //!                                                                  the others keep their old rows: unsettled
 //! ```
-//! Days that have not added up for three nights are asked once a night from then on, without the second half of this.
-//! Rows in another currency than the totals are a label that is wrong on one side: whatever `window.control` says, such an
-//! answer is not to be trusted, and the fetch is refused when patience ends.
+//! Days that have not added up for three nights are read once a night from then on, without these retries.
+//! If rows and totals are in different currencies, one of the two is mislabelled: whatever `window.control` says, such
+//! an answer cannot be trusted, and the fetch fails after the last retry.
 //!
-//! Metrics that are only reported, such as usage quantity, keep nothing from being committed. Where such a total has
-//! moved since the rows were read, or the month is still open, the rows may lag behind it: the day stays due, once a UTC
-//! day, and after three of them is shown as differing.
+//! Metrics that are only reported, such as usage quantity, do not block a commit. If such a total has changed since the
+//! rows were read, or the month is still open, the rows may lag behind it: the day stays due, once per UTC day, and is
+//! shown as differing after three such days.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,10 +44,10 @@ use super::{beginning, series, totals};
 
 /// Multiples of the first wait before the fetch is read again.
 const WAITS: [u32; 2] = [2, 10];
-/// Differences that are spelled out.
+/// Differences that are listed; further ones are counted.
 const SHOWN: usize = 3;
 
-/// The rows of a fetch that may be committed, and what may not.
+/// The rows of a fetch that may be committed, and the slots that may not.
 #[derive(Default)]
 pub(super) struct Controlled {
     pub(super) days: FetchedDays,
@@ -57,18 +57,18 @@ pub(super) struct Controlled {
     pub(super) totals: BTreeMap<NaiveDate, Sums>,
     /// Slots that do not agree, and how far off they are.
     pub(super) unsettled: BTreeMap<NaiveDate, String>,
-    /// Slots of which the answer says two things.
+    /// Slots for which the answer contradicts itself.
     pub(super) doubtful: BTreeMap<NaiveDate, String>,
-    /// Slots that agree but for metrics that are only reported, where that may pass.
+    /// Slots that differ only in metrics that are only reported, where another read may help.
     pub(super) differing: BTreeMap<NaiveDate, Differing>,
-    /// What the job asks for, and whether the rows have anything of it.
+    /// What the job requests, and whether the rows have any of it.
     pub(super) found: BTreeMap<String, bool>,
     pub(super) rows: u64,
     pub(super) page_rows: u64,
     pub(super) answers: Vec<Waiting>,
 }
 
-/// Reads a fetch until its rows add up, or patience ends.
+/// Reads a fetch until its rows add up or the retries are used up.
 pub(super) async fn read(
     job: &JobRun<'_>,
     fetch: &Fetch,
@@ -103,14 +103,13 @@ pub(super) async fn read(
     }
 }
 
-/// Whether it is worth a second try to ask for the rows and totals that are off: of days that have not added up for some
-/// nights the next one asks once.
+/// Whether a retry is worthwhile: days that have not added up for several nights are read only once per night.
 async fn may_add_up(job: &JobRun<'_>, off: &[Difference]) -> bool {
     let ledger = &job.books.lock().await.ledger;
     off.iter().any(|off| !has_long_been_off(ledger, off.slot))
 }
 
-/// Differences in the columns that must add up, and in the currency under every rule.
+/// Differences in the columns that must add up, and in the currency whatever `window.control` is.
 async fn enforced(job: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference> {
     let enforce = job.job.window.control == Control::Enforce;
     let controlled = if enforce { job.job.source.controlled() } else { Vec::new() };
@@ -127,7 +126,7 @@ async fn all_differences(job: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference
     days.iter().flat_map(of_day).collect()
 }
 
-/// Asks for the totals of the days that do not add up once more.
+/// Requests the totals of the days that do not add up once more.
 async fn ask_again(
     job: &JobRun<'_>,
     off: &[Difference],
@@ -176,7 +175,7 @@ async fn conclude(
     let differing = differing(job, fetch, reported.iter().filter(|off| days.contains_key(&off.slot))).await;
     let known = job.totals.lock().await;
     let source = &job.job.source;
-    // Rows without grouping are the totals: the next probe compares with what they say.
+    // Rows without grouping are the totals: the next probe compares with their sums.
     let totals_of = |slot: &NaiveDate, facts: &generation::DayFacts| match known.as_ref() {
         _ if source.is_ungrouped() => Some(facts.sums.clone()),
         known => known.and_then(|known| known.narrowed(source.table(), *slot)).map(|totals| totals.sums),
@@ -194,7 +193,7 @@ async fn conclude(
     Ok(Controlled { days, slots, totals, unsettled, doubtful, differing, found, rows, page_rows, answers })
 }
 
-/// Says where the currency of the bill changes: at a day of the fetch, or from the day before it.
+/// The note of days at which the currency of the bill changes, within the fetch or from the day before it.
 async fn currency_note(job: &JobRun<'_>, totals: Option<&Totals>, days: &FetchedDays) -> Option<String> {
     let mut told: BTreeMap<NaiveDate, String> = BTreeMap::new();
     let first = *days.keys().next()?;
@@ -216,9 +215,9 @@ async fn currency_note(job: &JobRun<'_>, totals: Option<&Totals>, days: &Fetched
         .then(|| format!("the bill changes its currency {shown}: amounts of two currencies never add up"))
 }
 
-/// Which slots are worth another try, by their differences in metrics that are only reported: those whose total of such a
-/// metric is another one than when their rows were read, those whose month has not settled, and those that were worth
-/// it before. Settled days that are read for the first time are as they are.
+/// Slots that stay due because of differences in metrics that are only reported: those whose total has changed since
+/// their rows were read, those whose month has not settled, and those that stayed due before. Settled days that are
+/// read for the first time are not read again.
 async fn differing(
     job: &JobRun<'_>,
     fetch: &Fetch,
@@ -240,14 +239,14 @@ async fn differing(
             None if !moved && !is_open => continue,
             _ => fresh,
         };
-        // Of several metrics the one that gives the day more tries counts.
+        // Of several metrics, the one with the fewest tries so far counts.
         let known = found.entry(off.slot).or_insert_with(|| entry.clone());
         known.tries = known.tries.min(entry.tries);
     }
     found
 }
 
-/// Whether the API's total of a metric is another one than when the day's rows were read.
+/// Whether the API's total of a metric has changed since the day's rows were read.
 fn has_moved(day: &DayState, off: &Difference) -> bool {
     day.facts.totals.get(&off.column).is_some_and(|before| before != off.total)
 }

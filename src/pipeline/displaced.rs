@@ -1,12 +1,12 @@
-//! What a run does first: it compares the lake with the ledger, so that nothing is planned around an object that is not
-//! the committed one.
+//! The first step of a run: compares the lake with the ledger, so that no plan relies on an object that is not the
+//! committed one.
 //!
 //! ```text
-//!  listing ─► vouched for? ── yes ─► nothing is read
+//!  listing ─► as in the ledger? ── yes ─► nothing is read
 //!                 │ no: its footer
-//!                 ├─► the same, or later ──► noted, or taken over
-//!                 ├─► another one, or gone ─► copied to history ─► its days are due, read again whole
-//!                 └─► not ours ────────────► refused: its partition fails, nothing is asked for it
+//!                 ├─► the same, or later ──► noted, or adopted
+//!                 ├─► another one, or gone ─► copied to history ─► all its days are due
+//!                 └─► not ours ────────────► refused: its partition fails, nothing is requested for it
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,17 +29,17 @@ use super::Context;
 /// What was found at the beginning of a run.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Partitions whose object is not the committed one: the object that stands there, or none.
+    /// Partitions whose object is not the committed one, with the tag of the object in its place, if any.
     pub(super) displaced: BTreeMap<Partition, Option<Tag>>,
-    /// Those of them whose object is empty and of an earlier definition of the table.
+    /// Those of them whose object is empty and has an earlier definition of the table.
     former: BTreeSet<Partition>,
     /// Partitions whose object must not be overwritten.
     pub(super) refused: BTreeMap<Partition, Error>,
-    /// Partitions whose object could not be looked at.
+    /// Partitions whose object could not be observed.
     unseen: BTreeMap<Partition, Error>,
 }
 
-/// Compares the lake with the ledger and enters what that tells.
+/// Compares the lake with the ledger and records the result in the ledger.
 pub(super) async fn compare(
     context: &Context,
     job: &Job,
@@ -79,7 +79,7 @@ pub(super) async fn compare(
                 let days = days_of(&books.ledger, partition, None);
                 doubt(&mut books.ledger, days, now, error.message());
                 if books.is_rebuilt() {
-                    // What the ledger has of it is from its own footer.
+                    // A rebuilt ledger has the partition from this very footer.
                     books.ledger.partitions.remove(&partition.to_string());
                 }
                 found.refused.insert(partition, error.at("job", &job.name).at("partition", partition));
@@ -96,7 +96,7 @@ fn told(job: &Job, partition: Partition, what: &str) -> String {
     format!("{key} {what}: its days are read again")
 }
 
-/// The days of a partition that its ledger or the object in its place knows.
+/// The days of a partition in the ledger or in the object in its place.
 fn days_of(ledger: &Ledger, partition: Partition, seen: Option<&Observed>) -> BTreeSet<NaiveDate> {
     let known = ledger.partitions.get(&partition.to_string()).into_iter().flat_map(|state| state.days.keys());
     known.chain(seen.into_iter().flat_map(|seen| seen.footer.days.keys())).copied().collect()
@@ -115,7 +115,7 @@ async fn keep_copy(context: &Context, job: &Job, partition: Partition, seen: &Ob
     keep_bytes(&context.lake, &job.name, partition, seen.footer.epoch, object.bytes).await
 }
 
-/// Keeps the bytes of such an object, whose footer says that it is of generation `epoch`.
+/// Keeps the bytes of such an object, whose footer has generation `epoch`.
 pub(super) async fn keep_bytes(lake: &Lake, table: &str, partition: Partition, epoch: u64, bytes: Bytes) -> Result<()> {
     let copy = displaced_key(table, partition, epoch, &bytes);
     if lake.create(&copy, bytes).await? {
@@ -125,8 +125,8 @@ pub(super) async fn keep_bytes(lake: &Lake, table: &str, partition: Partition, e
 }
 
 impl Found {
-    /// Takes the fetches of refused partitions out of what is planned, and reports each refusal, and each object that
-    /// nobody will look at again.
+    /// Removes the fetches of refused partitions from the plan; reports each refusal, and each object that could not be
+    /// observed and that no planned fetch will observe again.
     pub(super) fn refuse(&self, planned: &mut Vec<Fetch>) -> Vec<FetchReport> {
         let of = |fetch: &Fetch| self.refused.contains_key(&fetch.partition);
         planned.retain(|fetch| !of(fetch));
@@ -139,7 +139,7 @@ impl Found {
         refusals.collect()
     }
 
-    /// Fetches that ask nothing, for displaced partitions of which no day can be read again: what can be restored is.
+    /// Fetches without requests, for displaced partitions without a planned fetch: their days are restored if possible.
     pub(super) fn without_reads(&self, planned: &[Fetch]) -> Vec<Fetch> {
         let is_planned = |partition: &Partition| planned.iter().any(|fetch| fetch.partition == *partition);
         let bare = |partition: &Partition| Fetch {
@@ -153,7 +153,7 @@ impl Found {
     }
 }
 
-/// What a plan says of partitions whose object is not the committed one.
+/// Notes of a plan on partitions whose object is not the committed one.
 pub(super) fn notes(job: &Job, ledger: &Ledger) -> Vec<String> {
     let grain = job.source.grain();
     let doubted: BTreeMap<Partition, &str> =
@@ -186,8 +186,8 @@ fn advice(job: &str, slots: &BTreeSet<NaiveDate>) -> String {
     format!("put the committed object back, or take what is there with `costlake run {job} {}`", accept.join(" "))
 }
 
-/// The error of a table with rows that are not the committed ones and that only a person can settle, if there are any;
-/// `beyond` says what cannot be read again.
+/// The error of a table with rows that are not the committed ones and that only a user can accept or restore, if there
+/// are any; `beyond` is true for days that cannot be read again.
 pub(super) fn standing(job: &str, ledger: &Ledger, beyond: impl Fn(&NaiveDate) -> bool) -> Option<Error> {
     let slots: BTreeSet<NaiveDate> =
         ledger.displaced.keys().chain(ledger.doubted.keys()).copied().filter(|slot| beyond(slot)).collect();

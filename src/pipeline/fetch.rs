@@ -3,11 +3,11 @@
 //! ```text
 //!  observe ─► reserve ─► request ─► read ─► next requests … ─► finish ─► adds up? ─► same as before? ── yes ─► ledger
 //!                                                                                        │ no
-//!                                                        raw answers, history ◄──────────┘
+//!                                                      raw responses, history ◄──────────┘
 //!                                                              ▼
 //!                                                          encode ─► publish ─► ledger
 //! ```
-//! Nothing is written before the last page. A broken pagination starts the fetch again, at most twice.
+//! Nothing is written before the last page has arrived. A broken pagination restarts the fetch, at most twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,10 +33,10 @@ use super::publish::{Target, publish};
 use super::quarantine::SetAside;
 use super::{Event, JobRun, account, control, displaced, quarantine, raw, restore};
 
-/// So many rows are encoded in less time than other work notices, so they are not taken to another thread.
+/// Up to this many rows are encoded inline: too short to delay other tasks, so no blocking thread is needed.
 const HANDFUL: u64 = 200;
 
-/// Runs one planned fetch; what went wrong is in the report.
+/// Runs one planned fetch; errors are in the report.
 pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
     let mut report = FetchReport::begin(planned.partition.to_string(), Outcome::NotStarted);
     report.windows = planned.windows.iter().map(ToString::to_string).collect();
@@ -52,7 +52,7 @@ pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
         job.halt_after(error.kind(), &report.asked);
         job.halted.fetch_or(job.started.has_failed(), std::sync::atomic::Ordering::Relaxed);
         note_failure(job, planned, &error).await;
-        // A fetch that the budget shortened has committed its days and still says that days are left.
+        // A fetch shortened by the budget has committed its days and still returns an error for the remaining ones.
         if !matches!(report.outcome, Outcome::Committed | Outcome::Unchanged) {
             report.outcome = Outcome::Failed;
         }
@@ -63,7 +63,7 @@ pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
     report
 }
 
-/// Remembers for the days of a fetch that their last read failed. The ledger is written when the run ends.
+/// Notes in the ledger that the last read of these days failed. The ledger is written when the run ends.
 async fn note_failure(job: &JobRun<'_>, planned: &Fetch, error: &Error) {
     let outside_the_days =
         matches!(error.kind(), Kind::Budget | Kind::Superseded | Kind::Unsettled | Kind::Quarantined | Kind::Clock);
@@ -81,11 +81,11 @@ async fn attempt(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) ->
     Ok(())
 }
 
-/// Reads as much of the fetch as the budget allows and publishes it; the number of slots that were read.
+/// Reads as much of the fetch as the budget allows and publishes it; returns the number of slots read.
 async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<usize> {
     let partition = planned.partition;
-    // The object cannot be behind what the ledger knew before the look. What other fetches of this run learn from another
-    // run's ledger meanwhile may be later than the look.
+    // The object cannot be behind what the ledger knew before it was observed. What other fetches of this run meanwhile
+    // learn from another run's ledger may be newer than the observation.
     let known = known_state(job, partition).await;
     let observed_at = Instant::now();
     let observed = observe(&job.context.lake, &job.job.name, partition).await?;
@@ -123,7 +123,7 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     Ok(fetch.slots.len())
 }
 
-/// Makes sure of the table's name and account, or gives it them.
+/// Checks the table's record and account, or sets them for a new table.
 async fn claim(job: &JobRun<'_>) -> Result<()> {
     let mut books = job.books.lock().await;
     books.claim(job.meant.record()).await?;
@@ -133,10 +133,10 @@ async fn claim(job: &JobRun<'_>) -> Result<()> {
     account::must_be_known(job.job, &job.door.identity, books.account())
 }
 
-/// Brings what was read into the lake, unless it is there already, and enters the outcome into the ledger.
+/// Writes what was read into the lake, unless it is there already, and records the outcome in the ledger.
 async fn take(job: &JobRun<'_>, taken: &Taken<'_>, read: &mut Controlled, report: &mut FetchReport) -> Result<()> {
     let (fetch, seen, partition) = (taken.fetch, taken.seen, taken.fetch.partition);
-    // Only the answers may have told whether the figures of a new table are made up.
+    // Checked again: for a new table, only the answers may have shown whether its figures are made up.
     seen.map_or(Ok(()), |seen| job.owner().check(&job.job.name, partition, &seen.footer))?;
     claim(job).await?;
     let unchanged = seen.filter(|_| !job.rewrites && !job.heals(partition));
@@ -158,7 +158,7 @@ async fn take(job: &JobRun<'_>, taken: &Taken<'_>, read: &mut Controlled, report
     Ok(())
 }
 
-/// A fetch after its rows were compared.
+/// A fetch after the quarantine check of its rows.
 struct Taken<'a> {
     fetch: &'a Fetch,
     aside: &'a SetAside,
@@ -166,7 +166,8 @@ struct Taken<'a> {
     observed_at: Instant,
 }
 
-/// Encodes and publishes what was read over `base` and enters it; `left` are days whose rows are not the committed ones.
+/// Merges what was read into `base`, encodes, publishes and records it; `left` are days whose rows are not the
+/// committed ones.
 async fn commit(
     job: &JobRun<'_>,
     taken: &Taken<'_>,
@@ -200,8 +201,8 @@ async fn commit(
     enter(job, Some((&built.footer, &object)), taken, read, left, report).await
 }
 
-/// Replaces an object that is not the committed one, or makes one that is gone again: from what was read, and of the days
-/// that were not, from what can be restored. Nothing is written where that is nothing, unless a person takes what is there.
+/// Replaces an object that is not the committed one, or recreates a missing one: from the days that were read, and for
+/// the others from what can be restored. If there is neither, nothing is written, unless a user accepts what is there.
 async fn replace_whole(
     job: &JobRun<'_>,
     taken: &Taken<'_>,
@@ -217,12 +218,12 @@ async fn replace_whole(
         job.books.lock().await.ledger.forget_days(&partition.to_string(), &restored.left);
         return enter(job, None, taken, read, None, report).await;
     }
-    // Days that the API still tells are never left to what somebody laid there, nor as holes: a run that does not read
-    // them, or whose rows of them wait for a person or do not add up, writes nothing.
+    // Days that the API still has are never taken from a displaced object, nor left out: a run that does not read them,
+    // or whose rows of them are quarantined or do not add up, writes nothing.
     let may_be_read = restored.left.iter().any(|slot| is_reachable(job.job, *slot, job.now()));
     if may_be_read || read.days.is_empty() && !restored.any() && !is_taken {
         report.outcome = Outcome::Failed;
-        // The rows that were read do not get into the lake, so nothing of them counts.
+        // The rows that were read are not committed, so their slots do not count as read.
         read.slots.clear();
         let is_said = !taken.aside.held.is_empty() || !read.unsettled.is_empty();
         if is_said {
@@ -237,7 +238,7 @@ async fn replace_whole(
     commit(job, taken, Some(restored.base), read, Some(&restored.left), report).await
 }
 
-/// What keeps a fetch that has done its work from being called well.
+/// The error of a finished fetch with unsettled or quarantined days.
 fn conclude(
     job: &JobRun<'_>,
     unsettled: &BTreeMap<NaiveDate, String>,
@@ -261,8 +262,8 @@ async fn known_state(job: &JobRun<'_>, partition: Partition) -> Option<Partition
     job.books.lock().await.ledger.partitions.get(&partition.to_string()).cloned()
 }
 
-/// Compares the object with what was `known` before the look, and with what the run found at its beginning. A later
-/// generation is taken over. What changed from outside since then is left to the next run, which compares anew.
+/// Compares the object with what was `known` before the observation, and with what the run found at its beginning. A
+/// later generation is adopted. Changes from outside since then are left to the next run, which compares again.
 async fn check_observation(
     job: &JobRun<'_>,
     partition: Partition,
@@ -290,13 +291,13 @@ async fn check_observation(
     }
 }
 
-/// The fetch as the budget allows it, with its requests reserved. What other fetches have set aside and do not need
-/// comes back when they end, so that is waited for.
+/// The fetch, shortened to the budget if necessary, with its requests reserved. Waits for running fetches first: they
+/// return reserved requests that they did not need.
 async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, Allowance<'j>)> {
     if planned.slots.is_empty() {
         return Ok((planned.clone(), job.budget.reserve(0)));
     }
-    // The rows of a broken object, or of one that is not the committed one, cannot be kept: it is read again whole.
+    // The rows of a broken object, or of one that is not the committed one, cannot be kept: all days are read again.
     let whole = job.rewrites || job.heals(planned.partition);
     loop {
         let released = job.budget.released();
@@ -311,7 +312,7 @@ async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
             return Ok((now, allowance));
         }
         if job.budget.reserved() > 0 {
-            // The fetches that are waited for need the books themselves.
+            // The fetches waited for need the ledger lock.
             drop(books);
             released.await;
             continue;
@@ -328,15 +329,15 @@ async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
 
 fn learn(rows: u64, page_rows: u64, slots: u64, pages: u64) -> impl FnOnce(&mut Learnt) + use<> {
     move |learnt| {
-        // Only a fetch of several pages shows how many rows a page can hold.
+        // Only a fetch of several pages has a full page.
         learnt.page_rows = if pages > 1 { page_rows } else { learnt.page_rows.max(page_rows) };
         let slot_rows = rows.div_ceil(slots.max(1));
         learnt.slot_rows = if slots >= 5 { slot_rows } else { learnt.slot_rows.max(slot_rows) };
     }
 }
 
-/// The object under the fetch, read only if it is still the observed one: for the days that are kept, and to tell what
-/// became of the rows of the others. A broken one is not read.
+/// The object that the fetch replaces, read only if it is still the observed one: for the days that are kept, and to
+/// compare the rows of the others. A broken one is not read unless some of its days are kept.
 async fn load_base(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>) -> Result<Option<Base>> {
     let Some(seen) = observed else { return Ok(None) };
     let needs_rows = !job.rewrites || seen.footer.days.keys().any(|slot| !fetch.slots.contains(slot));
@@ -353,7 +354,7 @@ async fn load_base(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>)
     Ok(Some(Base { footer: seen.footer.clone(), bytes }))
 }
 
-/// Builds the object away from the threads that wait for answers; `lost_epoch` as in [`generation::build`].
+/// Builds the object, on a blocking thread unless it is small; `lost_epoch` as in [`generation::build`].
 pub(super) async fn encode(
     source: &Arc<dyn Source>,
     partition: Partition,
@@ -372,7 +373,7 @@ pub(super) async fn encode(
     built.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "encoding broke off").because(error)))
 }
 
-/// Enters what is in the lake now into the ledger, and what was learnt without writing anything.
+/// Records in the ledger what is in the lake now, and what was learnt even if nothing was written.
 async fn enter(
     job: &JobRun<'_>,
     object: Option<(&generation::Footer, &ObjectId)>,

@@ -1,7 +1,7 @@
-//! The pipeline: the only room where source, doors, lake and ledger meet.
+//! The pipeline: the only module that uses sources, API clients, lake and ledger together.
 //!
 //! ```text
-//!  open door ─► open books ─► same table? ─► plan ─► fetches, a few side by side ─► run record
+//!  open client ─► open ledger store ─► same table? ─► plan ─► fetches, a few in parallel ─► run record
 //! ```
 
 use std::borrow::Cow;
@@ -59,14 +59,14 @@ use budget::Budget;
 use send::Patience;
 use started::Started;
 
-/// What a run tells while it works, for progress.
+/// Progress events of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The job is planned.
     Planned {
         /// The job.
         job: String,
-        /// Fetches ahead.
+        /// Planned fetches.
         fetches: u64,
         /// Requests expected.
         expected: u64,
@@ -84,14 +84,14 @@ pub enum Event {
         partition: String,
         /// Rows of the fetch so far.
         rows: u64,
-        /// What the fetch asked so far.
+        /// Request counters of the fetch so far.
         asked: Asked,
     },
     /// A fetch ended.
     FetchEnded {
         /// Its partition.
         partition: String,
-        /// How.
+        /// Its outcome.
         outcome: Outcome,
     },
     /// The job ended.
@@ -101,39 +101,39 @@ pub enum Event {
     },
 }
 
-/// Who hears of events.
+/// Callback that receives events.
 pub type Listener = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// What all jobs of a process share.
+/// State that all jobs of a process share.
 #[derive(Clone)]
 pub struct Context {
-    /// Doors to the APIs.
+    /// API clients.
     pub doors: Arc<Doors>,
     /// The lake.
     pub lake: Arc<Lake>,
     /// The clock.
     pub clock: Clock,
-    /// What time it is by the answers of a run.
+    /// The time according to the answers of a run.
     pub elsewhere: Arc<Elsewhere>,
-    /// `--accept-clock`: where the clock is behind a table's newest run, that run's clock was wrong.
+    /// `--accept-clock`: if the clock is behind a table's newest run, that run's clock is taken to be wrong.
     pub accept_clock: bool,
-    /// How long failing requests are tried.
+    /// Retry policy of failing requests.
     pub patience: Patience,
     /// Cancelled by a signal.
     pub cancel: CancellationToken,
     /// `--single-writer`.
     pub single_writer: bool,
-    /// Whether budgets count; the sandbox of `demo` charges nobody.
+    /// Ignore budgets: the sandbox of `demo` charges nothing.
     pub no_budget: bool,
-    /// Who hears of events.
+    /// Receives the events.
     pub listener: Option<Listener>,
-    /// Questions for totals that the jobs of a run share.
+    /// Requests for totals that the jobs of a run share.
     pub totals: Arc<totals::Shared>,
-    /// Job and first day of a month whose quarantined rows are to be taken.
+    /// Job and first day of each month whose quarantined rows are accepted.
     pub accepted: Arc<BTreeSet<(String, NaiveDate)>>,
 }
 
-/// One job while it runs.
+/// A running job.
 pub(crate) struct JobRun<'a> {
     context: &'a Context,
     job: &'a Job,
@@ -141,32 +141,32 @@ pub(crate) struct JobRun<'a> {
     books: Mutex<LedgerStore>,
     budget: Budget,
     started: &'a Started<'a>,
-    /// What the rows are of.
+    /// The table's record, for real or for made-up figures.
     meant: account::Meant,
     /// Fingerprints that the table had while it held no row.
     former: Vec<String>,
-    /// The AWS account of the table, where it is known.
+    /// The AWS account of the table, if known.
     account: Option<String>,
     /// Objects that are not the committed ones.
     found: displaced::Found,
     run_id: String,
-    /// When the run takes place, and which read times it believes.
+    /// Time of the run, and which read times are trusted.
     moment: Moment,
     halted: AtomicBool,
     /// Whether any request of the run was answered.
     answered: AtomicBool,
-    /// Whether objects are written anew although they may say that they hold what is read: their rows are broken.
+    /// Objects are rewritten even if their footers match what is read, because their rows are broken.
     rewrites: bool,
-    /// Months whose rows are taken however unlike the old ones they are.
+    /// Accepted months: their rows are committed however much they differ from the old ones.
     accepted: BTreeSet<NaiveDate>,
-    /// The API's totals of the days that are read, where it tells them.
+    /// The API's totals of the days that are read, if it provides them.
     totals: Mutex<Option<Arc<Totals>>>,
-    /// Pages that the question for totals took before the first fetch; every run that reads anything needs them, too.
+    /// Pages of the request for totals before the first fetch; every run that reads anything needs them, too.
     totals_pages: u64,
 }
 
 impl JobRun<'_> {
-    /// Whose the table's objects have to be.
+    /// The owner that the table's objects must have.
     fn owner(&self) -> Owner<'_> {
         Owner { fingerprint: self.meant.fingerprint(), former: &self.former, account: self.account.as_deref() }
     }
@@ -181,7 +181,7 @@ impl JobRun<'_> {
         }
     }
 
-    /// Whether the object of a partition is not the committed one, and is made whole again.
+    /// Whether the object of a partition is not the committed one and has to be restored.
     fn heals(&self, partition: Partition) -> bool {
         self.found.displaced.contains_key(&partition)
     }
@@ -195,8 +195,8 @@ impl JobRun<'_> {
         self.halted.load(Ordering::Relaxed) || self.context.cancel.is_cancelled()
     }
 
-    /// After some errors the other fetches of the job have no chance either: an API that never answered anything will
-    /// not answer them. One that did may fail for this window alone, so the others go on.
+    /// Stops the job's other fetches after errors that they would meet as well: an API that has not answered once in
+    /// this run will not answer them either. If it has, the failure may concern this window alone, so the others go on.
     fn halt_after(&self, kind: Kind, asked: &Asked) {
         let hopeless = matches!(kind, Kind::Auth | Kind::Budget | Kind::Config | Kind::Clock | Kind::Internal);
         let silent = kind.is_transient() && asked.pages == 0 && !self.answered.load(Ordering::Relaxed);
@@ -206,7 +206,7 @@ impl JobRun<'_> {
     }
 }
 
-/// A name for a run: its start and eight random digits.
+/// A run id: the start time and eight random hex digits.
 #[must_use]
 pub fn new_run_id(now: DateTime<Utc>) -> String {
     format!("{}-{:08x}", now.format("%Y%m%dT%H%M%SZ"), fastrand::u32(..))
@@ -255,8 +255,8 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
     report
 }
 
-/// Whether a run may leave a trace: nothing is written to a store that is refused, nor by a clock that is, for such a
-/// record would be of a time that never was.
+/// Whether a run may write anything, its own record included: nothing is written to a refused store, nor with a refused
+/// clock, whose records would carry a false time.
 async fn admit(context: &Context, job: &Job) -> Result<()> {
     context.lake.prove_conditions(context.single_writer).await?;
     clocks::refuse(context, job).await
@@ -316,11 +316,12 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     close(&run, ask, behind, report).await
 }
 
-/// What is left to do and to say when all fetches have ended; `behind` is what is wrong with the run's clock.
+/// Ends a run after its fetches: saves the ledger, sets the failure and notes of the report, removes expired history;
+/// `behind` is the error of a clock that is behind.
 async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut JobReport) -> Result<()> {
     let (context, job) = (run.context, run.job);
     let mut books = run.books.lock().await;
-    // Totals alone are no read: they count where nothing else was due.
+    // A probe that leads to no fetch proves the account as well as an answered fetch.
     let has_probed = report.totals_asked.pages > 0 && report.fetches.is_empty();
     if run.answered.load(Ordering::Relaxed) || has_probed {
         books.keep_account(run.meant.record()).await?;
@@ -350,9 +351,9 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
     Ok(())
 }
 
-/// Runs the fetches side by side in two stages: days never read come first, so that days that are only read again
-/// cannot use up the budget of the former. Where the budget does not reach for everything, the stages share no fetch,
-/// and days are read again in the order of their last read.
+/// Runs the fetches in parallel, in two stages: days never read come first, so that days to be read again cannot use up
+/// their budget. If the budget does not cover everything, the stages share no fetch, and days are read again in the
+/// order of their last read.
 async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
     let tight = run.budget.room().is_some_and(|room| planned.expected_requests() > room);
     let stages = stages(run.job, &run.books.lock().await.ledger, &planned.fetches, tight);
@@ -374,11 +375,11 @@ async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
     reports
 }
 
-/// The plan of a job without running it, and the books it rests on.
+/// The plan of a job without running it, and the ledger store it is based on.
 ///
 /// # Errors
-/// As the run itself would fail before its first request, as far as that shows without its credentials, and where its
-/// budget is too small for the smallest step.
+/// The errors that a run would meet before its first request, as far as they show without credentials, and a budget
+/// that is too small for the smallest step.
 pub async fn plan_job(
     context: &Context,
     job: &Job,
@@ -409,13 +410,13 @@ pub async fn plan_job(
     Ok((planned, books))
 }
 
-/// Tries the credentials of a job without sending anything that costs; says what was found.
+/// Tests the credentials of a job without paid requests; returns the result in words.
 ///
-/// Cost Explorer itself is not asked, because even a small question costs 0.01 USD: AWS is asked whose the credentials
-/// are, which is free, wherever a run may ask. Datadog is asked the first request of yesterday's window.
+/// Cost Explorer itself is not called, because even a small request costs 0.01 USD: AWS is asked for the account of the
+/// credentials, which is free, wherever a run may ask. Datadog gets the first request of yesterday's window.
 ///
 /// # Errors
-/// What a run would meet.
+/// The errors that a run would meet.
 pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
     admit(context, job).await?;
     let identity = context.doors.prove(job).await?;

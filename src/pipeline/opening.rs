@@ -1,5 +1,4 @@
-//! What a run does before it asks anything: it takes a person's word for accepted months, and finds out how much it may
-//! spend.
+//! The first steps of a run, before any request: it releases the quarantine of accepted months and computes its budget.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +14,7 @@ use crate::sources::Provider;
 use super::Context;
 use super::budget::{Budget, PER_MONTH, PER_RUN};
 
-/// Lets go of the quarantine of the months a person accepted, so that they are due.
+/// Releases the quarantine of the months that the user accepted, so that their days are due.
 pub(super) fn accept(
     context: &Context,
     job: &Job,
@@ -44,7 +43,7 @@ pub(super) fn accept(
     months
 }
 
-/// The cap of this run: the job's own, or what the month's dollars leave, whichever is less.
+/// The cap of this run: the job's cap per run, or what is left of the month's dollars, whichever is less.
 pub(super) async fn budget_of(context: &Context, job: &Job, now: DateTime<Utc>) -> Result<Budget> {
     if context.no_budget || job.entry.provider != Provider::CostExplorer {
         return Ok(Budget::new(None, PER_RUN));
@@ -63,7 +62,7 @@ pub(super) async fn budget_of(context: &Context, job: &Job, now: DateTime<Utc>) 
     })
 }
 
-/// The error of a month that has no dollars left.
+/// The error when the month's dollars are used up.
 fn used_up(spent: Spent) -> Error {
     let mut said = format!("the runs of this month have spent {} USD on requests", usd(spent.total()));
     if spent.reserved > 0 {

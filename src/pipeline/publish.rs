@@ -1,18 +1,18 @@
-//! Publishing a generation, and settling what became of the write.
+//! Publishing a generation, and settling the outcome of the write.
 //!
-//! The object is replaced only if it is still the one observed before the API was asked. Every answer but "done" is
-//! settled by reading back, because the write may have landed although the answer was lost:
+//! The object is replaced only if it is still the one observed before the first API request. Every response but success
+//! is settled by reading back, because the write may have been applied although its response was lost:
 //!
 //! | what is there now | then |
 //! |---|---|
-//! | ours: same epoch, same days | committed, whoever's request it was |
-//! | still the observed one | the write may be on its way: the same bytes are sent again under the same condition |
-//! | another generation | superseded: theirs stands, nothing of ours is laid over it |
-//! | nothing, though something was observed | somebody deleted it: an error |
-//! | it cannot be read, or five attempts told nothing | the outcome is unknown (exit code 7) |
+//! | ours: same epoch, same days | committed, whichever attempt wrote it |
+//! | still the observed one | the write may be in flight: the same bytes are sent again under the same condition |
+//! | another generation | superseded: theirs is kept, ours is not written |
+//! | nothing, though something was observed | another process deleted it: an error |
+//! | it cannot be read, or five attempts were inconclusive | the outcome is unknown (exit code 7) |
 //!
-//! A local disk has no writes on their way, and its errors are final: an object that stands in place although its disk
-//! failed to make it durable is not called committed. The next run looks at it and goes on from what is there.
+//! A local disk has no writes in flight, and its errors are final: an object that is in place although the disk failed
+//! to make it durable is not reported as committed. The next run observes it and continues from there.
 
 use std::time::Duration;
 
@@ -47,10 +47,10 @@ pub struct Target<'a> {
     pub first_wait: Duration,
 }
 
-/// Publishes `bytes`, whose footer is `footer`; what the object is remembered by.
+/// Publishes `bytes`, whose footer is `footer`; returns the id of the object.
 ///
 /// # Errors
-/// [`Kind::Superseded`], [`Kind::OutcomeUnknown`], or what kept the write from being sent.
+/// [`Kind::Superseded`], [`Kind::OutcomeUnknown`], or the error that prevented the write.
 pub async fn publish(lake: &Lake, target: &Target<'_>, bytes: Bytes, footer: &Footer) -> Result<ObjectId> {
     let key = data_key(target.table, target.partition);
     if target.observed_at.elapsed() > MAX_AGE {
@@ -144,7 +144,7 @@ mod tests {
     use crate::lake::{Lake, S3Lake};
     use crate::window::Grain;
 
-    /// Nobody knows what a write does whose observation is older than any that is waited for.
+    /// An observation that is too old must not be published on.
     #[tokio::test(start_paused = true)]
     async fn what_was_observed_too_long_ago_is_not_replaced() {
         let store = Arc::new(InMemory::new());

@@ -1,4 +1,4 @@
-//! Setting rows aside that a person has to look at: see [`crate::quarantine`] for when.
+//! Sets rows aside that a user has to review; [`crate::quarantine`] describes when.
 
 use std::collections::BTreeMap;
 
@@ -18,26 +18,26 @@ use crate::window::{Partition, first_of_month};
 use super::JobRun;
 use super::control::Controlled;
 
-/// Reasons that are spelled out.
+/// Reasons that are listed; further ones are counted.
 const SHOWN: usize = 3;
 
-/// Rows that were set aside, and what was counted for the others.
+/// Slots that were set aside, and the baseline counts of the others.
 #[derive(Debug, Default)]
 pub(super) struct SetAside {
     pub(super) held: BTreeMap<NaiveDate, Quarantined>,
-    /// What the baselines count for rows that are on their way into the lake.
+    /// Changes of the baselines for rows that are about to be committed.
     moves: Moves,
 }
 
 impl SetAside {
-    /// Takes back what was counted: the rows did not get there.
+    /// Reverts these changes, if the rows were not committed.
     pub(super) async fn undo(&self, job: &JobRun<'_>) {
         job.books.lock().await.ledger.take_back(&self.moves);
     }
 }
 
-/// Takes the slots out of a fetch that must not replace what is known of its `days` without a person's word; their rows
-/// are in the object that was `observed`, if it is the committed one.
+/// Removes from a fetch the slots that must not replace the known `days` before a user accepts them; the old rows are
+/// in the `observed` object, if it is the committed one.
 pub(super) async fn set_aside(
     job: &JobRun<'_>,
     partition: Partition,
@@ -54,13 +54,13 @@ pub(super) async fn set_aside(
     books.ledger.baselines.extend(baselines);
     let held = reasons.into_iter().map(|(slot, why)| (slot, refused(job, &books.ledger, read, slot, why))).collect();
     if job.job.entry.snapshot {
-        // A day that is over cannot be asked for again: only today's state waits for a word.
+        // A past day cannot be requested again: only today's state can be accepted.
         books.ledger.quarantined.clear();
     }
     Ok(SetAside { held, moves })
 }
 
-/// Takes one slot out of the fetch.
+/// Removes one slot from the fetch.
 fn refused(job: &JobRun<'_>, ledger: &Ledger, read: &mut Controlled, slot: NaiveDate, why: String) -> Quarantined {
     warn!(%slot, why, "quarantined");
     let facts = read.days.remove(&slot).map(|(_, facts)| facts);
@@ -72,7 +72,7 @@ fn refused(job: &JobRun<'_>, ledger: &Ledger, read: &mut Controlled, slot: Naive
     Quarantined { at: job.now(), since, why, totals, currency, estimated }
 }
 
-/// What is known of the days of a partition: what the ledger knows, and of other days what the object says.
+/// The known facts of the days of a partition: from the ledger, and for other days from the object's footer.
 pub(super) async fn known_days(
     job: &JobRun<'_>,
     partition: Partition,
@@ -86,8 +86,8 @@ pub(super) async fn known_days(
     days
 }
 
-/// The rows that stand in the lake, by day: those of the partition, and where new days have none before them in it,
-/// those of the nearest day of another one.
+/// The rows in the lake, by day: those of the partition, and if it has none before its new days, those of the nearest
+/// day of another partition.
 type Before = (BTreeMap<NaiveDate, RecordBatch>, Option<(NaiveDate, RecordBatch)>);
 
 async fn rows_before(
@@ -137,7 +137,7 @@ fn nearest_elsewhere(
     Some((found, grain.partition_of(found)))
 }
 
-/// The rows of a partition's object, of the one that was `seen` where that is said; none where they cannot be read.
+/// The rows of a partition's object (of the one that was `seen`, if given); none if they cannot be read.
 async fn rows_of(
     lake: &Lake,
     job: &JobRun<'_>,
@@ -186,7 +186,7 @@ fn named(slots: &[NaiveDate]) -> String {
     }
 }
 
-/// The error of a table with rows that were set aside by earlier runs and still wait, if there are any.
+/// The error of a table with rows that earlier runs set aside and no one has accepted, if there are any.
 pub(super) fn standing(job: &str, ledger: &Ledger) -> Option<Error> {
     (!ledger.quarantined.is_empty()).then(|| error(job, &ledger.quarantined))
 }

@@ -1,8 +1,8 @@
-//! What is kept beside the table on request: raw answers and replaced generations, both create-only and before the PUT.
+//! Optional copies beside the table: raw responses and replaced generations, both create-only and before the PUT.
 //!
-//! `raw/<partition>/<first day>_<last day>-<digest>.json.zst` holds the answers of one fetch in the order they came,
-//! enough to make the rows again without asking ([`super::rebuild`]). Answers that carry more than they need (account
-//! details) are reduced by their source first.
+//! `raw/<partition>/<first day>_<last day>-<digest>.json.zst` holds the responses of one fetch in order of arrival,
+//! enough to make the rows again without requests ([`super::rebuild`]). The source first removes what is not needed
+//! (account details).
 
 use std::collections::BTreeSet;
 
@@ -46,26 +46,26 @@ struct RawAnswer<'a> {
     body: &'a RawValue,
 }
 
-/// An answer that waits for the end of its fetch. It is packed until then: the answers of a month may be many times as
-/// large as its rows.
+/// A response held until the end of its fetch, compressed: the responses of a month may be many times as large as its
+/// rows.
 #[derive(Debug)]
 pub(super) struct Waiting {
     request: String,
     asked: String,
     status: u16,
-    /// Bytes before packing.
+    /// Bytes before compression.
     length: usize,
     packed: Vec<u8>,
 }
 
-/// Packs an answer, reduced by its source.
+/// Compresses a response, redacted by its source.
 ///
 /// # Errors
-/// [`Kind::Internal`] when the packer fails.
+/// [`Kind::Internal`] when the compression fails.
 pub(super) fn set_aside(source: &dyn Source, request: &Request, answer: &Answer) -> Result<Waiting> {
     let reduced = source.redact_raw(request, answer);
     let text = reduced.as_deref().unwrap_or(&answer.body);
-    // By and by: packed in one go, it would keep the room of a text that cannot be packed.
+    // As a stream: a bulk compression would keep a buffer of the size of an incompressible text.
     let packed = zstd::encode_all(text, 1).map_err(cannot_keep)?;
     let (request, asked) = (request.to_string(), asked(request));
     Ok(Waiting { request, asked, status: answer.status, length: text.len(), packed })
@@ -75,7 +75,7 @@ fn cannot_keep(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(Kind::Internal, "cannot keep a raw answer").because(error)
 }
 
-/// Writes the answers one by one, so that no two are unpacked at a time.
+/// Serializes the responses one by one, so that only one is decompressed at a time.
 struct Answers<'a>(&'a [Waiting]);
 
 impl Serialize for Answers<'_> {
@@ -95,7 +95,7 @@ impl Serialize for Unpacked<'_> {
     }
 }
 
-/// Packs what is written to it, and hashes it as it was.
+/// Compresses what is written to it, and hashes the uncompressed bytes.
 struct Packer {
     hash: Sha256,
     packed: zstd::stream::write::Encoder<'static, Vec<u8>>,
@@ -113,36 +113,36 @@ impl std::io::Write for Packer {
     }
 }
 
-/// The answers of one fetch as they are kept.
+/// The stored raw responses of one fetch.
 #[derive(Debug, Deserialize)]
 pub struct KeptFetch {
     format: u32,
     /// Fingerprint of the table.
     #[serde(default)]
     pub(super) fingerprint: String,
-    /// The request series.
+    /// The windows of its requests.
     pub(super) windows: Vec<Window>,
-    /// Queries that were asked.
+    /// Queries that were requested.
     pub(super) read_for: BTreeSet<String>,
-    /// The answers, in the order of their requests.
+    /// The responses, in the order of their requests.
     pub(super) answers: Vec<KeptAnswer>,
 }
 
-/// One kept answer.
+/// One stored raw response.
 #[derive(Debug, Deserialize)]
 pub(super) struct KeptAnswer {
-    /// The request as it is shown.
+    /// The request as it is displayed.
     pub(super) request: String,
-    /// The request as it was asked, with its parameters; empty where an older costlake did not write it.
+    /// The request with its parameters; empty if an older costlake did not write it.
     #[serde(default)]
     pub(super) asked: String,
     /// HTTP status.
     pub(super) status: u16,
-    /// The answer.
+    /// The body.
     pub(super) body: Box<RawValue>,
 }
 
-/// A request with all that tells it from its neighbours.
+/// A request with all parameters that distinguish it from others of the fetch.
 pub(super) fn asked(request: &Request) -> String {
     match request {
         Request::Get(get) => {
@@ -153,19 +153,19 @@ pub(super) fn asked(request: &Request) -> String {
     }
 }
 
-/// The folder of a partition's kept answers.
+/// The folder of a table's stored raw responses.
 pub(super) fn folder(table: &str) -> String {
     format!("_costlake/{table}/raw")
 }
 
-/// Reads a kept fetch: `name` holds the digest of its text.
+/// Reads a stored fetch; `name` contains the digest of its text.
 ///
 /// # Errors
-/// [`Kind::Store`] when the bytes are not what was kept under that name, or of a newer layout.
+/// [`Kind::Store`] when the bytes do not match that name, or have a newer layout.
 pub fn unpack(name: &str, packed: &[u8]) -> Result<KeptFetch> {
     let damaged = || Error::new(Kind::Store, "the kept answers are damaged");
     let digest = name.strip_suffix(SUFFIX).and_then(|stem| stem.rsplit('-').next());
-    // Unpacked into nothing first: a damaged file may be a thousand times as large as it looks.
+    // First decompressed into a sink: the text of a damaged file may be a thousand times as large as the file.
     let mut sink = Sink::default();
     let unpacked = zstd::stream::copy_decode(packed, &mut sink);
     unpacked.map_err(|error| damaged().because(error))?;
@@ -184,10 +184,10 @@ fn hex(digest: &[u8]) -> String {
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Most bytes a kept fetch may unpack to.
+/// Most bytes of a stored fetch after decompression.
 const MAX_UNPACKED: u64 = 1 << 30;
 
-/// Hashes what is written to it and keeps none of it.
+/// Hashes and discards what is written to it.
 #[derive(Default)]
 struct Sink {
     hash: Sha256,
@@ -210,7 +210,7 @@ impl std::io::Write for Sink {
     }
 }
 
-/// Keeps the answers of a fetch, if the job wants them.
+/// Stores the raw responses of a fetch, if the job keeps them.
 pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[Waiting]) -> Result<()> {
     if !job.job.keep_raw || answers.is_empty() {
         return Ok(());
@@ -237,7 +237,7 @@ pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[Waiting]) -
     Ok(())
 }
 
-/// Keeps the generation that is about to be replaced under its epoch, if the job wants it.
+/// Keeps the generation that is about to be replaced under its epoch, if the job keeps history.
 pub(super) async fn keep_history(job: &JobRun<'_>, fetch: &Fetch, base: Option<&Base>) -> Result<()> {
     match base.filter(|_| job.keeps_history()) {
         Some(base) => keep_generation(&job.context.lake, job.job, fetch.partition, base).await,

@@ -1,19 +1,19 @@
-//! Rebuild: a table's objects again from the raw answers that were kept, for nothing.
+//! Rebuild: makes a table's objects again from stored raw responses, without paid requests.
 //!
 //! ```text
-//!  kept answers of a partition ─► replay ─► a day's rows ─► same as the object's? ── yes ─► nothing is written
-//!                                                                │ no, or the object is gone or broken
-//!                                                                ▼
-//!                                     encode over the observed object ─► publish ─► ledger
+//!  stored responses of a partition ─► replay ─► rows by day ─► same as the object's? ── yes ─► nothing is written
+//!                                                                   │ no, or the object is gone or broken
+//!                                                                   ▼
+//!                                      merge into the observed object ─► publish ─► ledger
 //! ```
 //!
 //! | a day | then |
 //! |---|---|
-//! | has kept answers | its rows are made from them |
-//! | has none, but stands in a sound object | stays as it is |
-//! | has none, and its object is gone | is named: it is missing from the table until it is read again |
+//! | has stored responses | its rows are made from them |
+//! | has none, but is in a sound object | stays as it is |
+//! | has none, and its object is gone | is reported: it is missing from the table until it is read again |
 //!
-//! No API is asked and no credentials of one are needed. One partition at a time: [`super::renew`].
+//! No API is called and no API credentials are needed. One partition at a time: [`super::renew`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,7 +86,7 @@ async fn rebuild(context: &Context, job: &Job, run_id: &str, report: &mut JobRep
     if renewal.unsaved { renewal.save().await } else { Ok(()) }
 }
 
-/// The kept answers by partition.
+/// The stored raw responses by partition.
 async fn kept_files(context: &Context, job: &Job) -> Result<BTreeMap<Partition, Vec<Listed>>> {
     let mut files: BTreeMap<Partition, Vec<Listed>> = BTreeMap::new();
     for entry in context.lake.list(&raw::folder(&job.name)).await? {
@@ -98,7 +98,7 @@ async fn kept_files(context: &Context, job: &Job) -> Result<BTreeMap<Partition, 
     Ok(files)
 }
 
-/// Days of the table without kept answers.
+/// Days of the table without stored raw responses.
 #[derive(Default)]
 struct Without {
     stay: BTreeSet<NaiveDate>,
@@ -124,7 +124,7 @@ fn shown(grain: Grain, slots: &BTreeSet<NaiveDate>) -> Option<String> {
     (!windows.is_empty()).then(|| windows.join(", "))
 }
 
-/// Slots, in order, as windows.
+/// Joins adjacent slots, given in order, to windows.
 pub(super) fn windows_of(grain: Grain, slots: impl Iterator<Item = NaiveDate>) -> Vec<Window> {
     let mut windows: Vec<Window> = Vec::new();
     for slot in slots {

@@ -1,10 +1,10 @@
-//! One partition from kept answers: from the observation to the commit, as a fetch does it, but for the asking.
+//! Rebuilds one partition from stored raw responses: from the observation to the commit like a fetch, without requests.
 //!
-//! | the object is | and kept answers cover | then |
+//! | the object is | and stored responses cover | then |
 //! |---|---|---|
-//! | sound | any days | these days are laid over it, unless it holds them already |
+//! | sound | any days | these days replace its own, unless it holds them already |
 //! | gone | any days | a new object of these days, under a higher generation |
-//! | broken or behind the ledger | every day of it | written anew under a higher generation |
+//! | broken or behind the ledger | every day of it | rewritten under a higher generation |
 //! | broken or behind the ledger | not every day | refused: the rows of the others cannot be kept |
 //! | not readable as costlake's | | refused: costlake never overwrites what it cannot read |
 
@@ -31,7 +31,7 @@ use super::replay::{Replayed, Wanted, replay};
 use super::verify::compare_rows;
 use super::{Context, raw};
 
-/// The rebuilding of one table.
+/// The rebuild of one table.
 pub(super) struct Renewal<'a> {
     pub(super) context: &'a Context,
     pub(super) job: &'a Job,
@@ -39,31 +39,31 @@ pub(super) struct Renewal<'a> {
     /// Fingerprints an object of the table may have.
     pub(super) fingerprints: Vec<String>,
     pub(super) books: LedgerStore,
-    /// Whether the ledger holds what no snapshot does.
+    /// Whether the ledger has unsaved changes.
     pub(super) unsaved: bool,
 }
 
-/// Days of a partition that no kept answer covers, and whether they stand in the lake all the same.
+/// Days of a partition without a stored response, and whether they are in the lake nevertheless.
 #[derive(Debug, Default)]
 pub(super) struct Bare {
     pub(super) days: BTreeSet<NaiveDate>,
     pub(super) stay: bool,
 }
 
-/// The object that is there before.
+/// The object before the rebuild.
 struct Found {
     seen: Observed,
     bytes: Bytes,
-    /// Whether its rows are those its footer was written for.
+    /// Whether its rows match its footer.
     sound: bool,
 }
 
-/// A partition while it is worked on.
+/// A partition during its rebuild.
 struct Part {
     partition: Partition,
     observed_at: Instant,
     found: Option<Found>,
-    /// Generation the ledger knows.
+    /// Generation in the ledger.
     epoch: u64,
     /// Whether the object is that generation.
     is_committed: bool,
@@ -75,14 +75,14 @@ impl Part {
         self.found.as_ref().map(|found| &found.seen.footer)
     }
 
-    /// Whether the object is what the ledger knows.
+    /// Whether the object is the committed one and its rows are sound.
     fn is_sound(&self) -> bool {
         self.is_committed && self.found.as_ref().is_some_and(|found| found.sound)
     }
 }
 
 impl Renewal<'_> {
-    /// Rebuilds one partition; no report when there is nothing to rebuild it from.
+    /// Rebuilds one partition; no report if there is nothing to rebuild it from.
     pub(super) async fn run(&mut self, partition: Partition, files: Vec<Listed>) -> (Option<FetchReport>, Bare) {
         let mut report = FetchReport::begin(partition.to_string(), Outcome::Failed);
         let has_files = !files.is_empty();
@@ -128,7 +128,7 @@ impl Renewal<'_> {
         self.commit(part, replayed, report).await
     }
 
-    /// Answers that were kept and whose rows were not taken (quarantined, or unsettled) are not taken now either.
+    /// Leaves out stored responses whose rows are quarantined or unsettled, unless they are the known rows.
     fn leave_out_held(&self, known: &BTreeMap<NaiveDate, DayFacts>, replayed: &mut Replayed, report: &mut FetchReport) {
         let ledger = &self.books.ledger;
         let refused = |slot: &NaiveDate| ledger.quarantined.contains_key(slot) || ledger.unsettled.contains_key(slot);
@@ -142,7 +142,7 @@ impl Renewal<'_> {
         });
     }
 
-    /// Looks at the object and reads it whole; the ledger takes it over when it is ahead.
+    /// Observes the object and reads all of it; the ledger adopts it if it is ahead.
     async fn open(&mut self, partition: Partition) -> Result<Part> {
         let observed_at = Instant::now();
         let found = self.find(partition).await?;
@@ -226,7 +226,7 @@ impl Renewal<'_> {
         self.books.ledger.adopt(&built.footer, &object, &BTreeSet::new(), now, now);
         let state = self.books.ledger.partitions.get_mut(&built.footer.partition);
         for (slot, day) in state.into_iter().flat_map(|state| &mut state.days) {
-            // A day the ledger had lost was read when its answer was kept.
+            // The read time of a day that the ledger had lost is the time at which its response was stored.
             if let (None, Some(at)) = (before.get(slot), kept_at.get(slot)) {
                 day.read_at = *at;
             }

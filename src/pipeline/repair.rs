@@ -1,15 +1,15 @@
-//! Repair: what `verify` found, mended where that is safe.
+//! Repair: fixes the defects that `verify` found, where that is safe.
 //!
-//! | trouble | then |
+//! | defect | then |
 //! |---|---|
-//! | ahead | the ledger takes it over; no API is asked |
-//! | missing, behind, corrupt under a sound footer | every day the ledger knows of it is read again, and the object is written under a higher generation, if it is still the one that was seen |
-//! | corrupt with an unreadable footer | left, with a word about it: costlake never overwrites what it cannot read |
-//! | foreign | left, with a word about it |
-//! | a ledger that is gone | written again as the footers tell it |
+//! | ahead | the ledger adopts it; no API is called |
+//! | missing, behind, corrupt under a sound footer | every day the ledger has of it is read again, and the object is written under a higher generation, if it is still the observed one |
+//! | corrupt with an unreadable footer | left and reported: costlake never overwrites what it cannot read |
+//! | foreign | left and reported |
+//! | a missing ledger | written again from the footers |
 //!
-//! Reading again is an ordinary run: the same budget, the same checks, a record of its own. What is mended is not taken
-//! on trust: the table is verified again afterwards.
+//! Reading again is an ordinary run: the same budget, the same checks, a separate run record. Afterwards the table is
+//! verified again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,14 +25,14 @@ use crate::window::Partition;
 use super::verify::{Depth, TableCheck, Trouble, open_books, verify};
 use super::{Context, clocks, new_run_id, run_job};
 
-/// What runs of a repair are called in their records.
+/// The command in the records of repair runs.
 const COMMAND: &str = "repair";
 
-/// Verifies a job's table, mends what can be mended and verifies it again.
+/// Verifies a job's table, repairs what can be repaired and verifies it again.
 ///
 /// # Errors
-/// When the lake cannot be read or the ledger not be written; what happened while days were read again is in the runs
-/// of the result.
+/// When the lake cannot be read or the ledger cannot be written; errors of the runs that read days again are in
+/// `runs` of the result.
 pub async fn repair(context: &Context, job: &Job, depth: Depth) -> Result<TableCheck> {
     let mut before = verify(context, job, depth).await?;
     let (mut books, _) = open_books(context, job).await?;
@@ -55,7 +55,7 @@ pub async fn repair(context: &Context, job: &Job, depth: Depth) -> Result<TableC
     Ok(compared(before, after))
 }
 
-/// Takes objects that are ahead of the ledger into it, and writes a ledger that was gone.
+/// Adopts objects that are ahead of the ledger, and writes a missing ledger.
 async fn take_over(
     context: &Context,
     job: &Job,
@@ -74,7 +74,7 @@ async fn take_over(
     if changed { books.save(&new_run_id(now), now).await } else { Ok(()) }
 }
 
-/// Reads the days of broken partitions again: one run for each stretch of neighbours, so that no other is touched.
+/// Reads the days of broken partitions again: one run per range of adjacent ones, so that no sound partition is read.
 async fn read_again(context: &Context, job: &Job, books: &LedgerStore, broken: &BTreeSet<Partition>) -> Vec<JobReport> {
     let mut runs = Vec::new();
     if job.entry.snapshot {
@@ -89,7 +89,7 @@ async fn read_again(context: &Context, job: &Job, books: &LedgerStore, broken: &
     runs
 }
 
-/// The broken partitions as stretches with no sound one of the ledger in between.
+/// The broken partitions as ranges that contain no sound partition of the ledger.
 fn stretches(job: &Job, books: &LedgerStore, broken: &BTreeSet<Partition>) -> Vec<(Partition, Partition)> {
     let grain = job.source.grain();
     let known: Vec<Partition> = books.ledger.partitions.keys().filter_map(|name| grain.parse_partition(name)).collect();
@@ -100,7 +100,7 @@ fn stretches(job: &Job, books: &LedgerStore, broken: &BTreeSet<Partition>) -> Ve
         .collect()
 }
 
-/// The first findings, each marked with what became of it, and what came up since.
+/// The findings of the first check, each marked as repaired or not, and new ones of the second.
 fn compared(before: TableCheck, after: TableCheck) -> TableCheck {
     let mut still: BTreeMap<String, _> =
         after.findings.into_iter().map(|finding| (finding.key.clone(), finding)).collect();

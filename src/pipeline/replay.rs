@@ -1,11 +1,11 @@
-//! Replay: kept raw answers read again by the source that asked for them, without asking anybody.
+//! Replay: parses stored raw responses with the source that requested them, without any API request.
 //!
-//! The requests are made anew from the kept windows, and each kept answer must belong to the very next one: an answer
-//! read for another request would put somebody else's figures into the table. What does not fit is refused.
+//! The requests are built again from the stored windows, and each stored response must belong to the next request:
+//! otherwise the table would get the figures of another request. Responses that do not match are refused.
 //!
-//! | of one day, several kept fetches | wins |
+//! | several stored fetches of one day | wins |
 //! |---|---|
-//! | one has the content that the table is known to have | that one: an answer that came again is kept only once, under its first time |
+//! | one has the known content of the table | that one: a repeated response is stored only once, under its first time |
 //! | none has | the newest by the time it was written, then by name |
 
 use std::collections::{BTreeMap, VecDeque};
@@ -23,28 +23,28 @@ use crate::window::Partition;
 
 use super::raw::{self, KeptAnswer, KeptFetch};
 
-/// The days of one partition as kept answers tell them.
+/// The days of one partition according to stored raw responses.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
     /// Rows and facts by day.
     pub(super) days: FetchedDays,
-    /// When the answer to each day was kept.
+    /// When the response with each day was stored.
     pub(super) kept_at: BTreeMap<NaiveDate, DateTime<Utc>>,
-    /// Kept fetches that were refused, and why.
+    /// Stored fetches that were refused, and why.
     pub(super) notes: Vec<String>,
 }
 
-/// What kept answers are read for.
+/// The table and partition to replay.
 pub(super) struct Wanted<'a> {
     pub(super) source: &'a Arc<dyn Source>,
     pub(super) partition: Partition,
     /// The table's fingerprint.
     pub(super) fingerprint: &'a str,
-    /// What the table is known to hold.
+    /// Known content of the table.
     pub(super) known: &'a BTreeMap<NaiveDate, DayFacts>,
 }
 
-/// Reads every kept fetch of a partition, the newest first, and chooses for each day.
+/// Replays every stored fetch of a partition, the newest first, and chooses one for each day.
 pub(super) async fn replay(lake: &Lake, wanted: &Wanted<'_>, mut files: Vec<Listed>) -> Result<Replayed> {
     files.sort_by(|a, b| (b.modified, &b.key).cmp(&(a.modified, &a.key)));
     let mut replayed = Replayed::default();
@@ -71,7 +71,7 @@ impl Replayed {
                 Some((_, chosen)) => !is_known(chosen) && is_known(&facts),
             };
             if better {
-                // Of content that is known, everything that is known of it stays known.
+                // Known content keeps its known facts.
                 let known = wanted.known.get(&slot).filter(|known| known.same_content(&facts)).cloned();
                 self.days.insert(slot, (batch, known.unwrap_or(facts)));
                 self.kept_at.insert(slot, kept_at);

@@ -1,15 +1,16 @@
-//! A partition whose object is not the committed one, made whole again: from the days that were read, and of the others
-//! from whatever holds just the rows that the ledger knows.
+//! Restores a partition whose object is not the committed one: from the days that were read again, and for the others
+//! from any place that holds exactly the rows that the ledger knows.
 //!
 //! | of a day that was not read again | taken from |
 //! |---|---|
 //! | the object in place holds the committed rows | there |
 //! | a kept generation, or a copy of a displaced object, holds them | there |
-//! | kept raw answers make them | there |
-//! | nothing does | the object in place, if it has the day: the rows stay, and stay displaced |
+//! | stored raw responses yield them | there |
+//! | none of these | the object in place, if it has the day: the rows stay, and stay displaced |
 //!
-//! The new generation is laid over what the ledger knows and not over the object in place, so that its footer tells what
-//! became of the committed rows, and a run that dies right after it is followed like any other.
+//! The base of the new generation is what the ledger knows and not the object in place, so that its footer describes
+//! the change from the committed rows, and the next run adopts it like any other if this run dies before it saves the
+//! ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,20 +27,20 @@ use super::JobRun;
 use super::raw;
 use super::replay::{Wanted, replay};
 
-/// The days of a partition that were not read, and what the new generation is laid over.
+/// The days of a partition that were not read, and the base of the new generation.
 pub(super) struct Restored {
-    /// What the ledger knows of the days that are there again.
+    /// What the ledger knows of the days that the new generation has.
     pub(super) base: Base,
     /// Rows of days that were not read.
     pub(super) days: FetchedDays,
     /// Days whose rows are not the committed ones, or are missing.
     pub(super) left: BTreeSet<NaiveDate>,
-    /// What was taken from where.
+    /// Which days were restored from where.
     pub(super) notes: Vec<String>,
 }
 
 impl Restored {
-    /// Whether there is any day whose committed rows are there again.
+    /// Whether the committed rows of any day are restored.
     pub(super) fn any(&self) -> bool {
         self.days.keys().any(|slot| !self.left.contains(slot))
     }
@@ -95,7 +96,7 @@ pub(super) async fn committed(job: &JobRun<'_>, partition: Partition) -> Footer 
     }
 }
 
-/// What was committed of the days of a partition in whose place other rows stand, or none.
+/// The committed facts of days of a partition whose rows were replaced by others, or are missing.
 async fn lost(job: &JobRun<'_>, partition: Partition) -> Vec<(NaiveDate, DayFacts)> {
     let books = job.books.lock().await;
     let of_partition = |slot: &NaiveDate| job.job.source.grain().partition_of(*slot) == partition;
@@ -103,7 +104,7 @@ async fn lost(job: &JobRun<'_>, partition: Partition) -> Vec<(NaiveDate, DayFact
     lost.map(|(slot, facts)| (*slot, facts.clone())).collect()
 }
 
-/// Takes the days that hold just what is wanted.
+/// Takes the days whose content is exactly the wanted one.
 fn take(
     days: &mut FetchedDays,
     wanted: &mut BTreeMap<NaiveDate, DayFacts>,
@@ -124,8 +125,7 @@ fn take(
     }
 }
 
-/// The rows of an object by day, each checked against what its footer says of it; days of which that does not hold are
-/// left out.
+/// The rows of an object by day, each day checked against its digest in the footer; days that differ are left out.
 async fn rows_of(job: &JobRun<'_>, key: &str, seen: &Observed) -> Result<BTreeMap<NaiveDate, (RecordBatch, DayFacts)>> {
     let object = job.context.lake.read(key, Some(&seen.tag)).await?;
     let object = object
@@ -144,7 +144,7 @@ async fn rows_of(job: &JobRun<'_>, key: &str, seen: &Observed) -> Result<BTreeMa
         }
         sound
     };
-    // A decoder that breaks down over damaged bytes says the same as one that refuses them.
+    // A decoder that panics on damaged bytes counts like one that returns an error.
     Ok(tokio::task::spawn_blocking(work).await.unwrap_or_default())
 }
 

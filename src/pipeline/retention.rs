@@ -1,15 +1,16 @@
-//! What is let go at the end of a run: old ledger snapshots, and history past its time.
+//! What is deleted at the end of a run: old ledger snapshots and expired history.
 //!
-//! | what | goes when |
+//! | what | is deleted when |
 //! |---|---|
-//! | a ledger snapshot | twenty newer ones are there |
+//! | a ledger snapshot | there are twenty newer ones |
 //! | a revision | it was committed longer ago than `lake.keep_history_for` |
 //! | the time of a generation, and its kept object | the generation was replaced longer ago than that |
 //!
-//! Long ago is measured by the run's clock and by the store's own, whichever is earlier: when it says the newest ledger
-//! snapshot was written. A clock that is ahead deletes nothing before its time; of a folder both are this machine's.
+//! Ages are measured by the run's clock or by the store's, whichever is earlier; the store's is the time at which it
+//! wrote the newest ledger snapshot. So a clock that is ahead deletes nothing early. For a folder, both are this
+//! machine's clock.
 //!
-//! No data object is ever touched, and what cannot be removed stays and is said: it harms nothing.
+//! No data object is ever deleted, and failures to delete are reported as notes; leftovers are harmless.
 
 use chrono::Days;
 
@@ -18,7 +19,7 @@ use crate::ledger_store::{LedgerStore, kept_generations};
 
 use super::JobRun;
 
-/// Lets go what is past its time; says what stayed.
+/// Deletes what has expired; returns notes about what could not be deleted.
 pub(super) async fn tidy(run: &JobRun<'_>, books: &mut LedgerStore) -> Vec<String> {
     let mut notes = Vec::new();
     if let Err(error) = forget(run, books).await {

@@ -1,11 +1,11 @@
-//! Sending: the one place that decides on retries.
+//! Sending: the only place that decides on retries.
 //!
 //! | the attempt ends in | then |
 //! |---|---|
-//! | an answer | the pace may rise |
-//! | `Throttled` | the pace halves; sent again after the wait the API names, else after a jittered backoff |
+//! | an answer | the rate limit may rise |
+//! | `Throttled` | the rate limit halves; sent again after the wait the API names, else after a jittered backoff |
 //! | `Unavailable` | sent again after a jittered backoff |
-//! | anything else | the fetch hears of it |
+//! | anything else | returned to the fetch |
 //!
 //! No paid request is sent before the lake holds a record that reserves it ([`super::started`]).
 //! Nothing is sent once an answer's `Date` has shown that this machine's clock is wrong ([`super::clocks`]).
@@ -29,12 +29,12 @@ use super::budget::{Allowance, Budget};
 use super::clocks;
 use super::started::Started;
 
-/// How often and how long.
+/// The retry policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// Attempts per request, the first included.
     pub attempts: u32,
-    /// Longest first wait; it doubles with each attempt, and a random part of it is waited.
+    /// Longest first wait; it doubles with each attempt, and a random part of it (at least a fifth) is waited.
     pub first_wait: Duration,
     /// Longest wait of the backoff.
     pub longest_wait: Duration,
@@ -61,7 +61,7 @@ impl Patience {
     }
 }
 
-/// What sending needs to know.
+/// Sends the requests of one fetch.
 #[derive(Debug)]
 pub(super) struct Sender<'a> {
     pub(super) door: &'a Door,
@@ -75,7 +75,7 @@ pub(super) struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Sends until there is an answer or no hope for one.
+    /// Sends until answered, refused, or out of attempts.
     pub(super) async fn send(
         &self,
         request: &Request,
@@ -100,7 +100,7 @@ impl Sender<'_> {
             asked.requests += 1;
             let span = info_span!("request", what = %request, attempt);
             let sent = tokio::select! {
-                // An answer that is here is taken: it may be paid for.
+                // An answer that has arrived is returned despite a signal: it may be paid for.
                 biased;
                 sent = self.door.send(request).instrument(span.clone()) => sent,
                 () = self.cancel.cancelled() => return Err(interrupted()),

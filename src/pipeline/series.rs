@@ -1,7 +1,7 @@
-//! Request series: from the first requests of a fetch to its rows, page after page.
+//! Pagination: from the first requests of a fetch to its rows, page after page.
 //!
-//! The loop is owned here, once, for every source: it follows the requests that an answer leads to, starts again at the
-//! first page when the pagination broke (at most twice), and notes how large a series is that the budget stopped.
+//! One loop serves every source: it sends the follow-up requests of each answer, restarts at the first page when the
+//! pagination breaks (at most twice), and notes the size of a fetch that the budget stopped.
 
 use std::collections::VecDeque;
 
@@ -19,15 +19,15 @@ use super::budget::Allowance;
 use super::send::Sender;
 use super::{Event, JobRun, raw};
 
-/// Times a fetch starts again after its pagination broke.
+/// Restarts of a fetch after its pagination broke.
 const RESTARTS: u32 = 2;
-/// Requests one fetch of a free API may send.
+/// Most requests of one fetch; free APIs have no other limit.
 const MAX_REQUESTS: u64 = 100_000;
 
-/// The rows of a fetch and, where the job keeps them, the answers they are from.
+/// The rows of a fetch and, if the job keeps them, the raw responses they come from.
 pub(super) type Read = (Fetched, Vec<raw::Waiting>);
 
-/// Why a series broke off, and how far it had come.
+/// Why a pagination failed, and how far it got.
 struct Broken {
     error: Error,
     slots_met: u64,
@@ -61,7 +61,7 @@ pub(super) async fn of_fetch(
     }
 }
 
-/// Asks one question of another source at the same door, such as for totals.
+/// Reads another source through the same API client, such as for totals.
 pub(super) async fn of_windows(
     job: &JobRun<'_>,
     source: &dyn Source,
@@ -73,7 +73,7 @@ pub(super) async fn of_windows(
     read.map(|(fetched, _)| fetched).map_err(|broken| advised(broken.error).at("question", "totals"))
 }
 
-/// An answer that cannot be trusted says what to do about it, whoever found it.
+/// Adds the standard advice to errors of untrustworthy answers that have none.
 pub(super) fn advised(error: Error) -> Error {
     if error.kind() != Kind::BadAnswer || error.advice().is_some() {
         return error;
@@ -164,13 +164,13 @@ fn with_id(error: Error, answer: &Answer) -> Error {
     }
 }
 
-/// Notes how large a fetch that the budget stopped is, so that the next run asks for less at a time. Returns the
-/// requests its smallest step needs at least.
+/// Notes the size of a fetch that the budget stopped, so that the next run requests fewer days at a time. Returns the
+/// least number of requests that its smallest step needs.
 async fn remember_size(job: &JobRun<'_>, fetch: &Fetch, slots_met: u64, sent: u64) -> Result<u64> {
     let slots = fetch.slots.len() as u64;
     let met = slots_met.clamp(1, slots);
-    // At least twice what was expected: the span halves with each stop, so the next runs get through.
-    // A single day cannot be halved: only what was seen of it is known.
+    // At least twice what was expected: the span halves with each stop, so that later runs succeed.
+    // A single day cannot be halved: only the requests sent for it are known.
     let pages = if slots == 1 { sent } else { sent.max(fetch.expected_requests * 2) };
     let stopped =
         if sent * slots >= pages * met { Stopped { slots: met, pages: sent } } else { Stopped { slots, pages } };

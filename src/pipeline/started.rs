@@ -1,7 +1,7 @@
-//! What a run reserves in the lake before it pays: a start record before the first paid request, a further one before more
-//! requests are sent than were reserved so far.
+//! Start records: a run writes one to the lake before its first paid request, and a further one before it sends more
+//! requests than it has reserved.
 //!
-//! A lake that cannot be written is found before anything is paid, and what a run spent that is killed stays on record.
+//! So an unwritable lake is detected before anything is paid, and the spending of a killed run is on record.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,12 +29,12 @@ struct State {
     records: u64,
     reserved: u64,
     expected: u64,
-    /// What the first record reserved; later ones reserve as much again.
+    /// Requests reserved by the first record; later ones reserve as many again.
     step: u64,
 }
 
 impl State {
-    /// What the next record reserves so that `sent` requests are covered, of a run that may send `cap` at most.
+    /// How many requests the next record reserves, so that `sent` are covered; a run may send `cap` at most.
     fn next(&self, sent: u64, cap: Option<u64>) -> u64 {
         let planned = self.expected.saturating_sub(self.reserved);
         let more = if planned > 0 { planned } else { self.step };
@@ -44,12 +44,12 @@ impl State {
 }
 
 impl<'a> Started<'a> {
-    /// Of a run that began `at`; nothing is written yet.
+    /// The start records of a run that began `at`; nothing is written yet.
     pub(super) fn new(lake: &'a Lake, job: &'a str, run_id: &'a str, at: DateTime<Utc>) -> Self {
         Self { lake, job, run_id, at, state: Mutex::default(), failed: AtomicBool::new(false) }
     }
 
-    /// Takes over how many requests the whole run is expected to send.
+    /// Sets how many requests the whole run is expected to send.
     pub(super) async fn expect(&self, requests: u64) {
         self.state.lock().await.expected = requests;
     }
@@ -59,7 +59,7 @@ impl<'a> Started<'a> {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Reserves until `sent` requests are covered, of a run that may send `cap` at most.
+    /// Writes a record if `sent` requests are not covered yet; a run may send `cap` at most.
     ///
     /// # Errors
     /// When the lake cannot be written.

@@ -1,14 +1,14 @@
-//! Asking for totals: before the fetches of a job, and once per account, filter and granularity for all jobs of a run.
+//! Requests for totals: before the fetches of a job, once per account, filter and granularity for all jobs of a run.
 //!
-//! | a job | asks the totals | as |
+//! | a job | requests the totals | as |
 //! |---|---|---|
-//! | with a probe, when it runs | of all it can reach, whether or not anything is known to be due | probe and control sums |
+//! | with a probe, when it runs | of all days in reach, whether or not any is known to be due | probe and control sums |
 //! | any other, or a backfill | from the first day it reads to the last; none when it reads nothing | control sums |
 //! | without grouping | only as a probe: its rows are the totals | probe |
 //!
-//! A run announces its jobs first, so that one question carries the metrics of all of them and the window of all
-//! probes. The first job to need the answer pays for it; the others find it here, as far as it covers their days. Where
-//! the API refuses that question, each job asks for its own metrics and days: only the one it refuses them to fails.
+//! A run registers its jobs first, so that one request has the metrics of all of them and the window of all probes. The
+//! first job that needs the answer pays for it; the others reuse it if it covers their days. If the API refuses that
+//! request, each job requests its own metrics and days: only a job whose own request is refused fails.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -32,14 +32,14 @@ use super::beginning;
 use super::budget::Allowance;
 use super::series;
 
-/// Account settings and the source's own key: what jobs share that are answered by one question.
+/// Account settings and the source's own key: jobs with the same key share one request.
 type Key = (AwsSettings, String);
 
 fn key_of(job: &Job) -> Option<Key> {
     job.source.totals_key().map(|key| (job.aws.clone(), key))
 }
 
-/// What is asked in one request for totals, but for the key.
+/// The parameters of one request for totals, without the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Question {
     metrics: BTreeSet<String>,
@@ -47,7 +47,7 @@ struct Question {
 }
 
 impl Question {
-    /// Whether its answer holds what the job needs of `window`.
+    /// Whether its answer has what the job needs of `window`.
     fn covers(&self, job: &Job, window: Window) -> bool {
         job.source.metrics().is_subset(&self.metrics) && hull(self.window, window) == self.window
     }
@@ -57,16 +57,16 @@ fn hull(a: Window, b: Window) -> Window {
     Window::new(a.start().min(b.start()), a.end().max(b.end())).unwrap_or(a)
 }
 
-/// Questions and answers that the jobs of one run share.
+/// Requests and answers that the jobs of one run share.
 #[derive(Debug, Default)]
 pub struct Shared {
     wanted: HashMap<Key, (BTreeSet<String>, Option<Window>)>,
     said: Mutex<Vec<Said>>,
-    /// First days with data that two answers have told.
+    /// First days with data, each confirmed by two answers.
     begun: Mutex<Vec<(Key, NaiveDate)>>,
 }
 
-/// A question that was asked, and what came of it; none where the API refused it.
+/// A request that was sent, and its totals; none if the API refused it.
 #[derive(Debug)]
 struct Said {
     key: Key,
@@ -75,7 +75,7 @@ struct Said {
 }
 
 impl Shared {
-    /// What the jobs of a run may need together.
+    /// What the jobs of a run may need in total.
     #[must_use]
     pub fn of(jobs: &[Job], now: DateTime<Utc>, ask: Ask) -> Self {
         let mut wanted: HashMap<Key, (BTreeSet<String>, Option<Window>)> = HashMap::new();
@@ -98,12 +98,12 @@ impl Shared {
         self.begun.lock().await.iter().filter(|(known, _)| *known == key).map(|(_, first)| *first).min()
     }
 
-    /// Tells the other jobs of the run.
+    /// Shares the first day with data with the other jobs of the run.
     pub(super) async fn note_begun(&self, job: &Job, first: NaiveDate) {
         self.begun.lock().await.extend(key_of(job).map(|key| (key, first)));
     }
 
-    /// The question of a job that needs the totals of `window`.
+    /// The request of a job that needs the totals of `window`, widened to what all jobs of its key need.
     fn question(&self, job: &Job, key: &Key, window: Window) -> Question {
         let mut question = Question { metrics: job.source.metrics(), window };
         if let Some((metrics, shared)) = self.wanted.get(key) {
@@ -114,7 +114,7 @@ impl Shared {
     }
 }
 
-/// The questions of plans that are shown together, so that a shared one has its price once.
+/// The requests for totals of plans that are shown together, so that a shared one is counted once.
 #[derive(Debug)]
 pub struct Prices {
     shared: Shared,
@@ -128,7 +128,7 @@ impl Prices {
         Self { shared: Shared::of(jobs, now, ask), asked: HashMap::new() }
     }
 
-    /// Takes the question out of a plan that the question of an earlier one answers.
+    /// Removes the request from a plan if that of an earlier plan covers it.
     pub fn share(&mut self, job: &Job, planned: &mut Plan) {
         let (Some(window), Some(key)) = (planned.totals, key_of(job)) else { return };
         if self.asked.get(&key).is_some_and(|known| known.covers(job, window)) {
@@ -139,7 +139,7 @@ impl Prices {
     }
 }
 
-/// Asks the totals that a plan needs; a probe's say what else is due, so that the job is planned again.
+/// Requests the totals that a plan needs. Those of a probe show what else is due, so the job is planned again.
 pub(super) async fn before_fetches(
     run: &mut JobRun<'_>,
     planned: Plan,
@@ -149,7 +149,7 @@ pub(super) async fn before_fetches(
     let job = run.job;
     let Some(window) = planned.totals else { return Ok(planned) };
     let probes = probes(job, ask);
-    // A probe is worth its cent even when the budget then reaches for nothing else: it may find that nothing is due.
+    // A probe is worth its cent even if the budget covers nothing else: it may find that nothing is due.
     let least =
         if probes { 0 } else { least_requests(job, &run.books.lock().await.ledger, &planned.fetches, run.rewrites) };
     let (window, found) = as_far_as_it_tells(run, window, least, report).await?;
@@ -178,8 +178,8 @@ pub(super) async fn before_fetches(
     Ok(Plan { totals: None, ..planned })
 }
 
-/// The totals of `window`; where they leave out its first days for the first time, with those that a second answer has:
-/// one answer alone might have lost them.
+/// The totals of `window`. If they lack its first days for the first time, the days of a second answer are added,
+/// because a single answer might have lost them.
 async fn told_twice(
     run: &JobRun<'_>,
     window: Window,
@@ -207,7 +207,7 @@ async fn told_twice(
     Ok(Arc::new(both))
 }
 
-/// Takes over the currencies of days that were read before it was noted, where nothing else of them changed.
+/// Adds the currency to days that were read by a version that did not record it, if their totals have not changed.
 fn learn_currencies(job: &Job, ledger: &mut Ledger, found: Option<&Totals>) {
     let Some(found) = found else { return };
     for slot in found.0.keys() {
@@ -220,8 +220,8 @@ fn learn_currencies(job: &Job, ledger: &mut Ledger, found: Option<&Totals>) {
     }
 }
 
-/// The totals of `window`, or of the part of it inside the API's history where it refuses the whole: the days before are
-/// then refused on their own, and must not take the others with them. Returns the window that was answered.
+/// The totals of `window`, or if the API refuses it, of the part within the API's history: the days before are refused
+/// separately, and must not fail the others. Returns the window that was answered.
 async fn as_far_as_it_tells(
     run: &JobRun<'_>,
     window: Window,
@@ -235,7 +235,7 @@ async fn as_far_as_it_tells(
     let history = history_start(run.job, run.now().date_naive());
     let shared = run.context.totals.begun_of(run.job).await;
     let mut books = run.books.lock().await;
-    // What another job of the run has found holds for this one, unless it has older days.
+    // The first day that another job of the run has found applies to this one too, unless it has older days.
     if books.ledger.first_day.is_none() && books.ledger.oldest_day().is_none_or(|oldest| shared <= Some(oldest)) {
         books.note_first_day(shared);
     }
@@ -252,8 +252,8 @@ async fn as_far_as_it_tells(
     }
 }
 
-/// The totals of `window` for a job, from an answer that is at hand or by asking; `None` where the API tells none.
-/// What the API refuses to the jobs of a run together is asked again for this one alone.
+/// The totals of `window` for a job, from a shared answer or by a request; `None` if the API has none. If the API
+/// refuses the shared request, this job's own is sent.
 async fn of_window(
     job: &JobRun<'_>,
     window: Window,
@@ -261,7 +261,7 @@ async fn of_window(
     report: &mut JobReport,
 ) -> Result<Option<Arc<Totals>>> {
     let Some(key) = key_of(job.job) else { return Ok(None) };
-    // Held while the API is asked: another job waits for the answer instead of asking the same.
+    // Locked during the request: another job waits for the answer instead of requesting the same.
     let mut said = job.context.totals.said.lock().await;
     let answers = said.iter().rev().filter(|said| said.key == key && said.question.covers(job.job, window));
     if let Some(totals) = answers.filter_map(|said| said.totals.as_ref()).next() {
@@ -270,7 +270,7 @@ async fn of_window(
     let own = Question { metrics: job.job.source.metrics(), window };
     let shared = job.context.totals.question(job.job, &key, window);
     let is_refused = said.iter().any(|said| said.key == key && said.totals.is_none() && said.question == shared);
-    // What is older than the API's history is refused to every metric: the caller asks for the days inside it.
+    // Days older than the API's history are refused for every metric: the caller requests the days within it.
     let is_inside = window.start() >= history_start(job.job, job.now().date_naive());
     if shared != own && !is_refused {
         match put(job, &key, shared, least, &mut said, &mut report.totals_asked).await {
@@ -284,8 +284,8 @@ async fn of_window(
     put(job, &key, own, least, &mut said, &mut report.totals_asked).await
 }
 
-/// Asks a question and keeps what came of it. Nothing is asked when the budget would not reach for the `least` requests
-/// that have to follow, or for a second question after a refused one.
+/// Sends a request and keeps its result. Nothing is sent if the budget does not cover the `least` requests that have to
+/// follow, or a second request after a refused one.
 async fn put(
     job: &JobRun<'_>,
     key: &Key,
@@ -314,7 +314,7 @@ async fn put(
     Ok(totals)
 }
 
-/// Asks for the totals of `window` now, whatever is at hand.
+/// Requests the totals of `window`, whatever answers are at hand.
 pub(super) async fn ask(
     job: &JobRun<'_>,
     metrics: &BTreeSet<String>,

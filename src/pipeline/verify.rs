@@ -1,19 +1,18 @@
-//! Verify: the lake compared with its ledger and its footers. Nothing is written here.
+//! Verify: compares the lake with its ledger and its footers. Nothing is written.
 //!
 //! | an object is | when |
 //! |---|---|
-//! | right | its footer is of the ledger's generation, with the ledger's days and size; in full: its rows too |
-//! | missing | the ledger knows it, and it is gone |
-//! | behind | its generation is older than the ledger's: somebody put an old copy back |
-//! | ahead | its generation is newer than the ledger's: a run died between the data and the ledger |
-//! | corrupt | its footer cannot be read, its size or days are not the ledger's, or (in full) its rows not the footer's |
-//! | foreign | it is not a partition's object of this table, but lies below the table's folder all the same |
+//! | right | its footer has the ledger's generation, days and size; in full: its rows match the footer |
+//! | missing | the ledger has it, and it is gone |
+//! | behind | its generation is older than the ledger's: an old copy was put back |
+//! | ahead | its generation is newer than the ledger's: a run died between writing the object and the ledger |
+//! | corrupt | its footer cannot be read, its size or days differ from the ledger, or (in full) its rows from the footer |
+//! | foreign | it is below the table's folder, but not an object of a partition of this table |
 //!
-//! In full, kept older generations are looked at as well ([`super::verify_kept`]).
+//! In full, kept older generations are checked as well ([`super::verify_kept`]).
 //!
-//! A run that commits meanwhile looks like damage for a moment, so whatever seems wrong is looked at once more with the
-//! newest ledger; many of them together, because to open the ledger is to read all of it. No API is asked, and no
-//! credentials of one are needed.
+//! A concurrent commit looks like damage for a moment, so every defect is checked again against the newest ledger, in
+//! batches, because opening the ledger reads all of it. No API is called, and no API credentials are needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,10 +35,10 @@ use crate::window::Partition;
 use super::send::interrupted;
 use super::{Context, verify_kept};
 
-/// Partitions that are looked at once more with one opening of the ledger.
+/// Partitions per batch of the second check: the ledger is opened once for each batch.
 const TOGETHER: usize = 250;
 
-/// How closely is looked.
+/// How much is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
     /// Listing and footers.
@@ -48,24 +47,24 @@ pub enum Depth {
     Rows,
 }
 
-/// What is wrong with an object: see the table of the [module](self).
+/// The defect of an object: see the table of the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trouble {
-    /// The ledger knows it, and it is gone.
+    /// The ledger has it, and it is gone.
     Missing,
     /// Older than the ledger's generation.
     Behind,
     /// Newer than the ledger's generation.
     Ahead,
-    /// Not what its footer or the ledger says.
+    /// Differs from its footer or from the ledger.
     Corrupt,
     /// Not costlake's.
     Foreign,
 }
 
 impl Trouble {
-    /// The word for it.
+    /// Its name in outputs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -78,20 +77,20 @@ impl Trouble {
     }
 }
 
-/// One object that is not right.
+/// An object with a defect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Its key in the lake.
     pub key: String,
-    /// What is wrong.
+    /// The defect.
     pub trouble: Trouble,
     /// The same in detail.
     pub detail: String,
     /// What to do about it.
     pub advice: String,
-    /// Whether `--repair` has mended it.
+    /// Whether `--repair` has repaired it.
     pub repaired: bool,
-    /// Its partition, when it is at a partition's key.
+    /// Its partition, if it is at a partition's key.
     #[serde(skip)]
     pub(super) partition: Option<Partition>,
     /// Whether costlake may write over it: its footer is one of this table's, or nothing is there.
@@ -99,20 +98,20 @@ pub struct Finding {
     pub(super) replaceable: bool,
 }
 
-/// What was found of one table.
+/// The result for one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableCheck {
     /// The table.
     pub table: String,
     /// Objects that are right.
     pub right: u64,
-    /// Rows in them, by their footers.
+    /// Rows in them, according to their footers.
     pub rows: u64,
     /// Whether every row was read.
     pub full: bool,
-    /// Objects that are not right.
+    /// Objects with defects.
     pub findings: Vec<Finding>,
-    /// Things to know.
+    /// Notes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// Runs that read broken days again.
@@ -121,7 +120,7 @@ pub struct TableCheck {
 }
 
 impl TableCheck {
-    /// Objects that are still not right.
+    /// Defects that are not repaired.
     pub fn open(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| !finding.repaired)
     }
@@ -172,7 +171,7 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
     Ok(TableCheck { table: job.name.clone(), right, rows, full, findings, notes, runs: Vec::new() })
 }
 
-/// The days whose rows keep missing the API's total of a metric that is only reported: nothing is wrong with their objects.
+/// Days whose rows still differ from the API's total of a metric that is only reported; their objects are sound.
 fn differing(books: &LedgerStore) -> impl Iterator<Item = String> {
     let found = books.ledger.differing.iter().filter(|(slot, _)| differs_for_good(&books.ledger, **slot));
     found.map(|(_, found)| format!("differing since {}: {}", found.since.date_naive(), found.why))
@@ -185,8 +184,8 @@ pub(super) async fn open_books(context: &Context, job: &Job) -> Result<(LedgerSt
     Ok((books, notes))
 }
 
-/// The fingerprints an object of this table may have. Without a record of the table, figures of the sandbox are told
-/// by their footers alone.
+/// The fingerprints an object of this table may have. Without a record of the table, only the footers show whether the
+/// figures are of the sandbox.
 pub(super) async fn fingerprints(context: &Context, job: &Job) -> Result<(Vec<String>, Option<String>)> {
     if let Some(record) = TableRecord::kept(&context.lake, &job.name).await? {
         record.check_offline(job, None)?;
@@ -234,11 +233,11 @@ fn advice_for(job: &Job, trouble: Trouble, replaceable: bool) -> String {
     }
 }
 
-/// What an object is found to be.
+/// The result for one object.
 enum Verdict {
-    /// As it should be, with so many rows.
+    /// Sound, with this number of rows.
     Right(u64),
-    /// Neither object nor ledger know the partition.
+    /// Neither an object nor an entry in the ledger.
     Nothing,
     Wrong(Wrong),
 }
@@ -262,7 +261,7 @@ fn wrong(trouble: Trouble, replaceable: bool, detail: impl Into<String>) -> Verd
     Verdict::Wrong(Wrong { trouble, detail: detail.into(), replaceable })
 }
 
-/// Whether the newest ledger may say something else.
+/// Whether a check against the newest ledger may give another result.
 fn seems_wrong(verdict: &Result<Verdict>) -> bool {
     match verdict {
         Ok(verdict) => matches!(verdict, Verdict::Wrong(_)),
@@ -278,7 +277,7 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Judges partitions by these books, some of them side by side; ends early by a signal.
+    /// Checks partitions against this ledger, some in parallel; a signal stops it.
     async fn all(
         &self,
         partitions: impl IntoIterator<Item = Partition>,
@@ -324,7 +323,7 @@ impl Judge<'_> {
         Ok(against_ledger(&seen, known))
     }
 
-    /// Reads every row; the inner error says what differs from the footer.
+    /// Reads every row; the inner error names the difference from the footer.
     async fn rows(&self, partition: Partition, seen: &Observed) -> Result<Result<(), String>> {
         let key = data_key(&self.job.name, partition);
         let object = self.context.lake.read(&key, Some(&seen.tag)).await?;
@@ -368,11 +367,11 @@ fn first_difference<V: PartialEq>(a: &BTreeMap<NaiveDate, V>, b: &BTreeMap<Naive
     a.keys().chain(b.keys()).copied().filter(|day| a.get(day) != b.get(day)).min()
 }
 
-/// Reads every row of an object and compares rows, digests and sums with its footer; the error says what differs.
+/// Reads every row of an object and compares rows, digests and sums with its footer; the error names the difference.
 pub(super) async fn compare_rows(source: &Arc<dyn Source>, bytes: Bytes, footer: &Footer) -> Result<(), String> {
     let (source, footer) = (Arc::clone(source), footer.clone());
     let work = move || compare_rows_now(source.as_ref(), bytes, &footer);
-    // A decoder that breaks down over damaged bytes says the same as one that refuses them.
+    // A decoder that panics on damaged bytes counts like one that returns an error.
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err("its rows cannot be decoded".to_owned()))
 }
 

@@ -1,6 +1,6 @@
-//! Verify, in full: kept older generations are what their names and footers say.
+//! Verify, in full: whether kept older generations match their names and footers.
 //!
-//! The table itself does not rest on them, so nothing mends one: what the table said then is lost with it.
+//! The table itself does not depend on them, and a damaged one cannot be repaired: its revision of the table is lost.
 
 use futures::{StreamExt, TryStreamExt};
 
@@ -11,7 +11,7 @@ use crate::ledger_store::{Kept, Look, kept_generations, look_at};
 use super::Context;
 use super::verify::{Finding, Trouble, compare_rows};
 
-/// The kept generations that are not right.
+/// The kept generations with defects.
 pub(super) async fn findings(context: &Context, job: &Job, fingerprints: &[String]) -> Result<Vec<Finding>> {
     let kept = kept_generations(&context.lake, &job.name, job.source.grain()).await?;
     let judged = futures::stream::iter(kept).map(|kept| judge(context, job, fingerprints, kept)).buffered(2);
@@ -33,7 +33,7 @@ async fn judge(context: &Context, job: &Job, fingerprints: &[String], kept: Kept
             replaceable: false,
         }))
     };
-    // What stood in a committed object's place is kept as it was found, whatever it is worth.
+    // Copies of displaced objects are kept as they were found, damaged or not.
     if kept.is_displaced {
         return Ok(None);
     }
