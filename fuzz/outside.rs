@@ -12,9 +12,9 @@ use aws_smithy_types::body::SdkBody;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request as HttpQuestion, StatusCode, header};
+use costlake::clients::aws::cost_explorer::CostExplorerClient;
+use costlake::clients::{ClientConfig, Clients};
 use costlake::clock::Clock;
-use costlake::doors::cost_explorer::CostExplorerDoor;
-use costlake::doors::{Doors, Outside};
 use costlake::lake::{Lake, LocalLake};
 use costlake::pipeline::{Context, send::Patience};
 use costlake::request::{CostQuery, Request};
@@ -43,7 +43,7 @@ static PAGE: LazyLock<Router> = LazyLock::new(|| {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let context = Context {
-        doors: Arc::new(Doors::new(Outside::default())),
+        clients: Arc::new(Clients::new(ClientConfig::default())),
         lake: Arc::new(Lake::Local(LocalLake::new(nowhere))),
         clock: Clock::Fixed(now()),
         patience: Patience::default(),
@@ -142,7 +142,7 @@ impl HttpConnector for Saying {
     }
 }
 
-static DOOR: LazyLock<CostExplorerDoor> = LazyLock::new(|| {
+static DOOR: LazyLock<CostExplorerClient> = LazyLock::new(|| {
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("us-east-1"))
@@ -150,7 +150,7 @@ static DOOR: LazyLock<CostExplorerDoor> = LazyLock::new(|| {
         .retry_config(RetryConfig::disabled())
         .http_client(http_client_fn(|_, _| SharedHttpConnector::new(Saying)))
         .build();
-    CostExplorerDoor::new(&config, false)
+    CostExplorerClient::new(&config, false)
 });
 
 static QUERY: LazyLock<CostQuery> = LazyLock::new(|| match COST.source.requests(&[window()]).pop() {

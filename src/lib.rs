@@ -4,7 +4,7 @@
 //!  cron / run / backfill
 //!         │ job + ledger + now
 //!         ▼
-//!       plan ──► fetches ──► door (AWS SDK │ HTTP) ──► bytes ──► parse (pure) ──► rows
+//!       plan ──► fetches ──► client (AWS SDK │ HTTP) ──► bytes ──► parse (pure) ──► rows
 //!                              ▲                                   │
 //!                              └────────── next requests ◄─────────┘
 //!                                          last page in
@@ -21,8 +21,8 @@
 //! |---|---|
 //! | 0 nouns: pure values | [`secrets`], [`error`], [`reach`], [`words`], [`decimal`], [`sums`], [`window`], [`table`], [`request`] |
 //! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`fits`], [`report`], [`sql`] |
-//! | 2 doors and lake: each hides one outside thing | [`clock`], [`crash`], [`lake`], [`doors`], [`ledger_store`], [`status`] |
-//! | 3 the flow, the only room where source, doors, lake and ledger meet | [`pipeline`] |
+//! | 2 clients and lake: each hides one outside thing | [`clock`], [`crash`], [`lake`], [`clients`], [`ledger_store`], [`status`] |
+//! | 3 the flow, the only room where source, clients, lake and ledger meet | [`pipeline`] |
 //! | 4 drivers | [`sandbox`], [`scheduler`], [`web`], [`cli`] |
 
 #![cfg_attr(
@@ -51,9 +51,9 @@ pub mod sources;
 pub mod sql;
 pub mod totals;
 
+pub mod clients;
 pub mod clock;
 pub mod crash;
-pub mod doors;
 pub mod lake;
 pub mod ledger_store;
 pub mod status;

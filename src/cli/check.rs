@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::doors::Doors;
+use crate::clients::Clients;
 use crate::error::{Result, combined_exit_code};
 use crate::job::Job;
 use crate::pipeline::{shown_elsewhere, try_credentials};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, YELLOW};
-use super::{clock, clock_document, context, outside, progress, select, tell_broken, tell_clock};
+use super::{client_config, clock, clock_document, context, progress, select, tell_broken, tell_clock};
 
 /// `costlake check`.
 pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Result<u8> {
@@ -18,8 +18,8 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
     let now = clock()?;
     tell_clock(now);
     let mut codes = vec![tell_broken(&broken)];
-    let context = if online { Some(context(global, outside(global), None).await?) } else { None };
-    let doors = Doors::new(outside(global));
+    let context = if online { Some(context(global, client_config(global), None).await?) } else { None };
+    let clients = Clients::new(client_config(global));
     let mut documents = Vec::new();
     for job in &jobs {
         let tried = match &context {
@@ -32,7 +32,7 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
         }
         let firings: Vec<String> = firings(job, now);
         let access = tried.and_then(Result::ok);
-        let notes: Vec<String> = job.aws.note().into_iter().chain(shown_elsewhere(&doors, job).await).collect();
+        let notes: Vec<String> = job.aws.note().into_iter().chain(shown_elsewhere(&clients, job).await).collect();
         if global.output == Output::Text {
             print(job, &firings, access.as_deref(), &notes);
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
-use crate::doors::Outside;
+use crate::clients::ClientConfig;
 use crate::error::{Error, Kind, Result};
 use crate::job::{self, BrokenJob, Job};
 use crate::plan::Ask;
@@ -36,8 +36,8 @@ pub(super) async fn demo(global: &Global) -> Result<u8> {
     let failed = |error: std::io::Error| Error::new(Kind::Store, "cannot listen on this machine").because(error);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
     let url = format!("http://{}", listener.local_addr().map_err(failed)?);
-    let outside = Outside { sandbox: Some(url.clone()), ..Outside::default() };
-    let mut context = context(global, outside, bars.map(|bars| bars.listener())).await?;
+    let client_config = ClientConfig { sandbox: Some(url.clone()), ..ClientConfig::default() };
+    let mut context = context(global, client_config, bars.map(|bars| bars.listener())).await?;
     context.no_budget = true;
     tell_clock(context.clock);
     let now = context.clock.now();

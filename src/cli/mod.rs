@@ -10,8 +10,8 @@ use clap::{CommandFactory, Parser};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::clients::{ClientConfig, Clients, Deadlines, aws};
 use crate::clock::Clock;
-use crate::doors::{Deadlines, Doors, Outside, aws};
 use crate::error::{Error, Kind, Result};
 use crate::job::section::nearest;
 use crate::job::{self, BrokenJob, Job};
@@ -199,9 +199,9 @@ fn deadlines() -> Deadlines {
     haste().map_or_else(Deadlines::default, |answer| Deadlines { answer, ..Deadlines::default() })
 }
 
-fn outside(global: &Global) -> Outside {
+fn client_config(global: &Global) -> ClientConfig {
     let set = |name: &str| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
-    Outside {
+    ClientConfig {
         allow_http: global.allow_http,
         datadog_url: set("COSTLAKE_DATADOG_URL"),
         datadog_site: set("DD_SITE"),
@@ -228,21 +228,25 @@ async fn open_lake(global: &Global) -> Result<(Location, Arc<Lake>)> {
 }
 
 /// Everything a run needs.
-async fn context(global: &Global, outside: Outside, listener: Option<crate::pipeline::Listener>) -> Result<Context> {
-    context_until(global, outside, listener, Kind::Interrupted.exit_code()).await
+async fn context(
+    global: &Global,
+    client_config: ClientConfig,
+    listener: Option<crate::pipeline::Listener>,
+) -> Result<Context> {
+    context_until(global, client_config, listener, Kind::Interrupted.exit_code()).await
 }
 
 /// Everything a run needs, in a process that exits with `code` at a second signal.
 async fn context_until(
     global: &Global,
-    outside: Outside,
+    client_config: ClientConfig,
     listener: Option<crate::pipeline::Listener>,
     code: u8,
 ) -> Result<Context> {
     let clock = clock()?;
     let (_, lake) = open_lake(global).await?;
     Ok(Context {
-        doors: Arc::new(Doors::new(outside)),
+        clients: Arc::new(Clients::new(client_config)),
         lake,
         clock,
         patience: patience(),

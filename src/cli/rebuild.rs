@@ -7,14 +7,14 @@ use crate::pipeline::rebuild::rebuild_job;
 
 use super::args::Global;
 use super::run::finish;
-use super::{context, outside, progress, select, tell_broken, tell_clock};
+use super::{client_config, context, progress, select, tell_broken, tell_clock};
 
 /// `costlake rebuild`.
 pub(super) async fn rebuild(global: &Global, name: &str) -> Result<u8> {
     progress::start(global);
     let (jobs, broken) = select(global, &[name.to_owned()])?;
     let broken_code = tell_broken(&broken);
-    let context = context(global, outside(global), None).await?;
+    let context = context(global, client_config(global), None).await?;
     tell_clock(context.clock);
     let mut reports = Vec::new();
     for job in &jobs {

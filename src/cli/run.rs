@@ -20,7 +20,7 @@ use crate::window::{parse_date_argument, parse_month};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, PLAIN, RED, YELLOW, bytes, count, grid, plural};
-use super::{clock, clock_document, context, outside, progress, select, tell_broken, tell_clock};
+use super::{client_config, clock, clock_document, context, progress, select, tell_broken, tell_clock};
 
 /// The command whose reports show totals only: its partitions all look the same.
 pub(super) const DEMO: &str = "demo";
@@ -41,7 +41,7 @@ pub(super) async fn run(global: &Global, names: &[String], accept: &[String], ac
     let bars = progress::start(global);
     let (jobs, broken) = select(global, names)?;
     let accepted = Arc::new(accepted(&jobs, accept)?);
-    let context = context(global, outside(global), bars.map(|bars| bars.listener())).await?;
+    let context = context(global, client_config(global), bars.map(|bars| bars.listener())).await?;
     let context = Context { accepted, accept_clock, ..context };
     tell_clock(context.clock);
     let broken_code = tell_broken(&broken);
@@ -65,7 +65,8 @@ pub(super) async fn backfill(global: &Global, asked: &Backfill<'_>) -> Result<u8
         return Ok(broken_code);
     }
     let accepted = Arc::new(accepted(&jobs, asked.accept)?);
-    let context = Context { accepted, ..context(global, outside(global), bars.map(|bars| bars.listener())).await? };
+    let context =
+        Context { accepted, ..context(global, client_config(global), bars.map(|bars| bars.listener())).await? };
     tell_clock(context.clock);
     if screen::can_be_asked() && !asked.yes && !confirm(&context, &jobs, ask).await? {
         screen::tell("nothing was asked and nothing was written");
@@ -140,7 +141,7 @@ async fn confirm(context: &Context, jobs: &[Job], ask: Ask) -> Result<bool> {
 async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
     progress::start(global);
     let (jobs, broken) = select(global, names)?;
-    let context = context(global, outside(global), None).await?;
+    let context = context(global, client_config(global), None).await?;
     tell_clock(context.clock);
     let mut codes = vec![tell_broken(&broken)];
     let (mut plans, mut documents) = (Vec::new(), Vec::new());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::doors::webhook::Webhook;
+use crate::clients::webhook::Webhook;
 use crate::error::{Error, Kind, Result};
 use crate::scheduler::Scheduler;
 use crate::scheduler::beat::Beat;
@@ -19,7 +19,7 @@ use crate::web::router;
 use crate::web::state::State;
 
 use super::args::Global;
-use super::{context_until, open_lake, outside, progress, screen, tell_clock};
+use super::{client_config, context_until, open_lake, progress, screen, tell_clock};
 
 /// How long runs may finish their writes after a signal.
 const SETTLE_WITHIN: Duration = Duration::from_secs(8);
@@ -39,7 +39,7 @@ pub(super) async fn serve(global: &Global, asked: &Serve<'_>) -> Result<u8> {
     let access = access(asked, address.ip())?;
     let webhook = Webhook::read(|name| std::env::var(name).ok(), global.allow_http)?;
     let (location, _) = open_lake(global).await?;
-    let context = context_until(global, outside(global), None, 0).await?;
+    let context = context_until(global, client_config(global), None, 0).await?;
     tell_clock(context.clock);
     let cancel = context.cancel.clone();
     let scheduler = Scheduler::new(context, &global.jobs, webhook.map(News::to))?;

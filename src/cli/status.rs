@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anstyle::Style;
 use chrono::{DateTime, Datelike, Utc};
 
-use crate::doors::Doors;
+use crate::clients::Clients;
 use crate::error::{Kind, Result, combined_exit_code};
 use crate::job::{BrokenJob, Job};
 use crate::lake::Lake;
@@ -19,7 +19,7 @@ use crate::window::{Grain, Window, first_of_month, month_start};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, count, plural};
-use super::{clock, open_lake, outside, progress, select, shown, tell_broken, tell_clock};
+use super::{client_config, clock, open_lake, progress, select, shown, tell_broken, tell_clock};
 
 /// `costlake status`.
 pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Result<u8> {
@@ -29,11 +29,11 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
     tell_clock(clock);
     let now = clock.now();
     let (location, lake) = open_lake(global).await?;
-    let doors = Doors::new(outside(global));
+    let clients = Clients::new(client_config(global));
     let mut codes = vec![tell_broken(&broken)];
     let mut documents = Vec::new();
     for job in &jobs {
-        let Read { books, notes, refused, last } = match read(&lake, &doors, job, now).await {
+        let Read { books, notes, refused, last } = match read(&lake, &clients, job, now).await {
             Ok(found) => found,
             Err(error) => {
                 let error = error.at("job", &job.name);
@@ -94,11 +94,11 @@ struct Read {
 }
 
 /// Reads the ledger, the notes and the last run of a job's table.
-async fn read(lake: &Arc<Lake>, doors: &Doors, job: &Job, now: DateTime<Utc>) -> Result<Read> {
+async fn read(lake: &Arc<Lake>, clients: &Clients, job: &Job, now: DateTime<Utc>) -> Result<Read> {
     let (books, mut notes) = LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await?;
     notes.extend(job.aws.note());
     let record = TableRecord::kept(lake, &job.name).await?;
-    let Look { origin, refused } = look(doors, job, &books, record.as_ref()).await?;
+    let Look { origin, refused } = look(clients, job, &books, record.as_ref()).await?;
     notes.extend(origin);
     notes.extend(refused.as_ref().map(status::refused));
     let last = last_run(lake, &job.name, now).await?;

@@ -9,7 +9,7 @@ use crate::pipeline::verify::{Depth, Finding, TableCheck, verify as inspect};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, RED, count, grid, plural};
-use super::{clock_document, context, outside, progress, select, tell_broken, tell_clock};
+use super::{client_config, clock_document, context, progress, select, tell_broken, tell_clock};
 
 /// Findings printed with their advice; further ones are counted.
 const SHOWN: usize = 5;
@@ -18,7 +18,7 @@ const SHOWN: usize = 5;
 pub(super) async fn verify(global: &Global, names: &[String], full: bool, mend: bool) -> Result<u8> {
     let bars = progress::start(global);
     let (jobs, broken) = select(global, names)?;
-    let context = context(global, outside(global), bars.map(|bars| bars.listener())).await?;
+    let context = context(global, client_config(global), bars.map(|bars| bars.listener())).await?;
     tell_clock(context.clock);
     let depth = if full { Depth::Rows } else { Depth::Footers };
     let mut codes = vec![tell_broken(&broken)];

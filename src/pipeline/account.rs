@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use crate::doors::Doors;
+use crate::clients::Clients;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Identity, Job};
 use crate::ledger_store::{LedgerStore, TableRecord, same_account};
@@ -152,13 +152,13 @@ pub(super) fn must_be_known(job: &Job, identity: &Identity, of_table: Option<&st
 /// # Errors
 /// As [`same_table`].
 pub(super) async fn would_be_same(
-    doors: &Doors,
+    clients: &Clients,
     job: &Job,
     books: &LedgerStore,
     kept: Option<&TableRecord>,
 ) -> Result<Option<&'static str>> {
     let Some(record) = kept else { return Ok(None) };
-    let fits = record.check_offline(job, Some(doors.datadog_site(job)));
+    let fits = record.check_offline(job, Some(clients.datadog_site(job)));
     let is_redefined = fits.is_err() && books.may_be_redefined(job.source.grain()).await?;
     if !is_redefined {
         fits?;
@@ -180,8 +180,8 @@ pub(super) fn asked_elsewhere(job: &Job, address: &str) -> String {
 }
 
 /// The same for commands that only show a job; invalid settings are left to the runs to report.
-pub async fn shown_elsewhere(doors: &Doors, job: &Job) -> Option<String> {
-    let address = doors.elsewhere(job).await.unwrap_or_default()?;
+pub async fn shown_elsewhere(clients: &Clients, job: &Job) -> Option<String> {
+    let address = clients.elsewhere(job).await.unwrap_or_default()?;
     Some(asked_elsewhere(job, &address))
 }
 
@@ -198,10 +198,10 @@ pub struct Look {
 ///
 /// # Errors
 /// When the lake cannot be read.
-pub async fn look(doors: &Doors, job: &Job, books: &LedgerStore, kept: Option<&TableRecord>) -> Result<Look> {
+pub async fn look(clients: &Clients, job: &Job, books: &LedgerStore, kept: Option<&TableRecord>) -> Result<Look> {
     let made_up = kept.filter(|record| record.is_made_up() && !books.ledger.partitions.is_empty());
-    let elsewhere = shown_elsewhere(doors, job).await;
-    let refused = match would_be_same(doors, job, books, kept).await {
+    let elsewhere = shown_elsewhere(clients, job).await;
+    let refused = match would_be_same(clients, job, books, kept).await {
         Err(error) if matches!(error.kind(), Kind::Config | Kind::Auth) => Some(Failure::from(&error)),
         told => told.map(|_| None)?,
     };

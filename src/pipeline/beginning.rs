@@ -1,5 +1,5 @@
 //! Where the data of an account begin. If an account is younger than a table's `begin`, answers lack the first periods:
-//! the first day with data is learnt, and the days before it are out of reach.
+//! the first day with data is learnt, and the days before it are not available.
 //!
 //! | totals | then |
 //! |---|---|

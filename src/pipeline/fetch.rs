@@ -127,10 +127,10 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
 async fn claim(job: &JobRun<'_>) -> Result<()> {
     let mut books = job.books.lock().await;
     books.claim(job.meant.record()).await?;
-    if matches!(job.door.identity.account_check, AccountCheck::InVain { .. }) {
+    if matches!(job.client.identity.account_check, AccountCheck::InVain { .. }) {
         books.check(job.meant.record()).await?;
     }
-    account::must_be_known(job.job, &job.door.identity, books.account())
+    account::must_be_known(job.job, &job.client.identity, books.account())
 }
 
 /// Writes what was read into the lake, unless it is there already, and records the outcome in the ledger.

@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, info_span};
 
+use crate::clients::{Client, Clients};
 use crate::clock::{Clock, Elsewhere};
 use crate::crash;
-use crate::doors::{Door, Doors};
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::lake::Lake;
@@ -108,7 +108,7 @@ pub type Listener = Arc<dyn Fn(Event) + Send + Sync>;
 #[derive(Clone)]
 pub struct Context {
     /// API clients.
-    pub doors: Arc<Doors>,
+    pub clients: Arc<Clients>,
     /// The lake.
     pub lake: Arc<Lake>,
     /// The clock.
@@ -137,7 +137,7 @@ pub struct Context {
 pub(crate) struct JobRun<'a> {
     context: &'a Context,
     job: &'a Job,
-    door: Door,
+    client: Client,
     books: Mutex<LedgerStore>,
     budget: Budget,
     started: &'a Started<'a>,
@@ -263,15 +263,16 @@ async fn admit(context: &Context, job: &Job) -> Result<()> {
 }
 
 async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, report: &mut JobReport) -> Result<()> {
-    let door = context.doors.open(job).await?;
+    let client = context.clients.open(job).await?;
     let now = context.clock.now();
     let (mut books, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     report.notes.extend(notes);
     let clocks::Timing { moment, behind } = clocks::judge(context, job, &mut books, report).await?;
     plan(job, &books.ledger, moment, ask, None)?;
-    let meant = account::same_table(&mut books, job, &door.identity, door.elsewhere.is_some(), Some(report)).await?;
-    report.notes.extend(door.identity.account_check.note());
-    report.notes.extend(door.elsewhere.as_deref().map(|address| account::asked_elsewhere(job, address)));
+    let meant =
+        account::same_table(&mut books, job, &client.identity, client.elsewhere.is_some(), Some(report)).await?;
+    report.notes.extend(client.identity.account_check.note());
+    report.notes.extend(client.elsewhere.as_deref().map(|address| account::asked_elsewhere(job, address)));
     let account = books.account().map(str::to_owned);
     let former = books.former().to_vec();
     let owner = Owner { fingerprint: meant.fingerprint(), former: &former, account: account.as_deref() };
@@ -282,7 +283,7 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     let mut run = JobRun {
         context,
         job,
-        door,
+        client,
         books: Mutex::new(books),
         budget,
         started,
@@ -390,7 +391,7 @@ pub async fn plan_job(
     let now = context.clock.now();
     let (books, _) = LedgerStore::open_to_show(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     let kept = TableRecord::kept(&context.lake, &job.name).await?;
-    let redefined = account::would_be_same(&context.doors, job, &books, kept.as_ref()).await?;
+    let redefined = account::would_be_same(&context.clients, job, &books, kept.as_ref()).await?;
     let budget = opening::budget_of(context, job, now).await?;
     let clocks::Timing { moment, behind } = clocks::foresee(context, job, &books).await?;
     let mut ledger = Cow::Borrowed(&books.ledger);
@@ -403,7 +404,7 @@ pub async fn plan_job(
         budget.covers(planned.totals_requests() + least_requests(job, &ledger, &planned.fetches, false))?;
     }
     planned.notes.extend(redefined.map(str::to_owned));
-    let elsewhere = context.doors.elsewhere(job).await?;
+    let elsewhere = context.clients.elsewhere(job).await?;
     planned.notes.extend(elsewhere.map(|address| account::asked_elsewhere(job, &address)));
     planned.notes.extend(behind.map(|error| error.message().to_owned()));
     planned.notes.extend(displaced::notes(job, &books.ledger));
@@ -419,23 +420,23 @@ pub async fn plan_job(
 /// The errors that a run would meet.
 pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
     admit(context, job).await?;
-    let identity = context.doors.prove(job).await?;
+    let identity = context.clients.prove(job).await?;
     let access = match job.entry.provider {
         Provider::CostExplorer => account::access(&identity),
         Provider::Datadog => ask_datadog(context, job).await?,
     };
     let mut prices = totals::Prices::of(std::slice::from_ref(job), context.clock.now(), Ask::Due);
     let (_, mut books) = plan_job(context, job, Ask::Due, &mut prices).await?;
-    let is_elsewhere = context.doors.elsewhere(job).await?.is_some();
+    let is_elsewhere = context.clients.elsewhere(job).await?.is_some();
     account::same_table(&mut books, job, &identity, is_elsewhere, None).await?;
     Ok(access)
 }
 
 async fn ask_datadog(context: &Context, job: &Job) -> Result<String> {
-    let door = context.doors.open(job).await?;
+    let client = context.clients.open(job).await?;
     let day = crate::window::Window::day(crate::window::days_before(context.clock.now().date_naive(), 1));
     if let Some(request) = job.source.requests(&[day]).first() {
-        door.send(request).await?;
+        client.send(request).await?;
     }
-    Ok(format!("Datadog at {} answers", door.datadog_address().unwrap_or_default()))
+    Ok(format!("Datadog at {} answers", client.datadog_address().unwrap_or_default()))
 }

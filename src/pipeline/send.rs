@@ -18,8 +18,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info_span, warn};
 
+use crate::clients::Client;
 use crate::clock::{Clock, Elsewhere};
-use crate::doors::Door;
 use crate::error::{Error, Kind, Result};
 use crate::report::Asked;
 use crate::request::{Answer, Request};
@@ -64,7 +64,7 @@ impl Patience {
 /// Sends the requests of one fetch.
 #[derive(Debug)]
 pub(super) struct Sender<'a> {
-    pub(super) door: &'a Door,
+    pub(super) client: &'a Client,
     pub(super) budget: &'a Budget,
     pub(super) started: &'a Started<'a>,
     pub(super) meant: &'a Meant,
@@ -84,8 +84,8 @@ impl Sender<'_> {
     ) -> Result<Answer> {
         let mut attempt = 1;
         loop {
-            if let Some(pace) = &self.door.pace {
-                unless_cancelled(self.cancel, pace.turn()).await?;
+            if let Some(limiter) = &self.client.limiter {
+                unless_cancelled(self.cancel, limiter.turn()).await?;
             }
             if self.cancel.is_cancelled() {
                 return Err(interrupted());
@@ -102,14 +102,14 @@ impl Sender<'_> {
             let sent = tokio::select! {
                 // An answer that has arrived is returned despite a signal: it may be paid for.
                 biased;
-                sent = self.door.send(request).instrument(span.clone()) => sent,
+                sent = self.client.send(request).instrument(span.clone()) => sent,
                 () = self.cancel.cancelled() => return Err(interrupted()),
             };
             let error = match sent {
                 Ok(answer) => {
                     self.answered(request, &answer, asked, &span);
                     let heard = self.meant.hear(answer.made_up);
-                    heard.map_err(|error| match &self.door.elsewhere {
+                    heard.map_err(|error| match &self.client.elsewhere {
                         Some(address) => error.at("asked at", address),
                         None => error,
                     })?;
@@ -119,8 +119,8 @@ impl Sender<'_> {
             };
             if error.kind() == Kind::Throttled {
                 asked.throttles += 1;
-                if let Some(pace) = &self.door.pace {
-                    pace.throttled();
+                if let Some(limiter) = &self.client.limiter {
+                    limiter.throttled();
                 }
             }
             if !error.kind().is_transient() || attempt >= self.patience.attempts {
@@ -141,8 +141,8 @@ impl Sender<'_> {
         if let Some(date) = answer.date {
             self.elsewhere.note(date);
         }
-        if let Some(pace) = &self.door.pace {
-            pace.answered();
+        if let Some(limiter) = &self.client.limiter {
+            limiter.answered();
         }
         span.in_scope(|| {
             debug!(status = answer.status, bytes = answer.body.len(), request_id = answer.request_id, "answered")

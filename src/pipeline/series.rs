@@ -108,7 +108,7 @@ async fn once(
 ) -> Result<Read, Broken> {
     let context = job.context;
     let sender = Sender {
-        door: &job.door,
+        client: &job.client,
         budget: &job.budget,
         started: job.started,
         meant: &job.meant,

@@ -191,7 +191,7 @@ pub(super) async fn fingerprints(context: &Context, job: &Job) -> Result<(Vec<St
         record.check_offline(job, None)?;
         return Ok((vec![record.digest()], None));
     }
-    let datadog_site = (job.entry.provider == Provider::Datadog).then(|| context.doors.datadog_site(job));
+    let datadog_site = (job.entry.provider == Provider::Datadog).then(|| context.clients.datadog_site(job));
     let of = |sandbox| {
         TableRecord::of(job, &Identity { datadog_site: datadog_site.clone(), sandbox, ..Identity::default() }).digest()
     };

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use tokio::sync::mpsc;
 
-use crate::doors::webhook::Webhook;
+use crate::clients::webhook::Webhook;
 use crate::report::JobReport;
 
 /// Capacity of the message queue; more are dropped, because no one reads that many.

@@ -228,7 +228,7 @@ fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
 impl Table {
     /// Reads the table. During a run an object may briefly be ahead of the ledger, so the two are not compared then.
     async fn read(&mut self, context: &Context, posted: &Posted, now: DateTime<Utc>) -> Result<Books> {
-        let Context { lake, doors, .. } = context;
+        let Context { lake, clients, .. } = context;
         let (job, lake_of, grain) = (&posted.job, lake.clone(), posted.job.source.grain());
         let opened = if posted.live.is_some() {
             LedgerStore::open(lake_of, &job.name, grain, now).await
@@ -247,7 +247,7 @@ impl Table {
         if may_be_another && !store.ledger.partitions.is_empty() {
             self.identity = TableRecord::kept(lake, &job.name).await?;
         }
-        let look = look(doors, job, &store, self.identity.as_ref()).await?;
+        let look = look(clients, job, &store, self.identity.as_ref()).await?;
         let known = self.books.as_ref().and_then(|books| books.summary.clone());
         let summary = summary::refresh(lake, job, &ledger, known.clone()).await.ok().or(known);
         let usd_this_month = self.records.iter().filter(|(key, _)| is_since(key, spending_since(now)));

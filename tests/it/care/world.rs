@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::util::display::array_value_to_string;
+use costlake::clients::{ClientConfig, Clients};
 use costlake::clock::Clock;
-use costlake::doors::{Doors, Outside};
 use costlake::generation::footer::{Suffix, from_suffix};
 use costlake::generation::{Footer, decode};
 use costlake::job::{self, Job};
@@ -73,7 +73,7 @@ pub(super) struct World {
     pub(super) sandbox: Sandbox,
     pub(super) url: String,
     pub(super) folder: TempDir,
-    doors: Arc<Doors>,
+    clients: Arc<Clients>,
 }
 
 impl World {
@@ -83,9 +83,9 @@ impl World {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let sandbox = Sandbox::new(Settings { page_groups: 60, ..Settings::new(EARLY.parse().expect("an instant")) });
         tokio::spawn(serve(listener, sandbox.clone(), std::future::pending()));
-        let outside = Outside { sandbox: Some(url.clone()), ..Outside::default() };
+        let outside = ClientConfig { sandbox: Some(url.clone()), ..ClientConfig::default() };
         let folder = tempfile::tempdir().expect("a folder");
-        Self { sandbox, url, folder, doors: Arc::new(Doors::new(outside)) }
+        Self { sandbox, url, folder, clients: Arc::new(Clients::new(outside)) }
     }
 
     /// The same after a first run of `job`, with everything right.
@@ -103,7 +103,7 @@ impl World {
     pub(super) fn context(&self) -> Context {
         let millisecond = Duration::from_millis(1);
         Context {
-            doors: self.doors.clone(),
+            clients: self.clients.clone(),
             lake: Arc::new(Lake::Local(LocalLake::new(self.folder.path().to_owned()))),
             clock: Clock::Fixed(self.sandbox.now()),
             patience: Patience { attempts: 2, first_wait: millisecond, longest_wait: millisecond },

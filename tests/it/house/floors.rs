@@ -25,7 +25,7 @@ fn floors(lib: &str) -> Vec<(u32, String)> {
     found
 }
 
-/// The module of a file: `doors` of `src/doors/aws.rs`.
+/// The module of a file: `clients` of `src/clients/aws.rs`.
 fn module_of(path: &Path) -> String {
     let first = path.components().nth(1).expect("a file below src").as_os_str().to_string_lossy().into_owned();
     first.trim_end_matches(".rs").to_owned()

@@ -114,7 +114,7 @@ impl Loop {
         let store = Arc::new(self.base.fork());
         let (first, last) = (call.number, if span == Span::Once { call.number } else { usize::MAX });
         way.line.script(move |number| (first..=last).contains(&number).then_some(fault));
-        // A door that is open has asked for the account.
+        // A client that is open has asked for the account.
         let fresh = self.calls[0].is_for_account().then(|| way.world.through(way.line.url(), way.deadline));
         let report = fresh.as_ref().unwrap_or(&way.world).run(&store, &self.job).await;
         assert!(way.line.begun() >= call.number, "{what}: there was no such call");

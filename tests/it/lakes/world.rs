@@ -10,8 +10,8 @@ use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use costlake::clients::{ClientConfig, Clients, Deadlines};
 use costlake::clock::Clock;
-use costlake::doors::{Deadlines, Doors, Outside};
 use costlake::generation::footer::{Suffix, from_suffix};
 use costlake::generation::{Footer, decode, digest, rows};
 use costlake::job::{self, Job};
@@ -89,10 +89,10 @@ pub(super) fn days(from: &str, to: &str) -> Ask {
     Ask::Range { window: range(day(from), day(to)).expect("a range"), missing_only: false }
 }
 
-/// The APIs and the doors to them.
+/// The APIs and the clients to them.
 pub(super) struct World {
     pub(super) sandbox: Sandbox,
-    doors: Arc<Doors>,
+    clients: Arc<Clients>,
     /// Attempts at a request.
     pub(super) attempts: u32,
     /// Where the sandbox is served; nowhere, if it only keeps the time.
@@ -110,26 +110,26 @@ impl World {
         let address = listener.local_addr().expect("an address");
         let sandbox = Sandbox::new(settings);
         tokio::spawn(serve(listener, sandbox.clone(), std::future::pending()));
-        let outside = Outside { sandbox: Some(format!("http://{address}")), ..Outside::default() };
-        Self { sandbox, doors: Arc::new(Doors::new(outside)), attempts: 2, address: Some(address) }
+        let outside = ClientConfig { sandbox: Some(format!("http://{address}")), ..ClientConfig::default() };
+        Self { sandbox, clients: Arc::new(Clients::new(outside)), attempts: 2, address: Some(address) }
     }
 
-    /// Doors to another server than the sandbox, which only keeps the time.
+    /// Clients to another server than the sandbox, which only keeps the time.
     pub(super) fn over(url: &str, now: &str) -> Self {
-        let outside = Outside { sandbox: Some(url.to_owned()), ..Outside::default() };
+        let outside = ClientConfig { sandbox: Some(url.to_owned()), ..ClientConfig::default() };
         Self {
             sandbox: Sandbox::new(Settings::new(at(now))),
-            doors: Arc::new(Doors::new(outside)),
+            clients: Arc::new(Clients::new(outside)),
             attempts: 2,
             address: None,
         }
     }
 
-    /// The same world with new doors, to what stands between it and the sandbox.
+    /// The same world with new clients, to what stands between it and the sandbox.
     pub(super) fn through(&self, url: &str, answer: Duration) -> Self {
         let deadlines = Deadlines { connect: LONG, answer };
-        let outside = Outside { sandbox: Some(url.to_owned()), deadlines, ..Outside::default() };
-        Self { sandbox: self.sandbox.clone(), doors: Arc::new(Doors::new(outside)), ..*self }
+        let outside = ClientConfig { sandbox: Some(url.to_owned()), deadlines, ..ClientConfig::default() };
+        Self { sandbox: self.sandbox.clone(), clients: Arc::new(Clients::new(outside)), ..*self }
     }
 
     pub(super) fn set(&self, now: &str) {
@@ -139,7 +139,7 @@ impl World {
     pub(super) fn context(&self, lake: Lake) -> Context {
         let millisecond = Duration::from_millis(1);
         Context {
-            doors: self.doors.clone(),
+            clients: self.clients.clone(),
             lake: Arc::new(lake),
             clock: Clock::Fixed(self.sandbox.now()),
             patience: Patience { attempts: self.attempts, first_wait: millisecond, longest_wait: millisecond },

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use costlake::doors::webhook::Webhook;
+use costlake::clients::webhook::Webhook;
 use costlake::scheduler::Scheduler;
 use costlake::scheduler::news::News;
 

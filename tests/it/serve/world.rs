@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use costlake::clients::{ClientConfig, Clients};
 use costlake::clock::Clock;
-use costlake::doors::{Doors, Outside};
 use costlake::lake::{Lake, LocalLake};
 use costlake::pipeline::send::Patience;
 use costlake::pipeline::{Context, Listener};
@@ -65,9 +65,9 @@ impl World {
     }
 
     pub(super) fn context(&self, listener: Option<Listener>) -> Context {
-        let outside = Outside { sandbox: Some(self.sandbox.url()), ..Outside::default() };
+        let outside = ClientConfig { sandbox: Some(self.sandbox.url()), ..ClientConfig::default() };
         Context {
-            doors: Arc::new(Doors::new(outside)),
+            clients: Arc::new(Clients::new(outside)),
             lake: self.lake(),
             clock: Clock::Fixed(at(START)),
             patience: Patience { attempts: 1, ..Patience::default() },

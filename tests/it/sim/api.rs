@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::NaiveDate;
-use costlake::doors::Answers;
+use costlake::clients::StubApi;
 use costlake::error::{Error, Kind, Result};
 use costlake::request::{Answer, CostQuery, Request};
 
@@ -57,9 +57,9 @@ const PAGE: usize = 3;
 const CENT: i64 = 100_000_000;
 
 /// The API as one writer sees it.
-pub(super) fn answers(world: &Shared, writer: usize) -> Answers {
+pub(super) fn answers(world: &Shared, writer: usize) -> StubApi {
     let world = world.clone();
-    Answers::by(move |request| {
+    StubApi::by(move |request| {
         let world = world.clone();
         Box::pin(async move { answer(&world, writer, request).await })
     })

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
+use costlake::clients::Clients;
 use costlake::clock::Clock;
-use costlake::doors::Doors;
 use costlake::error::Kind;
 use costlake::job::Job;
 use costlake::lake::{Lake, S3Lake};
@@ -97,7 +97,7 @@ fn context(world: &Shared, writer: usize, now: DateTime<Utc>, who: Who) -> Conte
     let bucket = Arc::new(Bucket { world: world.clone(), writer });
     let listening = world.clone();
     Context {
-        doors: Arc::new(Doors::in_process(answers(world, writer), who.identity())),
+        clients: Arc::new(Clients::in_process(answers(world, writer), who.identity())),
         lake: Arc::new(Lake::S3(S3Lake::new(bucket.clone(), bucket, PREFIX, NAME, ENDPOINT))),
         clock: Clock::Fixed(now),
         patience: Patience { attempts: 3, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(60) },

@@ -28,7 +28,8 @@ use http_body::{Body, Frame};
 use crate::error::{Error, Kind, Result};
 use crate::request::{Answer, CostQuery, Expression, FIGURES_HEADER, Values};
 
-use super::{endpoints, is_https_or_loopback};
+use super::endpoints;
+use crate::clients::is_https_or_loopback;
 
 mod denied;
 pub mod errors;
@@ -47,12 +48,12 @@ const MAX_RESERVED: usize = 8 << 20;
 
 /// The client.
 #[derive(Debug)]
-pub struct CostExplorerDoor {
+pub struct CostExplorerClient {
     client: Client,
     allow_http: bool,
 }
 
-impl CostExplorerDoor {
+impl CostExplorerClient {
     /// A client of this configuration.
     #[must_use]
     pub fn new(config: &SdkConfig, allow_http: bool) -> Self {
@@ -183,7 +184,7 @@ impl Intercept for Capture {
     ) -> Result<(), BoxError> {
         let response = context.response_mut();
         let id = response.headers().get("x-amzn-requestid").map(|id| id.chars().take(LONGEST_ID).collect());
-        let date = super::date_of(response.headers().get("date"));
+        let date = crate::clients::date_of(response.headers().get("date"));
         let made_up = response.headers().get(FIGURES_HEADER).is_some();
         let length = response.headers().get("content-length").and_then(|text| text.parse::<usize>().ok());
         {

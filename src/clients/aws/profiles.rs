@@ -13,22 +13,22 @@ use tracing::{Dispatch, Event, Metadata, Subscriber, dispatcher};
 
 use crate::error::{Error, Kind, Result};
 
-use super::causes;
-use super::sendable::{flaw_of_key, refuse};
+use crate::clients::causes;
+use crate::clients::sendable::{flaw_of_key, refuse};
 
 const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
 /// Longest chain of `source_profile`.
 const LONGEST_CHAIN: usize = 16;
 
 /// The name of the selected profile: the job's, else the environment's, else `default`.
-pub(super) fn selected(profile: Option<&str>) -> String {
+pub(in crate::clients) fn selected(profile: Option<&str>) -> String {
     profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok()).unwrap_or_else(|| "default".to_owned())
 }
 
 /// The region of a profile, and the profile's name.
-pub(super) struct ProfileRegion {
-    pub(super) profile: String,
-    pub(super) region: String,
+pub(in crate::clients) struct ProfileRegion {
+    pub(in crate::clients) profile: String,
+    pub(in crate::clients) region: String,
 }
 
 /// Whether warnings about the files were logged.
@@ -45,7 +45,7 @@ async fn read(profile: Option<&str>) -> Result<ProfileSet, ProfileFileLoadError>
 
 /// The region of the selected profile, else of its `source_profile`, and so on. `None` for a syntax error, which is
 /// reported where the files are needed.
-pub(super) async fn region(profile: Option<&str>) -> Option<ProfileRegion> {
+pub(in crate::clients) async fn region(profile: Option<&str>) -> Option<ProfileRegion> {
     let profiles = read(profile).await.ok()?;
     chain(&profiles).find_map(|(name, profile)| {
         Some(ProfileRegion { profile: name.to_owned(), region: profile.get("region")?.to_owned() })
@@ -56,7 +56,7 @@ pub(super) async fn region(profile: Option<&str>) -> Option<ProfileRegion> {
 ///
 /// # Errors
 /// [`Kind::Auth`] for a syntax error, with file and line, and for keys that are no valid header values.
-pub(super) async fn check(profile: Option<&str>) -> Result<()> {
+pub(in crate::clients) async fn check(profile: Option<&str>) -> Result<()> {
     let profiles = read(profile).await.map_err(|error| {
         Error::new(Kind::Auth, "the AWS profiles cannot be read")
             .because(causes(&error))
@@ -79,7 +79,7 @@ fn check_profile(name: &str, profile: &Profile) -> Result<()> {
 }
 
 /// The current subscriber, without the SDK's messages about profile files, which it repeats at every read.
-pub(super) fn but_files() -> impl Subscriber {
+pub(in crate::clients) fn but_files() -> impl Subscriber {
     ButFiles(dispatcher::get_default(Dispatch::clone))
 }
 

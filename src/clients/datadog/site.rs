@@ -103,7 +103,7 @@ fn custom(written: &str, allow_http: bool) -> Result<String> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(placed("the Datadog address must end with its host or path"));
     }
-    if url.scheme() == "http" && !allow_http && !crate::doors::is_loopback(&url) {
+    if url.scheme() == "http" && !allow_http && !crate::clients::is_loopback(&url) {
         return Err(placed("plain http would show the Datadog keys to the network")
             .advise("use https, or --allow-http where the network is your own"));
     }

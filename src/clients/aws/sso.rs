@@ -14,7 +14,7 @@ const SECRETS: [&str; 7] =
     ["accesstoken", "refreshtoken", "clientsecret", "secretaccesskey", "sessiontoken", "idtoken", "dpopkey"];
 
 /// Redacts the tokens of all cached sessions from all output from now on.
-pub(super) fn remember() {
+pub(in crate::clients) fn remember() {
     let below_home = |folder: &str| std::env::home_dir().map(|home| home.join(folder));
     let of_login = std::env::var_os("AWS_LOGIN_CACHE_DIRECTORY").map(PathBuf::from);
     let folders = [below_home(".aws/sso/cache"), of_login.or_else(|| below_home(".aws/login/cache"))];

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{DatadogDoor, Limits, MAX_BODY, Settings};
-use crate::doors::Deadlines;
+use super::{DatadogClient, Limits, MAX_BODY, Settings};
+use crate::clients::Deadlines;
 use crate::error::{Error, Kind};
 use crate::request::{Answer, Get, Purpose};
 use crate::window::{Window, parse_day};
@@ -61,11 +61,11 @@ fn limits() -> Limits {
     Limits { deadlines: Deadlines::default(), body: MAX_BODY }
 }
 
-fn door(url: &str, limits: Limits) -> DatadogDoor {
-    door_named_by("DD_SITE", url, limits)
+fn client(url: &str, limits: Limits) -> DatadogClient {
+    client_named_by("DD_SITE", url, limits)
 }
 
-fn door_named_by(named_by: &'static str, url: &str, limits: Limits) -> DatadogDoor {
+fn client_named_by(named_by: &'static str, url: &str, limits: Limits) -> DatadogClient {
     let settings = Settings {
         base_url: url.to_owned(),
         named_by,
@@ -73,7 +73,7 @@ fn door_named_by(named_by: &'static str, url: &str, limits: Limits) -> DatadogDo
         app_key: SecretString::from("hush-app"),
         user_agent: "costlake/0.0.0".to_owned(),
     };
-    DatadogDoor::with_limits(settings, limits).expect("a door")
+    DatadogClient::with_limits(settings, limits).expect("a client")
 }
 
 fn get(not_found_is_an_answer: bool) -> Get {
@@ -89,7 +89,7 @@ fn get(not_found_is_an_answer: bool) -> Get {
 
 async fn ask(raw: Vec<u8>) -> Result<Answer, Error> {
     let server = Server::new(vec![raw]);
-    let result = door(&server.url, limits()).send(&get(false)).await;
+    let result = client(&server.url, limits()).send(&get(false)).await;
     if let Err(error) = &result {
         assert!(!error.report().contains("hush"), "{}", error.report());
     }
@@ -101,7 +101,7 @@ async fn an_answer_comes_back_byte_for_byte() {
     let body = b"{\"commitments\": [] }\n";
     let raw = answer("200 OK", "X-Request-Id: abc\r\nContent-Type: application/vnd.api+json\r\n", body);
     let server = Server::new(vec![raw]);
-    let answer = door(&format!("{}/", server.url), limits()).send(&get(false)).await.expect("an answer");
+    let answer = client(&format!("{}/", server.url), limits()).send(&get(false)).await.expect("an answer");
     assert_eq!((answer.status, &answer.body[..], answer.request_id.as_deref()), (200, &body[..], Some("abc")));
     let heard = server.heard().remove(0);
     let (line, headers) = heard.split_once("\r\n").expect("a request");
@@ -122,9 +122,9 @@ async fn an_answer_comes_back_byte_for_byte() {
 async fn a_404_is_an_answer_only_where_it_is_one() {
     let raw = answer("404 Not Found", "", br#"{"errors":[{"title":"Account not found","detail":"d"}]}"#);
     let server = Server::new(vec![raw.clone(), raw]);
-    let door = door(&server.url, limits());
-    assert_eq!(door.send(&get(true)).await.expect("an answer").status, 404);
-    let error = door.send(&get(false)).await.expect_err("no answer");
+    let client = client(&server.url, limits());
+    assert_eq!(client.send(&get(true)).await.expect("an answer").status, 404);
+    let error = client.send(&get(false)).await.expect_err("no answer");
     assert_eq!((error.kind(), error.message()), (Kind::Refused, "Datadog refuses the request: Account not found: d"));
 }
 
@@ -171,7 +171,7 @@ async fn advice_names_what_named_the_address() {
         answer("302 Found", "Location: https://elsewhere.example/\r\n", b""),
     ]);
     for url in [&server.url, &server.url, &server.url, &format!("http://{closed}")] {
-        let own = door_named_by("COSTLAKE_DATADOG_URL", url, limits());
+        let own = client_named_by("COSTLAKE_DATADOG_URL", url, limits());
         let error = own.send(&get(false)).await.expect_err("no answer");
         let advice = error.advice().unwrap_or_default();
         assert!(advice.contains("COSTLAKE_DATADOG_URL") && !advice.contains("DD_SITE"), "{}", error.report());
@@ -201,7 +201,7 @@ async fn what_breaks_off_is_unavailable() {
         assert_eq!(error.kind(), Kind::Unavailable, "{}", String::from_utf8_lossy(&cut));
     }
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let error = door(&format!("http://{closed}"), limits()).send(&get(false)).await.expect_err("closed");
+    let error = client(&format!("http://{closed}"), limits()).send(&get(false)).await.expect_err("closed");
     assert_eq!((error.kind(), error.message()), (Kind::Unavailable, "cannot connect to Datadog"));
 }
 
@@ -210,7 +210,7 @@ async fn silence_is_unavailable() {
     let server = Server::new(vec![Vec::new()]);
     let limits =
         Limits { deadlines: Deadlines { answer: Duration::from_millis(200), ..Deadlines::default() }, ..limits() };
-    let error = door(&server.url, limits).send(&get(false)).await.expect_err("silence");
+    let error = client(&server.url, limits).send(&get(false)).await.expect_err("silence");
     assert_eq!((error.kind(), error.message()), (Kind::Unavailable, "Datadog did not answer in full within 0.2 s"));
 }
 
@@ -221,16 +221,16 @@ async fn a_body_beyond_the_cap_is_refused_also_when_it_was_small_on_the_wire() {
     let limits = Limits { body: 1000, ..limits() };
     for raw in [answer("200 OK", "", &[b' '; 1001]), answer("200 OK", "Content-Encoding: gzip\r\n", BOMB)] {
         let server = Server::new(vec![raw]);
-        let error = door(&server.url, limits).send(&get(false)).await.expect_err("too large");
+        let error = client(&server.url, limits).send(&get(false)).await.expect_err("too large");
         assert_eq!(error.kind(), Kind::BadAnswer);
         assert_eq!(error.message(), "the answer is larger than 0 MiB");
     }
     let server = Server::new(vec![answer("200 OK", "", &[b' '; 1000])]);
-    assert_eq!(door(&server.url, limits).send(&get(false)).await.expect("fits").body.len(), 1000);
+    assert_eq!(client(&server.url, limits).send(&get(false)).await.expect("fits").body.len(), 1000);
 }
 
 #[test]
-fn nothing_of_a_door_shows_its_keys() {
-    let door = door("http://127.0.0.1:1", limits());
-    assert!(!format!("{door:?} {:?} {:?}", door.client, door.keys).contains("hush"));
+fn nothing_of_a_client_shows_its_keys() {
+    let client = client("http://127.0.0.1:1", limits());
+    assert!(!format!("{client:?} {:?} {:?}", client.client, client.keys).contains("hush"));
 }

@@ -16,26 +16,20 @@ use crate::job::{AccountCheck, AwsSettings, Identity, Job};
 use crate::request::{Answer, Request};
 use crate::sources::Provider;
 
-mod account;
 pub mod aws;
-mod aws_client;
-mod aws_profiles;
-mod bucket_client;
-pub mod cost_explorer;
 pub mod datadog;
-mod endpoints;
-pub mod pace;
 mod proxy;
+pub mod rate_limit;
 mod sendable;
-mod sso;
 mod trust;
 pub mod webhook;
 
-use pace::Pace;
+use aws::{account, cost_explorer, endpoints};
+use rate_limit::RateLimiter;
 
 /// Process-wide settings for external services.
 #[derive(Debug, Clone, Default)]
-pub struct Outside {
+pub struct ClientConfig {
     /// `--allow-http`: allow plain http to hosts other than loopback.
     pub allow_http: bool,
     /// `COSTLAKE_DATADOG_URL`.
@@ -66,10 +60,10 @@ impl Default for Deadlines {
 
 /// An API client with its rate limit.
 #[derive(Debug, Clone)]
-pub struct Door {
-    way: Way,
+pub struct Client {
+    transport: Transport,
     /// Rate limit shared by all jobs of the same account; none for the sandbox.
-    pub pace: Option<Arc<Pace>>,
+    pub limiter: Option<Arc<RateLimiter>>,
     /// The account it connects to.
     pub identity: Identity,
     /// The endpoint, if it is not the provider's own.
@@ -77,41 +71,41 @@ pub struct Door {
 }
 
 #[derive(Debug, Clone)]
-enum Way {
-    CostExplorer(Arc<cost_explorer::CostExplorerDoor>),
-    Datadog(Arc<datadog::DatadogDoor>),
-    InProcess(Answers),
+enum Transport {
+    CostExplorer(Arc<cost_explorer::CostExplorerClient>),
+    Datadog(Arc<datadog::DatadogClient>),
+    InProcess(StubApi),
 }
 
 /// A transport, its account, and the configuration to query that account with.
-type Parts = (Way, Identity, Option<(SdkConfig, Instant)>);
+type Parts = (Transport, Identity, Option<(SdkConfig, Instant)>);
 
 type AnswerOne = dyn Fn(Request) -> BoxFuture<'static, Result<Answer>> + Send + Sync;
 
 /// An in-process replacement of an API.
 #[derive(Clone)]
-pub struct Answers(Arc<AnswerOne>);
+pub struct StubApi(Arc<AnswerOne>);
 
-impl Answers {
+impl StubApi {
     /// Answers every request with `answer`.
     pub fn by(answer: impl Fn(Request) -> BoxFuture<'static, Result<Answer>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(answer))
     }
 }
 
-impl fmt::Debug for Answers {
+impl fmt::Debug for StubApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Answers")
     }
 }
 
-impl Door {
+impl Client {
     /// The base URL of Datadog's API, if this is a Datadog client.
     #[must_use]
     pub fn datadog_address(&self) -> Option<&str> {
-        match &self.way {
-            Way::Datadog(door) => Some(door.address()),
-            Way::CostExplorer(_) | Way::InProcess(_) => None,
+        match &self.transport {
+            Transport::Datadog(client) => Some(client.address()),
+            Transport::CostExplorer(_) | Transport::InProcess(_) => None,
         }
     }
 
@@ -120,34 +114,34 @@ impl Door {
     /// # Errors
     /// The [`Kind`] says whether to retry; nothing is retried here.
     pub async fn send(&self, request: &Request) -> Result<Answer> {
-        match (&self.way, request) {
-            (Way::CostExplorer(door), Request::CostAndUsage(query)) => door.send(query).await,
-            (Way::Datadog(door), Request::Get(get)) => door.send(get).await,
-            (Way::InProcess(answers), _) => (answers.0)(request.clone()).await,
-            _ => Err(Error::new(Kind::Internal, "a request was sent to another API's door")),
+        match (&self.transport, request) {
+            (Transport::CostExplorer(client), Request::CostAndUsage(query)) => client.send(query).await,
+            (Transport::Datadog(client), Request::Get(get)) => client.send(get).await,
+            (Transport::InProcess(answers), _) => (answers.0)(request.clone()).await,
+            _ => Err(Error::new(Kind::Internal, "a request was sent to another API's client")),
         }
     }
 }
 
 /// The API clients of a process, created on first use: a Datadog job loads no AWS configuration.
 #[derive(Debug)]
-pub struct Doors {
-    outside: Outside,
+pub struct Clients {
+    client_config: ClientConfig,
     opened: Mutex<Opened>,
-    in_process: Option<(Answers, Identity)>,
-    /// Cache of [`Doors::elsewhere`], which status displays call repeatedly.
+    in_process: Option<(StubApi, Identity)>,
+    /// Cache of [`Clients::elsewhere`], which status displays call repeatedly.
     elsewhere: Mutex<HashMap<(AwsSettings, Provider), Option<String>>>,
 }
 
 #[derive(Debug, Default)]
 struct Opened {
-    doors: HashMap<(AwsSettings, String), OpenDoor>,
-    answers: account::Answers,
+    clients: HashMap<(AwsSettings, String), OpenClient>,
+    answers: account::AccountCache,
 }
 
 #[derive(Debug)]
-struct OpenDoor {
-    door: Door,
+struct OpenClient {
+    client: Client,
     /// The configuration to query its account with, and when the account was last checked.
     aws: Option<(SdkConfig, Instant)>,
 }
@@ -155,24 +149,24 @@ struct OpenDoor {
 /// The API key sent to the sandbox.
 const SANDBOX_KEY: &str = "sandbox";
 
-impl Doors {
+impl Clients {
     /// Creates no client yet.
     #[must_use]
-    pub fn new(outside: Outside) -> Self {
-        Self { outside, opened: Mutex::default(), in_process: None, elsewhere: Mutex::default() }
+    pub fn new(client_config: ClientConfig) -> Self {
+        Self { client_config, opened: Mutex::default(), in_process: None, elsewhere: Mutex::default() }
     }
 
     /// Clients that answer in-process: `answers` replaces every API, `identity` is the caller. No network, no
     /// credentials, no rate limit; simulations run the pipeline on them.
     #[must_use]
-    pub fn in_process(answers: Answers, identity: Identity) -> Self {
-        Self { in_process: Some((answers, identity)), ..Self::new(Outside::default()) }
+    pub fn in_process(answers: StubApi, identity: Identity) -> Self {
+        Self { in_process: Some((answers, identity)), ..Self::new(ClientConfig::default()) }
     }
 
     /// The Datadog site of a job, for its fingerprint.
     #[must_use]
     pub fn datadog_site(&self, job: &Job) -> String {
-        let site = job.datadog_site.clone().or_else(|| self.outside.datadog_site.clone());
+        let site = job.datadog_site.clone().or_else(|| self.client_config.datadog_site.clone());
         site.unwrap_or_else(|| "datadoghq.com".to_owned())
     }
 
@@ -180,11 +174,11 @@ impl Doors {
     ///
     /// # Errors
     /// [`Kind::Auth`] without usable credentials, [`Kind::Config`] for a refused endpoint.
-    pub async fn open(&self, job: &Job) -> Result<Door> {
+    pub async fn open(&self, job: &Job) -> Result<Client> {
         if let Some((answers, identity)) = &self.in_process {
-            return Ok(Door {
-                way: Way::InProcess(answers.clone()),
-                pace: None,
+            return Ok(Client {
+                transport: Transport::InProcess(answers.clone()),
+                limiter: None,
                 identity: identity.clone(),
                 elsewhere: None,
             });
@@ -192,32 +186,33 @@ impl Doors {
         let site = if job.entry.provider == Provider::Datadog { self.datadog_site(job) } else { String::new() };
         let key = (job.aws.clone(), site);
         let mut opened = self.opened.lock().await;
-        let Opened { doors, answers } = &mut *opened;
-        if let Some(open) = doors.get_mut(&key) {
-            if let Some(pace) = &open.door.pace {
-                pace.set_limit(job.limits.requests_per_second);
+        let Opened { clients, answers } = &mut *opened;
+        if let Some(open) = clients.get_mut(&key) {
+            if let Some(limiter) = &open.client.limiter {
+                limiter.set_limit(job.limits.requests_per_second);
             }
             self.look_again(open, job, answers).await?;
-            return Ok(open.door.clone());
+            return Ok(open.client.clone());
         }
-        let (way, identity, aws) = match job.entry.provider {
+        let (transport, identity, aws) = match job.entry.provider {
             Provider::CostExplorer => self.open_cost_explorer(job, answers).await?,
             Provider::Datadog => self.open_datadog(&key.1)?,
         };
-        let pace = self.outside.sandbox.is_none().then(|| Arc::new(Pace::new(job.limits.requests_per_second)));
+        let limiter =
+            self.client_config.sandbox.is_none().then(|| Arc::new(RateLimiter::new(job.limits.requests_per_second)));
         let elsewhere = self.elsewhere_of(job, aws.as_ref().map(|(config, _)| config)).await?;
-        let door = Door { way, pace, identity, elsewhere };
-        doors.insert(key, OpenDoor { door: door.clone(), aws });
-        Ok(door)
+        let client = Client { transport, limiter, identity, elsewhere };
+        clients.insert(key, OpenClient { client: client.clone(), aws });
+        Ok(client)
     }
 
     /// Checks the account again once the last check is older than [`account::FRESH`]: credentials of a long-running
     /// process may change.
-    async fn look_again(&self, open: &mut OpenDoor, job: &Job, answers: &mut account::Answers) -> Result<()> {
+    async fn look_again(&self, open: &mut OpenClient, job: &Job, answers: &mut account::AccountCache) -> Result<()> {
         let Some((config, looked_at)) = &mut open.aws else { return Ok(()) };
         if looked_at.elapsed() >= account::FRESH {
-            let found = account::find(config, &job.aws, self.outside.allow_http, answers).await?;
-            open.door.identity = aws_identity(&job.aws, found)?;
+            let found = account::find(config, &job.aws, self.client_config.allow_http, answers).await?;
+            open.client.identity = aws_identity(&job.aws, found)?;
             *looked_at = Instant::now();
         }
         Ok(())
@@ -242,37 +237,40 @@ impl Doors {
     }
 
     async fn elsewhere_of(&self, job: &Job, known: Option<&SdkConfig>) -> Result<Option<String>> {
-        if self.outside.sandbox.is_some() {
+        if self.client_config.sandbox.is_some() {
             return Ok(None);
         }
         match (job.entry.provider, known) {
-            (Provider::Datadog, _) => Ok(datadog::elsewhere(self.outside.datadog_url.as_deref())),
+            (Provider::Datadog, _) => Ok(datadog::elsewhere(self.client_config.datadog_url.as_deref())),
             (Provider::CostExplorer, Some(config)) => Ok(account::elsewhere(config).await),
             (Provider::CostExplorer, None) => Ok(account::elsewhere(&self.aws_config(job).await?).await),
         }
     }
 
     async fn aws_config(&self, job: &Job) -> Result<SdkConfig> {
-        aws::load(&job.aws, self.outside.sandbox.as_deref(), false, self.outside.deadlines).await
+        aws::config::load(&job.aws, self.client_config.sandbox.as_deref(), false, self.client_config.deadlines).await
     }
 
-    async fn open_cost_explorer(&self, job: &Job, answers: &mut account::Answers) -> Result<Parts> {
+    async fn open_cost_explorer(&self, job: &Job, answers: &mut account::AccountCache) -> Result<Parts> {
         let config = self.aws_config(job).await?;
-        let sandbox = self.outside.sandbox.is_some();
+        let sandbox = self.client_config.sandbox.is_some();
         if !sandbox {
-            endpoints::check_cost_explorer(&config, job.aws.profile.as_deref(), self.outside.allow_http)?;
+            endpoints::check_cost_explorer(&config, job.aws.profile.as_deref(), self.client_config.allow_http)?;
         }
-        let door = Way::CostExplorer(Arc::new(cost_explorer::CostExplorerDoor::new(&config, self.outside.allow_http)));
+        let client = Transport::CostExplorer(Arc::new(cost_explorer::CostExplorerClient::new(
+            &config,
+            self.client_config.allow_http,
+        )));
         // The sandbox has no account, unless the job names one.
         if sandbox && job.aws.account_id.is_none() {
-            return Ok((door, Identity { sandbox, ..Identity::default() }, None));
+            return Ok((client, Identity { sandbox, ..Identity::default() }, None));
         }
         if job.aws.role_arn.is_some() {
-            account::check_endpoint(&config, &job.aws, self.outside.allow_http)?;
+            account::check_endpoint(&config, &job.aws, self.client_config.allow_http)?;
         }
-        let found = account::find(&config, &job.aws, self.outside.allow_http, answers).await?;
+        let found = account::find(&config, &job.aws, self.client_config.allow_http, answers).await?;
         let identity = Identity { sandbox, ..aws_identity(&job.aws, found)? };
-        Ok((door, identity, Some((config, Instant::now()))))
+        Ok((client, identity, Some((config, Instant::now()))))
     }
 
     /// The account of a job's credentials. Even if they come with an account id, AWS STS is called where allowed: it is
@@ -299,36 +297,38 @@ impl Doors {
 
     async fn ask_all_the_same(&self, job: &Job) -> Result<Option<account::Found>> {
         let mut opened = self.opened.lock().await;
-        let Opened { doors, answers } = &mut *opened;
-        let door = doors.get(&(job.aws.clone(), String::new()));
-        let Some((config, _)) = door.and_then(|open| open.aws.as_ref()) else { return Ok(None) };
+        let Opened { clients, answers } = &mut *opened;
+        let client = clients.get(&(job.aws.clone(), String::new()));
+        let Some((config, _)) = client.and_then(|open| open.aws.as_ref()) else { return Ok(None) };
         if job.aws.unverified || !account::may_be_asked(config, &job.aws).await {
             return Ok(None);
         }
-        let credentials = aws::credentials(config, &job.aws).await?;
-        account::ask(config, &job.aws, credentials.access_key_id(), self.outside.allow_http, answers).await.map(Some)
+        let credentials = aws::config::credentials(config, &job.aws).await?;
+        account::ask(config, &job.aws, credentials.access_key_id(), self.client_config.allow_http, answers)
+            .await
+            .map(Some)
     }
 
     fn open_datadog(&self, site: &str) -> Result<Parts> {
-        let (custom, named_by) = match (&self.outside.sandbox, &self.outside.datadog_url) {
+        let (custom, named_by) = match (&self.client_config.sandbox, &self.client_config.datadog_url) {
             (Some(url), _) => (Some(url.as_str()), "the sandbox"),
             (None, Some(url)) => (Some(url.as_str()), "COSTLAKE_DATADOG_URL"),
             (None, None) => (None, "DD_SITE (or datadog.site)"),
         };
-        let base_url = datadog::base_url(Some(site), custom, self.outside.allow_http)?;
-        let keys = if self.outside.sandbox.is_some() {
+        let base_url = datadog::base_url(Some(site), custom, self.client_config.allow_http)?;
+        let keys = if self.client_config.sandbox.is_some() {
             datadog::read_keys(|name| (!name.ends_with("_FILE")).then(|| SANDBOX_KEY.to_owned()))?
         } else {
             datadog::read_keys(|name| std::env::var(name).ok())?
         };
         let user_agent = concat!("costlake/", env!("CARGO_PKG_VERSION")).to_owned();
         let settings = datadog::Settings { base_url, named_by, api_key: keys.api, app_key: keys.app, user_agent };
-        let door = datadog::DatadogDoor::new(settings, self.outside.deadlines)?;
+        let client = datadog::DatadogClient::new(settings, self.client_config.deadlines)?;
         Ok((
-            Way::Datadog(Arc::new(door)),
+            Transport::Datadog(Arc::new(client)),
             Identity {
                 datadog_site: Some(site.to_owned()),
-                sandbox: self.outside.sandbox.is_some(),
+                sandbox: self.client_config.sandbox.is_some(),
                 ..Identity::default()
             },
             None,

@@ -21,22 +21,22 @@ use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION
 use reqwest::{Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::doors::trust::{Authorities, NO_AUTHORITIES};
-use crate::doors::{Deadlines, proxy};
+use crate::clients::trust::{Authorities, NO_AUTHORITIES};
+use crate::clients::{Deadlines, proxy};
 use crate::error::{Error, Kind, Result};
 use crate::reach::Unreached;
 use crate::request::{Answer, FIGURES_HEADER, Get};
 use crate::secrets;
 
-mod address;
 pub mod errors;
 mod keys;
-pub mod wait;
+pub mod retry_after;
+mod site;
 
-pub use address::{base_url, elsewhere};
 pub use errors::summarise;
 pub use keys::{Keys, read_keys};
-pub use wait::{LONGEST_WAIT, wait_from};
+pub use retry_after::{LONGEST_WAIT, wait_from};
+pub use site::{base_url, elsewhere};
 
 /// How many bytes of an error body are read.
 const ERROR_BODY: usize = 64 * 1024;
@@ -66,7 +66,7 @@ struct Limits {
 }
 
 /// The client, with its keys and its connection pool.
-pub struct DatadogDoor {
+pub struct DatadogClient {
     base_url: String,
     named_by: &'static str,
     host: String,
@@ -77,13 +77,13 @@ pub struct DatadogDoor {
     limits: Limits,
 }
 
-impl fmt::Debug for DatadogDoor {
+impl fmt::Debug for DatadogClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatadogDoor").field("base_url", &self.base_url).finish_non_exhaustive()
     }
 }
 
-impl DatadogDoor {
+impl DatadogClient {
     /// Creates the client.
     ///
     /// # Errors

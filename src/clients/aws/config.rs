@@ -28,13 +28,14 @@ use crate::lake::S3Lake;
 use crate::reach::Unreached;
 use crate::secrets;
 
-use super::aws_client;
-use super::aws_profiles::{ProfileRegion, but_files};
-use super::bucket_client::BucketConnector;
+use super::bucket::BucketConnector;
 use super::cost_explorer::errors::explain_code;
-use super::sendable::{self, Unsendable};
-use super::trust::{Authorities, NO_AUTHORITIES};
-use super::{Deadlines, aws_profiles, causes, endpoints, proxy, sso};
+use super::http;
+use super::profiles::{ProfileRegion, but_files};
+use super::{endpoints, profiles, sso};
+use crate::clients::sendable::{self, Unsendable};
+use crate::clients::trust::{Authorities, NO_AUTHORITIES};
+use crate::clients::{Deadlines, causes, proxy};
 
 /// The default region.
 const USUAL_REGION: &str = "us-east-1";
@@ -66,7 +67,7 @@ pub async fn load(
         .build();
     let trusted = authorities(settings, sandbox).await?;
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(aws_client::client(&trusted))
+        .http_client(http::client(&trusted))
         .timeout_config(timeouts)
         .retry_config(aws_config::retry::RetryConfig::disabled());
     if let Some(profile) = &settings.profile {
@@ -101,7 +102,7 @@ pub async fn load(
 
 /// The region of the job, else of the environment, else of the profile.
 async fn named_region(settings: &AwsSettings, variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>> {
-    let of_profile = aws_profiles::region(settings.profile.as_deref()).await;
+    let of_profile = profiles::region(settings.profile.as_deref()).await;
     if let Some(region) = &settings.region {
         return one_region("aws.region", region).map(Some);
     }
@@ -175,7 +176,7 @@ impl ProvideCredentials for Remembering {
     }
 }
 
-pub(super) async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Credentials> {
+pub(in crate::clients) async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Credentials> {
     let missing = || {
         match &settings.role_arn {
         Some(_) => Error::new(Kind::Auth, "the role of aws.role_arn cannot be assumed").advise(
@@ -189,7 +190,7 @@ pub(super) async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> R
     let provider = config.credentials_provider().ok_or_else(missing)?;
     // Variables come first in the chain; if they are set, profiles are not used.
     if std::env::var("AWS_ACCESS_KEY_ID").map_or(true, |id| id.trim().is_empty()) {
-        aws_profiles::check(settings.profile.as_deref()).await?;
+        profiles::check(settings.profile.as_deref()).await?;
     }
     let provided = provider.provide_credentials().await;
     provided.map_err(|error| {
@@ -202,7 +203,7 @@ pub(super) async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> R
 }
 
 /// The error if the provider of credentials could not be reached; `None` if the credentials may be at fault.
-pub(super) fn unasked(error: &(dyn StdError + 'static)) -> Option<Error> {
+pub(in crate::clients) fn unasked(error: &(dyn StdError + 'static)) -> Option<Error> {
     if let Some(unreached) = Unreached::within(error).filter(|unreached| unreached.is_final()) {
         return Some(unreached.error("cannot ask for the AWS credentials"));
     }
@@ -210,19 +211,19 @@ pub(super) fn unasked(error: &(dyn StdError + 'static)) -> Option<Error> {
 }
 
 /// The error for a provider of credentials that did not answer; the credentials may be valid.
-pub(super) fn unheard() -> Error {
+pub(in crate::clients) fn unheard() -> Error {
     Error::new(Kind::Unavailable, "what gives the AWS credentials did not answer, or not in full")
         .advise("run again; check the network and any proxy between here and there")
 }
 
 /// Whether a request failed because its credentials could not be obtained.
-pub(super) fn is_for_credentials(error: &(dyn StdError + 'static)) -> bool {
+pub(in crate::clients) fn is_for_credentials(error: &(dyn StdError + 'static)) -> bool {
     links(error).any(|link| link.is::<CredentialsError>())
 }
 
 /// Whether a provider of credentials, or AWS STS, gave no verdict on the credentials: it could not be reached, the
 /// connection broke, or it was busy. The failed call may be nested deep in the causes.
-pub(super) fn is_unheard(error: &(dyn StdError + 'static)) -> bool {
+pub(in crate::clients) fn is_unheard(error: &(dyn StdError + 'static)) -> bool {
     let nobody_was_asked = |link: &(dyn StdError + 'static)| {
         matches!(link.downcast_ref(), Some(CredentialsError::CredentialsNotLoaded(_)))
     };

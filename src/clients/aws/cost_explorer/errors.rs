@@ -15,8 +15,8 @@ use aws_sdk_costexplorer::operation::get_cost_and_usage::GetCostAndUsageError;
 
 use super::LONGEST_ID;
 use super::denied::denied;
-use crate::doors::aws::{is_for_credentials, unasked};
-use crate::doors::{causes, without_identities};
+use crate::clients::aws::config::{is_for_credentials, unasked};
+use crate::clients::{causes, without_identities};
 use crate::error::{Error, Kind, printable};
 use crate::reach::Unreached;
 

@@ -28,7 +28,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lake::BucketAddress;
 use crate::secrets::without_credentials;
 
-use super::aws_profiles;
+use super::profiles;
 
 /// DNS suffix of the partition whose hosts `object_store` knows.
 const USUAL_SUFFIX: &str = "amazonaws.com";
@@ -36,13 +36,13 @@ const USUAL_SUFFIX: &str = "amazonaws.com";
 const CHINA: &str = "amazonaws.com.cn";
 
 /// A setting from the environment, else from the profile; `service` selects a service, empty for none.
-pub(super) fn setting(config: &SdkConfig, service: &str, variable: &str, key: &str) -> Option<String> {
+pub(in crate::clients) fn setting(config: &SdkConfig, service: &str, variable: &str, key: &str) -> Option<String> {
     let key = ServiceConfigKey::builder().service_id(service).env(variable).profile(key).build().ok()?;
     config.service_config()?.load_config(key)
 }
 
 /// The configured endpoint of an AWS service, named as in the `services` section; `None` for AWS's own.
-pub(super) fn configured(config: &SdkConfig, service: &str) -> Option<String> {
+pub(in crate::clients) fn configured(config: &SdkConfig, service: &str) -> Option<String> {
     let general = config.endpoint_url();
     if config.get_origin("endpoint_url").is_client_config() {
         return general.map(str::to_owned);
@@ -53,7 +53,7 @@ pub(super) fn configured(config: &SdkConfig, service: &str) -> Option<String> {
 
 /// The configured endpoint of Cost Explorer. The documented key in the `services` section is `cost_explorer`; this SDK
 /// looks for `cost-explorer`.
-pub(super) fn of_cost_explorer(config: &SdkConfig) -> Option<String> {
+pub(in crate::clients) fn of_cost_explorer(config: &SdkConfig) -> Option<String> {
     let documented = configured(config, "cost_explorer");
     let general = config.endpoint_url();
     if documented.as_deref() == general { configured(config, "Cost Explorer") } else { documented }
@@ -64,7 +64,7 @@ pub(super) fn of_cost_explorer(config: &SdkConfig) -> Option<String> {
 /// # Errors
 /// [`Kind::Config`] for an invalid address, for plain http to another machine without `allow_http`, and for a region
 /// without such an endpoint.
-pub(super) async fn of_bucket(config: &SdkConfig, bucket: &str, allow_http: bool) -> Result<BucketAddress> {
+pub(in crate::clients) async fn of_bucket(config: &SdkConfig, bucket: &str, allow_http: bool) -> Result<BucketAddress> {
     let region = config.region().map_or("us-east-1", |region| region.as_ref()).to_owned();
     // AWS's wildcard certificates cover only one label, so a bucket with dots goes into the path.
     let by_path = bucket.contains('.');
@@ -86,14 +86,14 @@ pub(super) async fn of_bucket(config: &SdkConfig, bucket: &str, allow_http: bool
 ///
 /// # Errors
 /// [`Kind::Config`].
-pub(super) fn check(what: &str, url: &str, named_by: &str, allow_http: bool) -> Result<()> {
+pub(in crate::clients) fn check(what: &str, url: &str, named_by: &str, allow_http: bool) -> Result<()> {
     let wrong = |message: String| Error::new(Kind::Config, message).at("endpoint", without_credentials(url));
     let is_web = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if !is_web {
         return Err(wrong(format!("the address of {what} is no https URL"))
             .advise(format!("write {named_by} as https://host[:port], or unset it")));
     }
-    if !allow_http && !super::is_https_or_loopback(url) {
+    if !allow_http && !crate::clients::is_https_or_loopback(url) {
         return Err(wrong(format!("the {what} endpoint is plain http and not on this machine"))
             .advise(format!("use https in {named_by}, or pass --allow-http")));
     }
@@ -101,7 +101,11 @@ pub(super) fn check(what: &str, url: &str, named_by: &str, allow_http: bool) -> 
 }
 
 /// Rejects an endpoint of Cost Explorer as [`check`] does; `profile` is the job's own.
-pub(super) fn check_cost_explorer(config: &SdkConfig, profile: Option<&str>, allow_http: bool) -> Result<()> {
+pub(in crate::clients) fn check_cost_explorer(
+    config: &SdkConfig,
+    profile: Option<&str>,
+    allow_http: bool,
+) -> Result<()> {
     let Some(url) = of_cost_explorer(config) else { return Ok(()) };
     check("Cost Explorer", &url, &named_by(config, "cost_explorer", &url, profile), allow_http)
 }
@@ -110,14 +114,14 @@ pub(super) fn check_cost_explorer(config: &SdkConfig, profile: Option<&str>, all
 const NO_VARIABLE: &str = "COSTLAKE_NO_VARIABLE";
 
 /// The setting that gave a service this endpoint, in the order of the module's table.
-pub(super) fn named_by(config: &SdkConfig, service: &str, url: &str, profile: Option<&str>) -> String {
+pub(in crate::clients) fn named_by(config: &SdkConfig, service: &str, url: &str, profile: Option<&str>) -> String {
     let of_service = format!("AWS_ENDPOINT_URL_{}", service.to_uppercase());
     for variable in [&of_service, "AWS_ENDPOINT_URL"] {
         if std::env::var(variable).is_ok_and(|value| value == url) {
             return variable.to_owned();
         }
     }
-    let profile = format!("the AWS profile `{}`", aws_profiles::selected(profile));
+    let profile = format!("the AWS profile `{}`", profiles::selected(profile));
     let in_profile = |key| setting(config, "", NO_VARIABLE, key);
     match in_profile("services") {
         Some(section) if in_profile("endpoint_url").as_deref() != Some(url) => {

@@ -15,7 +15,7 @@ const GOOD_RUN: u32 = 20;
 
 /// The rate limit of one account.
 #[derive(Debug)]
-pub struct Pace(Mutex<State>);
+pub struct RateLimiter(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -25,7 +25,7 @@ struct State {
     good: u32,
 }
 
-impl Pace {
+impl RateLimiter {
     /// A rate limit of at most `requests_per_second`.
     #[must_use]
     pub fn new(requests_per_second: f64) -> Self {
@@ -82,16 +82,16 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::Pace;
+    use super::RateLimiter;
     use std::time::Duration;
     use tokio::time::Instant;
 
     #[tokio::test(start_paused = true)]
     async fn requests_leave_at_even_distances() {
-        let pace = Pace::new(5.0);
+        let limiter = RateLimiter::new(5.0);
         let start = Instant::now();
         for _ in 0..11 {
-            pace.turn().await;
+            limiter.turn().await;
         }
         let spent = start.elapsed();
         assert!(spent >= Duration::from_millis(1_990) && spent <= Duration::from_millis(2_050), "{spent:?}");
@@ -99,21 +99,21 @@ mod tests {
 
     #[test]
     fn throttling_halves_and_patience_restores() {
-        let pace = Pace::new(4.0);
-        pace.throttled();
-        pace.throttled();
-        assert!((pace.rate() - 1.0).abs() < 1e-9);
+        let limiter = RateLimiter::new(4.0);
+        limiter.throttled();
+        limiter.throttled();
+        assert!((limiter.rate() - 1.0).abs() < 1e-9);
         for _ in 0..20 {
-            pace.answered();
+            limiter.answered();
         }
-        assert!((pace.rate() - 1.1).abs() < 1e-9);
+        assert!((limiter.rate() - 1.1).abs() < 1e-9);
         for _ in 0..2_000 {
-            pace.answered();
+            limiter.answered();
         }
-        assert!((pace.rate() - 4.0).abs() < 1e-9);
+        assert!((limiter.rate() - 4.0).abs() < 1e-9);
         for _ in 0..50 {
-            pace.throttled();
+            limiter.throttled();
         }
-        assert!(pace.rate() >= 0.1);
+        assert!(limiter.rate() >= 0.1);
     }
 }

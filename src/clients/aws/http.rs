@@ -17,14 +17,14 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::reach::Unreached;
 
-use super::proxy;
-use super::trust::Authorities;
+use crate::clients::proxy;
+use crate::clients::trust::Authorities;
 
 /// Largest response: above the separate limit of Cost Explorer's pages.
 const MAX_ANSWER: usize = 40 << 20;
 
 /// The SDK's default client, with bounded responses and additional certificate authorities.
-pub(super) fn client(trusted: &Authorities) -> SharedHttpClient {
+pub(in crate::clients) fn client(trusted: &Authorities) -> SharedHttpClient {
     proxy::remember();
     let tls = trusted.for_sdk();
     let usual = Builder::new().build_with_connector_fn(move |settings, components| {

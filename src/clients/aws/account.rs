@@ -17,18 +17,19 @@ use crate::error::{Kind, Result, printable};
 use crate::job::{AccountCheck, AwsSettings, is_account};
 use crate::reach::{Unreached, address_of};
 
-use super::aws::{credentials, is_unheard};
-use super::aws_profiles::selected;
+use super::config::{credentials, is_unheard};
 use super::cost_explorer::errors::explain_code;
-use super::sendable::told_account;
-use super::{causes, endpoints, without_identities};
+use super::endpoints;
+use super::profiles::selected;
+use crate::clients::sendable::told_account;
+use crate::clients::{causes, without_identities};
 
 /// The account id, if known, and how it was found.
-pub(super) type Found = (Option<String>, AccountCheck);
+pub(in crate::clients) type Found = (Option<String>, AccountCheck);
 
 /// How long an account is not checked again, and a failed call to STS is not repeated: longer than one run of a few
 /// jobs, shorter than a night.
-pub(super) const FRESH: Duration = Duration::from_secs(300);
+pub(in crate::clients) const FRESH: Duration = Duration::from_secs(300);
 
 const ELSEWHERE: &str = "the credentials do not tell it, and AWS STS is not asked beside an address that is not AWS's own, \
     unless AWS_ENDPOINT_URL_STS names one";
@@ -36,17 +37,17 @@ const SWITCHED_OFF: &str = "the credentials do not tell it, and aws.verify_accou
 
 /// Cached results of AWS STS, by access key id.
 #[derive(Debug, Default)]
-pub(super) struct Answers(HashMap<String, (Instant, Found)>);
+pub(in crate::clients) struct AccountCache(HashMap<String, (Instant, Found)>);
 
 /// The account behind the credentials of `config`.
 ///
 /// # Errors
 /// [`Kind::Auth`] without credentials or if their account id is malformed, [`Kind::Config`] for a bad STS endpoint.
-pub(super) async fn find(
+pub(in crate::clients) async fn find(
     config: &SdkConfig,
     settings: &AwsSettings,
     allow_http: bool,
-    answers: &mut Answers,
+    answers: &mut AccountCache,
 ) -> Result<Found> {
     let credentials = credentials(config, settings).await?;
     if let Some(id) = told_account(&credentials, &selected(settings.profile.as_deref()))? {
@@ -62,12 +63,12 @@ pub(super) async fn find(
 }
 
 /// Calls AWS STS, unless the result for these credentials is cached.
-pub(super) async fn ask(
+pub(in crate::clients) async fn ask(
     config: &SdkConfig,
     settings: &AwsSettings,
     access_key_id: &str,
     allow_http: bool,
-    answers: &mut Answers,
+    answers: &mut AccountCache,
 ) -> Result<Found> {
     if let Some((at, found)) = answers.0.get(access_key_id)
         && (found.0.is_some() || at.elapsed() < FRESH)
@@ -121,7 +122,7 @@ fn shorten(text: &str) -> String {
 }
 
 /// Whether these credentials may be sent to AWS STS.
-pub(super) async fn may_be_asked(config: &SdkConfig, settings: &AwsSettings) -> bool {
+pub(in crate::clients) async fn may_be_asked(config: &SdkConfig, settings: &AwsSettings) -> bool {
     if settings.account_id.is_some() || endpoints::configured(config, "sts").is_some() {
         return true;
     }
@@ -129,14 +130,14 @@ pub(super) async fn may_be_asked(config: &SdkConfig, settings: &AwsSettings) -> 
 }
 
 /// The endpoint of Cost Explorer, if it is not AWS's own.
-pub(super) async fn elsewhere(config: &SdkConfig) -> Option<String> {
+pub(in crate::clients) async fn elsewhere(config: &SdkConfig) -> Option<String> {
     let url = endpoints::of_cost_explorer(config)?;
     let region = config.region().map_or("us-east-1", |region| region.as_ref());
     (!is_of_aws(&url, region).await).then(|| address_of(&url))
 }
 
 /// Rejects an STS endpoint that would expose the credentials on the network.
-pub(super) fn check_endpoint(config: &SdkConfig, settings: &AwsSettings, allow_http: bool) -> Result<()> {
+pub(in crate::clients) fn check_endpoint(config: &SdkConfig, settings: &AwsSettings, allow_http: bool) -> Result<()> {
     let Some(url) = endpoints::configured(config, "sts") else { return Ok(()) };
     let named_by = endpoints::named_by(config, "sts", &url, settings.profile.as_deref());
     endpoints::check("AWS STS", &url, &named_by, allow_http)

@@ -15,17 +15,17 @@ use reqwest::{Client, Method, header, redirect, retry};
 
 use crate::reach::Unreached;
 
-use super::trust::Authorities;
-use super::{Deadlines, proxy};
+use crate::clients::trust::Authorities;
+use crate::clients::{Deadlines, proxy};
 
 /// Largest response other than a whole object: a page of a listing, a footer of 16 MiB, an error body.
 const MAX_PART: usize = 32 << 20;
 
 /// Creates clients that do not follow redirects.
 #[derive(Debug, Clone)]
-pub(super) struct BucketConnector {
-    pub(super) deadlines: Deadlines,
-    pub(super) trusted: Authorities,
+pub(in crate::clients) struct BucketConnector {
+    pub(in crate::clients) deadlines: Deadlines,
+    pub(in crate::clients) trusted: Authorities,
 }
 
 impl HttpConnector for BucketConnector {

@@ -18,7 +18,7 @@ use tracing::subscriber::NoSubscriber;
 
 use crate::error::{Error, Kind, Result};
 
-use super::endpoints::setting;
+use super::aws::endpoints::setting;
 
 const VARIABLE: &str = "AWS_CA_BUNDLE";
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
