@@ -1,5 +1,5 @@
-//! The targets that need a server or a client around the bytes: forms that a browser posts, and what Cost Explorer says
-//! instead of an answer. Both are the product's own; only the socket is left out.
+//! The targets that need a server or a client around the bytes: forms that a browser posts, and responses of Cost
+//! Explorer. Both the server and the client are the product's; only the socket is left out.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -27,9 +27,9 @@ use tower::ServiceExt as _;
 
 use super::targets::{COST, now, window};
 
-/// The token that the forms may show.
+/// The token that the forms may contain.
 const TOKEN: &str = "0123456789abcdef";
-/// A tag that nothing of the product's own has: seen in a page, something was not escaped.
+/// A tag that the product never writes: if a page contains it, something was not escaped.
 const FOREIGN_TAG: &str = "<fuzz";
 /// The longest error text. Each part of it that comes from outside is cut at 300 characters or fewer.
 const LONGEST_REPORT: usize = 2_000;
@@ -37,7 +37,7 @@ const LONGEST_REPORT: usize = 2_000;
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().enable_all().build().expect("a runtime"));
 
-/// The page of one job over an empty lake, of a program that is about to end: no form starts a run.
+/// The page of one job on an empty lake, while the program is shutting down, so that no form starts a run.
 static PAGE: LazyLock<Router> = LazyLock::new(|| {
     let nowhere = std::env::temp_dir().join("costlake-fuzzed-lake-that-is-not-there");
     let cancel = CancellationToken::new();
@@ -63,7 +63,7 @@ static PAGE: LazyLock<Router> = LazyLock::new(|| {
     router(State::new(scheduler, access, "lake".to_owned()))
 });
 
-/// A form: which one in the first line, then what a browser would send.
+/// A form: the first line chooses it, then follows the body that a browser would send.
 pub(crate) fn web_form(data: &[u8]) {
     let (first, body) = cut(data);
     let path = match first.first() {
@@ -91,13 +91,13 @@ pub(crate) fn web_form(data: &[u8]) {
     let expected = match path {
         "/login" => matches!(head.status.as_u16(), 303 | 400 | 401 | 413 | 422),
         "/backfill/plan" => matches!(head.status.as_u16(), 200 | 400 | 404 | 413 | 422),
-        // 503: a run would have been started, but the program is about to end.
+        // 503: a run would have been started, but the program is shutting down.
         _ => matches!(head.status.as_u16(), 400 | 404 | 413 | 422 | 503),
     };
     assert!(expected, "{path} answers {}: {text}", head.status);
 }
 
-/// Whether the characters of the token come one after the other, plain or as `%xx`.
+/// Whether the characters of the token follow each other, plain or as `%xx`.
 fn shows_token(form: &[u8]) -> bool {
     let mut left = TOKEN.bytes().peekable();
     let mut rest = form;
@@ -117,7 +117,7 @@ fn cut(data: &[u8]) -> (&[u8], &[u8]) {
     (&data[..at], data.get(at + 1..).unwrap_or_default())
 }
 
-/// What the next question to Cost Explorer is answered with: status, `x-amzn-errortype`, body.
+/// The response to the next request to Cost Explorer: status, `x-amzn-errortype`, body.
 #[derive(Debug, Default)]
 struct Said {
     status: u16,
@@ -127,7 +127,7 @@ struct Said {
 
 static SAID: Mutex<Said> = Mutex::new(Said { status: 200, code: String::new(), body: Vec::new() });
 
-/// Says [`SAID`].
+/// Responds with [`SAID`].
 #[derive(Debug)]
 struct Saying;
 
@@ -136,7 +136,7 @@ impl HttpConnector for Saying {
         let said = std::mem::take(&mut *SAID.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let status = said.status.try_into().expect("a status");
         let mut answer = HttpResponse::new(status, SdkBody::from(said.body));
-        // What no header may hold is left out.
+        // Characters that are invalid in a header are left out.
         drop(answer.headers_mut().try_insert("x-amzn-errortype", said.code));
         HttpConnectorFuture::ready(Ok(answer))
     }
@@ -158,7 +158,7 @@ static QUERY: LazyLock<CostQuery> = LazyLock::new(|| match COST.source.requests(
     other => panic!("{other:?} is no question to Cost Explorer"),
 });
 
-/// An answer of Cost Explorer through the SDK: a status and an error type in the first line, then the body.
+/// A response of Cost Explorer through the SDK: a status and an error type in the first line, then the body.
 pub(crate) fn cost_explorer_refusal(data: &[u8]) {
     let (first, body) = cut(data);
     let first = String::from_utf8_lossy(first);

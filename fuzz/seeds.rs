@@ -1,4 +1,4 @@
-//! What fuzzing begins with: sound input for every target, made here or by the product's own writers.
+//! The seeds of fuzzing: valid input for every target, written here or made by the product's writers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ const PAGES: [&str; 3] = [
     include_str!("../src/sources/aws_cost_and_usage/fixtures/monthly_totals.json"),
 ];
 
-/// The seeds of a target; a target without any is fuzzed from nothing.
+/// The seeds of a target; one without seeds is fuzzed from empty input.
 pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
     let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     let joined = |texts: &[&str]| vec![texts.join(&char::from(NEXT_ANSWER).to_string()).into_bytes()];
@@ -60,7 +60,7 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
         }
         "footer" => {
             let built = object();
-            // A generation that none can follow.
+            // The last possible generation.
             let last = Footer { epoch: u64::MAX, days: BTreeMap::new(), ..built.footer.clone() };
             vec![
                 built.bytes,
@@ -159,7 +159,7 @@ fn totals_page() -> Vec<u8> {
     format!(r#"{before}"Total":{metrics},"Groups":[],{after}"#).into_bytes()
 }
 
-/// Two pages that are a whole fetch.
+/// Two pages that form a complete fetch.
 fn page_seeds() -> Vec<Vec<u8>> {
     let first = page_of(19, &["Amazon Simple Storage Service", "a\\\"b"], r#""NextPageToken":"two","#);
     let second = page_of(20, &["Amazon Simple Storage Service"], "");

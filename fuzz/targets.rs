@@ -1,6 +1,6 @@
-//! What is fuzzed: one function for every decoder of bytes from outside. It may refuse its input and must not break down.
+//! The fuzz targets: one function per decoder of untrusted bytes. It may refuse its input and must not panic.
 //!
-//! The same functions are run by cargo-fuzz (`tests/long/fuzz.sh`) and, over the seeds and simple changes of them, by
+//! The same functions are run by cargo-fuzz (`tests/long/fuzz.sh`) and, over the seeds and simple mutations of them, by
 //! `cargo test`.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 
 use super::outside::{cost_explorer_refusal, web_form};
 
-/// A decoder under a name.
+/// A named decoder.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
@@ -55,10 +55,10 @@ pub(crate) const TARGETS: &[Target] = &[
     ("cost_explorer_refusal", cost_explorer_refusal),
 ];
 
-/// Stands between the answers of one fetch.
+/// Separates the answers of one fetch.
 pub(crate) const NEXT_ANSWER: u8 = 0x1e;
 
-/// The table whose objects are fuzzed, of November.
+/// The table whose November objects are fuzzed.
 pub(crate) static COST: LazyLock<Job> = LazyLock::new(|| {
     known_job(
         r#"type = "aws_cost_and_usage"
@@ -82,13 +82,13 @@ fn known_job(source: &str) -> Job {
     job::parse(Path::new("fuzzed.toml"), &text).expect("a job")
 }
 
-/// The days the answers are read for.
+/// The days that the answers are for.
 pub(crate) fn window() -> Window {
     let day = |day| NaiveDate::from_ymd_opt(2026, 11, day).expect("a day");
     Window::new(day(19), day(21)).expect("two days")
 }
 
-/// The instant at which everything is read.
+/// The time of every read.
 pub(crate) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000, 0).expect("an instant")
 }
@@ -103,7 +103,7 @@ fn cost_explorer_page(data: &[u8]) {
     }
 }
 
-/// The answers of a fetch, from the first to the rows of a generation and back.
+/// Decodes the answers of a fetch, builds a generation of the rows and decodes it again.
 fn fetch(job: &Job, data: &[u8]) {
     let source = &job.source;
     let windows = [window()];
@@ -191,7 +191,7 @@ fn footer(data: &[u8]) {
     }
 }
 
-/// Lays nothing over an object, as a fetch of other days would.
+/// Merges no rows into an object, as a fetch of other days would.
 fn over(base: Base) {
     let (table, grain) = (COST.source.table(), COST.source.grain());
     let (epoch, partition) = (base.footer.epoch, grain.partition_of(window().start()));
@@ -201,7 +201,7 @@ fn over(base: Base) {
     }
 }
 
-/// Rows of an object. The decoder may break down over damaged bytes; everywhere in the product that is caught, as here.
+/// Rows of an object. The decoder may panic on damaged bytes; the product catches that everywhere, as this does.
 fn parquet(data: &[u8]) {
     let (table, grain) = (COST.source.table(), COST.source.grain());
     let bytes = Bytes::copy_from_slice(data);

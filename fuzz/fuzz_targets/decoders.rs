@@ -1,4 +1,4 @@
-//! One program for all targets: `COSTLAKE_FUZZ` names the one to run, `COSTLAKE_FUZZ_SEEDS` a folder to write its seeds to.
+//! One binary for all targets: `COSTLAKE_FUZZ` names the target to run, `COSTLAKE_FUZZ_SEEDS` a folder for its seeds.
 #![no_main]
 
 #[path = "../outside.rs"]
@@ -29,21 +29,21 @@ fn choose() {
         }
     }
     if name == "parquet" {
-        // Here breaking down is allowed where it is caught; without this, the first one would end the program.
+        // This decoder may panic where the panic is caught; without this hook the first panic would end the program.
         std::panic::set_hook(Box::new(|_| {}));
     }
-    // What is made once must not count as time that an input took.
+    // One-time initialisation must not count as time of an input.
     seeds::of(&name).iter().for_each(|seed| target.1(seed));
     CHOSEN.set(*target).expect("chosen once");
 }
 
-/// What this thread has computed so far: waiting for a busy machine is no fault of an input.
+/// CPU time of this thread: waiting on a busy machine must not count.
 fn computed() -> Duration {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(spent).expect("a time")
 }
 
-/// Tells an input that took clearly longer than every one before it; none may take as long as [`LONGEST`].
+/// Prints the time of an input that took over 10 % longer than all before it; each must take less than [`LONGEST`].
 fn note_time(took: Duration) {
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     if micros > SLOWEST.load(Ordering::Relaxed) / 10 * 11 {

@@ -1,4 +1,4 @@
-//! What the APIs answer, good and bad, and what becomes of it.
+//! API answers, valid and invalid, and what a run does with each.
 
 mod accounts;
 mod bad;

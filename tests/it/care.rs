@@ -1,4 +1,4 @@
-//! Looking after a lake: what verify tells apart, what repair mends and leaves, and tables made again from raw answers.
+//! Lake maintenance: what verify distinguishes, what repair fixes and leaves, and rebuilds from stored raw responses.
 
 mod damage;
 mod displaced;

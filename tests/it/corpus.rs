@@ -1,11 +1,11 @@
 //! Malformed input of every kind, as a corpus of named edits of good input.
 //!
-//! `tests/corpus/<kind>.toml` holds the good input and the cases, `tests/corpus/<kind>.expected` what the program must
-//! say to each: exit code, kind, whether a data object was written, and every word on stderr. `COSTLAKE_BLESS=1`
-//! writes the second file anew; its words are then to be read as somebody would read them who was woken by them.
+//! `tests/corpus/<kind>.toml` holds the good input and the cases, `tests/corpus/<kind>.expected` the expected result of
+//! each: exit code, error kind, whether a data object was written, and all of stderr. `COSTLAKE_BLESS=1` rewrites the
+//! second file; review its messages as an on-call engineer would read them.
 //!
-//! Whatever a case does not end well with must leave the objects as they were, byte for byte and file for file, and
-//! the ledger as it was but for the notes of what failed.
+//! A case that fails must leave the data objects byte for byte and file for file as they were, and the ledger unchanged
+//! except for the notes of failures.
 
 mod apis;
 mod books;

@@ -1,12 +1,12 @@
-//! The house rules: floors, registry, published schema, README, sizes.
+//! Checks of the repository itself: module layers, registry, published schema, README, sizes.
 //!
-//! | room | keeps honest |
+//! | module | checks |
 //! |---|---|
-//! | [`floors`] | the map in `src/lib.rs`: imports only go down |
+//! | [`floors`] | the layer table in `src/lib.rs`: imports only go down |
 //! | [`one_build`] | `cargo run` and `cargo test` share one build of every crate |
-//! | [`registry`] | every source has schema, job, fixtures and a line in the README; the published job schema |
-//! | [`readme`] | every key, command, flag and job file the README names is real, and none is left out |
-//! | [`sizes`] | files and functions stay short, and no file is named after what it is not |
+//! | [`registry`] | every source has schema, job, fixtures and a line in the README; the published job schema is current |
+//! | [`readme`] | every key, command, flag and job file that the README names exists, and none is missing |
+//! | [`sizes`] | files and functions stay short, and no file has a catch-all name |
 
 mod floors;
 mod one_build;

@@ -84,7 +84,7 @@ fn page_facts(jobs: Vec<JobFacts>) -> PageFacts {
     }
 }
 
-/// A daily table by service, read to yesterday.
+/// A daily table by service, fetched up to yesterday.
 fn house_with_costs(begin: &str) -> (SandboxServer, Lakehouse, Job) {
     let sandbox = SandboxServer::new(NOW, 1_000);
     let house = Lakehouse::new(&sandbox.url(), NOW);
@@ -205,7 +205,7 @@ fn backfill() -> Live {
     live
 }
 
-/// A run that did not go well.
+/// A failed run.
 fn failed(job: &Job) -> JobReport {
     let mut run = JobReport::begin(&job.name, "20261121T061500Z-0a1b2c3d", "run", now(), false);
     let text = "Datadog answers 403 Forbidden\n  job: datadog_commitments\n  query: aws ec2 ri\n  what to do: give the \
@@ -223,7 +223,7 @@ fn write(folder: &Path, name: &str, html: &str) {
     fs::write(folder.join(name), local).expect("a page");
 }
 
-/// The pages of the shipped jobs as files, to be looked at: `cargo test --test it -- --ignored every_page`.
+/// Writes the pages of the shipped jobs to files for review: `cargo test --test it -- --ignored every_page`.
 #[tokio::test]
 #[ignore = "writes files for a person to look at"]
 async fn every_page_of_the_shipped_jobs_is_written_for_people() {

@@ -1,12 +1,12 @@
-//! `serve`: slots, scheduler, page, security, metrics, webhook.
+//! `serve`: firings, scheduler, page, security, metrics, webhook.
 //!
-//! | room | tries |
+//! | module | tests |
 //! |---|---|
-//! | [`slots`] | every change of every clock |
-//! | [`runs`] | the scheduler beat by beat: catching up, no overlap, panics, job files that change |
+//! | [`slots`] | every clock change of every time zone |
+//! | [`runs`] | the scheduler tick by tick: catching up, no overlap, panics, job files that change |
 //! | [`page`] | the routes without a socket: what they show, to whom, and what they start |
-//! | [`news`] | what a chat is told, and how often |
-//! | [`program`] | the real binary: where it listens, how it ends, what it keeps to itself |
+//! | [`news`] | which webhook notifications are sent, and how often |
+//! | [`program`] | the real binary: where it listens, how it ends, what it does not reveal |
 //! | [`connections`] | clients that are too many or too slow |
 
 mod connections;

@@ -1,28 +1,28 @@
-//! Simulation: the real pipeline, whole runs of it, over a bucket and an API in this process that go wrong at random.
+//! Deterministic simulation: whole runs of the real pipeline over an in-process bucket and API with random faults.
 //!
-//! Everything is drawn from one seed: the bill and how it is restated, the job, one to three writers with clocks of
-//! their own, crashes between any two steps, signals, and what goes wrong with each call. Time is simulated and there
-//! is one thread, so that a seed always does the same. After every call to the store the promises are looked at.
+//! Everything is drawn from one seed: the bill and its restatements, the job, one to three writers with separate
+//! clocks, crashes between any two steps, signals, and the fault of each call. Time is simulated and there is one
+//! thread, so a seed always gives the same result. The invariants are checked after every call to the store.
 //!
-//! | room | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`schedule`] | one seed from its dice to its end |
-//! | [`plans`] | its dice: the job, the runs, and what is odd about them |
-//! | [`bill`] | the truth, and everything that was the truth before |
-//! | [`api`], [`savings`] | Cost Explorer over the bill, Datadog's savings over the same, and their flaws |
+//! | [`schedule`] | the schedule of one seed, from random draws to final checks |
+//! | [`plans`] | what is drawn: the job, the runs, and their oddities |
+//! | [`bill`] | the true bill, and all its earlier states |
+//! | [`api`], [`savings`] | Cost Explorer over the bill, Datadog's savings over the same, and their faults |
 //! | [`store`] | the bucket, and its faults |
-//! | [`hand`] | somebody who puts objects back, removes them and lays others in their place |
-//! | [`accounts`] | whose credentials runs have, and objects of another account |
-//! | [`watch`] | the promises |
-//! | [`object`] | what is in a data object |
-//! | [`guards`], [`history`] | the promises broken by hand, to see that the watch finds each |
+//! | [`hand`] | outside tampering: objects are put back, removed and replaced by others |
+//! | [`accounts`] | the account of each run's credentials, and objects of another account |
+//! | [`watch`] | the checker of the invariants |
+//! | [`object`] | decodes a data object |
+//! | [`guards`], [`history`] | histories that break each invariant, to test that the checker reports it |
 //! | [`regressions`] | seeds that once failed |
-//! | [`tally`], [`world`] | counts, and what the others share |
+//! | [`tally`], [`world`] | counters, and the state that the others share |
 //!
 //! ```text
-//! COSTLAKE_SIM_SCHEDULES=1000000 cargo test --locked --test it sim -- --nocapture   more of them
-//! COSTLAKE_SIM_FROM=1000000                                                         other ones
-//! COSTLAKE_SIM_SEED=7 cargo test --locked --test it sim::one -- --nocapture         one of them, with its log
+//! COSTLAKE_SIM_SCHEDULES=1000000 cargo test --locked --test it sim -- --nocapture   more schedules
+//! COSTLAKE_SIM_FROM=1000000                                                         other seeds
+//! COSTLAKE_SIM_SEED=7 cargo test --locked --test it sim::one -- --nocapture         one seed, with its log
 //! ```
 
 mod accounts;
@@ -49,12 +49,12 @@ use tally::Tally;
 
 use crate::sizes::{SCHEDULES, setting};
 
-/// Every so many schedules one is run twice, to see that it does the same.
+/// One in this many schedules is run twice, to check that it is deterministic.
 const TWICE_EVERY: u64 = 500;
-/// Schedules that a thread takes at a time.
+/// Schedules that a thread claims at a time.
 const SHARE: u64 = 100;
 
-/// What many schedules came to.
+/// The combined results of many schedules.
 #[derive(Default)]
 struct Sum {
     tally: Tally,
@@ -79,7 +79,7 @@ impl Sum {
     }
 }
 
-/// Fails with everything that is needed to see it again.
+/// Fails with everything needed to reproduce the failure.
 fn must_hold(seed: u64, ended: &Ended) {
     let Some(broken) = &ended.broken else { return };
     let log = run(seed, true).log.join("\n");
@@ -99,7 +99,7 @@ fn one_of_many(seed: u64, sum: &mut Sum) {
     sum.take(ended);
 }
 
-/// Runs so many schedules on all cores.
+/// Runs this many schedules on all cores.
 fn many(from: u64, count: u64) -> Sum {
     let next = AtomicU64::new(from);
     let work = || {
@@ -120,7 +120,7 @@ fn many(from: u64, count: u64) -> Sum {
     })
 }
 
-/// What has to have happened in a whole run, or they prove nothing.
+/// Events that must have occurred in a whole run; otherwise the simulation proves nothing.
 fn must_have_happened(tally: &Tally) {
     let mut never: Vec<String> = Vec::new();
     let flaws = api::FLAWS.iter().map(|flaw| format!("api: {flaw:?}"));
@@ -184,7 +184,7 @@ fn seeds_that_once_failed() {
     }
 }
 
-/// The schedule of `COSTLAKE_SIM_SEED`, with its log.
+/// Runs the schedule of `COSTLAKE_SIM_SEED` and prints its log.
 #[test]
 fn one() {
     let seed = setting("COSTLAKE_SIM_SEED").unwrap_or(1);

@@ -1,21 +1,22 @@
-//! How much the long tests do. `cargo test` takes the quick numbers, so that anybody can run it at any time;
-//! `COSTLAKE_TESTS=whole` takes the whole ones, as `.ci/run` does with an optimised build. Each can be set alone:
+//! Iteration counts of the long tests. `cargo test` uses the quick ones, so that it is always cheap to run;
+//! `COSTLAKE_TESTS=whole` uses the whole ones, as `.ci/run` does with an optimised build. Each can be set separately:
 //!
 //! | variable | counts | quick | whole |
 //! |---|---|---|---|
 //! | `COSTLAKE_SIM_SCHEDULES` | schedules of the simulation | 3,000 | 100,000 |
-//! | `COSTLAKE_CRASH_SEEDS` | deaths at each place, over all kinds of tables | 3 | 36 |
+//! | `COSTLAKE_CRASH_SEEDS` | crashes at each place, over all kinds of tables | 3 | 36 |
 //! | `COSTLAKE_RACE_ROUNDS` | races of two processes on a disk | 20 | 700 |
-//! | `COSTLAKE_KILL_ROUNDS` | runs that a signal stops at any instant | 16 | 80 |
-//! | `COSTLAKE_FUZZED_INPUTS` | changed inputs for each fuzz target | 200 | 1,000 |
-//! | `COSTLAKE_ANSWER_MIB` | size of one answer of a month of large ones | 2 | 10 |
+//! | `COSTLAKE_KILL_ROUNDS` | runs stopped by a signal at any instant | 16 | 80 |
+//! | `COSTLAKE_FUZZED_INPUTS` | mutated inputs for each fuzz target | 200 | 1,000 |
+//! | `COSTLAKE_ANSWER_MIB` | size of each answer in a month of large ones, in MiB | 2 | 10 |
 //!
-//! The model of the commit protocol (`tests/model`) visits what has at most 150,000 states in a quick run, and in a whole
-//! one all 1.6 million of its largest variants. What must have happened in a test, so that it proves something, is asked of whole numbers only.
+//! The model of the commit protocol (`tests/model`) visits the variants of at most 150,000 states in a quick run, and
+//! all 1.6 million states of its largest variants in a whole run. Whether enough happened for a test to prove something
+//! is asserted at the whole numbers only.
 
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
-/// A number that a quick run takes smaller than a whole one.
+/// An iteration count that is smaller in a quick run than in a whole one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
     variable: &'static str,
@@ -39,19 +40,19 @@ pub(crate) fn is_whole() -> bool {
     }
 }
 
-/// The number that a variable is set to.
+/// The value of an environment variable, if it is set.
 pub(crate) fn setting(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }
 
 impl Size {
-    /// The number of this run.
+    /// The count for this run.
     pub(crate) fn get(self) -> u64 {
         setting(self.variable).unwrap_or(if is_whole() { self.whole } else { self.quick })
     }
 
-    /// Whether it is large enough for what must have happened.
+    /// Whether it is large enough to assert that rare events happened.
     pub(crate) fn proves(self) -> bool {
         self.get() >= self.whole
     }

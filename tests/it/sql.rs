@@ -1,4 +1,4 @@
-//! What is printed for query engines.
+//! The SQL printed for query engines.
 
 mod definitions;
 

@@ -1,4 +1,4 @@
-//! What the tests share: a scripted API, the sandbox with a clock, and a lakehouse that runs the real binary.
+//! Shared test support: a scripted API, the sandbox with a clock, and a lakehouse that runs the real binary.
 //!
 //! ```text
 //!  Script or SandboxServer (127.0.0.1) ◄── costlake (the binary, empty environment) ──► Lakehouse (jobs/, lake/)

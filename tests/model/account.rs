@@ -1,49 +1,49 @@
-//! Whose a table is, as a model of its own: two records that are created once, a ledger that may name an account, one object,
-//! and runs of two accounts or of none that is known, each read and each create a step, at any time, dying at any point.
+//! The account of a table, as a separate model: two create-only records, a ledger that may name an account, one object,
+//! and runs of two accounts or of an unknown one. Each read and each create is a step; a run may die at any point.
 //!
-//! | action | code it stands for |
+//! | action | code it models |
 //! |---|---|
 //! | `Begin` | `LedgerStore::open` of a run with these credentials |
-//! | `Step` | the next of: `LedgerStore::check` (`table.json`, then `account.json`), `Owner::check` of what is observed, a request, `LedgerStore::claim` (the create, what is there read again), `LedgerStore::keep_account` (likewise), `publish`, `fetch::enter` |
-//! | `Save` | a snapshot before anything is claimed: a probe's, or notes of failures |
+//! | `Step` | the next of: `LedgerStore::check` (`table.json`, then `account.json`), `Owner::check` of the observation, a request, `LedgerStore::claim` (the create, then a read of the record), `LedgerStore::keep_account` (likewise), `publish`, `fetch::enter` |
+//! | `Save` | a snapshot before the table is claimed: a probe's, or notes of failures |
 //! | `Close` | `pipeline::close` after a fetch that was answered and published nothing |
 //! | `Restart` | the process dies, or has ended; another run begins, with any credentials |
 //! | `Deliver` | a create arrives late |
-//! | `Lay` | somebody lays an object of the second account into the table |
+//! | `Lay` | an object of the second account is put into the table |
 
 use stateright::{Model, Property};
 
-/// An account; `None` where none is known, or written.
+/// An account; `None` if unknown or not recorded.
 type Account = Option<bool>;
 const FIRST: Account = Some(false);
 const SECOND: Account = Some(true);
 
-/// A bug put in on purpose.
+/// A deliberate bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     /// The account of the table is not compared with the run's.
     NotCompared,
-    /// Whoever creates `table.json` does not look what stands there then.
+    /// A run that creates `table.json` does not read it again.
     ClaimsBlindly,
-    /// The same of `account.json`.
+    /// The same for `account.json`.
     KeepsBlindly,
-    /// What the records say is noted also where they are another account's: the next fetch does not look.
+    /// The records are cached even if they are another account's, so the next fetch does not check them.
     NotesEarly,
-    /// What only a run knows goes into its snapshots.
+    /// An account that is not recorded goes into the run's snapshots.
     TellsLedger,
-    /// AWS STS may have been asked in vain.
+    /// A failed request to AWS STS is accepted.
     InVainIsGood,
-    /// The account in a footer is not looked at.
+    /// The account in a footer is not checked.
     AnyObject,
 }
 
-/// Whose credentials a run has.
+/// The credentials of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) enum Who {
-    /// Nobody knows, and the job says that nobody has to.
+    /// The account is unknown, and the job does not require it.
     #[default]
     Unnamed,
-    /// AWS STS was asked in vain.
+    /// The request to AWS STS failed.
     InVain,
     First,
     Second,
@@ -60,14 +60,14 @@ impl Who {
         }
     }
 
-    /// Whether it must not touch a table of that account.
+    /// Whether a run must not touch a table of that account.
     fn is_kept_out(self, table: Account) -> bool {
         let is_other = self.account().is_some() && self.account() != table;
         table.is_some() && (self == Self::InVain || is_other)
     }
 }
 
-/// After what the records are read.
+/// The step after which the records are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum After {
     Opening,
@@ -105,7 +105,7 @@ const CREATES: [Create; 5] =
 struct Run {
     who: Who,
     phase: Phase,
-    /// What it read of `table.json`.
+    /// The `table.json` it has read.
     named: Option<Account>,
     /// The account in the ledger that it holds.
     ledger: Account,
@@ -113,17 +113,17 @@ struct Run {
     account: Account,
     claimed: bool,
     has_account: bool,
-    /// One of its two fetches was refused.
+    /// Whether one of its two fetches was refused.
     was_refused: bool,
-    /// It publishes nothing more.
+    /// Whether it publishes nothing more.
     closes: bool,
-    /// Writes of the object it has seen.
+    /// The count of object writes at its observation.
     seen: u8,
-    /// To judge by: the table was another one's when it began.
+    /// For the checks: whether the table was of another account when it began.
     is_kept_out: bool,
 }
 
-/// Everything.
+/// The whole state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct State {
     table: Option<Account>,
@@ -132,7 +132,7 @@ pub(crate) struct State {
     /// The account in the object's footer.
     footer: Account,
     writes: u8,
-    /// To judge by: whose rows were ever written by runs that knew it.
+    /// For the checks: the accounts whose rows were ever written by runs that knew their account.
     rows: [bool; 2],
     laid: bool,
     restarts: u8,
@@ -181,7 +181,7 @@ pub(crate) const ONE: &str = "a table has the rows of one account";
 pub(crate) const NAMED: &str = "an object names the account that is written down";
 pub(crate) const WRITTEN: &str = "only an account that is written down keeps others out";
 pub(crate) const ALONE: &str = "an object of another account is never overwritten";
-/// Not promises but signs that the model does what it should.
+/// Not invariants but evidence that the model reaches these states.
 pub(crate) const RACE: &str = "two accounts pay for one new table";
 pub(crate) const LATER: &str = "a table takes its account on later";
 
@@ -197,7 +197,7 @@ impl Table {
         self.flaw == Some(flaw)
     }
 
-    /// What follows from both records; whether the run goes on.
+    /// Checks both records; returns whether the run goes on.
     fn check(&self, state: &State, run: &mut Run, after: After) -> bool {
         let written = [run.named.flatten(), state.account];
         let has_account = written.iter().any(Option::is_some);
@@ -220,7 +220,7 @@ impl Table {
         true
     }
 
-    /// Writes the account down, or goes on to the object.
+    /// Records the account, or goes on to the object.
     fn keep(state: &mut State, run: &mut Run) {
         match run.who.account().filter(|_| run.claimed && !run.has_account) {
             Some(account) => {
@@ -266,7 +266,7 @@ impl Table {
                     if state.written().is_none() {
                         state.broken |= ALARMS;
                     }
-                    // Another fetch of the run is under way beside the one that is refused.
+                    // The run has another fetch in flight beside the refused one.
                     let has_more = after != After::Opening && !run.closes && !run.was_refused;
                     run.was_refused = true;
                     run.phase = if has_more { Phase::Paid } else { Phase::Ended };

@@ -1,88 +1,88 @@
-//! The commit protocol as a model, every state of which is visited.
+//! The commit protocol as a model that is checked exhaustively: every state is visited.
 //!
 //! One partition of two days, its source, its ledger, and writers that observe, fetch, keep rows, publish, settle and
-//! enter, each of them at any time, dying at any point. A write that was sent may arrive at any time from then on, as often
-//! as it likes, also after its run has died. Two days are enough for a fetch of a part of the partition, which keeps the
-//! rows of the other part. Partitions share nothing but the ledger, and a save for another one is a step of its own.
+//! enter, interleaved in any order, and which may die at any point. A write that was sent may arrive at any later time,
+//! any number of times, even after its run has died. Two days are enough for a fetch of part of the partition, which
+//! keeps the rows of the other part. Partitions share only the ledger, and a save for another one is a separate step.
 //!
-//! This is a target of its own: it needs nothing of the program, so it is built and linked in seconds, and its threads do
-//! not run beside the timing of other tests.
+//! This is a separate test target: it needs nothing of the program, so it builds and links in seconds, and its threads
+//! do not disturb the timing of other tests.
 //!
-//! | action | code it stands for |
+//! | action | code it models |
 //! |---|---|
-//! | `Restate` | the API changes its mind about closed days |
-//! | `Open` | `LedgerStore::open` in `pipeline::work`; `displaced::compare` looks as `Observe` does and only plans by it |
-//! | `Observe` | `fetch::known_state`, `ledger_store::observe`, `fetch::check_observation` (one read, nothing in between counts) |
+//! | `Restate` | the API restates closed days |
+//! | `Open` | `LedgerStore::open` in `pipeline::work`; `displaced::compare` reads as `Observe` does and only plans by it |
+//! | `Observe` | `fetch::known_state`, `ledger_store::observe`, `fetch::check_observation` (a single read, so one step) |
 //! | `Fetch` | `control::read`: a fetch whose pages do not add up to one snapshot is not published |
-//! | `Skip` | `generation::is_unchanged`, then `fetch::enter` with the footer that was seen |
+//! | `Skip` | `generation::is_unchanged`, then `fetch::enter` with the observed footer |
 //! | `Send` | `fetch::load_base` (If-Match), `generation::build`, the first `Lake::put` of `publish::publish` |
 //! | `Answer` | `Put::Done`, or `Put::Refused` by a condition that does not hold |
-//! | `NoAnswer` | an error before or after the write landed, a 409 that did nothing; what was sent may still arrive |
-//! | `Settle` | `publish::settle` and what `publish` makes of it: ours, before (sent again), theirs |
-//! | `SettleFails` | `publish::settle` could not read: sent again; `Kind::OutcomeUnknown` after the last time |
+//! | `NoAnswer` | an error before or after the write landed, a 409 without effect; the write may still arrive |
+//! | `Settle` | `publish::settle` and the reaction of `publish`: ours, before (sent again), theirs |
+//! | `SettleFails` | `publish::settle` could not read: sent again; `Kind::OutcomeUnknown` after the last attempt |
 //! | `Save` | `fetch::enter`: `Ledger::adopt`, `LedgerStore::save`, which merges until a number is free |
-//! | `SaveOther` | the same for another partition of the job, which runs side by side |
+//! | `SaveOther` | the same for another partition of the job, which is fetched concurrently |
 //! | `Restart` | the process dies, or has ended; the next run begins with nothing |
 //! | `Deliver` | a write arrives late, or once more |
-//! | `PutBack`, `Forge`, `Remove` | somebody else's work on the object; `displaced::compare` finds it |
+//! | `PutBack`, `Forge`, `Remove` | outside tampering with the object; `displaced::compare` finds it |
 //!
-//! A hand from outside may put the generation before the object back, lay another one of its number in its place, or
-//! remove it, once the ledger knows the object: what no ledger has seen nobody could miss. What that does to the promises
-//! is its own doing; a run that begins after it must not build upon what it laid there.
+//! Outside tampering may put the previous generation back, replace the object by another one of the same number, or
+//! remove it, once the ledger knows the object: the loss of an object no ledger knows is undetectable. Other invariants
+//! are not checked after it, but a run that begins after it must not use the tampered object as a base.
 //!
-//! Not in it: what is restored of days that cannot be read again (`care::displaced`); kept raw answers and older generations, which are create-only and beside the table; the age of an observation, because an abort is
-//! a death; the local disk, whose lock and rename leave nothing on its way (`Lake::Local` in `publish`); a snapshot of the
-//! ledger that arrives late, which is create-only under a number of its own; days of one fetch that are of two moments,
-//! which are left to the control sums.
+//! Not modelled: the restoring of days that cannot be read again (`care::displaced`); stored raw responses and older
+//! generations, which are create-only and outside the table; the age of an observation, because an abort is a crash;
+//! the local disk, whose lock and rename leave no write in flight (`Lake::Local` in `publish`); a late ledger snapshot,
+//! which is create-only under its own number; days of one fetch read at two moments, which the control sums detect.
 //!
 //! | variant | unique states | result |
 //! |---|---|---|
-//! | two writers, every choice of days, a restart, two restatements, one of them taken back | 746,584 | holds |
-//! | three writers, two restatements, one of them taken back | 490,621 | holds |
+//! | two writers, every choice of days, a restart, two restatements, one of them reverted | 746,584 | holds |
+//! | three writers, two restatements, one of them reverted | 490,621 | holds |
 //! | unchanged rows are not written, a restart, two different restatements | 119,142 | holds |
 //! | the same with one restatement and saves for other partitions | 232,575 | holds |
-//! | unchanged rows are not written, a restart, a restatement is taken back | 111,819 | breaks I3, as below |
-//! | two writers, a restatement, a hand from outside | 146,628 | holds |
+//! | unchanged rows are not written, a restart, a restatement is reverted | 111,819 | breaks I3, as below |
+//! | two writers, a restatement, outside tampering | 146,628 | holds |
 //! | two writers, two restarts, three restatements (`tests/long/model.sh`) | 8,068,939 | holds |
 //!
-//! The program does not write unchanged rows. I3 then breaks in one case: a run fetches figures that are restated back to
-//! exactly what the object holds, another run finds these unchanged, and the write of the first lands after that. It is
-//! bounded by the age an observation may have and by how long a write may be on its way; the next run sees totals that
-//! differ and reads the day again.
+//! The program does not write unchanged rows. I3 then breaks in one case: a run fetches figures that are restated back
+//! to exactly what the object holds, another run finds these unchanged, and the write of the first lands after that.
+//! The maximum age of an observation and the time a write can be in flight bound it; the next run sees different totals
+//! and reads the day again.
 //!
-//! A model that cannot fail proves nothing. Each of these bugs breaks the promises named, and no other:
+//! A model that cannot fail proves nothing. Each of these bugs breaks the invariants listed, and no other:
 //!
 //! | bug | unique states | breaks |
 //! |---|---|---|
 //! | N1 the write has no condition | 22,523 | I2, I3, I4, I5, I12 |
 //! | N2 the tag is of the rows without the epoch | 45,354 | I2, I3, I4, I5 |
-//! | N3 after a conflict the old rows are laid over the new object | 16,863 | I3, I4 |
+//! | N3 after a conflict the old rows are written over the new object | 16,863 | I3, I4 |
 //! | N4 an emptied object is deleted | 4,544 | I2, I3, I4, I5 |
-//! | N5 "refused" is taken at its word | 35 | a lone writer is told that it lost its own commit |
-//! | rows to keep, and what the write rests on, are observed after the fetch | 14,487 | I3, I4 |
+//! | N5 "refused" is trusted without reading back | 35 | a lone writer reports its own commit as lost |
+//! | rows to keep, and the condition of the write, are observed after the fetch | 14,487 | I3, I4 |
 //! | rows to keep are read before the observation | 11,391 | I3, I4, I12 |
-//! | a run enters what it saw over a later generation of the ledger | 62,131 | the ledger knows less than before |
-//! | an observation is compared with what the ledger learnt later | 61,647 | a person is sent to look for a deleted object |
-//! | the object is compared with the ledger by its number alone | 134,825 | what a hand lays there is built upon |
-//! | an object that is not the committed one is replaced in part | 202,828 | what a hand lays there is built upon |
+//! | a run enters its observation over a later generation of the ledger | 62,131 | the ledger knows less than before |
+//! | an observation is compared with a later state of the ledger | 61,647 | a false report of a deleted object |
+//! | the object is compared with the ledger by its number alone | 134,825 | a tampered object becomes a base |
+//! | an object that is not the committed one is replaced in part | 202,828 | a tampered object becomes a base |
 //!
-//! The two before the last two were in the program until this model found them. A state in which a step broke a promise is not followed
-//! further, so the numbers of states of these rows are those up to the first damage.
+//! The two before the last two were in the program until this model found them. States after a violation are not
+//! explored, so the numbers of states of these rows are those up to the first violation.
 //!
-//! Whose a table is, is a model of its own ([`account`]): it shares nothing with the protocol of one object but that a write
-//! rests on what was observed. Two runs side by side and a third after a death or an end, each of one of two accounts or of
-//! one that nobody knows, two fetches each; creates that arrive late; an object of the second account laid there: 209,519
-//! unique states, no promise broken.
+//! The account of a table is a separate model ([`account`]): it shares only the condition of a write on its observation
+//! with the protocol of one object. Two concurrent runs and a third after a crash or an end, each of one of two
+//! accounts or of an unknown one, two fetches each; creates that arrive late; an object of the second account put into
+//! the table: 209,519 unique states, no invariant broken.
 //!
 //! | bug | unique states | breaks |
 //! |---|---|---|
-//! | the account is not compared | 11,682 | who is kept out pays nothing; one account's rows; the object names the written account |
-//! | after `table.json` is created it is not read again | 7,369 | one account's rows; the object names the written account |
-//! | the same of `account.json` | 191,865 | the same two |
-//! | what the records say is noted before it is compared | 11,104 | the same two, by the second fetch of a refused run |
-//! | what only a run knows goes into its snapshots | 20,299 | others are kept out by an account that is not written down; the object names it |
-//! | an account that was asked for in vain is taken for good | 11,917 | who is kept out pays nothing |
-//! | the account in a footer is not looked at | 13,009 | an object of another account is not overwritten |
+//! | the account is not compared | 11,682 | another account sends no request; one account's rows; the object names the recorded account |
+//! | after `table.json` is created it is not read again | 7,369 | one account's rows; the object names the recorded account |
+//! | the same for `account.json` | 191,865 | the same two |
+//! | the records are cached before they are compared | 11,104 | the same two, by the second fetch of a refused run |
+//! | an account that is not recorded goes into the run's snapshots | 20,299 | only a recorded account keeps others out; the object names the recorded account |
+//! | a failed request for the account is accepted | 11,917 | another account sends no request |
+//! | the account in a footer is not checked | 13,009 | an object of another account is not overwritten |
 //!
 //! The fourth and fifth of these were in the program until the simulation found them.
 
@@ -107,7 +107,7 @@ use sizes::is_whole;
 use state::Rows;
 use steps::{Flaw, Protocol};
 
-/// The first day of the second restatement says again what it said before the first.
+/// The second restatement returns the first day to its original rows.
 const TAKEN_BACK: &[Rows] = &[[2, 2], [3, 1], [2, 3]];
 const DIFFERENT: &[Rows] = &[[2, 2], [3, 1], [4, 3]];
 const FIRST: u8 = 1;
@@ -126,14 +126,14 @@ const TWO_WRITERS: Protocol = Protocol {
     flaw: None,
 };
 
-/// What has more states is visited in whole runs alone.
+/// Variants with more states are visited in whole runs only.
 const FEW: usize = 150_000;
 
 fn is_visited(states: usize) -> bool {
     is_whole() || states <= FEW
 }
 
-/// Visits every state: what was found in one of them. The number of states is asserted, so that the table cannot rot.
+/// Visits every state and returns the discoveries. The number of states is asserted, so the table above stays correct.
 fn visit<M>(name: &str, protocol: M, states: usize) -> Vec<&'static str>
 where
     M: Model<State: Clone + Debug + Hash + PartialEq + Send + Sync, Action: Clone + PartialEq> + Send + Sync + 'static,
@@ -168,7 +168,7 @@ fn only_a_restatement_that_is_taken_back_slips_past_unchanged_rows() {
     assert_eq!(visit("taken back", Protocol { skips: true, ..TWO_WRITERS }, 111_819), [I3, LATE]);
 }
 
-/// Rows that are put back, laid there or removed from outside.
+/// The variant with outside tampering.
 const HANDS: Protocol = Protocol { hands: 1, sends: 1, source: &[[2, 2], [3, 1]], ..TWO_WRITERS };
 
 #[test]
@@ -207,7 +207,7 @@ fn each_bug_is_found() {
     }
 }
 
-/// The signs that the model of accounts does what it should.
+/// States that the model of accounts must reach.
 const SIGNS: [&str; 2] = [LATER, RACE];
 
 #[test]

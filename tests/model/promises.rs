@@ -1,4 +1,4 @@
-//! What must hold in every state, and in every step.
+//! The invariants of every state and every step.
 
 use stateright::Property;
 
@@ -11,17 +11,17 @@ const RISES: u8 = 1;
 const NEWER: u8 = 2;
 /// Kept rows were not those of the generation that was replaced.
 const WHOLE: u8 = 4;
-/// A run was told that it lost although its own generation stood there.
+/// A run reported that it lost although the object was its own generation.
 pub(crate) const HONEST: u8 = 8;
 /// The newest snapshot knew less than the one before it.
 const MONOTONE: u8 = 16;
-/// A run found the object behind the ledger, which sends a person to look for what nobody did.
+/// A run found the object behind the ledger, which falsely reports that it was deleted.
 pub(crate) const CALM: u8 = 32;
 
-/// A run that began after the hand from outside built upon what that had laid there.
+/// A run that began after the tampering used the tampered object as a base.
 pub(crate) const UNTOUCHED: u8 = 64;
 
-/// Judges a write that is about to replace the object. What a hand from outside laid there says nothing of what may come.
+/// Checks a write that is about to replace the object. A tampered object does not constrain the next generation.
 pub(crate) fn judge_landing(state: &mut State, write: &Write) {
     let (object, next) = (state.object, write.next);
     if next.epoch > 0 && next.epoch <= state.top && !state.meddled {
@@ -45,21 +45,21 @@ pub(crate) fn judge_landing(state: &mut State, write: &Write) {
     }
 }
 
-/// Judges a ledger snapshot that is about to become the newest.
+/// Checks a ledger snapshot that is about to become the newest.
 pub(crate) fn judge_snapshot(state: &mut State, epoch: u8) {
     if epoch < state.ledger {
         state.broken |= MONOTONE;
     }
 }
 
-/// Judges a run that ends well and knows `next` to be in the lake.
+/// Checks a run that succeeds with the rows `next` in the lake.
 pub(crate) fn judge_end(state: &mut State, fresh: bool, next: &Rows) {
     if fresh && next.contains(&FOREIGN) {
         state.broken |= UNTOUCHED;
     }
 }
 
-/// Names of the promises, in the order they are reported.
+/// Names of the invariants, in the order they are reported.
 pub(crate) const I2: &str = "I2 the epoch only rises";
 pub(crate) const I3: &str = "I3 older source data never replaces newer";
 pub(crate) const I4: &str = "I4 an acknowledged commit is never undone";
@@ -69,7 +69,7 @@ pub(crate) const TOLD: &str = "who committed is not told that it lost";
 pub(crate) const LEDGER: &str = "the ledger never knows less than before";
 pub(crate) const ALARM: &str = "nobody is sent to look for a deleted object";
 pub(crate) const OUTSIDE: &str = "what a hand from outside lays there is never built upon";
-/// Not a promise but a sign that the model does what it should: a superseded write was refused.
+/// Not an invariant but evidence that the model reaches this state: a superseded write is in flight.
 pub(crate) const LATE: &str = "a write arrives after another generation";
 
 pub(crate) fn properties() -> Vec<Property<Protocol>> {
@@ -89,7 +89,7 @@ pub(crate) fn properties() -> Vec<Property<Protocol>> {
     ]
 }
 
-/// Every day is as new as its newest acknowledged commit, or says the same.
+/// Every day is as new as its newest acknowledged commit, or has the same rows.
 fn is_acknowledged(protocol: &Protocol, state: &State) -> bool {
     state.meddled
         || (0..DAYS).all(|day| {

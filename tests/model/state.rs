@@ -1,32 +1,32 @@
-//! What the model remembers: one partition of two days, its source, its ledger, the writers and the writes on their way.
+//! The state of the model: one partition of two days, its source, its ledger, the writers and the writes in flight.
 //!
-//! Everything is a few bytes, so that millions of states fit, and is hashed as one run of bytes. Fields that no code of
-//! the program has are there to judge it: they say of which version of the source something is.
+//! A state is a few bytes, so that millions fit into memory, and is hashed as one byte string. Fields without a
+//! counterpart in the program serve the checks: they record the version of the source.
 
 use std::hash::{Hash, Hasher};
 
 /// Days of the partition.
 pub(crate) const DAYS: usize = 2;
-/// Writers there may be.
+/// Maximum number of writers.
 const WRITERS: usize = 3;
-/// Writes that may be on their way: one for each run, and one more where a flaw lets a run change its mind.
+/// Maximum number of writes in flight: one per run, and one more for a flaw that lets a run send a different one.
 const WRITES: usize = 6;
 
-/// Of each day of the partition: what its rows say. 0 is a day nobody has read, 1 one without rows.
+/// The rows of each day of the partition. 0 is a day that no run has read, 1 a day without rows.
 pub(crate) type Rows = [u8; DAYS];
 
 /// A day without rows.
 pub(crate) const EMPTY: u8 = 1;
 
-/// Rows that no version of the source has: somebody else's.
+/// Foreign rows, which no version of the source has.
 pub(crate) const FOREIGN: u8 = 9;
 
-/// One generation of the object. The epoch is 0 where there is no object.
+/// One generation of the object. The epoch is 0 if there is no object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Generation {
     pub(crate) epoch: u8,
     pub(crate) rows: Rows,
-    /// To judge by: the version of the source that each day is known to agree with.
+    /// For the checks: the version of the source that each day is known to agree with.
     pub(crate) version: Rows,
 }
 
@@ -37,19 +37,19 @@ impl Generation {
     }
 }
 
-/// A write that was sent. The network may deliver it at any time from then on, and as often as it likes.
+/// A write that was sent. The network may deliver it at any later time, any number of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Write {
-    /// The object that must still be there.
+    /// The object that its condition requires.
     pub(crate) over: Generation,
     pub(crate) next: Generation,
     /// Days that were fetched, as bits; the rows of the others were kept.
     pub(crate) fetched: u8,
-    /// To judge by: its run began after the hand from outside had done its work.
+    /// For the checks: whether its run began after the last tampering.
     pub(crate) fresh: bool,
 }
 
-/// How far a run is.
+/// The phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) enum Phase {
     #[default]
@@ -59,9 +59,9 @@ pub(crate) enum Phase {
     Fetched,
     /// The write is sent and not answered.
     Waiting,
-    /// The answer was another than "done", or did not come.
+    /// The answer was not "done", or did not come.
     Settling,
-    /// What is in the lake is to be entered into the ledger.
+    /// The object in the lake must be entered into the ledger.
     Entering,
     Ended,
 }
@@ -72,30 +72,30 @@ pub(crate) struct Writer {
     pub(crate) phase: Phase,
     /// Days of the fetch, as bits.
     pub(crate) fetches: u8,
-    /// Epoch that the books of the run know.
+    /// Epoch in the run's ledger.
     pub(crate) known: u8,
-    /// What the books know of the rows under that epoch; kept only where there is a hand from outside.
+    /// Rows of that epoch in the run's ledger; kept only in variants with tampering.
     pub(crate) known_rows: Rows,
-    /// The object is not the one the books know, and is replaced whole.
+    /// Whether the object differs from the ledger's and is replaced whole.
     pub(crate) heals: bool,
-    /// To judge by: the run began after the hand from outside had done its work.
+    /// For the checks: whether the run began after the last tampering.
     pub(crate) fresh: bool,
-    /// Whether the books hold the newest snapshot, so that the next number is free.
+    /// Whether the run's ledger is the newest snapshot, so that the next number is free.
     pub(crate) current: bool,
-    /// Saves for other partitions of the job that the run may still do.
+    /// Remaining saves for other partitions of the job.
     pub(crate) saves: u8,
-    /// Times the write may still be sent.
+    /// Remaining attempts to send the write.
     pub(crate) sends: u8,
-    /// What was observed.
+    /// The observed object.
     pub(crate) seen: Generation,
     /// Version of the source that was fetched.
     pub(crate) version: u8,
-    /// What is to be published.
+    /// The generation to publish.
     pub(crate) next: Generation,
 }
 
 impl Writer {
-    /// Whether `day` is one of the fetch.
+    /// Whether the fetch includes `day`.
     pub(crate) fn has(&self, day: usize) -> bool {
         self.fetches & (1 << day) != 0
     }
@@ -105,34 +105,34 @@ impl Writer {
     }
 }
 
-/// Everything.
+/// The whole state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     /// Version of the source, from 0.
     pub(crate) source: u8,
     pub(crate) object: Generation,
-    /// To judge by: the highest epoch that was ever visible.
+    /// For the checks: the highest epoch that was ever visible.
     pub(crate) top: u8,
     /// Epoch in the newest ledger snapshot.
     pub(crate) ledger: u8,
-    /// What the newest snapshot knows of the rows under that epoch; kept only where there is a hand from outside.
+    /// Rows of that epoch in the newest snapshot; kept only in variants with tampering.
     pub(crate) ledger_rows: Rows,
-    /// To judge by: the version of the source that each day of the newest snapshot agrees with; likewise.
+    /// For the checks: the version of the source that each day of the newest snapshot agrees with; likewise.
     pub(crate) ledger_version: Rows,
-    /// The generation before the object; likewise.
+    /// The previous generation; likewise.
     pub(crate) past: Generation,
-    /// What the hand from outside may still do.
+    /// Remaining acts of tampering.
     pub(crate) hands: u8,
-    /// Whether it has done anything.
+    /// Whether there was any tampering.
     pub(crate) meddled: bool,
-    /// To judge by: the newest version of each day whose commit was acknowledged.
+    /// For the checks: the newest version of each day whose commit was acknowledged.
     pub(crate) acknowledged: Rows,
-    /// To judge by: promises that a step broke, as bits.
+    /// For the checks: invariants that a step broke, as bits.
     pub(crate) broken: u8,
     /// Runs that may still begin after a crash or an end.
     pub(crate) restarts: u8,
     pub(crate) writers: [Writer; WRITERS],
-    /// Sorted, so that the order of sending makes no difference.
+    /// Sorted, so that the order of sending does not matter.
     pub(crate) writes: [Write; WRITES],
 }
 
@@ -157,7 +157,7 @@ impl State {
         }
     }
 
-    /// Puts a write on its way; one that is there already stays the same.
+    /// Adds a write in flight, unless it is there already.
     pub(crate) fn send(&mut self, write: Write) {
         if self.writes.contains(&write) {
             return;
@@ -167,7 +167,7 @@ impl State {
         self.writes.sort_unstable();
     }
 
-    /// The same state whoever of the writers is called first: they differ in nothing but their name.
+    /// The canonical state under permutation of the writers, which differ only in their index.
     pub(crate) fn in_order(mut self, writers: u8) -> Self {
         self.writers[..usize::from(writers)].sort_unstable();
         self

@@ -5,26 +5,26 @@ use stateright::{Model, Property};
 use super::promises;
 use super::state::{DAYS, EMPTY, FOREIGN, Generation, Phase, Rows, State, Write, Writer};
 
-/// A bug put into the protocol on purpose.
+/// A deliberate bug in the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     /// The write has no condition.
     NoCondition,
     /// The tag is of the rows alone, without the epoch.
     TagWithoutEpoch,
-    /// After a conflict the old rows are laid over the new object.
+    /// After a conflict the old rows are written over the new object.
     Rebase,
     /// An object without rows is deleted.
     Delete,
-    /// "Refused" is taken at its word.
+    /// "Refused" is trusted without reading back.
     TrustRefusal,
     /// The object is observed when its rows are read, after the fetch.
     ObserveLate,
     /// The rows to keep were read before the observation.
     KeepEarly,
-    /// The ledger takes over what a run saw, also when it knows a later generation by then.
+    /// The ledger adopts a run's observation even if it knows a later generation by then.
     AdoptLower,
-    /// An observation is compared with what the ledger knows later.
+    /// An observation is compared with a later state of the ledger.
     CompareLate,
     /// The object is compared with the ledger by its number alone.
     LookAway,
@@ -36,24 +36,24 @@ pub(crate) enum Flaw {
 #[derive(Debug, Clone)]
 pub(crate) struct Protocol {
     pub(crate) writers: u8,
-    /// Runs beyond the first of each writer, after a crash or an end.
+    /// Runs after the first of each writer, following a crash or an end.
     pub(crate) restarts: u8,
     /// Rows of each day in each version of the source.
     pub(crate) source: &'static [Rows],
-    /// Days a fetch may be of, as bits.
+    /// Sets of days that a fetch may read, as bits.
     pub(crate) fetches: &'static [u8],
-    /// Whether a fetch whose rows are there already writes nothing.
+    /// Whether a fetch with unchanged rows writes nothing.
     pub(crate) skips: bool,
     /// Saves of the ledger for other partitions during a run.
     pub(crate) saves: u8,
-    /// Times a write is sent at most.
+    /// Maximum number of times a write is sent.
     pub(crate) sends: u8,
-    /// Things that a hand from outside does to the object.
+    /// Number of acts of tampering with the object.
     pub(crate) hands: u8,
     pub(crate) flaw: Option<Flaw>,
 }
 
-/// One step of somebody.
+/// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// The API's figures change.
@@ -62,13 +62,13 @@ pub(crate) enum Action {
     Open(u8, u8),
     Observe(u8),
     Fetch(u8),
-    /// The fetched rows are there already.
+    /// The object already has the fetched rows.
     Skip(u8),
     /// Kept rows are read, the object is encoded and the write sent.
     Send(u8),
     /// The write arrives and its answer comes back.
     Answer(u8),
-    /// No answer, an error, or a refusal although nothing happened.
+    /// No answer, an error, or a refusal of a write that had no effect.
     NoAnswer(u8),
     Settle(u8),
     /// Reading back failed.
@@ -77,15 +77,15 @@ pub(crate) enum Action {
     Save(u8),
     /// The ledger is written for another partition of the job.
     SaveOther(u8),
-    /// A process dies at any point, or has ended; it begins anew.
+    /// A process has died at any point, or has ended; it starts again.
     Restart(u8),
-    /// A write on its way arrives, and nobody hears of it.
+    /// A write in flight arrives, and its answer is lost.
     Deliver(u8),
-    /// Somebody puts the generation before the object in its place.
+    /// Tampering: the previous generation replaces the object.
     PutBack,
-    /// Somebody lays an object of the same number in its place.
+    /// Tampering: another object of the same number replaces it.
     Forge,
-    /// Somebody removes the object.
+    /// Tampering: the object is removed.
     Remove,
 }
 
@@ -94,12 +94,12 @@ impl Protocol {
         self.flaw == Some(flaw)
     }
 
-    /// Whether the store finds the object to be the one that was observed.
+    /// Whether the store considers the object to be the observed one.
     fn matches(&self, now: &Generation, over: &Generation) -> bool {
         if self.is(Flaw::TagWithoutEpoch) { now.rows == over.rows } else { now.same_bytes(over) }
     }
 
-    /// What the fetch read; days that were not asked for are 0.
+    /// The fetched rows; days that were not requested are 0.
     fn fetched(&self, writer: &Writer) -> Rows {
         let mut rows = self.source[usize::from(writer.version)];
         (0..DAYS).filter(|day| !writer.has(*day)).for_each(|day| rows[day] = 0);
@@ -134,7 +134,7 @@ impl Protocol {
         }
     }
 
-    /// A write arrives at the store: whether it was done.
+    /// A write arrives at the store; returns whether it was applied.
     fn land(&self, state: &mut State, write: &Write) -> bool {
         if !self.is(Flaw::NoCondition) && !self.matches(&state.object, &write.over) {
             return false;
@@ -142,7 +142,7 @@ impl Protocol {
         promises::judge_landing(state, write);
         let mut next = write.next;
         for day in 0..DAYS {
-            // The same rows are as new as the newest source they were found to agree with.
+            // Equal rows are as new as the newest source version that they agree with.
             if next.rows[day] == state.object.rows[day] {
                 next.version[day] = next.version[day].max(state.object.version[day]);
             }
@@ -155,7 +155,7 @@ impl Protocol {
         true
     }
 
-    /// Lays the fetched rows over the base and sends the write.
+    /// Merges the fetched rows into the base and sends the write.
     fn send(&self, state: &mut State, at: usize) {
         let writer = &mut state.writers[at];
         let (base, fetched) = (writer.seen, self.fetched(writer));
@@ -198,8 +198,8 @@ impl Protocol {
         }
     }
 
-    /// Compares what was seen with what the books knew before. What is neither that nor a later generation of it was put
-    /// there from outside: it is replaced whole.
+    /// Compares the observation with the run's earlier ledger. An object that is neither that generation nor a later
+    /// one was put there by tampering: it is replaced whole.
     fn compare(&self, state: &mut State, at: usize) {
         let (meddled, writer) = (state.meddled, &mut state.writers[at]);
         let seen = writer.seen;
@@ -223,12 +223,12 @@ impl Protocol {
         }
     }
 
-    /// Rows as the books hold them, where that matters.
+    /// Rows as the run's ledger records them; empty in variants without tampering.
     fn content(&self, rows: Rows) -> Rows {
         if self.hands > 0 { rows } else { Rows::default() }
     }
 
-    /// What a hand from outside finds to do. What the ledger does not know yet nobody could miss.
+    /// The possible acts of tampering: none on an object that the ledger does not know, since its loss is undetectable.
     fn hand(&self, state: &State, actions: &mut Vec<Action>) {
         let is_known = state.ledger == state.object.epoch && state.ledger_rows == state.object.rows;
         if state.hands == 0 || state.object.epoch == 0 || !is_known {
@@ -252,7 +252,7 @@ impl Protocol {
         if self.is(Flaw::ObserveLate) {
             writer.seen = object;
         } else if !self.matches(&object, &writer.seen) && !self.is(Flaw::KeepEarly) && !self.is(Flaw::NoCondition) {
-            // The read of the rows to keep is conditional as well: superseded.
+            // The read of the rows to keep is conditional too: superseded.
             *writer = Writer::ended();
             return;
         }
@@ -330,7 +330,7 @@ fn superseded(state: &mut State, at: usize) {
     state.writers[at] = Writer::ended();
 }
 
-/// The run found its rows in the object: as of its fetch they are current, if they are still there.
+/// The run found its rows in the object: they are current as of its fetch, if the object is still the same.
 fn skip(state: &mut State, at: usize) {
     let writer = state.writers[at];
     if state.object.same_bytes(&writer.seen) {

@@ -1,4 +1,4 @@
-//! Each kind of damage is told from the others, and nothing is written while looking.
+//! verify distinguishes each kind of damage and writes nothing.
 
 use std::fs;
 use std::sync::Arc;
@@ -201,7 +201,7 @@ async fn a_lost_ledger_is_told_and_read_from_the_footers() {
     assert_eq!(open(&checked), Vec::<String>::new());
     let notes = checked.notes.join("\n");
     assert!(notes.contains("there is no ledger") && notes.contains("gone with the ledger"), "{notes}");
-    // One object was written long ago, the others after what the clock says.
+    // One object was written long ago, the others later than the run's clock.
     let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
     let october = fs::File::options().write(true).open(world.object(&job, "2026-10")).expect("an object");
     october.set_modified(long_ago).expect("a time");

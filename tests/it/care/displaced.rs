@@ -1,5 +1,5 @@
-//! Objects that others put where the committed ones were: they are found, never built upon, and replaced only by what is
-//! known to be right.
+//! Displaced objects, put by others in place of the committed ones: they are found, never used as a base, and replaced
+//! only by rows known to be right.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,12 +17,12 @@ use costlake::window::{parse_day, parse_month};
 
 use super::world::{EARLY, LATER, World, commitments_job, cost_job, parse};
 
-/// When October has settled.
+/// A time after October has settled.
 const SETTLED: &str = "2026-11-20T06:00:00Z";
-/// Long after October has left the history of both APIs.
+/// A time long after October has left the history of both APIs.
 const YEARS_LATER: &str = "2028-03-05T06:00:00Z";
 
-/// Days that `status` calls stale, with the reason of the first.
+/// The number of days that `status` reports as stale, and the reason of the first.
 async fn stale(world: &World, job: &Job) -> (usize, String) {
     let context = world.context();
     let now = context.clock.now();
@@ -53,7 +53,7 @@ async fn run_accepting(world: &World, job: &Job, month: Option<&str>) -> JobRepo
     run_job(&context, job, "run", Ask::Due).await
 }
 
-/// The object of the month with other content: the rows of one service dropped, under the number of `footer`.
+/// The month's object with different content and the generation number of `footer`.
 fn with_fewer_rows(world: &World, job: &Job, month: &str, footer: &Footer) -> Vec<u8> {
     let table = job.source.table();
     let rows = decode(table, world.bytes(job, month).into()).expect("rows");
@@ -64,7 +64,7 @@ fn with_fewer_rows(world: &World, job: &Job, month: &str, footer: &Footer) -> Ve
     encode(table, vec![rows.slice(1, rows.num_rows() - 1)], &footer).expect("an object")
 }
 
-/// Whatever stands in the committed object's place: the next run leaves what an undisturbed one would.
+/// Whatever replaced the committed object, the next run leaves the result of an undisturbed run.
 #[tokio::test]
 async fn a_replaced_object_is_found_and_read_again_whole() {
     for what in ["put back", "of the same number", "gone", "of a higher number"] {
@@ -110,7 +110,7 @@ async fn a_replaced_object_is_found_and_read_again_whole() {
     }
 }
 
-/// A backfill of a few days does not build around foreign rows either.
+/// A backfill of a few days does not keep foreign rows for the other days.
 #[tokio::test]
 async fn a_backfill_of_a_part_reads_the_displaced_object_whole() {
     let job = cost_job(false);
@@ -124,7 +124,7 @@ async fn a_backfill_of_a_part_reads_the_displaced_object_whole() {
     assert_eq!(world.rows(&job), right);
 }
 
-/// A lake that was copied file by file is the same lake: footers are read once, and nothing is asked for it.
+/// A lake copied file by file counts as the same lake: footers are read once, and no request is sent.
 #[tokio::test]
 async fn a_copied_lake_costs_nothing() {
     let job = cost_job(false);
@@ -155,7 +155,7 @@ async fn etags_of(world: &World, job: &Job) -> Vec<Option<String>> {
     etags
 }
 
-/// What is not this table's is neither read nor overwritten, and the run says whose it is.
+/// An object of another table is neither read nor overwritten, and the run reports its owner.
 #[tokio::test]
 async fn an_object_of_another_table_is_never_overwritten() {
     let job = cost_job(false);
@@ -186,7 +186,7 @@ async fn an_object_of_another_table_is_never_overwritten() {
     }
 }
 
-/// The ledger of a table whose account is known.
+/// Sets an account in the newest ledger snapshot.
 fn set_account(world: &World, job: &Job) {
     let path = world.files(&format!("_costlake/{}/ledger", job.name)).into_keys().max().expect("a snapshot");
     let text = fs::read_to_string(&path).expect("a snapshot");
@@ -195,7 +195,7 @@ fn set_account(world: &World, job: &Job) {
     fs::write(path, ledger.to_string()).expect("a write");
 }
 
-/// Of days that the API no longer has, the committed rows come from wherever they are kept.
+/// For days outside the API's history, the committed rows are restored from any kept copy.
 #[tokio::test]
 async fn days_out_of_reach_are_restored_from_what_was_kept() {
     let job = commitments_job(&["ri", "sp"]);
@@ -221,7 +221,7 @@ async fn days_out_of_reach_are_restored_from_what_was_kept() {
     world.set(SETTLED);
     world.run(&job).await;
     let (newer, right) = (world.bytes(&job, "2026-10"), world.rows(&job)["billing_period=2026-10"].clone());
-    // The committed generation was set aside by hand; an older one stands in its place.
+    // A user moved the committed generation aside and put an older one in its place.
     let kept = world.path("_costlake/cost/history/2026-10");
     let older = world.files("_costlake/cost/history/2026-10").into_values().next().expect("a kept generation");
     fs::write(kept.join(format!("{:020}.parquet", world.footer(&job, "2026-10").epoch)), &newer).expect("a write");
@@ -231,7 +231,8 @@ async fn days_out_of_reach_are_restored_from_what_was_kept() {
     assert_eq!(world.rows(&job)["billing_period=2026-10"], right, "from a kept generation: {:?}", report.fetches[0]);
 }
 
-/// What nothing can restore stays, is called stale, fails each run, and is taken when a person says so.
+/// Days that cannot be restored stay as they are, are reported as stale, fail each run, and are accepted when a user
+/// says so.
 #[tokio::test]
 async fn what_cannot_be_restored_waits_for_a_person() {
     for gone in [false, true] {
@@ -264,7 +265,7 @@ async fn what_cannot_be_restored_waits_for_a_person() {
     }
 }
 
-/// An object without an identity in the ledger, as format 1 knew none, is looked at by the first run; `status` leaves it.
+/// An object without an ETag in the ledger (format 1 had none) is checked by the first run, but not by `status`.
 #[tokio::test]
 async fn an_object_without_a_known_identity_is_looked_at_once() {
     let job = cost_job(false);
@@ -283,7 +284,7 @@ async fn an_object_without_a_known_identity_is_looked_at_once() {
     etags_of(&world, &job).await;
 }
 
-/// Where other rows had to stay for a while, the committed ones are still what is looked for, and nothing else.
+/// While other rows stay in place, the ledger still expects the committed ones, and nothing else.
 #[tokio::test]
 async fn committed_rows_that_come_back_are_taken_for_what_they_are() {
     let job = cost_job(false);
@@ -303,7 +304,7 @@ async fn committed_rows_that_come_back_are_taken_for_what_they_are() {
     assert_eq!(world.rows(&job)["billing_period=2026-10"], rows["billing_period=2026-10"]);
 }
 
-/// A partial heal writes rows that nobody vouches for into a new generation: its facts are not what was committed.
+/// A partial heal writes unverified rows into a new generation, whose facts must not become the committed ones.
 #[tokio::test]
 async fn rows_that_had_to_stay_do_not_become_what_was_committed() {
     let job = commitments_job(&["ri", "sp"]);
@@ -313,7 +314,7 @@ async fn rows_that_had_to_stay_do_not_become_what_was_committed() {
     let (right, rows) = (world.bytes(&job, "2026-10"), world.rows(&job));
     let answers = world.path(&format!("_costlake/{}/raw/2026-10", job.name));
     fs::rename(&answers, world.path("aside")).expect("set aside");
-    // One day of the month is another one's; the others are restored from the object in place.
+    // One day of the month is foreign; the others are restored from the object in place.
     let foreign = with_another_day(&world, &job, "2026-10");
     world.set(YEARS_LATER);
     fs::write(world.object(&job, "2026-10"), foreign).expect("a write");
@@ -321,7 +322,7 @@ async fn rows_that_had_to_stay_do_not_become_what_was_committed() {
     let october = report.fetches.iter().find(|fetch| fetch.partition == "2026-10").expect("its fetch");
     assert_eq!((report.exit_code, october.changed_days), (1, 1), "{october:#?}");
     assert_eq!(world.ledger(&job).await.0.committed.len(), 1);
-    // Whatever is put there next is measured against what was committed, and so are kept answers.
+    // The next object put there is compared with the committed facts, and so are stored raw responses.
     fs::rename(world.path("aside"), &answers).expect("put back");
     fs::write(world.object(&job, "2026-10"), right).expect("a write");
     let report = run_accepting(&world, &job, None).await;
@@ -332,7 +333,7 @@ async fn rows_that_had_to_stay_do_not_become_what_was_committed() {
     assert!(ledger.committed.is_empty() && ledger.displaced.is_empty(), "{ledger:#?}");
 }
 
-/// `backfill --missing` reads what only seems to be there.
+/// `backfill --missing` fetches days that the ledger has but the lake does not.
 #[tokio::test]
 async fn a_backfill_of_what_is_missing_reads_what_is_gone_from_the_lake() {
     let job = cost_job(false);
@@ -347,7 +348,7 @@ async fn a_backfill_of_what_is_missing_reads_what_is_gone_from_the_lake() {
     assert_eq!(world.rows(&job), rows);
 }
 
-/// The object of the month in which the rows of the first day are a single one.
+/// The month's object, with only one row left on the first day.
 fn with_another_day(world: &World, job: &Job, month: &str) -> Vec<u8> {
     let (table, mut footer) = (job.source.table(), world.footer(job, month));
     let whole = decode(table, world.bytes(job, month).into()).expect("rows");
@@ -361,7 +362,7 @@ fn with_another_day(world: &World, job: &Job, month: &str) -> Vec<u8> {
     encode(table, batches, &footer).expect("an object")
 }
 
-/// An object of another account that holds other rows, in a table whose account is written down.
+/// An object of another account with other rows, in a table whose account is recorded.
 async fn with_anothers_october(job: &Job) -> (World, Vec<u8>) {
     let world = World::begun(job).await;
     let record = r#"{ "format": 1, "account": "111111111111" }"#;
@@ -409,7 +410,7 @@ async fn verifying_tells_an_object_of_another_account_without_a_ledger_too() {
     }
 }
 
-/// What the newest snapshot calls the generation of October.
+/// The epoch of October in the newest snapshot.
 fn epoch_in_ledger(world: &World, job: &Job) -> Option<u64> {
     let newest = world.files(&format!("_costlake/{}/ledger", job.name)).into_values().next_back().expect("a snapshot");
     let ledger: serde_json::Value = serde_json::from_slice(&newest).expect("a ledger");

@@ -27,7 +27,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The program over a lake at an instant: its exit code and its one document.
+/// Runs the program on a lake at the world's time; returns the exit code and the JSON document.
 async fn run(world: &World, lake: &Path, arguments: &[&str]) -> (i32, Value) {
     let mut command = Command::cargo_bin("costlake").expect("the program");
     command.env_clear().env("COSTLAKE_NOW", world.sandbox.now().to_rfc3339());
@@ -79,7 +79,7 @@ async fn a_lake_of_format_1_is_continued() {
     assert_eq!(code, 0, "{verified:#}");
 }
 
-/// The footer as format 1 reads it, at commit 50c9c61.
+/// The footer as format 1 reads it; from commit 50c9c61.
 #[derive(Deserialize)]
 #[allow(dead_code, reason = "only whether they can be read counts")]
 struct FooterOfFormat1 {
@@ -102,8 +102,8 @@ struct FactsOfFormat1 {
     epoch: u64,
 }
 
-/// An older program reads the footers, and says of the ledger that it is too new for it: it compares the number that stands
-/// under `format` with its own, as this one does.
+/// An older program reads the footers and reports that the ledger is too new: it compares `format` with its own format
+/// number, as this one does.
 #[tokio::test]
 async fn an_older_program_reads_the_footers_and_refuses_the_ledger() {
     let world = World::start().await;

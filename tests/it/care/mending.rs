@@ -1,4 +1,4 @@
-//! Repair mends what is missing, behind, ahead or broken, and leaves what is not costlake's to touch.
+//! Repair fixes objects that are missing, behind, ahead or broken, and leaves objects that are not costlake's.
 
 use std::fs;
 
@@ -173,8 +173,8 @@ async fn the_room_that_a_broken_object_needs_is_named() {
     world.assert_right(&job).await;
 }
 
-/// Two broken objects: October takes three pages, November one, and the totals of both one more. Nobody is told to raise a
-/// cap that has room enough for the next run.
+/// Two broken objects: October takes three pages, November one, and the totals of both one more. If the next run fits
+/// into the cap, the error does not suggest raising it.
 #[tokio::test]
 async fn what_is_left_of_the_budget_mends_one_object_after_the_other() {
     for (cap, words) in [(2, "at least 4 requests"), (4, "the next run goes on from here")] {

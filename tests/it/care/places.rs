@@ -1,4 +1,4 @@
-//! Objects where they do not belong, and what must not be made from answers that do not suffice.
+//! Misplaced objects, and rebuilds that must not happen from incomplete raw responses.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use super::world::{EARLY, LATER, World, commitments_job, cost_job, open, parse};
 
 const OCTOBER: &str = "billing_period=2026-10/data.parquet";
 
-/// The job of the world with some more keys of its tables.
+/// The cost job with more keys in its TOML tables.
 fn job_with(lake: &str, more: &str) -> Job {
     let text = format!(
         r#"

@@ -1,4 +1,4 @@
-//! The program itself: exit codes, the one document, and what people read.
+//! The real binary: exit codes, the JSON document, and the text output.
 
 use std::fs;
 use std::path::Path;

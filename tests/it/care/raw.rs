@@ -1,4 +1,4 @@
-//! Tables made again from kept raw answers, without a request.
+//! Tables rebuilt from stored raw responses, without a request.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use costlake::report::Outcome;
 
 use super::world::{EARLY, LATER, World, commitments_job, config_job, cost_job};
 
-/// Loses every object of the table and makes it again.
+/// Deletes every object of the table and rebuilds it.
 async fn comes_back(job: &Job) {
     let world = World::begun(job).await;
     world.set(LATER);

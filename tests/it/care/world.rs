@@ -77,7 +77,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// A sandbox whose clock stands at [`EARLY`], with pages small enough that a fetch takes several.
+    /// A sandbox whose clock is at [`EARLY`], with pages small enough that a fetch takes several.
     pub(super) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -88,7 +88,7 @@ impl World {
         Self { sandbox, url, folder, clients: Arc::new(Clients::new(outside)) }
     }
 
-    /// The same after a first run of `job`, with everything right.
+    /// The same after a first run of `job`, whose result is checked.
     pub(super) async fn begun(job: &Job) -> Self {
         let world = Self::start().await;
         world.run(job).await;
@@ -118,7 +118,7 @@ impl World {
         }
     }
 
-    /// A run that has to end well.
+    /// A run that must succeed.
     pub(super) async fn run(&self, job: &Job) -> JobReport {
         let report = run_job(&self.context(), job, "run", Ask::Due).await;
         assert_eq!(report.exit_code, 0, "{report:#?}");
@@ -194,7 +194,7 @@ impl World {
         found
     }
 
-    /// Changes bytes of an object where `at` says, between 0 and 1.
+    /// Changes 8 bytes of an object at the fraction `at` (0 to 1) of its length.
     pub(super) fn damage(&self, job: &Job, month: &str, at: f64) {
         let mut bytes = self.bytes(job, month);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
@@ -216,7 +216,7 @@ impl World {
     }
 }
 
-/// Keys below the table and what is wrong with them: `billing_period=2026-10/data.parquet missing`.
+/// Keys below the table, each with its defect: `billing_period=2026-10/data.parquet missing`.
 pub(super) fn open(checked: &TableCheck) -> Vec<String> {
     let prefix = format!("{}/", checked.table);
     checked.open().map(|f| format!("{} {}", f.key.trim_start_matches(&prefix), f.trouble.name())).collect()

@@ -1,19 +1,19 @@
-//! Imports only go down. The order is that of the table in `src/lib.rs`: floor by floor, and on a floor as it names
-//! its modules.
+//! Imports only go down the layers. The order is that of the table in `src/lib.rs`: layer by layer, and within a layer
+//! in the order of its modules.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::source::{read, rust_files};
 
-/// Imports that go up all the same: (file, module), and why.
+/// Permitted imports that go up: (file, module), and why.
 const EXCEPTIONS: [(&str, &str); 2] = [
     // A job builds the source it names, and a source reads its own section of the job file.
     ("job/mod.rs", "sources"),
     ("job/read.rs", "sources"),
 ];
 
-/// The modules in floor order, each with its floor, as the table in the docs of `lib.rs` has them.
+/// The modules in order, each with its layer, from the table in the docs of `lib.rs`.
 fn floors(lib: &str) -> Vec<(u32, String)> {
     let mut found = Vec::new();
     for row in lib.lines().filter_map(|line| line.strip_prefix("//! | ")) {
@@ -31,7 +31,7 @@ fn module_of(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The code without comments; texts do not matter here.
+/// The code without comments; string literals do not matter here.
 fn code(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
@@ -122,7 +122,7 @@ fn only_the_command_line_and_tests_know_the_sandbox() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-/// How many `super::` stand in a row at most.
+/// The longest chain of `super::`.
 fn supers(code: &str) -> usize {
     (1..).take_while(|count| code.contains(&"super::".repeat(*count))).count()
 }

@@ -1,4 +1,4 @@
-//! What the README says exists, exists, and what exists is in the README.
+//! Everything the README names exists, and everything that exists is in the README.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -9,12 +9,12 @@ use costlake::sources::REGISTRY;
 
 use super::source::{read, root};
 
-/// Words of a line of code.
+/// The words of a line of code.
 fn words(line: &str) -> Vec<&str> {
     line.split([' ', '(', ')', '`', '|', ',']).filter(|word| !word.is_empty()).collect()
 }
 
-/// Pieces of code: the lines of code blocks, and what stands between backticks elsewhere.
+/// Pieces of code: the lines of code blocks, and code spans elsewhere.
 fn code_pieces(readme: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut inside = false;
@@ -58,7 +58,7 @@ fn flags(text: &str) -> BTreeSet<String> {
     text.split(split).filter(is_flag).map(str::to_owned).collect()
 }
 
-/// What follows `costlake` where it is a command, in one piece of code.
+/// The word after `costlake` if this piece of code is a command.
 fn called(piece: &str) -> Option<&str> {
     let words = words(piece);
     let at = words.iter().position(|word| matches!(*word, "costlake" | "--"))?;

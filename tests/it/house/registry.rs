@@ -1,4 +1,4 @@
-//! Every source has what a source needs, and the published job schema is the one of the keys.
+//! Every source has all its parts, and the published job schema matches the keys.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,7 @@ fn every_source_has_a_schema_that_every_reader_understands() {
         let mut names = BTreeSet::new();
         for column in &columns {
             let name = column.name.as_str();
-            // `tag_<slug>` stands for as many columns as a job makes of it.
+            // `tag_<slug>` is a placeholder for any number of columns.
             let plain = name.replace(['<', '>'], "");
             let sound = plain.starts_with(|c: char| c.is_ascii_lowercase())
                 && plain.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -78,7 +78,7 @@ fn every_source_has_the_same_rooms() {
     }
 }
 
-/// After a change of the keys: `COSTLAKE_BLESS=1 cargo test --test it house` writes the file anew.
+/// After a change of the keys, `COSTLAKE_BLESS=1 cargo test --test it house` rewrites the file.
 #[test]
 fn the_published_job_schema_is_the_one_of_the_keys() {
     let wanted = format!("{}\n", serde_json::to_string_pretty(&json_schema()).expect("JSON"));

@@ -1,10 +1,10 @@
-//! Files and functions stay short, and a file's name says what is in it.
+//! Files and functions stay short, and a file's name describes its contents.
 
 use super::source::{files, rust_files};
 
 const FILE_LINES: usize = 600;
 const FUNCTION_LINES: usize = 70;
-/// Names of rooms that collect whatever has no place.
+/// Catch-all names that no module may have.
 const NO_NAMES: [&str; 5] = ["util", "helper", "manager", "handler", "common"];
 
 /// Name and length of every function, in code as `cargo fmt` leaves it.

@@ -22,10 +22,10 @@ const SAVINGS: &str = r#"
     window = { begin = "2026-09-01", refresh = "30 days" }
 "#;
 
-/// The program's surroundings.
+/// The environment of the program.
 pub(super) struct Stage {
     pub(super) sandbox: Sandbox,
-    /// Holds everything of the test.
+    /// Contains all files of the test.
     pub(super) folder: TempDir,
     url: String,
     /// Requests a second.
@@ -33,7 +33,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// A sandbox whose clock stands at `now`, and two jobs.
+    /// A sandbox whose clock is at `now`, and two jobs.
     pub(super) fn start(now: &str) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a listener");
@@ -49,7 +49,7 @@ impl Stage {
         Self::asking(url, sandbox)
     }
 
-    /// The same jobs, asking whoever is at `url`.
+    /// The same jobs, with the API at `url`.
     pub(super) fn asking(url: String, sandbox: Sandbox) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let stage = Self { sandbox, folder, url, pace: 1_000.0 };
@@ -58,7 +58,7 @@ impl Stage {
         stage
     }
 
-    /// Asks at most so many times a second from now on.
+    /// Rewrites the jobs with this rate limit.
     pub(super) fn set_pace(&mut self, requests_per_second: f64) {
         self.pace = requests_per_second;
         self.write_jobs();
@@ -75,7 +75,7 @@ impl Stage {
         self.folder.path().join(name)
     }
 
-    /// `command` with nothing in its environment but what a run needs; the clock is the sandbox's.
+    /// Gives `command` only the environment variables a run needs; the clock is the sandbox's.
     pub(super) fn surround(&self, command: &mut Command, lake: &Path) {
         command
             .env_clear()
@@ -109,7 +109,7 @@ impl Stage {
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     }
 
-    /// What an uninterrupted run makes of a copy of `base`, and how long it takes.
+    /// The tables after an uninterrupted run on a copy of `base`, and how long it takes.
     pub(super) fn uninterrupted(&self, base: &Path) -> (Tables, Duration) {
         let lake = self.path("uninterrupted");
         copy(base, &lake);
@@ -119,7 +119,7 @@ impl Stage {
     }
 }
 
-/// What the program printed, both streams.
+/// stdout and stderr of the program.
 pub(super) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -130,12 +130,12 @@ fn jobs() -> [Job; 2] {
     [parse("cost", COST), parse("savings", SAVINGS)]
 }
 
-/// Both tables of a lake: every object whole, and nothing beside the objects.
+/// Both tables of a lake; asserts that every object is whole and that there are no other files.
 pub(super) fn tables(lake: &Path) -> Tables {
     tables_of(lake, &jobs())
 }
 
-/// The same for the tables of these jobs.
+/// Like [`tables`], for the tables of these jobs.
 pub(super) fn tables_of(lake: &Path, jobs: &[Job]) -> Tables {
     let opened = Lake::Local(LocalLake::new(lake.to_owned()));
     runtime().block_on(async {
@@ -147,7 +147,7 @@ pub(super) fn tables_of(lake: &Path, jobs: &[Job]) -> Tables {
     })
 }
 
-/// Asserts that every object of `found` is the one of `old` or that of `new`.
+/// Asserts that every object of `found` equals that of `old` or that of `new`.
 pub(super) fn assert_old_or_new(found: &Tables, old: &Tables, new: &Tables, what: &str) {
     for ((found, old), new) in found.iter().zip(old).zip(new) {
         assert!(found.keys().all(|partition| new.contains_key(partition)), "{what}");
@@ -166,7 +166,7 @@ pub(super) fn assert_ledgers_agree(lake: &Path) {
     });
 }
 
-/// Asserts that nothing is left of writes that did not end.
+/// Asserts that no temporary files of unfinished writes are left.
 pub(super) fn assert_nothing_staged(lake: &Path) {
     let staged: Vec<_> = fs::read_dir(lake.join("_costlake/tmp")).expect("a folder").flatten().collect();
     assert!(staged.is_empty(), "{staged:?}");
@@ -176,7 +176,7 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// Copies a folder with all that is in it.
+/// Copies a folder recursively.
 pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder").flatten() {

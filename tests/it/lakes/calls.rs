@@ -1,8 +1,8 @@
-//! Every call to an API goes bad: k = 1, 2, … over all calls of a run, each in every way that HTTP has, once and from
-//! there on. The pipeline is the real one, with its real clients, over a line on loopback.
+//! Every call to an API fails: call k = 1, 2, … of a run, with every kind of HTTP failure, for one call and for all
+//! calls from k on. The real pipeline with its real clients runs over a faulty proxy on loopback.
 //!
-//! After each such run every partition is old or new, never in between, and the run says what happened and where; the
-//! next run leaves the very bytes that an undisturbed one leaves, with a ledger that agrees.
+//! After each such run every partition is old or new, never in between, and the run reports what happened and where;
+//! the next run leaves the same bytes as an undisturbed run, and a ledger that agrees.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,25 +21,25 @@ use super::world::{
 };
 use crate::support::line::{Call, Fault, Line};
 
-/// So long is waited for an answer that never comes. An honest one comes sooner or, on a busy machine, at the second
-/// repetition.
+/// The deadline for an answer that never comes. A real answer arrives sooner or, on a busy machine, at the second
+/// retry.
 const SHORT: Duration = Duration::from_millis(800);
 
-/// How many calls go bad.
+/// How many calls fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Span {
     Once,
     FromThereOn,
 }
 
-/// What sends and receives: a line, and a world behind it.
+/// The transport under test: a proxy, and a world that sends through it.
 struct Way {
     line: Line,
     world: World,
     deadline: Duration,
 }
 
-/// What a loop starts from and what it has to arrive at.
+/// The state a loop starts from and the state it must end in.
 struct Loop {
     sandbox: World,
     job: Job,
@@ -47,7 +47,7 @@ struct Loop {
     old: BTreeMap<String, Held>,
     new: BTreeMap<String, Held>,
     way: Way,
-    /// The calls of a run that nothing happens to.
+    /// The calls of a run without faults.
     calls: Vec<Call>,
 }
 
@@ -61,7 +61,7 @@ impl Loop {
         Self::of(job, World::with(small_pages(LATER)).await, Arc::new(InMemory::new())).await
     }
 
-    /// A run over what an earlier one left, and what has been restated since.
+    /// A run after an earlier one, with days restated in between.
     async fn nightly(job: Job) -> Self {
         let sandbox = World::with(small_pages(EARLY)).await;
         let base = Arc::new(InMemory::new());
@@ -82,7 +82,7 @@ impl Loop {
         Self { sandbox, job, base, old, new, way: Way { line, world, deadline: LONG }, calls }
     }
 
-    /// Every call in turn goes bad in these ways, once and from there on; how many runs that were.
+    /// Fails every call in turn with each of these faults, once and from there on; returns the number of runs.
     async fn every_call(&self, faults: &[Fault]) -> usize {
         let mut runs = 0;
         for call in &self.calls {
@@ -96,7 +96,7 @@ impl Loop {
         runs
     }
 
-    /// The same with answers that never come, which are waited for side by side.
+    /// The same with answers that never come; the runs wait concurrently.
     async fn every_call_is_silent(&self) {
         let each = self.calls.iter().flat_map(|call| [(call, Span::Once), (call, Span::FromThereOn)]);
         futures::stream::iter(each)
@@ -114,7 +114,7 @@ impl Loop {
         let store = Arc::new(self.base.fork());
         let (first, last) = (call.number, if span == Span::Once { call.number } else { usize::MAX });
         way.line.script(move |number| (first..=last).contains(&number).then_some(fault));
-        // A client that is open has asked for the account.
+        // A client that is already open has requested the account.
         let fresh = self.calls[0].is_for_account().then(|| way.world.through(way.line.url(), way.deadline));
         let report = fresh.as_ref().unwrap_or(&way.world).run(&store, &self.job).await;
         assert!(way.line.begun() >= call.number, "{what}: there was no such call");
@@ -131,13 +131,13 @@ impl Loop {
             self.says_what_happened(&report, call, fault, &what);
             assert!(now != new, "{what}: failed with all of the new rows");
         }
-        // Whatever was asked counts against the budget, heard or not.
+        // Every request that was sent counts against the budget, received or not.
         let heard = way.line.heard().iter().filter(|call| !call.is_for_account()).count() as u64;
         assert!(heard <= report.asked.requests, "{what}: {heard} calls were heard, {} counted", report.asked.requests);
         self.clean_run(way, &store, &what).await;
     }
 
-    /// The kind of the error, the exit code and the place.
+    /// Asserts the kind of the error, the exit code and the place.
     fn says_what_happened(&self, report: &JobReport, call: &Call, fault: Fault, what: &str) {
         assert_eq!(report.exit_code, 1, "{what}: {report:#?}");
         let failures = report.failures();
@@ -157,7 +157,7 @@ impl Loop {
         }
     }
 
-    /// The run after it, over a line that works again.
+    /// The next run, without faults.
     async fn clean_run(&self, way: &Way, store: &Arc<InMemory>, what: &str) {
         way.line.heal();
         let report = way.world.run(store, &self.job).await;
@@ -181,7 +181,7 @@ fn bytes(held: &BTreeMap<String, Held>) -> BTreeMap<String, Bytes> {
     held.iter().map(|(partition, held)| (partition.clone(), held.bytes.clone())).collect()
 }
 
-/// What the errors of a call have to name: the window, or the path and the query.
+/// What the errors of a call must name: the window, or the path and the query.
 fn place_of(call: &Call) -> Vec<String> {
     if call.is_for_account() {
         return vec!["account".to_owned()];
@@ -199,7 +199,7 @@ fn place_of(call: &Call) -> Vec<String> {
     words
 }
 
-/// Whether a call can go bad like this.
+/// Whether this fault is possible for the call.
 fn is_possible(fault: Fault, call: &Call) -> bool {
     match fault {
         Fault::TokenLost => call.has_token(),
@@ -259,11 +259,11 @@ fn commitments() -> Job {
 }
 
 fn configuration() -> Job {
-    // Without raw answers: keeping them finds out about some that are no JSON.
+    // Without stored raw responses: storing them already detects some that are not JSON.
     parse("table", "source = { type = \"datadog_ccm_config\" }\nlake = { keep_raw = false }")
 }
 
-/// A job whose credentials are verified: AWS is asked first whose they are.
+/// A job whose credentials are verified: the first call asks AWS which account they belong to.
 fn verified() -> Job {
     parse(
         "cost",
@@ -275,7 +275,7 @@ fn verified() -> Job {
     )
 }
 
-/// The loop over each of these, and how many runs it took.
+/// Runs these loops and prints how many runs each took.
 async fn survive(what: &str, loops: impl IntoIterator<Item = Loop>) {
     for each in loops {
         let begun = std::time::Instant::now();

@@ -1,13 +1,13 @@
-//! The clock jumps: back behind the last run, back an hour, weeks and years ahead. What is in the lake stays, and the next
-//! run at the right time leaves the rows of a run nobody disturbed; after a clock ahead, a person has to say that it was.
+//! The clock jumps: back before the last run, back an hour, weeks and years ahead. The lake keeps its rows, and the
+//! next run at the right time leaves the rows of an undisturbed run; a user must confirm that a clock was ahead.
 
 use std::collections::BTreeMap;
 
 use super::binary::{Tables, said};
 use super::limits::Night;
 
-/// Clocks that are wrong, as the lake's last run was on the 1st of November and it is the 3rd; and how a run ends with
-/// them. The API has the right time and refuses to be asked for what lies beyond the next month.
+/// Wrong clocks and the exit code of a run with each; the lake's last run was on the 1st of November and today is the
+/// 3rd. The API has the right time and refuses requests for periods beyond the next month.
 const WRONG: [(&str, &str, i32); 6] = [
     ("an hour before the last run", "2026-11-01T05:00:00Z", 0),
     ("a month before the last run", "2026-10-01T06:00:00Z", 1),
@@ -17,7 +17,7 @@ const WRONG: [(&str, &str, i32); 6] = [
     ("ten years ahead", "2036-11-03T06:00:00Z", 1),
 ];
 
-/// The rows of the only table by their day.
+/// The rows of the only table, by day.
 fn by_day(tables: &Tables) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in tables[0].values().flat_map(|held| &held.rows) {
@@ -54,7 +54,7 @@ fn a_clock_that_jumps_harms_nothing() {
             assert_eq!(output.status.code(), Some(0), "{what}: {}", said(&output));
         }
         night.run_well(&lake);
-        // A run with a clock of its own may have read a day that the undisturbed one did not: it is then as the API has it.
+        // The run with the wrong clock may have read a day that the undisturbed one did not: it has the API's rows.
         let found = by_day(&night.tables(&lake));
         for day in undisturbed.keys() {
             let rows = found.get(day);

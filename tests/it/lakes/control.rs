@@ -1,5 +1,5 @@
-//! Control sums under every refresh rule and granularity: asked once before the fetches, and what happens to the days
-//! that miss them.
+//! Control sums under every refresh rule and granularity: requested once before the fetches, and what happens to the
+//! days whose rows do not add up to them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ fn by_service(granularity: &str, window: &str) -> Job {
     job(granularity, "{ dimension = \"SERVICE\" }", window)
 }
 
-/// Whether all costs of the day are in the period that begins then: the day itself, or its eighth hour.
+/// Whether the period that begins at `start` holds all costs of the day: the day itself, or its eighth hour.
 fn holds(start: &str, day: &str) -> bool {
     start == day || start == format!("{day}T07:00:00Z")
 }
@@ -58,7 +58,7 @@ fn result(period: &(String, String), groups: Vec<Value>, total: Value) -> Value 
     json!({ "TimePeriod": { "Start": start, "End": end }, "Groups": groups, "Total": total, "Estimated": true })
 }
 
-/// The answer to a question by service.
+/// The answer to a request grouped by service.
 fn rows(asked: &Asked, bill: Bill) -> Reply {
     let of_period = |period: &(String, String)| {
         let costs = bill.iter().filter(|(day, _)| holds(&period.0, day)).flat_map(|(_, costs)| *costs);
@@ -68,7 +68,7 @@ fn rows(asked: &Asked, bill: Bill) -> Reply {
     Reply::good(&page(&results, None))
 }
 
-/// The results of a question for totals.
+/// The results of a request for totals.
 fn totals(asked: &Asked) -> Vec<Value> {
     let of_period = |period: &(String, String)| {
         let amount = TOTALS.iter().find(|(day, _)| holds(&period.0, day)).map_or("0", |(_, amount)| amount);
@@ -81,7 +81,7 @@ fn answer(asked: &Asked, bill: Bill) -> Reply {
     if asked.is_for_totals() { Reply::good(&json!({ "ResultsByTime": totals(asked) })) } else { rows(asked, bill) }
 }
 
-/// A table and the server that is asked for it.
+/// A table and the server it is fetched from.
 struct Table {
     job: Job,
     store: Arc<InMemory>,
@@ -98,7 +98,7 @@ impl Table {
         Self { job, store: Arc::default(), script: Script::answering(answer).with_totals(), now: NOW }
     }
 
-    /// The same table, and from now on the right rows.
+    /// The same table; the server returns the right rows from now on.
     fn mended(self) -> Self {
         Self { script: Script::answering(|asked| answer(asked, RIGHT)).with_totals(), ..self }
     }
@@ -114,7 +114,7 @@ impl Table {
         [held.map(ToString::to_string).collect(), ledger.unsettled.keys().map(ToString::to_string).collect()]
     }
 
-    /// The questions since the last look: the periods of those for totals, and how many others there were.
+    /// The requests since the last call: the periods of those for totals, and the number of others.
     fn asked(&self) -> (Vec<String>, usize) {
         let (ungrouped, others): (Vec<Asked>, Vec<Asked>) =
             self.script.take_asked().into_iter().partition(Asked::is_for_totals);
@@ -130,7 +130,8 @@ fn set(days: &[&str]) -> BTreeSet<String> {
     days.iter().map(ToString::to_string).collect()
 }
 
-/// Refuses these days of a bill and takes the others; the next run, with the right rows, takes the rest.
+/// Asserts that a run refuses these days of a bill and commits the others; the next run, with the right rows, commits
+/// the rest.
 async fn is_refused(granularity: &str, window: &str, bill: Bill, off: &[&str]) {
     let what = format!("{granularity} {window} {off:?}");
     let table = Table::new(by_service(granularity, window), bill);
@@ -270,7 +271,7 @@ async fn rows_without_grouping_are_the_totals_and_asked_for_once() {
     }
 }
 
-/// A backfill tells the ledger the totals it read, so that the next probe finds nothing that moved.
+/// A backfill records the totals it read in the ledger, so the next probe finds no change.
 #[tokio::test]
 async fn a_probe_knows_the_totals_of_rows_without_grouping() {
     let table = Table::new(job("DAILY", "", "refresh = \"probe\""), RIGHT);
@@ -281,7 +282,8 @@ async fn a_probe_knows_the_totals_of_rows_without_grouping() {
     assert_eq!(table.asked().0, ["2026-10-31 2026-11-03"], "the probe alone");
 }
 
-/// An API that has answered may fail for one window alone; one that never did is not asked for the others.
+/// After an API has answered once, a failure affects one window only; if it has never answered, the other windows are
+/// not requested.
 #[tokio::test]
 async fn a_window_that_fails_stops_the_others_only_where_nothing_was_answered() {
     for (silent, wanted) in [(FIRST, set(&[OCTOBER, SECOND])), (OCTOBER, set(&[]))] {
@@ -294,7 +296,7 @@ async fn a_window_that_fails_stops_the_others_only_where_nothing_was_answered() 
     }
 }
 
-/// What is compared is what the API said then: rows that were taken although they miss their total are no news.
+/// A probe compares with the API's total at the last read: rows accepted despite missing their total are no change.
 #[tokio::test]
 async fn a_probe_knows_the_totals_that_rows_were_reported_to_miss() {
     let table = Table::new(by_service("DAILY", "refresh = \"probe\", control = \"report\""), DROPPED);
@@ -305,7 +307,7 @@ async fn a_probe_knows_the_totals_that_rows_were_reported_to_miss() {
     assert_eq!((report.exit_code, report.fetches.len(), table.asked().1), (0, 0, 0), "{report:#?}");
 }
 
-/// Fourteen days of hours, and today's: all that the API has, and no hour more.
+/// Fourteen days of hours, with today's: the whole hourly history of the API, and not an hour more.
 #[tokio::test]
 async fn hours_are_checked_over_all_of_their_history() {
     for (more, count) in [("", 13), (", include_today = true", 14)] {

@@ -1,16 +1,16 @@
-//! The program dies at every place of [`costlake::crash`], and the next run finishes what it left.
+//! The program dies at every crash point of [`costlake::crash`], and the next run completes its work.
 //!
-//! A case is a place, which of its passings, a job, a lake that is empty or begun, and how many fetches are in flight.
-//! The process ends itself at the place; nothing of it is dropped, flushed or unlocked. Then:
+//! A case is a crash point, the number of the pass at which to die, a job, a lake that is empty or has earlier runs,
+//! and the number of fetches in flight. The process kills itself there; nothing is dropped, flushed or unlocked. Then:
 //!
 //! | when | what holds |
 //! |---|---|
-//! | after the death | it died at the place and nowhere else; every object is the old or the new one, whole |
-//! | after a clean run | every file but ledgers and run records is byte for byte that of a run nobody disturbed |
+//! | after the crash | it died at the crash point and nowhere else; every object is the old or the new one, whole |
+//! | after a clean run | every file except ledgers and run records is byte for byte that of an undisturbed run |
 //! | | the ledger says the same as that run's, and agrees with every footer; `verify --full` finds nothing |
 //! | | nothing is staged |
 //!
-//! [`CRASH_SEEDS`] are the cases for each place: a thousand in a whole run.
+//! [`CRASH_SEEDS`] is the number of cases for each crash point: a thousand cases in a whole run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,11 +30,11 @@ use crate::sizes::CRASH_SEEDS;
 use super::binary::{Stage, Tables, assert_nothing_staged, assert_old_or_new, copy, runtime, said, tables_of};
 use super::world::{World, assert_ledger_agrees_in, at, ledger_of, parse};
 
-/// Clocks of the runs that make a begun lake, and of the run that dies.
+/// Clocks of the runs that fill a begun lake, and of the run that dies.
 const BEGUN: [&str; 2] = ["2026-11-01T06:00:00Z", "2026-11-03T06:00:00Z"];
 const NOW: &str = "2026-11-06T06:00:00Z";
 
-/// Every place; the test fails when one of them is not passed, and when another one is.
+/// All crash points; the test fails if a run never passes one of them, or passes another one.
 const PLACES: [&str; 29] = [
     "started_written",
     "totals_answered",
@@ -103,7 +103,7 @@ const JOBS: [(&str, &str); 5] = [
     ("accounts", r#"source = { type = "datadog_ccm_config" }"#),
 ];
 
-/// One job on one kind of lake, with what a run that nobody disturbs makes of it.
+/// One job on one kind of lake, with the result of an undisturbed run.
 struct Scene {
     job: Job,
     /// Folders of the job file, for one to four fetches in flight.
@@ -113,11 +113,11 @@ struct Scene {
     new: Tables,
     files: BTreeMap<PathBuf, Vec<u8>>,
     ledger: Ledger,
-    /// How often a run passes each place.
+    /// How often a run passes each crash point.
     passings: BTreeMap<String, usize>,
 }
 
-/// Every file of a lake that two runs of the same day leave the same: all but ledgers, run records and the lock.
+/// Every file of a lake that is the same after two runs of the same day: all except ledgers, run records and the lock.
 fn lasting_files(lake: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let relative = |path: PathBuf| path.strip_prefix(lake).expect("a file of the lake").to_owned();
     let passing = |path: &Path| ["ledger", "runs", "lock"].iter().any(|part| path.iter().any(|own| own == *part));
@@ -129,17 +129,17 @@ fn lasting_files(lake: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         .collect()
 }
 
-/// What the ledger says of the table, without who wrote it and what answers taught about their size.
+/// The ledger of the table without its run id and the learnt answer sizes.
 fn ledger_in(lake: &Path, job: &Job) -> Ledger {
     let lake = Lake::Local(LocalLake::new(lake.to_owned()));
     let mut ledger = runtime().block_on(ledger_of(lake.into(), job));
-    // Of two lakes no file has the same identity.
+    // ETags of local files differ between two lakes.
     ledger.partitions.values_mut().for_each(|state| state.etag = None);
     Ledger { run_id: String::new(), learnt: Default::default(), ..ledger }
 }
 
 fn command(stage: &Stage, lake: &Path, jobs: &Path) -> Command {
-    // A death of this kind may leave a file of the whole memory behind, where that is not forbidden.
+    // An abort would dump core unless that is disabled.
     let mut command = Command::new("sh");
     command.args(["-c", r#"ulimit -c 0; exec "$0" run"#, env!("CARGO_BIN_EXE_costlake")]);
     stage.surround(&mut command, lake);
@@ -154,7 +154,7 @@ fn run_well(stage: &Stage, lake: &Path, jobs: &Path, order: &str) -> String {
 }
 
 impl Scene {
-    /// Writes the job's files and makes its lake: begun by two days of runs, or empty.
+    /// Writes the job files and creates the lake: with two days of runs, or empty.
     fn set(stage: &Stage, name: &str, text: &str, begun: bool) -> Self {
         let kind = if begun { "begun" } else { "empty" };
         let folder = |flight: usize| stage.path(&format!("{name}-{kind}-{flight}"));
@@ -184,7 +184,7 @@ impl Scene {
         Self { job, jobs, base, old, new, files, ledger, passings }
     }
 
-    /// Two days of runs, and as many more as it takes until old ledger snapshots are let go.
+    /// Two days of runs, and more until old ledger snapshots are removed.
     fn begin(stage: &Stage, name: &str, base: &Path, jobs: &Path) {
         for now in BEGUN {
             stage.sandbox.set_now(at(now));

@@ -1,5 +1,5 @@
-//! The disk is full, read-only, or something is in the way: an error that says so, old data intact, and a next run
-//! that completes.
+//! The disk is full or read-only, or a path is blocked: the error says so, old data stays intact, and the next run
+//! completes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -47,14 +47,14 @@ fn a_file_in_place_of_a_table_leaves_the_other_tables_alone() {
     assert_nothing_staged(&lake);
 }
 
-/// Whether a mount namespace of one's own can be had here.
+/// Whether this user can create a mount namespace.
 fn can_mount(at: &Path) -> bool {
     let tried = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "none"]).arg(at).output();
     tried.is_ok_and(|output| output.status.success())
 }
 
-/// In a mount namespace: runs on a copy of the lake on a small disk of which `$FREE` pages are left, then on a disk with
-/// room. The lake after each is left in `$OUT`.
+/// In a mount namespace: a run on a copy of the lake on a small disk with `$FREE` free pages. The lake after it is
+/// copied to `$OUT`.
 const PAGES: &str = r#"
     mount -t tmpfs -o size=1m none "$COSTLAKE_LAKE"
     cp -r "$OUT/base/." "$COSTLAKE_LAKE"
@@ -66,7 +66,7 @@ const PAGES: &str = r#"
     exit $code
 "#;
 
-/// In a mount namespace: a run while `$FROZEN` is a mount that may only be read.
+/// In a mount namespace: a run while `$FROZEN` is a read-only mount.
 const FROZEN: &str = r#"
     mount --bind "$FROZEN" "$FROZEN"; mount -o remount,ro,bind "$FROZEN"
     code=0; "$COSTLAKE" run || code=$?
@@ -74,7 +74,7 @@ const FROZEN: &str = r#"
     exit $code
 "#;
 
-/// In a mount namespace: a first run on a disk that is mounted where the folder above knows no fsync.
+/// In a mount namespace: a first run on a disk mounted below a folder that does not support fsync.
 const MOUNTED: &str = r#"
     mount -t tmpfs none /proc/tty
     code=0; COSTLAKE_LAKE=/proc/tty "$COSTLAKE" run || code=$?
@@ -82,12 +82,12 @@ const MOUNTED: &str = r#"
     exit $code
 "#;
 
-/// Runs a script in a mount namespace of its own.
+/// Runs a script in a new mount namespace.
 fn in_namespace(night: &Night, lake: &Path, variables: &str, script: &str) -> Output {
     night.shell(lake, &format!("{variables} exec unshare -rm sh -ec '{script}'"))
 }
 
-/// A folder that is given to a lake: the one above is of another disk, or cannot be read.
+/// The lake is an existing folder whose parent is on another disk or cannot be read.
 #[test]
 fn the_folder_above_a_lake_need_not_be_synced_where_it_cannot_be() {
     let night = Night::fall();
@@ -195,7 +195,7 @@ fn readers_never_see_a_file_beside_the_object() {
 
 #[tokio::test]
 async fn on_a_disk_too_another_writers_generation_stands() {
-    // Without history the old object is not read again, so that only the write itself can find out.
+    // Without history the old object is not read again, so only the write itself can detect it.
     let (job, folder) = (Job { keep_history: false, ..cost_job() }, tempfile::tempdir().expect("a folder"));
     let open = |name: &str| Lake::Local(LocalLake::new(folder.path().join(name)));
     let world = World::start(EARLY).await;
@@ -209,7 +209,7 @@ async fn on_a_disk_too_another_writers_generation_stands() {
     let object = |name: &str| folder.path().join(name).join("cost/billing_period=2026-10/data.parquet");
     let (from, to) = (object("theirs"), object("ours"));
     let mut context = world.context(open("ours"));
-    // Theirs comes while ours is being fetched.
+    // The other writer's object lands during our fetch.
     context.listener = Some(Arc::new(move |event| {
         if matches!(&event, Event::Page { partition, .. } if partition == "2026-10") {
             fs::copy(&from, &to).expect("a copy");

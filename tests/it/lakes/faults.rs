@@ -1,4 +1,4 @@
-//! An object store in memory that fails as scripted and remembers every call.
+//! An in-memory object store with scripted failures that records every call.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,28 +16,28 @@ use object_store::{
     PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-/// What is done to a call.
+/// The fault of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Nothing happens, and an error comes back.
+    /// The call has no effect and returns an error.
     Before,
-    /// It happens, and the answer is lost.
+    /// The call takes effect, and the answer is lost.
     After,
-    /// It happens, and the store answers that the condition did not hold: a write that met its own repetition.
+    /// The call takes effect, and the store answers that the condition failed: a write that met its own retry.
     Landed,
-    /// Nothing happens, and the store answers that the condition did not hold: S3's 409 between racing writes.
+    /// The call has no effect, and the store answers that the condition failed: S3's 409 between racing writes.
     Conflict,
-    /// The answer is lost, and it happens only right before the next write.
+    /// The answer is lost, and the call takes effect only right before the next write.
     Late,
-    /// The answer is lost, and it happens when [`Faults::land`] says so.
+    /// The answer is lost, and the call takes effect at [`Faults::land`].
     Adrift,
     /// The store denies the call.
     Denied,
-    /// Another writer's object lands first, then the call is done.
+    /// Another writer's object lands first, then the call runs.
     Meanwhile(Bytes),
-    /// Somebody deletes the object first, then the call is done.
+    /// The object is deleted first, then the call runs.
     Vanish,
-    /// A read answers something older than what is there.
+    /// A read returns an older object than the current one.
     Earlier(Bytes),
     /// Before the answer to a read arrives, these objects of another run land and the ledger is saved on top of them.
     Overtaken(Vec<(Path, Bytes)>),
@@ -51,7 +51,7 @@ pub(super) enum Verb {
     Delete,
 }
 
-/// One call, numbered from 1 since the script was set.
+/// One call; numbering starts at 1 when a script is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) number: usize,
@@ -107,7 +107,7 @@ impl fmt::Display for Faults {
 }
 
 impl Faults {
-    /// A store that holds what `base` holds; nothing fails yet.
+    /// A store with the contents of `base` and no faults.
     pub(super) fn over(base: &InMemory) -> Arc<Self> {
         Arc::new(Self { inner: Arc::new(base.fork()), state: Arc::default() })
     }
@@ -116,14 +116,14 @@ impl Faults {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on every call is done to as `script` says; calls are numbered from 1 again.
+    /// Sets the script that chooses the fault of each call; calls are numbered from 1 again.
     pub(super) fn script(&self, script: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) {
         let mut state = self.state();
         state.script = Some(Box::new(script));
         state.calls.clear();
     }
 
-    /// From now on nothing fails.
+    /// Removes all faults.
     pub(super) fn heal(&self) {
         self.script(|_| None);
     }
@@ -138,12 +138,12 @@ impl Faults {
         self.state().written.clone()
     }
 
-    /// Deletions and renames of anything but old ledger snapshots.
+    /// Deletions and renames of anything except old ledger snapshots.
     pub(super) fn forbidden(&self) -> Vec<String> {
         self.state().forbidden.clone()
     }
 
-    /// Lets every write that is still on its way arrive.
+    /// Applies all writes still in flight.
     pub(super) async fn land(&self) {
         let writes: Vec<Write> = {
             let mut state = self.state();
@@ -187,7 +187,7 @@ fn denied(path: &Path) -> Error {
     Error::PermissionDenied { path: path.to_string(), source: "denied by the test".into() }
 }
 
-/// What the store says when a condition does not hold.
+/// The store's error when a condition fails.
 fn refused(path: &Path, mode: &PutMode) -> Error {
     let (path, source) = (path.to_string(), "refused by the test".into());
     match mode {

@@ -1,4 +1,4 @@
-//! Nothing goes wrong; what was written is looked at closely.
+//! Runs without faults, whose written generations are checked in detail.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

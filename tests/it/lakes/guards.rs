@@ -1,4 +1,4 @@
-//! What a lake refuses to do, whoever asks for it; and objects that go away between two looks.
+//! Operations that a lake always refuses; and objects that disappear between two reads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -75,7 +75,7 @@ async fn strange_files_beside_the_snapshots_neither_count_nor_go() {
         for number in 0..120 {
             lake.put(&strange(number), Bytes::from_static(b"x"), Condition::Absent).await.expect("a write");
         }
-        // Copies that sort before and behind all snapshots.
+        // Copies that sort before and after all snapshots.
         for number in 0..60 {
             let folder = ["0old", "backup"][number % 2];
             let copy = format!("_costlake/cost/ledger/{folder}/{number:020}.json");
@@ -138,7 +138,7 @@ async fn a_footer_of_any_length_is_seen_in_one_more_read() {
     }
 }
 
-/// The bucket of a first run, whose October is deleted at the `at`-th read of it.
+/// A bucket after a first run; October's object is deleted at its `at`-th read.
 async fn vanishing(base: &Arc<InMemory>, at: usize) -> Arc<Faults> {
     let store = Faults::over(base);
     let (reads, key) = (AtomicUsize::new(0), data_key(&cost_job(), "2026-10"));
@@ -181,7 +181,7 @@ async fn an_object_that_goes_away_while_it_is_checked_is_missing() {
     }
 }
 
-/// To open the ledger is to read all of it, and without one every footer: not once for each partition that is gone.
+/// Opening the ledger reads all of it, or every footer if there is none: not once per missing partition.
 #[tokio::test]
 async fn what_is_wrong_is_looked_at_together() {
     let job = cost_job();

@@ -1,4 +1,4 @@
-//! What was said before: revisions in footers and ledger, kept generations, and how both are let go.
+//! History: revisions in footers and ledger, kept generations, and the retention of both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::world::{
     put,
 };
 
-/// When October is read once more.
+/// The time of the third read of October.
 const AGAIN: &str = "2026-11-10T06:00:00Z";
 
 /// The last day of October, which the sandbox has restated by [`LATER`] and once more by [`AGAIN`].
@@ -110,7 +110,7 @@ async fn of_rows_that_cannot_be_read_nothing_is_counted() {
     for unreadable in [Bytes::new(), old.bytes.slice(..40), others.into()] {
         assert_eq!(replaced(unreadable), None, "no zero is made up");
     }
-    // Whichever byte is another one, even where the decoder breaks down: the rows are the footer's all the same, or nothing is said of them.
+    // Whichever byte is flipped, even where the decoder panics: the counts are those of the footer's rows, or absent.
     let told = (0..old.bytes.len()).filter_map(|byte| {
         let mut flipped = old.bytes.to_vec();
         flipped[byte] ^= 0xff;
@@ -136,7 +136,7 @@ async fn the_ledger_keeps_every_revision_and_when_generations_were_committed() {
 }
 
 /// October's history after a run died between data and ledger and the next one committed another generation; the first
-/// look of that run at the object may have failed.
+/// read of the object by that next run may fail.
 async fn history_after_a_death(first_look_fails: bool) -> History {
     let job = cost_job();
     let (world, base) = begun(&job).await;
@@ -211,7 +211,7 @@ async fn history_is_let_go_after_its_time_and_nothing_else_is() {
         world.run_well(&store, &job).await;
     }
     let kept = |month: &str| format!("_costlake/cost/history/{month}/{:020}.parquet", 1);
-    // Not costlake's name: it stays, however old it is.
+    // Not a name that costlake writes: it stays, however old it is.
     put(&store, &format!("{PREFIX}/_costlake/cost/history/2026-10/notes.txt"), "mine").await;
     put(&store, &format!("{PREFIX}/_costlake/cost/history/2026-10/2.parquet"), "mine").await;
     let before: BTreeSet<_> = keys(&store, "cost").await.into_iter().chain(keys(&store, "_costlake").await).collect();
@@ -230,7 +230,7 @@ async fn history_is_let_go_after_its_time_and_nothing_else_is() {
     super::world::assert_ledger_agrees(&store, &job).await;
 }
 
-/// The store's clock is this machine's, which stands many years before the one of the run.
+/// The store uses this machine's clock, which is many years behind that of the run.
 #[tokio::test]
 async fn a_clock_that_is_ahead_lets_nothing_go_before_its_time_by_the_stores_own() {
     let job = parse(

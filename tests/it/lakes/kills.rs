@@ -1,4 +1,4 @@
-//! The program is killed, stopped by a signal, or runs twice at once, on a real disk.
+//! The program is killed, stopped by a signal, or run by two processes at once, on a real disk.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::binary::{
 };
 use super::world::{EARLY, LATER, at};
 
-/// A stage at [`LATER`], and a lake as a run at [`EARLY`] left it.
+/// A stage at [`LATER`], and a lake after a run at [`EARLY`].
 fn begun() -> (Stage, PathBuf) {
     let stage = Stage::start(EARLY);
     let base = stage.path("base");
@@ -23,15 +23,15 @@ fn begun() -> (Stage, PathBuf) {
     (stage, base)
 }
 
-/// What holds after a clean run, whatever happened before.
+/// Asserts the state after a clean run, whatever happened before.
 fn assert_complete(lake: &Path, new: &Tables, what: &str) {
     assert!(tables(lake) == *new, "{what}: not what an uninterrupted run leaves");
     assert_ledgers_agree(lake);
     assert_nothing_staged(lake);
 }
 
-/// Sends runs a signal at instants spread over their length. What they leave is old or new in every partition, and the next
-/// run completes it; the exit codes, `None` where the signal itself ended the process.
+/// Sends runs a signal at instants spread over their duration. Every partition must be old or new afterwards, and the
+/// next run completes them. Returns the exit codes; `None` where the signal itself ended the process.
 fn broken_off(rounds: u32, name: fn(u32) -> &'static str) -> Vec<Option<i32>> {
     let (stage, base) = begun();
     let first = stage_new(&stage);
@@ -41,7 +41,7 @@ fn broken_off(rounds: u32, name: fn(u32) -> &'static str) -> Vec<Option<i32>> {
     let mut codes = Vec::new();
     for round in 0..rounds {
         let lake = stage.path(&format!("lake{round}"));
-        // Odd rounds begin without a lake.
+        // Odd rounds start without a lake.
         let old = if round % 2 == 0 { &old } else { &vec![Default::default(); 2] };
         if round % 2 == 0 {
             copy(&base, &lake);
@@ -56,7 +56,7 @@ fn broken_off(rounds: u32, name: fn(u32) -> &'static str) -> Vec<Option<i32>> {
         let what = format!("{} after {wait:?} of {length:?}: {}", name(round), said(&output));
         assert!(sent.elapsed() < Duration::from_secs(10), "{what}: {:?} to end", sent.elapsed());
         if output.status.code() == Some(0) {
-            // The machine was busier when the length was taken: runs are shorter than that now.
+            // The machine was busier when the duration was measured: runs are shorter now.
             length = length.mul_f64(0.8);
         }
         codes.push(output.status.code());
@@ -69,7 +69,7 @@ fn broken_off(rounds: u32, name: fn(u32) -> &'static str) -> Vec<Option<i32>> {
     codes
 }
 
-/// Runs that are killed.
+/// Number of runs that are sent SIGKILL.
 const ROUNDS: u32 = 20;
 
 #[test]
@@ -83,14 +83,14 @@ fn a_run_killed_at_any_instant_is_finished_by_the_next() {
 fn a_run_stopped_at_any_instant_says_so_and_is_finished_by_the_next() {
     let rounds = u32::try_from(KILL_ROUNDS.get()).expect("a number");
     let codes = broken_off(rounds, |round| if round % 4 < 2 { "-TERM" } else { "-INT" });
-    // A process has no say before it has begun to listen for signals, which takes longer on a busy machine.
+    // A signal ends the process itself until its handler is installed, which takes longer on a busy machine.
     assert!(codes.iter().all(|code| matches!(code, None | Some(0 | 130))), "{codes:?}");
     let stopped = codes.iter().filter(|code| **code == Some(130)).count();
     println!("{stopped} of {rounds} runs were stopped by a signal");
     assert!(stopped >= codes.len() / 4, "only {stopped} of {rounds} runs were stopped: {codes:?}");
 }
 
-/// What an uninterrupted run makes of nothing.
+/// The tables after an uninterrupted run on an empty lake.
 fn stage_new(stage: &Stage) -> Tables {
     let lake = stage.path("first");
     stage.run_well(&lake);
@@ -110,7 +110,7 @@ fn wait_for(came: impl Fn() -> bool) {
     }
 }
 
-/// Sends a signal to a run once `ready` comes back; the run has to end within seconds, saying so.
+/// Sends a signal to a run once `ready` returns; the run must end within 5 s and report it.
 fn stop(stage: &Stage, lake: &Path, name: &str, ready: impl FnOnce()) {
     let child = stage.command(lake).spawn().expect("the program");
     ready();
@@ -151,7 +151,7 @@ fn a_signal_does_not_wait_for_an_api_that_is_silent() {
         let url = format!("http://{}", silent.local_addr().expect("an address"));
         let stage = Stage::asking(url, Sandbox::new(Settings::new(at(LATER))));
         let lake = stage.path("lake");
-        // The connection stays open, and nothing is ever said on it.
+        // The connection stays open, and no data is ever sent on it.
         let open = OnceCell::new();
         let asked = || silent.accept().is_ok_and(|asked| open.set(asked).is_ok());
         stop(&stage, &lake, name, || wait_for(asked));
@@ -163,7 +163,7 @@ fn a_signal_does_not_wait_for_an_api_that_is_silent() {
 fn two_runs_at_once_are_as_good_as_one() {
     let (mut stage, base) = begun();
     let (new, _) = stage.uninterrupted(&base);
-    // Slow enough that both look before either writes.
+    // Slow enough that both observe the objects before either writes.
     stage.set_pace(50.0);
     let mut superseded = 0;
     for round in 0..10 {

@@ -1,9 +1,9 @@
-//! The system refuses: files may not grow, no more may be open, memory ends, a folder or an object may not be touched,
-//! links stand where folders belong.
+//! Limits of the operating system: file size, open files, memory, permissions of folders and objects, and symbolic
+//! links in place of folders.
 //!
-//! Each limit is tightened until nothing works and loosened step by step until a run ends well, so that every call that
-//! can be refused is refused once. After each refused run the objects are the old or the new ones, whole; the run says
-//! what is wrong and what to do; and the next run without the limit leaves what a run nobody disturbed leaves.
+//! Each limit starts so tight that nothing works and is loosened step by step until a run succeeds, so that every call
+//! that can be refused is refused once. After each refused run every object is the old or the new one, whole; the run
+//! reports what is wrong and what to do; and the next run without the limit leaves the result of an undisturbed run.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -23,7 +23,7 @@ const JOB: &str = r#"
     lake = { keep_raw = true, keep_history = true }
 "#;
 
-/// A lake as a run at [`EARLY`] left it, and what a run at [`LATER`] makes of it.
+/// A lake after a run at [`EARLY`], and the result of a run on it at [`LATER`].
 pub(super) struct Night {
     pub(super) stage: Stage,
     base: PathBuf,
@@ -53,14 +53,14 @@ impl Night {
         tables_of(lake, std::slice::from_ref(&self.job))
     }
 
-    /// A copy of the lake of before.
+    /// A copy of the lake after the first run.
     pub(super) fn lake(&self, name: &str) -> PathBuf {
         let lake = self.stage.path(name);
         copy(&self.base, &lake);
         lake
     }
 
-    /// `sh` with these commands, before which `$COSTLAKE run` is to be run.
+    /// Runs an `sh` script in which `$COSTLAKE` is the program.
     pub(super) fn shell(&self, lake: &Path, script: &str) -> Output {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -c 0; {script}")]);
@@ -74,7 +74,7 @@ impl Night {
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     }
 
-    /// Asserts what holds after a run that was refused something, and that the next one makes up for it.
+    /// Asserts that every object is old or new after a refused run, and that the next run completes them.
     pub(super) fn assert_heals(&self, lake: &Path, what: &str) {
         assert_old_or_new(&self.tables(lake), &self.old, &self.new, what);
         self.run_well(lake);
@@ -92,7 +92,7 @@ impl Night {
         assert_nothing_staged(lake);
     }
 
-    /// Runs under each limit in turn until one is loose enough; how many were not, and how those runs ended.
+    /// Runs under each limit in turn until a run succeeds; returns how many did not. `judge` checks those.
     fn loosen(&self, limits: impl Iterator<Item = String>, judge: impl Fn(&Output, &str)) -> usize {
         for (refused, limit) in limits.enumerate() {
             let lake = self.lake(&format!("limited{refused}"));
@@ -113,7 +113,7 @@ impl Night {
     }
 }
 
-/// Asserts that a run ended with 1 and says what to do.
+/// Asserts that a run ended with exit code 1 and printed what to do.
 #[track_caller]
 fn assert_advised(output: &Output, what: &str) {
     assert_eq!(output.status.code(), Some(1), "{what}: {}", said(output));
@@ -123,7 +123,7 @@ fn assert_advised(output: &Output, what: &str) {
 #[test]
 fn files_that_may_not_grow_are_an_error_that_harms_nothing() {
     let night = Night::fall();
-    // Blocks of 512 bytes. Without the signal the write itself is refused; with it, the process is killed in the write.
+    // Blocks of 512 bytes. If SIGXFSZ is ignored, the write itself fails; otherwise the process is killed in the write.
     let steps = |trap: &'static str| (0..200).map(move |blocks| format!("{trap}ulimit -f {blocks}"));
     let refused = night.loosen(steps("trap '' XFSZ; "), |output, what| {
         assert_advised(output, what);
@@ -139,11 +139,11 @@ fn files_that_may_not_grow_are_an_error_that_harms_nothing() {
 #[test]
 fn files_that_may_not_be_opened_are_an_error_that_harms_nothing() {
     let night = Night::fall();
-    // Connections that cannot be opened are tried again for minutes, so that such a run is stopped by a signal.
+    // Connections that cannot be opened are retried for minutes, so such a run is stopped by a signal.
     let limits = (4..100).map(|files| format!(r#"ulimit -n {files}; set -- timeout 2; "$@" "$COSTLAKE" run; exit"#));
     let refused = night.loosen(limits, |output, what| {
         let code = output.status.code();
-        // 127 is the loader's own, 101 that of the runtime, which needs five files before anything else happens.
+        // 127 comes from the loader, 101 from the runtime, which needs five files before anything else.
         assert!(matches!(code, Some(1 | 2 | 101 | 124 | 127 | 130)), "{what}: {code:?}: {}", said(output));
         let says_so = said(output).contains("oo many open files");
         assert!(says_so || !matches!(code, Some(1 | 2 | 101)), "{what}: {}", said(output));
@@ -163,7 +163,7 @@ fn memory_that_ends_harms_nothing() {
     assert!(refused > 0);
 }
 
-/// What makes permissions bind this user: root is let go of what lets it pass them.
+/// The command prefix under which permissions apply to this user: for root it drops all capabilities.
 pub(super) fn bound_by_permissions() -> Option<&'static str> {
     let root = String::from_utf8_lossy(&Command::new("id").arg("-u").output().expect("id").stdout).trim() == "0";
     let setpriv = "setpriv --bounding-set=-all --inh-caps=-all";
@@ -174,7 +174,7 @@ pub(super) fn bound_by_permissions() -> Option<&'static str> {
     }
 }
 
-/// Every folder and file of a lake but the lock and the records of runs that nobody reads.
+/// Every folder and file of a lake.
 fn entries(lake: &Path) -> Vec<PathBuf> {
     let mut found = vec![lake.to_owned()];
     for path in crate::support::lake::files(lake) {
@@ -224,7 +224,7 @@ fn contents(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(|file| (file.clone(), fs::read(file).expect("a file"))).collect()
 }
 
-/// What stands elsewhere behind a link.
+/// Paths that are moved elsewhere and replaced by a link.
 const LINKED: [&str; 6] = [
     "cost",
     "cost/billing_period=2026-10",

@@ -1,7 +1,7 @@
-//! Every call to the store fails once: k = 1, 2, … until a run makes no k-th call.
+//! Every call to the store fails: call k = 1, 2, … of a run, for all of its calls.
 //!
-//! After each such run every partition is old or new, never in between; the next run ends well and leaves the very
-//! bytes an uninterrupted run leaves, with a ledger that agrees.
+//! After each such run every partition is old or new, never in between; the next run succeeds and leaves the same
+//! bytes as an uninterrupted run, and a ledger that agrees.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,20 +16,20 @@ use super::world::{EARLY, Held, World, assert_ledger_agrees, begun, contents, co
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Span {
     Once,
-    /// Also the call after it, which is the one that reads back.
+    /// Also the next call, which reads the object back.
     Twice,
-    /// Everything from there on.
+    /// All calls from there on.
     ForGood,
 }
 
-/// What a loop starts from and what it has to arrive at.
+/// The state a loop starts from and the state it must end in.
 struct Loop<'a> {
     world: &'a World,
     job: &'a Job,
     base: &'a InMemory,
     old: BTreeMap<String, Held>,
     new: BTreeMap<String, Held>,
-    /// The calls of a run that nothing happens to.
+    /// The calls of a run without faults.
     calls: Vec<Call>,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Loop<'a> {
 
     async fn every_call(&self, fault: Fault, span: Span) {
         for call in &self.calls {
-            // Something that only concerns writes is the same as `Before` for reads.
+            // For reads, the faults of writes are the same as `Before`.
             if call.verb == Verb::Put || fault == Fault::Before {
                 self.one_call(call, fault.clone(), span).await;
             }
@@ -82,7 +82,7 @@ impl<'a> Loop<'a> {
         self.clean_run(&store, &what).await;
     }
 
-    /// The exit codes a run may end with. One write that fails is settled, unless it is one of the store's proof.
+    /// The exit codes a run may end with. A single failed write is settled, unless it belongs to the store's probe.
     fn allowed(&self, call: &Call, fault: &Fault, span: Span) -> &'static [u8] {
         let proof = call.key.contains("_costlake/probe/");
         let last_list = self.calls.iter().rfind(|call| call.verb == Verb::List);
@@ -92,9 +92,9 @@ impl<'a> Loop<'a> {
             (Verb::Put, _) if !proof => &[0],
             (Verb::Put, _) if matches!(fault, Fault::Landed | Fault::Conflict) => &[0, 1, 2],
             (Verb::Put, _) => &[0, 1],
-            // The looks for history past its time and for old ledger snapshots come last, and both may as well stay.
+            // The listings for expired history and for old ledger snapshots come last, and both may stay.
             (Verb::List, _) if last_list == Some(call) || call.key.ends_with("/history") => &[0],
-            // A look of the comparison may fail: the fetch looks again, and that one counts.
+            // A read by the comparison may fail: the fetch reads again, and only that one counts.
             (Verb::Get, _) if self.is_first_look(call) => &[0, 1],
             _ => &[1],
         }
@@ -105,7 +105,7 @@ impl<'a> Loop<'a> {
         call.key.ends_with("/data.parquet") && self.calls.iter().find(of_object) == Some(call)
     }
 
-    /// The run after it, on a store that works again.
+    /// The next run, without faults.
     async fn clean_run(&self, store: &Arc<Faults>, what: &str) {
         let report = self.world.run(store, self.job).await;
         assert_eq!(report.exit_code, 0, "{what}: {report:#?}");

@@ -1,17 +1,17 @@
-//! Two real processes write one window at once, again and again.
+//! Two real processes write one window at once, many times.
 //!
-//! Each writer has an API of its own, whose clocks are a day apart or the same: the two read different rows of the same
-//! days, or the same ones. They meet at a place of the program after both have looked at the object and before either has
-//! replaced it, or they run as they come.
+//! Each writer has a separate API, with clocks a day apart or equal: the two read different rows of the same days, or
+//! the same rows. They meet at a barrier in the program after both have observed the object and before either has
+//! replaced it, or they run freely.
 //!
-//! | the writers read | and meet | then |
+//! | the writers read | and meet | result |
 //! |---|---|---|
-//! | different rows | before either writes | one commits; the other ends with 5 and says that it was superseded |
-//! | different rows | as they come | the same, or the later one replaces the earlier one's generation by the next |
-//! | the same rows | before either writes | one write lands; the other one finds that what is there is what it meant to write |
-//! | the same rows | as they come | the same, or the later one finds nothing to do |
+//! | different rows | before either writes | one commits; the other ends with 5 and reports that it was superseded |
+//! | different rows | freely | the same, or the later one replaces the earlier one's generation by the next |
+//! | the same rows | before either writes | one write lands; the other writer finds its own rows in the object |
+//! | the same rows | freely | the same, or the later one finds nothing to do |
 //!
-//! [`RACE_ROUNDS`] is how often.
+//! [`RACE_ROUNDS`] is the number of races.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -41,13 +41,13 @@ const JOB: &str = r#"
     lake = { keep_history = true }
 "#;
 
-/// Clocks of the run before the race and of the two writers. The last day of October is another one at each.
+/// Clocks of the run before the race and of the two writers. The last day of October has different rows at each.
 const CLOCKS: [&str; 3] = ["2026-11-01T06:00:00Z", "2026-11-02T06:00:00Z", "2026-11-03T06:00:00Z"];
 
-/// Where both are after looking at the object and before writing it.
+/// Crash points between observing the object and writing it, where the writers meet.
 const MEETINGS: [&str; 5] = ["after_observe", "after_budget", "after_control", "after_encode", "before_put"];
 
-/// The program at one clock, with an API of its own that says what is known at that clock.
+/// The program at one clock, with a separate API at the same clock.
 struct Writer {
     server: SandboxServer,
     stage: Stage,
@@ -78,7 +78,7 @@ impl Writer {
         ended
     }
 
-    /// Asserts that the table's rows are this writer's, to the last digit.
+    /// Asserts that the table's sum is exactly that of this writer's API.
     fn assert_sums(&self, lake: &Path) {
         let total = self.server.total("DAILY", "2026-10-30", "2026-11-01", "UnblendedCost");
         assert_eq!(sum(&rows(lake, "raced"), "unblended_cost"), total);
@@ -135,12 +135,12 @@ fn kept(lake: &Path) -> BTreeSet<u64> {
     names.map(|name| name.to_string_lossy().trim_end_matches(".parquet").parse().expect("an epoch")).collect()
 }
 
-/// A lake before the race, and all that may become of it.
+/// A lake before the race, and all valid results.
 struct Course {
     base: PathBuf,
-    /// The generation that is there before.
+    /// The generation before the race.
     epoch: u64,
-    /// By the writers that committed, in their order.
+    /// The objects, by the writers that committed, in order.
     outcomes: BTreeMap<Vec<usize>, BTreeMap<String, Bytes>>,
 }
 
@@ -162,7 +162,7 @@ impl Course {
     }
 }
 
-/// How often what happened.
+/// Counts of each outcome.
 #[derive(Debug, Default)]
 struct Tally {
     superseded: u32,
@@ -171,7 +171,7 @@ struct Tally {
     nothing_to_do: u32,
 }
 
-/// One race: two writers of `pair` on a copy of the course.
+/// One race: the two writers of `pair` on a copy of the course.
 struct Race<'a> {
     writers: &'a [Writer; 2],
     job: &'a Job,
@@ -208,7 +208,7 @@ impl Race<'_> {
         runtime().block_on(assert_ledger_agrees_in(Lake::Local(LocalLake::new(lake.clone())), self.job));
     }
 
-    /// Writers of different rows: every commit is a generation of its own, and the object is that of the last one.
+    /// Writers of different rows: every commit is a new generation, and the object is that of the last one.
     fn judge(&self, lake: &Path, both: &[Ended; 2], tally: &Mutex<Tally>) {
         let what = &self.what;
         let mut commits: Vec<(u64, usize)> =
@@ -231,7 +231,7 @@ impl Race<'_> {
         if lost == 1 { tally.superseded += 1 } else { tally.replaced += 1 }
     }
 
-    /// Writers of the same rows: there is one new generation, whoever wrote it.
+    /// Writers of the same rows: there is one new generation, whichever wrote it.
     fn judge_equals(&self, lake: &Path, both: &[Ended; 2], tally: &Mutex<Tally>) {
         let what = &self.what;
         let won = &self.course.outcomes[&vec![self.pair[0]]];
@@ -281,7 +281,7 @@ fn of_two_writers_at_once_each_commits_alone_or_says_that_it_lost() {
                     return;
                 }
                 let mut rng = fastrand::Rng::with_seed(u64::from(round));
-                // One round in four they run as they come.
+                // One round in four they run freely.
                 let place = (round % 4 != 3).then(|| MEETINGS[rng.usize(0..MEETINGS.len())]);
                 let pair = [[0, 1], [1, 0], [1, 1]][rng.usize(0..3)];
                 let course = &courses[rng.usize(0..2)];

@@ -1,4 +1,4 @@
-//! The ledger or an object is not as the last run left it: taken over, rebuilt, or refused with what to do.
+//! The ledger or an object is not as the last run left it: adopted, rebuilt, or refused with advice.
 
 use std::sync::Arc;
 
@@ -63,8 +63,8 @@ async fn objects_ahead_of_the_ledger_are_taken_over_and_not_paid_twice() {
         |report: &JobReport| report.fetches.iter().flat_map(|fetch| fetch.windows.clone()).collect::<Vec<_>>();
     let (ahead, intact) = run_ahead(LATER).await;
     assert_eq!((ahead.objects_written, windows(&ahead)), (0, windows(&intact)), "{ahead:#?}");
-    // By now the first day of November is due only to a ledger that does not know of it; the second was read before it was
-    // final, but by the store's clock, which is this machine's and later, it was read when its object was written.
+    // By now the first day of November is due only to a ledger that does not know it; the second was read before
+    // it was final, but an adopted object counts as read when it was written, by the store's (later) clock.
     let (ahead, intact) = run_ahead("2026-11-06T06:00:00Z").await;
     assert_eq!(windows(&ahead), ["2026-11-03..2026-11-05"], "{ahead:#?}");
     assert_eq!(windows(&intact), ["2026-11-02..2026-11-05"], "{intact:#?}");
@@ -96,7 +96,7 @@ async fn in_place_of_a_damaged_snapshot_the_one_before_it_is_used() {
     let (world, store, _) = two_runs(&job).await;
     let snapshots = lake(&store).list(&ledger_folder(&job)).await.expect("a listing");
     assert!(snapshots.len() > 1, "{snapshots:?}");
-    // The newest alone first, then all of them: only then the footers are all there is.
+    // First only the newest, then all of them: only then must the footers be used.
     for (damaged, told) in [(1, "snapshot is damaged: an older one is used"), (99, "snapshot is damaged: rebuilt")] {
         let snapshots = lake(&store).list(&ledger_folder(&job)).await.expect("a listing");
         let newest = snapshots.last().expect("a snapshot").key.clone();
@@ -124,7 +124,7 @@ async fn a_ledger_of_a_newer_layout_is_left_alone() {
     assert_eq!(contents(&store, &job).await, before);
 }
 
-/// A Parquet file that somebody else wrote.
+/// A Parquet file that costlake did not write.
 fn foreign_parquet(job: &Job) -> Bytes {
     let table = job.source.table();
     let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), table.schema().clone(), None).expect("a writer");
@@ -236,7 +236,7 @@ async fn an_object_behind_its_ledger_is_replaced_whole() {
     }
 }
 
-/// The run of [`LATER`] keeps October 30th from this object, which is not what the last run wrote.
+/// The run at [`LATER`] would keep October 30th from this object, which the last run did not write.
 async fn run_over_damaged(damage: impl Fn(&Job, &[u8]) -> Vec<u8>) -> String {
     let job = cost_job();
     let (world, base) = begun(&job).await;
@@ -279,8 +279,8 @@ async fn rows_that_are_not_what_the_footer_promises_are_found() {
     assert!(text.contains("day 2026-10-30") && text.contains("what to do:"), "{text}");
 }
 
-/// A run died between its object and the ledger, and the API went back to what it said before: by the ledger nothing is
-/// due, but the lake holds what the API no longer says.
+/// A run died between its object and the ledger, and the API went back to its earlier figures: by the ledger nothing is
+/// due, but the lake holds figures that the API no longer returns.
 #[tokio::test]
 async fn an_object_ahead_of_the_ledger_is_seen_where_nothing_is_due() {
     let job = parse(

@@ -1,4 +1,4 @@
-//! The write of data is lost, late, refused, denied or raced: what became of it is read back, and said.
+//! The data write is lost, late, refused, denied or raced: the run reads back the outcome and reports it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::world::{
     october, rows_of,
 };
 
-/// A run whose calls fail as `script` says, on a bucket as the first run left it.
+/// A run with scripted faults, on a bucket after a first run.
 async fn scripted(
     script: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static,
 ) -> (World, Job, Arc<Faults>, JobReport) {
@@ -31,7 +31,7 @@ fn is_october(call: &Call) -> bool {
     call.puts_data() && call.key.contains("=2026-10/")
 }
 
-/// What another run commits at the world's clock, all of October included.
+/// The objects that another run commits at the world's clock, all of October included.
 async fn committed_elsewhere(world: &World, job: &Job, base: &InMemory) -> BTreeMap<String, Held> {
     let store = Arc::new(base.fork());
     assert_eq!(world.ask(&store, job, october()).await.exit_code, 0);
@@ -60,7 +60,7 @@ async fn writes_that_never_land_are_given_up_as_unknown() {
 async fn a_write_that_landed_unseen_is_unknown_and_adopted_by_the_next_run() {
     let seen = AtomicBool::new(false);
     let (world, job, store, report) = scripted(move |call| {
-        // From the write of October on, nothing of October can be read any more.
+        // From the write of October on, every call for October fails.
         if is_october(call) {
             seen.store(true, Ordering::Relaxed);
             return Some(Fault::After);
@@ -113,7 +113,7 @@ async fn kept_days_are_never_taken_from_another_generation() {
     world.set(LATER);
     let store = Faults::over(&base);
     let (bytes, key, gets) = (theirs.bytes.clone(), data_key(&job, "2026-10"), AtomicUsize::new(0));
-    // A look at the footer comes first; the second read is that of the rows to keep.
+    // The first read is of the footer; the second is of the rows to keep.
     store.script(move |call| {
         let is_look = call.verb == Verb::Get && call.key == key;
         (is_look && gets.fetch_add(1, Ordering::Relaxed) == 1).then(|| Fault::Meanwhile(bytes.clone()))
@@ -194,7 +194,7 @@ async fn a_look_that_another_run_overtook_is_superseded_and_not_called_a_loss() 
     assert_eq!(world.ask(&elsewhere, &cost_job(), october()).await.exit_code, 0);
     let before = everything(&base).await;
     let theirs = everything(&elsewhere).await.into_iter().filter(|(path, bytes)| before.get(path) != Some(bytes));
-    // The number of their snapshot is the one after that of November, which is read alone, before the others.
+    // Their snapshot has the number after that of November, which is fetched alone, before the others.
     let renumbered = |path: Path| Path::from(path.as_ref().replace("0000002.json", "0000003.json"));
     let theirs: Vec<_> = theirs.map(|(path, bytes)| (renumbered(path), bytes)).collect();
     let mut job = cost_job();
@@ -204,7 +204,7 @@ async fn a_look_that_another_run_overtook_is_superseded_and_not_called_a_loss() 
     let (key, looks) = (data_key(&job, "2026-10"), AtomicUsize::new(0));
     store.script(move |call| {
         let is_look = call.verb == Verb::Get && call.key == key;
-        // The listing vouches for the object: the first look is the fetch's own.
+        // The listing shows that the object is unchanged, so the first read is the fetch's.
         (is_look && looks.fetch_add(1, Ordering::Relaxed) == 0).then(|| Fault::Overtaken(theirs.clone()))
     });
     let report = world.ask(&store, &job, days("2026-09-30", "2026-11-02")).await;

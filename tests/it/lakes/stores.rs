@@ -1,4 +1,4 @@
-//! Stores that are dishonest about conditions, or peculiar about ETags.
+//! Stores that ignore conditions or handle ETags unusually.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use super::world::{EARLY, LATER, World, assert_ledger_agrees, begun, contents, c
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Oddity {
-    /// Writes always, whatever the condition.
+    /// Ignores all conditions on writes.
     IgnoresConditions,
-    /// Knows `If-None-Match` but not `If-Match`.
+    /// Honours `If-None-Match` but not `If-Match`.
     IgnoresIfMatch,
-    /// Knows `If-Match` but not `If-None-Match`.
+    /// Honours `If-Match` but not `If-None-Match`.
     IgnoresIfNoneMatch,
     /// Matches an ETag on PUT only without its quotes, as old Ceph does.
     WantsBareTags,
     /// Matches an ETag on PUT only with its quotes.
     WantsQuotedTags,
-    /// Answers no ETag.
+    /// Returns no ETag.
     HasNoTags,
-    /// Has always one more page to list, with nothing on it.
+    /// Listings never end: there is always another, empty page.
     ListsForEver,
 }
 
@@ -39,7 +39,7 @@ enum Oddity {
 struct OddStore {
     inner: InMemory,
     oddity: Oddity,
-    /// Writes under a condition, those of the probe left out.
+    /// Conditional writes, except those of the probe.
     conditional: AtomicUsize,
 }
 
@@ -197,7 +197,7 @@ async fn a_listing_without_an_end_is_not_waited_for() {
     assert!(error.message().contains("goes on after 10 minutes"), "{}", error.report());
 }
 
-/// What was found out about one endpoint says nothing about another one with the same objects.
+/// The probe result of one endpoint does not apply to another one with the same objects.
 #[tokio::test]
 async fn each_endpoint_is_asked_by_itself() {
     let store = Arc::new(InMemory::new());

@@ -1,4 +1,4 @@
-//! What surrounds a run: a sandbox on loopback, a bucket in memory, small jobs, and a close look at what is in the lake.
+//! The environment of a run: a sandbox on loopback, an in-memory bucket, small jobs, and checks of the lake's contents.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,11 +36,11 @@ pub(super) const LONG: Duration = Duration::from_secs(60);
 /// The prefix of the lake in its bucket.
 pub(super) const PREFIX: &str = "bill";
 
-/// When the first run is: the last days of October are read.
+/// Time of the first run: the last days of October are read.
 pub(super) const EARLY: &str = "2026-11-01T06:00:00Z";
-/// When the second run is: the last day of October is read again, and two days of November are new.
+/// Time of the second run: the last day of October is read again, and two days of November are new.
 pub(super) const LATER: &str = "2026-11-03T06:00:00Z";
-/// When the third run is: the last November day is read again, and one is new.
+/// Time of the third run: the last November day is read again, and one is new.
 pub(super) const LATEST: &str = "2026-11-04T06:00:00Z";
 
 const COSTS: &str = r#"
@@ -49,12 +49,12 @@ const COSTS: &str = r#"
     limits = { fetches_in_flight = 1 }
 "#;
 
-/// A table with everything a run can write: raw answers and replaced generations too.
+/// A table with everything a run can write, including raw responses and replaced generations.
 pub(super) fn cost_job() -> Job {
     parse("cost", &format!("{COSTS}lake = {{ keep_raw = true, keep_history = true }}"))
 }
 
-/// The same table with what every run writes.
+/// The same table without them.
 pub(super) fn plain_cost_job() -> Job {
     parse("cost", COSTS)
 }
@@ -79,7 +79,7 @@ pub(super) fn at(text: &str) -> DateTime<Utc> {
     text.parse().expect("an instant")
 }
 
-/// Every day from the table's begin to the end of October.
+/// Every day from the first of the table to the end of October.
 pub(super) fn october() -> Ask {
     days("2026-10-30", "2026-10-31")
 }
@@ -89,18 +89,18 @@ pub(super) fn days(from: &str, to: &str) -> Ask {
     Ask::Range { window: range(day(from), day(to)).expect("a range"), missing_only: false }
 }
 
-/// The APIs and the clients to them.
+/// The APIs and their clients.
 pub(super) struct World {
     pub(super) sandbox: Sandbox,
     clients: Arc<Clients>,
     /// Attempts at a request.
     pub(super) attempts: u32,
-    /// Where the sandbox is served; nowhere, if it only keeps the time.
+    /// Where the sandbox is served; `None` if it only provides the clock.
     pub(super) address: Option<SocketAddr>,
 }
 
 impl World {
-    /// A sandbox whose clock stands at `now`.
+    /// A sandbox whose clock is at `now`.
     pub(super) async fn start(now: &str) -> Self {
         Self::with(Settings::new(at(now))).await
     }
@@ -114,7 +114,7 @@ impl World {
         Self { sandbox, clients: Arc::new(Clients::new(outside)), attempts: 2, address: Some(address) }
     }
 
-    /// Clients to another server than the sandbox, which only keeps the time.
+    /// Clients of another server; the sandbox only provides the clock.
     pub(super) fn over(url: &str, now: &str) -> Self {
         let outside = ClientConfig { sandbox: Some(url.to_owned()), ..ClientConfig::default() };
         Self {
@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    /// The same world with new clients, to what stands between it and the sandbox.
+    /// The same world with new clients, which connect to a proxy in front of the sandbox.
     pub(super) fn through(&self, url: &str, answer: Duration) -> Self {
         let deadlines = Deadlines { connect: LONG, answer };
         let outside = ClientConfig { sandbox: Some(url.to_owned()), deadlines, ..ClientConfig::default() };
@@ -162,13 +162,13 @@ impl World {
         run_job(&self.context(lake(store)), job, "run", ask).await
     }
 
-    /// The same with a month's rows accepted.
+    /// Like [`Self::ask`], with a month's rows accepted.
     pub(super) async fn accept<S: ObjectStore>(&self, store: &Arc<S>, job: &Job, ask: Ask, month: &str) -> JobReport {
         let accepted = Arc::new([(job.name.clone(), month.parse().expect("a day"))].into());
         run_job(&Context { accepted, ..self.context(lake(store)) }, job, "run", ask).await
     }
 
-    /// A run that has to end well.
+    /// A run that must succeed.
     pub(super) async fn run_well<S: ObjectStore>(&self, store: &Arc<S>, job: &Job) -> JobReport {
         let report = self.run(store, job).await;
         assert_eq!(report.exit_code, 0, "{report:#?}");
@@ -176,7 +176,7 @@ impl World {
     }
 }
 
-/// A world at [`LATER`], and a bucket as a run at [`EARLY`] left it.
+/// A world at [`LATER`], and a bucket after a run at [`EARLY`].
 pub(super) async fn begun(job: &Job) -> (World, Arc<InMemory>) {
     let world = World::start(EARLY).await;
     let store = Arc::new(InMemory::new());
@@ -198,7 +198,7 @@ pub(super) struct Held {
     pub(super) rows: Vec<String>,
 }
 
-/// Every object of the table by partition; each holds exactly what its footer says, and there is nothing else.
+/// Every object of the table by partition; asserts that each matches its footer and that there are no stray objects.
 pub(super) async fn contents<S: ObjectStore>(store: &Arc<S>, job: &Job) -> BTreeMap<String, Held> {
     contents_of(&lake(store), job).await
 }
@@ -245,7 +245,7 @@ pub(super) fn rows_of(contents: &BTreeMap<String, Held>) -> BTreeMap<&str, &[Str
     contents.iter().map(|(partition, held)| (partition.as_str(), held.rows.as_slice())).collect()
 }
 
-/// The ledger as the next run will find it.
+/// The ledger as the next run will open it.
 pub(super) async fn ledger<S: ObjectStore>(store: &Arc<S>, job: &Job) -> Ledger {
     ledger_of(Arc::new(lake(store)), job).await
 }
@@ -254,7 +254,7 @@ pub(super) async fn ledger_of(lake: Arc<Lake>, job: &Job) -> Ledger {
     LedgerStore::open(lake, &job.name, job.source.grain(), at(LATER)).await.expect("a ledger").0.ledger
 }
 
-/// Asserts that the ledger says of every object what its footer says, and knows no other.
+/// Asserts that the ledger matches the footer of every object and has no other partitions.
 pub(super) async fn assert_ledger_agrees<S: ObjectStore>(store: &Arc<S>, job: &Job) {
     assert_ledger_agrees_in(lake(store), job).await;
 }
@@ -264,7 +264,7 @@ pub(super) async fn assert_ledger_agrees_in(lake: Lake, job: &Job) {
     assert_tells(&ledger_of(Arc::new(lake), job).await, &contents);
 }
 
-/// Asserts that a ledger says of every object what its footer says, and knows no other.
+/// Asserts that a ledger matches the footer of every object and has no other partitions.
 pub(super) fn assert_tells(ledger: &Ledger, contents: &BTreeMap<String, Held>) {
     assert!(ledger.partitions.keys().eq(contents.keys()), "{:?}", ledger.partitions.keys());
     for (partition, held) in contents {

@@ -1,6 +1,6 @@
-//! Whose credentials a run has, what another account's bill says, and objects of another account in a partition's place.
+//! The credentials of each run, the bill of a second account, and objects of that account in place of a partition's.
 //!
-//! Two accounts share the bill, but for a service that the other one has alone: whose rows are in an object can be seen.
+//! Two accounts share the bill, except for one service that only the second has: it shows whose rows an object has.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,20 +25,20 @@ use super::store::Objects;
 use super::watch::key_of;
 use super::world::{Shared, World, lock};
 
-/// The account that most runs are of.
+/// The account of most runs.
 pub(super) const HOME: &str = "111122223333";
-/// Another one.
+/// The second account.
 pub(super) const OTHER: &str = "444455556666";
-/// What the other account has beside what both have.
+/// The service and cost that only the second account has.
 const ALONE: (u8, i64) = (77, 7 * DOLLAR);
 
-/// Whose credentials a run has.
+/// The credentials of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Who {
-    /// [`HOME`]'s; nobody says so, and nobody was asked.
+    /// [`HOME`]'s; the account is neither configured nor requested.
     #[default]
     Unnamed,
-    /// [`HOME`]'s; AWS STS was asked in vain.
+    /// [`HOME`]'s; the request to AWS STS failed.
     InVain,
     /// [`HOME`]'s, which is known.
     Home,
@@ -49,17 +49,17 @@ pub(super) enum Who {
 }
 
 impl Who {
-    /// Whoever is of this account.
+    /// The credentials of this account.
     pub(super) fn of(account: &str) -> Self {
         if account == OTHER { Self::Other } else { Self::Home }
     }
 
-    /// Whoever a table is of, as its records say.
+    /// The credentials of the table's account, by its records.
     pub(super) fn of_rows(objects: &Objects) -> Self {
         of_table(objects).map_or(Self::Home, |account| Self::of(&account))
     }
 
-    /// Who runs last: whom the table is of.
+    /// The credentials of the last run: those of the table's account.
     pub(super) fn last(world: &Shared, oddity: Option<Oddity>) -> Self {
         match oddity {
             Some(Oddity::Accounts | Oddity::Foreign) => Self::of_rows(&lock(world).objects),
@@ -67,7 +67,7 @@ impl Who {
         }
     }
 
-    /// Whom a table is not of, once it has an account, which it has to have.
+    /// The credentials of the account that does not own the table; the table must have an account by now.
     pub(super) fn not_of(world: &mut World) -> Option<Self> {
         let Some(table) = of_table(&world.objects) else {
             world.watch.breaks("I14: a run whose account is known has not written it down");
@@ -95,7 +95,7 @@ impl Who {
         Identity { aws_account: self.account().map(str::to_owned), account_check, ..Identity::default() }
     }
 
-    /// What the API tells this one of a day.
+    /// The day as the API returns it to these credentials.
     pub(super) fn told(self, mut day: Day) -> Day {
         if self == Self::Other {
             day.costs.insert(ALONE.0, ALONE.1);
@@ -103,12 +103,12 @@ impl Who {
         day
     }
 
-    /// Whether a run of this one must not touch a table of that account.
+    /// Whether a run with these credentials must not touch a table of that account.
     fn is_kept_out(self, table: &str) -> bool {
         self == Self::InVain || self.account().is_some_and(|own| own != table)
     }
 
-    /// Whether its rows may get into a table of that account, or one without any, unseen.
+    /// Whether its rows may get into a table of that account, or of none, undetected.
     fn is_unverified(self, table: Option<&str>) -> bool {
         match self {
             Self::Unnamed => true,
@@ -118,7 +118,7 @@ impl Who {
     }
 }
 
-/// Whose rows these are, and what both accounts have of them.
+/// The owner of these rows, and the part that both accounts share.
 pub(super) fn whose(day: &Day) -> (Who, Day) {
     let mut rest = day.clone();
     if rest.costs.get(&ALONE.0) == Some(&ALONE.1) {
@@ -128,7 +128,7 @@ pub(super) fn whose(day: &Day) -> (Who, Day) {
     (Who::Home, rest)
 }
 
-/// The account that is written down with the table.
+/// The account recorded for the table.
 pub(super) fn of_table(objects: &Objects) -> Option<String> {
     let written = |name: &str| {
         let object = objects.held.get(&format!("bill/_costlake/cost/{name}"))?;
@@ -138,21 +138,21 @@ pub(super) fn of_table(objects: &Objects) -> Option<String> {
     written("table.json").or_else(|| written("account.json"))
 }
 
-/// How the runs of a schedule with two accounts lie in time.
+/// The timing of the runs of a schedule with two accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     AsDrawn,
     /// One after another, so that the table has its account before the later ones begin.
     Apart,
-    /// Side by side on a new table.
+    /// Concurrently on a new table.
     SideBySide,
-    /// Side by side on a table that a run of no known account has begun.
+    /// Concurrently on a table created by a run of unknown account.
     Founded,
 }
 
 const ORDERS: [Order; 4] = [Order::AsDrawn, Order::Apart, Order::SideBySide, Order::Founded];
 
-/// Says of each run whose it is, and of some when they begin.
+/// Assigns credentials to each run, and start times to some.
 pub(super) fn cast(rng: &mut Rng, oddity: Option<Oddity>, plans: &mut [Plan]) {
     match oddity {
         Some(Oddity::Accounts) => cast_two(rng, plans),
@@ -184,8 +184,8 @@ fn cast_two(rng: &mut Rng, plans: &mut [Plan]) {
     }
 }
 
-/// The other account's object of these days, which are of one partition: the same job's, so of the same fingerprint;
-/// `after` a generation.
+/// The other account's object of these days of one partition, with the same job and so the same fingerprint, as the
+/// generation following `after`.
 fn object(job: &Job, days: &BTreeMap<NaiveDate, Day>, after: u64) -> Bytes {
     let (source, table, grain) = (&job.source, job.source.table(), job.source.grain());
     let first = *days.keys().next().expect("a day");
@@ -199,10 +199,10 @@ fn object(job: &Job, days: &BTreeMap<NaiveDate, Day>, after: u64) -> Bytes {
     build(table, grain, grain.partition_of(first), &owner, None, after, rows).expect("an object").bytes.into()
 }
 
-/// The dice and the memory of a hand that lays objects of the other account into the table.
+/// The random generator and state of outside tampering with objects of the other account.
 pub(super) struct Mover {
     pub(super) rng: Rng,
-    /// By partition: what stood where an object of the other account stands now.
+    /// By partition: the object that one of the other account replaced.
     before: BTreeMap<String, Option<Bytes>>,
 }
 
@@ -211,7 +211,7 @@ impl Mover {
         Self { rng, before: BTreeMap::new() }
     }
 
-    /// When the hand does something; nothing in schedules without it.
+    /// Tampers at random times; does nothing in schedules without it.
     pub(super) async fn works_at_times(&mut self, world: &Shared, oddity: Option<Oddity>, job: &Job) {
         let times = if oddity == Some(Oddity::Foreign) { self.rng.usize(0..4) } else { 0 };
         for _ in 0..times {
@@ -220,14 +220,14 @@ impl Mover {
         }
     }
 
-    /// Half of the hands do something when all runs have ended.
+    /// With probability one half, tampers once more after all runs have ended.
     pub(super) fn works_at_last(&mut self, world: &mut World, job: &Job) {
         if self.standing().is_empty() && self.rng.bool() {
             self.works(world, job);
         }
     }
 
-    /// Lays an object of the other account into a place, or moves the one away that is there.
+    /// Puts an object of the other account in place of a partition's, or moves one away that is there.
     pub(super) fn works(&mut self, world: &mut World, job: &Job) {
         let begin = job.window.begin.expect("a first day");
         let today = first_now().date_naive();
@@ -244,7 +244,7 @@ impl Mover {
             .collect();
         let now = world.objects.held.get(&key_of(&partition)).map(|object| object.bytes.clone());
         let epoch = now.as_ref().map_or(0, |bytes| footer_of(bytes).epoch);
-        // Of a lower generation than the one in place, of the same, or of the next.
+        // A lower generation than the current one, the same, or the next.
         let after = epoch.saturating_sub(self.rng.u64(0..3)) + self.rng.u64(0..2);
         let bytes = object(job, &days, after);
         let event = world.event();
@@ -255,7 +255,7 @@ impl Mover {
         self.before.insert(partition, now);
     }
 
-    /// What a run may say that finds such objects.
+    /// Checks the report of a run that finds such objects.
     pub(super) fn judge_refusal(&self, world: &mut World, report: &JobReport) {
         let is_said = |partition: &String| {
             let of_it = report.fetches.iter().filter(|fetch| fetch.partition == *partition);
@@ -271,7 +271,7 @@ impl Mover {
         world.tally.count(NOT_OVERWRITTEN);
     }
 
-    /// A person does what the error says: the object is moved away, and in half of the cases what stood there put back.
+    /// A user follows the error's advice: moves the object away and, in half of the cases, puts the original back.
     fn moves_away(&mut self, world: &mut World, partition: &str) {
         let Some(before) = self.before.remove(partition) else { return };
         let before = before.filter(|_| self.rng.bool());
@@ -284,7 +284,7 @@ impl Mover {
         world.watch.meddled(event, partition, before);
     }
 
-    /// Partitions in whose place an object of the other account stands.
+    /// Partitions whose object is currently one of the other account.
     pub(super) fn standing(&self) -> Vec<String> {
         self.before.keys().cloned().collect()
     }
@@ -296,7 +296,7 @@ impl Mover {
     }
 }
 
-/// What is counted.
+/// Names of counters.
 const OVER: &str = "another account: its object over the table's";
 const INTO: &str = "another account: its object in an empty place";
 pub(super) const KEPT_OUT: &str = "another account: runs that are kept out";
@@ -306,7 +306,7 @@ pub(super) const NOT_OVERWRITTEN: &str = "another account: runs that leave its o
 pub(super) const COUNTED: [&str; 6] = [OVER, INTO, KEPT_OUT, TAKES_ON, LOSES, NOT_OVERWRITTEN];
 
 impl World {
-    /// A run begins with these credentials.
+    /// Called when a run begins with these credentials.
     pub(super) fn begins(&mut self, writer: usize, who: Who) -> Who {
         let table = of_table(&self.objects);
         let who = if who == Who::Quiet && table.is_none() { Who::Home } else { who };
@@ -318,14 +318,14 @@ impl World {
         who
     }
 
-    /// What the API tells a writer of a day now.
+    /// The day as the API returns it to a writer now.
     pub(super) fn tells(&self, writer: usize, day: NaiveDate) -> Day {
         self.watch.writers[writer].who.told(self.bill.now(day))
     }
 }
 
-/// What a run may say that is kept out, or loses a new table to another account. What goes wrong with its calls to the
-/// store may come first.
+/// Checks the report of a run that is kept out, or that loses a new table to another account. Faults of its store calls
+/// may come first.
 pub(super) fn judge_account(world: &mut World, writer: usize, report: &JobReport) {
     let said = report.failure.as_ref().filter(|failure| failure.kind == Kind::Auth.name());
     let of_account = |text: &str| text.contains("belongs to AWS account") || text.contains("cannot be verified");

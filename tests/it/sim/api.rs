@@ -1,4 +1,4 @@
-//! The APIs in this process, Cost Explorer first of all: answers from the bill page by page, and goes wrong in every way the real one can.
+//! The in-process APIs, mainly Cost Explorer: answers page by page from the bill, with every fault of the real one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use super::bill::{Day, text};
 use super::savings;
 use super::world::{Shared, World, lock, pause};
 
-/// What goes wrong with a call.
+/// The fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
     Throttled,
     Unavailable,
-    /// No answer for a while, then the connection ends.
+    /// No answer for 60 s, then the connection ends.
     Silence,
-    /// No answer for longer than an observation holds.
+    /// No answer for 31 min: longer than an observation is valid.
     LongSilence,
-    /// The page tokens are lost: the series has to begin again.
+    /// The page tokens are lost: pagination must restart.
     TokensLost,
     Cut,
-    /// The page before once more, with a token that goes on.
+    /// The next token leads to the same page again.
     PageTwice,
-    /// The token of the page before once more.
+    /// The page returns the token it was requested with.
     TokenTwice,
     DayMissing,
-    /// A total, or a group, that is a cent off.
+    /// A total, or the groups, are a cent off.
     CentOff,
     Denied,
     /// The bill changes between two pages.
@@ -107,7 +107,7 @@ fn draw(world: &mut World, request: &Request) -> Option<Flaw> {
         return None;
     }
     let flaw = FLAWS[world.rng.usize(0..FLAWS.len())];
-    // These end a run or outlast it: one in four is plenty.
+    // These end a run or outlast it, so only one in four is kept.
     let flaw =
         if matches!(flaw, Flaw::Denied | Flaw::LongSilence) && world.rng.u8(0..4) > 0 { Flaw::Throttled } else { flaw };
     let flaw = if request.is_charged() || savings::fits(flaw) { flaw } else { Flaw::Throttled };
@@ -115,7 +115,7 @@ fn draw(world: &mut World, request: &Request) -> Option<Flaw> {
     Some(flaw)
 }
 
-/// What comes in place of an answer.
+/// The error in place of an answer.
 fn failure(flaw: Option<Flaw>) -> Option<Error> {
     let (kind, words) = match flaw? {
         Flaw::Throttled => (Kind::Throttled, "slow down"),
@@ -128,7 +128,7 @@ fn failure(flaw: Option<Flaw>) -> Option<Error> {
     Some(Error::new(kind, words))
 }
 
-/// Where a page begins: a day and a service.
+/// The start of a page: a day and a service.
 type Place = (NaiveDate, u8);
 
 fn token_of(number: u64, (day, service): Place) -> String {
@@ -150,7 +150,7 @@ fn page(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw>,
     arriving(body, flaw)
 }
 
-/// What of an answer arrives.
+/// The part of an answer that arrives.
 fn arriving(body: String, flaw: Option<Flaw>) -> Answer {
     let keep = if flaw == Some(Flaw::Cut) { body.len() / 2 } else { body.len() };
     Answer { status: 200, body: Bytes::from(body).slice(..keep), request_id: None, date: None, made_up: false }
@@ -178,7 +178,7 @@ fn totals(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw
     let mut periods = Vec::new();
     for (index, day) in days(query).enumerate().filter(|(index, _)| Some(*index) != missing) {
         let now = world.tells(writer, day);
-        // The other way than groups are off: of two answers with the same fault nobody could tell.
+        // Off in the opposite direction to groups: the same fault in both answers would be undetectable.
         let total = now.total() - if odd == Some(index) { CENT } else { 0 };
         if !matches!(flaw, Some(Flaw::Cut | Flaw::DayMissing)) {
             world.watch.told_total(writer, day, total);
@@ -204,7 +204,7 @@ fn body(periods: &[String], token: &str) -> String {
     )
 }
 
-/// One page of groups. Where it goes on is told by day and service, so a day may be on two pages.
+/// One page of groups. The next page starts at a day and service, so a day may span two pages.
 fn groups(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw>, event: u64) -> String {
     let begins = place_of(query);
     let odd = flaw == Some(Flaw::CentOff) || world.odds.disagrees;

@@ -1,18 +1,18 @@
-//! What the API would answer if nothing ever went wrong, and everything it would have answered before.
+//! The answers of an API without faults, now and at every earlier time.
 //!
-//! Time is a count of events, so that no two things happen at once.
+//! Time is a count of events, so no two things happen at once.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use fastrand::Rng;
 
-/// Units of an amount in a dollar: the API's amounts have ten decimals.
+/// Units per dollar: the API's amounts have ten decimals.
 pub(super) const DOLLAR: i64 = 10_000_000_000;
 /// Services that may cost something.
 pub(super) const SERVICES: u8 = 5;
 
-/// One day as the API tells it.
+/// One day as the API returns it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Day {
     /// By service, in units of 10^-10 dollars.
@@ -26,24 +26,24 @@ impl Day {
     }
 }
 
-/// A day from one event on.
+/// The state of a day from one event on.
 #[derive(Debug, Clone)]
 struct State {
     from: u64,
     day: Day,
 }
 
-/// The bill with its past.
+/// The bill with its history.
 #[derive(Debug, Default)]
 pub(super) struct Bill {
     days: BTreeMap<NaiveDate, Vec<State>>,
-    /// No day is ever called estimated.
+    /// No day is ever flagged as estimated.
     plain: bool,
-    /// Whether rows ever changed while their total did not: no probe can see that.
+    /// Whether rows ever changed while their total did not, which no probe can detect.
     pub(super) moved_unseen: bool,
 }
 
-/// What a restatement does to a day.
+/// The kind of a restatement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Edit {
     Amount,
@@ -72,7 +72,7 @@ fn amount(rng: &mut Rng) -> i64 {
     rng.i64(-20 * DOLLAR..10_000 * DOLLAR)
 }
 
-/// An amount as the API writes it.
+/// An amount in the API's format.
 pub(super) fn text(amount: i64) -> String {
     let (sign, size) = (if amount < 0 { "-" } else { "" }, amount.unsigned_abs());
     let unit = DOLLAR.unsigned_abs();
@@ -91,24 +91,24 @@ impl Bill {
         bill
     }
 
-    /// The same bill from an API that calls no day estimated.
+    /// The same bill from an API that flags no day as estimated.
     pub(super) fn without_flags(mut self) -> Self {
         self.plain = true;
         self.days.values_mut().flatten().for_each(|state| state.day.estimated = false);
         self
     }
 
-    /// From `event` on the API tells a day like this.
+    /// Sets a day from `event` on.
     pub(super) fn put(&mut self, day: NaiveDate, event: u64, told: Day) {
         self.days.entry(day).or_default().push(State { from: event, day: told });
     }
 
-    /// The day as the API tells it now.
+    /// The day as the API returns it now.
     pub(super) fn now(&self, day: NaiveDate) -> Day {
         self.days.get(&day).and_then(|states| states.last()).map(|state| state.day.clone()).unwrap_or_default()
     }
 
-    /// When the API told a day like this: from an event until another, which is none for what it tells now.
+    /// The spans of events in which the day had this content; the current one ends at `u64::MAX`.
     pub(super) fn spans(&self, day: NaiveDate, content: &Day) -> Vec<(u64, u64)> {
         let states = self.days.get(&day).map(Vec::as_slice).unwrap_or_default();
         let until = |index: usize| states.get(index + 1).map_or(u64::MAX, |next: &State| next.from);
@@ -116,7 +116,7 @@ impl Bill {
         same.map(|(index, state)| (state.from, until(index))).collect()
     }
 
-    /// Changes the first day by a dollar, or takes that back.
+    /// Changes the first day by a dollar, or reverts that.
     pub(super) fn there_and_back(&mut self, event: u64) -> Option<NaiveDate> {
         let (day, states) = self.days.iter_mut().next()?;
         let mut new = states.last()?.day.clone();
@@ -126,7 +126,7 @@ impl Bill {
         Some(*day)
     }
 
-    /// Changes one of the busy days at `event`; nothing when the dice find nothing to change.
+    /// Changes one of the busy days at `event`; `None` if the draw changes nothing.
     pub(super) fn restate(&mut self, rng: &mut Rng, busy: usize, event: u64) -> Option<(NaiveDate, Edit)> {
         let (day, states) = self.days.iter_mut().nth(rng.usize(0..busy))?;
         let edit = EDITS[rng.usize(0..EDITS.len())];

@@ -1,5 +1,5 @@
-//! The watch of the watch: histories made by hand, each of which breaks one promise, and the words that the watch finds
-//! for it. A promise whose history passes here is one that the simulation does not look at.
+//! Tests of the checker: hand-made histories, each of which breaks one invariant, and the message that the checker must
+//! report. An invariant whose history passes here is one that the simulation does not check.
 
 use bytes::Bytes;
 use costlake::report::{JobReport, Outcome};
@@ -13,7 +13,7 @@ use super::store::lay;
 use super::watch::{ACCEPTED, LEDGER, TABLE, key_of};
 use super::world::World;
 
-/// Fails unless the history breaks a promise, and this one first.
+/// Fails unless the first invariant that the history breaks is this one.
 #[track_caller]
 fn breaks(words: &str, history: impl FnOnce(&mut History)) {
     let mut lake = History::new();
@@ -83,7 +83,7 @@ fn i3_older_data_never_replaces_newer() {
 
 #[test]
 fn the_accepted_exception_is_counted_and_breaks_nothing() {
-    // A fetch found the object unchanged, and what was told before that fetch began replaces it.
+    // A fetch found the object unchanged, and rows from before that fetch began replace it.
     let mut lake = History::new();
     let first = lake.begins();
     lake.tells(&[(2, &[(0, 950)])]);
@@ -233,7 +233,7 @@ fn i11_a_generation_says_something_new_and_only_one_thing() {
     });
     breaks("I11: two objects of 2026-11 have one footer and are not the same bytes", |lake| {
         let first = lake.begins();
-        // The same rows and the same footer, in a file that was made in another way.
+        // The same rows and the same footer in a file with different encoding.
         let other = lake.rewritten(&first);
         lake.sends(&other);
     });
@@ -263,7 +263,7 @@ fn i13_no_request_beyond_the_budget() {
     });
 }
 
-/// A report of a run that says it went well.
+/// A report of a successful run.
 fn well() -> JobReport {
     JobReport::begin("cost", "run", "run", first_now(), true)
 }

@@ -1,6 +1,6 @@
-//! A hand from outside: it puts older objects back, removes them, and lays others in their place, while runs are under way
-//! and after them, once a ledger knows the object. Nothing that it lays there may be built upon, and the next clean run
-//! leaves what the bill says.
+//! Outside tampering: older objects are put back, and objects are removed or replaced by forged ones, during and after
+//! runs, once a ledger knows the object. No run may use such an object as a base, and the next clean run leaves the
+//! rows of the bill.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use super::history::footer_of;
 use super::watch::{LEDGER, key_of};
 use super::world::World;
 
-/// What the hand does.
+/// The kind of tampering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meddling {
-    /// An older generation takes the object's place.
+    /// An older generation replaces the object.
     PutBack,
     Remove,
-    /// An object of the same generation with other rows takes its place.
+    /// An object of the same generation number with other rows replaces it.
     Forge,
 }
 
 pub(super) const MEDDLINGS: [Meddling; 3] = [Meddling::PutBack, Meddling::Remove, Meddling::Forge];
 
-/// The same generation with a row less on the first day that has any.
+/// The same generation with one row less on the first day that has any.
 fn forged(source: &Arc<dyn Source>, bytes: &Bytes) -> Option<Bytes> {
     let table = source.table();
     let mut footer = footer_of(bytes);
@@ -43,7 +43,7 @@ fn forged(source: &Arc<dyn Source>, bytes: &Bytes) -> Option<Bytes> {
 }
 
 impl World {
-    /// Whether the newest ledger knows just this object: what no ledger has seen, nobody can miss.
+    /// Whether the newest ledger knows exactly this object: the loss of one that no ledger knows is undetectable.
     fn is_in_ledger(&self, partition: &str, object: &Bytes) -> bool {
         let snapshots = self.objects.held.range(LEDGER.to_owned()..).take_while(|(key, _)| key.starts_with(LEDGER));
         let newest = snapshots.last().and_then(|(_, held)| serde_json::from_slice::<Ledger>(&held.bytes).ok());
@@ -51,7 +51,7 @@ impl World {
         newest.map(standing) == Some(Standing::Same)
     }
 
-    /// Lets the hand do one thing to one object, if the dice find something.
+    /// Tampers with one object, if the draw finds one.
     pub(super) fn meddle(&mut self, source: &Arc<dyn Source>) {
         let partitions = self.watch.partitions();
         let Some(partition) = partitions.get(self.rng.usize(0..partitions.len().max(1))).cloned() else { return };

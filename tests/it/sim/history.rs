@@ -1,4 +1,4 @@
-//! A lake to which things happen as a test says, with real objects in it.
+//! A lake with real objects and a history of events that the test scripts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use super::world::{Odds, World};
 
 pub(super) const MONTH: &str = "2026-11";
 
-/// A lake with one writer, to which things happen in the order they are called.
+/// A lake with one writer; each call is the next event.
 pub(super) struct History {
     pub(super) world: World,
     pub(super) job: Job,
@@ -65,13 +65,13 @@ impl History {
         Self { world, source: job.source.clone(), job }
     }
 
-    /// The table has its name, and perhaps its account.
+    /// Writes the table's record, with an account or without.
     pub(super) fn is_named(&mut self, account: Option<&str>) {
         let record = serde_json::json!({ "account": account });
         self.world.objects.add("bill/_costlake/cost/table.json", record.to_string().into());
     }
 
-    /// From now on the API tells these days so, and their totals.
+    /// From now on the API returns these days and their totals.
     pub(super) fn tells(&mut self, days: Days<'_>) -> u64 {
         let event = self.world.event();
         for (number, costs) in days {
@@ -82,7 +82,7 @@ impl History {
         event
     }
 
-    /// The object of a fetch of these days, which follow each other, laid over another one.
+    /// The object of a fetch of these consecutive days, on top of `base`.
     pub(super) fn object(&self, days: Days<'_>, base: Option<&Bytes>) -> Bytes {
         self.object_of("fingerprint", days, base)
     }
@@ -104,7 +104,7 @@ impl History {
         build(table, grain, partition, &owner, base.as_ref(), 0, rows).expect("an object").bytes.into()
     }
 
-    /// The same rows and the same footer in a file that was made in another way.
+    /// The same rows and the same footer in a file with different encoding.
     pub(super) fn rewritten(&self, bytes: &Bytes) -> Bytes {
         let rows = decode(self.source.table(), bytes.clone()).expect("rows");
         let record = serde_json::to_string(&footer_of(bytes)).expect("a record");
@@ -115,7 +115,7 @@ impl History {
         writer.into_inner().expect("an object").into()
     }
 
-    /// The same rows under another footer.
+    /// The same rows with a changed footer.
     pub(super) fn forged(&self, bytes: &Bytes, forge: impl FnOnce(&mut Footer)) -> Bytes {
         let mut footer = footer_of(bytes);
         forge(&mut footer);
@@ -134,7 +134,7 @@ impl History {
         lay(&mut self.world, &key_of(MONTH), bytes.clone());
     }
 
-    /// The first generation: two days, as the API tells them.
+    /// The first generation: two days, as the API returns them.
     pub(super) fn begins(&mut self) -> Bytes {
         let days: Days<'_> = &[(1, &[(0, 500), (1, 700)]), (2, &[(0, 900)])];
         self.tells(days);
@@ -157,7 +157,7 @@ impl History {
         self.hears(&Event::FetchEnded { partition: MONTH.to_owned(), outcome });
     }
 
-    /// A snapshot of the ledger lands that knows this object.
+    /// Lands a ledger snapshot that knows this object.
     pub(super) fn ledger(&mut self, number: u32, bytes: &Bytes, change: impl FnOnce(&mut Ledger)) {
         let mut ledger = Ledger::empty("cost");
         let footer = footer_of(bytes);

@@ -1,4 +1,4 @@
-//! What is in a data object, read without trusting its footer.
+//! Decodes a data object without trusting its footer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::bill::{DOLLAR, Day, SERVICES, text};
 /// Units of 10^-12 in one unit of the bill.
 const UNIT: i128 = 100;
 
-/// What a generation says.
+/// The content of a generation.
 #[derive(Debug, Clone)]
 pub(super) struct Content {
     pub(super) epoch: u64,
@@ -25,10 +25,10 @@ pub(super) struct Content {
     pub(super) digests: BTreeMap<NaiveDate, String>,
 }
 
-/// An object with what its footer says.
+/// An object's footer and content.
 pub(super) type Decoded = Arc<(Footer, Content)>;
 
-/// Reads objects, the same bytes only once.
+/// Reads objects, with a cache by their bytes.
 pub(super) struct Decoder {
     source: Arc<dyn Source>,
     read: HashMap<Bytes, Decoded>,
@@ -40,7 +40,7 @@ impl Decoder {
         Self { source, read: HashMap::new(), twins: false }
     }
 
-    /// Reads an object; an error says what does not fit.
+    /// Reads an object; the error is the first inconsistency.
     pub(super) fn read(&mut self, bytes: &Bytes) -> Result<Decoded, String> {
         if let Some(known) = self.read.get(bytes) {
             return Ok(Arc::clone(known));
@@ -51,7 +51,7 @@ impl Decoder {
         Ok(found)
     }
 
-    /// Whether two objects were read that say the same of themselves and are not the same bytes.
+    /// Whether two objects were read with equal footers and different bytes.
     pub(super) fn has_twins(&self) -> bool {
         self.twins
     }
@@ -114,7 +114,7 @@ fn fill(batch: &RecordBatch, days: &mut BTreeMap<NaiveDate, Day>) -> Result<(), 
     Ok(())
 }
 
-/// Doubles, each the nearest one to what the bill says; a row without a cost is a service without one.
+/// Each cost is the double nearest to the bill's amount; a row with a null cost is a service without one.
 fn fill_savings(batch: &RecordBatch, days: &mut BTreeMap<NaiveDate, Day>) -> Result<(), String> {
     let dates = column(batch, "usage_date")?.as_primitive::<Date32Type>();
     let series = column(batch, "series")?.as_string::<i32>();

@@ -1,4 +1,4 @@
-//! What is drawn from a seed before a schedule begins: how its job and its runs differ from the others.
+//! The random draws before a schedule begins: the variant of its job and of its runs.
 
 use std::time::Duration;
 
@@ -13,28 +13,29 @@ use super::schedule::{day, first_now};
 
 const COSTS: &str = r#"{ type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }"#;
 
-/// What is odd about a schedule, by its seed; it takes no dice, so that the other seeds do what they always did.
+/// The special scenario of a schedule, by its seed; it draws no random numbers, so the schedules of other seeds stay
+/// the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Oddity {
-    /// For a while hardly a call to the store succeeds.
+    /// For a while 95 % of the calls to the store fail.
     Outage,
-    /// The job takes rows that miss their total.
+    /// The job accepts rows that miss their total.
     TakesAll,
-    /// One day goes there and back again under three writers whose objects take long to be written.
+    /// One day is restated and reverted under three writers whose object writes are slow.
     ThereAndBack,
-    /// The table is Datadog's savings.
+    /// The source is Datadog's savings.
     Savings,
     /// The API's groups never add up to its totals.
     Disagrees,
-    /// Objects are replaced and removed from outside.
+    /// Objects are replaced and removed by outside tampering.
     Hand,
-    /// The rule looks at four days, and after the first runs nobody runs the job for longer than that.
+    /// The refresh rule covers four days, and after the first runs the job does not run for longer than that.
     LongOutage,
     /// The first writer's clock is ten days ahead; the others' are right.
     ClockAhead,
-    /// Runs have the credentials of two accounts, or nobody knows whose.
+    /// Runs have the credentials of two accounts, or of an unknown one.
     Accounts,
-    /// Objects of another account are laid into the table.
+    /// Objects of another account are put into the table.
     Foreign,
 }
 
@@ -56,7 +57,7 @@ impl Oddity {
     }
 }
 
-/// How the job of a schedule differs from the others.
+/// The variant of a schedule's job.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Variant {
     pub(super) takes_all: bool,
@@ -87,7 +88,7 @@ impl Variant {
         day(if self.two_months { "2026-10-31" } else { "2026-11-01" })
     }
 
-    /// Requests a run may send, where requests cost something.
+    /// The request budget of a run, where requests are charged.
     pub(super) fn cap(self) -> Option<u64> {
         let cap = if self.tight { 5 } else { 500 };
         (!self.savings).then_some(cap)
@@ -126,11 +127,11 @@ pub(super) struct Plan {
     pub(super) starts: Duration,
     pub(super) now: DateTime<Utc>,
     pub(super) ask: Ask,
-    /// It is dropped when it was polled so often.
+    /// It is dropped after this many polls.
     pub(super) polls: Option<u32>,
-    /// A signal comes then.
+    /// When a signal arrives.
     pub(super) signal: Option<Duration>,
-    /// Whose credentials it has.
+    /// Its credentials.
     pub(super) who: Who,
 }
 
@@ -158,12 +159,12 @@ impl Plan {
         }
     }
 
-    /// The same by another clock.
+    /// The same with another clock.
     pub(super) fn by(self, now: DateTime<Utc>) -> Self {
         Self { now, ..self }
     }
 
-    /// The first writer may be done when the day goes there, the second reads before it is back, the third after that.
+    /// The first writer may end before the day is restated; the second reads before it is reverted, the third after.
     pub(super) fn around_a_flip(rng: &mut Rng, writer: usize) -> Self {
         let starts = [0, rng.u64(THERE..THERE + 5_000), rng.u64(BACK..BACK + 15_000)][writer];
         let starts = Duration::from_millis(starts);
@@ -171,11 +172,11 @@ impl Plan {
     }
 }
 
-/// What the writers of a schedule take for now, and a clean run after them.
+/// Sets the clocks of a schedule's writers; returns that of the clean run after them.
 pub(super) fn set_clocks(rng: &mut Rng, oddity: Option<Oddity>, plans: &mut [Plan]) -> DateTime<Utc> {
     let days = |count: u64| first_now() + chrono::Days::new(count);
     match oddity {
-        // No day is final before the outage: the first one's span ends on the 4th.
+        // No day is final before the outage: the refresh span of the first day ends on the 4th.
         Some(Oddity::LongOutage) => {
             plans.iter_mut().for_each(|plan| *plan = plan.by(plan.now.min(first_now())));
             days(rng.u64(6..=16))
@@ -185,12 +186,12 @@ pub(super) fn set_clocks(rng: &mut Rng, oddity: Option<Oddity>, plans: &mut [Pla
             plans.iter_mut().take(1).for_each(|plan| *plan = plan.by(days(10)));
             days(1)
         }
-        // The night after: a backfill may have read the day that was not over then.
+        // The night after: a backfill may have read a day that was not over yet.
         _ => plans.iter().map(|plan| plan.now).max().unwrap_or_else(first_now).max(first_now()) + chrono::Days::new(1),
     }
 }
 
-/// When the day goes there and back, in milliseconds.
+/// When the day is restated and reverted, in milliseconds.
 pub(super) const THERE: u64 = 120_000;
 pub(super) const BACK: u64 = THERE + 8_000;
 

@@ -1,5 +1,5 @@
-//! Seeds that once failed, each with what was wrong then. A seed means the same only while the simulation draws the
-//! same dice; what it found has a test of its own elsewhere.
+//! Seeds that once failed, each with its cause. A seed keeps its meaning only while the simulation draws the same
+//! random numbers; each defect found also has a separate test elsewhere.
 
 pub(super) const SEEDS: &[(u64, &str)] = &[
     (3_212, "a day cut over two pages whose `Estimated` changed in between was kept with both"),

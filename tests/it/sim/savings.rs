@@ -1,6 +1,6 @@
-//! Datadog's savings over the same bill: an answer a window, without pages and without totals to hold it against.
+//! Datadog's savings over the same bill: one answer per window, without pages and without control sums.
 //!
-//! A service is a series. One that costs nothing on a day has no value there, as the API says it where others have one.
+//! Each service is a series. A day without a cost has the value `null`, as the API does when other series have one.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::bill::{Bill, Day, SERVICES, text};
 /// The job's source.
 pub(super) const SOURCE: &str = r#"{ type = "datadog_savings", queries = [{ provider = "aws", product = "ec2" }] }"#;
 
-/// What can go wrong with an API that has neither pages nor totals.
+/// The faults of an API that has neither pages nor totals.
 pub(super) fn fits(flaw: Flaw) -> bool {
     use Flaw::{Cut, Denied, LongSilence, RestatedBetween, Silence, Throttled, Unavailable};
     matches!(flaw, Throttled | Unavailable | Silence | LongSilence | Cut | Denied | RestatedBetween)

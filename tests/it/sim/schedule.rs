@@ -1,4 +1,4 @@
-//! One schedule: a few runs of one job over one lake while the bill moves, then a clean run on a store that works.
+//! One schedule: a few runs of one job on one lake while the bill is restated, then a clean run without faults.
 //!
 //! ```text
 //!  seed ─► odds, bill, job ─► writers side by side: late starts, other clocks, backfills, crashes, signals
@@ -6,7 +6,7 @@
 //!                                      ▼
 //!          heal ─► a clean run ─► late writes arrive ─► the lake is the bill, and the ledger agrees
 //! ```
-//! Where there are two accounts, a run that must not touch what is there stands before and after the clean one.
+//! With two accounts, runs that must not touch the objects precede and follow the clean one.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -45,7 +45,7 @@ const PREFIX: &str = "bill";
 const NAME: &str = "s3://bucket/bill";
 const ENDPOINT: &str = "simulated";
 
-/// What the first runs take for now.
+/// The clock of the first runs.
 pub(super) fn first_now() -> DateTime<Utc> {
     "2026-11-03T06:00:00Z".parse().expect("an instant")
 }
@@ -54,7 +54,7 @@ pub(super) fn day(text: &str) -> NaiveDate {
     text.parse().expect("a day")
 }
 
-/// A future that is dropped with everything in it when it was polled so often: the crash of a process.
+/// A future that is dropped with all its state after a number of polls, which simulates the crash of a process.
 struct Mortal<F> {
     inner: Option<Pin<Box<F>>>,
     polls: Option<u32>,
@@ -76,8 +76,8 @@ impl<F: Future> Future for Mortal<F> {
     }
 }
 
-/// The record of a store that was found to honour conditions. How it is found out has tests of its own, and names its
-/// objects after the time of day, which no two runs share.
+/// The record of a store whose probe found that it honours conditions. The probe has separate tests, and it names its
+/// objects by the time of day, so running it here would not be deterministic.
 async fn proof() -> &'static (String, Bytes) {
     static PROOF: OnceCell<(String, Bytes)> = OnceCell::const_new();
     PROOF
@@ -145,7 +145,7 @@ async fn write(world: &Shared, writer: usize, job: &Job, plan: Plan) {
     }
 }
 
-/// What a run may say of itself.
+/// Checks the report of a run.
 fn judge(world: &mut World, writer: usize, report: &JobReport) {
     world.tally.count(format!("runs with exit code {}", report.exit_code));
     world.note(|| format!("writer {writer} ends with {}", report.exit_code));
@@ -166,20 +166,20 @@ fn judge(world: &mut World, writer: usize, report: &JobReport) {
     judge_account(world, writer, report);
 }
 
-/// What became of a schedule.
+/// The result of a schedule.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ended {
     pub(super) broken: Option<String>,
     pub(super) tally: Tally,
     pub(super) log: Vec<String>,
-    /// Times the promises were looked at.
+    /// How often the invariants were checked.
     pub(super) looks: u64,
     pub(super) simulated: Duration,
 }
 
 /// Runs the schedule of a seed.
 pub(super) fn run(seed: u64, log: bool) -> Ended {
-    // The pipeline's own dice: run ids and the jitter of waits.
+    // The pipeline's random generator: run ids and the jitter of waits.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(play(seed, log))
@@ -210,7 +210,7 @@ async fn play(seed: u64, log: bool) -> Ended {
     if oddity == Some(Oddity::ThereAndBack) {
         plans.iter_mut().enumerate().for_each(|(writer, plan)| *plan = Plan::around_a_flip(&mut rng, writer));
     }
-    // Dice of their own, so that the others fall as they always did.
+    // A separate random generator, so that the draws of the other stay the same.
     let mut mover = Mover::new(Rng::with_seed(!seed));
     cast(&mut mover.rng, oddity, &mut plans);
     let night_after = set_clocks(&mut rng, oddity, &mut plans);
@@ -246,7 +246,7 @@ async fn play(seed: u64, log: bool) -> Ended {
     conclude(&world)
 }
 
-/// Does something to the world at each of these times.
+/// Calls `does` at each of these times.
 async fn at_times(world: &Shared, times: Vec<Duration>, does: impl Fn(&mut World)) {
     join_all(times.iter().map(|after| async {
         tokio::time::sleep(*after).await;
@@ -255,7 +255,7 @@ async fn at_times(world: &Shared, times: Vec<Duration>, does: impl Fn(&mut World
     .await;
 }
 
-/// When a hand from outside does something.
+/// The times of outside tampering.
 fn meddlings(world: &Shared, oddity: Option<Oddity>) -> Vec<Duration> {
     if oddity != Some(Oddity::Hand) {
         return Vec::new();
@@ -264,7 +264,7 @@ fn meddlings(world: &Shared, oddity: Option<Oddity>) -> Vec<Duration> {
     (0..world.rng.usize(1..4)).map(|_| Duration::from_millis(world.rng.u64(0..30_000))).collect()
 }
 
-/// Half of the hands do something when all runs have ended.
+/// With probability one half, tampers once more after all runs have ended.
 fn meddle_at_last(world: &Shared, oddity: Option<Oddity>, job: &Job) {
     let mut world = lock(world);
     if oddity == Some(Oddity::Hand) && world.rng.bool() {
@@ -272,7 +272,7 @@ fn meddle_at_last(world: &Shared, oddity: Option<Oddity>, job: &Job) {
     }
 }
 
-/// The runs that come last, on a store and an API that work.
+/// The last runs, on a store and an API without faults.
 struct Last<'a> {
     world: &'a Shared,
     job: &'a Job,
@@ -282,7 +282,7 @@ struct Last<'a> {
 }
 
 impl Last<'_> {
-    /// A clean run, and what has to hold then.
+    /// A clean run, and the checks after it.
     async fn finish(&self, oddity: Option<Oddity>, mover: &mut Mover) {
         let Self { world, variant, .. } = *self;
         lock(world).note(|| "the store and the API work again".to_owned());
@@ -293,7 +293,7 @@ impl Last<'_> {
         let landed = || lock(world).tally.of(LATE);
         let before = landed();
         let mut report = self.run(Who::last(world, oddity)).await;
-        // A write that was still on its way came first: theirs stands, and the next run has the last word.
+        // A write still in flight landed first: it is kept, and the next run must succeed.
         let came_second = [Kind::Superseded, Kind::Auth].map(Kind::exit_code).contains(&report.exit_code);
         if came_second && landed() > before {
             report = self.run(Who::last(world, oddity)).await;
@@ -314,19 +314,19 @@ impl Last<'_> {
     async fn run(&self, who: Who) -> JobReport {
         let Self { world, job, variant, writer, now } = *self;
         let who = lock(world).begins(writer, who);
-        // Rows that moved under equal totals are found by reading them, which a probe need not do; nor does it look again
-        // at rows that were taken although they missed their total.
+        // Only reading them again finds rows that changed under equal totals, which a probe does not do; nor does it
+        // read again rows that were accepted despite missing their total.
         let unseen = variant.probe && (variant.takes_all || lock(world).bill.moved_unseen);
         let window = range(variant.begin(), now.date_naive() - chrono::Days::new(1)).expect("a range");
         let ask = if unseen { Ask::Range { window, missing_only: false } } else { Ask::Due };
         let accepted = ["2026-10-01", "2026-11-01"].map(|month| ("cost".to_owned(), day(month)));
-        // Where a clock was ahead a person has said so; elsewhere there is nothing to accept.
+        // If a clock was ahead, a user has confirmed it; otherwise there is nothing to accept.
         let context = context(world, writer, now, who);
         let context = Context { no_budget: true, accept_clock: true, accepted: Arc::new(accepted.into()), ..context };
         run_job(&context, job, "run", ask).await
     }
 
-    /// Runs while objects of another account stand in the table, which then are moved away.
+    /// Runs while objects of another account are in the table, then moves these away.
     async fn leave_alone(&self, mover: &mut Mover) {
         mover.works_at_last(&mut lock(self.world), self.job);
         if !mover.standing().is_empty() {
@@ -336,7 +336,7 @@ impl Last<'_> {
         }
     }
 
-    /// The table has its account now, and keeps the other one out.
+    /// The table has an account now, and keeps the other one out.
     async fn keep_out(&self) {
         let Some(other) = Who::not_of(&mut lock(self.world)) else { return };
         let report = self.run(other).await;
@@ -344,9 +344,9 @@ impl Last<'_> {
     }
 }
 
-/// The lake is the bill, and the newest ledger says of every object what its footer says.
+/// Asserts that the lake equals the bill and that the newest ledger matches every object.
 fn assert_true(world: &mut World, begin: NaiveDate, last: NaiveDate) {
-    // A clock that was ahead has read days that are still to come: they are read again when they have.
+    // A clock that was ahead has read days in the future: they are read again once they are over.
     let found: BTreeMap<_, _> = world.watch.days().into_iter().filter(|(day, _)| *day <= last).collect();
     let days = begin.iter_days().take_while(|day| *day <= last);
     let who = Who::of_rows(&world.objects);

@@ -1,6 +1,6 @@
-//! A bucket in memory that goes wrong in every way a real one can, and shows each change to the watch.
+//! An in-memory bucket with every fault of a real one, which reports each change to the checker.
 //!
-//! An ETag is a digest of the content, as S3's are: the same bytes again have the same tag.
+//! An ETag is a digest of the content, as S3's are: the same bytes have the same tag.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,22 +21,22 @@ use object_store::{
 use super::watch::TABLE;
 use super::world::{Shared, World, lock, pause};
 
-/// What goes wrong with a call; for anything but a write, each but a denial is an error without effect.
+/// The fault of a call; for anything but a write, each except a denial is an error without effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Nothing happens, and an error comes back.
+    /// The call has no effect and returns an error.
     Before,
-    /// It happens, and the answer is lost.
+    /// The call takes effect, and the answer is lost.
     After,
-    /// It happens, and the store says that the condition did not hold.
+    /// The call takes effect, and the store answers that the condition failed.
     Landed,
-    /// Nothing happens, and the store says that the condition did not hold.
+    /// The call has no effect, and the store answers that the condition failed.
     Conflict,
-    /// The answer is lost, and it happens later, perhaps much later.
+    /// The answer is lost, and the call takes effect up to 20 min later.
     Ghost,
-    /// It happens at once and again later.
+    /// The call takes effect at once and again later.
     Twice,
-    /// A long silence, then an error; it happened or not.
+    /// No answer for a long time, then an error; the call took effect or not.
     Silence,
     Denied,
 }
@@ -52,7 +52,7 @@ pub(super) const FAULTS: [Fault; 8] = [
     Fault::Denied,
 ];
 
-/// What is counted where a write lands long after it was sent.
+/// Counter of writes that land long after they were sent.
 pub(super) const LATE: &str = "late write: lands";
 
 /// An object.
@@ -72,7 +72,7 @@ struct Write {
     writer: usize,
 }
 
-/// What is in the bucket, and what is still on its way.
+/// The objects of the bucket, and the writes in flight.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     pub(super) held: BTreeMap<String, Object>,
@@ -80,7 +80,7 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    /// Adds an object that was always there.
+    /// Adds an object that has always existed.
     pub(super) fn add(&mut self, key: &str, bytes: Bytes) {
         let object = Object { tag: tag_of(&bytes), bytes, modified: super::schedule::first_now() };
         self.held.insert(key.to_owned(), object);
@@ -93,7 +93,7 @@ fn tag_of(bytes: &[u8]) -> String {
     format!("\"{:016x}\"", hasher.finish())
 }
 
-/// Simulated instant of a change.
+/// Simulated time of a change.
 fn instant(world: &World) -> DateTime<Utc> {
     super::schedule::first_now() + world.elapsed()
 }
@@ -114,7 +114,7 @@ fn refused(write: &Write) -> Error {
     }
 }
 
-/// Does a write if its condition holds.
+/// Applies a write if its condition holds.
 fn land(world: &mut World, write: &Write) -> Result<PutResult> {
     let held = world.objects.held.get(&write.key);
     let holds = match &write.mode {
@@ -136,13 +136,13 @@ fn land(world: &mut World, write: &Write) -> Result<PutResult> {
     Ok(PutResult { e_tag: Some(tag), version: None, extensions: Default::default() })
 }
 
-/// Puts an object there as the writer would, whatever is there.
+/// Writes an object as the writer would, unconditionally.
 pub(super) fn lay(world: &mut World, key: &str, bytes: Bytes) {
     let write = Write { key: key.to_owned(), bytes, mode: PutMode::Overwrite, writer: 0 };
     land(world, &write).expect("no condition");
 }
 
-/// Lets the writes arrive that are due, all of them with `all`.
+/// Applies the writes in flight that are due, or all of them with `all`.
 pub(super) fn deliver(world: &mut World, all: bool) {
     let now = world.elapsed();
     loop {
@@ -178,7 +178,7 @@ impl Bucket {
         deliver(&mut world, false);
         let fault = (world.rng.u32(0..1_000) < world.odds.of_store(world.elapsed()))
             .then(|| FAULTS[world.rng.usize(0..FAULTS.len())]);
-        // A denial ends a run: one in four is plenty.
+        // A denial ends a run, so only one in four is kept.
         let fault = fault.map(|fault| match fault {
             Fault::Denied if world.rng.u8(0..4) > 0 => Fault::Before,
             fault => fault,
@@ -195,7 +195,7 @@ impl Bucket {
         fault
     }
 
-    /// What every call begins with; an error is one that had no effect.
+    /// The start of every call; an error means that it had no effect.
     async fn call(&self, verb: &'static str, key: &str) -> Result<()> {
         let fault = self.draw(verb, key);
         pause(&self.world, 80).await;
@@ -220,7 +220,7 @@ impl Bucket {
 
     fn send_later(&self, write: &Write) {
         let mut world = lock(&self.world);
-        // Half of them within seconds, so that the same run still works; the others within 20 minutes.
+        // Half of them within 5 s, while the same run is still active; the others within 20 min.
         let longest = if world.rng.bool() { 5_000 } else { 1_200_000 };
         let at = world.elapsed() + Duration::from_millis(world.rng.u64(1..longest));
         world.objects.ghosts.push((at, write.clone()));

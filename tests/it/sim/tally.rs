@@ -1,4 +1,4 @@
-//! What happened in the schedules, counted by name: a simulation in which nothing goes wrong proves nothing.
+//! Counters of the events in the schedules, by name: a simulation without any faults proves nothing.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

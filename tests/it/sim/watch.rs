@@ -1,20 +1,20 @@
-//! The promises, looked at after every call to the store and every answer of the API.
+//! The invariants, checked after every call to the store and every answer of the API.
 //!
-//! | promise | looked at |
+//! | invariant | checked at |
 //! |---|---|
-//! | one object per partition, nothing else in the table's folder; nobody deletes or copies one (I1, I8) | each call |
-//! | a reader's sum is that of generations that were committed (I12) | each call |
-//! | its epoch only rises (I2) | each write that lands |
-//! | a changed day is one the API told after the replaced generation was there (I3) | each write that lands |
+//! | one object per partition, nothing else in the table's folder; none is deleted or copied (I1, I8) | each call |
+//! | a reader's sum is that of committed generations (I12) | each call |
+//! | an object's epoch only rises (I2) | each write that lands |
+//! | a changed day is one the API returned after the replaced generation landed (I3) | each write that lands |
 //! | every day is, row for row, one state of the bill, in its own partition (I6, I7) | each write that lands |
-//! | one fingerprint (I10); a new generation says something new (I11) | each write that lands |
-//! | the ledger knows no generation and no facts that the object has not reached (I5) | each snapshot that lands |
-//! | nothing is written while pages are open, nor a day that misses its total (I9) | each write that is sent |
+//! | one fingerprint (I10); a new generation has changed rows (I11) | each write that lands |
+//! | the ledger has no generation and no facts that the object has not reached (I5) | each snapshot that lands |
+//! | nothing is written before the last page, nor a day that misses its total (I9) | each write that is sent |
 //! | no more requests than the budget (I13) | each request |
-//! | a commit that a run reports is there (I4) | each report |
-//! | a run of another account than the table's asks nothing and writes nothing but its record (I14) | each request, each write |
-//! | an object names no other account than the table, and holds no other one's rows (I14) | each write that lands |
-//! | an object of another account stays where it lies, and nothing of it gets into table or ledger (I15) | each write, each snapshot |
+//! | a commit that a run reports has landed (I4) | each report |
+//! | a run of another account than the table's sends no request and writes only its record (I14) | each request, each write |
+//! | an object names no other account than the table, and has no rows of another one (I14) | each write that lands |
+//! | an object of another account is not overwritten, and none of its rows enter table or ledger (I15) | each write, each snapshot |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,16 +35,16 @@ use super::store::Objects;
 use super::tally::Tally;
 use super::world::World;
 
-/// What is counted where the accepted exception happens.
+/// Counter of the accepted exception.
 pub(super) const ACCEPTED: &str = "accepted: a bill went there and back under a fetch";
-/// What is counted where a job takes rows that miss their total.
+/// Counter of writes with accepted rows that miss their total.
 pub(super) const TAKEN: &str = "control = report: a day that misses its total";
 /// The folder of the table in the bucket.
 pub(super) const TABLE: &str = "bill/cost/";
 /// The folder of its ledger.
 pub(super) const LEDGER: &str = "bill/_costlake/cost/ledger/";
 
-/// A generation that is in the lake.
+/// A generation in the lake.
 struct Generation {
     landed: u64,
     bytes: Bytes,
@@ -57,19 +57,19 @@ impl Generation {
     }
 }
 
-/// What is known of one writer.
+/// What the checker knows of one writer.
 #[derive(Default)]
 pub(super) struct Writer {
     pub(super) who: Who,
-    /// The table is another account's.
+    /// Whether the table belongs to another account.
     pub(super) is_kept_out: bool,
-    /// What went wrong with its calls to the store.
+    /// Number of faults of its calls to the store.
     pub(super) faults: u32,
     requests: u64,
     pub(super) cap: Option<u64>,
-    /// The totals it was told last.
+    /// The totals it received last.
     totals: BTreeMap<NaiveDate, i64>,
-    /// Windows of which it has not been told the last page.
+    /// Windows whose last page it has not received.
     open: BTreeSet<(NaiveDate, NaiveDate)>,
     /// By partition: the last object it sent.
     sent: BTreeMap<String, Bytes>,
@@ -77,22 +77,22 @@ pub(super) struct Writer {
     begun: BTreeMap<String, u64>,
 }
 
-/// The objects of a partition, now and before.
+/// The objects of a partition, current and past.
 pub(super) struct Past {
     pub(super) current: Option<Bytes>,
     pub(super) all: Vec<Bytes>,
 }
 
-/// What a job does not promise.
+/// Invariants that do not apply to a job.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rules {
-    /// It takes the API's rows as they are, also where they miss its total.
+    /// It accepts the API's rows even if they miss its total.
     pub(super) takes_all: bool,
-    /// Its API tells no totals that rows could be held against.
+    /// Its API has no totals to compare rows with.
     pub(super) without_totals: bool,
 }
 
-/// What is known of the lake.
+/// The checker, with what it knows of the lake.
 pub(super) struct Watch {
     decoder: Decoder,
     rules: Rules,
@@ -100,18 +100,18 @@ pub(super) struct Watch {
     generations: BTreeMap<String, Generation>,
     /// Everything that ever landed, by partition.
     history: BTreeMap<String, Vec<Bytes>>,
-    /// Partitions whose object was put there, or removed, by a hand from outside, until a ledger knows what stands there.
+    /// Partitions whose object was replaced or removed by outside tampering, until a ledger knows the current object.
     meddled: BTreeSet<String>,
-    /// By partition: an object of another account that a hand laid there.
+    /// By partition: an object of another account put there by outside tampering.
     foreign: BTreeMap<String, Bytes>,
     /// The digest of every day of such objects.
     foreign_days: BTreeSet<String>,
-    /// Whether a run was under way of which nobody can tell whose its rows are.
+    /// Whether there was a run whose rows are of an unverified account.
     unverified: bool,
     /// By partition: a generation that a later fetch found unchanged, and when that fetch began.
     confirmed: BTreeMap<String, (u64, u64)>,
     fingerprint: Option<String>,
-    /// What was broken first.
+    /// The first violation.
     pub(super) broken: Option<String>,
     pub(super) looks: u64,
 }
@@ -124,7 +124,7 @@ pub(super) fn key_of(partition: &str) -> String {
     format!("{TABLE}billing_period={partition}/data.parquet")
 }
 
-/// Whether a key is that of what a run says of itself, not of what it reserves.
+/// Whether a key is that of a run's final record, not of its reservation.
 fn is_run_record(key: &str) -> bool {
     key.starts_with("bill/_costlake/cost/runs/") && !key.contains(".started")
 }
@@ -165,7 +165,7 @@ impl Watch {
         }
     }
 
-    /// A request is sent.
+    /// Called when a request is sent.
     pub(super) fn asked(&mut self, writer: usize) {
         let Writer { requests, cap, is_kept_out, .. } = &mut self.writers[writer];
         *requests += 1;
@@ -176,19 +176,19 @@ impl Watch {
         });
     }
 
-    /// The API tells a total.
+    /// Called when the API returns a total.
     pub(super) fn told_total(&mut self, writer: usize, day: NaiveDate, total: i64) {
         self.writers[writer].totals.insert(day, total);
     }
 
-    /// The API tells a page, perhaps not the last.
+    /// Called when the API returns a page; `is_open` if it is not the last.
     pub(super) fn series(&mut self, writer: usize, window: Window, is_open: bool) {
         let key = (window.start(), window.end());
         let open = &mut self.writers[writer].open;
         _ = if is_open { open.insert(key) } else { open.remove(&key) };
     }
 
-    /// A write is sent, whatever becomes of it.
+    /// Called when a write is sent, whatever its outcome.
     pub(super) fn sent(&mut self, writer: usize, key: &str, bytes: &Bytes, tally: &mut Tally) {
         let is_kept_out = self.writers[writer].is_kept_out;
         self.holds(!is_kept_out || is_run_record(key), || {
@@ -232,7 +232,7 @@ impl Watch {
         }
     }
 
-    /// Something was written.
+    /// Called when a write has landed.
     #[expect(clippy::too_many_arguments, reason = "the parts of the world, each borrowed on its own")]
     pub(super) fn landed(
         &mut self,
@@ -274,7 +274,7 @@ impl Watch {
         self.holds(stray.is_empty(), || format!("I1: stray objects {stray:?}, writer {writer}"));
     }
 
-    /// A new generation is the table's account's, and replaces no object of another one.
+    /// Checks that a new generation belongs to the table's account and replaces no object of another one.
     fn of_one_account(&mut self, key: &str, partition: &str, footer: &Footer, content: &Content, objects: &Objects) {
         let is_over = self.foreign.contains_key(partition);
         self.holds(!is_over, || format!("I15: {key} is written over an object of another account"));
@@ -302,7 +302,7 @@ impl Watch {
     ) {
         let mut broken = Vec::new();
         let is_meddled = self.meddled.contains(partition);
-        // What a hand put there says nothing of what may come.
+        // An object put there by outside tampering does not constrain the next generation.
         let old = self.generations.get(partition).filter(|_| !is_meddled);
         let (since, epoch) = old.map_or((0, 0), |old| (old.landed, old.content().epoch));
         if content.epoch <= epoch {
@@ -339,7 +339,7 @@ impl Watch {
     }
 
     /// The one accepted exception: a fetch found the object unchanged, and one that had begun earlier then replaces it
-    /// with what the API told in between. It takes a bill that went there and back again.
+    /// with rows the API returned in between. It requires a restatement that was reverted.
     fn note_exception(&self, partition: &str, day: NaiveDate, told: u64, epoch: u64, bill: &Bill, tally: &mut Tally) {
         let Some((confirmed, begun)) = self.confirmed.get(partition) else { return };
         let Some(old) = self.generations.get(partition).and_then(|old| old.content().days.get(&day)) else { return };
@@ -388,7 +388,7 @@ impl Watch {
         self.holds(key.starts_with(LEDGER), || format!("I8: {key} was deleted"));
     }
 
-    /// A run tells what it does.
+    /// Called for each event that a run reports.
     pub(super) fn heard(&mut self, event: u64, writer: usize, what: &Event, tally: &mut Tally) {
         match what {
             Event::FetchStarted { partition, .. } => {
@@ -426,13 +426,13 @@ impl Watch {
         self.history.keys().cloned().collect()
     }
 
-    /// What stands and what ever stood in a partition's place.
+    /// The current object of a partition, and all that it ever had.
     pub(super) fn past(&self, partition: &str) -> Past {
         let current = self.generations.get(partition).map(|held| held.bytes.clone());
         Past { current, all: self.history.get(partition).cloned().unwrap_or_default() }
     }
 
-    /// Something from outside stands in a partition's place, or nothing does any more.
+    /// Called when outside tampering has replaced or removed a partition's object.
     pub(super) fn meddled(&mut self, event: u64, partition: &str, bytes: Option<Bytes>) {
         self.meddled.insert(partition.to_owned());
         self.foreign.remove(partition);
@@ -445,7 +445,7 @@ impl Watch {
         self.generations.insert(partition.to_owned(), Generation { landed: event, bytes, decoded });
     }
 
-    /// An object of another account stands in a partition's place.
+    /// Called when an object of another account has replaced a partition's.
     pub(super) fn strange(&mut self, event: u64, partition: &str, bytes: Bytes) {
         self.meddled(event, partition, Some(bytes.clone()));
         self.foreign.insert(partition.to_owned(), bytes);
@@ -453,26 +453,26 @@ impl Watch {
         self.foreign_days.extend(days.cloned());
     }
 
-    /// A run begins.
+    /// Called when a run begins.
     pub(super) fn begins(&mut self, writer: usize, who: Who, is_kept_out: bool, is_unverified: bool) {
         let told = &mut self.writers[writer];
         (told.who, told.is_kept_out, told.faults) = (who, is_kept_out, 0);
         self.unverified |= is_unverified;
     }
 
-    /// The days of every object, as a reader of all of them sees them.
+    /// The days of all objects, as a reader sees them.
     pub(super) fn days(&self) -> BTreeMap<NaiveDate, Day> {
         self.generations.values().flat_map(|held| held.content().days.clone()).collect()
     }
 
-    /// Epoch, size and digests of every object.
+    /// Partition, size and content of every object.
     pub(super) fn contents(&self) -> impl Iterator<Item = (&String, u64, &Content)> {
         self.generations.iter().map(|(partition, held)| (partition, held.bytes.len() as u64, held.content()))
     }
 }
 
 impl World {
-    /// What a reader of the whole table would find now: exactly the generations that landed.
+    /// Checks that a reader of the whole table would find exactly the generations that landed.
     pub(super) fn watch_glance(&mut self) {
         self.watch.looks += 1;
         let table = self.objects.held.range(TABLE.to_owned()..).take_while(|(key, _)| key.starts_with(TABLE));

@@ -1,4 +1,4 @@
-//! What the parts of a schedule share: dice, the count of events, the log, and everything the others keep.
+//! The shared state of a schedule: random generator, event counter, log, and the state of the other modules.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,31 +10,31 @@ use super::store::Objects;
 use super::tally::Tally;
 use super::watch::Watch;
 
-/// How unkind a schedule is, in faults per thousand calls.
+/// Fault rates of a schedule, per thousand calls.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Odds {
     pub(super) api: u32,
     pub(super) store: u32,
-    /// From then until then hardly a call to the store succeeds.
+    /// The span in which 95 % of the calls to the store fail.
     pub(super) outage: Option<(Duration, Duration)>,
-    /// Every other write of an object gets no answer for a while.
+    /// Every other write of an object gets no answer for 30 s.
     pub(super) slow: bool,
-    /// Every group is a cent more than the API's totals know of.
+    /// Every group is a cent more than in the API's totals.
     pub(super) disagrees: bool,
 }
 
 impl Odds {
-    /// Everything works.
+    /// No faults.
     pub(super) const KIND: Self = Self { api: 0, store: 0, outage: None, slow: false, disagrees: false };
 
-    /// Faults per thousand calls to the store after so much time.
+    /// Faults per thousand calls to the store at this elapsed time.
     pub(super) fn of_store(self, elapsed: Duration) -> u32 {
         let out = self.outage.is_some_and(|(begins, ends)| begins <= elapsed && elapsed < ends);
         if out { 950 } else { self.store }
     }
 }
 
-/// Everything a schedule is made of.
+/// The state of a schedule.
 pub(super) struct World {
     pub(super) rng: Rng,
     pub(super) odds: Odds,
@@ -65,18 +65,18 @@ impl World {
         }
     }
 
-    /// The number of the event that happens now.
+    /// The number of a new event.
     pub(super) fn event(&mut self) -> u64 {
         self.events += 1;
         self.events
     }
 
-    /// Since the schedule began, in simulated time.
+    /// Simulated time since the schedule began.
     pub(super) fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// Adds a line to the log, where one is kept.
+    /// Adds a line to the log, if one is kept.
     pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
         let at = self.begun.elapsed();
         if let Some(log) = &mut self.log {
@@ -88,14 +88,14 @@ impl World {
         self.log.take().unwrap_or_default()
     }
 
-    /// Changes the first day, or takes the last change back.
+    /// Changes the first day, or reverts the last change.
     pub(super) fn there_and_back(&mut self) {
         let event = self.event();
         let day = self.bill.there_and_back(event);
         self.note(|| format!("the bill of {day:?} goes there or back"));
     }
 
-    /// Restates a day, perhaps.
+    /// Restates a random day, if the draw changes anything.
     pub(super) fn restate(&mut self) {
         let event = self.event();
         if let Some((day, edit)) = self.bill.restate(&mut self.rng, self.busy, event) {
@@ -105,14 +105,14 @@ impl World {
     }
 }
 
-/// The world as all tasks of a schedule hold it; they run one at a time.
+/// The world, shared by all tasks of a schedule; they run one at a time.
 pub(super) type Shared = Arc<Mutex<World>>;
 
 pub(super) fn lock(world: &Shared) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sleeps a random time on the simulated clock; one time in three not at all.
+/// Sleeps a random time on the simulated clock, or one time in three not at all.
 pub(super) async fn pause(world: &Shared, longest_ms: u64) {
     let ms = {
         let mut world = lock(world);
