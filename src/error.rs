@@ -26,7 +26,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::secrets::redact;
+use crate::redact::redact;
 
 /// The kind of an error, by what the user does about it: see the table of the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

@@ -10,29 +10,29 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::crash;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::generation::Footer;
 use crate::lake::Lake;
 use crate::ledger::{AcceptedClock, Ledger, Noted, ObjectId};
 use crate::report::JobReport;
 use crate::window::{Grain, Partition};
 
-use names::{record_key, sequence_of, snapshot_key};
+use keys::{record_key, sequence_of, snapshot_key};
 
 mod compare;
 mod follow;
+mod history;
 mod identity;
-mod kept;
-mod names;
-mod object;
+mod keys;
+mod observe;
 mod records;
 mod redefine;
 
 pub use compare::{Compared, Owner};
+pub use history::{Kept, displaced_key, kept_generations, kept_key};
 pub use identity::{TableRecord, same_account};
-pub use kept::{Kept, displaced_key, kept_generations, kept_key};
-pub use object::{Look, Observed, data_key, look, look_at, observe, partition_of};
+pub use observe::{Look, Observed, data_key, look, look_at, observe, partition_of};
 pub use records::{Records, Spent, StartRecord, last_attempt, last_run, read_record, record_keys};
 
 /// Number of snapshots that are kept; the newest suffices, the others are for people.
@@ -195,7 +195,7 @@ impl LedgerStore {
         self.ledger.displaced.clear();
         self.ledger.committed.clear();
         if found > 0 {
-            notes.extend(kept::rebuild(&self.lake, &mut self.ledger, grain, now).await?);
+            notes.extend(history::rebuild(&self.lake, &mut self.ledger, grain, now).await?);
         }
         if found > 0 || !notes.is_empty() {
             notes.insert(0, format!("{why}: rebuilt from the footers of {found} objects"));
@@ -221,9 +221,9 @@ impl LedgerStore {
             let next = self.sequence + 1;
             let text = serde_json::to_vec(&self.ledger)
                 .map_err(|error| Error::new(Kind::Internal, "cannot write the ledger").because(error))?;
-            crash::point("before_ledger");
+            failpoint::point("before_ledger");
             let created = self.lake.create(&snapshot_key(&self.table, next), Bytes::from(text)).await?;
-            crash::point("ledger_written");
+            failpoint::point("ledger_written");
             // A writer that was suspended may find its number free because it was pruned: only the newest snapshot
             // counts.
             let found = self.newest().await?;
@@ -319,7 +319,7 @@ impl LedgerStore {
         let text = serde_json::to_vec_pretty(ours)
             .map_err(|error| Error::new(Kind::Internal, "cannot write the table's record").because(error))?;
         self.lake.create(&record_key(&self.table), Bytes::from(text)).await?;
-        crash::point("table_named");
+        failpoint::point("table_named");
         self.check(ours).await?;
         self.keep_account(ours).await
     }

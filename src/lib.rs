@@ -14,15 +14,15 @@
 //!       Parquet bytes ──► conditional PUT (only if the object is still the one observed) ──► ledger
 //! ```
 //!
-//! Modules in floor order: each imports only from floors below it, and on its own floor from those named before it,
-//! but for a job, which builds the source it names (`tests/it/house/floors.rs` keeps this true).
+//! Modules in layer order: each imports only from layers below it, and in its own layer from those named before it,
+//! but for a job, which builds the source it names (`tests/it/house/layers.rs` keeps this true).
 //!
-//! | floor | modules |
+//! | layer | modules |
 //! |---|---|
-//! | 0 nouns: pure values | [`secrets`], [`error`], [`reach`], [`words`], [`decimal`], [`sums`], [`window`], [`table`], [`request`] |
+//! | 0 nouns: pure values | [`redact`], [`error`], [`reach`], [`text`], [`decimal`], [`sums`], [`window`], [`table`], [`request`] |
 //! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`fits`], [`report`], [`sql`] |
-//! | 2 clients and lake: each hides one outside thing | [`clock`], [`crash`], [`lake`], [`clients`], [`ledger_store`], [`status`] |
-//! | 3 the flow, the only room where source, clients, lake and ledger meet | [`pipeline`] |
+//! | 2 clients and lake: each hides one outside thing | [`clock`], [`failpoint`], [`lake`], [`clients`], [`ledger_store`], [`status`] |
+//! | 3 the flow, the only module where source, clients, lake and ledger meet | [`pipeline`] |
 //! | 4 drivers | [`sandbox`], [`scheduler`], [`web`], [`cli`] |
 
 #![cfg_attr(
@@ -33,12 +33,12 @@
 pub mod decimal;
 pub mod error;
 pub mod reach;
+pub mod redact;
 pub mod request;
-pub mod secrets;
 pub mod sums;
 pub mod table;
+pub mod text;
 pub mod window;
-pub mod words;
 
 pub mod fits;
 pub mod generation;
@@ -53,7 +53,7 @@ pub mod totals;
 
 pub mod clients;
 pub mod clock;
-pub mod crash;
+pub mod failpoint;
 pub mod lake;
 pub mod ledger_store;
 pub mod status;

@@ -16,7 +16,7 @@ use std::io;
 use rustls::CertificateError;
 
 use crate::error::{Error, Kind};
-use crate::secrets::without_credentials;
+use crate::redact::without_credentials;
 
 type Source = Box<dyn StdError + Send + Sync>;
 

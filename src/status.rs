@@ -13,8 +13,8 @@ use crate::ledger_store::TableRecord;
 use crate::plan::{Slot, begins_late, has_long_been_off};
 use crate::report::{Failure, JobReport};
 use crate::sources::Provider;
+use crate::text::plural;
 use crate::window::Grain;
-use crate::words::plural;
 
 /// Note on a table whose figures a sandbox made up.
 pub const MADE_UP: &str = "the figures are made up by a sandbox";

@@ -18,7 +18,7 @@ use crate::job::{self, BrokenJob, Job};
 use crate::lake::{Lake, LocalLake, Location};
 use crate::pipeline::Context;
 use crate::pipeline::send::Patience;
-use crate::secrets;
+use crate::redact;
 use crate::status::clock_document;
 
 mod args;
@@ -66,10 +66,10 @@ const SECRETS: [&str; 6] = [
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     panics::tell_without_secrets();
     for name in ADDRESSES {
-        std::env::var(name).iter().for_each(|address| secrets::remember_address(address));
+        std::env::var(name).iter().for_each(|address| redact::remember_address(address));
     }
     for name in SECRETS {
-        std::env::var(name).iter().for_each(|secret| secrets::remember(secret));
+        std::env::var(name).iter().for_each(|secret| redact::remember(secret));
     }
     if let Err(error) = check_environment(std::env::vars_os()) {
         screen::error(&error);

@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::pipeline::{Event, Listener};
+use crate::redact::redact;
 use crate::report::{Asked, usd};
-use crate::secrets::redact;
 
 use super::args::{Global, Output};
 use super::screen::{count, is_watched, plural, words_written};

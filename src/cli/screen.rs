@@ -10,9 +10,9 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table as Grid, T
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result, combined_exit_code};
-use crate::secrets::redact;
+use crate::redact::redact;
 
-pub(super) use crate::words::{bytes, count, plural};
+pub(super) use crate::text::{bytes, count, plural};
 
 /// Prints a result on stdout.
 pub(super) fn out(text: &str) {

@@ -100,7 +100,7 @@ fn row(finding: &Finding) -> (Vec<String>, anstyle::Style) {
     let (state, style) = if finding.repaired { ("repaired", GREEN) } else { ("open", RED) };
     let cells = vec![
         finding.key.clone(),
-        finding.trouble.name().to_owned(),
+        finding.defect.name().to_owned(),
         finding.detail.lines().next().unwrap_or_default().to_owned(),
         state.to_owned(),
     ];
@@ -118,7 +118,7 @@ fn tell(job: &Job, checked: &Result<TableCheck>) {
     }
     let open: Vec<&Finding> = checked.open().collect();
     for finding in open.iter().take(SHOWN) {
-        let error = Error::new(Kind::Gap, format!("{}: {}", finding.trouble.name(), finding.detail));
+        let error = Error::new(Kind::Gap, format!("{}: {}", finding.defect.name(), finding.detail));
         screen::error(&error.at("key", &finding.key).advise(&finding.advice));
     }
     if open.len() > SHOWN {

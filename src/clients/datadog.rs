@@ -25,8 +25,8 @@ use crate::clients::trust::{Authorities, NO_AUTHORITIES};
 use crate::clients::{Deadlines, proxy};
 use crate::error::{Error, Kind, Result};
 use crate::reach::Unreached;
+use crate::redact;
 use crate::request::{Answer, FIGURES_HEADER, Get};
-use crate::secrets;
 
 pub mod errors;
 mod keys;
@@ -95,8 +95,8 @@ impl DatadogClient {
     fn with_limits(settings: Settings, limits: Limits) -> Result<Self> {
         let Settings { base_url, named_by, api_key, app_key, user_agent } = settings;
         let keys = Keys { api: api_key, app: app_key };
-        secrets::remember(keys.api.expose_secret());
-        secrets::remember(keys.app.expose_secret());
+        redact::remember(keys.api.expose_secret());
+        redact::remember(keys.app.expose_secret());
         let base_url = base_url.trim_end_matches('/').to_owned();
         let url = Url::parse(&base_url)
             .map_err(|error| Error::new(Kind::Config, "the Datadog address is not a URL").because(error))?;

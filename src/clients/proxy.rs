@@ -22,7 +22,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use super::sendable::flaw_of_key;
 use crate::error::{Error, Kind, Result};
 use crate::reach::address_of;
-use crate::secrets::remember_address;
+use crate::redact::remember_address;
 
 const VARIABLES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 

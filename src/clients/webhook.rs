@@ -20,7 +20,7 @@ use super::{is_loopback, proxy};
 use crate::error::{Error, Kind, Result};
 use crate::job::read_text;
 use crate::reach::Unreached;
-use crate::secrets;
+use crate::redact;
 
 const ATTEMPTS: u32 = 3;
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -75,8 +75,8 @@ impl Webhook {
             return Err(wrong("the webhook's address is not https, and plain http goes to this machine only")
                 .advise("use https, or --allow-http"));
         }
-        secrets::remember(text);
-        secrets::remember(url.path());
+        redact::remember(text);
+        redact::remember(url.path());
         proxy::check()?;
         let client = trusted.trusted_by(Client::builder()).redirect(redirect::Policy::none()).timeout(TIMEOUT).build();
         let client = client.map_err(|error| {

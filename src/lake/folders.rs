@@ -19,8 +19,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::crash;
 use crate::error::Result;
+use crate::failpoint;
 
 use super::local::failed;
 
@@ -49,7 +49,7 @@ impl Folders {
         }
         if !is_there {
             make_one(folder)?;
-            crash::point("folder_made_unsynced");
+            failpoint::point("folder_made_unsynced");
         }
         if let Some(above) = above.filter(|above| !is_given(root, folder, above)) {
             sync(above)?;

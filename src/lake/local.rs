@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::crash;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 
 use super::folders::{Folders, make_one, sync};
 use super::{Condition, Listed, Object, Put, STATE, Tag, check_size};
@@ -180,7 +180,7 @@ impl LocalLake {
     fn replace(&self, key: &str, bytes: &[u8], observed: Option<&Tag>) -> Result<Put> {
         let table = key.strip_prefix("_costlake/").unwrap_or(key).split('/').next().unwrap_or_default();
         let _lock = self.lock(table)?;
-        crash::point("lock_taken");
+        failpoint::point("lock_taken");
         let current = self.read_end(key, Some(0))?.map(|object| object.tag);
         let target = self.path(key)?;
         let folder = target.parent().unwrap_or(&target);
@@ -204,7 +204,7 @@ impl LocalLake {
             let _ = fs::remove_file(&staged);
             return Err(error);
         }
-        crash::point("renamed_dir_unsynced");
+        failpoint::point("renamed_dir_unsynced");
         sync(folder)?;
         let meta = fs::metadata(&target).map_err(|error| failed("cannot look at", &target, error))?;
         Ok(Put::Done(Some(etag_of(&meta))))
@@ -273,13 +273,13 @@ fn etag_of(meta: &fs::Metadata) -> String {
 
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().create_new(true).write(true).open(path)?;
-    crash::point("tmp_created");
+    failpoint::point("tmp_created");
     for piece in bytes.chunks(PIECE) {
         file.write_all(piece)?;
     }
-    crash::point("tmp_written_unsynced");
+    failpoint::point("tmp_written_unsynced");
     file.sync_all()?;
-    crash::point("tmp_synced");
+    failpoint::point("tmp_synced");
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::error::{Error, Kind, Result};
-use crate::secrets::without_credentials;
+use crate::redact::without_credentials;
 
 /// URL schemes of stores and of the web.
 const SCHEMES: [&str; 29] = [

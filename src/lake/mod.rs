@@ -15,8 +15,8 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use crate::crash;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 
 /// Folder of everything that is not a table.
 const STATE: &str = "_costlake";
@@ -152,7 +152,7 @@ impl Lake {
             Self::Local(lake) => lake.put(key, bytes, condition).await,
             Self::S3(lake) => lake.put(key, bytes, condition).await,
         };
-        crash::point("put_sent_no_answer");
+        failpoint::point("put_sent_no_answer");
         put
     }
 
@@ -194,7 +194,7 @@ impl Lake {
             return Err(Error::new(Kind::Internal, "only old ledger snapshots are ever removed").at("key", key));
         }
         self.remove(key).await?;
-        crash::point("snapshot_removed");
+        failpoint::point("snapshot_removed");
         Ok(())
     }
 
@@ -218,7 +218,7 @@ impl Lake {
             return Err(Error::new(Kind::Internal, "only kept older generations are ever removed").at("key", key));
         }
         self.remove(key).await?;
-        crash::point("generation_removed");
+        failpoint::point("generation_removed");
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use crate::job::{AccountCheck, Identity, Job};
 use crate::lake::Lake;
 
 use super::LedgerStore;
-use super::names::{account_key, record_key};
+use super::keys::{account_key, record_key};
 
 /// Name of the fingerprint pair that marks made-up figures.
 const FIGURES: &str = "figures";

@@ -15,7 +15,7 @@ use crate::lake::{Condition, Listed, Put};
 use crate::ledger::PartitionState;
 use crate::window::Grain;
 
-use super::names::record_key;
+use super::keys::record_key;
 use super::{LedgerStore, TableRecord, partition_of};
 
 impl LedgerStore {

@@ -16,8 +16,8 @@ use bytes::Bytes;
 use chrono::NaiveDate;
 use tokio::time::Instant;
 
-use crate::crash;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::generation::{self, Base, Built, FetchedDays, Owned};
 use crate::job::AccountCheck;
 use crate::ledger::{ObjectId, PartitionState, Quarantined, Standing};
@@ -90,15 +90,15 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     let observed_at = Instant::now();
     let observed = observe(&job.context.lake, &job.job.name, partition).await?;
     check_observation(job, partition, observed.as_ref(), known.as_ref()).await?;
-    crash::point("after_observe");
+    failpoint::point("after_observe");
     let (fetch, mut allowance) = fit_budget(job, planned).await?;
-    crash::point("after_budget");
+    failpoint::point("after_budget");
     report.windows = fetch.windows.iter().map(ToString::to_string).collect();
     job.tell(Event::FetchStarted { partition: report.partition.clone(), expected: fetch.expected_requests });
 
     let mut read = control::read(job, &fetch, &mut allowance, report).await?;
     drop(allowance);
-    crash::point("after_control");
+    failpoint::point("after_control");
     let seen = observed.as_ref();
     let aside = match seen {
         _ if job.heals(partition) => {
@@ -112,7 +112,7 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
         }
         None => quarantine::set_aside(job, partition, &BTreeMap::new(), None, &mut read).await?,
     };
-    crash::point("after_verify");
+    failpoint::point("after_verify");
     report.rows = read.rows;
     let taken = Taken { fetch: &fetch, aside: &aside, seen, observed_at };
     if let Err(error) = take(job, &taken, &mut read, report).await {
@@ -369,7 +369,7 @@ pub(super) async fn encode(
     let work =
         move || generation::build(source.table(), source.grain(), partition, &owner, base.as_ref(), lost_epoch, days);
     let built = if rows <= HANDFUL { Ok(work()) } else { tokio::task::spawn_blocking(work).await };
-    crash::point("after_encode");
+    failpoint::point("after_encode");
     built.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "encoding broke off").because(error)))
 }
 

@@ -18,8 +18,8 @@ use tracing::{Instrument, info, info_span};
 
 use crate::clients::{Client, Clients};
 use crate::clock::{Clock, Elsewhere};
-use crate::crash;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, Owner, TableRecord};
@@ -231,7 +231,7 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
     }
     report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.close();
-    crash::point("before_record");
+    failpoint::point("before_record");
     if is_recorded
         && let Err(error) = LedgerStore::record_run(&context.lake, &report).await
         && report.failure.is_none()
@@ -239,7 +239,7 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
         report.failure = Some((&error).into());
         report.close();
     }
-    crash::point("record_written");
+    failpoint::point("record_written");
     span.in_scope(|| {
         info!(
             requests = report.asked.requests,
@@ -303,7 +303,7 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     started.expect(planned.expected_requests()).await;
     planned = totals::before_fetches(&mut run, planned, ask, report).await?;
     started.expect(run.budget.sent() + planned.expected_requests()).await;
-    crash::point("after_plan");
+    failpoint::point("after_plan");
     report.notes.extend(planned.notes.iter().cloned());
     let refusals = run.found.refuse(&mut planned.fetches);
     planned.fetches.extend(run.found.without_reads(&planned.fetches));
@@ -363,7 +363,7 @@ async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
         let planned = planned.clone();
         async move {
             let report = fetch::run(run, &planned).await;
-            crash::point("between_partitions");
+            failpoint::point("between_partitions");
             report
         }
         .instrument(span)

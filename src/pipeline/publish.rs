@@ -20,8 +20,8 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use crate::crash;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::generation::Footer;
 use crate::lake::{Condition, Lake, Put};
 use crate::ledger::ObjectId;
@@ -62,12 +62,12 @@ pub async fn publish(lake: &Lake, target: &Target<'_>, bytes: Bytes, footer: &Fo
         .advise("run again; if it stays slow, raise limits.requests_per_second or shorten the range"));
     }
     let condition = target.observed.map_or(Condition::Absent, |seen| Condition::Still(&seen.tag));
-    crash::point("before_put");
+    failpoint::point("before_put");
     let mut last = None;
     for attempt in 1..=ATTEMPTS {
         match lake.put(&key, bytes.clone(), condition).await {
             Ok(Put::Done(etag)) => {
-                crash::point("put_acked");
+                failpoint::point("put_acked");
                 return Ok(ObjectId { size: bytes.len() as u64, etag });
             }
             Ok(Put::Refused) => {}

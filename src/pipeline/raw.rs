@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::crash;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::generation::Base;
 use crate::job::Job;
 use crate::lake::Lake;
@@ -233,7 +233,7 @@ pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[Waiting]) -
     };
     let key = format!("{}/{}/{days}-{digest}{SUFFIX}", folder(&job.job.name), fetch.partition);
     job.context.lake.create(&key, Bytes::from(packed)).await?;
-    crash::point("raw_kept");
+    failpoint::point("raw_kept");
     Ok(())
 }
 
@@ -249,7 +249,7 @@ pub(super) async fn keep_history(job: &JobRun<'_>, fetch: &Fetch, base: Option<&
 pub(super) async fn keep_generation(lake: &Lake, job: &Job, partition: Partition, base: &Base) -> Result<()> {
     let key = kept_key(&job.name, partition, base.footer.epoch);
     if lake.create(&key, base.bytes.clone()).await? {
-        crash::point("history_kept");
+        failpoint::point("history_kept");
         return Ok(());
     }
     Err(Error::new(Kind::Store, "another object stands where a replaced generation is kept").at("key", key))

@@ -22,7 +22,7 @@ use crate::plan::Ask;
 use crate::report::JobReport;
 use crate::window::Partition;
 
-use super::verify::{Depth, TableCheck, Trouble, open_books, verify};
+use super::verify::{Defect, Depth, TableCheck, open_books, verify};
 use super::{Context, clocks, new_run_id, run_job};
 
 /// The command in the records of repair runs.
@@ -47,7 +47,7 @@ pub async fn repair(context: &Context, job: &Job, depth: Depth) -> Result<TableC
     let broken: BTreeSet<Partition> = before
         .findings
         .iter()
-        .filter(|finding| finding.replaceable && finding.trouble != Trouble::Ahead)
+        .filter(|finding| finding.replaceable && finding.defect != Defect::Ahead)
         .filter_map(|finding| finding.partition)
         .collect();
     before.runs = read_again(context, job, &books, &broken).await;

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use tracing::warn;
 
-use crate::crash;
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::plan::Fetch;
 use crate::report::{Asked, FetchReport};
 use crate::request::{Answer, Request};
@@ -133,7 +133,7 @@ async fn once(
             Ok(answer) => answer,
             Err(error) => return Err(broken(error, reader.slots_met())),
         };
-        crash::point("page_received");
+        failpoint::point("page_received");
         let next = match reader.read(&request, &answer) {
             Ok(next) => next,
             Err(error) => return Err(broken(with_id(error, &answer), reader.slots_met())),
@@ -147,7 +147,7 @@ async fn once(
             answers.push(raw::set_aside(source, &request, &answer).map_err(|error| broken(error, reader.slots_met()))?);
         }
     }
-    crash::point("after_last_page");
+    failpoint::point("after_last_page");
     reader.finish().map(|fetched| (fetched, answers)).map_err(|error| {
         let error = match last {
             Some(request) => error.at("request", request),

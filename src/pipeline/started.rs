@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 
-use crate::crash;
 use crate::error::Result;
+use crate::failpoint;
 use crate::lake::Lake;
 use crate::ledger_store::StartRecord;
 
@@ -84,7 +84,7 @@ impl<'a> Started<'a> {
         if record.number == 1 {
             state.step = record.reserved;
         }
-        crash::point("started_written");
+        failpoint::point("started_written");
         Ok(())
     }
 }

@@ -17,8 +17,8 @@ use tokio::sync::Mutex;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::crash;
 use crate::error::{Kind, Result};
+use crate::failpoint;
 use crate::job::{AwsSettings, Job};
 use crate::ledger::Ledger;
 use crate::plan::{Ask, Plan, history_start, least_requests, plan, probes, reach};
@@ -153,7 +153,7 @@ pub(super) async fn before_fetches(
     let least =
         if probes { 0 } else { least_requests(job, &run.books.lock().await.ledger, &planned.fetches, run.rewrites) };
     let (window, found) = as_far_as_it_tells(run, window, least, report).await?;
-    crash::point("totals_answered");
+    failpoint::point("totals_answered");
     let mut planned = planned;
     let found = match found {
         Some(found) => Some(told_twice(run, window, found, report).await?),

@@ -50,7 +50,7 @@ pub enum Depth {
 /// The defect of an object: see the table of the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trouble {
+pub enum Defect {
     /// The ledger has it, and it is gone.
     Missing,
     /// Older than the ledger's generation.
@@ -63,7 +63,7 @@ pub enum Trouble {
     Foreign,
 }
 
-impl Trouble {
+impl Defect {
     /// Its name in outputs.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -83,7 +83,8 @@ pub struct Finding {
     /// Its key in the lake.
     pub key: String,
     /// The defect.
-    pub trouble: Trouble,
+    #[serde(rename = "trouble")]
+    pub defect: Defect,
     /// The same in detail.
     pub detail: String,
     /// What to do about it.
@@ -148,7 +149,7 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
             None => findings.push(stray(job, entry.key)),
         }
     }
-    let judge = Judge { context, job, depth, fingerprints };
+    let judge = Verifier { context, job, depth, fingerprints };
     let judged = judge.all(partitions, &books).await?;
     let (doubtful, mut judged): (Vec<_>, Vec<_>) = judged.into_iter().partition(|(_, verdict)| seems_wrong(verdict));
     for some in doubtful.chunks(TOGETHER) {
@@ -205,18 +206,16 @@ fn stray(job: &Job, key: String) -> Finding {
     } else {
         "a file below the table's folder that is not costlake's"
     };
-    let (trouble, detail) = (Trouble::Foreign, detail.to_owned());
-    let advice = advice_for(job, trouble, false);
-    Finding { key, trouble, detail, advice, repaired: false, partition: None, replaceable: false }
+    let (defect, detail) = (Defect::Foreign, detail.to_owned());
+    let advice = advice_for(job, defect, false);
+    Finding { key, defect, detail, advice, repaired: false, partition: None, replaceable: false }
 }
 
-fn advice_for(job: &Job, trouble: Trouble, replaceable: bool) -> String {
+fn advice_for(job: &Job, defect: Defect, replaceable: bool) -> String {
     let name = &job.name;
-    match trouble {
-        Trouble::Foreign => {
-            "move it out of the table's folder: costlake never touches what it did not write".to_owned()
-        }
-        Trouble::Ahead => format!("costlake verify {name} --repair takes it into the ledger, without asking the API"),
+    match defect {
+        Defect::Foreign => "move it out of the table's folder: costlake never touches what it did not write".to_owned(),
+        Defect::Ahead => format!("costlake verify {name} --repair takes it into the ledger, without asking the API"),
         _ if !replaceable => format!(
             "restore it, or move it out of the lake (costlake never overwrites what it cannot read) and then run \
              `costlake verify {name} --repair`"
@@ -243,22 +242,22 @@ enum Verdict {
 }
 
 struct Wrong {
-    trouble: Trouble,
+    defect: Defect,
     detail: String,
     replaceable: bool,
 }
 
 impl Wrong {
     fn finding(self, job: &Job, partition: Partition) -> Finding {
-        let Self { trouble, detail, replaceable } = self;
+        let Self { defect, detail, replaceable } = self;
         let key = data_key(&job.name, partition);
-        let advice = advice_for(job, trouble, replaceable);
-        Finding { key, trouble, detail, advice, repaired: false, partition: Some(partition), replaceable }
+        let advice = advice_for(job, defect, replaceable);
+        Finding { key, defect, detail, advice, repaired: false, partition: Some(partition), replaceable }
     }
 }
 
-fn wrong(trouble: Trouble, replaceable: bool, detail: impl Into<String>) -> Verdict {
-    Verdict::Wrong(Wrong { trouble, detail: detail.into(), replaceable })
+fn wrong(defect: Defect, replaceable: bool, detail: impl Into<String>) -> Verdict {
+    Verdict::Wrong(Wrong { defect, detail: detail.into(), replaceable })
 }
 
 /// Whether a check against the newest ledger may give another result.
@@ -269,14 +268,14 @@ fn seems_wrong(verdict: &Result<Verdict>) -> bool {
     }
 }
 
-struct Judge<'a> {
+struct Verifier<'a> {
     context: &'a Context,
     job: &'a Job,
     depth: Depth,
     fingerprints: Vec<String>,
 }
 
-impl Judge<'_> {
+impl Verifier<'_> {
     /// Checks partitions against this ledger, some in parallel; a signal stops it.
     async fn all(
         &self,
@@ -298,27 +297,27 @@ impl Judge<'_> {
         let seen = match look(&self.context.lake, &self.job.name, partition).await? {
             Look::Absent => return Ok(known.filter(|known| !known.days.is_empty()).map_or(Verdict::Nothing, missing)),
             Look::Unreadable { foreign: false, error } if known.is_some() || books.is_rebuilt() => {
-                return Ok(wrong(Trouble::Corrupt, false, error.message()));
+                return Ok(wrong(Defect::Corrupt, false, error.message()));
             }
-            Look::Unreadable { error, .. } => return Ok(wrong(Trouble::Foreign, false, error.message())),
+            Look::Unreadable { error, .. } => return Ok(wrong(Defect::Foreign, false, error.message())),
             Look::Whole(seen) => seen,
         };
         if !self.fingerprints.contains(&seen.footer.fingerprint) {
-            return Ok(wrong(Trouble::Foreign, false, "written for another table: its fingerprint is another one"));
+            return Ok(wrong(Defect::Foreign, false, "written for another table: its fingerprint is another one"));
         }
         if seen.footer.partition != partition.to_string() {
             let detail = format!("the object of partition {}, in the wrong folder", seen.footer.partition);
-            return Ok(wrong(Trouble::Foreign, false, detail));
+            return Ok(wrong(Defect::Foreign, false, detail));
         }
         if let (Some(theirs), Some(ours)) = (&seen.footer.account, &books.ledger.account)
             && theirs != ours
         {
-            return Ok(wrong(Trouble::Foreign, false, format!("of AWS account {theirs}, but the table is of {ours}")));
+            return Ok(wrong(Defect::Foreign, false, format!("of AWS account {theirs}, but the table is of {ours}")));
         }
         if self.depth == Depth::Rows
             && let Err(detail) = self.rows(partition, &seen).await?
         {
-            return Ok(wrong(Trouble::Corrupt, true, detail));
+            return Ok(wrong(Defect::Corrupt, true, detail));
         }
         Ok(against_ledger(&seen, known))
     }
@@ -335,30 +334,30 @@ impl Judge<'_> {
 fn missing(known: &PartitionState) -> Verdict {
     let rows: u64 = known.days.values().map(|day| day.facts.rows).sum();
     let days = known.days.len();
-    wrong(Trouble::Missing, true, format!("the ledger knows generation {}: {days} days, {rows} rows", known.epoch))
+    wrong(Defect::Missing, true, format!("the ledger knows generation {}: {days} days, {rows} rows", known.epoch))
 }
 
 fn against_ledger(seen: &Observed, known: Option<&PartitionState>) -> Verdict {
     let (epoch, known_epoch) = (seen.footer.epoch, known.map_or(0, |known| known.epoch));
     let generations = format!("generation {epoch}, but the ledger knows {known_epoch}");
     if let (Standing::Other(why), true) = (Standing::of(known, &seen.footer), epoch > known_epoch) {
-        return wrong(Trouble::Corrupt, true, format!("another object than the committed one: {why}"));
+        return wrong(Defect::Corrupt, true, format!("another object than the committed one: {why}"));
     }
     let same_epoch = match (epoch.cmp(&known_epoch), known) {
-        (std::cmp::Ordering::Greater, _) => return wrong(Trouble::Ahead, true, generations),
+        (std::cmp::Ordering::Greater, _) => return wrong(Defect::Ahead, true, generations),
         (std::cmp::Ordering::Equal, Some(known)) => known,
-        _ => return wrong(Trouble::Behind, true, generations),
+        _ => return wrong(Defect::Behind, true, generations),
     };
     if same_epoch.bytes != seen.size {
         let detail = format!("{} bytes, but the ledger knows {}", seen.size, same_epoch.bytes);
-        return wrong(Trouble::Corrupt, true, detail);
+        return wrong(Defect::Corrupt, true, detail);
     }
     let content = |facts: &generation::DayFacts| (facts.rows, facts.digest.clone());
     let in_footer: BTreeMap<_, _> = seen.footer.days.iter().map(|(day, facts)| (*day, content(facts))).collect();
     let in_ledger: BTreeMap<_, _> = same_epoch.days.iter().map(|(day, state)| (*day, content(&state.facts))).collect();
     if let Some(day) = first_difference(&in_footer, &in_ledger) {
         let detail = format!("other content of {day} than the ledger knows of the same generation");
-        return wrong(Trouble::Corrupt, true, detail);
+        return wrong(Defect::Corrupt, true, detail);
     }
     Verdict::Right(seen.footer.days.values().map(|facts| facts.rows).sum())
 }

@@ -9,7 +9,7 @@ use crate::job::Job;
 use crate::ledger_store::{Kept, Look, kept_generations, look_at};
 
 use super::Context;
-use super::verify::{Finding, Trouble, compare_rows};
+use super::verify::{Defect, Finding, compare_rows};
 
 /// The kept generations with defects.
 pub(super) async fn findings(context: &Context, job: &Job, fingerprints: &[String]) -> Result<Vec<Finding>> {
@@ -20,12 +20,12 @@ pub(super) async fn findings(context: &Context, job: &Job, fingerprints: &[Strin
 }
 
 async fn judge(context: &Context, job: &Job, fingerprints: &[String], kept: Kept) -> Result<Option<Finding>> {
-    let wrong = |trouble, detail: String| {
+    let wrong = |defect, detail: String| {
         let advice =
             "restore it or move it away: the table does not rest on it, only what it said then does".to_owned();
         Ok(Some(Finding {
             key: kept.key.clone(),
-            trouble,
+            defect,
             detail,
             advice,
             repaired: false,
@@ -38,22 +38,22 @@ async fn judge(context: &Context, job: &Job, fingerprints: &[String], kept: Kept
         return Ok(None);
     }
     let Some((partition, epoch)) = kept.generation else {
-        return wrong(Trouble::Foreign, "a file among the kept generations that is not named like one".to_owned());
+        return wrong(Defect::Foreign, "a file among the kept generations that is not named like one".to_owned());
     };
     let footer = match look_at(&context.lake, &kept.key).await? {
         Look::Absent => return Ok(None),
-        Look::Unreadable { error, .. } => return wrong(Trouble::Corrupt, error.message().to_owned()),
+        Look::Unreadable { error, .. } => return wrong(Defect::Corrupt, error.message().to_owned()),
         Look::Whole(seen) => seen.footer,
     };
     if footer.partition != partition.to_string() || footer.epoch != epoch || !fingerprints.contains(&footer.fingerprint)
     {
         let detail =
             format!("generation {} of {}, or another table's, under a wrong name", footer.epoch, footer.partition);
-        return wrong(Trouble::Foreign, detail);
+        return wrong(Defect::Foreign, detail);
     }
     let Some(object) = context.lake.read(&kept.key, None).await? else { return Ok(None) };
     match compare_rows(&job.source, object.bytes, &footer).await {
         Ok(()) => Ok(None),
-        Err(detail) => wrong(Trouble::Corrupt, detail),
+        Err(detail) => wrong(Defect::Corrupt, detail),
     }
 }

@@ -74,13 +74,13 @@ fn part(dialect: Dialect, scope: &Scope<'_>, metric: &str, jobs: &[&Job]) -> Str
         })
         .collect();
     let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
-    let filter = jobs.first().and_then(|job| super::registry::fingerprint(job, "filter"));
+    let filter = jobs.first().and_then(|job| super::tables_view::fingerprint(job, "filter"));
     begin(dialect, NAME)
         .with("metric", dialect.literal(metric))
         .with("tables", dialect.literal(&names.join(", ")))
         .with("count", jobs.len().to_string())
-        .with("account", super::registry::text(dialect, scope.account))
-        .with("filter", super::registry::text(dialect, filter.as_deref()))
+        .with("account", super::tables_view::text(dialect, scope.account))
+        .with("filter", super::tables_view::text(dialect, filter.as_deref()))
         .with("absent", absent.join(",\n      "))
         .with("totals", totals.join("\n    UNION ALL\n    "))
         .fill(include_str!("views/agreement_part.sql"))

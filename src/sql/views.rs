@@ -11,7 +11,7 @@ use crate::table::ColumnType;
 use crate::window::Grain;
 
 use super::template::Words;
-use super::{Dialect, agreement, focus, registry, units};
+use super::{Dialect, agreement, focus, tables_view, units};
 
 /// A table to create views for.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub fn views(dialect: Dialect, subjects: &[Subject<'_>]) -> Vec<View> {
         found.push(commitments_and_savings(dialect, commitments, savings));
     }
     found.extend(agreement::view(dialect, subjects));
-    found.extend(registry::view(dialect, subjects));
+    found.extend(tables_view::view(dialect, subjects));
     let mut taken: BTreeSet<String> = OWN.iter().map(|name| (*name).to_owned()).collect();
     taken.extend(subjects.iter().map(|subject| subject.job.name.clone()));
     for view in &mut found {

@@ -26,7 +26,7 @@ use subtle::ConstantTimeEq;
 use super::page::{ICON_PATH, SCRIPT_PATH, STYLE_PATH};
 use crate::error::{Error, Kind, Result};
 use crate::job::read_text;
-use crate::secrets;
+use crate::redact;
 
 /// Minimum length of a token, in characters.
 const SHORTEST_TOKEN: usize = 16;
@@ -231,7 +231,7 @@ pub fn read_token(file: &Path) -> Result<(String, Option<String>)> {
     if token.len() < SHORTEST_TOKEN {
         return Err(wrong(&format!("the token is shorter than {SHORTEST_TOKEN} characters")));
     }
-    secrets::remember(&token);
+    redact::remember(&token);
     let mode = std::fs::metadata(file).map(|seen| seen.permissions().mode()).unwrap_or(0);
     let open = mode & 0o077 != 0;
     let warning = format!("others than its owner may read the token file {}: chmod 600 it", file.display());

@@ -7,11 +7,11 @@ use chrono::{Datelike, NaiveDate};
 use maud::{Markup, html};
 
 use crate::plan::{STALE, Slot, SlotState};
+use crate::text::{count, plural};
 use crate::window::{Grain, Partition, first_of_month, month_start};
-use crate::words::{count, plural};
 
 use super::chart::slot_name;
-use super::text;
+use super::format;
 
 /// How a state is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,7 +72,7 @@ pub(super) fn words_of(grain: Grain, slot: &Slot) -> String {
     let state = format!("{}: {}", slot_name(grain, slot.day), look_of(slot).word);
     match &slot.known {
         Some(known) => {
-            format!("{state}, {}, read {}", plural(known.facts.rows, "row"), text::instant(known.read_at))
+            format!("{state}, {}, read {}", plural(known.facts.rows, "row"), format::instant(known.read_at))
         }
         None => state,
     }

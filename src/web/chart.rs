@@ -15,7 +15,7 @@ use maud::{Markup, html};
 
 use crate::window::{Grain, Window, next_day};
 
-use super::text;
+use super::format;
 
 mod lines;
 mod ruler;
@@ -217,7 +217,7 @@ fn legend(keys: &[Key], figure: &str, swatch: impl Fn(usize) -> Markup) -> Marku
                 li {
                     svg class="swatch" width="16" height="12" aria-hidden="true" { (swatch(index)) }
                     span class="letter" { (key.letter) }
-                    bdi { (text::label(&key.name)) }
+                    bdi { (format::label(&key.name)) }
                     span class="figure" { (key.figure) }
                 }
             }
@@ -236,7 +236,7 @@ fn table(axis: &Axis, caption: &str, keys: &[Key], cell: impl Fn(usize, usize) -
                     thead {
                         tr {
                             th scope="col" { (if axis.grain == Grain::Monthly { "Month" } else { "Day" }) }
-                            @for key in keys { th scope="col" class="n" { (key.letter) " " bdi { (text::label(&key.name)) } } }
+                            @for key in keys { th scope="col" class="n" { (key.letter) " " bdi { (format::label(&key.name)) } } }
                         }
                     }
                     tbody {

@@ -21,6 +21,7 @@ mod actions;
 mod calendar;
 mod chart;
 pub mod facts;
+mod format;
 mod guard;
 pub mod listen;
 mod machine;
@@ -29,7 +30,6 @@ pub mod page;
 mod people;
 pub mod state;
 pub mod summary;
-mod text;
 
 use state::State;
 

@@ -26,7 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::AwsSettings;
 use crate::lake::S3Lake;
 use crate::reach::Unreached;
-use crate::secrets;
+use crate::redact;
 
 use super::bucket::BucketConnector;
 use super::cost_explorer::errors::explain_code;
@@ -93,7 +93,7 @@ pub async fn load(
     let (Some(role), None) = (&settings.role_arn, sandbox) else { return Ok(config) };
     let mut assumed = AssumeRoleProvider::builder(role).session_name("costlake").configure(&config);
     if let Some(id) = &settings.external_id {
-        secrets::remember(id);
+        redact::remember(id);
         assumed = assumed.external_id(id);
     }
     let provider = SharedCredentialsProvider::new(assumed.build().await);
@@ -168,8 +168,8 @@ impl ProvideCredentials for Remembering {
             // A token may have been renewed meanwhile.
             sso::remember();
             if let Ok(credentials) = &provided {
-                secrets::remember(credentials.secret_access_key());
-                credentials.session_token().into_iter().for_each(secrets::remember);
+                redact::remember(credentials.secret_access_key());
+                credentials.session_token().into_iter().for_each(redact::remember);
             }
             provided.and_then(sendable::checked)
         })

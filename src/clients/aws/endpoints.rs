@@ -26,7 +26,7 @@ use reqwest::Url;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::BucketAddress;
-use crate::secrets::without_credentials;
+use crate::redact::without_credentials;
 
 use super::profiles;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::secrets;
+use crate::redact;
 
 /// Larger files are not token caches.
 const LARGEST: u64 = 1 << 20;
@@ -30,7 +30,7 @@ fn remember_file(path: &Path) {
         // The SDK cannot parse it either, but may quote it in an error.
         let quoted: Vec<&str> = text.split('"').collect();
         let secret = quoted.windows(3).filter(|parts| is_secret(parts[0]));
-        return secret.for_each(|parts| secrets::remember(parts[2]));
+        return secret.for_each(|parts| redact::remember(parts[2]));
     };
     remember_members(&members);
 }
@@ -39,7 +39,7 @@ fn remember_file(path: &Path) {
 fn remember_members(members: &Map<String, Value>) {
     for (name, value) in members {
         match value {
-            Value::String(text) if is_secret(name) => secrets::remember(text),
+            Value::String(text) if is_secret(name) => redact::remember(text),
             Value::Object(inner) => remember_members(inner),
             _ => {}
         }

@@ -15,7 +15,7 @@ use reqwest::Url;
 use crate::error::{Error, Kind, Result};
 use crate::job::section::nearest;
 use crate::reach::address_of;
-use crate::secrets::without_credentials;
+use crate::redact::without_credentials;
 
 /// Datadog's documented sites, for spelling hints; other regions of the same domains are accepted as well.
 const SITES: [&str; 9] = [

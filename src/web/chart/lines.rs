@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use maud::{Markup, html};
 
-use crate::web::text;
+use crate::web::format;
 
 use super::ruler::{Ruler, compact};
 use super::{Axis, Key, Plot, legend, letter, px, table};
@@ -22,7 +22,8 @@ type Writer = fn(f64) -> String;
 
 /// A line chart. `ratios` formats values as percent, and `band` fills the area between the first two lines.
 pub(in crate::web) fn lines(id: &str, title: &str, axis: &Axis, ratios: bool, band: bool, lines: &[Line]) -> Markup {
-    let (tick, value): (Writer, Writer) = if ratios { (percent_tick, text::percent) } else { (compact, text::float) };
+    let (tick, value): (Writer, Writer) =
+        if ratios { (percent_tick, format::percent) } else { (compact, format::float) };
     let full = if ratios { Some(1.0) } else { None };
     let ruler = Ruler::new(lines.iter().flat_map(|line| line.values.iter().flatten().copied()).chain(full));
     let shown = |known: Option<f64>| known.map_or_else(|| "–".to_owned(), value);
@@ -48,7 +49,7 @@ pub(in crate::web) fn lines(id: &str, title: &str, axis: &Axis, ratios: bool, ba
     };
     let told = |index: usize| {
         let slot = axis.slots().get(index).map(|slot| axis.name(*slot)).unwrap_or_default();
-        let parts = lines.iter().map(|line| format!("{} {}", text::label(&line.name), shown(at(line, index))));
+        let parts = lines.iter().map(|line| format!("{} {}", format::label(&line.name), shown(at(line, index))));
         format!("{slot}: {}", parts.collect::<Vec<_>>().join(", "))
     };
     html! {
@@ -71,7 +72,7 @@ fn percent_tick(ratio: f64) -> String {
 }
 
 fn describe(keys: &[Key]) -> String {
-    let newest = keys.iter().map(|key| format!("{} {}", text::label(&key.name), key.figure));
+    let newest = keys.iter().map(|key| format!("{} {}", format::label(&key.name), key.figure));
     format!("Newest values: {}.", newest.collect::<Vec<_>>().join("; "))
 }
 

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use maud::{Markup, html};
 
+use crate::text::plural;
+use crate::web::format;
 use crate::web::summary::Stacked;
-use crate::web::text;
 use crate::window::Grain;
-use crate::words::plural;
 
 use super::ruler::{Ruler, compact};
 use super::{Axis, Key, MOST_BARS, Plot, legend, letter, px, table};
@@ -25,7 +25,7 @@ pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked, id: &str) -> Mark
     let ruler = Ruler::cut(&highs, &lows);
     let keys = keys(figures);
     let measure = words_of(&figures.measure);
-    let (per, unit) = (if grain == Grain::Monthly { "month" } else { "day" }, text::label(&figures.unit));
+    let (per, unit) = (if grain == Grain::Monthly { "month" } else { "day" }, format::label(&figures.unit));
     let by = figures.grouping.as_ref().map(|name| format!(" by {}", words_of(name))).unwrap_or_default();
     let title = capital(&format!("{measure}{by} per {per}, {unit}"));
     let over: Vec<usize> = (0..highs.len()).filter(|index| ruler.is_over(highs[*index])).collect();
@@ -53,7 +53,7 @@ pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked, id: &str) -> Mark
             @if let Some(highest) = over.iter().max_by_key(|index| sum(**index)) {
                 p class="fine" {
                     "▲ " (plural(over.len() as u64, per)) " beyond the scale, the highest " (name(*highest)) ": "
-                    (text::amount(sum(*highest))) " " (unit) "."
+                    (format::amount(sum(*highest))) " " (unit) "."
                 }
             }
             (legend(&keys, if figures.is_count { "Newest:" } else { "Sum of all:" }, swatch))
@@ -177,7 +177,7 @@ fn whole(figures: &Stacked, group: usize) -> i128 {
 
 /// An amount as text; counts have no decimals.
 fn written(figures: &Stacked, pico: i128) -> String {
-    let text = text::amount(pico);
+    let text = format::amount(pico);
     if figures.is_count { text.trim_end_matches(".00").to_owned() } else { text }
 }
 
@@ -193,11 +193,11 @@ fn describe(figures: &Stacked) -> String {
         return "There are no figures yet.".to_owned();
     };
     let all: i128 = (0..figures.groups.len()).map(|group| whole(figures, group)).sum();
-    let names: Vec<String> = figures.groups.iter().take(3).map(|name| text::label(name)).collect();
+    let names: Vec<String> = figures.groups.iter().take(3).map(|name| format::label(name)).collect();
     format!(
         "From {first} to {last}: {} {} {}. Largest: {}.",
         written(figures, all),
-        text::label(&figures.unit),
+        format::label(&figures.unit),
         if figures.is_count { "on the last day" } else { "in all" },
         names.join("; ")
     )

@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use crate::plan::{Fetch, span};
+use crate::text::{count, plural};
 use crate::web::facts::{JobFacts, PageFacts, PlanFacts};
-use crate::web::text;
-use crate::words::{count, plural};
+use crate::web::format;
 
 use super::frame::frame;
 
@@ -45,9 +45,9 @@ pub(super) fn plan(facts: &PageFacts, job: &JobFacts, plan: &PlanFacts) -> Marku
             p class="lead" {
                 (plan.from) " to " (plan.to) @if plan.missing { ", only days never read" } ": "
                 (plural(plan.plan.slots(), slot_word(job))) " in " (plural(plan.plan.fetches.len() as u64, "partition")) ", "
-                "about " (plural(requests, "request")) ", " strong { (text::visible(&plan.usd)) " USD" } "."
+                "about " (plural(requests, "request")) ", " strong { (format::visible(&plan.usd)) " USD" } "."
             }
-            @for note in plan.plan.notes.iter().chain(&plan.notes) { p class="note pre" { (text::visible(note)) } }
+            @for note in plan.plan.notes.iter().chain(&plan.notes) { p class="note pre" { (format::visible(note)) } }
             @if plan.plan.fetches.is_empty() {
                 p class="empty" { "Nothing would be read." }
                 p { a href={ "/jobs/" (name) } { "Back to the table" } }
@@ -58,7 +58,7 @@ pub(super) fn plan(facts: &PageFacts, job: &JobFacts, plan: &PlanFacts) -> Marku
                     input type="hidden" name="from" value=(plan.from);
                     input type="hidden" name="to" value=(plan.to);
                     @if plan.missing { input type="hidden" name="missing" value="true"; }
-                    button type="submit" { "Read " (plural(plan.plan.slots(), slot_word(job))) " for about " (text::visible(&plan.usd)) " USD" }
+                    button type="submit" { "Read " (plural(plan.plan.slots(), slot_word(job))) " for about " (format::visible(&plan.usd)) " USD" }
                     a class="quiet" href={ "/jobs/" (name) } { "Cancel" }
                 }
             }

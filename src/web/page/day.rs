@@ -6,12 +6,12 @@ use maud::{Markup, html};
 use crate::ledger::DayState;
 use crate::plan::Slot;
 use crate::sums::Sums;
+use crate::text::count;
 use crate::web::calendar::look_of;
 use crate::web::chart::slot_name;
 use crate::web::facts::{DayRevision, JobFacts, PageFacts, revisions};
+use crate::web::format;
 use crate::web::summary::Figures;
-use crate::web::text;
-use crate::words::count;
 
 /// The section: the selected day, or a form to select one.
 pub(super) fn section(facts: &PageFacts, job: &JobFacts, slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
@@ -42,7 +42,7 @@ fn details(facts: &PageFacts, job: &JobFacts, slot: &Slot) -> Markup {
     let look = look_of(slot);
     html! {
         p { span class={ "c " (look.class) } aria-hidden="true" { (look.symbol) } " " strong { (look.word) }
-            @if let Some(why) = slot.why(&job.ledger) { ": " (text::visible(why)) }
+            @if let Some(why) = slot.why(&job.ledger) { ": " (format::visible(why)) }
         }
         @match &slot.known {
             None => p class="empty" { "It has never been read." },
@@ -51,7 +51,7 @@ fn details(facts: &PageFacts, job: &JobFacts, slot: &Slot) -> Markup {
                     div { dt { "Rows" } dd { (count(known.facts.rows)) } }
                     div {
                         dt { "Read" }
-                        dd { time datetime=(text::machine(known.read_at)) { (text::instant(known.read_at)) " UTC" } ", " (text::ago(known.read_at, facts.now)) }
+                        dd { time datetime=(format::machine(known.read_at)) { (format::instant(known.read_at)) " UTC" } ", " (format::ago(known.read_at, facts.now)) }
                     }
                     div { dt { "The API calls it" } dd { (if known.facts.estimated { "an estimate" } else { "final" }) } }
                     div { dt { "Rows last changed in" } dd { "generation " (known.facts.epoch) } }
@@ -61,7 +61,7 @@ fn details(facts: &PageFacts, job: &JobFacts, slot: &Slot) -> Markup {
                     (groups(job, slot.day))
                 }
                 @if !known.facts.read_for.is_empty() {
-                    p class="fine" { "Read for " (text::visible(&known.facts.read_for.iter().cloned().collect::<Vec<_>>().join("; "))) "." }
+                    p class="fine" { "Read for " (format::visible(&known.facts.read_for.iter().cloned().collect::<Vec<_>>().join("; "))) "." }
                 }
             }
         }
@@ -83,8 +83,8 @@ fn sums(known: &DayState) -> Markup {
                     @for (column, sum) in known.facts.sums.iter() {
                         tr {
                             th scope="row" { code { (column) } }
-                            td class="n" { (text::exact(sum)) }
-                            td class="n" { @match known.facts.totals.get(column) { Some(total) => (text::exact(total)), None => "not asked" } }
+                            td class="n" { (format::exact(sum)) }
+                            td class="n" { @match known.facts.totals.get(column) { Some(total) => (format::exact(total)), None => "not asked" } }
                         }
                     }
                 }
@@ -103,7 +103,7 @@ fn groups(job: &JobFacts, day: NaiveDate) -> Markup {
     let mut ranked: Vec<(&String, i128)> = figures.groups.iter().zip(amounts.iter().copied()).collect();
     ranked.retain(|(_, amount)| *amount != 0);
     ranked.sort_by_key(|(_, amount)| std::cmp::Reverse(*amount));
-    let title = format!("{} by {}, {}", figures.measure, grouping, text::label(&figures.unit)).replace('_', " ");
+    let title = format!("{} by {}, {}", figures.measure, grouping, format::label(&figures.unit)).replace('_', " ");
     html! {
         div class="scroll" tabindex="0" role="region" aria-label=(title) {
             table {
@@ -111,7 +111,7 @@ fn groups(job: &JobFacts, day: NaiveDate) -> Markup {
                 thead { tr { th scope="col" { "Group" } th scope="col" class="n" { "Amount" } } }
                 tbody {
                     @for (name, amount) in ranked {
-                        tr { th scope="row" class="wrap" { bdi { (text::label(name)) } } td class="n" { (text::amount(amount)) } }
+                        tr { th scope="row" class="wrap" { bdi { (format::label(name)) } } td class="n" { (format::amount(amount)) } }
                     }
                 }
             }
@@ -131,7 +131,7 @@ fn changes(revisions: &[DayRevision]) -> Markup {
                 li {
                     p {
                         strong { "Generation " (revision.epoch) }
-                        @if let Some(at) = revision.at { ", " time datetime=(text::machine(at)) { (text::instant(at)) " UTC" } }
+                        @if let Some(at) = revision.at { ", " time datetime=(format::machine(at)) { (format::instant(at)) " UTC" } }
                         @if let Some(rows) = revision.changes {
                             ": " (count(rows.added)) " rows added, " (count(rows.removed)) " removed, " (count(rows.changed)) " changed"
                         }
@@ -149,7 +149,7 @@ fn changes(revisions: &[DayRevision]) -> Markup {
 fn before_and_after(revision: &DayRevision) -> Markup {
     let columns: std::collections::BTreeSet<&str> =
         revision.totals_before.iter().chain(revision.totals.iter()).map(|(name, _)| name).collect();
-    let shown = |totals: &Sums, column: &str| totals.get(column).map_or_else(|| "–".to_owned(), text::exact);
+    let shown = |totals: &Sums, column: &str| totals.get(column).map_or_else(|| "–".to_owned(), format::exact);
     html! {
         div class="scroll" tabindex="0" role="region" aria-label={ "Before and after generation " (revision.epoch) } {
             table {
@@ -159,7 +159,7 @@ fn before_and_after(revision: &DayRevision) -> Markup {
                     tr { th scope="row" { "rows" } td class="n" { (count(revision.rows_before)) } td class="n" { (count(revision.rows)) } }
                     @for column in columns {
                         tr {
-                            th scope="row" { code { (text::label(column)) } }
+                            th scope="row" { code { (format::label(column)) } }
                             td class="n" { (shown(&revision.totals_before, column)) } td class="n" { (shown(&revision.totals, column)) }
                         }
                     }

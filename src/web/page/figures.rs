@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use crate::web::chart::{Axis, Line, lines, stacked};
 use crate::web::facts::JobFacts;
+use crate::web::format;
 use crate::web::summary::{Figures, Savings, SavingsDay, Utilization};
-use crate::web::text;
 use crate::window::Grain;
 
 /// The section.
@@ -27,7 +27,7 @@ pub(super) fn section(job: &JobFacts) -> Markup {
                         }
                         Figures::Utilization(figures) => (utilization(grain, figures)),
                     }
-                    @for note in &summary.notes { p class="note pre" { "Left out: " (text::visible(note)) } }
+                    @for note in &summary.notes { p class="note pre" { "Left out: " (format::visible(note)) } }
                 }
             }
         }
@@ -41,7 +41,7 @@ fn id(name: &str, index: usize) -> String {
 
 /// The display name of a unit of amounts.
 pub(super) fn unit_word(unit: &str) -> String {
-    if unit == "dollar" { "USD".to_owned() } else { text::label(unit) }
+    if unit == "dollar" { "USD".to_owned() } else { format::label(unit) }
 }
 
 fn savings(grain: Grain, figures: &Savings, index: usize) -> Markup {

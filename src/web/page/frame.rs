@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use crate::web::facts::PageFacts;
-use crate::web::text;
+use crate::web::format;
 
 use super::{ICON_PATH, SCRIPT_PATH, STYLE_PATH};
 
@@ -17,7 +17,7 @@ pub(super) fn frame(title: &str, facts: Option<&PageFacts>, body: &Markup) -> Ma
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="same-origin";
-                title { (text::label(title)) " · costlake" }
+                title { (format::label(title)) " · costlake" }
                 link rel="icon" type="image/svg+xml" href=(ICON_PATH);
                 link rel="stylesheet" href=(STYLE_PATH);
                 script src=(SCRIPT_PATH) defer {}
@@ -54,11 +54,11 @@ fn mark() -> Markup {
 fn lake_and_clock(facts: &PageFacts) -> Markup {
     html! {
         dl class="where" {
-            div { dt { "Lake" } dd { code { (text::visible(&facts.lake)) } } }
+            div { dt { "Lake" } dd { code { (format::visible(&facts.lake)) } } }
             div {
                 dt { "Clock" }
                 dd {
-                    time datetime=(text::machine(facts.now)) { (text::instant(facts.now)) " UTC" }
+                    time datetime=(format::machine(facts.now)) { (format::instant(facts.now)) " UTC" }
                     @if facts.clock_is_fixed {
                         " " span class="badge late" { "fixed by COSTLAKE_NOW" }
                     }
@@ -93,8 +93,8 @@ pub(super) fn problem(status: u16, title: &str, words: &str) -> Markup {
     let body = html! {
         section class="panel narrow" {
             p class="eyebrow" { (status) }
-            h1 { (text::visible(title)) }
-            p class="lead pre" { (text::visible(words)) }
+            h1 { (format::visible(title)) }
+            p class="lead pre" { (format::visible(words)) }
             p { a href="/" { "All jobs" } }
         }
     };

@@ -7,11 +7,11 @@ use crate::job::Refresh;
 use crate::plan::{Slot, calendar as slots_of};
 use crate::report::usd;
 use crate::status;
+use crate::text::{bytes, count, plural};
 use crate::web::calendar::calendar;
 use crate::web::facts::{JobFacts, PageFacts};
-use crate::web::text;
+use crate::web::format;
 use crate::window::Grain;
-use crate::words::{bytes, count, plural};
 
 use super::frame::frame;
 use super::overview::breakable;
@@ -29,22 +29,22 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate
         div class="title" {
             h1 { (breakable(name)) }
             (Standing::of(job, &slots, facts.now).badge())
-            @if let Some(description) = &job.job.description { p class="lead" { (text::visible(description)) } }
+            @if let Some(description) = &job.job.description { p class="lead" { (format::visible(description)) } }
         }
         @if let Some(error) = &job.file_error {
             section class="panel alert" role="alert" {
                 strong { "The job file is broken; its last good version is in use." }
-                pre { (text::visible(error)) }
+                pre { (format::visible(error)) }
             }
         }
         @if let Some(failure) = &job.look.refused {
             section class="panel alert" role="alert" {
                 strong { "Every run of this job is refused." }
-                pre { (text::visible(&failure.text)) }
+                pre { (format::visible(&failure.text)) }
             }
         }
         @for note in job.look.origin.iter().chain(&job.notes).cloned().chain(status::about(&job.job, &job.ledger)) {
-            p class="note" { (text::visible(&note)) }
+            p class="note" { (format::visible(&note)) }
         }
         p class="hidden" role="status" data-status {}
         div data-live={ "/jobs/" (name) "/live" } class="panel running" { (progress::fragment(job)) }
@@ -71,14 +71,14 @@ fn at_a_glance(facts: &PageFacts, job: &JobFacts, slots: &[Slot]) -> Markup {
             div {
                 dt { "Checked against the API" }
                 dd { @match checked_at(job) {
-                    Some(at) => { time datetime=(text::machine(at)) { (text::ago(at, facts.now)) } small { (text::instant(at)) " UTC" } }
+                    Some(at) => { time datetime=(format::machine(at)) { (format::ago(at, facts.now)) } small { (format::instant(at)) " UTC" } }
                     None => "never",
                 } }
             }
             div {
                 dt { "Next run" }
                 dd { @match job.next.first() {
-                    Some(at) => { (text::ago(at.to_utc(), facts.now)) small { (at.format("%Y-%m-%d %H:%M %Z")) } }
+                    Some(at) => { (format::ago(at.to_utc(), facts.now)) small { (at.format("%Y-%m-%d %H:%M %Z")) } }
                     None => { "by hand" small { "the job has no schedule" } }
                 } }
             }
@@ -111,16 +111,16 @@ fn definition(job: &JobFacts) -> Markup {
             dl class="definition" {
                 div { dt { "Source" } dd { code { (job.job.entry.name) } ": " (job.job.entry.summary) } }
                 @for (name, value) in job.job.source.fingerprint() {
-                    div { dt { (spoken(name)) } dd { (text::visible(&readable(&value))) } }
+                    div { dt { (spoken(name)) } dd { (format::visible(&readable(&value))) } }
                 }
                 @if !queries.is_empty() {
-                    div { dt { "Queries" } dd { ul { @for query in queries { li { (text::visible(&query)) } } } } }
+                    div { dt { "Queries" } dd { ul { @for query in queries { li { (format::visible(&query)) } } } } }
                 }
                 @if let Some(begin) = job.job.window.begin { div { dt { "Begins" } dd { (begin) } } }
                 div { dt { "Read again" } dd { (refresh_rule(job)) } }
                 div { dt { "Schedule" } dd { (schedule(job)) } }
                 div { dt { "Requests in a run" } dd { @match job.job.budget.max_requests_per_run { Some(most) => { "at most " (count(most)) } None => "no limit" } } }
-                div { dt { "File" } dd { code { (text::visible(&job.job.file.display().to_string())) } } }
+                div { dt { "File" } dd { code { (format::visible(&job.job.file.display().to_string())) } } }
             }
         }
     }

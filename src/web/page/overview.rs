@@ -5,12 +5,12 @@ use maud::{Markup, html};
 use crate::job::BrokenJob;
 use crate::plan::{Slot, calendar as slots_of};
 use crate::report::usd;
+use crate::text::{count, plural};
 use crate::web::calendar::{tally_words, words_of};
 use crate::web::chart::{slot_name, sparkline, strip};
 use crate::web::facts::{JobFacts, PageFacts};
-use crate::web::text;
+use crate::web::format;
 use crate::window::{Grain, month_start};
-use crate::words::{count, plural};
 
 use super::frame::frame;
 use super::progress;
@@ -64,7 +64,7 @@ fn broken(broken: &[BrokenJob]) -> Markup {
         section class="panel alert" aria-labelledby="broken" {
             h2 id="broken" { (plural(broken.len() as u64, "job file")) " cannot be used" }
             ul class="problems" {
-                @for line in broken.iter().flat_map(BrokenJob::lines) { li class="pre" { (text::visible(&line)) } }
+                @for line in broken.iter().flat_map(BrokenJob::lines) { li class="pre" { (format::visible(&line)) } }
             }
             p { "Each is read again as soon as it changes." }
         }
@@ -79,11 +79,11 @@ fn card(facts: &PageFacts, job: &JobFacts, slots: &[Slot], standing: Standing) -
                 h2 id={ "job-" (name) } { a href={ "/jobs/" (name) } { (breakable(name)) } }
                 (standing.badge())
             }
-            @if let Some(description) = &job.job.description { p class="what" { (text::visible(description)) } }
+            @if let Some(description) = &job.job.description { p class="what" { (format::visible(description)) } }
             @if let Some(error) = &job.file_error {
-                p class="alert pre" { strong { "The job file is broken; its last good version is in use. " } (text::visible(error)) }
+                p class="alert pre" { strong { "The job file is broken; its last good version is in use. " } (format::visible(error)) }
             }
-            @for note in &job.look.origin { p class="note" { (text::visible(note)) } }
+            @for note in &job.look.origin { p class="note" { (format::visible(note)) } }
             (glance(job, slots))
             (figures(facts, job, slots))
             div data-live={ "/jobs/" (name) "/live" } class="brief" { (progress::fragment(job)) }
@@ -125,7 +125,7 @@ fn figures(facts: &PageFacts, job: &JobFacts, slots: &[Slot]) -> Markup {
             div {
                 dt { "Checked" }
                 dd { @match checked_at(job) {
-                    Some(at) => time datetime=(text::machine(at)) title={ (text::instant(at)) " UTC" } { (text::ago(at, facts.now)) },
+                    Some(at) => time datetime=(format::machine(at)) title={ (format::instant(at)) " UTC" } { (format::ago(at, facts.now)) },
                     None => "never",
                 } }
             }
@@ -151,7 +151,7 @@ fn next(facts: &PageFacts, job: &JobFacts) -> Markup {
     html! {
         @match job.next.first() {
             Some(at) => time datetime=(at.format("%Y-%m-%dT%H:%M:%S%:z")) title=(at.format("%Y-%m-%d %H:%M %Z")) {
-                (text::ago(at.to_utc(), facts.now))
+                (format::ago(at.to_utc(), facts.now))
             },
             None => "by hand",
         }
@@ -162,7 +162,7 @@ fn last_run(facts: &PageFacts, job: &JobFacts) -> Markup {
     html! {
         @match job.runs.first() {
             Some(run) => {
-                (text::ago(run.started_at, facts.now))
+                (format::ago(run.started_at, facts.now))
                 small { (verdict(run.exit_code).1) }
             }
             None => "none",

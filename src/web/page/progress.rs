@@ -4,9 +4,9 @@ use maud::{Markup, html};
 
 use crate::report::{Outcome, usd};
 use crate::scheduler::live::{Live, LivePartition};
+use crate::text::{count, plural};
 use crate::web::facts::JobFacts;
-use crate::web::text;
-use crate::words::{count, plural};
+use crate::web::format;
 
 /// The fragment: its first element tells the script whether the job is running.
 pub(super) fn fragment(job: &JobFacts) -> Markup {
@@ -23,7 +23,7 @@ fn running(job: &JobFacts, live: &Live) -> Markup {
     let charged: u64 = live.partitions.values().map(|partition| partition.asked.charged_pages).sum();
     html! {
         p class="lead" {
-            strong { (text::visible(&live.command)) " since " (text::instant(live.started_at)) " UTC" } ": "
+            strong { (format::visible(&live.command)) " since " (format::instant(live.started_at)) " UTC" } ": "
             span data-say {
                 @match live.fetches {
                     Some(fetches) => { (live.fetches_done) " of " (plural(fetches, "partition")) " done" }
@@ -39,7 +39,7 @@ fn running(job: &JobFacts, live: &Live) -> Markup {
             _ => progress aria-label="Planning" {},
         }
         @if let Some(at) = job.outlasted {
-            p class="note" { "It was due again at " (text::instant(at)) " UTC while this run went on; that time was left out." }
+            p class="note" { "It was due again at " (format::instant(at)) " UTC while this run went on; that time was left out." }
         }
         @if !live.partitions.is_empty() {
             div class="scroll parts" tabindex="0" role="region" aria-label="Partitions of this run" {

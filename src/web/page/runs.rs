@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use crate::report::{FetchReport, JobReport};
+use crate::text::{bytes, count, plural};
 use crate::web::facts::{JobFacts, PageFacts};
-use crate::web::text;
-use crate::words::{bytes, count, plural};
+use crate::web::format;
 
 use super::progress::outcome;
 
@@ -29,24 +29,24 @@ fn entry(facts: &PageFacts, run: &JobReport) -> Markup {
         details open[run.exit_code != 0 && is_newest(facts, run)] {
             summary {
                 span class={ "badge " (class) } { span aria-hidden="true" { (sign) } " " (word) }
-                time datetime=(text::machine(run.started_at)) { (text::instant(run.started_at)) }
-                span class="ago" { (text::ago(run.started_at, facts.now)) }
+                time datetime=(format::machine(run.started_at)) { (format::instant(run.started_at)) }
+                span class="ago" { (format::ago(run.started_at, facts.now)) }
                 span class="did" {
-                    (text::visible(&run.command)) ", " (plural(run.asked.requests, "request")) ", " (run.usd) " USD, "
-                    (plural(run.rows, "row")) ", " (plural(run.objects_written, "object")) " written, " (text::duration(run.duration_ms))
+                    (format::visible(&run.command)) ", " (plural(run.asked.requests, "request")) ", " (run.usd) " USD, "
+                    (plural(run.rows, "row")) ", " (plural(run.objects_written, "object")) " written, " (format::duration(run.duration_ms))
                 }
             }
             div class="inside" {
                 @for (partitions, failure) in run.failures() {
                     div class="failure" {
-                        p { strong { (text::visible(&failure.kind)) } @if !partitions.is_empty() { " in " (text::visible(&partitions)) } ", exit code " (failure.exit_code) }
-                        pre { (text::visible(&failure.text)) }
+                        p { strong { (format::visible(&failure.kind)) } @if !partitions.is_empty() { " in " (format::visible(&partitions)) } ", exit code " (failure.exit_code) }
+                        pre { (format::visible(&failure.text)) }
                     }
                 }
-                @for note in &run.notes { p class="note pre" { (text::visible(note)) } }
+                @for note in &run.notes { p class="note pre" { (format::visible(note)) } }
                 @if !run.fetches.is_empty() { (fetches(&run.fetches)) }
                 p class="fine" {
-                    "Run " code { (text::visible(&run.run_id)) } ", exit code " (run.exit_code) ", "
+                    "Run " code { (format::visible(&run.run_id)) } ", exit code " (run.exit_code) ", "
                     (plural(run.asked.pages, "page")) ", " (run.asked.retries) " sent again, " (run.asked.throttles) " throttled, "
                     (bytes(run.asked.answer_bytes)) " of answers"
                     @if run.clock_is_fixed { ", clock fixed by COSTLAKE_NOW" }
@@ -92,15 +92,15 @@ fn fetches(fetches: &[FetchReport]) -> Markup {
                 tbody {
                     @for fetch in fetches {
                         tr {
-                            th scope="row" { (text::visible(&fetch.partition)) }
-                            td class="wrap" { (text::visible(&fetch.windows.join(", "))) }
+                            th scope="row" { (format::visible(&fetch.partition)) }
+                            td class="wrap" { (format::visible(&fetch.windows.join(", "))) }
                             td { (outcome(fetch.outcome)) }
                             td class="n" { @match fetch.epoch { Some(epoch) => (epoch), None => "–" } }
                             td class="n" { (count(fetch.rows)) }
                             td class="n" { (count(fetch.changed_days)) }
                             td class="n" { (count(fetch.asked.pages)) }
                         }
-                        @for note in &fetch.notes { tr { td class="note pre" colspan="7" { (text::visible(note)) } } }
+                        @for note in &fetch.notes { tr { td class="note pre" colspan="7" { (format::visible(note)) } } }
                     }
                 }
             }

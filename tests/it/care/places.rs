@@ -156,7 +156,7 @@ async fn a_kept_generation_under_another_name_is_found_and_not_believed() {
     fs::write(world.path(&name(1).replace("2026-10", "2026-11")), &first).expect("a copy");
     fs::write(world.path(&name(8)), &first[..first.len() / 2]).expect("a half");
     let checked = world.verify(&job, Depth::Rows).await;
-    let found: Vec<_> = checked.open().map(|found| format!("{} {}", found.key, found.trouble.name())).collect();
+    let found: Vec<_> = checked.open().map(|found| format!("{} {}", found.key, found.defect.name())).collect();
     let eleven = name(1).replace("2026-10", "2026-11");
     let expected = [format!("{} foreign", name(7)), format!("{} corrupt", name(8)), format!("{eleven} foreign")];
     assert_eq!(found, expected, "{checked:#?}");

@@ -219,5 +219,5 @@ impl World {
 /// Keys below the table, each with its defect: `billing_period=2026-10/data.parquet missing`.
 pub(super) fn open(checked: &TableCheck) -> Vec<String> {
     let prefix = format!("{}/", checked.table);
-    checked.open().map(|f| format!("{} {}", f.key.trim_start_matches(&prefix), f.trouble.name())).collect()
+    checked.open().map(|f| format!("{} {}", f.key.trim_start_matches(&prefix), f.defect.name())).collect()
 }

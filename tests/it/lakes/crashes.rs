@@ -1,4 +1,4 @@
-//! The program dies at every crash point of [`costlake::crash`], and the next run completes its work.
+//! The program dies at every crash point of [`costlake::failpoint`], and the next run completes its work.
 //!
 //! A case is a crash point, the number of the pass at which to die, a job, a lake that is empty or has earlier runs,
 //! and the number of fetches in flight. The process kills itself there; nothing is dropped, flushed or unlocked. Then:

@@ -176,7 +176,7 @@ async fn an_object_that_goes_away_while_it_is_checked_is_missing() {
     for nth in 1..3 {
         let store = vanishing(&base, nth).await;
         let checked = verify(&world.context(lake(&store)), &job, Depth::Rows).await.expect("a check");
-        let found: Vec<_> = checked.open().map(|found| format!("{} {}", found.key, found.trouble.name())).collect();
+        let found: Vec<_> = checked.open().map(|found| format!("{} {}", found.key, found.defect.name())).collect();
         assert_eq!(found, ["cost/billing_period=2026-10/data.parquet missing"], "{nth}");
     }
 }

@@ -11,7 +11,7 @@ use crate::lake::Lake;
 use crate::ledger::Ledger;
 use crate::window::{Grain, Partition};
 
-use super::object::{Look, look_at};
+use super::observe::{Look, look_at};
 
 /// Footers that are read concurrently.
 const SIDE_BY_SIDE: usize = 8;

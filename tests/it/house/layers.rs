@@ -14,13 +14,13 @@ const EXCEPTIONS: [(&str, &str); 2] = [
 ];
 
 /// The modules in order, each with its layer, from the table in the docs of `lib.rs`.
-fn floors(lib: &str) -> Vec<(u32, String)> {
+fn layers(lib: &str) -> Vec<(u32, String)> {
     let mut found = Vec::new();
     for row in lib.lines().filter_map(|line| line.strip_prefix("//! | ")) {
         let Some((title, modules)) = row.split_once(" | ") else { continue };
-        let Some(floor) = title.split(' ').next().and_then(|number| number.parse().ok()) else { continue };
+        let Some(layer) = title.split(' ').next().and_then(|number| number.parse().ok()) else { continue };
         let names = modules.split("[`").skip(1).filter_map(|part| part.split_once("`]"));
-        found.extend(names.map(|(name, _)| (floor, name.to_owned())));
+        found.extend(names.map(|(name, _)| (layer, name.to_owned())));
     }
     found
 }
@@ -64,9 +64,9 @@ fn imports(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// Whether a file may import a module, by the order of `floors`.
-fn may_import(floors: &[(u32, String)], file: &Path, module: &str) -> bool {
-    let rank = |name: &str| floors.iter().position(|(_, known)| known == name);
+/// Whether a file may import a module, by the order of `layers`.
+fn may_import(layers: &[(u32, String)], file: &Path, module: &str) -> bool {
+    let rank = |name: &str| layers.iter().position(|(_, known)| known == name);
     let own = module_of(file);
     match (rank(&own), rank(module)) {
         (Some(from), Some(to)) => to <= from,
@@ -81,7 +81,7 @@ fn is_exception(file: &Path, module: &str) -> bool {
 #[test]
 fn the_map_names_every_module_once() {
     let lib = read("src/lib.rs");
-    let mut mapped: Vec<String> = floors(&lib).into_iter().map(|(_, name)| name).collect();
+    let mut mapped: Vec<String> = layers(&lib).into_iter().map(|(_, name)| name).collect();
     let mut declared: Vec<String> = lib
         .lines()
         .filter_map(|line| line.strip_prefix("pub mod ").or_else(|| line.strip_prefix("mod ")))
@@ -90,13 +90,13 @@ fn the_map_names_every_module_once() {
     mapped.sort();
     declared.sort();
     assert_eq!(mapped, declared);
-    let numbers: Vec<u32> = floors(&lib).into_iter().map(|(floor, _)| floor).collect();
+    let numbers: Vec<u32> = layers(&lib).into_iter().map(|(layer, _)| layer).collect();
     assert!(numbers.is_sorted() && numbers.first() == Some(&0), "{numbers:?}");
 }
 
 #[test]
 fn imports_only_go_down() {
-    let floors = floors(&read("src/lib.rs"));
+    let layers = layers(&read("src/lib.rs"));
     let mut wrong = Vec::new();
     let mut used = BTreeSet::new();
     for (path, text) in rust_files() {
@@ -104,12 +104,12 @@ fn imports_only_go_down() {
         for module in imports(&text).into_iter().filter(|_| is_module) {
             if is_exception(&path, &module) {
                 used.insert(path.clone());
-            } else if !may_import(&floors, &path, &module) {
+            } else if !may_import(&layers, &path, &module) {
                 wrong.push(format!("{} imports {module}", path.display()));
             }
         }
     }
-    assert_eq!(wrong, Vec::<String>::new(), "these imports go up; the order is {floors:?}");
+    assert_eq!(wrong, Vec::<String>::new(), "these imports go up; the order is {layers:?}");
     assert_eq!(used.len(), EXCEPTIONS.len(), "an exception that nothing needs: {used:?}");
 }
 
@@ -142,13 +142,13 @@ fn the_top_is_not_reached_through_super() {
 #[test]
 fn the_check_can_fail() {
     let lib = "//! | 0 nouns: pure | [`error`], [`window`] |\n//! | 1 the seam | [`job`] |\n";
-    let floors = floors(lib);
-    assert_eq!(floors, [(0, "error".to_owned()), (0, "window".to_owned()), (1, "job".to_owned())]);
+    let layers = layers(lib);
+    assert_eq!(layers, [(0, "error".to_owned()), (0, "window".to_owned()), (1, "job".to_owned())]);
     let found = imports("use crate::{job::Job, window::{self, Window}};\n// crate::lake\nlet x = crate::error::f();");
     assert_eq!(found.into_iter().collect::<Vec<_>>(), ["error", "job", "window"]);
     let file = Path::new("src/window.rs");
-    assert!(may_import(&floors, file, "error") && !may_import(&floors, file, "job"));
-    assert!(!may_import(&floors, file, "unheard_of"));
-    assert!(may_import(&floors, Path::new("src/job/keys.rs"), "window"));
+    assert!(may_import(&layers, file, "error") && !may_import(&layers, file, "job"));
+    assert!(!may_import(&layers, file, "unheard_of"));
+    assert!(may_import(&layers, Path::new("src/job/keys.rs"), "window"));
     assert_eq!((supers("self::a"), supers("super::a"), supers("super::b; super::super::c")), (0, 1, 2));
 }

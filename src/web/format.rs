@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::decimal;
-use crate::words::{plural, thousands};
+use crate::text::{plural, thousands};
 
 /// Longest label of a group, in characters.
 const LABEL: usize = 64;
