@@ -16,7 +16,7 @@ use costlake::clients::aws::cost_explorer::CostExplorerClient;
 use costlake::clients::{ClientConfig, Clients};
 use costlake::clock::Clock;
 use costlake::lake::{Lake, LocalLake};
-use costlake::pipeline::{Context, send::Patience};
+use costlake::pipeline::{Context, retry::RetryPolicy};
 use costlake::request::{CostQuery, Request};
 use costlake::scheduler::Scheduler;
 use costlake::web::access::Access;
@@ -46,7 +46,7 @@ static PAGE: LazyLock<Router> = LazyLock::new(|| {
         clients: Arc::new(Clients::new(ClientConfig::default())),
         lake: Arc::new(Lake::Local(LocalLake::new(nowhere))),
         clock: Clock::Fixed(now()),
-        patience: Patience::default(),
+        retries: RetryPolicy::default(),
         cancel,
         single_writer: false,
         no_budget: false,

@@ -19,7 +19,7 @@ use costlake::job::{self, Job};
 use costlake::lake::Location;
 use costlake::ledger::Ledger;
 use costlake::ledger_store::TableRecord;
-use costlake::pipeline::raw;
+use costlake::pipeline::archive;
 use costlake::report::JobReport;
 use costlake::request::Answer;
 use costlake::web::access::Access;
@@ -287,10 +287,10 @@ fn access(data: &[u8]) {
 }
 
 fn kept_raw(data: &[u8]) {
-    let _ = raw::unpack("a-0.json.zst", data);
+    let _ = archive::unpack("a-0.json.zst", data);
     let digest: String = Sha256::digest(data).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let packed = zstd::bulk::compress(data, 1).expect("packed");
-    if let Err(error) = raw::unpack(&format!("2026-11-01_2026-11-02-{digest}.json.zst"), &packed) {
+    if let Err(error) = archive::unpack(&format!("2026-11-01_2026-11-02-{digest}.json.zst"), &packed) {
         assert!(!error.report().contains("unpack to more"), "{}", error.report());
     }
 }

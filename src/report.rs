@@ -40,7 +40,7 @@ impl From<&Error> for Failure {
 
 /// Counters of requests and answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct RequestStats {
     /// Requests sent, failed ones included.
     pub requests: u64,
     /// Pages answered.
@@ -55,7 +55,7 @@ pub struct Asked {
     pub answer_bytes: u64,
 }
 
-impl Asked {
+impl RequestStats {
     /// The exact cost in dollars, as text.
     #[must_use]
     pub fn usd(&self) -> String {
@@ -98,7 +98,7 @@ pub struct FetchReport {
     /// Bytes of the object written; 0 when none was.
     pub object_bytes: u64,
     /// Requests of this fetch.
-    pub asked: Asked,
+    pub asked: RequestStats,
     /// Notes for the user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -119,7 +119,7 @@ impl FetchReport {
             rows: 0,
             changed_days: 0,
             object_bytes: 0,
-            asked: Asked::default(),
+            asked: RequestStats::default(),
             notes: Vec::new(),
             failure: None,
         }
@@ -158,7 +158,7 @@ pub struct JobReport {
     /// 0 on success; see the table of exit codes.
     pub exit_code: u8,
     /// All requests of the run.
-    pub asked: Asked,
+    pub asked: RequestStats,
     /// Dollars spent on requests.
     pub usd: String,
     /// Rows fetched.
@@ -170,7 +170,7 @@ pub struct JobReport {
     pub objects_displaced: u64,
     /// Requests for totals; jobs with the same query share the answer, and only the first one pays.
     #[serde(default)]
-    pub totals_asked: Asked,
+    pub totals_asked: RequestStats,
     /// One entry per partition.
     pub fetches: Vec<FetchReport>,
     /// Notes on the run as a whole.
@@ -200,12 +200,12 @@ impl JobReport {
             clock_is_fixed,
             duration_ms: 0,
             exit_code: 0,
-            asked: Asked::default(),
+            asked: RequestStats::default(),
             usd: usd(0),
             rows: 0,
             objects_written: 0,
             objects_displaced: 0,
-            totals_asked: Asked::default(),
+            totals_asked: RequestStats::default(),
             fetches: Vec::new(),
             notes: Vec::new(),
             failure: None,

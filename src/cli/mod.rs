@@ -17,7 +17,7 @@ use crate::job::section::nearest;
 use crate::job::{self, BrokenJob, Job};
 use crate::lake::{Lake, LocalLake, Location};
 use crate::pipeline::Context;
-use crate::pipeline::send::Patience;
+use crate::pipeline::retry::RetryPolicy;
 use crate::redact;
 use crate::status::clock_document;
 
@@ -189,9 +189,9 @@ fn haste() -> Option<Duration> {
 }
 
 /// The retry policy; with a test timeout 2 attempts, 1 ms apart.
-fn patience() -> Patience {
+fn retries() -> RetryPolicy {
     let moment = Duration::from_millis(1);
-    haste().map_or_else(Patience::default, |_| Patience { attempts: 2, first_wait: moment, longest_wait: moment })
+    haste().map_or_else(RetryPolicy::default, |_| RetryPolicy { attempts: 2, first_wait: moment, longest_wait: moment })
 }
 
 /// The timeout of one response of an API or a bucket.
@@ -249,7 +249,7 @@ async fn context_until(
         clients: Arc::new(Clients::new(client_config)),
         lake,
         clock,
-        patience: patience(),
+        retries: retries(),
         cancel: cancelled_by_signals(code),
         single_writer: global.single_writer,
         no_budget: false,

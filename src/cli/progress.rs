@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::pipeline::{Event, Listener};
 use crate::redact::redact;
-use crate::report::{Asked, usd};
+use crate::report::{RequestStats, usd};
 
 use super::args::{Global, Output};
 use super::screen::{count, is_watched, plural, words_written};
@@ -25,7 +25,7 @@ pub(super) struct Bars {
 #[derive(Default)]
 struct State {
     bar: Option<ProgressBar>,
-    asked: HashMap<String, (u64, Asked)>,
+    asked: HashMap<String, (u64, RequestStats)>,
 }
 
 impl Bars {
@@ -73,7 +73,7 @@ impl State {
     fn tell(&self) {
         let Some(bar) = &self.bar else { return };
         let rows: u64 = self.asked.values().map(|(rows, _)| rows).sum();
-        let mut total = Asked::default();
+        let mut total = RequestStats::default();
         for (_, asked) in self.asked.values() {
             total.add(asked);
         }

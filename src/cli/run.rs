@@ -148,12 +148,12 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
     let mut prices = Prices::of(&jobs, context.clock.now(), ask);
     for job in &jobs {
         match plan_job(&context, job, ask, &mut prices).await {
-            Ok((mut planned, books)) => {
+            Ok((mut planned, store)) => {
                 planned.notes.extend(job.aws.note());
-                if is_paid(job) && books.ledger.learnt.page_rows == 0 {
+                if is_paid(job) && store.ledger.learnt.page_rows == 0 {
                     planned.notes.push(PAGE_UNKNOWN.to_owned());
                 }
-                documents.push(plan_document(job, &planned, books.ledger.learnt.page_rows > 0));
+                documents.push(plan_document(job, &planned, store.ledger.learnt.page_rows > 0));
                 plans.push((job, planned));
             }
             Err(error) => {

@@ -14,7 +14,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::beat::Beat;
 use crate::scheduler::news::News;
 use crate::web::access::{Access, read_token};
-use crate::web::listen::{self, Patience};
+use crate::web::listen::{self, Timeouts};
 use crate::web::router;
 use crate::web::state::State;
 
@@ -47,7 +47,7 @@ pub(super) async fn serve(global: &Global, asked: &Serve<'_>) -> Result<u8> {
     let beat = Beat::begin(&scheduler).await?;
     look_again_on_hangup(&scheduler)?;
     tell_plans(&scheduler, address, global);
-    let page = tokio::spawn(listen::serve(listener, router(state), Patience::default(), cancel.clone()));
+    let page = tokio::spawn(listen::serve(listener, router(state), Timeouts::default(), cancel.clone()));
     cancel.cancelled().await;
     beat.end().await;
     if !scheduler.ended(SETTLE_WITHIN).await {

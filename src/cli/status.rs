@@ -33,7 +33,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
     let mut codes = vec![tell_broken(&broken)];
     let mut documents = Vec::new();
     for job in &jobs {
-        let Read { books, notes, refused, last } = match read(&lake, &clients, job, now).await {
+        let Read { store, notes, refused, last } = match read(&lake, &clients, job, now).await {
             Ok(found) => found,
             Err(error) => {
                 let error = error.at("job", &job.name);
@@ -42,7 +42,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
                 continue;
             }
         };
-        let slots = calendar(job, &books.ledger, now);
+        let slots = calendar(job, &store.ledger, now);
         let gaps: Vec<&Slot> = slots.iter().filter(|slot| slot.gap().is_some()).collect();
         if check && !gaps.is_empty() {
             codes.push(Kind::Gap.exit_code());
@@ -56,10 +56,10 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
         }
         match global.output {
             Output::Text => {
-                let notes: Vec<String> = notes.into_iter().chain(status::about(job, &books.ledger)).collect();
+                let notes: Vec<String> = notes.into_iter().chain(status::about(job, &store.ledger)).collect();
                 print(job, &slots, &notes, last.as_ref().zip(failed.as_ref()));
             }
-            Output::Json => documents.push(status::table(job, &slots, &books.ledger, &notes, last.as_ref())),
+            Output::Json => documents.push(status::table(job, &slots, &store.ledger, &notes, last.as_ref())),
         }
     }
     // If the lake could not be read, do not list its other tables.
@@ -86,7 +86,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
 
 /// The ledger, notes and last run of a job's table.
 struct Read {
-    books: LedgerStore,
+    store: LedgerStore,
     notes: Vec<String>,
     /// Why every run would be refused.
     refused: Option<Failure>,
@@ -95,14 +95,14 @@ struct Read {
 
 /// Reads the ledger, the notes and the last run of a job's table.
 async fn read(lake: &Arc<Lake>, clients: &Clients, job: &Job, now: DateTime<Utc>) -> Result<Read> {
-    let (books, mut notes) = LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await?;
+    let (store, mut notes) = LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await?;
     notes.extend(job.aws.note());
     let record = TableRecord::kept(lake, &job.name).await?;
-    let Look { origin, refused } = look(clients, job, &books, record.as_ref()).await?;
+    let Look { origin, refused } = look(clients, job, &store, record.as_ref()).await?;
     notes.extend(origin);
     notes.extend(refused.as_ref().map(status::refused));
     let last = last_run(lake, &job.name, now).await?;
-    Ok(Read { books, notes, refused, last })
+    Ok(Read { store, notes, refused, last })
 }
 
 /// The tables without a job file, not even a broken one.

@@ -174,7 +174,7 @@ pub enum AccountCheck {
     /// The credentials name it.
     Told,
     /// AWS STS returned it.
-    Asked,
+    RequestStats,
     /// AWS STS was not asked, for this reason.
     NotAsked(&'static str),
     /// AWS STS was asked without success.
@@ -193,7 +193,7 @@ impl AccountCheck {
     #[must_use]
     pub fn note(&self) -> Option<String> {
         match self {
-            Self::None | Self::Told | Self::Asked => None,
+            Self::None | Self::Told | Self::RequestStats => None,
             Self::NotAsked(why) => Some(not_verified(why)),
             Self::InVain { why, .. } => Some(not_verified(why)),
         }

@@ -102,7 +102,7 @@ impl Meant {
 /// [`crate::error::Kind::Config`] for another table; [`crate::error::Kind::Auth`] for another account; the error of AWS
 /// STS, if the table has an account and the one of the credentials is unknown.
 pub(super) async fn same_table(
-    books: &mut LedgerStore,
+    store: &mut LedgerStore,
     job: &Job,
     identity: &Identity,
     is_elsewhere: bool,
@@ -113,15 +113,15 @@ pub(super) async fn same_table(
         Some(kept) if is_elsewhere && kept.is_made_up() => &meant.made_up.0,
         _ => meant.record(),
     };
-    let kept = match (books.check_as(ours).await, report) {
+    let kept = match (store.check_as(ours).await, report) {
         (Err(error), report) if error.kind() == Kind::Config => {
-            if !books.may_be_redefined(job.source.grain()).await? {
+            if !store.may_be_redefined(job.source.grain()).await? {
                 return Err(error);
             }
             match report {
                 Some(report) => {
                     report.notes.push(REDEFINED.to_owned());
-                    Some(books.redefine(job.source.grain(), ours).await?)
+                    Some(store.redefine(job.source.grain(), ours).await?)
                 }
                 None => None,
             }
@@ -133,9 +133,9 @@ pub(super) async fn same_table(
         let is_said = kept.made_up.is_some() || kept.is_made_up();
         let _ =
             if is_said { meant.expected.set(kept.is_made_up()) } else { meant.is_unsaid.set(()).map_err(|()| false) };
-        let _ = books.ledger.made_up.filter(|_| !is_said).map(|made_up| meant.expected.set(made_up));
+        let _ = store.ledger.made_up.filter(|_| !is_said).map(|made_up| meant.expected.set(made_up));
     }
-    must_be_known(job, identity, books.account())?;
+    must_be_known(job, identity, store.account())?;
     Ok(meant)
 }
 
@@ -154,12 +154,12 @@ pub(super) fn must_be_known(job: &Job, identity: &Identity, of_table: Option<&st
 pub(super) async fn would_be_same(
     clients: &Clients,
     job: &Job,
-    books: &LedgerStore,
+    store: &LedgerStore,
     kept: Option<&TableRecord>,
 ) -> Result<Option<&'static str>> {
     let Some(record) = kept else { return Ok(None) };
     let fits = record.check_offline(job, Some(clients.datadog_site(job)));
-    let is_redefined = fits.is_err() && books.may_be_redefined(job.source.grain()).await?;
+    let is_redefined = fits.is_err() && store.may_be_redefined(job.source.grain()).await?;
     if !is_redefined {
         fits?;
     }
@@ -198,10 +198,10 @@ pub struct Look {
 ///
 /// # Errors
 /// When the lake cannot be read.
-pub async fn look(clients: &Clients, job: &Job, books: &LedgerStore, kept: Option<&TableRecord>) -> Result<Look> {
-    let made_up = kept.filter(|record| record.is_made_up() && !books.ledger.partitions.is_empty());
+pub async fn look(clients: &Clients, job: &Job, store: &LedgerStore, kept: Option<&TableRecord>) -> Result<Look> {
+    let made_up = kept.filter(|record| record.is_made_up() && !store.ledger.partitions.is_empty());
     let elsewhere = shown_elsewhere(clients, job).await;
-    let refused = match would_be_same(clients, job, books, kept).await {
+    let refused = match would_be_same(clients, job, store, kept).await {
         Err(error) if matches!(error.kind(), Kind::Config | Kind::Auth) => Some(Failure::from(&error)),
         told => told.map(|_| None)?,
     };

@@ -38,7 +38,7 @@ pub(super) async fn search(
     error: Error,
     report: &mut JobReport,
 ) -> Result<(Window, Option<Arc<Totals>>)> {
-    let oldest = run.books.lock().await.ledger.oldest_day();
+    let oldest = run.store.lock().await.ledger.oldest_day();
     let slots: Vec<NaiveDate> = run.job.source.grain().slots(window).collect();
     let last = slots.iter().rposition(|slot| oldest.is_none_or(|oldest| *slot <= oldest)).unwrap_or(0);
     if !error.is_of_no_data() || last == 0 {
@@ -60,9 +60,9 @@ pub(super) async fn search(
     if from(run, window, slots[refused], report).await?.is_some() {
         return Err(error);
     }
-    let mut books = run.books.lock().await;
-    books.note_first_day(Some(slots[begun]));
-    books.save(&run.run_id, run.now()).await?;
+    let mut store = run.store.lock().await;
+    store.note_first_day(Some(slots[begun]));
+    store.save(&run.run_id, run.now()).await?;
     run.context.totals.note_begun(run.job, slots[begun]).await;
     let inside = Window::new(slots[begun], window.end()).unwrap_or(window);
     Ok((inside, Some(Arc::new(found))))
@@ -74,9 +74,9 @@ async fn from(run: &JobRun<'_>, window: Window, start: NaiveDate, report: &mut J
     if run.budget.room() == Some(0) {
         return Err(run.budget.reached(Some(report.totals_asked.requests + 1)));
     }
-    let mut allowance = run.budget.reserve(1);
+    let mut permit = run.budget.reserve(1);
     let metrics = run.job.source.metrics();
-    match totals::ask(run, &metrics, inside, &mut allowance, &mut report.totals_asked).await {
+    match totals::ask(run, &metrics, inside, &mut permit, &mut report.totals_asked).await {
         Err(error) if error.is_of_no_data() => Ok(None),
         told => told.map_err(|error| error.at("window", inside)),
     }
@@ -84,7 +84,7 @@ async fn from(run: &JobRun<'_>, window: Window, start: NaiveDate, report: &mut J
 
 /// Whether an answer that begins with `first` would set the first day of the data, or move it to a later day.
 pub(super) async fn is_news(run: &JobRun<'_>, window: Window, first: NaiveDate) -> bool {
-    let known = run.books.lock().await.ledger.first_day;
+    let known = run.store.lock().await.ledger.first_day;
     run.job.source.grain().slot_of(window.start()) < first && known.is_none_or(|known| known < first)
 }
 
@@ -100,15 +100,15 @@ pub(super) async fn of_totals(run: &JobRun<'_>, window: Window, found: &Totals, 
     let told = whole(run, window, found);
     let asked = run.job.source.grain().slots(window);
     let absent: BTreeSet<NaiveDate> = asked.take_while(|slot| !told.contains(slot)).collect();
-    let mut books = run.books.lock().await;
-    let first = first_day(&books.ledger, &absent, told.first().copied())?;
-    books.note_first_day(first);
+    let mut store = run.store.lock().await;
+    let first = first_day(&store.ledger, &absent, told.first().copied())?;
+    store.note_first_day(first);
     let Some(first) = first else { return Ok(()) };
     let is_before = |slot: &NaiveDate| *slot < first && !told.contains(slot);
-    books.ledger.failed.retain(|slot, _| !absent.contains(slot));
+    store.ledger.failed.retain(|slot, _| !absent.contains(slot));
     let later = |fetch: &Fetch| {
         let slots: Vec<NaiveDate> = fetch.slots.iter().filter(|slot| !is_before(slot)).copied().collect();
-        (!slots.is_empty()).then(|| fetch_of(run.job, &books.ledger, fetch.partition, &slots))
+        (!slots.is_empty()).then(|| fetch_of(run.job, &store.ledger, fetch.partition, &slots))
     };
     if planned.fetches.iter().any(|fetch| fetch.slots.iter().any(is_before)) {
         planned.notes.push(format!("the API has no data before {first}: the days before it are left out"));

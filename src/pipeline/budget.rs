@@ -73,12 +73,12 @@ impl Budget {
     }
 
     /// Reserves `count` requests, or as many as are left.
-    pub fn reserve(&self, count: u64) -> Allowance<'_> {
+    pub fn reserve(&self, count: u64) -> Permit<'_> {
         let mut state = self.state();
         let room = self.cap.map_or(count, |cap| cap.saturating_sub(state.sent + state.reserved));
         let left = count.min(room);
         state.reserved += left;
-        Allowance { budget: self, left }
+        Permit { budget: self, left }
     }
 
     /// Checks that a whole run may send `needed` requests, the fewest with which it makes progress.
@@ -115,12 +115,12 @@ impl Budget {
 
 /// Requests one fetch may send.
 #[derive(Debug)]
-pub struct Allowance<'a> {
+pub struct Permit<'a> {
     budget: &'a Budget,
     left: u64,
 }
 
-impl Allowance<'_> {
+impl Permit<'_> {
     /// Takes one request; false when the cap does not allow it.
     pub fn take(&mut self) -> bool {
         let mut state = self.budget.state();
@@ -135,7 +135,7 @@ impl Allowance<'_> {
     }
 }
 
-impl Drop for Allowance<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.budget.state().reserved -= self.left;
         self.budget.released.notify_waiters();
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_free_api_has_no_cap() {
         let budget = Budget::new(None, "");
-        let mut allowance = budget.reserve(1);
-        assert!((0..1_000).all(|_| allowance.take()));
+        let mut permit = budget.reserve(1);
+        assert!((0..1_000).all(|_| permit.take()));
     }
 }

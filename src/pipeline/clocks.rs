@@ -33,15 +33,15 @@ pub(super) struct Timing {
 pub(super) async fn judge(
     context: &Context,
     job: &Job,
-    books: &mut LedgerStore,
+    store: &mut LedgerStore,
     report: &mut JobReport,
 ) -> Result<Timing> {
     let now = context.clock.now();
     let records = Records::of(&context.lake, &job.name).await?;
     let in_order = Timing { moment: now.into(), behind: None };
-    let Some(newest) = newest_ahead(&records, books, now) else { return Ok(in_order) };
+    let Some(newest) = newest_ahead(&records, store, now) else { return Ok(in_order) };
     if context.accept_clock {
-        books.accept_clock(newest, now);
+        store.accept_clock(newest, now);
         report
             .notes
             .push(format!("read times after {} are taken for those of a wrong clock, and count as never", shown(now)));
@@ -51,9 +51,9 @@ pub(super) async fn judge(
 }
 
 /// The same for a plan, which writes nothing.
-pub(super) async fn foresee(context: &Context, job: &Job, books: &LedgerStore) -> Result<Timing> {
+pub(super) async fn foresee(context: &Context, job: &Job, store: &LedgerStore) -> Result<Timing> {
     let now = context.clock.now();
-    let newest = newest_ahead(&Records::of(&context.lake, &job.name).await?, books, now);
+    let newest = newest_ahead(&Records::of(&context.lake, &job.name).await?, store, now);
     Ok(match newest {
         None => Timing { moment: now.into(), behind: None },
         Some(newest) => Timing { moment: Moment::behind(now), behind: Some(behind(job, now, newest)) },
@@ -61,8 +61,8 @@ pub(super) async fn foresee(context: &Context, job: &Job, books: &LedgerStore) -
 }
 
 /// Start of the newest run of a table, if it is ahead of this clock.
-fn newest_ahead(records: &Records, books: &LedgerStore, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    records.newest_time(books.ledger.clock_accepted).filter(|newest| is_ahead(*newest, now))
+fn newest_ahead(records: &Records, store: &LedgerStore, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    records.newest_time(store.ledger.clock_accepted).filter(|newest| is_ahead(*newest, now))
 }
 
 /// Refuses a clock that was set ahead for a table of real runs, before anything is written with its time, which would

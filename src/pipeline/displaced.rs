@@ -43,32 +43,32 @@ pub(super) struct Found {
 pub(super) async fn compare(
     context: &Context,
     job: &Job,
-    books: &mut LedgerStore,
+    store: &mut LedgerStore,
     owner: Owner<'_>,
     report: &mut JobReport,
 ) -> Result<Found> {
     let mut found = Found::default();
     let now = context.clock.now();
-    for (partition, compared) in books.compare(job.source.grain(), owner).await? {
+    for (partition, compared) in store.compare(job.source.grain(), owner).await? {
         match compared {
-            Compared::Sound(seen) => books.take_over(partition, &seen, now).await?,
+            Compared::Sound(seen) => store.take_over(partition, &seen, now).await?,
             Compared::Gone => {
-                let days = days_of(&books.ledger, partition, None);
-                doubt(&mut books.ledger, days, now, "its object is gone from the lake");
+                let days = days_of(&store.ledger, partition, None);
+                doubt(&mut store.ledger, days, now, "its object is gone from the lake");
                 report.notes.push(told(job, partition, "is gone"));
                 found.displaced.insert(partition, None);
             }
             Compared::Displaced(seen, why) => {
                 keep_copy(context, job, partition, &seen).await?;
-                let days = days_of(&books.ledger, partition, Some(&seen));
-                doubt(&mut books.ledger, days, now, &format!("its object was replaced from outside: {why}"));
+                let days = days_of(&store.ledger, partition, Some(&seen));
+                doubt(&mut store.ledger, days, now, &format!("its object was replaced from outside: {why}"));
                 report.notes.push(told(job, partition, &format!("was replaced from outside ({why}); a copy is kept")));
                 found.displaced.insert(partition, Some(seen.tag));
             }
             Compared::Former(seen) => {
                 let may_be_read = |day: &NaiveDate| is_reachable(job, *day, now);
-                let days = days_of(&books.ledger, partition, Some(&seen)).into_iter().filter(may_be_read).collect();
-                doubt(&mut books.ledger, days, now, "its object is empty, and of another definition of the table");
+                let days = days_of(&store.ledger, partition, Some(&seen)).into_iter().filter(may_be_read).collect();
+                doubt(&mut store.ledger, days, now, "its object is empty, and of another definition of the table");
                 found.displaced.insert(partition, Some(seen.tag));
                 found.former.insert(partition);
             }
@@ -76,11 +76,11 @@ pub(super) async fn compare(
                 found.unseen.insert(partition, error.at("job", &job.name).at("partition", partition));
             }
             Compared::Refused(error) => {
-                let days = days_of(&books.ledger, partition, None);
-                doubt(&mut books.ledger, days, now, error.message());
-                if books.is_rebuilt() {
+                let days = days_of(&store.ledger, partition, None);
+                doubt(&mut store.ledger, days, now, error.message());
+                if store.is_rebuilt() {
                     // A rebuilt ledger has the partition from this very footer.
-                    books.ledger.partitions.remove(&partition.to_string());
+                    store.ledger.partitions.remove(&partition.to_string());
                 }
                 found.refused.insert(partition, error.at("job", &job.name).at("partition", partition));
             }

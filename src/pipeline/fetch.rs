@@ -27,11 +27,11 @@ use crate::report::{FetchReport, Outcome};
 use crate::sources::{Learnt, Source};
 use crate::window::{Partition, first_of_month};
 
-use super::budget::Allowance;
-use super::control::Controlled;
+use super::budget::Permit;
+use super::control_sums::Compared;
 use super::publish::{Target, publish};
 use super::quarantine::SetAside;
-use super::{Event, JobRun, account, control, displaced, quarantine, raw, restore};
+use super::{Event, JobRun, account, archive, control_sums, displaced, quarantine, restore};
 
 /// Up to this many rows are encoded inline: too short to delay other tasks, so no blocking thread is needed.
 const HANDFUL: u64 = 200;
@@ -48,7 +48,7 @@ pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
             report.outcome = Outcome::Stopped;
             return report;
         }
-        let error = super::series::advised(error).at("job", &job.job.name).at("partition", planned.partition);
+        let error = super::paginate::advised(error).at("job", &job.job.name).at("partition", planned.partition);
         job.halt_after(error.kind(), &report.asked);
         job.halted.fetch_or(job.started.has_failed(), std::sync::atomic::Ordering::Relaxed);
         note_failure(job, planned, &error).await;
@@ -68,7 +68,7 @@ async fn note_failure(job: &JobRun<'_>, planned: &Fetch, error: &Error) {
     let outside_the_days =
         matches!(error.kind(), Kind::Budget | Kind::Superseded | Kind::Unsettled | Kind::Quarantined | Kind::Clock);
     if !outside_the_days {
-        job.books.lock().await.note_failure(&planned.slots, error.message(), job.now());
+        job.store.lock().await.note_failure(&planned.slots, error.message(), job.now());
     }
 }
 
@@ -91,13 +91,13 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     let observed = observe(&job.context.lake, &job.job.name, partition).await?;
     check_observation(job, partition, observed.as_ref(), known.as_ref()).await?;
     failpoint::point("after_observe");
-    let (fetch, mut allowance) = fit_budget(job, planned).await?;
+    let (fetch, mut permit) = fit_budget(job, planned).await?;
     failpoint::point("after_budget");
     report.windows = fetch.windows.iter().map(ToString::to_string).collect();
     job.tell(Event::FetchStarted { partition: report.partition.clone(), expected: fetch.expected_requests });
 
-    let mut read = control::read(job, &fetch, &mut allowance, report).await?;
-    drop(allowance);
+    let mut read = control_sums::read(job, &fetch, &mut permit, report).await?;
+    drop(permit);
     failpoint::point("after_control");
     let seen = observed.as_ref();
     let aside = match seen {
@@ -125,16 +125,16 @@ async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
 
 /// Checks the table's record and account, or sets them for a new table.
 async fn claim(job: &JobRun<'_>) -> Result<()> {
-    let mut books = job.books.lock().await;
-    books.claim(job.meant.record()).await?;
+    let mut store = job.store.lock().await;
+    store.claim(job.meant.record()).await?;
     if matches!(job.client.identity.account_check, AccountCheck::InVain { .. }) {
-        books.check(job.meant.record()).await?;
+        store.check(job.meant.record()).await?;
     }
-    account::must_be_known(job.job, &job.client.identity, books.account())
+    account::must_be_known(job.job, &job.client.identity, store.account())
 }
 
 /// Writes what was read into the lake, unless it is there already, and records the outcome in the ledger.
-async fn take(job: &JobRun<'_>, taken: &Taken<'_>, read: &mut Controlled, report: &mut FetchReport) -> Result<()> {
+async fn take(job: &JobRun<'_>, taken: &Taken<'_>, read: &mut Compared, report: &mut FetchReport) -> Result<()> {
     let (fetch, seen, partition) = (taken.fetch, taken.seen, taken.fetch.partition);
     // Checked again: for a new table, only the answers may have shown whether its figures are made up.
     seen.map_or(Ok(()), |seen| job.owner().check(&job.job.name, partition, &seen.footer))?;
@@ -151,8 +151,8 @@ async fn take(job: &JobRun<'_>, taken: &Taken<'_>, read: &mut Controlled, report
         enter(job, None, taken, read, None, report).await?;
     } else {
         let base = load_base(job, fetch, seen).await?;
-        raw::keep(job, fetch, &read.answers).await?;
-        raw::keep_history(job, fetch, base.as_ref()).await?;
+        archive::keep(job, fetch, &read.answers).await?;
+        archive::keep_history(job, fetch, base.as_ref()).await?;
         commit(job, taken, base, read, None, report).await?;
     }
     Ok(())
@@ -172,12 +172,12 @@ async fn commit(
     job: &JobRun<'_>,
     taken: &Taken<'_>,
     base: Option<Base>,
-    read: &mut Controlled,
+    read: &mut Compared,
     left: Option<&BTreeSet<NaiveDate>>,
     report: &mut FetchReport,
 ) -> Result<()> {
     let partition = taken.fetch.partition;
-    let lost_epoch = job.books.lock().await.ledger.epoch_of(&partition.to_string());
+    let lost_epoch = job.store.lock().await.ledger.epoch_of(&partition.to_string());
     let days = std::mem::take(&mut read.days);
     let owner = Owned { fingerprint: job.meant.fingerprint().to_owned(), account: job.account.clone() };
     let built = encode(&job.job.source, partition, owner, base, lost_epoch, days).await?;
@@ -187,12 +187,12 @@ async fn commit(
         partition,
         observed: taken.seen,
         observed_at: taken.observed_at,
-        first_wait: job.context.patience.first_wait,
+        first_wait: job.context.retries.first_wait,
     };
-    let is_first = !job.books.lock().await.holds_rows();
+    let is_first = !job.store.lock().await.holds_rows();
     let object = publish(&job.context.lake, &target, bytes, &built.footer).await?;
     if is_first {
-        job.books.lock().await.check(job.meant.record()).await?;
+        job.store.lock().await.check(job.meant.record()).await?;
     }
     report.outcome = Outcome::Committed;
     report.epoch = Some(built.footer.epoch);
@@ -206,7 +206,7 @@ async fn commit(
 async fn replace_whole(
     job: &JobRun<'_>,
     taken: &Taken<'_>,
-    read: &mut Controlled,
+    read: &mut Compared,
     report: &mut FetchReport,
 ) -> Result<()> {
     let partition = taken.fetch.partition;
@@ -215,7 +215,7 @@ async fn replace_whole(
     let accepted = restored.left.iter().all(|slot| job.accepted.contains(&first_of_month(*slot)));
     let is_taken = accepted && !restored.left.is_empty();
     if is_taken && taken.seen.is_none() && read.days.is_empty() && !restored.any() {
-        job.books.lock().await.ledger.forget_days(&partition.to_string(), &restored.left);
+        job.store.lock().await.ledger.forget_days(&partition.to_string(), &restored.left);
         return enter(job, None, taken, read, None, report).await;
     }
     // Days that the API still has are never taken from a displaced object, nor left out: a run that does not read them,
@@ -233,7 +233,7 @@ async fn replace_whole(
         enter(job, None, taken, read, None, report).await?;
         return Err(displaced::lost(&job.job.name, partition, &restored.left, may_be_read));
     }
-    raw::keep(job, taken.fetch, &read.answers).await?;
+    archive::keep(job, taken.fetch, &read.answers).await?;
     read.days.extend(restored.days);
     commit(job, taken, Some(restored.base), read, Some(&restored.left), report).await
 }
@@ -249,17 +249,17 @@ fn conclude(
         return Ok(());
     }
     if held.is_empty() {
-        return Err(control::unsettled_error(unsettled));
+        return Err(control_sums::unsettled_error(unsettled));
     }
     if !unsettled.is_empty() {
-        report.notes.push(control::unsettled_error(unsettled).message().to_owned());
+        report.notes.push(control_sums::unsettled_error(unsettled).message().to_owned());
     }
     Err(quarantine::error(&job.job.name, held))
 }
 
 /// What the ledger knows of a partition.
 async fn known_state(job: &JobRun<'_>, partition: Partition) -> Option<PartitionState> {
-    job.books.lock().await.ledger.partitions.get(&partition.to_string()).cloned()
+    job.store.lock().await.ledger.partitions.get(&partition.to_string()).cloned()
 }
 
 /// Compares the object with what was `known` before the observation, and with what the run found at its beginning. A
@@ -286,14 +286,14 @@ async fn check_observation(
     job.owner().check(&job.job.name, partition, &seen.footer)?;
     match Standing::of(known, &seen.footer) {
         Standing::Same => Ok(()),
-        Standing::Later { .. } => job.books.lock().await.follow(partition, seen, job.now()).await.map(|_| ()),
+        Standing::Later { .. } => job.store.lock().await.follow(partition, seen, job.now()).await.map(|_| ()),
         Standing::Other(why) => changed(&format!("was replaced from outside ({why})")),
     }
 }
 
 /// The fetch, shortened to the budget if necessary, with its requests reserved. Waits for running fetches first: they
 /// return reserved requests that they did not need.
-async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, Allowance<'j>)> {
+async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, Permit<'j>)> {
     if planned.slots.is_empty() {
         return Ok((planned.clone(), job.budget.reserve(0)));
     }
@@ -304,23 +304,23 @@ async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
         let Some(room) = job.budget.room() else {
             return Ok((planned.clone(), job.budget.reserve(planned.expected_requests)));
         };
-        let books = job.books.lock().await;
-        let ledger = &books.ledger;
+        let store = job.store.lock().await;
+        let ledger = &store.ledger;
         let now = fetch_of(job.job, ledger, planned.partition, &planned.slots);
         if now.expected_requests <= room {
-            let allowance = job.budget.reserve(now.expected_requests);
-            return Ok((now, allowance));
+            let permit = job.budget.reserve(now.expected_requests);
+            return Ok((now, permit));
         }
         if job.budget.reserved() > 0 {
             // The fetches waited for need the ledger lock.
-            drop(books);
+            drop(store);
             released.await;
             continue;
         }
         let shorter = if whole { None } else { shortened(job.job, ledger, &now, room) };
         if let Some(fetch) = shorter {
-            let allowance = job.budget.reserve(fetch.expected_requests);
-            return Ok((fetch, allowance));
+            let permit = job.budget.reserve(fetch.expected_requests);
+            return Ok((fetch, permit));
         }
         let needed = least_requests(job.job, ledger, &[now], whole) + job.totals_pages;
         return Err(job.budget.reached(Some(needed)));
@@ -378,37 +378,37 @@ async fn enter(
     job: &JobRun<'_>,
     object: Option<(&generation::Footer, &ObjectId)>,
     taken: &Taken<'_>,
-    read: &Controlled,
+    read: &Compared,
     left: Option<&BTreeSet<NaiveDate>>,
     report: &FetchReport,
 ) -> Result<()> {
-    let mut books = job.books.lock().await;
+    let mut store = job.store.lock().await;
     if !read.slots.is_empty() {
-        books.ledger.note_found(job.job.source.as_ref(), &read.found);
+        store.ledger.note_found(job.job.source.as_ref(), &read.found);
     }
     if let Some((footer, id)) = object {
         if let Some(left) = left {
-            books.ledger.keep_committed(&footer.partition, left);
+            store.ledger.keep_committed(&footer.partition, left);
         }
-        books.ledger.adopt(footer, id, &read.slots, job.now(), job.now());
-        books.ledger.note_totals(footer, &read.totals);
+        store.ledger.adopt(footer, id, &read.slots, job.now(), job.now());
+        store.ledger.note_totals(footer, &read.totals);
         for (slot, (_, facts)) in &read.days {
             if let Some(currency) = &facts.currency {
-                books.ledger.learn_currency(&footer.partition, *slot, currency);
+                store.ledger.learn_currency(&footer.partition, *slot, currency);
             }
         }
     }
-    books.ledger.note_outcome(&read.slots, &read.unsettled, &taken.aside.held, job.now());
-    books.ledger.note_differing(&read.slots, &read.differing);
+    store.ledger.note_outcome(&read.slots, &read.unsettled, &taken.aside.held, job.now());
+    store.ledger.note_differing(&read.slots, &read.differing);
     if let Some(left) = left {
-        books.ledger.note_replaced(&taken.fetch.partition.to_string(), left);
+        store.ledger.note_replaced(&taken.fetch.partition.to_string(), left);
     }
     if !taken.fetch.slots.is_empty() {
         let slots = taken.fetch.slots.len() as u64;
-        learn(read.rows, read.page_rows, slots, report.asked.charged_pages)(&mut books.ledger.learnt);
+        learn(read.rows, read.page_rows, slots, report.asked.charged_pages)(&mut store.ledger.learnt);
     }
-    books.ledger.stopped.remove(&taken.fetch.partition.to_string());
-    books.save(&job.run_id, job.now()).await
+    store.ledger.stopped.remove(&taken.fetch.partition.to_string());
+    store.save(&job.run_id, job.now()).await
 }
 
 #[cfg(test)]

@@ -24,31 +24,31 @@ use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, Owner, TableRecord};
 use crate::plan::{Ask, Fetch, Moment, Plan, is_reachable, least_requests, plan, stages};
-use crate::report::{Asked, FetchReport, JobReport, Outcome};
+use crate::report::{FetchReport, JobReport, Outcome, RequestStats};
 use crate::sources::Provider;
 use crate::status;
 use crate::totals::Totals;
 use crate::window::Partition;
 
 mod account;
+pub mod archive;
 mod beginning;
 pub mod budget;
 mod clocks;
-mod control;
+mod control_sums;
 mod displaced;
 mod fetch;
-mod opening;
+mod paginate;
+mod prepare;
 pub mod publish;
 mod quarantine;
-pub mod raw;
 pub mod rebuild;
 mod renew;
 pub mod repair;
 mod replay;
 mod restore;
 mod retention;
-pub mod send;
-mod series;
+pub mod retry;
 mod started;
 pub mod totals;
 pub mod verify;
@@ -56,7 +56,7 @@ mod verify_kept;
 
 pub use account::{Look, look, shown_elsewhere};
 use budget::Budget;
-use send::Patience;
+use retry::RetryPolicy;
 use started::Started;
 
 /// Progress events of a run.
@@ -85,7 +85,7 @@ pub enum Event {
         /// Rows of the fetch so far.
         rows: u64,
         /// Request counters of the fetch so far.
-        asked: Asked,
+        asked: RequestStats,
     },
     /// A fetch ended.
     FetchEnded {
@@ -118,7 +118,7 @@ pub struct Context {
     /// `--accept-clock`: if the clock is behind a table's newest run, that run's clock is taken to be wrong.
     pub accept_clock: bool,
     /// Retry policy of failing requests.
-    pub patience: Patience,
+    pub retries: RetryPolicy,
     /// Cancelled by a signal.
     pub cancel: CancellationToken,
     /// `--single-writer`.
@@ -138,7 +138,7 @@ pub(crate) struct JobRun<'a> {
     context: &'a Context,
     job: &'a Job,
     client: Client,
-    books: Mutex<LedgerStore>,
+    store: Mutex<LedgerStore>,
     budget: Budget,
     started: &'a Started<'a>,
     /// The table's record, for real or for made-up figures.
@@ -197,7 +197,7 @@ impl JobRun<'_> {
 
     /// Stops the job's other fetches after errors that they would meet as well: an API that has not answered once in
     /// this run will not answer them either. If it has, the failure may concern this window alone, so the others go on.
-    fn halt_after(&self, kind: Kind, asked: &Asked) {
+    fn halt_after(&self, kind: Kind, asked: &RequestStats) {
         let hopeless = matches!(kind, Kind::Auth | Kind::Budget | Kind::Config | Kind::Clock | Kind::Internal);
         let silent = kind.is_transient() && asked.pages == 0 && !self.answered.load(Ordering::Relaxed);
         if hopeless || silent {
@@ -265,26 +265,26 @@ async fn admit(context: &Context, job: &Job) -> Result<()> {
 async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, report: &mut JobReport) -> Result<()> {
     let client = context.clients.open(job).await?;
     let now = context.clock.now();
-    let (mut books, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
+    let (mut store, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     report.notes.extend(notes);
-    let clocks::Timing { moment, behind } = clocks::judge(context, job, &mut books, report).await?;
-    plan(job, &books.ledger, moment, ask, None)?;
+    let clocks::Timing { moment, behind } = clocks::judge(context, job, &mut store, report).await?;
+    plan(job, &store.ledger, moment, ask, None)?;
     let meant =
-        account::same_table(&mut books, job, &client.identity, client.elsewhere.is_some(), Some(report)).await?;
+        account::same_table(&mut store, job, &client.identity, client.elsewhere.is_some(), Some(report)).await?;
     report.notes.extend(client.identity.account_check.note());
     report.notes.extend(client.elsewhere.as_deref().map(|address| account::asked_elsewhere(job, address)));
-    let account = books.account().map(str::to_owned);
-    let former = books.former().to_vec();
+    let account = store.account().map(str::to_owned);
+    let former = store.former().to_vec();
     let owner = Owner { fingerprint: meant.fingerprint(), former: &former, account: account.as_deref() };
-    let found = displaced::compare(context, job, &mut books, owner, report).await?;
-    let accepted = opening::accept(context, job, &mut books, report);
-    let mut planned = plan(job, &books.ledger, moment, ask, None)?;
-    let budget = opening::budget_of(context, job, now).await?;
+    let found = displaced::compare(context, job, &mut store, owner, report).await?;
+    let accepted = prepare::accept(context, job, &mut store, report);
+    let mut planned = plan(job, &store.ledger, moment, ask, None)?;
+    let budget = prepare::budget_of(context, job, now).await?;
     let mut run = JobRun {
         context,
         job,
         client,
-        books: Mutex::new(books),
+        store: Mutex::new(store),
         budget,
         started,
         meant,
@@ -321,34 +321,34 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
 /// `behind` is the error of a clock that is behind.
 async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut JobReport) -> Result<()> {
     let (context, job) = (run.context, run.job);
-    let mut books = run.books.lock().await;
+    let mut store = run.store.lock().await;
     // A probe that leads to no fetch proves the account as well as an answered fetch.
     let has_probed = report.totals_asked.pages > 0 && report.fetches.is_empty();
     if run.answered.load(Ordering::Relaxed) || has_probed {
-        books.keep_account(run.meant.record()).await?;
+        store.keep_account(run.meant.record()).await?;
     }
     let is_taken = |fetch: &FetchReport| matches!(fetch.outcome, Outcome::Committed | Outcome::Unchanged);
     let has_taken = report.fetches.iter().any(is_taken);
-    if let Some(made_up) = run.meant.unsaid().filter(|_| has_taken && books.ledger.made_up.is_none()) {
-        books.note_made_up(made_up);
+    if let Some(made_up) = run.meant.unsaid().filter(|_| has_taken && store.ledger.made_up.is_none()) {
+        store.note_made_up(made_up);
     }
-    if let Err(error) = books.save_notes(&run.run_id, run.now()).await {
+    if let Err(error) = store.save_notes(&run.run_id, run.now()).await {
         report.notes.push(format!("that days failed could not be written down: {error}"));
     }
     if context.cancel.is_cancelled() {
-        return Err(send::interrupted());
+        return Err(retry::interrupted());
     }
     if ask == Ask::Due && !report.fetches.iter().any(FetchReport::is_quarantined) {
-        let held = quarantine::standing(&job.name, &books.ledger);
+        let held = quarantine::standing(&job.name, &store.ledger);
         let beyond = |slot: &NaiveDate| !is_reachable(job, *slot, run.now());
         let is_told = report.fetches.iter().any(FetchReport::is_displaced);
-        let standing = held.or_else(|| displaced::standing(&job.name, &books.ledger, beyond).filter(|_| !is_told));
+        let standing = held.or_else(|| displaced::standing(&job.name, &store.ledger, beyond).filter(|_| !is_told));
         report.failure = standing.as_ref().map(Into::into);
     }
     clocks::conclude(context, ask, behind, report);
-    report.notes.extend(status::fits_nothing(job, &books.ledger));
+    report.notes.extend(status::fits_nothing(job, &store.ledger));
     report.notes.extend(run.meant.heard().filter(|made_up| *made_up).is_some().then(|| status::MADE_UP.to_owned()));
-    report.notes.extend(retention::tidy(run, &mut books).await);
+    report.notes.extend(retention::tidy(run, &mut store).await);
     Ok(())
 }
 
@@ -357,7 +357,7 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
 /// order of their last read.
 async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
     let tight = run.budget.room().is_some_and(|room| planned.expected_requests() > room);
-    let stages = stages(run.job, &run.books.lock().await.ledger, &planned.fetches, tight);
+    let stages = stages(run.job, &run.store.lock().await.ledger, &planned.fetches, tight);
     let one = |planned: &Fetch| {
         let span = info_span!("fetch", partition = %planned.partition);
         let planned = planned.clone();
@@ -389,12 +389,12 @@ pub async fn plan_job(
 ) -> Result<(Plan, LedgerStore)> {
     clocks::refuse(context, job).await?;
     let now = context.clock.now();
-    let (books, _) = LedgerStore::open_to_show(context.lake.clone(), &job.name, job.source.grain(), now).await?;
+    let (store, _) = LedgerStore::open_to_show(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     let kept = TableRecord::kept(&context.lake, &job.name).await?;
-    let redefined = account::would_be_same(&context.clients, job, &books, kept.as_ref()).await?;
-    let budget = opening::budget_of(context, job, now).await?;
-    let clocks::Timing { moment, behind } = clocks::foresee(context, job, &books).await?;
-    let mut ledger = Cow::Borrowed(&books.ledger);
+    let redefined = account::would_be_same(&context.clients, job, &store, kept.as_ref()).await?;
+    let budget = prepare::budget_of(context, job, now).await?;
+    let clocks::Timing { moment, behind } = clocks::foresee(context, job, &store).await?;
+    let mut ledger = Cow::Borrowed(&store.ledger);
     if redefined.is_some() {
         ledger.to_mut().forget_definition();
     }
@@ -407,8 +407,8 @@ pub async fn plan_job(
     let elsewhere = context.clients.elsewhere(job).await?;
     planned.notes.extend(elsewhere.map(|address| account::asked_elsewhere(job, &address)));
     planned.notes.extend(behind.map(|error| error.message().to_owned()));
-    planned.notes.extend(displaced::notes(job, &books.ledger));
-    Ok((planned, books))
+    planned.notes.extend(displaced::notes(job, &store.ledger));
+    Ok((planned, store))
 }
 
 /// Tests the credentials of a job without paid requests; returns the result in words.
@@ -426,9 +426,9 @@ pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
         Provider::Datadog => ask_datadog(context, job).await?,
     };
     let mut prices = totals::Prices::of(std::slice::from_ref(job), context.clock.now(), Ask::Due);
-    let (_, mut books) = plan_job(context, job, Ask::Due, &mut prices).await?;
+    let (_, mut store) = plan_job(context, job, Ask::Due, &mut prices).await?;
     let is_elsewhere = context.clients.elsewhere(job).await?.is_some();
-    account::same_table(&mut books, job, &identity, is_elsewhere, None).await?;
+    account::same_table(&mut store, job, &identity, is_elsewhere, None).await?;
     Ok(access)
 }
 

@@ -16,7 +16,7 @@ use crate::sources::Provider;
 use crate::window::{Partition, first_of_month};
 
 use super::JobRun;
-use super::control::Controlled;
+use super::control_sums::Compared;
 
 /// Reasons that are listed; further ones are counted.
 const SHOWN: usize = 3;
@@ -32,7 +32,7 @@ pub(super) struct SetAside {
 impl SetAside {
     /// Reverts these changes, if the rows were not committed.
     pub(super) async fn undo(&self, job: &JobRun<'_>) {
-        job.books.lock().await.ledger.take_back(&self.moves);
+        job.store.lock().await.ledger.take_back(&self.moves);
     }
 }
 
@@ -43,25 +43,25 @@ pub(super) async fn set_aside(
     partition: Partition,
     days: &BTreeMap<NaiveDate, DayFacts>,
     observed: Option<&Observed>,
-    read: &mut Controlled,
+    read: &mut Compared,
 ) -> Result<SetAside> {
     let (rows, earlier) = rows_before(job, partition, observed, days, &read.days).await?;
-    let mut books = job.books.lock().await;
+    let mut store = job.store.lock().await;
     let earlier = earlier.as_ref().map(|(slot, rows)| (*slot, rows));
-    let known = Known { ledger: &books.ledger, days, rows: &rows, earlier };
+    let known = Known { ledger: &store.ledger, days, rows: &rows, earlier };
     let Verdict { held: reasons, baselines, moves } =
         judge(job.job, known, &read.days, &read.doubtful, &job.accepted, job.now())?;
-    books.ledger.baselines.extend(baselines);
-    let held = reasons.into_iter().map(|(slot, why)| (slot, refused(job, &books.ledger, read, slot, why))).collect();
+    store.ledger.baselines.extend(baselines);
+    let held = reasons.into_iter().map(|(slot, why)| (slot, refused(job, &store.ledger, read, slot, why))).collect();
     if job.job.entry.snapshot {
         // A past day cannot be requested again: only today's state can be accepted.
-        books.ledger.quarantined.clear();
+        store.ledger.quarantined.clear();
     }
     Ok(SetAside { held, moves })
 }
 
 /// Removes one slot from the fetch.
-fn refused(job: &JobRun<'_>, ledger: &Ledger, read: &mut Controlled, slot: NaiveDate, why: String) -> Quarantined {
+fn refused(job: &JobRun<'_>, ledger: &Ledger, read: &mut Compared, slot: NaiveDate, why: String) -> Quarantined {
     warn!(%slot, why, "quarantined");
     let facts = read.days.remove(&slot).map(|(_, facts)| facts);
     read.slots.remove(&slot);
@@ -79,8 +79,8 @@ pub(super) async fn known_days(
     seen: &Observed,
 ) -> BTreeMap<NaiveDate, DayFacts> {
     let mut days = seen.footer.days.clone();
-    let books = job.books.lock().await;
-    if let Some(state) = books.ledger.partitions.get(&partition.to_string()) {
+    let store = job.store.lock().await;
+    if let Some(state) = store.ledger.partitions.get(&partition.to_string()) {
         days.extend(state.days.iter().map(|(slot, day)| (*slot, day.facts.clone())));
     }
     days
@@ -99,9 +99,9 @@ async fn rows_before(
 ) -> Result<Before> {
     let lake = &job.context.lake;
     let wanted = {
-        let books = job.books.lock().await;
+        let store = job.store.lock().await;
         let rows = BTreeMap::new();
-        let known = Known { ledger: &books.ledger, days, rows: &rows, earlier: None };
+        let known = Known { ledger: &store.ledger, days, rows: &rows, earlier: None };
         needs_rows(job.job, known, fetched, &job.accepted, job.now())
     };
     if !wanted {
@@ -114,7 +114,7 @@ async fn rows_before(
     let first = fetched.keys().find(|slot| !days.contains_key(slot)).copied();
     let first = first.filter(|first| !rows.range(..*first).any(|(_, rows)| rows.num_rows() > 0));
     let elsewhere = match first.filter(|_| job.job.entry.provider == Provider::Datadog) {
-        Some(first) => nearest_elsewhere(&job.books.lock().await.ledger, job, partition, first),
+        Some(first) => nearest_elsewhere(&job.store.lock().await.ledger, job, partition, first),
         None => None,
     };
     let Some((slot, other)) = elsewhere else { return Ok((rows, None)) };

@@ -27,10 +27,10 @@ use crate::ledger_store::LedgerStore;
 use crate::report::JobReport;
 use crate::window::{Grain, Partition, Window};
 
-use super::renew::{Bare, Renewal};
-use super::send::interrupted;
+use super::renew::{PartitionRebuild, Uncovered};
+use super::retry::interrupted;
 use super::verify::{fingerprints, open_books};
-use super::{Context, clocks, new_run_id, raw};
+use super::{Context, archive, clocks, new_run_id};
 
 /// Rebuilds one job's table and reports; errors are in the report.
 pub async fn rebuild_job(context: &Context, job: &Job) -> JobReport {
@@ -56,7 +56,7 @@ pub async fn rebuild_job(context: &Context, job: &Job) -> JobReport {
 async fn rebuild(context: &Context, job: &Job, run_id: &str, report: &mut JobReport) -> Result<()> {
     context.lake.prove_conditions(context.single_writer).await?;
     clocks::refuse(context, job).await?;
-    let (books, notes) = open_books(context, job).await?;
+    let (store, notes) = open_books(context, job).await?;
     report.notes.extend(notes);
     let (fingerprints, note) = fingerprints(context, job).await?;
     report.notes.extend(note);
@@ -69,9 +69,9 @@ async fn rebuild(context: &Context, job: &Job, run_id: &str, report: &mut JobRep
         .advise("set lake.keep_raw = true to keep them from the next run on; `costlake backfill` reads days again"));
     }
     let grain = job.source.grain();
-    let known: Vec<_> = books.ledger.partitions.keys().filter_map(|name| grain.parse_partition(name)).collect();
+    let known: Vec<_> = store.ledger.partitions.keys().filter_map(|name| grain.parse_partition(name)).collect();
     let partitions: BTreeSet<Partition> = files.keys().copied().chain(known).collect();
-    let mut renewal = Renewal { context, job, run_id, fingerprints, unsaved: books.is_rebuilt(), books };
+    let mut renewal = PartitionRebuild { context, job, run_id, fingerprints, unsaved: store.is_rebuilt(), store };
     let mut without = Without::default();
     for partition in partitions {
         if context.cancel.is_cancelled() {
@@ -89,7 +89,7 @@ async fn rebuild(context: &Context, job: &Job, run_id: &str, report: &mut JobRep
 /// The stored raw responses by partition.
 async fn kept_files(context: &Context, job: &Job) -> Result<BTreeMap<Partition, Vec<Listed>>> {
     let mut files: BTreeMap<Partition, Vec<Listed>> = BTreeMap::new();
-    for entry in context.lake.list(&raw::folder(&job.name)).await? {
+    for entry in context.lake.list(&archive::folder(&job.name)).await? {
         let folder = entry.key.rsplit('/').nth(1);
         if let Some(partition) = folder.and_then(|value| job.source.grain().parse_partition(value)) {
             files.entry(partition).or_default().push(entry);
@@ -106,7 +106,7 @@ struct Without {
 }
 
 impl Without {
-    fn add(&mut self, bare: Bare) {
+    fn add(&mut self, bare: Uncovered) {
         if bare.stay { self.stay.extend(bare.days) } else { self.gone.extend(bare.days) }
     }
 

@@ -29,23 +29,23 @@ use super::publish::{Target, publish};
 use super::rebuild::windows_of;
 use super::replay::{Replayed, Wanted, replay};
 use super::verify::compare_rows;
-use super::{Context, raw};
+use super::{Context, archive};
 
 /// The rebuild of one table.
-pub(super) struct Renewal<'a> {
+pub(super) struct PartitionRebuild<'a> {
     pub(super) context: &'a Context,
     pub(super) job: &'a Job,
     pub(super) run_id: &'a str,
     /// Fingerprints an object of the table may have.
     pub(super) fingerprints: Vec<String>,
-    pub(super) books: LedgerStore,
+    pub(super) store: LedgerStore,
     /// Whether the ledger has unsaved changes.
     pub(super) unsaved: bool,
 }
 
 /// Days of a partition without a stored response, and whether they are in the lake nevertheless.
 #[derive(Debug, Default)]
-pub(super) struct Bare {
+pub(super) struct Uncovered {
     pub(super) days: BTreeSet<NaiveDate>,
     pub(super) stay: bool,
 }
@@ -81,12 +81,12 @@ impl Part {
     }
 }
 
-impl Renewal<'_> {
+impl PartitionRebuild<'_> {
     /// Rebuilds one partition; no report if there is nothing to rebuild it from.
-    pub(super) async fn run(&mut self, partition: Partition, files: Vec<Listed>) -> (Option<FetchReport>, Bare) {
+    pub(super) async fn run(&mut self, partition: Partition, files: Vec<Listed>) -> (Option<FetchReport>, Uncovered) {
         let mut report = FetchReport::begin(partition.to_string(), Outcome::Failed);
         let has_files = !files.is_empty();
-        let mut bare = Bare::default();
+        let mut bare = Uncovered::default();
         if let Err(error) = self.attempt(partition, files, &mut report, &mut bare).await {
             report.failure = Some((&error.at("job", &self.job.name).at("partition", partition)).into());
         }
@@ -98,7 +98,7 @@ impl Renewal<'_> {
         partition: Partition,
         files: Vec<Listed>,
         report: &mut FetchReport,
-        bare: &mut Bare,
+        bare: &mut Uncovered,
     ) -> Result<()> {
         let part = self.open(partition).await?;
         let known = self.known(partition);
@@ -111,7 +111,7 @@ impl Renewal<'_> {
         report.windows = windows_of(source.grain(), slots).iter().map(ToString::to_string).collect();
         report.rows = replayed.days.values().map(|(rows, _)| rows.num_rows() as u64).sum();
         let days = known.keys().copied().filter(|slot| !replayed.days.contains_key(slot)).collect();
-        *bare = Bare { days, stay: part.is_sound() };
+        *bare = Uncovered { days, stay: part.is_sound() };
         if replayed.days.is_empty() || (part.is_sound() && holds(part.footer(), &replayed.days)) {
             report.outcome = Outcome::Unchanged;
             report.epoch = part.footer().map(|footer| footer.epoch);
@@ -130,7 +130,7 @@ impl Renewal<'_> {
 
     /// Leaves out stored responses whose rows are quarantined or unsettled, unless they are the known rows.
     fn leave_out_held(&self, known: &BTreeMap<NaiveDate, DayFacts>, replayed: &mut Replayed, report: &mut FetchReport) {
-        let ledger = &self.books.ledger;
+        let ledger = &self.store.ledger;
         let refused = |slot: &NaiveDate| ledger.quarantined.contains_key(slot) || ledger.unsettled.contains_key(slot);
         let was_taken = |slot: &NaiveDate, facts: &DayFacts| known.get(slot).is_some_and(|k| k.same_content(facts));
         replayed.days.retain(|slot, (_, facts)| {
@@ -147,12 +147,12 @@ impl Renewal<'_> {
         let observed_at = Instant::now();
         let found = self.find(partition).await?;
         if let Some(found) = &found {
-            self.unsaved |= self.books.follow(partition, &found.seen, self.context.clock.now()).await?;
+            self.unsaved |= self.store.follow(partition, &found.seen, self.context.clock.now()).await?;
         }
         let own = found.as_ref().map(|found| &found.seen.footer.fingerprint);
         let fingerprint = own.or(self.fingerprints.first()).cloned().unwrap_or_default();
-        let epoch = self.books.ledger.epoch_of(&partition.to_string());
-        let known = self.books.ledger.partitions.get(&partition.to_string());
+        let epoch = self.store.ledger.epoch_of(&partition.to_string());
+        let known = self.store.ledger.partitions.get(&partition.to_string());
         let standing = |found: &Found| Standing::of(known, &found.seen.footer);
         let is_committed = found.as_ref().is_some_and(|found| standing(found) == Standing::Same);
         Ok(Part { partition, observed_at, found, epoch, is_committed, fingerprint })
@@ -172,7 +172,7 @@ impl Renewal<'_> {
         if !self.fingerprints.contains(&seen.footer.fingerprint) || seen.footer.partition != partition.to_string() {
             return Err(Error::new(Kind::Config, "the object belongs to another table or partition").at("key", key));
         }
-        let account = self.books.ledger.account.as_deref();
+        let account = self.store.ledger.account.as_deref();
         Owner { fingerprint: &seen.footer.fingerprint, former: &[], account }.check(
             &self.job.name,
             partition,
@@ -188,14 +188,14 @@ impl Renewal<'_> {
 
     /// What the ledger knows of a partition's days.
     fn known(&self, partition: Partition) -> BTreeMap<NaiveDate, DayFacts> {
-        let state = self.books.ledger.partitions.get(&partition.to_string());
+        let state = self.store.ledger.partitions.get(&partition.to_string());
         let days = state.into_iter().flat_map(|state| &state.days);
         days.map(|(slot, day)| (*slot, day.facts.clone())).collect()
     }
 
     async fn commit(&mut self, part: Part, replayed: Replayed, report: &mut FetchReport) -> Result<()> {
         let (lake, table) = (&self.context.lake, &self.job.name);
-        let known = self.books.ledger.partitions.get(&part.partition.to_string());
+        let known = self.store.ledger.partitions.get(&part.partition.to_string());
         let (observed, base) = match part.found {
             Some(Found { seen, bytes, sound }) => {
                 if matches!(Standing::of(known, &seen.footer), Standing::Other(_)) {
@@ -203,17 +203,17 @@ impl Renewal<'_> {
                 }
                 let base = Base { footer: seen.footer.clone(), bytes: if sound { bytes } else { Bytes::new() } };
                 if self.job.keep_history && sound {
-                    raw::keep_generation(lake, self.job, part.partition, &base).await?;
+                    archive::keep_generation(lake, self.job, part.partition, &base).await?;
                 }
                 (Some(seen), Some(base))
             }
             None => (None, None),
         };
         let kept_at = replayed.kept_at;
-        let owner = Owned { fingerprint: part.fingerprint, account: self.books.ledger.account.clone() };
+        let owner = Owned { fingerprint: part.fingerprint, account: self.store.ledger.account.clone() };
         let built = encode(&self.job.source, part.partition, owner, base, part.epoch, replayed.days).await?;
         let bytes = Bytes::from(built.bytes);
-        let first_wait = self.context.patience.first_wait;
+        let first_wait = self.context.retries.first_wait;
         let (partition, observed, observed_at) = (part.partition, observed.as_ref(), part.observed_at);
         let target = Target { table, partition, observed, observed_at, first_wait };
         let object = publish(lake, &target, bytes, &built.footer).await?;
@@ -223,8 +223,8 @@ impl Renewal<'_> {
         report.object_bytes = object.size;
         let before = self.known(partition);
         let now = self.context.clock.now();
-        self.books.ledger.adopt(&built.footer, &object, &BTreeSet::new(), now, now);
-        let state = self.books.ledger.partitions.get_mut(&built.footer.partition);
+        self.store.ledger.adopt(&built.footer, &object, &BTreeSet::new(), now, now);
+        let state = self.store.ledger.partitions.get_mut(&built.footer.partition);
         for (slot, day) in state.into_iter().flat_map(|state| &mut state.days) {
             // The read time of a day that the ledger had lost is the time at which its response was stored.
             if let (None, Some(at)) = (before.get(slot), kept_at.get(slot)) {
@@ -237,7 +237,7 @@ impl Renewal<'_> {
     /// Writes the ledger.
     pub(super) async fn save(&mut self) -> Result<()> {
         self.unsaved = false;
-        self.books.save(self.run_id, self.context.clock.now()).await
+        self.store.save(self.run_id, self.context.clock.now()).await
     }
 }
 

@@ -35,22 +35,22 @@ const COMMAND: &str = "repair";
 /// `runs` of the result.
 pub async fn repair(context: &Context, job: &Job, depth: Depth) -> Result<TableCheck> {
     let mut before = verify(context, job, depth).await?;
-    let (mut books, _) = open_books(context, job).await?;
+    let (mut store, _) = open_books(context, job).await?;
     let mendable: BTreeSet<Partition> =
         before.findings.iter().filter(|finding| finding.replaceable).filter_map(|finding| finding.partition).collect();
-    if mendable.is_empty() && !books.is_rebuilt() {
+    if mendable.is_empty() && !store.is_rebuilt() {
         return Ok(before);
     }
     context.lake.prove_conditions(context.single_writer).await?;
     clocks::refuse(context, job).await?;
-    take_over(context, job, &mut books, &mendable).await?;
+    take_over(context, job, &mut store, &mendable).await?;
     let broken: BTreeSet<Partition> = before
         .findings
         .iter()
         .filter(|finding| finding.replaceable && finding.defect != Defect::Ahead)
         .filter_map(|finding| finding.partition)
         .collect();
-    before.runs = read_again(context, job, &books, &broken).await;
+    before.runs = read_again(context, job, &store, &broken).await;
     let after = verify(context, job, depth).await?;
     Ok(compared(before, after))
 }
@@ -59,28 +59,28 @@ pub async fn repair(context: &Context, job: &Job, depth: Depth) -> Result<TableC
 async fn take_over(
     context: &Context,
     job: &Job,
-    books: &mut LedgerStore,
+    store: &mut LedgerStore,
     mendable: &BTreeSet<Partition>,
 ) -> Result<()> {
     let now = context.clock.now();
-    let mut changed = books.is_rebuilt();
+    let mut changed = store.is_rebuilt();
     for partition in mendable {
         let Look::Whole(seen) = look(&context.lake, &job.name, *partition).await? else { continue };
-        if books.follow(*partition, &seen, now).await? {
+        if store.follow(*partition, &seen, now).await? {
             info!(%partition, epoch = seen.footer.epoch, "taken into the ledger");
             changed = true;
         }
     }
-    if changed { books.save(&new_run_id(now), now).await } else { Ok(()) }
+    if changed { store.save(&new_run_id(now), now).await } else { Ok(()) }
 }
 
 /// Reads the days of broken partitions again: one run per range of adjacent ones, so that no sound partition is read.
-async fn read_again(context: &Context, job: &Job, books: &LedgerStore, broken: &BTreeSet<Partition>) -> Vec<JobReport> {
+async fn read_again(context: &Context, job: &Job, store: &LedgerStore, broken: &BTreeSet<Partition>) -> Vec<JobReport> {
     let mut runs = Vec::new();
     if job.entry.snapshot {
         return runs;
     }
-    for (first, last) in stretches(job, books, broken) {
+    for (first, last) in stretches(job, store, broken) {
         if context.cancel.is_cancelled() {
             break;
         }
@@ -90,9 +90,9 @@ async fn read_again(context: &Context, job: &Job, books: &LedgerStore, broken: &
 }
 
 /// The broken partitions as ranges that contain no sound partition of the ledger.
-fn stretches(job: &Job, books: &LedgerStore, broken: &BTreeSet<Partition>) -> Vec<(Partition, Partition)> {
+fn stretches(job: &Job, store: &LedgerStore, broken: &BTreeSet<Partition>) -> Vec<(Partition, Partition)> {
     let grain = job.source.grain();
-    let known: Vec<Partition> = books.ledger.partitions.keys().filter_map(|name| grain.parse_partition(name)).collect();
+    let known: Vec<Partition> = store.ledger.partitions.keys().filter_map(|name| grain.parse_partition(name)).collect();
     known
         .chunk_by(|a, b| broken.contains(a) == broken.contains(b))
         .filter_map(|chunk| Some((*chunk.first()?, *chunk.last()?)))

@@ -21,7 +21,7 @@ use crate::request::{Answer, Request};
 use crate::sources::{Fetched, Source};
 use crate::window::Partition;
 
-use super::raw::{self, KeptAnswer, KeptFetch};
+use super::archive::{self, KeptAnswer, KeptFetch};
 
 /// The days of one partition according to stored raw responses.
 #[derive(Debug, Default)]
@@ -84,7 +84,7 @@ async fn read_again(wanted: &Wanted<'_>, key: &str, packed: Bytes) -> Result<Fet
     let name = key.rsplit('/').next().unwrap_or_default().to_owned();
     let (source, fingerprint) = (Arc::clone(wanted.source), wanted.fingerprint.to_owned());
     let work = move || {
-        let kept = raw::unpack(&name, &packed)?;
+        let kept = archive::unpack(&name, &packed)?;
         check_table(source.as_ref(), &kept, &fingerprint)?;
         let fetched = read_answers(source.as_ref(), &kept)?;
         generation::describe(source.table(), source.grain(), &fetched, &kept.read_for)
@@ -128,5 +128,5 @@ fn read_answers(source: &dyn Source, kept: &KeptFetch) -> Result<Fetched> {
 }
 
 fn belongs(stored: &KeptAnswer, request: &Request) -> bool {
-    stored.request == request.to_string() && (stored.asked.is_empty() || stored.asked == raw::asked(request))
+    stored.request == request.to_string() && (stored.asked.is_empty() || stored.asked == archive::asked(request))
 }

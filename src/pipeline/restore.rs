@@ -24,7 +24,7 @@ use crate::ledger_store::{Kept, Look, Observed, data_key, kept_generations, look
 use crate::window::Partition;
 
 use super::JobRun;
-use super::raw;
+use super::archive;
 use super::replay::{Wanted, replay};
 
 /// The days of a partition that were not read, and the base of the new generation.
@@ -82,8 +82,8 @@ pub(super) async fn restore(
 
 /// What the ledger knows of a partition, as the footer of the object that should be there.
 pub(super) async fn committed(job: &JobRun<'_>, partition: Partition) -> Footer {
-    let books = job.books.lock().await;
-    let state = books.ledger.partitions.get(&partition.to_string());
+    let store = job.store.lock().await;
+    let state = store.ledger.partitions.get(&partition.to_string());
     let days = state.into_iter().flat_map(|state| &state.days);
     Footer {
         format: footer::FORMAT,
@@ -98,9 +98,9 @@ pub(super) async fn committed(job: &JobRun<'_>, partition: Partition) -> Footer 
 
 /// The committed facts of days of a partition whose rows were replaced by others, or are missing.
 async fn lost(job: &JobRun<'_>, partition: Partition) -> Vec<(NaiveDate, DayFacts)> {
-    let books = job.books.lock().await;
+    let store = job.store.lock().await;
     let of_partition = |slot: &NaiveDate| job.job.source.grain().partition_of(*slot) == partition;
-    let lost = books.ledger.committed.iter().filter(|(slot, _)| of_partition(slot));
+    let lost = store.ledger.committed.iter().filter(|(slot, _)| of_partition(slot));
     lost.map(|(slot, facts)| (*slot, facts.clone())).collect()
 }
 
@@ -185,7 +185,7 @@ async fn from_answers(
     if wanted.is_empty() || !job.job.keep_raw {
         return Ok(());
     }
-    let files = job.context.lake.list(&format!("{}/{partition}", raw::folder(&job.job.name))).await?;
+    let files = job.context.lake.list(&format!("{}/{partition}", archive::folder(&job.job.name))).await?;
     let known = wanted.clone();
     let of = Wanted { source: &job.job.source, partition, fingerprint: job.meant.fingerprint(), known: &known };
     let replayed = replay(&job.context.lake, &of, files).await?;

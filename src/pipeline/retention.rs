@@ -20,28 +20,28 @@ use crate::ledger_store::{LedgerStore, kept_generations};
 use super::JobRun;
 
 /// Deletes what has expired; returns notes about what could not be deleted.
-pub(super) async fn tidy(run: &JobRun<'_>, books: &mut LedgerStore) -> Vec<String> {
+pub(super) async fn tidy(run: &JobRun<'_>, store: &mut LedgerStore) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Err(error) = forget(run, books).await {
+    if let Err(error) = forget(run, store).await {
         notes.push(format!("history past its time stays, which harms nothing: {error}"));
     }
-    if let Err(error) = books.prune().await {
+    if let Err(error) = store.prune().await {
         notes.push(format!("old ledger snapshots stay, which harms nothing: {error}"));
     }
     notes
 }
 
-async fn forget(run: &JobRun<'_>, books: &mut LedgerStore) -> Result<()> {
+async fn forget(run: &JobRun<'_>, store: &mut LedgerStore) -> Result<()> {
     let (lake, job) = (&run.context.lake, run.job);
-    let Some(now) = books.lake_time().map(|lake| lake.min(run.now())) else { return Ok(()) };
+    let Some(now) = store.lake_time().map(|lake| lake.min(run.now())) else { return Ok(()) };
     let Some(limit) = now.checked_sub_days(Days::new(job.keep_history_days)) else { return Ok(()) };
     for kept in kept_generations(lake, &job.name, job.source.grain()).await? {
         let Some((partition, epoch)) = kept.generation else { continue };
-        let state = books.ledger.partitions.get(&partition.to_string()).filter(|_| !kept.is_displaced);
+        let state = store.ledger.partitions.get(&partition.to_string()).filter(|_| !kept.is_displaced);
         let replaced_at = state.and_then(|state| state.history.replaced_at(epoch)).unwrap_or(kept.modified);
         if replaced_at < limit {
             lake.remove_kept_generation(&kept.key).await?;
         }
     }
-    if books.ledger.forget_history(limit) { books.save(&run.run_id, run.now()).await } else { Ok(()) }
+    if store.ledger.forget_history(limit) { store.save(&run.run_id, run.now()).await } else { Ok(()) }
 }

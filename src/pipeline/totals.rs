@@ -22,15 +22,15 @@ use crate::failpoint;
 use crate::job::{AwsSettings, Job};
 use crate::ledger::Ledger;
 use crate::plan::{Ask, Plan, history_start, least_requests, plan, probes, reach};
-use crate::report::{Asked, JobReport};
+use crate::report::{JobReport, RequestStats};
 use crate::sources::Source;
 use crate::totals::Totals;
 use crate::window::Window;
 
 use super::JobRun;
 use super::beginning;
-use super::budget::Allowance;
-use super::series;
+use super::budget::Permit;
+use super::paginate;
 
 /// Account settings and the source's own key: jobs with the same key share one request.
 type Key = (AwsSettings, String);
@@ -151,7 +151,7 @@ pub(super) async fn before_fetches(
     let probes = probes(job, ask);
     // A probe is worth its cent even if the budget covers nothing else: it may find that nothing is due.
     let least =
-        if probes { 0 } else { least_requests(job, &run.books.lock().await.ledger, &planned.fetches, run.rewrites) };
+        if probes { 0 } else { least_requests(job, &run.store.lock().await.ledger, &planned.fetches, run.rewrites) };
     let (window, found) = as_far_as_it_tells(run, window, least, report).await?;
     failpoint::point("totals_answered");
     let mut planned = planned;
@@ -161,7 +161,7 @@ pub(super) async fn before_fetches(
     };
     if let Some(found) = &found {
         let told = beginning::of_totals(run, window, found, &mut planned).await;
-        told.map_err(|error| series::advised(error).at("question", "totals").at("window", window))?;
+        told.map_err(|error| paginate::advised(error).at("question", "totals").at("window", window))?;
     }
     run.totals_pages = report.totals_asked.pages;
     if !job.source.is_ungrouped() {
@@ -170,11 +170,11 @@ pub(super) async fn before_fetches(
     if !probes {
         return Ok(Plan { totals: None, ..planned });
     }
-    let mut books = run.books.lock().await;
-    let planned = plan(job, &books.ledger, run.moment, ask, found.as_deref())?;
-    learn_currencies(job, &mut books.ledger, found.as_deref());
-    books.ledger.probed_at = Some(run.now());
-    books.save(&run.run_id, run.now()).await?;
+    let mut store = run.store.lock().await;
+    let planned = plan(job, &store.ledger, run.moment, ask, found.as_deref())?;
+    learn_currencies(job, &mut store.ledger, found.as_deref());
+    store.ledger.probed_at = Some(run.now());
+    store.save(&run.run_id, run.now()).await?;
     Ok(Plan { totals: None, ..planned })
 }
 
@@ -195,8 +195,8 @@ async fn told_twice(
     if run.budget.room() == Some(0) {
         return Err(run.budget.reached(Some(report.totals_asked.requests + 1)));
     }
-    let mut allowance = run.budget.reserve(1);
-    let again = ask(run, &run.job.source.metrics(), window, &mut allowance, &mut report.totals_asked).await?;
+    let mut permit = run.budget.reserve(1);
+    let again = ask(run, &run.job.source.metrics(), window, &mut permit, &mut report.totals_asked).await?;
     let mut both = Totals::clone(&found);
     for (slot, totals) in again.into_iter().flat_map(|again| again.0) {
         if both.0.get(&slot).is_none_or(|known| known.periods < totals.periods) {
@@ -234,13 +234,13 @@ async fn as_far_as_it_tells(
     };
     let history = history_start(run.job, run.now().date_naive());
     let shared = run.context.totals.begun_of(run.job).await;
-    let mut books = run.books.lock().await;
+    let mut store = run.store.lock().await;
     // The first day that another job of the run has found applies to this one too, unless it has older days.
-    if books.ledger.first_day.is_none() && books.ledger.oldest_day().is_none_or(|oldest| shared <= Some(oldest)) {
-        books.note_first_day(shared);
+    if store.ledger.first_day.is_none() && store.ledger.oldest_day().is_none_or(|oldest| shared <= Some(oldest)) {
+        store.note_first_day(shared);
     }
-    let begun = books.ledger.first_day.unwrap_or(history).max(history);
-    drop(books);
+    let begun = store.ledger.first_day.unwrap_or(history).max(history);
+    drop(store);
     if error.kind() != Kind::Refused || window.start() >= begun {
         return beginning::search(run, window, error, report).await;
     }
@@ -292,14 +292,14 @@ async fn put(
     question: Question,
     least: u64,
     said: &mut Vec<Said>,
-    asked: &mut Asked,
+    asked: &mut RequestStats,
 ) -> Result<Option<Arc<Totals>>> {
     let must_fit = least > 0 || asked.requests > 0;
     if must_fit && job.budget.room().is_some_and(|room| room <= least) {
         return Err(job.budget.reached(Some(asked.requests + 1 + least)));
     }
-    let mut allowance = job.budget.reserve(1);
-    let answer = ask(job, &question.metrics, question.window, &mut allowance, asked).await;
+    let mut permit = job.budget.reserve(1);
+    let answer = ask(job, &question.metrics, question.window, &mut permit, asked).await;
     let totals = match answer {
         Err(error) if error.kind() != Kind::Refused => return Err(error),
         Err(error) => {
@@ -319,12 +319,12 @@ pub(super) async fn ask(
     job: &JobRun<'_>,
     metrics: &BTreeSet<String>,
     window: Window,
-    allowance: &mut Allowance<'_>,
-    asked: &mut Asked,
+    permit: &mut Permit<'_>,
+    asked: &mut RequestStats,
 ) -> Result<Option<Totals>> {
     let Some(source) = job.job.source.totals(metrics) else { return Ok(None) };
     let source: Arc<dyn Source> = source;
-    let fetched = series::of_windows(job, source.as_ref(), &[window], allowance, asked).await?;
+    let fetched = paginate::of_windows(job, source.as_ref(), &[window], permit, asked).await?;
     Totals::of(source.table(), source.grain(), &fetched).map(Some)
 }
 

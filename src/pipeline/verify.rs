@@ -32,7 +32,7 @@ use crate::report::JobReport;
 use crate::sources::{Provider, Source};
 use crate::window::Partition;
 
-use super::send::interrupted;
+use super::retry::interrupted;
 use super::{Context, verify_kept};
 
 /// Partitions per batch of the second check: the ledger is opened once for each batch.
@@ -132,16 +132,16 @@ impl TableCheck {
 /// # Errors
 /// When the lake cannot be read, or the job no longer fits the table; broken objects are findings, not errors.
 pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableCheck> {
-    let (books, mut notes) = open_books(context, job).await?;
+    let (store, mut notes) = open_books(context, job).await?;
     let (fingerprints, note) = fingerprints(context, job).await?;
     notes.extend(note);
     if depth == Depth::Rows {
-        notes.extend(differing(&books));
+        notes.extend(differing(&store));
     }
     let grain = job.source.grain();
     let listed = context.lake.list(&job.name).await?;
     let mut partitions: BTreeSet<Partition> =
-        books.ledger.partitions.keys().filter_map(|name| grain.parse_partition(name)).collect();
+        store.ledger.partitions.keys().filter_map(|name| grain.parse_partition(name)).collect();
     let mut findings = Vec::new();
     for entry in listed {
         match partition_of(&job.name, grain, &entry.key) {
@@ -150,7 +150,7 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
         }
     }
     let judge = Verifier { context, job, depth, fingerprints };
-    let judged = judge.all(partitions, &books).await?;
+    let judged = judge.all(partitions, &store).await?;
     let (doubtful, mut judged): (Vec<_>, Vec<_>) = judged.into_iter().partition(|(_, verdict)| seems_wrong(verdict));
     for some in doubtful.chunks(TOGETHER) {
         let (newest, _) = open_books(context, job).await?;
@@ -173,16 +173,16 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
 }
 
 /// Days whose rows still differ from the API's total of a metric that is only reported; their objects are sound.
-fn differing(books: &LedgerStore) -> impl Iterator<Item = String> {
-    let found = books.ledger.differing.iter().filter(|(slot, _)| differs_for_good(&books.ledger, **slot));
+fn differing(store: &LedgerStore) -> impl Iterator<Item = String> {
+    let found = store.ledger.differing.iter().filter(|(slot, _)| differs_for_good(&store.ledger, **slot));
     found.map(|(_, found)| format!("differing since {}: {}", found.since.date_naive(), found.why))
 }
 
 pub(super) async fn open_books(context: &Context, job: &Job) -> Result<(LedgerStore, Vec<String>)> {
     let opened = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), context.clock.now()).await;
-    let (mut books, notes) = opened?;
-    books.learn_account().await?;
-    Ok((books, notes))
+    let (mut store, notes) = opened?;
+    store.learn_account().await?;
+    Ok((store, notes))
 }
 
 /// The fingerprints an object of this table may have. Without a record of the table, only the footers show whether the
@@ -280,23 +280,23 @@ impl Verifier<'_> {
     async fn all(
         &self,
         partitions: impl IntoIterator<Item = Partition>,
-        books: &LedgerStore,
+        store: &LedgerStore,
     ) -> Result<Vec<(Partition, Result<Verdict>)>> {
         let side_by_side = if self.depth == Depth::Rows { 2 } else { 8 };
         let judged = futures::stream::iter(partitions).map(|partition| async move {
             if self.context.cancel.is_cancelled() {
                 return Err(interrupted());
             }
-            Ok((partition, self.judge(partition, books).await))
+            Ok((partition, self.judge(partition, store).await))
         });
         judged.buffered(side_by_side).try_collect().await
     }
 
-    async fn judge(&self, partition: Partition, books: &LedgerStore) -> Result<Verdict> {
-        let known = books.ledger.partitions.get(&partition.to_string());
+    async fn judge(&self, partition: Partition, store: &LedgerStore) -> Result<Verdict> {
+        let known = store.ledger.partitions.get(&partition.to_string());
         let seen = match look(&self.context.lake, &self.job.name, partition).await? {
             Look::Absent => return Ok(known.filter(|known| !known.days.is_empty()).map_or(Verdict::Nothing, missing)),
-            Look::Unreadable { foreign: false, error } if known.is_some() || books.is_rebuilt() => {
+            Look::Unreadable { foreign: false, error } if known.is_some() || store.is_rebuilt() => {
                 return Ok(wrong(Defect::Corrupt, false, error.message()));
             }
             Look::Unreadable { error, .. } => return Ok(wrong(Defect::Foreign, false, error.message())),
@@ -309,7 +309,7 @@ impl Verifier<'_> {
             let detail = format!("the object of partition {}, in the wrong folder", seen.footer.partition);
             return Ok(wrong(Defect::Foreign, false, detail));
         }
-        if let (Some(theirs), Some(ours)) = (&seen.footer.account, &books.ledger.account)
+        if let (Some(theirs), Some(ours)) = (&seen.footer.account, &store.ledger.account)
             && theirs != ours
         {
             return Ok(wrong(Defect::Foreign, false, format!("of AWS account {theirs}, but the table is of {ours}")));

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::pipeline::Event;
-use crate::report::{Asked, Outcome};
+use crate::report::{Outcome, RequestStats};
 
 /// Progress of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,7 +33,7 @@ pub struct LivePartition {
     /// Rows so far.
     pub rows: u64,
     /// Requests, pages and bytes so far.
-    pub asked: Asked,
+    pub asked: RequestStats,
     /// How it ended, once it has.
     pub outcome: Option<Outcome>,
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::report::{Asked, JobReport};
+use crate::report::{JobReport, RequestStats};
 
 /// Counters of one job; they only grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Requests, pages and bytes of all runs.
-    pub asked: Asked,
+    pub asked: RequestStats,
     /// Rows fetched.
     pub rows: u64,
     /// Objects written.

@@ -60,8 +60,8 @@ async fn check(state: &State, job: &Job, wanted: &Wanted) -> Result<Checked, Fai
     let ask = Ask::Range { window, missing_only: missing };
     let context = Context { clock, ..state.scheduler.context().clone() };
     let mut prices = Prices::of(std::slice::from_ref(job), context.clock.now(), ask);
-    let (plan, books) = plan_job(&context, job, ask, &mut prices).await.map_err(|error| bad(&error))?;
-    Ok(Checked { from, to, missing, ask, plan, learnt: books.ledger.learnt.page_rows > 0 })
+    let (plan, store) = plan_job(&context, job, ask, &mut prices).await.map_err(|error| bad(&error))?;
+    Ok(Checked { from, to, missing, ask, plan, learnt: store.ledger.learnt.page_rows > 0 })
 }
 
 /// Shows what a backfill would request and cost.

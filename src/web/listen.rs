@@ -17,7 +17,7 @@ pub const CONNECTIONS: usize = 64;
 
 /// Timeouts of a connection.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Timeouts {
     /// From the end of one request to the end of the next one's headers.
     pub headers: Duration,
     /// The whole connection.
@@ -26,7 +26,7 @@ pub struct Patience {
     pub end: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self { headers: Duration::from_secs(5), connection: Duration::from_secs(300), end: Duration::from_secs(1) }
     }
@@ -36,7 +36,7 @@ impl Default for Patience {
 const HEAD_BYTES: usize = 16 << 10;
 
 /// Serves `router` on `listener` until `stop` is cancelled.
-pub async fn serve(listener: TcpListener, router: Router, patience: Patience, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, router: Router, timeouts: Timeouts, stop: CancellationToken) {
     let (graceful, permits) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
     loop {
         let next = async {
@@ -57,15 +57,15 @@ pub async fn serve(listener: TcpListener, router: Router, patience: Patience, st
             }
         };
         let mut protocol = http1::Builder::new();
-        protocol.timer(TokioTimer::new()).header_read_timeout(patience.headers).max_buf_size(HEAD_BYTES);
+        protocol.timer(TokioTimer::new()).header_read_timeout(timeouts.headers).max_buf_size(HEAD_BYTES);
         let service = TowerToHyperService::new(router.clone());
         let connection = graceful.watch(protocol.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             let _permit = permit;
             // How a client disconnects does not matter.
-            let _ = tokio::time::timeout(patience.connection, connection).await;
+            let _ = tokio::time::timeout(timeouts.connection, connection).await;
         });
     }
     drop(listener);
-    let _ = tokio::time::timeout(patience.end, graceful.shutdown()).await;
+    let _ = tokio::time::timeout(timeouts.end, graceful.shutdown()).await;
 }

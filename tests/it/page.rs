@@ -13,7 +13,7 @@ use costlake::ledger::{Ledger, Noted};
 use costlake::ledger_store::LedgerStore;
 use costlake::pipeline::Look;
 use costlake::plan::{Ask, plan, range};
-use costlake::report::{Asked, Failure, JobReport, Outcome};
+use costlake::report::{RequestStats, Failure, JobReport, Outcome};
 use costlake::scheduler::live::{Live, LivePartition};
 use costlake::web::facts::{JobFacts, PageFacts, PlanFacts};
 use costlake::web::page;
@@ -39,8 +39,8 @@ fn lake_of(house: &Lakehouse) -> Arc<Lake> {
 }
 
 async fn ledger_of(lake: &Arc<Lake>, job: &Job) -> Ledger {
-    let (books, _) = LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now()).await.expect("books");
-    books.ledger
+    let (store, _) = LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now()).await.expect("books");
+    store.ledger
 }
 
 fn runs_of(house: &Lakehouse, job: &Job) -> Vec<JobReport> {
@@ -197,7 +197,7 @@ fn backfill() -> Live {
     for (index, name) in ["2026-04", "2026-05", "2026-06", "2026-07"].into_iter().enumerate() {
         let index = index as u64;
         let pages = [9, 8, 5, 1][index as usize];
-        let asked = Asked { requests: pages, pages, charged_pages: pages, ..Asked::default() };
+        let asked = RequestStats { requests: pages, pages, charged_pages: pages, ..RequestStats::default() };
         let outcome = [Some(Outcome::Committed), Some(Outcome::Unchanged), None, None][index as usize];
         let partition = LivePartition { expected_requests: 9, rows: pages * 1_000, asked, outcome };
         live.partitions.insert(name.to_owned(), partition);

@@ -13,7 +13,7 @@
 //! | `Restate` | the API restates closed days |
 //! | `Open` | `LedgerStore::open` in `pipeline::work`; `displaced::compare` reads as `Observe` does and only plans by it |
 //! | `Observe` | `fetch::known_state`, `ledger_store::observe`, `fetch::check_observation` (a single read, so one step) |
-//! | `Fetch` | `control::read`: a fetch whose pages do not add up to one snapshot is not published |
+//! | `Fetch` | `control_sums::read`: a fetch whose pages do not add up to one snapshot is not published |
 //! | `Skip` | `generation::is_unchanged`, then `fetch::enter` with the observed footer |
 //! | `Send` | `fetch::load_base` (If-Match), `generation::build`, the first `Lake::put` of `publish::publish` |
 //! | `Answer` | `Put::Done`, or `Put::Refused` by a condition that does not hold |

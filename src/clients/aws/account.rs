@@ -87,7 +87,7 @@ pub(in crate::clients) async fn ask(
 
 fn understood(account: Option<&str>) -> Found {
     match account {
-        Some(id) if is_account(id) => (Some(id.to_owned()), AccountCheck::Asked),
+        Some(id) if is_account(id) => (Some(id.to_owned()), AccountCheck::RequestStats),
         said => {
             let said = said.map_or("none".to_owned(), |id| format!("\"{}\"", shorten(id)));
             let why = format!(

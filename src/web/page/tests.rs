@@ -13,7 +13,7 @@ use crate::job::{self, BrokenJob};
 use crate::ledger::{DayState, History, Ledger, Noted, PartitionState, Quarantined};
 use crate::pipeline::Look;
 use crate::plan::{Ask, plan as plan_of, range};
-use crate::report::{Asked, Failure, FetchReport, JobReport, Outcome};
+use crate::report::{Failure, FetchReport, JobReport, Outcome, RequestStats};
 use crate::scheduler::live::{Live, LivePartition};
 use crate::sums::Sums;
 use crate::web::facts::{JobFacts, PageFacts, PlanFacts};
@@ -103,7 +103,7 @@ fn running(mut job: JobFacts) -> JobFacts {
     let mut run = Live::begin(HOSTILE, now());
     run.fetches = Some(4);
     run.fetches_done = 1;
-    let asked = Asked { pages: 3, charged_pages: 3, ..Asked::default() };
+    let asked = RequestStats { pages: 3, charged_pages: 3, ..RequestStats::default() };
     let partition = LivePartition { expected_requests: 9, rows: 1_500, asked, outcome: None };
     run.partitions.insert("2026-11".to_owned(), partition);
     (job.live, job.outlasted) = (Some(run), Some(now()));

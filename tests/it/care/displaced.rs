@@ -26,11 +26,11 @@ const YEARS_LATER: &str = "2028-03-05T06:00:00Z";
 async fn stale(world: &World, job: &Job) -> (usize, String) {
     let context = world.context();
     let now = context.clock.now();
-    let (books, _) =
+    let (store, _) =
         LedgerStore::open_to_show(context.lake, &job.name, job.source.grain(), now).await.expect("a ledger");
-    let slots = calendar(job, &books.ledger, now);
+    let slots = calendar(job, &store.ledger, now);
     let stale: Vec<_> = slots.iter().filter(|slot| slot.gap() == Some("stale")).collect();
-    let why = stale.first().and_then(|slot| slot.why(&books.ledger)).unwrap_or_default().to_owned();
+    let why = stale.first().and_then(|slot| slot.why(&store.ledger)).unwrap_or_default().to_owned();
     (stale.len(), why)
 }
 

@@ -17,7 +17,7 @@ use costlake::ledger::Ledger;
 use costlake::ledger_store::LedgerStore;
 use costlake::pipeline::rebuild::rebuild_job;
 use costlake::pipeline::repair::repair;
-use costlake::pipeline::send::Patience;
+use costlake::pipeline::retry::RetryPolicy;
 use costlake::pipeline::verify::{Depth, TableCheck, verify};
 use costlake::pipeline::{Context, run_job};
 use costlake::plan::{Ask, range};
@@ -106,7 +106,7 @@ impl World {
             clients: self.clients.clone(),
             lake: Arc::new(Lake::Local(LocalLake::new(self.folder.path().to_owned()))),
             clock: Clock::Fixed(self.sandbox.now()),
-            patience: Patience { attempts: 2, first_wait: millisecond, longest_wait: millisecond },
+            retries: RetryPolicy { attempts: 2, first_wait: millisecond, longest_wait: millisecond },
             cancel: CancellationToken::new(),
             single_writer: false,
             no_budget: false,
@@ -157,8 +157,8 @@ impl World {
     pub(super) async fn ledger(&self, job: &Job) -> (Ledger, Vec<String>) {
         let context = self.context();
         let opened = LedgerStore::open(context.lake, &job.name, job.source.grain(), context.clock.now()).await;
-        let (books, notes) = opened.expect("a ledger");
-        (books.ledger, notes)
+        let (store, notes) = opened.expect("a ledger");
+        (store.ledger, notes)
     }
 
     pub(super) fn path(&self, key: &str) -> PathBuf {

@@ -81,12 +81,12 @@ async fn strange_files_beside_the_snapshots_neither_count_nor_go() {
             let copy = format!("_costlake/cost/ledger/{folder}/{number:020}.json");
             lake.put(&copy, Bytes::from_static(b"{}"), Condition::Absent).await.expect("a write");
         }
-        let (mut books, _) =
+        let (mut store, _) =
             LedgerStore::open(lake.clone(), &job.name, job.source.grain(), at(LATER)).await.expect("books");
         for _ in 0..30 {
-            books.save("run", at(LATER)).await.expect("a snapshot");
+            store.save("run", at(LATER)).await.expect("a snapshot");
         }
-        books.prune().await.expect("pruned");
+        store.prune().await.expect("pruned");
         let listed = lake.list("_costlake/cost/ledger").await.expect("a listing");
         let (snapshots, others): (Vec<_>, Vec<_>) =
             listed.iter().partition(|entry| entry.key.starts_with("_costlake/cost/ledger/000"));
@@ -188,12 +188,12 @@ async fn what_is_wrong_is_looked_at_together() {
     let (world, base) = begun(&job).await;
     let openings = async |missing: u32| {
         let place = Arc::new(lake(&base));
-        let (mut books, _) = LedgerStore::open(place, "cost", job.source.grain(), at(EARLY)).await.expect("a ledger");
-        let known = books.ledger.partitions["2026-10"].clone();
+        let (mut store, _) = LedgerStore::open(place, "cost", job.source.grain(), at(EARLY)).await.expect("a ledger");
+        let known = store.ledger.partitions["2026-10"].clone();
         for month in 0..missing {
-            books.ledger.partitions.insert(format!("{}-{:02}", 2000 + month / 12, month % 12 + 1), known.clone());
+            store.ledger.partitions.insert(format!("{}-{:02}", 2000 + month / 12, month % 12 + 1), known.clone());
         }
-        books.save("r", at(EARLY)).await.expect("a ledger");
+        store.save("r", at(EARLY)).await.expect("a ledger");
         let store = Faults::over(&base);
         let checked = verify(&world.context(lake(&store)), &job, Depth::Footers).await.expect("a check");
         assert_eq!(checked.findings.len(), missing as usize);

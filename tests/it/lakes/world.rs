@@ -18,7 +18,7 @@ use costlake::job::{self, Job};
 use costlake::lake::{Lake, S3Lake};
 use costlake::ledger::Ledger;
 use costlake::ledger_store::LedgerStore;
-use costlake::pipeline::send::Patience;
+use costlake::pipeline::retry::RetryPolicy;
 use costlake::pipeline::{Context, run_job};
 use costlake::plan::{Ask, range};
 use costlake::report::JobReport;
@@ -142,7 +142,7 @@ impl World {
             clients: self.clients.clone(),
             lake: Arc::new(lake),
             clock: Clock::Fixed(self.sandbox.now()),
-            patience: Patience { attempts: self.attempts, first_wait: millisecond, longest_wait: millisecond },
+            retries: RetryPolicy { attempts: self.attempts, first_wait: millisecond, longest_wait: millisecond },
             cancel: CancellationToken::new(),
             single_writer: false,
             no_budget: false,

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use costlake::web::listen::{CONNECTIONS, Patience, serve};
+use costlake::web::listen::{CONNECTIONS, Timeouts, serve};
 use tokio_util::sync::CancellationToken;
 
 /// A server of one page.
-fn start(patience: Patience) -> SocketAddr {
+fn start(timeouts: Timeouts) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("a socket");
     let address = listener.local_addr().expect("an address");
@@ -19,7 +19,7 @@ fn start(patience: Patience) -> SocketAddr {
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
             let router = Router::new().route("/", get(async || "well"));
-            serve(listener, router, patience, CancellationToken::new()).await;
+            serve(listener, router, timeouts, CancellationToken::new()).await;
         });
     });
     address
@@ -41,8 +41,8 @@ fn rest(mut stream: TcpStream) -> String {
     text
 }
 
-const SHORT: Patience =
-    Patience { headers: Duration::from_secs(1), connection: Duration::from_secs(300), end: Duration::from_secs(1) };
+const SHORT: Timeouts =
+    Timeouts { headers: Duration::from_secs(1), connection: Duration::from_secs(300), end: Duration::from_secs(1) };
 
 #[test]
 fn a_client_that_never_finishes_its_question_is_left() {
@@ -59,7 +59,7 @@ fn a_client_that_never_finishes_its_question_is_left() {
 
 #[test]
 fn so_many_connections_and_no_more() {
-    let long = Patience { headers: Duration::from_secs(60), ..SHORT };
+    let long = Timeouts { headers: Duration::from_secs(60), ..SHORT };
     let address = start(long);
     let mut taken: Vec<TcpStream> = (0..CONNECTIONS).map(|_| connect(address)).collect();
     for stream in &mut taken {
@@ -79,7 +79,7 @@ fn so_many_connections_and_no_more() {
 
 #[test]
 fn a_head_without_end_is_refused() {
-    let address = start(Patience { headers: Duration::from_secs(60), ..SHORT });
+    let address = start(Timeouts { headers: Duration::from_secs(60), ..SHORT });
     let mut greedy = connect(address);
     let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "x".repeat(64 << 10));
     let _ = greedy.write_all(head.as_bytes());

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use costlake::clients::{ClientConfig, Clients};
 use costlake::clock::Clock;
 use costlake::lake::{Lake, LocalLake};
-use costlake::pipeline::send::Patience;
+use costlake::pipeline::retry::RetryPolicy;
 use costlake::pipeline::{Context, Listener};
 use costlake::report::JobReport;
 use costlake::scheduler::Scheduler;
@@ -70,7 +70,7 @@ impl World {
             clients: Arc::new(Clients::new(outside)),
             lake: self.lake(),
             clock: Clock::Fixed(at(START)),
-            patience: Patience { attempts: 1, ..Patience::default() },
+            retries: RetryPolicy { attempts: 1, ..RetryPolicy::default() },
             cancel: CancellationToken::new(),
             single_writer: false,
             no_budget: false,

@@ -22,7 +22,7 @@ use costlake::error::Kind;
 use costlake::job::Job;
 use costlake::lake::{Lake, S3Lake};
 use costlake::ledger::Ledger;
-use costlake::pipeline::send::Patience;
+use costlake::pipeline::retry::RetryPolicy;
 use costlake::pipeline::{Context, run_job};
 use costlake::plan::{Ask, range};
 use costlake::report::JobReport;
@@ -100,7 +100,7 @@ fn context(world: &Shared, writer: usize, now: DateTime<Utc>, who: Who) -> Conte
         clients: Arc::new(Clients::in_process(answers(world, writer), who.identity())),
         lake: Arc::new(Lake::S3(S3Lake::new(bucket.clone(), bucket, PREFIX, NAME, ENDPOINT))),
         clock: Clock::Fixed(now),
-        patience: Patience { attempts: 3, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(60) },
+        retries: RetryPolicy { attempts: 3, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(60) },
         cancel: CancellationToken::new(),
         single_writer: false,
         no_budget: false,

@@ -10,14 +10,14 @@ use tracing::warn;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::plan::Fetch;
-use crate::report::{Asked, FetchReport};
+use crate::report::{FetchReport, RequestStats};
 use crate::request::{Answer, Request};
 use crate::sources::{Fetched, Source, Stopped};
 use crate::window::Window;
 
-use super::budget::Allowance;
-use super::send::Sender;
-use super::{Event, JobRun, raw};
+use super::budget::Permit;
+use super::retry::Sender;
+use super::{Event, JobRun, archive};
 
 /// Restarts of a fetch after its pagination broke.
 const RESTARTS: u32 = 2;
@@ -25,7 +25,7 @@ const RESTARTS: u32 = 2;
 const MAX_REQUESTS: u64 = 100_000;
 
 /// The rows of a fetch and, if the job keeps them, the raw responses they come from.
-pub(super) type Read = (Fetched, Vec<raw::Waiting>);
+pub(super) type Read = (Fetched, Vec<archive::PendingAnswer>);
 
 /// Why a pagination failed, and how far it got.
 struct Broken {
@@ -38,15 +38,16 @@ struct Broken {
 pub(super) async fn of_fetch(
     job: &JobRun<'_>,
     fetch: &Fetch,
-    allowance: &mut Allowance<'_>,
+    permit: &mut Permit<'_>,
     report: &mut FetchReport,
 ) -> Result<Read> {
     let mut restarts = 0;
     let partition = report.partition.clone();
     loop {
-        let told =
-            |rows: u64, asked: &Asked| job.tell(Event::Page { partition: partition.clone(), rows, asked: *asked });
-        match once(job, job.job.source.as_ref(), &fetch.windows, allowance, &mut report.asked, &told).await {
+        let told = |rows: u64, asked: &RequestStats| {
+            job.tell(Event::Page { partition: partition.clone(), rows, asked: *asked })
+        };
+        match once(job, job.job.source.as_ref(), &fetch.windows, permit, &mut report.asked, &told).await {
             Ok((fetched, answers)) => {
                 report.notes.extend(fetched.notes.iter().cloned());
                 return Ok((fetched, answers));
@@ -66,10 +67,10 @@ pub(super) async fn of_windows(
     job: &JobRun<'_>,
     source: &dyn Source,
     windows: &[Window],
-    allowance: &mut Allowance<'_>,
-    asked: &mut Asked,
+    permit: &mut Permit<'_>,
+    asked: &mut RequestStats,
 ) -> Result<Fetched> {
-    let read = once(job, source, windows, allowance, asked, &|_, _| {}).await;
+    let read = once(job, source, windows, permit, asked, &|_, _| {}).await;
     read.map(|(fetched, _)| fetched).map_err(|broken| advised(broken.error).at("question", "totals"))
 }
 
@@ -102,9 +103,9 @@ async fn once(
     job: &JobRun<'_>,
     source: &dyn Source,
     windows: &[Window],
-    allowance: &mut Allowance<'_>,
-    asked: &mut Asked,
-    told: &(dyn Fn(u64, &Asked) + Sync),
+    permit: &mut Permit<'_>,
+    asked: &mut RequestStats,
+    told: &(dyn Fn(u64, &RequestStats) + Sync),
 ) -> Result<Read, Broken> {
     let context = job.context;
     let sender = Sender {
@@ -112,7 +113,7 @@ async fn once(
         budget: &job.budget,
         started: job.started,
         meant: &job.meant,
-        patience: context.patience,
+        retries: context.retries,
         cancel: &context.cancel,
         clock: context.clock,
         elsewhere: &context.elsewhere,
@@ -129,7 +130,7 @@ async fn once(
             let error = Error::new(Kind::BadAnswer, format!("the fetch asks for more than {MAX_REQUESTS} requests"));
             return Err(broken(error, reader.slots_met()));
         }
-        let answer = match sender.send(&request, allowance, asked).await {
+        let answer = match sender.send(&request, permit, asked).await {
             Ok(answer) => answer,
             Err(error) => return Err(broken(error, reader.slots_met())),
         };
@@ -144,7 +145,9 @@ async fn once(
         told(reader.rows(), asked);
         last = Some(request.to_string());
         if job.job.keep_raw {
-            answers.push(raw::set_aside(source, &request, &answer).map_err(|error| broken(error, reader.slots_met()))?);
+            answers.push(
+                archive::set_aside(source, &request, &answer).map_err(|error| broken(error, reader.slots_met()))?,
+            );
         }
     }
     failpoint::point("after_last_page");
@@ -174,8 +177,8 @@ async fn remember_size(job: &JobRun<'_>, fetch: &Fetch, slots_met: u64, sent: u6
     let pages = if slots == 1 { sent } else { sent.max(fetch.expected_requests * 2) };
     let stopped =
         if sent * slots >= pages * met { Stopped { slots: met, pages: sent } } else { Stopped { slots, pages } };
-    let mut books = job.books.lock().await;
-    books.ledger.stopped.insert(fetch.partition.to_string(), stopped);
-    books.save(&job.run_id, job.now()).await?;
+    let mut store = job.store.lock().await;
+    store.ledger.stopped.insert(fetch.partition.to_string(), stopped);
+    store.save(&job.run_id, job.now()).await?;
     Ok(stopped.pages.div_ceil(stopped.slots.max(1)).max(sent))
 }

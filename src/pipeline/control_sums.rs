@@ -37,10 +37,10 @@ use crate::totals::{Difference, Totals, differences};
 use crate::window::Window;
 
 use super::JobRun;
-use super::budget::Allowance;
-use super::raw::Waiting;
-use super::send::unless_cancelled;
-use super::{beginning, series, totals};
+use super::archive::PendingAnswer;
+use super::budget::Permit;
+use super::retry::unless_cancelled;
+use super::{beginning, paginate, totals};
 
 /// Multiples of the first wait before the fetch is read again.
 const WAITS: [u32; 2] = [2, 10];
@@ -49,7 +49,7 @@ const SHOWN: usize = 3;
 
 /// The rows of a fetch that may be committed, and the slots that may not.
 #[derive(Default)]
-pub(super) struct Controlled {
+pub(super) struct Compared {
     pub(super) days: FetchedDays,
     /// Slots that were read and agree.
     pub(super) slots: BTreeSet<NaiveDate>,
@@ -65,33 +65,33 @@ pub(super) struct Controlled {
     pub(super) found: BTreeMap<String, bool>,
     pub(super) rows: u64,
     pub(super) page_rows: u64,
-    pub(super) answers: Vec<Waiting>,
+    pub(super) answers: Vec<PendingAnswer>,
 }
 
 /// Reads a fetch until its rows add up or the retries are used up.
 pub(super) async fn read(
     job: &JobRun<'_>,
     fetch: &Fetch,
-    allowance: &mut Allowance<'_>,
+    permit: &mut Permit<'_>,
     report: &mut FetchReport,
-) -> Result<Controlled> {
+) -> Result<Compared> {
     if fetch.slots.is_empty() {
-        return Ok(Controlled::default());
+        return Ok(Compared::default());
     }
     let source = &job.job.source;
     let mut waits = WAITS.iter();
     loop {
-        let (fetched, answers) = series::of_fetch(job, fetch, allowance, report).await?;
+        let (fetched, answers) = paginate::of_fetch(job, fetch, permit, report).await?;
         beginning::check_rows(&fetched)?;
         let days = generation::describe(source.table(), source.grain(), &fetched, &source.read_for())?;
         let mut off = enforced(job, &days).await;
         let is_patient = may_add_up(job, &off).await;
         if is_patient {
-            ask_again(job, &off, allowance, report).await?;
+            ask_again(job, &off, permit, report).await?;
             off = enforced(job, &days).await;
         }
         let wait = match (off.is_empty(), is_patient, waits.next()) {
-            (false, true, Some(wait)) => job.context.patience.first_wait.saturating_mul(*wait),
+            (false, true, Some(wait)) => job.context.retries.first_wait.saturating_mul(*wait),
             _ => return conclude(job, fetch, days, &fetched, answers, &off, report).await,
         };
         warn!(
@@ -105,7 +105,7 @@ pub(super) async fn read(
 
 /// Whether a retry is worthwhile: days that have not added up for several nights are read only once per night.
 async fn may_add_up(job: &JobRun<'_>, off: &[Difference]) -> bool {
-    let ledger = &job.books.lock().await.ledger;
+    let ledger = &job.store.lock().await.ledger;
     off.iter().any(|off| !has_long_been_off(ledger, off.slot))
 }
 
@@ -130,7 +130,7 @@ async fn all_differences(job: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference
 async fn ask_again(
     job: &JobRun<'_>,
     off: &[Difference],
-    allowance: &mut Allowance<'_>,
+    permit: &mut Permit<'_>,
     report: &mut FetchReport,
 ) -> Result<()> {
     let grain = job.job.source.grain();
@@ -138,7 +138,7 @@ async fn ask_again(
     let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return Ok(()) };
     let Some(window) = Window::new(*first, grain.slot_window(*last).end()) else { return Ok(()) };
     let metrics = job.job.source.metrics();
-    let newer = totals::ask(job, &metrics, window, allowance, &mut report.asked).await?;
+    let newer = totals::ask(job, &metrics, window, permit, &mut report.asked).await?;
     let lost = newer.iter().find_map(|newer| slots.iter().find(|slot| !newer.0.contains_key(slot)));
     if let Some(slot) = lost {
         return Err(beginning::refused(slot));
@@ -154,10 +154,10 @@ async fn conclude(
     fetch: &Fetch,
     mut days: FetchedDays,
     fetched: &Fetched,
-    answers: Vec<Waiting>,
+    answers: Vec<PendingAnswer>,
     off: &[Difference],
     report: &mut FetchReport,
-) -> Result<Controlled> {
+) -> Result<Compared> {
     if let Some(currency) = off.iter().find(|off| off.is_of_currency()) {
         return Err(Error::new(Kind::BadAnswer, currency.to_string()));
     }
@@ -190,15 +190,15 @@ async fn conclude(
     let rows = fetched.rows.num_rows() as u64;
     let found = fits::found(source.as_ref(), &fetched.rows);
     let (doubtful, page_rows) = (fetched.doubtful.clone(), fetched.page_rows);
-    Ok(Controlled { days, slots, totals, unsettled, doubtful, differing, found, rows, page_rows, answers })
+    Ok(Compared { days, slots, totals, unsettled, doubtful, differing, found, rows, page_rows, answers })
 }
 
 /// The note of days at which the currency of the bill changes, within the fetch or from the day before it.
 async fn currency_note(job: &JobRun<'_>, totals: Option<&Totals>, days: &FetchedDays) -> Option<String> {
     let mut told: BTreeMap<NaiveDate, String> = BTreeMap::new();
     let first = *days.keys().next()?;
-    let books = job.books.lock().await;
-    let states = books.ledger.partitions.values().flat_map(|state| &state.days);
+    let store = job.store.lock().await;
+    let states = store.ledger.partitions.values().flat_map(|state| &state.days);
     let known = states.filter_map(|(slot, day)| Some((*slot, day.facts.currency.clone()?)));
     let asked = totals.into_iter().flat_map(|totals| &totals.0);
     let asked = asked.filter_map(|(slot, totals)| Some((*slot, totals.currency.clone()?)));
@@ -223,7 +223,7 @@ async fn differing(
     fetch: &Fetch,
     reported: impl Iterator<Item = &Difference>,
 ) -> BTreeMap<NaiveDate, Differing> {
-    let ledger = &job.books.lock().await.ledger;
+    let ledger = &job.store.lock().await.ledger;
     let (now, partition) = (job.now(), fetch.partition.to_string());
     let mut found: BTreeMap<NaiveDate, Differing> = BTreeMap::new();
     for off in reported {

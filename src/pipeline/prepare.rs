@@ -18,7 +18,7 @@ use super::budget::{Budget, PER_MONTH, PER_RUN};
 pub(super) fn accept(
     context: &Context,
     job: &Job,
-    books: &mut LedgerStore,
+    store: &mut LedgerStore,
     report: &mut JobReport,
 ) -> BTreeSet<NaiveDate> {
     let months = context.accepted.iter().filter(|(name, _)| *name == job.name).map(|(_, month)| *month);
@@ -27,9 +27,9 @@ pub(super) fn accept(
     for month in &months {
         let shown = month.format("%Y-%m");
         let beyond = |slot| !is_reachable(job, slot, now);
-        let left = not_final(job, &books.ledger, *month, now);
-        books.accept_slots(&left, now);
-        report.notes.push(match books.ledger.accept(*month, now, beyond) {
+        let left = not_final(job, &store.ledger, *month, now);
+        store.accept_slots(&left, now);
+        report.notes.push(match store.ledger.accept(*month, now, beyond) {
             0 if !left.is_empty() => {
                 format!(
                     "{shown} is accepted: {} days that were not final and are not available any more stay as they are",

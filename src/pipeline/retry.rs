@@ -10,7 +10,7 @@
 //! No paid request is sent before the lake holds a record that reserves it ([`super::started`]).
 //! Nothing is sent once an answer's `Date` has shown that this machine's clock is wrong ([`super::clocks`]).
 //!
-//! At most [`Patience::attempts`] attempts; waits the API names are honoured up to five minutes. Every attempt counts
+//! At most [`RetryPolicy::attempts`] attempts; waits the API names are honoured up to five minutes. Every attempt counts
 //! against the budget. All requests are reads, so sending one again is safe.
 
 use std::time::Duration;
@@ -21,17 +21,17 @@ use tracing::{Instrument, debug, info_span, warn};
 use crate::clients::Client;
 use crate::clock::{Clock, Elsewhere};
 use crate::error::{Error, Kind, Result};
-use crate::report::Asked;
+use crate::report::RequestStats;
 use crate::request::{Answer, Request};
 
 use super::account::Meant;
-use super::budget::{Allowance, Budget};
+use super::budget::{Budget, Permit};
 use super::clocks;
 use super::started::Started;
 
 /// The retry policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// Attempts per request, the first included.
     pub attempts: u32,
     /// Longest first wait; it doubles with each attempt, and a random part of it (at least a fifth) is waited.
@@ -43,13 +43,13 @@ pub struct Patience {
 /// Longest wait that is honoured when the API names one.
 pub const LONGEST_NAMED_WAIT: Duration = Duration::from_secs(300);
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self { attempts: 8, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(60) }
     }
 }
 
-impl Patience {
+impl RetryPolicy {
     /// The wait before attempt number `next` (2 is the first repetition): "full jitter" over a doubling range.
     #[must_use]
     pub fn wait(&self, next: u32, named: Option<Duration>) -> Duration {
@@ -68,7 +68,7 @@ pub(super) struct Sender<'a> {
     pub(super) budget: &'a Budget,
     pub(super) started: &'a Started<'a>,
     pub(super) meant: &'a Meant,
-    pub(super) patience: Patience,
+    pub(super) retries: RetryPolicy,
     pub(super) cancel: &'a CancellationToken,
     pub(super) clock: Clock,
     pub(super) elsewhere: &'a Elsewhere,
@@ -79,8 +79,8 @@ impl Sender<'_> {
     pub(super) async fn send(
         &self,
         request: &Request,
-        allowance: &mut Allowance<'_>,
-        asked: &mut Asked,
+        permit: &mut Permit<'_>,
+        asked: &mut RequestStats,
     ) -> Result<Answer> {
         let mut attempt = 1;
         loop {
@@ -92,7 +92,7 @@ impl Sender<'_> {
             }
             clocks::compare(self.clock, self.elsewhere)?;
             if request.is_charged() {
-                if !allowance.take() {
+                if !permit.take() {
                     return Err(self.budget.reached(None));
                 }
                 self.started.cover(self.budget.sent(), self.budget.cap()).await?;
@@ -123,18 +123,18 @@ impl Sender<'_> {
                     limiter.throttled();
                 }
             }
-            if !error.kind().is_transient() || attempt >= self.patience.attempts {
+            if !error.kind().is_transient() || attempt >= self.retries.attempts {
                 return Err(if attempt > 1 { error.at("attempts", attempt) } else { error });
             }
             attempt += 1;
             asked.retries += 1;
-            let wait = self.patience.wait(attempt, error.wait_hint());
+            let wait = self.retries.wait(attempt, error.wait_hint());
             span.in_scope(|| warn!(wait_ms = wait.as_millis(), attempt, "{error}; sending again"));
             unless_cancelled(self.cancel, tokio::time::sleep(wait)).await?;
         }
     }
 
-    fn answered(&self, request: &Request, answer: &Answer, asked: &mut Asked, span: &tracing::Span) {
+    fn answered(&self, request: &Request, answer: &Answer, asked: &mut RequestStats, span: &tracing::Span) {
         asked.pages += 1;
         asked.charged_pages += u64::from(request.is_charged());
         asked.answer_bytes += answer.body.len() as u64;
@@ -167,20 +167,20 @@ pub(super) fn interrupted() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::Patience;
+    use super::RetryPolicy;
     use std::time::Duration;
 
     #[test]
     fn waits_double_and_are_capped() {
-        let patience = Patience::default();
+        let retries = RetryPolicy::default();
         for (next, longest) in [(2, 1), (3, 2), (4, 4), (8, 60), (40, 60)] {
-            let wait = patience.wait(next, None);
+            let wait = retries.wait(next, None);
             assert!(
                 wait <= Duration::from_secs(longest) && wait >= Duration::from_secs(longest) / 5,
                 "{next}: {wait:?}"
             );
         }
-        assert_eq!(patience.wait(2, Some(Duration::from_secs(7))), Duration::from_secs(7));
-        assert_eq!(patience.wait(2, Some(Duration::from_secs(86_400))), Duration::from_secs(300));
+        assert_eq!(retries.wait(2, Some(Duration::from_secs(7))), Duration::from_secs(7));
+        assert_eq!(retries.wait(2, Some(Duration::from_secs(86_400))), Duration::from_secs(300));
     }
 }

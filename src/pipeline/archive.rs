@@ -35,7 +35,7 @@ struct RawFetch<'a> {
     fingerprint: &'a str,
     windows: &'a [Window],
     read_for: BTreeSet<String>,
-    answers: Answers<'a>,
+    answers: Pending<'a>,
 }
 
 #[derive(Serialize)]
@@ -49,7 +49,7 @@ struct RawAnswer<'a> {
 /// A response held until the end of its fetch, compressed: the responses of a month may be many times as large as its
 /// rows.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct PendingAnswer {
     request: String,
     asked: String,
     status: u16,
@@ -62,13 +62,13 @@ pub(super) struct Waiting {
 ///
 /// # Errors
 /// [`Kind::Internal`] when the compression fails.
-pub(super) fn set_aside(source: &dyn Source, request: &Request, answer: &Answer) -> Result<Waiting> {
+pub(super) fn set_aside(source: &dyn Source, request: &Request, answer: &Answer) -> Result<PendingAnswer> {
     let reduced = source.redact_raw(request, answer);
     let text = reduced.as_deref().unwrap_or(&answer.body);
     // As a stream: a bulk compression would keep a buffer of the size of an incompressible text.
     let packed = zstd::encode_all(text, 1).map_err(cannot_keep)?;
     let (request, asked) = (request.to_string(), asked(request));
-    Ok(Waiting { request, asked, status: answer.status, length: text.len(), packed })
+    Ok(PendingAnswer { request, asked, status: answer.status, length: text.len(), packed })
 }
 
 fn cannot_keep(error: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -76,19 +76,19 @@ fn cannot_keep(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 }
 
 /// Serializes the responses one by one, so that only one is decompressed at a time.
-struct Answers<'a>(&'a [Waiting]);
+struct Pending<'a>(&'a [PendingAnswer]);
 
-impl Serialize for Answers<'_> {
+impl Serialize for Pending<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(Unpacked))
     }
 }
 
-struct Unpacked<'a>(&'a Waiting);
+struct Unpacked<'a>(&'a PendingAnswer);
 
 impl Serialize for Unpacked<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let Waiting { request, asked, status, length, packed } = self.0;
+        let PendingAnswer { request, asked, status, length, packed } = self.0;
         let text = zstd::bulk::decompress(packed, *length).map_err(S::Error::custom)?;
         let body: &RawValue = serde_json::from_slice(&text).map_err(S::Error::custom)?;
         RawAnswer { request, asked, status: *status, body }.serialize(serializer)
@@ -211,7 +211,7 @@ impl std::io::Write for Sink {
 }
 
 /// Stores the raw responses of a fetch, if the job keeps them.
-pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[Waiting]) -> Result<()> {
+pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[PendingAnswer]) -> Result<()> {
     if !job.job.keep_raw || answers.is_empty() {
         return Ok(());
     }
@@ -220,7 +220,7 @@ pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[Waiting]) -
         fingerprint: job.meant.fingerprint(),
         windows: &fetch.windows,
         read_for: job.job.source.read_for(),
-        answers: Answers(answers),
+        answers: Pending(answers),
     };
     let packed = zstd::stream::write::Encoder::new(Vec::new(), 3).map_err(cannot_keep)?;
     let mut packer = Packer { hash: Sha256::new(), packed };
