@@ -211,15 +211,15 @@ impl std::io::Write for Sink {
 }
 
 /// Stores the raw responses of a fetch, if the job keeps them.
-pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[PendingAnswer]) -> Result<()> {
-    if !job.job.keep_raw || answers.is_empty() {
+pub(super) async fn keep(run: &JobRun<'_>, fetch: &Fetch, answers: &[PendingAnswer]) -> Result<()> {
+    if !run.job.keep_raw || answers.is_empty() {
         return Ok(());
     }
     let whole = RawFetch {
         format: FORMAT,
-        fingerprint: job.meant.fingerprint(),
+        fingerprint: run.meant.fingerprint(),
         windows: &fetch.windows,
-        read_for: job.job.source.read_for(),
+        read_for: run.job.source.read_for(),
         answers: Pending(answers),
     };
     let packed = zstd::stream::write::Encoder::new(Vec::new(), 3).map_err(cannot_keep)?;
@@ -231,16 +231,16 @@ pub(super) async fn keep(job: &JobRun<'_>, fetch: &Fetch, answers: &[PendingAnsw
         (Some(first), Some(last)) => format!("{first}_{last}"),
         _ => String::new(),
     };
-    let key = format!("{}/{}/{days}-{digest}{SUFFIX}", folder(&job.job.name), fetch.partition);
-    job.context.lake.create(&key, Bytes::from(packed)).await?;
+    let key = format!("{}/{}/{days}-{digest}{SUFFIX}", folder(&run.job.name), fetch.partition);
+    run.context.lake.create(&key, Bytes::from(packed)).await?;
     failpoint::point("raw_kept");
     Ok(())
 }
 
 /// Keeps the generation that is about to be replaced under its epoch, if the job keeps history.
-pub(super) async fn keep_history(job: &JobRun<'_>, fetch: &Fetch, base: Option<&Base>) -> Result<()> {
-    match base.filter(|_| job.keeps_history()) {
-        Some(base) => keep_generation(&job.context.lake, job.job, fetch.partition, base).await,
+pub(super) async fn keep_history(run: &JobRun<'_>, fetch: &Fetch, base: Option<&Base>) -> Result<()> {
+    match base.filter(|_| run.keeps_history()) {
+        Some(base) => keep_generation(&run.context.lake, run.job, fetch.partition, base).await,
         None => Ok(()),
     }
 }

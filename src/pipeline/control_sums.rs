@@ -70,7 +70,7 @@ pub(super) struct Compared {
 
 /// Reads a fetch until its rows add up or the retries are used up.
 pub(super) async fn read(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     fetch: &Fetch,
     permit: &mut Permit<'_>,
     report: &mut FetchReport,
@@ -78,47 +78,47 @@ pub(super) async fn read(
     if fetch.slots.is_empty() {
         return Ok(Compared::default());
     }
-    let source = &job.job.source;
+    let source = &run.job.source;
     let mut waits = WAITS.iter();
     loop {
-        let (fetched, answers) = paginate::of_fetch(job, fetch, permit, report).await?;
+        let (fetched, answers) = paginate::of_fetch(run, fetch, permit, report).await?;
         beginning::check_rows(&fetched)?;
         let days = generation::describe(source.table(), source.grain(), &fetched, &source.read_for())?;
-        let mut off = enforced(job, &days).await;
-        let is_patient = may_add_up(job, &off).await;
+        let mut off = enforced(run, &days).await;
+        let is_patient = may_add_up(run, &off).await;
         if is_patient {
-            ask_again(job, &off, permit, report).await?;
-            off = enforced(job, &days).await;
+            ask_again(run, &off, permit, report).await?;
+            off = enforced(run, &days).await;
         }
         let wait = match (off.is_empty(), is_patient, waits.next()) {
-            (false, true, Some(wait)) => job.context.retries.first_wait.saturating_mul(*wait),
-            _ => return conclude(job, fetch, days, &fetched, answers, &off, report).await,
+            (false, true, Some(wait)) => run.context.retries.first_wait.saturating_mul(*wait),
+            _ => return conclude(run, fetch, days, &fetched, answers, &off, report).await,
         };
         warn!(
             days = off.len(),
             wait_ms = wait.as_millis(),
             "the rows do not add up to the API's totals; reading again"
         );
-        unless_cancelled(&job.context.cancel, tokio::time::sleep(wait)).await?;
+        unless_cancelled(&run.context.cancel, tokio::time::sleep(wait)).await?;
     }
 }
 
 /// Whether a retry is worthwhile: days that have not added up for several nights are read only once per night.
-async fn may_add_up(job: &JobRun<'_>, off: &[Difference]) -> bool {
-    let ledger = &job.store.lock().await.ledger;
+async fn may_add_up(run: &JobRun<'_>, off: &[Difference]) -> bool {
+    let ledger = &run.store.lock().await.ledger;
     off.iter().any(|off| !has_long_been_off(ledger, off.slot))
 }
 
 /// Differences in the columns that must add up, and in the currency whatever `window.control` is.
-async fn enforced(job: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference> {
-    let enforce = job.job.window.control == Control::Enforce;
-    let controlled = if enforce { job.job.source.controlled() } else { Vec::new() };
+async fn enforced(run: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference> {
+    let enforce = run.job.window.control == Control::Enforce;
+    let controlled = if enforce { run.job.source.controlled() } else { Vec::new() };
     let is_enforced = |off: &Difference| off.is_of_currency() || controlled.contains(&off.column.as_str());
-    all_differences(job, days).await.into_iter().filter(is_enforced).collect()
+    all_differences(run, days).await.into_iter().filter(is_enforced).collect()
 }
 
-async fn all_differences(job: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference> {
-    let known = job.totals.lock().await;
+async fn all_differences(run: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference> {
+    let known = run.totals.lock().await;
     let Some(known) = known.as_ref() else { return Vec::new() };
     let of_day = |(slot, (_, facts)): (&NaiveDate, &(_, generation::DayFacts))| {
         known.0.get(slot).map(|totals| differences(*slot, facts, totals)).unwrap_or_default()
@@ -128,29 +128,29 @@ async fn all_differences(job: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference
 
 /// Requests the totals of the days that do not add up once more.
 async fn ask_again(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     off: &[Difference],
     permit: &mut Permit<'_>,
     report: &mut FetchReport,
 ) -> Result<()> {
-    let grain = job.job.source.grain();
+    let grain = run.job.source.grain();
     let slots: BTreeSet<NaiveDate> = off.iter().map(|off| off.slot).collect();
     let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return Ok(()) };
     let Some(window) = Window::new(*first, grain.slot_window(*last).end()) else { return Ok(()) };
-    let metrics = job.job.source.metrics();
-    let newer = totals::ask(job, &metrics, window, permit, &mut report.asked).await?;
+    let metrics = run.job.source.metrics();
+    let newer = totals::ask(run, &metrics, window, permit, &mut report.asked).await?;
     let lost = newer.iter().find_map(|newer| slots.iter().find(|slot| !newer.0.contains_key(slot)));
     if let Some(slot) = lost {
         return Err(beginning::refused(slot));
     }
-    if let (Some(known), Some(newer)) = (job.totals.lock().await.as_mut(), newer) {
+    if let (Some(known), Some(newer)) = (run.totals.lock().await.as_mut(), newer) {
         Arc::make_mut(known).update(newer);
     }
     Ok(())
 }
 
 async fn conclude(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     fetch: &Fetch,
     mut days: FetchedDays,
     fetched: &Fetched,
@@ -162,7 +162,7 @@ async fn conclude(
         return Err(Error::new(Kind::BadAnswer, currency.to_string()));
     }
     let reported: Vec<Difference> =
-        all_differences(job, &days).await.into_iter().filter(|d| !off.contains(d)).collect();
+        all_differences(run, &days).await.into_iter().filter(|d| !off.contains(d)).collect();
     report.notes.extend(reported.iter().take(SHOWN).map(ToString::to_string));
     if reported.len() > SHOWN {
         report.notes.push(format!("and {} more differences from the API's totals", reported.len() - SHOWN));
@@ -172,9 +172,9 @@ async fn conclude(
         days.remove(&difference.slot);
         unsettled.entry(difference.slot).or_insert_with(|| difference.to_string());
     }
-    let differing = differing(job, fetch, reported.iter().filter(|off| days.contains_key(&off.slot))).await;
-    let known = job.totals.lock().await;
-    let source = &job.job.source;
+    let differing = differing(run, fetch, reported.iter().filter(|off| days.contains_key(&off.slot))).await;
+    let known = run.totals.lock().await;
+    let source = &run.job.source;
     // Rows without grouping are the totals: the next probe compares with their sums.
     let totals_of = |slot: &NaiveDate, facts: &generation::DayFacts| match known.as_ref() {
         _ if source.is_ungrouped() => Some(facts.sums.clone()),
@@ -185,7 +185,7 @@ async fn conclude(
     for (slot, (_, facts)) in &mut days {
         facts.totals = totals.get(slot).cloned().unwrap_or_default();
     }
-    report.notes.extend(currency_note(job, known.as_deref(), &days).await);
+    report.notes.extend(currency_note(run, known.as_deref(), &days).await);
     let slots = fetched.slots.iter().filter(|slot| !unsettled.contains_key(slot)).copied().collect();
     let rows = fetched.rows.num_rows() as u64;
     let found = fits::found(source.as_ref(), &fetched.rows);
@@ -194,10 +194,10 @@ async fn conclude(
 }
 
 /// The note of days at which the currency of the bill changes, within the fetch or from the day before it.
-async fn currency_note(job: &JobRun<'_>, totals: Option<&Totals>, days: &FetchedDays) -> Option<String> {
+async fn currency_note(run: &JobRun<'_>, totals: Option<&Totals>, days: &FetchedDays) -> Option<String> {
     let mut told: BTreeMap<NaiveDate, String> = BTreeMap::new();
     let first = *days.keys().next()?;
-    let store = job.store.lock().await;
+    let store = run.store.lock().await;
     let states = store.ledger.partitions.values().flat_map(|state| &state.days);
     let known = states.filter_map(|(slot, day)| Some((*slot, day.facts.currency.clone()?)));
     let asked = totals.into_iter().flat_map(|totals| &totals.0);
@@ -219,17 +219,17 @@ async fn currency_note(job: &JobRun<'_>, totals: Option<&Totals>, days: &Fetched
 /// their rows were read, those whose month has not settled, and those that stayed due before. Settled days that are
 /// read for the first time are not read again.
 async fn differing(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     fetch: &Fetch,
     reported: impl Iterator<Item = &Difference>,
 ) -> BTreeMap<NaiveDate, Differing> {
-    let ledger = &job.store.lock().await.ledger;
-    let (now, partition) = (job.now(), fetch.partition.to_string());
+    let ledger = &run.store.lock().await.ledger;
+    let (now, partition) = (run.now(), fetch.partition.to_string());
     let mut found: BTreeMap<NaiveDate, Differing> = BTreeMap::new();
     for off in reported {
         let moved = ledger.day(&partition, off.slot).is_some_and(|day| has_moved(day, off));
         let before = ledger.differing.get(&off.slot);
-        let is_open = now.date_naive() <= settles_on(job.job, off.slot);
+        let is_open = now.date_naive() <= settles_on(run.job, off.slot);
         let fresh = Differing { at: now, since: now, tries: 0, why: off.to_string() };
         let entry = match before {
             Some(before) if !moved => {

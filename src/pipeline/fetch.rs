@@ -37,123 +37,123 @@ use super::{Event, JobRun, account, archive, control_sums, displaced, quarantine
 const HANDFUL: u64 = 200;
 
 /// Runs one planned fetch; errors are in the report.
-pub(super) async fn run(job: &JobRun<'_>, planned: &Fetch) -> FetchReport {
+pub(super) async fn run(run: &JobRun<'_>, planned: &Fetch) -> FetchReport {
     let mut report = FetchReport::begin(planned.partition.to_string(), Outcome::NotStarted);
     report.windows = planned.windows.iter().map(ToString::to_string).collect();
-    if job.halted() {
+    if run.halted() {
         return report;
     }
-    if let Err(error) = attempt(job, planned, &mut report).await {
+    if let Err(error) = attempt(run, planned, &mut report).await {
         if error.kind() == Kind::Interrupted {
             report.outcome = Outcome::Stopped;
             return report;
         }
-        let error = super::paginate::advised(error).at("job", &job.job.name).at("partition", planned.partition);
-        job.halt_after(error.kind(), &report.asked);
-        job.halted.fetch_or(job.started.has_failed(), std::sync::atomic::Ordering::Relaxed);
-        note_failure(job, planned, &error).await;
+        let error = super::paginate::advised(error).at("job", &run.job.name).at("partition", planned.partition);
+        run.halt_after(error.kind(), &report.asked);
+        run.halted.fetch_or(run.started.has_failed(), std::sync::atomic::Ordering::Relaxed);
+        note_failure(run, planned, &error).await;
         // A fetch shortened by the budget has committed its days and still returns an error for the remaining ones.
         if !matches!(report.outcome, Outcome::Committed | Outcome::Unchanged) {
             report.outcome = Outcome::Failed;
         }
         report.failure = Some((&error).into());
     }
-    job.answered.fetch_or(report.asked.pages > 0, std::sync::atomic::Ordering::Relaxed);
-    job.tell(Event::FetchEnded { partition: report.partition.clone(), outcome: report.outcome });
+    run.answered.fetch_or(report.asked.pages > 0, std::sync::atomic::Ordering::Relaxed);
+    run.tell(Event::FetchEnded { partition: report.partition.clone(), outcome: report.outcome });
     report
 }
 
 /// Notes in the ledger that the last read of these days failed. The ledger is written when the run ends.
-async fn note_failure(job: &JobRun<'_>, planned: &Fetch, error: &Error) {
+async fn note_failure(run: &JobRun<'_>, planned: &Fetch, error: &Error) {
     let outside_the_days =
         matches!(error.kind(), Kind::Budget | Kind::Superseded | Kind::Unsettled | Kind::Quarantined | Kind::Clock);
     if !outside_the_days {
-        job.store.lock().await.note_failure(&planned.slots, error.message(), job.now());
+        run.store.lock().await.note_failure(&planned.slots, error.message(), run.now());
     }
 }
 
-async fn attempt(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<()> {
-    let read = read_and_publish(job, planned, report).await?;
+async fn attempt(run: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<()> {
+    let read = read_and_publish(run, planned, report).await?;
     if read < planned.slots.len() {
         report.notes.push(format!("shortened to {read} of {} days by the budget", planned.slots.len()));
-        return Err(job.budget.reached(None));
+        return Err(run.budget.reached(None));
     }
     Ok(())
 }
 
 /// Reads as much of the fetch as the budget allows and publishes it; returns the number of slots read.
-async fn read_and_publish(job: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<usize> {
+async fn read_and_publish(run: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<usize> {
     let partition = planned.partition;
     // The object cannot be behind what the ledger knew before it was observed. What other fetches of this run meanwhile
     // learn from another run's ledger may be newer than the observation.
-    let known = known_state(job, partition).await;
+    let known = known_state(run, partition).await;
     let observed_at = Instant::now();
-    let observed = observe(&job.context.lake, &job.job.name, partition).await?;
-    check_observation(job, partition, observed.as_ref(), known.as_ref()).await?;
+    let observed = observe(&run.context.lake, &run.job.name, partition).await?;
+    check_observation(run, partition, observed.as_ref(), known.as_ref()).await?;
     failpoint::point("after_observe");
-    let (fetch, mut permit) = fit_budget(job, planned).await?;
+    let (fetch, mut permit) = fit_budget(run, planned).await?;
     failpoint::point("after_budget");
     report.windows = fetch.windows.iter().map(ToString::to_string).collect();
-    job.tell(Event::FetchStarted { partition: report.partition.clone(), expected: fetch.expected_requests });
+    run.tell(Event::FetchStarted { partition: report.partition.clone(), expected: fetch.expected_requests });
 
-    let mut read = control_sums::read(job, &fetch, &mut permit, report).await?;
+    let mut read = control_sums::read(run, &fetch, &mut permit, report).await?;
     drop(permit);
     failpoint::point("after_control");
     let seen = observed.as_ref();
     let aside = match seen {
-        _ if job.heals(partition) => {
-            let days = restore::committed(job, partition).await.days;
-            quarantine::set_aside(job, partition, &days, None, &mut read).await?
+        _ if run.heals(partition) => {
+            let days = restore::committed(run, partition).await.days;
+            quarantine::set_aside(run, partition, &days, None, &mut read).await?
         }
-        _ if job.rewrites => SetAside::default(),
+        _ if run.rewrites => SetAside::default(),
         Some(seen) => {
-            let days = quarantine::known_days(job, partition, seen).await;
-            quarantine::set_aside(job, partition, &days, Some(seen), &mut read).await?
+            let days = quarantine::known_days(run, partition, seen).await;
+            quarantine::set_aside(run, partition, &days, Some(seen), &mut read).await?
         }
-        None => quarantine::set_aside(job, partition, &BTreeMap::new(), None, &mut read).await?,
+        None => quarantine::set_aside(run, partition, &BTreeMap::new(), None, &mut read).await?,
     };
     failpoint::point("after_verify");
     report.rows = read.rows;
     let taken = Taken { fetch: &fetch, aside: &aside, seen, observed_at };
-    if let Err(error) = take(job, &taken, &mut read, report).await {
-        aside.undo(job).await;
+    if let Err(error) = take(run, &taken, &mut read, report).await {
+        aside.undo(run).await;
         return Err(error);
     }
-    conclude(job, &read.unsettled, &aside.held, report)?;
+    conclude(run, &read.unsettled, &aside.held, report)?;
     Ok(fetch.slots.len())
 }
 
 /// Checks the table's record and account, or sets them for a new table.
-async fn claim(job: &JobRun<'_>) -> Result<()> {
-    let mut store = job.store.lock().await;
-    store.claim(job.meant.record()).await?;
-    if matches!(job.client.identity.account_check, AccountCheck::InVain { .. }) {
-        store.check(job.meant.record()).await?;
+async fn claim(run: &JobRun<'_>) -> Result<()> {
+    let mut store = run.store.lock().await;
+    store.claim(run.meant.record()).await?;
+    if matches!(run.client.identity.account_check, AccountCheck::InVain { .. }) {
+        store.check(run.meant.record()).await?;
     }
-    account::must_be_known(job.job, &job.client.identity, store.account())
+    account::must_be_known(run.job, &run.client.identity, store.account())
 }
 
 /// Writes what was read into the lake, unless it is there already, and records the outcome in the ledger.
-async fn take(job: &JobRun<'_>, taken: &Taken<'_>, read: &mut Compared, report: &mut FetchReport) -> Result<()> {
+async fn take(run: &JobRun<'_>, taken: &Taken<'_>, read: &mut Compared, report: &mut FetchReport) -> Result<()> {
     let (fetch, seen, partition) = (taken.fetch, taken.seen, taken.fetch.partition);
     // Checked again: for a new table, only the answers may have shown whether its figures are made up.
-    seen.map_or(Ok(()), |seen| job.owner().check(&job.job.name, partition, &seen.footer))?;
-    claim(job).await?;
-    let unchanged = seen.filter(|_| !job.rewrites && !job.heals(partition));
+    seen.map_or(Ok(()), |seen| run.owner().check(&run.job.name, partition, &seen.footer))?;
+    claim(run).await?;
+    let unchanged = seen.filter(|_| !run.rewrites && !run.heals(partition));
     let unchanged = unchanged.filter(|seen| generation::is_unchanged(&seen.footer, &read.days));
-    if job.heals(partition) {
-        replace_whole(job, taken, read, report).await?;
+    if run.heals(partition) {
+        replace_whole(run, taken, read, report).await?;
     } else if let Some(seen) = unchanged {
         report.outcome = if read.days.is_empty() { Outcome::Failed } else { Outcome::Unchanged };
         report.epoch = Some(seen.footer.epoch);
-        enter(job, Some((&seen.footer, &seen.id())), taken, read, None, report).await?;
+        enter(run, Some((&seen.footer, &seen.id())), taken, read, None, report).await?;
     } else if read.days.is_empty() {
-        enter(job, None, taken, read, None, report).await?;
+        enter(run, None, taken, read, None, report).await?;
     } else {
-        let base = load_base(job, fetch, seen).await?;
-        archive::keep(job, fetch, &read.answers).await?;
-        archive::keep_history(job, fetch, base.as_ref()).await?;
-        commit(job, taken, base, read, None, report).await?;
+        let base = load_base(run, fetch, seen).await?;
+        archive::keep(run, fetch, &read.answers).await?;
+        archive::keep_history(run, fetch, base.as_ref()).await?;
+        commit(run, taken, base, read, None, report).await?;
     }
     Ok(())
 }
@@ -169,7 +169,7 @@ struct Taken<'a> {
 /// Merges what was read into `base`, encodes, publishes and records it; `left` are days whose rows are not the
 /// committed ones.
 async fn commit(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     taken: &Taken<'_>,
     base: Option<Base>,
     read: &mut Compared,
@@ -177,70 +177,70 @@ async fn commit(
     report: &mut FetchReport,
 ) -> Result<()> {
     let partition = taken.fetch.partition;
-    let lost_epoch = job.store.lock().await.ledger.epoch_of(&partition.to_string());
+    let lost_epoch = run.store.lock().await.ledger.epoch_of(&partition.to_string());
     let days = std::mem::take(&mut read.days);
-    let owner = Owned { fingerprint: job.meant.fingerprint().to_owned(), account: job.account.clone() };
-    let built = encode(&job.job.source, partition, owner, base, lost_epoch, days).await?;
+    let owner = Owned { fingerprint: run.meant.fingerprint().to_owned(), account: run.account.clone() };
+    let built = encode(&run.job.source, partition, owner, base, lost_epoch, days).await?;
     let bytes = Bytes::from(built.bytes);
     let target = Target {
-        table: &job.job.name,
+        table: &run.job.name,
         partition,
         observed: taken.seen,
         observed_at: taken.observed_at,
-        first_wait: job.context.retries.first_wait,
+        first_wait: run.context.retries.first_wait,
     };
-    let is_first = !job.store.lock().await.holds_rows();
-    let object = publish(&job.context.lake, &target, bytes, &built.footer).await?;
+    let is_first = !run.store.lock().await.holds_rows();
+    let object = publish(&run.context.lake, &target, bytes, &built.footer).await?;
     if is_first {
-        job.store.lock().await.check(job.meant.record()).await?;
+        run.store.lock().await.check(run.meant.record()).await?;
     }
     report.outcome = Outcome::Committed;
     report.epoch = Some(built.footer.epoch);
     report.changed_days = built.changed.len() as u64;
     report.object_bytes = object.size;
-    enter(job, Some((&built.footer, &object)), taken, read, left, report).await
+    enter(run, Some((&built.footer, &object)), taken, read, left, report).await
 }
 
 /// Replaces an object that is not the committed one, or recreates a missing one: from the days that were read, and for
 /// the others from what can be restored. If there is neither, nothing is written, unless a user accepts what is there.
 async fn replace_whole(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     taken: &Taken<'_>,
     read: &mut Compared,
     report: &mut FetchReport,
 ) -> Result<()> {
     let partition = taken.fetch.partition;
-    let restored = restore::restore(job, partition, taken.seen, &read.days).await?;
+    let restored = restore::restore(run, partition, taken.seen, &read.days).await?;
     report.notes.extend(restored.notes.iter().cloned());
-    let accepted = restored.left.iter().all(|slot| job.accepted.contains(&first_of_month(*slot)));
+    let accepted = restored.left.iter().all(|slot| run.accepted.contains(&first_of_month(*slot)));
     let is_taken = accepted && !restored.left.is_empty();
     if is_taken && taken.seen.is_none() && read.days.is_empty() && !restored.any() {
-        job.store.lock().await.ledger.forget_days(&partition.to_string(), &restored.left);
-        return enter(job, None, taken, read, None, report).await;
+        run.store.lock().await.ledger.forget_days(&partition.to_string(), &restored.left);
+        return enter(run, None, taken, read, None, report).await;
     }
     // Days that the API still has are never taken from a displaced object, nor left out: a run that does not read them,
     // or whose rows of them are quarantined or do not add up, writes nothing.
-    let may_be_read = restored.left.iter().any(|slot| is_reachable(job.job, *slot, job.now()));
+    let may_be_read = restored.left.iter().any(|slot| is_reachable(run.job, *slot, run.now()));
     if may_be_read || read.days.is_empty() && !restored.any() && !is_taken {
         report.outcome = Outcome::Failed;
         // The rows that were read are not committed, so their slots do not count as read.
         read.slots.clear();
         let is_said = !taken.aside.held.is_empty() || !read.unsettled.is_empty();
         if is_said {
-            taken.aside.undo(job).await;
-            return enter(job, None, taken, read, None, report).await;
+            taken.aside.undo(run).await;
+            return enter(run, None, taken, read, None, report).await;
         }
-        enter(job, None, taken, read, None, report).await?;
-        return Err(displaced::lost(&job.job.name, partition, &restored.left, may_be_read));
+        enter(run, None, taken, read, None, report).await?;
+        return Err(displaced::lost(&run.job.name, partition, &restored.left, may_be_read));
     }
-    archive::keep(job, taken.fetch, &read.answers).await?;
+    archive::keep(run, taken.fetch, &read.answers).await?;
     read.days.extend(restored.days);
-    commit(job, taken, Some(restored.base), read, Some(&restored.left), report).await
+    commit(run, taken, Some(restored.base), read, Some(&restored.left), report).await
 }
 
 /// The error of a finished fetch with unsettled or quarantined days.
 fn conclude(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     unsettled: &BTreeMap<NaiveDate, String>,
     held: &BTreeMap<NaiveDate, Quarantined>,
     report: &mut FetchReport,
@@ -254,28 +254,28 @@ fn conclude(
     if !unsettled.is_empty() {
         report.notes.push(control_sums::unsettled_error(unsettled).message().to_owned());
     }
-    Err(quarantine::error(&job.job.name, held))
+    Err(quarantine::error(&run.job.name, held))
 }
 
 /// What the ledger knows of a partition.
-async fn known_state(job: &JobRun<'_>, partition: Partition) -> Option<PartitionState> {
-    job.store.lock().await.ledger.partitions.get(&partition.to_string()).cloned()
+async fn known_state(run: &JobRun<'_>, partition: Partition) -> Option<PartitionState> {
+    run.store.lock().await.ledger.partitions.get(&partition.to_string()).cloned()
 }
 
 /// Compares the object with what was `known` before the observation, and with what the run found at its beginning. A
 /// later generation is adopted. Changes from outside since then are left to the next run, which compares again.
 async fn check_observation(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     partition: Partition,
     observed: Option<&Observed>,
     known: Option<&PartitionState>,
 ) -> Result<()> {
     let changed = |what: &str| {
         Err(Error::new(Kind::Superseded, format!("the object {what} while this run was under way"))
-            .at("key", data_key(&job.job.name, partition))
+            .at("key", data_key(&run.job.name, partition))
             .advise("run again: the next run looks at what is there before it reads anything"))
     };
-    if let Some(found) = job.found.displaced.get(&partition) {
+    if let Some(found) = run.found.displaced.get(&partition) {
         let is_as_found = observed.map(|seen| &seen.tag) == found.as_ref();
         return if is_as_found { Ok(()) } else { changed("was replaced") };
     }
@@ -283,47 +283,47 @@ async fn check_observation(
         let is_new = known.is_none_or(|known| known.days.is_empty());
         return if is_new { Ok(()) } else { changed("was removed") };
     };
-    job.owner().check(&job.job.name, partition, &seen.footer)?;
+    run.owner().check(&run.job.name, partition, &seen.footer)?;
     match Standing::of(known, &seen.footer) {
         Standing::Same => Ok(()),
-        Standing::Later { .. } => job.store.lock().await.follow(partition, seen, job.now()).await.map(|_| ()),
+        Standing::Later { .. } => run.store.lock().await.follow(partition, seen, run.now()).await.map(|_| ()),
         Standing::Other(why) => changed(&format!("was replaced from outside ({why})")),
     }
 }
 
 /// The fetch, shortened to the budget if necessary, with its requests reserved. Waits for running fetches first: they
 /// return reserved requests that they did not need.
-async fn fit_budget<'j>(job: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, Permit<'j>)> {
+async fn fit_budget<'j>(run: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, Permit<'j>)> {
     if planned.slots.is_empty() {
-        return Ok((planned.clone(), job.budget.reserve(0)));
+        return Ok((planned.clone(), run.budget.reserve(0)));
     }
     // The rows of a broken object, or of one that is not the committed one, cannot be kept: all days are read again.
-    let whole = job.rewrites || job.heals(planned.partition);
+    let whole = run.rewrites || run.heals(planned.partition);
     loop {
-        let released = job.budget.released();
-        let Some(room) = job.budget.room() else {
-            return Ok((planned.clone(), job.budget.reserve(planned.expected_requests)));
+        let released = run.budget.released();
+        let Some(room) = run.budget.room() else {
+            return Ok((planned.clone(), run.budget.reserve(planned.expected_requests)));
         };
-        let store = job.store.lock().await;
+        let store = run.store.lock().await;
         let ledger = &store.ledger;
-        let now = fetch_of(job.job, ledger, planned.partition, &planned.slots);
+        let now = fetch_of(run.job, ledger, planned.partition, &planned.slots);
         if now.expected_requests <= room {
-            let permit = job.budget.reserve(now.expected_requests);
+            let permit = run.budget.reserve(now.expected_requests);
             return Ok((now, permit));
         }
-        if job.budget.reserved() > 0 {
+        if run.budget.reserved() > 0 {
             // The fetches waited for need the ledger lock.
             drop(store);
             released.await;
             continue;
         }
-        let shorter = if whole { None } else { shortened(job.job, ledger, &now, room) };
+        let shorter = if whole { None } else { shortened(run.job, ledger, &now, room) };
         if let Some(fetch) = shorter {
-            let permit = job.budget.reserve(fetch.expected_requests);
+            let permit = run.budget.reserve(fetch.expected_requests);
             return Ok((fetch, permit));
         }
-        let needed = least_requests(job.job, ledger, &[now], whole) + job.totals_pages;
-        return Err(job.budget.reached(Some(needed)));
+        let needed = least_requests(run.job, ledger, &[now], whole) + run.totals_pages;
+        return Err(run.budget.reached(Some(needed)));
     }
 }
 
@@ -338,12 +338,12 @@ fn learn(rows: u64, page_rows: u64, slots: u64, pages: u64) -> impl FnOnce(&mut 
 
 /// The object that the fetch replaces, read only if it is still the observed one: for the days that are kept, and to
 /// compare the rows of the others. A broken one is not read unless some of its days are kept.
-async fn load_base(job: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>) -> Result<Option<Base>> {
+async fn load_base(run: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>) -> Result<Option<Base>> {
     let Some(seen) = observed else { return Ok(None) };
-    let needs_rows = !job.rewrites || seen.footer.days.keys().any(|slot| !fetch.slots.contains(slot));
+    let needs_rows = !run.rewrites || seen.footer.days.keys().any(|slot| !fetch.slots.contains(slot));
     let bytes = if needs_rows {
-        let key = data_key(&job.job.name, fetch.partition);
-        let object = job.context.lake.read(&key, Some(&seen.tag)).await?;
+        let key = data_key(&run.job.name, fetch.partition);
+        let object = run.context.lake.read(&key, Some(&seen.tag)).await?;
         let object = object.ok_or_else(|| {
             Error::new(Kind::Superseded, "the object was removed since it was observed").at("key", &key)
         })?;
@@ -375,22 +375,22 @@ pub(super) async fn encode(
 
 /// Records in the ledger what is in the lake now, and what was learnt even if nothing was written.
 async fn enter(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     object: Option<(&generation::Footer, &ObjectId)>,
     taken: &Taken<'_>,
     read: &Compared,
     left: Option<&BTreeSet<NaiveDate>>,
     report: &FetchReport,
 ) -> Result<()> {
-    let mut store = job.store.lock().await;
+    let mut store = run.store.lock().await;
     if !read.slots.is_empty() {
-        store.ledger.note_found(job.job.source.as_ref(), &read.found);
+        store.ledger.note_found(run.job.source.as_ref(), &read.found);
     }
     if let Some((footer, id)) = object {
         if let Some(left) = left {
             store.ledger.keep_committed(&footer.partition, left);
         }
-        store.ledger.adopt(footer, id, &read.slots, job.now(), job.now());
+        store.ledger.adopt(footer, id, &read.slots, run.now(), run.now());
         store.ledger.note_totals(footer, &read.totals);
         for (slot, (_, facts)) in &read.days {
             if let Some(currency) = &facts.currency {
@@ -398,7 +398,7 @@ async fn enter(
             }
         }
     }
-    store.ledger.note_outcome(&read.slots, &read.unsettled, &taken.aside.held, job.now());
+    store.ledger.note_outcome(&read.slots, &read.unsettled, &taken.aside.held, run.now());
     store.ledger.note_differing(&read.slots, &read.differing);
     if let Some(left) = left {
         store.ledger.note_replaced(&taken.fetch.partition.to_string(), left);
@@ -408,7 +408,7 @@ async fn enter(
         learn(read.rows, read.page_rows, slots, report.asked.charged_pages)(&mut store.ledger.learnt);
     }
     store.ledger.stopped.remove(&taken.fetch.partition.to_string());
-    store.save(&job.run_id, job.now()).await
+    store.save(&run.run_id, run.now()).await
 }
 
 #[cfg(test)]

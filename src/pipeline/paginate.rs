@@ -36,7 +36,7 @@ struct Broken {
 
 /// Sends every request of a fetch and reads the answers.
 pub(super) async fn of_fetch(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     fetch: &Fetch,
     permit: &mut Permit<'_>,
     report: &mut FetchReport,
@@ -45,9 +45,9 @@ pub(super) async fn of_fetch(
     let partition = report.partition.clone();
     loop {
         let told = |rows: u64, asked: &RequestStats| {
-            job.tell(Event::Page { partition: partition.clone(), rows, asked: *asked })
+            run.tell(Event::Page { partition: partition.clone(), rows, asked: *asked })
         };
-        match once(job, job.job.source.as_ref(), &fetch.windows, permit, &mut report.asked, &told).await {
+        match once(run, run.job.source.as_ref(), &fetch.windows, permit, &mut report.asked, &told).await {
             Ok((fetched, answers)) => {
                 report.notes.extend(fetched.notes.iter().cloned());
                 return Ok((fetched, answers));
@@ -57,20 +57,20 @@ pub(super) async fn of_fetch(
                 warn!(restarts, "{error}; the fetch starts again at its first page");
                 report.notes.push(format!("started again at page 1: {}", error.message()));
             }
-            Err(broken) => return Err(final_error(job, fetch, broken, restarts).await?),
+            Err(broken) => return Err(final_error(run, fetch, broken, restarts).await?),
         }
     }
 }
 
 /// Reads another source through the same API client, such as for totals.
 pub(super) async fn of_windows(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     source: &dyn Source,
     windows: &[Window],
     permit: &mut Permit<'_>,
     asked: &mut RequestStats,
 ) -> Result<Fetched> {
-    let read = once(job, source, windows, permit, asked, &|_, _| {}).await;
+    let read = once(run, source, windows, permit, asked, &|_, _| {}).await;
     read.map(|(fetched, _)| fetched).map_err(|broken| advised(broken.error).at("question", "totals"))
 }
 
@@ -85,34 +85,34 @@ pub(super) fn advised(error: Error) -> Error {
     )
 }
 
-async fn final_error(job: &JobRun<'_>, fetch: &Fetch, broken: Broken, restarts: u32) -> Result<Error> {
+async fn final_error(run: &JobRun<'_>, fetch: &Fetch, broken: Broken, restarts: u32) -> Result<Error> {
     let Broken { error, slots_met, sent } = broken;
     Ok(match error.kind() {
         Kind::Restart => {
             error.at("restarts", restarts).advise("run again later: the API kept losing its own page tokens")
         }
         Kind::Budget => {
-            let needed = remember_size(job, fetch, slots_met, sent).await?;
-            if fetch.slots.len() == 1 { job.budget.reached(Some(needed + job.totals_pages)) } else { error }
+            let needed = remember_size(run, fetch, slots_met, sent).await?;
+            if fetch.slots.len() == 1 { run.budget.reached(Some(needed + run.totals_pages)) } else { error }
         }
         _ => error,
     })
 }
 
 async fn once(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     source: &dyn Source,
     windows: &[Window],
     permit: &mut Permit<'_>,
     asked: &mut RequestStats,
     told: &(dyn Fn(u64, &RequestStats) + Sync),
 ) -> Result<Read, Broken> {
-    let context = job.context;
+    let context = run.context;
     let sender = Sender {
-        client: &job.client,
-        budget: &job.budget,
-        started: job.started,
-        meant: &job.meant,
+        client: &run.client,
+        budget: &run.budget,
+        started: run.started,
+        meant: &run.meant,
         retries: context.retries,
         cancel: &context.cancel,
         clock: context.clock,
@@ -144,7 +144,7 @@ async fn once(
         }
         told(reader.rows(), asked);
         last = Some(request.to_string());
-        if job.job.keep_raw {
+        if run.job.keep_raw {
             answers.push(
                 archive::set_aside(source, &request, &answer).map_err(|error| broken(error, reader.slots_met()))?,
             );
@@ -169,7 +169,7 @@ fn with_id(error: Error, answer: &Answer) -> Error {
 
 /// Notes the size of a fetch that the budget stopped, so that the next run requests fewer days at a time. Returns the
 /// least number of requests that its smallest step needs.
-async fn remember_size(job: &JobRun<'_>, fetch: &Fetch, slots_met: u64, sent: u64) -> Result<u64> {
+async fn remember_size(run: &JobRun<'_>, fetch: &Fetch, slots_met: u64, sent: u64) -> Result<u64> {
     let slots = fetch.slots.len() as u64;
     let met = slots_met.clamp(1, slots);
     // At least twice what was expected: the span halves with each stop, so that later runs succeed.
@@ -177,8 +177,8 @@ async fn remember_size(job: &JobRun<'_>, fetch: &Fetch, slots_met: u64, sent: u6
     let pages = if slots == 1 { sent } else { sent.max(fetch.expected_requests * 2) };
     let stopped =
         if sent * slots >= pages * met { Stopped { slots: met, pages: sent } } else { Stopped { slots, pages } };
-    let mut store = job.store.lock().await;
+    let mut store = run.store.lock().await;
     store.ledger.stopped.insert(fetch.partition.to_string(), stopped);
-    store.save(&job.run_id, job.now()).await?;
+    store.save(&run.run_id, run.now()).await?;
     Ok(stopped.pages.div_ceil(stopped.slots.max(1)).max(sent))
 }

@@ -31,29 +31,29 @@ pub(super) struct SetAside {
 
 impl SetAside {
     /// Reverts these changes, if the rows were not committed.
-    pub(super) async fn undo(&self, job: &JobRun<'_>) {
-        job.store.lock().await.ledger.take_back(&self.moves);
+    pub(super) async fn undo(&self, run: &JobRun<'_>) {
+        run.store.lock().await.ledger.take_back(&self.moves);
     }
 }
 
 /// Removes from a fetch the slots that must not replace the known `days` before a user accepts them; the old rows are
 /// in the `observed` object, if it is the committed one.
 pub(super) async fn set_aside(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     partition: Partition,
     days: &BTreeMap<NaiveDate, DayFacts>,
     observed: Option<&Observed>,
     read: &mut Compared,
 ) -> Result<SetAside> {
-    let (rows, earlier) = rows_before(job, partition, observed, days, &read.days).await?;
-    let mut store = job.store.lock().await;
+    let (rows, earlier) = rows_before(run, partition, observed, days, &read.days).await?;
+    let mut store = run.store.lock().await;
     let earlier = earlier.as_ref().map(|(slot, rows)| (*slot, rows));
     let known = Known { ledger: &store.ledger, days, rows: &rows, earlier };
     let Verdict { held: reasons, baselines, moves } =
-        judge(job.job, known, &read.days, &read.doubtful, &job.accepted, job.now())?;
+        judge(run.job, known, &read.days, &read.doubtful, &run.accepted, run.now())?;
     store.ledger.baselines.extend(baselines);
-    let held = reasons.into_iter().map(|(slot, why)| (slot, refused(job, &store.ledger, read, slot, why))).collect();
-    if job.job.entry.snapshot {
+    let held = reasons.into_iter().map(|(slot, why)| (slot, refused(run, &store.ledger, read, slot, why))).collect();
+    if run.job.entry.snapshot {
         // A past day cannot be requested again: only today's state can be accepted.
         store.ledger.quarantined.clear();
     }
@@ -61,25 +61,25 @@ pub(super) async fn set_aside(
 }
 
 /// Removes one slot from the fetch.
-fn refused(job: &JobRun<'_>, ledger: &Ledger, read: &mut Compared, slot: NaiveDate, why: String) -> Quarantined {
+fn refused(run: &JobRun<'_>, ledger: &Ledger, read: &mut Compared, slot: NaiveDate, why: String) -> Quarantined {
     warn!(%slot, why, "quarantined");
     let facts = read.days.remove(&slot).map(|(_, facts)| facts);
     read.slots.remove(&slot);
-    let since = ledger.quarantined.get(&slot).map_or_else(|| job.now(), |known| known.since);
+    let since = ledger.quarantined.get(&slot).map_or_else(|| run.now(), |known| known.since);
     let totals = read.totals.remove(&slot).unwrap_or_default();
     let estimated = facts.as_ref().is_some_and(|facts| facts.estimated);
     let currency = facts.and_then(|facts| facts.currency);
-    Quarantined { at: job.now(), since, why, totals, currency, estimated }
+    Quarantined { at: run.now(), since, why, totals, currency, estimated }
 }
 
 /// The known facts of the days of a partition: from the ledger, and for other days from the object's footer.
 pub(super) async fn known_days(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     partition: Partition,
     seen: &Observed,
 ) -> BTreeMap<NaiveDate, DayFacts> {
     let mut days = seen.footer.days.clone();
-    let store = job.store.lock().await;
+    let store = run.store.lock().await;
     if let Some(state) = store.ledger.partitions.get(&partition.to_string()) {
         days.extend(state.days.iter().map(|(slot, day)| (*slot, day.facts.clone())));
     }
@@ -91,45 +91,45 @@ pub(super) async fn known_days(
 type Before = (BTreeMap<NaiveDate, RecordBatch>, Option<(NaiveDate, RecordBatch)>);
 
 async fn rows_before(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     partition: Partition,
     observed: Option<&Observed>,
     days: &BTreeMap<NaiveDate, DayFacts>,
     fetched: &FetchedDays,
 ) -> Result<Before> {
-    let lake = &job.context.lake;
+    let lake = &run.context.lake;
     let wanted = {
-        let store = job.store.lock().await;
+        let store = run.store.lock().await;
         let rows = BTreeMap::new();
         let known = Known { ledger: &store.ledger, days, rows: &rows, earlier: None };
-        needs_rows(job.job, known, fetched, &job.accepted, job.now())
+        needs_rows(run.job, known, fetched, &run.accepted, run.now())
     };
     if !wanted {
         return Ok(Before::default());
     }
     let rows = match observed {
-        Some(_) => rows_of(lake, job, partition, observed).await?,
+        Some(_) => rows_of(lake, run, partition, observed).await?,
         None => BTreeMap::new(),
     };
     let first = fetched.keys().find(|slot| !days.contains_key(slot)).copied();
     let first = first.filter(|first| !rows.range(..*first).any(|(_, rows)| rows.num_rows() > 0));
-    let elsewhere = match first.filter(|_| job.job.entry.provider == Provider::Datadog) {
-        Some(first) => nearest_elsewhere(&job.store.lock().await.ledger, job, partition, first),
+    let elsewhere = match first.filter(|_| run.job.entry.provider == Provider::Datadog) {
+        Some(first) => nearest_elsewhere(&run.store.lock().await.ledger, run, partition, first),
         None => None,
     };
     let Some((slot, other)) = elsewhere else { return Ok((rows, None)) };
-    let found = rows_of(lake, job, other, None).await?.remove(&slot).map(|rows| (slot, rows));
+    let found = rows_of(lake, run, other, None).await?.remove(&slot).map(|rows| (slot, rows));
     Ok((rows, found))
 }
 
 /// The nearest day with rows in another partition than that of `slot`: the last one before, else the first one after.
 fn nearest_elsewhere(
     ledger: &Ledger,
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     own: Partition,
     slot: NaiveDate,
 ) -> Option<(NaiveDate, Partition)> {
-    let grain = job.job.source.grain();
+    let grain = run.job.source.grain();
     let others = ledger.partitions.iter().filter(|(name, _)| **name != own.to_string());
     let days = || others.clone().flat_map(|(_, state)| &state.days).filter(|(_, day)| day.facts.rows > 0);
     let before = days().map(|(day, _)| *day).filter(|day| *day < slot).max();
@@ -140,14 +140,14 @@ fn nearest_elsewhere(
 /// The rows of a partition's object (of the one that was `seen`, if given); none if they cannot be read.
 async fn rows_of(
     lake: &Lake,
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     partition: Partition,
     seen: Option<&Observed>,
 ) -> Result<BTreeMap<NaiveDate, RecordBatch>> {
-    let key = data_key(&job.job.name, partition);
+    let key = data_key(&run.job.name, partition);
     let object = lake.read(&key, seen.map(|seen| &seen.tag)).await?;
     let Some(object) = object else { return Ok(BTreeMap::new()) };
-    let (table, grain) = (job.job.source.table().clone(), job.job.source.grain());
+    let (table, grain) = (run.job.source.table().clone(), run.job.source.grain());
     let work = move || rows_by_slot(&table, grain, object.bytes).unwrap_or_default();
     tokio::task::spawn_blocking(work)
         .await

@@ -48,25 +48,25 @@ impl Restored {
 
 /// Restores the days of `partition` that are not in `read`.
 pub(super) async fn restore(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     partition: Partition,
     observed: Option<&Observed>,
     read: &FetchedDays,
 ) -> Result<Restored> {
-    let committed = committed(job, partition).await;
+    let committed = committed(run, partition).await;
     let mut wanted = committed.days.clone();
-    wanted.extend(lost(job, partition).await);
+    wanted.extend(lost(run, partition).await);
     wanted.retain(|slot, _| !read.contains_key(slot));
     let mut notes = Vec::new();
     let mut days = FetchedDays::new();
     let in_place = match observed {
-        Some(seen) if job.owner().is_former(&seen.footer) => BTreeMap::new(),
-        Some(seen) => rows_of(job, &data_key(&job.job.name, partition), seen).await?,
+        Some(seen) if run.owner().is_former(&seen.footer) => BTreeMap::new(),
+        Some(seen) => rows_of(run, &data_key(&run.job.name, partition), seen).await?,
         None => BTreeMap::new(),
     };
     take(&mut days, &mut wanted, &in_place, "the object in place", &mut notes);
-    from_history(job, partition, &mut days, &mut wanted, &mut notes).await?;
-    from_answers(job, partition, &mut days, &mut wanted, &mut notes).await?;
+    from_history(run, partition, &mut days, &mut wanted, &mut notes).await?;
+    from_answers(run, partition, &mut days, &mut wanted, &mut notes).await?;
     let mut left: BTreeSet<NaiveDate> = wanted.into_keys().collect();
     for (slot, found) in in_place {
         if !read.contains_key(&slot) && !days.contains_key(&slot) {
@@ -81,15 +81,15 @@ pub(super) async fn restore(
 }
 
 /// What the ledger knows of a partition, as the footer of the object that should be there.
-pub(super) async fn committed(job: &JobRun<'_>, partition: Partition) -> Footer {
-    let store = job.store.lock().await;
+pub(super) async fn committed(run: &JobRun<'_>, partition: Partition) -> Footer {
+    let store = run.store.lock().await;
     let state = store.ledger.partitions.get(&partition.to_string());
     let days = state.into_iter().flat_map(|state| &state.days);
     Footer {
         format: footer::FORMAT,
         epoch: state.map_or(0, |state| state.epoch),
-        fingerprint: job.meant.fingerprint().to_owned(),
-        account: job.account.clone(),
+        fingerprint: run.meant.fingerprint().to_owned(),
+        account: run.account.clone(),
         partition: partition.to_string(),
         days: days.map(|(slot, day)| (*slot, day.facts.clone())).collect(),
         replaced: BTreeMap::new(),
@@ -97,9 +97,9 @@ pub(super) async fn committed(job: &JobRun<'_>, partition: Partition) -> Footer 
 }
 
 /// The committed facts of days of a partition whose rows were replaced by others, or are missing.
-async fn lost(job: &JobRun<'_>, partition: Partition) -> Vec<(NaiveDate, DayFacts)> {
-    let store = job.store.lock().await;
-    let of_partition = |slot: &NaiveDate| job.job.source.grain().partition_of(*slot) == partition;
+async fn lost(run: &JobRun<'_>, partition: Partition) -> Vec<(NaiveDate, DayFacts)> {
+    let store = run.store.lock().await;
+    let of_partition = |slot: &NaiveDate| run.job.source.grain().partition_of(*slot) == partition;
     let lost = store.ledger.committed.iter().filter(|(slot, _)| of_partition(slot));
     lost.map(|(slot, facts)| (*slot, facts.clone())).collect()
 }
@@ -126,11 +126,11 @@ fn take(
 }
 
 /// The rows of an object by day, each day checked against its digest in the footer; days that differ are left out.
-async fn rows_of(job: &JobRun<'_>, key: &str, seen: &Observed) -> Result<BTreeMap<NaiveDate, (RecordBatch, DayFacts)>> {
-    let object = job.context.lake.read(key, Some(&seen.tag)).await?;
+async fn rows_of(run: &JobRun<'_>, key: &str, seen: &Observed) -> Result<BTreeMap<NaiveDate, (RecordBatch, DayFacts)>> {
+    let object = run.context.lake.read(key, Some(&seen.tag)).await?;
     let object = object
         .ok_or_else(|| Error::new(Kind::Superseded, "the object was removed while it was read").at("key", key))?;
-    let (source, footer) = (std::sync::Arc::clone(&job.job.source), seen.footer.clone());
+    let (source, footer) = (std::sync::Arc::clone(&run.job.source), seen.footer.clone());
     let work = move || {
         let table = source.table();
         let Ok(whole) = generation::decode(table, object.bytes) else { return BTreeMap::new() };
@@ -149,7 +149,7 @@ async fn rows_of(job: &JobRun<'_>, key: &str, seen: &Observed) -> Result<BTreeMa
 }
 
 async fn from_history(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     partition: Partition,
     days: &mut FetchedDays,
     wanted: &mut BTreeMap<NaiveDate, DayFacts>,
@@ -158,8 +158,8 @@ async fn from_history(
     if wanted.is_empty() {
         return Ok(());
     }
-    let lake = &job.context.lake;
-    let kept = kept_generations(lake, &job.job.name, job.job.source.grain()).await?;
+    let lake = &run.context.lake;
+    let kept = kept_generations(lake, &run.job.name, run.job.source.grain()).await?;
     let of_partition = |kept: &Kept| kept.generation.is_some_and(|(of, _)| of == partition);
     for kept in kept.into_iter().filter(of_partition).rev() {
         let Look::Whole(seen) = look_at(lake, &kept.key).await? else { continue };
@@ -168,27 +168,27 @@ async fn from_history(
             .days
             .iter()
             .any(|(slot, facts)| wanted.get(slot).is_some_and(|known| known.same_content(facts)));
-        if has_some && job.owner().check(&job.job.name, partition, &seen.footer).is_ok() {
-            take(days, wanted, &rows_of(job, &kept.key, &seen).await?, &kept.key, notes);
+        if has_some && run.owner().check(&run.job.name, partition, &seen.footer).is_ok() {
+            take(days, wanted, &rows_of(run, &kept.key, &seen).await?, &kept.key, notes);
         }
     }
     Ok(())
 }
 
 async fn from_answers(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     partition: Partition,
     days: &mut FetchedDays,
     wanted: &mut BTreeMap<NaiveDate, DayFacts>,
     notes: &mut Vec<String>,
 ) -> Result<()> {
-    if wanted.is_empty() || !job.job.keep_raw {
+    if wanted.is_empty() || !run.job.keep_raw {
         return Ok(());
     }
-    let files = job.context.lake.list(&format!("{}/{partition}", archive::folder(&job.job.name))).await?;
+    let files = run.context.lake.list(&format!("{}/{partition}", archive::folder(&run.job.name))).await?;
     let known = wanted.clone();
-    let of = Wanted { source: &job.job.source, partition, fingerprint: job.meant.fingerprint(), known: &known };
-    let replayed = replay(&job.context.lake, &of, files).await?;
+    let of = Wanted { source: &run.job.source, partition, fingerprint: run.meant.fingerprint(), known: &known };
+    let replayed = replay(&run.context.lake, &of, files).await?;
     take(days, wanted, &replayed.days, "kept raw answers", notes);
     Ok(())
 }

@@ -255,39 +255,39 @@ async fn as_far_as_it_tells(
 /// The totals of `window` for a job, from a shared answer or by a request; `None` if the API has none. If the API
 /// refuses the shared request, this job's own is sent.
 async fn of_window(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     window: Window,
     least: u64,
     report: &mut JobReport,
 ) -> Result<Option<Arc<Totals>>> {
-    let Some(key) = key_of(job.job) else { return Ok(None) };
-    // Locked during the request: another job waits for the answer instead of requesting the same.
-    let mut said = job.context.totals.said.lock().await;
-    let answers = said.iter().rev().filter(|said| said.key == key && said.question.covers(job.job, window));
+    let Some(key) = key_of(run.job) else { return Ok(None) };
+    // Locked during the request: another run waits for the answer instead of requesting the same.
+    let mut said = run.context.totals.said.lock().await;
+    let answers = said.iter().rev().filter(|said| said.key == key && said.question.covers(run.job, window));
     if let Some(totals) = answers.filter_map(|said| said.totals.as_ref()).next() {
         return Ok(Some(Arc::clone(totals)));
     }
-    let own = Question { metrics: job.job.source.metrics(), window };
-    let shared = job.context.totals.question(job.job, &key, window);
+    let own = Question { metrics: run.job.source.metrics(), window };
+    let shared = run.context.totals.question(run.job, &key, window);
     let is_refused = said.iter().any(|said| said.key == key && said.totals.is_none() && said.question == shared);
     // Days older than the API's history are refused for every metric: the caller requests the days within it.
-    let is_inside = window.start() >= history_start(job.job, job.now().date_naive());
+    let is_inside = window.start() >= history_start(run.job, run.now().date_naive());
     if shared != own && !is_refused {
-        match put(job, &key, shared, least, &mut said, &mut report.totals_asked).await {
+        match put(run, &key, shared, least, &mut said, &mut report.totals_asked).await {
             Err(error) if error.kind() == Kind::Refused && is_inside => report.notes.push(format!(
-                "the totals that jobs of this run need together are refused, so this job asks for its own: {}",
+                "the totals that jobs of this run need together are refused, so this run asks for its own: {}",
                 error.message()
             )),
             told => return told,
         }
     }
-    put(job, &key, own, least, &mut said, &mut report.totals_asked).await
+    put(run, &key, own, least, &mut said, &mut report.totals_asked).await
 }
 
 /// Sends a request and keeps its result. Nothing is sent if the budget does not cover the `least` requests that have to
 /// follow, or a second request after a refused one.
 async fn put(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     key: &Key,
     question: Question,
     least: u64,
@@ -295,11 +295,11 @@ async fn put(
     asked: &mut RequestStats,
 ) -> Result<Option<Arc<Totals>>> {
     let must_fit = least > 0 || asked.requests > 0;
-    if must_fit && job.budget.room().is_some_and(|room| room <= least) {
-        return Err(job.budget.reached(Some(asked.requests + 1 + least)));
+    if must_fit && run.budget.room().is_some_and(|room| room <= least) {
+        return Err(run.budget.reached(Some(asked.requests + 1 + least)));
     }
-    let mut permit = job.budget.reserve(1);
-    let answer = ask(job, &question.metrics, question.window, &mut permit, asked).await;
+    let mut permit = run.budget.reserve(1);
+    let answer = ask(run, &question.metrics, question.window, &mut permit, asked).await;
     let totals = match answer {
         Err(error) if error.kind() != Kind::Refused => return Err(error),
         Err(error) => {
@@ -316,15 +316,15 @@ async fn put(
 
 /// Requests the totals of `window`, whatever answers are at hand.
 pub(super) async fn ask(
-    job: &JobRun<'_>,
+    run: &JobRun<'_>,
     metrics: &BTreeSet<String>,
     window: Window,
     permit: &mut Permit<'_>,
     asked: &mut RequestStats,
 ) -> Result<Option<Totals>> {
-    let Some(source) = job.job.source.totals(metrics) else { return Ok(None) };
+    let Some(source) = run.job.source.totals(metrics) else { return Ok(None) };
     let source: Arc<dyn Source> = source;
-    let fetched = paginate::of_windows(job, source.as_ref(), &[window], permit, asked).await?;
+    let fetched = paginate::of_windows(run, source.as_ref(), &[window], permit, asked).await?;
     Totals::of(source.table(), source.grain(), &fetched).map(Some)
 }
 

@@ -13,7 +13,7 @@ use costlake::ledger::{Ledger, Noted};
 use costlake::ledger_store::LedgerStore;
 use costlake::pipeline::Look;
 use costlake::plan::{Ask, plan, range};
-use costlake::report::{RequestStats, Failure, JobReport, Outcome};
+use costlake::report::{Failure, JobReport, Outcome, RequestStats};
 use costlake::scheduler::live::{Live, LivePartition};
 use costlake::web::facts::{JobFacts, PageFacts, PlanFacts};
 use costlake::web::page;
