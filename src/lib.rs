@@ -22,7 +22,7 @@
 //! | 0 nouns: pure values | [`redact`], [`error`], [`reach`], [`text`], [`decimal`], [`sums`], [`window`], [`table`], [`request`] |
 //! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`fits`], [`report`], [`sql`] |
 //! | 2 clients and lake: each hides one outside thing | [`clock`], [`failpoint`], [`lake`], [`clients`], [`ledger_store`], [`status`] |
-//! | 3 the flow, the only module where source, clients, lake and ledger meet | [`pipeline`] |
+//! | 3 the flow of a run, and maintenance: the only modules where source, clients, lake and ledger meet | [`pipeline`], [`maintenance`] |
 //! | 4 drivers | [`sandbox`], [`scheduler`], [`web`], [`cli`] |
 
 #![cfg_attr(
@@ -58,6 +58,7 @@ pub mod lake;
 pub mod ledger_store;
 pub mod status;
 
+pub mod maintenance;
 pub mod pipeline;
 
 /// The built-in imitation of both APIs, for `demo`, tests and docker-compose.

@@ -173,6 +173,20 @@ impl Grain {
         window.days().filter(move |day| self != Self::Monthly || day.day() == 1)
     }
 
+    /// Adjacent slots, given in order, joined to windows.
+    #[must_use]
+    pub fn windows(self, slots: impl Iterator<Item = NaiveDate>) -> Vec<Window> {
+        let mut windows: Vec<Window> = Vec::new();
+        for slot in slots {
+            let own = self.slot_window(slot);
+            match windows.last_mut() {
+                Some(last) if last.end == own.start => last.end = own.end,
+                _ => windows.push(own),
+            }
+        }
+        windows
+    }
+
     /// The partition that holds `day`.
     #[must_use]
     pub fn partition_of(self, day: NaiveDate) -> Partition {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::error::Result;
-use crate::pipeline::rebuild::rebuild_job;
+use crate::maintenance::rebuild::rebuild_job;
 
 use super::args::Global;
 use super::run::finish;

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result, combined_exit_code};
 use crate::job::Job;
-use crate::pipeline::repair::repair;
-use crate::pipeline::verify::{Depth, Finding, TableCheck, verify as inspect};
+use crate::maintenance::repair::repair;
+use crate::maintenance::verify::{Depth, Finding, TableCheck, verify as inspect};
 
 use super::args::{Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, RED, count, grid, plural};

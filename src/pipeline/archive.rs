@@ -1,7 +1,7 @@
 //! Optional copies beside the table: raw responses and replaced generations, both create-only and before the PUT.
 //!
 //! `raw/<partition>/<first day>_<last day>-<digest>.json.zst` holds the responses of one fetch in order of arrival,
-//! enough to make the rows again without requests ([`super::rebuild`]). The source first removes what is not needed
+//! enough to make the rows again without requests ([`crate::maintenance::rebuild`]). The source first removes what is not needed
 //! (account details).
 
 use std::collections::BTreeSet;
@@ -154,7 +154,7 @@ pub(super) fn asked(request: &Request) -> String {
 }
 
 /// The folder of a table's stored raw responses.
-pub(super) fn folder(table: &str) -> String {
+pub(crate) fn folder(table: &str) -> String {
     format!("_costlake/{table}/raw")
 }
 
@@ -246,7 +246,7 @@ pub(super) async fn keep_history(run: &JobRun<'_>, fetch: &Fetch, base: Option<&
 }
 
 /// Keeps a generation under its epoch.
-pub(super) async fn keep_generation(lake: &Lake, job: &Job, partition: Partition, base: &Base) -> Result<()> {
+pub(crate) async fn keep_generation(lake: &Lake, job: &Job, partition: Partition, base: &Base) -> Result<()> {
     let key = kept_key(&job.name, partition, base.footer.epoch);
     if lake.create(&key, base.bytes.clone()).await? {
         failpoint::point("history_kept");

@@ -67,7 +67,7 @@ fn newest_ahead(records: &Records, store: &LedgerStore, now: DateTime<Utc>) -> O
 
 /// Refuses a clock that was set ahead for a table of real runs, before anything is written with its time, which would
 /// mislead later runs for years.
-pub(super) async fn refuse(context: &Context, job: &Job) -> Result<()> {
+pub(crate) async fn refuse(context: &Context, job: &Job) -> Result<()> {
     let real = Clock::System.now();
     let Some(set) = context.clock.fixed().filter(|set| is_ahead(*set, real)) else { return Ok(()) };
     let last = Records::of(&context.lake, &job.name).await?.last(&context.lake).await?;

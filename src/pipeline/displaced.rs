@@ -116,7 +116,7 @@ async fn keep_copy(context: &Context, job: &Job, partition: Partition, seen: &Ob
 }
 
 /// Keeps the bytes of such an object, whose footer has generation `epoch`.
-pub(super) async fn keep_bytes(lake: &Lake, table: &str, partition: Partition, epoch: u64, bytes: Bytes) -> Result<()> {
+pub(crate) async fn keep_bytes(lake: &Lake, table: &str, partition: Partition, epoch: u64, bytes: Bytes) -> Result<()> {
     let copy = displaced_key(table, partition, epoch, &bytes);
     if lake.create(&copy, bytes).await? {
         return Ok(());

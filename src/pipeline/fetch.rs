@@ -355,7 +355,7 @@ async fn load_base(run: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>)
 }
 
 /// Builds the object, on a blocking thread unless it is small; `lost_epoch` as in [`generation::build`].
-pub(super) async fn encode(
+pub(crate) async fn encode(
     source: &Arc<dyn Source>,
     partition: Partition,
     owner: Owned,

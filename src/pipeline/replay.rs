@@ -25,27 +25,27 @@ use super::archive::{self, KeptAnswer, KeptFetch};
 
 /// The days of one partition according to stored raw responses.
 #[derive(Debug, Default)]
-pub(super) struct Replayed {
+pub(crate) struct Replayed {
     /// Rows and facts by day.
-    pub(super) days: FetchedDays,
+    pub(crate) days: FetchedDays,
     /// When the response with each day was stored.
-    pub(super) kept_at: BTreeMap<NaiveDate, DateTime<Utc>>,
+    pub(crate) kept_at: BTreeMap<NaiveDate, DateTime<Utc>>,
     /// Stored fetches that were refused, and why.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// The table and partition to replay.
-pub(super) struct Wanted<'a> {
-    pub(super) source: &'a Arc<dyn Source>,
-    pub(super) partition: Partition,
+pub(crate) struct Wanted<'a> {
+    pub(crate) source: &'a Arc<dyn Source>,
+    pub(crate) partition: Partition,
     /// The table's fingerprint.
-    pub(super) fingerprint: &'a str,
+    pub(crate) fingerprint: &'a str,
     /// Known content of the table.
-    pub(super) known: &'a BTreeMap<NaiveDate, DayFacts>,
+    pub(crate) known: &'a BTreeMap<NaiveDate, DayFacts>,
 }
 
 /// Replays every stored fetch of a partition, the newest first, and chooses one for each day.
-pub(super) async fn replay(lake: &Lake, wanted: &Wanted<'_>, mut files: Vec<Listed>) -> Result<Replayed> {
+pub(crate) async fn replay(lake: &Lake, wanted: &Wanted<'_>, mut files: Vec<Listed>) -> Result<Replayed> {
     files.sort_by(|a, b| (b.modified, &b.key).cmp(&(a.modified, &a.key)));
     let mut replayed = Replayed::default();
     for file in files {

@@ -161,7 +161,7 @@ pub(super) async fn unless_cancelled(cancel: &CancellationToken, wait: impl Futu
 
 /// The error of work that a signal stopped.
 #[must_use]
-pub(super) fn interrupted() -> Error {
+pub(crate) fn interrupted() -> Error {
     Error::new(Kind::Interrupted, "stopped by a signal").advise("nothing is half written: run again to go on")
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int32Array, RecordBatch, StringArray};
 use costlake::generation::{decode, encode};
-use costlake::pipeline::verify::Depth;
+use costlake::maintenance::verify::Depth;
 use parquet::arrow::ArrowWriter;
 
 use super::world::{LATER, World, cost_job, open, parse};
@@ -239,6 +239,6 @@ async fn a_changed_job_is_refused() {
         window = { begin = "2026-10-20" }
         "#,
     );
-    let refused = costlake::pipeline::verify::verify(&world.context(), &changed, Depth::Footers).await;
+    let refused = costlake::maintenance::verify::verify(&world.context(), &changed, Depth::Footers).await;
     assert!(refused.is_err_and(|error| error.kind() == costlake::error::Kind::Config));
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use costlake::pipeline::verify::Depth;
+use costlake::maintenance::verify::Depth;
 
 use super::damage::forget_since;
 use super::world::{LATER, World, config_job, cost_job, open};

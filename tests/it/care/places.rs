@@ -3,7 +3,7 @@
 use std::fs;
 
 use costlake::job::Job;
-use costlake::pipeline::verify::{Depth, verify};
+use costlake::maintenance::verify::{Depth, verify};
 use costlake::report::{JobReport, Outcome};
 
 use super::damage::forget_since;

@@ -23,7 +23,7 @@ use std::time::Instant;
 use costlake::job::Job;
 use costlake::lake::{Lake, LocalLake};
 use costlake::ledger::Ledger;
-use costlake::pipeline::verify::{Depth, verify};
+use costlake::maintenance::verify::{Depth, verify};
 
 use crate::sizes::CRASH_SEEDS;
 

@@ -8,7 +8,7 @@ use costlake::error::Kind;
 use costlake::generation::{self, Owned};
 use costlake::lake::{Condition, Lake, LocalLake, S3Lake};
 use costlake::ledger_store::{LedgerStore, Look, data_key as key_of, look};
-use costlake::pipeline::verify::{Depth, verify};
+use costlake::maintenance::verify::{Depth, verify};
 use object_store::memory::InMemory;
 
 use super::faults::{Fault, Faults, Verb};

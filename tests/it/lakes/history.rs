@@ -10,7 +10,7 @@ use costlake::clock::Clock;
 use costlake::generation::{self, Base, FetchedDays, Footer, Owned, encode, rows};
 use costlake::job::Job;
 use costlake::ledger::History;
-use costlake::pipeline::verify::{Defect, Depth, verify};
+use costlake::maintenance::verify::{Defect, Depth, verify};
 use costlake::pipeline::{Context, run_job};
 use costlake::plan::Ask;
 use object_store::memory::InMemory;

@@ -22,8 +22,8 @@ use crate::plan::Ask;
 use crate::report::JobReport;
 use crate::window::Partition;
 
-use super::verify::{Defect, Depth, TableCheck, open_books, verify};
-use super::{Context, clocks, new_run_id, run_job};
+use super::verify::{Defect, Depth, TableCheck, open_store, verify};
+use crate::pipeline::{Context, clocks, new_run_id, run_job};
 
 /// The command in the records of repair runs.
 const COMMAND: &str = "repair";
@@ -35,7 +35,7 @@ const COMMAND: &str = "repair";
 /// `runs` of the result.
 pub async fn repair(context: &Context, job: &Job, depth: Depth) -> Result<TableCheck> {
     let mut before = verify(context, job, depth).await?;
-    let (mut store, _) = open_books(context, job).await?;
+    let (mut store, _) = open_store(context, job).await?;
     let mendable: BTreeSet<Partition> =
         before.findings.iter().filter(|finding| finding.replaceable).filter_map(|finding| finding.partition).collect();
     if mendable.is_empty() && !store.is_rebuilt() {

@@ -9,130 +9,44 @@
 //! | corrupt | its footer cannot be read, its size or days differ from the ledger, or (in full) its rows from the footer |
 //! | foreign | it is below the table's folder, but not an object of a partition of this table |
 //!
-//! In full, kept older generations are checked as well ([`super::verify_kept`]).
+//! In full, kept older generations are checked as well ([`history`]).
 //!
 //! A concurrent commit looks like damage for a moment, so every defect is checked again against the newest ledger, in
 //! batches, because opening the ledger reads all of it. No API is called, and no API credentials are needed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use bytes::Bytes;
 use chrono::NaiveDate;
 use futures::{StreamExt, TryStreamExt};
-use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::generation::{self, Footer, digest, rows};
+use crate::generation;
 use crate::job::{Identity, Job};
 use crate::ledger::{PartitionState, Standing};
 use crate::ledger_store::{LedgerStore, Look, Observed, TableRecord, data_key, look, partition_of};
 use crate::plan::differs_for_good;
-use crate::report::JobReport;
-use crate::sources::{Provider, Source};
+use crate::sources::Provider;
 use crate::window::Partition;
 
-use super::retry::interrupted;
-use super::{Context, verify_kept};
+use crate::pipeline::Context;
+use crate::pipeline::retry::interrupted;
+
+mod finding;
+mod history;
+pub(super) mod rows;
+
+pub use finding::{Defect, Depth, Finding, TableCheck};
+use rows::compare_rows;
 
 /// Partitions per batch of the second check: the ledger is opened once for each batch.
 const TOGETHER: usize = 250;
-
-/// How much is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
-    /// Listing and footers.
-    Footers,
-    /// Every row, with digests and sums.
-    Rows,
-}
-
-/// The defect of an object: see the table of the [module](self).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Defect {
-    /// The ledger has it, and it is gone.
-    Missing,
-    /// Older than the ledger's generation.
-    Behind,
-    /// Newer than the ledger's generation.
-    Ahead,
-    /// Differs from its footer or from the ledger.
-    Corrupt,
-    /// Not costlake's.
-    Foreign,
-}
-
-impl Defect {
-    /// Its name in outputs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Behind => "behind",
-            Self::Ahead => "ahead",
-            Self::Corrupt => "corrupt",
-            Self::Foreign => "foreign",
-        }
-    }
-}
-
-/// An object with a defect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Its key in the lake.
-    pub key: String,
-    /// The defect.
-    #[serde(rename = "trouble")]
-    pub defect: Defect,
-    /// The same in detail.
-    pub detail: String,
-    /// What to do about it.
-    pub advice: String,
-    /// Whether `--repair` has repaired it.
-    pub repaired: bool,
-    /// Its partition, if it is at a partition's key.
-    #[serde(skip)]
-    pub(super) partition: Option<Partition>,
-    /// Whether costlake may write over it: its footer is one of this table's, or nothing is there.
-    #[serde(skip)]
-    pub(super) replaceable: bool,
-}
-
-/// The result for one table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TableCheck {
-    /// The table.
-    pub table: String,
-    /// Objects that are right.
-    pub right: u64,
-    /// Rows in them, according to their footers.
-    pub rows: u64,
-    /// Whether every row was read.
-    pub full: bool,
-    /// Objects with defects.
-    pub findings: Vec<Finding>,
-    /// Notes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-    /// Runs that read broken days again.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub runs: Vec<JobReport>,
-}
-
-impl TableCheck {
-    /// Defects that are not repaired.
-    pub fn open(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| !finding.repaired)
-    }
-}
 
 /// Compares the objects of a job's table with its ledger.
 ///
 /// # Errors
 /// When the lake cannot be read, or the job no longer fits the table; broken objects are findings, not errors.
 pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableCheck> {
-    let (store, mut notes) = open_books(context, job).await?;
+    let (store, mut notes) = open_store(context, job).await?;
     let (fingerprints, note) = fingerprints(context, job).await?;
     notes.extend(note);
     if depth == Depth::Rows {
@@ -149,12 +63,12 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
             None => findings.push(stray(job, entry.key)),
         }
     }
-    let judge = Verifier { context, job, depth, fingerprints };
-    let judged = judge.all(partitions, &store).await?;
+    let verifier = Verifier { context, job, depth, fingerprints };
+    let judged = verifier.all(partitions, &store).await?;
     let (doubtful, mut judged): (Vec<_>, Vec<_>) = judged.into_iter().partition(|(_, verdict)| seems_wrong(verdict));
     for some in doubtful.chunks(TOGETHER) {
-        let (newest, _) = open_books(context, job).await?;
-        judged.extend(judge.all(some.iter().map(|(partition, _)| *partition), &newest).await?);
+        let (newest, _) = open_store(context, job).await?;
+        judged.extend(verifier.all(some.iter().map(|(partition, _)| *partition), &newest).await?);
     }
     let (mut right, mut rows) = (0, 0);
     for (partition, verdict) in judged {
@@ -165,7 +79,7 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
         }
     }
     if depth == Depth::Rows {
-        findings.extend(verify_kept::findings(context, job, &judge.fingerprints).await?);
+        findings.extend(history::findings(context, job, &verifier.fingerprints).await?);
     }
     findings.sort_by(|a, b| a.key.cmp(&b.key));
     let full = depth == Depth::Rows;
@@ -178,7 +92,7 @@ fn differing(store: &LedgerStore) -> impl Iterator<Item = String> {
     found.map(|(_, found)| format!("differing since {}: {}", found.since.date_naive(), found.why))
 }
 
-pub(super) async fn open_books(context: &Context, job: &Job) -> Result<(LedgerStore, Vec<String>)> {
+pub(super) async fn open_store(context: &Context, job: &Job) -> Result<(LedgerStore, Vec<String>)> {
     let opened = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), context.clock.now()).await;
     let (mut store, notes) = opened?;
     store.learn_account().await?;
@@ -364,39 +278,4 @@ fn against_ledger(seen: &Observed, known: Option<&PartitionState>) -> Verdict {
 
 fn first_difference<V: PartialEq>(a: &BTreeMap<NaiveDate, V>, b: &BTreeMap<NaiveDate, V>) -> Option<NaiveDate> {
     a.keys().chain(b.keys()).copied().filter(|day| a.get(day) != b.get(day)).min()
-}
-
-/// Reads every row of an object and compares rows, digests and sums with its footer; the error names the difference.
-pub(super) async fn compare_rows(source: &Arc<dyn Source>, bytes: Bytes, footer: &Footer) -> Result<(), String> {
-    let (source, footer) = (Arc::clone(source), footer.clone());
-    let work = move || compare_rows_now(source.as_ref(), bytes, &footer);
-    // A decoder that panics on damaged bytes counts like one that returns an error.
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err("its rows cannot be decoded".to_owned()))
-}
-
-fn compare_rows_now(source: &dyn Source, bytes: Bytes, footer: &Footer) -> Result<(), String> {
-    let table = source.table();
-    let said = |error: Error| error.report().replace('\n', ";");
-    let whole = generation::decode(table, bytes).map_err(said)?;
-    let mut days = rows::split_by_slot(table, source.grain(), &whole).map_err(said)?;
-    let sorted = rows::sort(table, &whole).map_err(said)?;
-    if rows::check_unique(table, &sorted).is_err() {
-        return Err("a row stands in it twice".to_owned());
-    }
-    for (day, facts) in &footer.days {
-        let batch = days.remove(day).unwrap_or_else(|| whole.slice(0, 0));
-        if batch.num_rows() as u64 != facts.rows {
-            return Err(format!("{} rows of {day}, but its footer says {}", batch.num_rows(), facts.rows));
-        }
-        if digest::of_rows(table, &batch).map_err(said)? != facts.digest {
-            return Err(format!("the rows of {day} are not those its footer was written for"));
-        }
-        if rows::sums(table, &batch).map_err(said)? != facts.sums {
-            return Err(format!("the rows of {day} do not add up to the sums in its footer"));
-        }
-    }
-    match days.keys().next() {
-        Some(day) => Err(format!("rows of {day}, which its footer does not know")),
-        None => Ok(()),
-    }
 }

@@ -8,8 +8,10 @@ use crate::error::Result;
 use crate::job::Job;
 use crate::ledger_store::{Kept, Look, kept_generations, look_at};
 
-use super::Context;
-use super::verify::{Defect, Finding, compare_rows};
+use crate::pipeline::Context;
+
+use super::rows::compare_rows;
+use super::{Defect, Finding};
 
 /// The kept generations with defects.
 pub(super) async fn findings(context: &Context, job: &Job, fingerprints: &[String]) -> Result<Vec<Finding>> {

@@ -13,7 +13,7 @@
 //! | has none, but is in a sound object | stays as it is |
 //! | has none, and its object is gone | is reported: it is missing from the table until it is read again |
 //!
-//! No API is called and no API credentials are needed. One partition at a time: [`super::renew`].
+//! No API is called and no API credentials are needed. One partition at a time: [`partition`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,12 +25,16 @@ use crate::job::Job;
 use crate::lake::Listed;
 use crate::ledger_store::LedgerStore;
 use crate::report::JobReport;
-use crate::window::{Grain, Partition, Window};
+use crate::window::{Grain, Partition};
 
-use super::renew::{PartitionRebuild, Uncovered};
-use super::retry::interrupted;
-use super::verify::{fingerprints, open_books};
-use super::{Context, archive, clocks, new_run_id};
+use crate::pipeline::retry::interrupted;
+use crate::pipeline::{Context, archive, clocks, new_run_id};
+
+use super::verify::{fingerprints, open_store};
+
+mod partition;
+
+use partition::{PartitionRebuild, Uncovered};
 
 /// Rebuilds one job's table and reports; errors are in the report.
 pub async fn rebuild_job(context: &Context, job: &Job) -> JobReport {
@@ -56,7 +60,7 @@ pub async fn rebuild_job(context: &Context, job: &Job) -> JobReport {
 async fn rebuild(context: &Context, job: &Job, run_id: &str, report: &mut JobReport) -> Result<()> {
     context.lake.prove_conditions(context.single_writer).await?;
     clocks::refuse(context, job).await?;
-    let (store, notes) = open_books(context, job).await?;
+    let (store, notes) = open_store(context, job).await?;
     report.notes.extend(notes);
     let (fingerprints, note) = fingerprints(context, job).await?;
     report.notes.extend(note);
@@ -120,19 +124,6 @@ impl Without {
 }
 
 fn shown(grain: Grain, slots: &BTreeSet<NaiveDate>) -> Option<String> {
-    let windows: Vec<String> = windows_of(grain, slots.iter().copied()).iter().map(ToString::to_string).collect();
+    let windows: Vec<String> = grain.windows(slots.iter().copied()).iter().map(ToString::to_string).collect();
     (!windows.is_empty()).then(|| windows.join(", "))
-}
-
-/// Joins adjacent slots, given in order, to windows.
-pub(super) fn windows_of(grain: Grain, slots: impl Iterator<Item = NaiveDate>) -> Vec<Window> {
-    let mut windows: Vec<Window> = Vec::new();
-    for slot in slots {
-        let own = grain.slot_window(slot);
-        match windows.last_mut() {
-            Some(last) if last.end() == own.start() => *last = Window::new(last.start(), own.end()).unwrap_or(own),
-            _ => windows.push(own),
-        }
-    }
-    windows
 }

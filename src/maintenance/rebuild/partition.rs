@@ -23,13 +23,12 @@ use crate::ledger_store::{LedgerStore, Look, Observed, Owner, data_key, look};
 use crate::report::{FetchReport, Outcome};
 use crate::window::Partition;
 
-use super::displaced::keep_bytes;
-use super::fetch::encode;
-use super::publish::{Target, publish};
-use super::rebuild::windows_of;
-use super::replay::{Replayed, Wanted, replay};
-use super::verify::compare_rows;
-use super::{Context, archive};
+use crate::maintenance::verify::rows::compare_rows;
+use crate::pipeline::displaced::keep_bytes;
+use crate::pipeline::fetch::encode;
+use crate::pipeline::publish::{Target, publish};
+use crate::pipeline::replay::{Replayed, Wanted, replay};
+use crate::pipeline::{Context, archive};
 
 /// The rebuild of one table.
 pub(super) struct PartitionRebuild<'a> {
@@ -108,7 +107,7 @@ impl PartitionRebuild<'_> {
         report.notes.append(&mut replayed.notes);
         self.leave_out_held(&known, &mut replayed, report);
         let slots = replayed.days.keys().copied();
-        report.windows = windows_of(source.grain(), slots).iter().map(ToString::to_string).collect();
+        report.windows = source.grain().windows(slots).iter().map(ToString::to_string).collect();
         report.rows = replayed.days.values().map(|(rows, _)| rows.num_rows() as u64).sum();
         let days = known.keys().copied().filter(|slot| !replayed.days.contains_key(slot)).collect();
         *bare = Uncovered { days, stay: part.is_sound() };
