@@ -19,8 +19,8 @@ use costlake::lake::{Lake, LocalLake};
 use costlake::pipeline::{Context, retry::RetryPolicy};
 use costlake::request::{CostQuery, Request};
 use costlake::scheduler::Scheduler;
-use costlake::web::access::Access;
-use costlake::web::{router, state::State};
+use costlake::web::auth::Access;
+use costlake::web::{cache::State, router};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -58,7 +58,7 @@ static PAGE: LazyLock<Router> = LazyLock::new(|| {
     };
     let folder = tempfile::tempdir().expect("a folder");
     let scheduler = Scheduler::new(context, folder.path(), None).expect("a scheduler");
-    scheduler.board.place(Arc::new(COST.clone()), None, now());
+    scheduler.jobs.place(Arc::new(COST.clone()), None, now());
     let access = Access::new(Some(TOKEN), IpAddr::V4(Ipv4Addr::LOCALHOST), &[], true).expect("access");
     router(State::new(scheduler, access, "lake".to_owned()))
 });

@@ -22,7 +22,7 @@ use costlake::ledger_store::TableRecord;
 use costlake::pipeline::archive;
 use costlake::report::JobReport;
 use costlake::request::Answer;
-use costlake::web::access::Access;
+use costlake::web::auth::Access;
 use costlake::window::{Grain, Window, parse_date_argument, parse_day, parse_month};
 use costlake::{decimal, sources};
 use sha2::{Digest, Sha256};

@@ -11,12 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::clients::webhook::Webhook;
 use crate::error::{Error, Kind, Result};
 use crate::scheduler::Scheduler;
-use crate::scheduler::beat::Beat;
-use crate::scheduler::news::News;
-use crate::web::access::{Access, read_token};
-use crate::web::listen::{self, Timeouts};
+use crate::scheduler::notify::Notifier;
+use crate::scheduler::tick::Ticker;
+use crate::web::auth::{Access, read_token};
+use crate::web::cache::State;
 use crate::web::router;
-use crate::web::state::State;
+use crate::web::server::{self, Timeouts};
 
 use super::args::Global;
 use super::{client_config, context_until, open_lake, progress, screen, tell_clock};
@@ -42,16 +42,16 @@ pub(super) async fn serve(global: &Global, asked: &Serve<'_>) -> Result<u8> {
     let context = context_until(global, client_config(global), None, 0).await?;
     tell_clock(context.clock);
     let cancel = context.cancel.clone();
-    let scheduler = Scheduler::new(context, &global.jobs, webhook.map(News::to))?;
+    let scheduler = Scheduler::new(context, &global.jobs, webhook.map(Notifier::to))?;
     let state = State::new(scheduler.clone(), access, location.to_string());
-    let beat = Beat::begin(&scheduler).await?;
+    let tick = Ticker::begin(&scheduler).await?;
     look_again_on_hangup(&scheduler)?;
     tell_plans(&scheduler, address, global);
-    let page = tokio::spawn(listen::serve(listener, router(state), Timeouts::default(), cancel.clone()));
+    let page = tokio::spawn(server::serve(listener, router(state), Timeouts::default(), cancel.clone()));
     cancel.cancelled().await;
-    beat.end().await;
+    tick.end().await;
     if !scheduler.ended(SETTLE_WITHIN).await {
-        let left = scheduler.board.running().join(", ");
+        let left = scheduler.jobs.running().join(", ");
         screen::tell(&format!("ending before these runs have: {left}; the next run looks first what became of them"));
     }
     let _ = page.await;
@@ -98,19 +98,19 @@ fn look_again_on_hangup(scheduler: &Arc<Scheduler>) -> Result<()> {
 }
 
 fn tell_plans(scheduler: &Scheduler, address: SocketAddr, global: &Global) {
-    let posted = scheduler.board.posted(scheduler.clock().now());
+    let current = scheduler.jobs.states(scheduler.clock().now());
     screen::out(&format!("page: http://{address}/   jobs: {}   lake: {}", global.jobs.display(), global.lake));
-    if posted.is_empty() {
+    if current.is_empty() {
         screen::out("there are no job files yet; a new one starts when it is there");
     }
-    for posted in &posted {
-        let next = match posted.next.first() {
+    for current in &current {
+        let next = match current.next.first() {
             Some(next) => format!("next {}", next.format("%Y-%m-%d %H:%M %Z")),
             None => "by hand only: no schedule".to_owned(),
         };
-        screen::out(&format!("  {:<32} {next}", posted.job.name));
+        screen::out(&format!("  {:<32} {next}", current.job.name));
     }
-    for line in scheduler.board.broken().iter().flat_map(crate::job::BrokenJob::lines) {
+    for line in scheduler.jobs.broken().iter().flat_map(crate::job::BrokenJob::lines) {
         screen::failure(&line);
     }
     if scheduler.clock().fixed().is_some() {

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 
 use crate::lake::Lake;
 
-use super::board::locked;
 use super::is_time;
+use super::jobs::locked;
 
 /// A tick comes every second; after this long without one the scheduler counts as stopped.
-const BEAT_ALIVE: Duration = Duration::from_secs(15);
+const TICK_ALIVE: Duration = Duration::from_secs(15);
 /// How often the lake is probed.
 const TRY_LAKE: Duration = Duration::from_secs(30);
 /// After this long without an answer the lake counts as unreachable.
@@ -23,7 +23,7 @@ const TRIED_KEY: &str = "_costlake/probe/reachable";
 /// Health of the process.
 #[derive(Debug, Default)]
 pub struct Health {
-    beat: Mutex<Option<Instant>>,
+    tick: Mutex<Option<Instant>>,
     folder: Mutex<Option<String>>,
     lake: Arc<Mutex<Answers>>,
     tried: Mutex<Option<Instant>>,
@@ -49,7 +49,7 @@ impl Answers {
 impl Health {
     /// Records a tick.
     pub fn note_beat(&self) {
-        *locked(&self.beat) = Some(Instant::now());
+        *locked(&self.tick) = Some(Instant::now());
     }
 
     /// Records a scan of the job files, and its error.
@@ -95,8 +95,8 @@ impl Health {
     pub fn reasons(&self) -> Vec<&'static str> {
         let lately = |at: &Option<Instant>, within: Duration| at.is_some_and(|at| at.elapsed() < within);
         let mut reasons = Vec::new();
-        if !lately(&locked(&self.beat), BEAT_ALIVE) {
-            reasons.push("the scheduler does not beat");
+        if !lately(&locked(&self.tick), TICK_ALIVE) {
+            reasons.push("the scheduler does not tick");
         }
         if locked(&self.folder).is_some() {
             reasons.push("the job files cannot be read");
@@ -123,7 +123,7 @@ mod tests {
         health.note_lake(false);
         assert!(health.reasons().is_empty(), "one bad answer is no reason yet");
         tokio::time::advance(Duration::from_secs(20)).await;
-        assert_eq!(health.reasons(), ["the scheduler does not beat"]);
+        assert_eq!(health.reasons(), ["the scheduler does not tick"]);
         tokio::time::advance(Duration::from_secs(200)).await;
         health.note_beat();
         health.note_folder(Some("gone".to_owned()));

@@ -10,7 +10,7 @@
 //!                              job states: report, counters, idle again ─► notifications to the webhook
 //! ```
 //! A run is a separate task inside another one, so that a panic ends that run alone and is reported as its failure.
-//! Jobs that fire at the same tick share the requests for totals. [`Scheduler::beat`] takes the clock as an argument,
+//! Jobs that fire at the same tick share the requests for totals. [`Scheduler::tick`] takes the clock as an argument,
 //! so that tests can advance it by weeks.
 //!
 //! With a clock fixed by `COSTLAKE_NOW`, due jobs run once; no later firing ever comes.
@@ -33,20 +33,20 @@ use crate::pipeline::{Context, Listener, new_run_id, run_job};
 use crate::plan::Ask;
 use crate::report::JobReport;
 
-pub mod beat;
-pub mod board;
+pub mod counters;
+pub mod cron;
 pub mod health;
-pub mod live;
-pub mod news;
-pub mod roster;
-pub mod slots;
+pub mod jobs;
+pub mod notify;
+pub mod progress;
 mod stale;
-pub mod tally;
+pub mod tick;
+pub mod watcher;
 
-use board::{Board, Refusal, Start, locked};
 use health::Health;
-use news::News;
-use roster::Roster;
+use jobs::{JobStates, Refusal, Start, locked};
+use notify::Notifier;
+use watcher::Watcher;
 
 /// Concurrent runs; further ones wait.
 const SIDE_BY_SIDE: usize = 8;
@@ -59,10 +59,10 @@ const ASK_AGAIN: Duration = Duration::from_secs(15);
 pub struct Scheduler {
     context: Context,
     /// Job states, readable by every route.
-    pub board: Board,
+    pub jobs: JobStates,
     /// Health of the process, for `/readyz`.
     pub health: Health,
-    roster: Mutex<Roster>,
+    watcher: Mutex<Watcher>,
     looked: Mutex<Option<Instant>>,
     remembered: Mutex<Option<Instant>>,
     remembering: AtomicBool,
@@ -71,7 +71,7 @@ pub struct Scheduler {
     turns: Arc<Semaphore>,
     /// The runs. Shutdown waits for these only, because nothing else writes.
     tasks: TaskTracker,
-    news: Option<News>,
+    notifier: Option<Notifier>,
     stale: stale::Watch,
 }
 
@@ -81,13 +81,13 @@ impl Scheduler {
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub fn new(context: Context, folder: &Path, news: Option<News>) -> Result<Arc<Self>> {
+    pub fn new(context: Context, folder: &Path, notifier: Option<Notifier>) -> Result<Arc<Self>> {
         let clock = context.clock;
         let scheduler = Self {
             context,
-            board: Board::default(),
+            jobs: JobStates::default(),
             health: Health::default(),
-            roster: Mutex::new(Roster::new(folder)),
+            watcher: Mutex::new(Watcher::new(folder)),
             looked: Mutex::default(),
             remembered: Mutex::default(),
             remembering: AtomicBool::new(false),
@@ -95,7 +95,7 @@ impl Scheduler {
             clock: Mutex::new(clock),
             turns: Arc::new(Semaphore::new(SIDE_BY_SIDE)),
             tasks: TaskTracker::new(),
-            news,
+            notifier,
             stale: stale::Watch::default(),
         };
         scheduler.look(clock, true)?;
@@ -121,27 +121,27 @@ impl Scheduler {
 
     /// Scans the job files and updates the job states with the changes.
     fn look(&self, clock: Clock, all: bool) -> Result<()> {
-        let mut roster = locked(&self.roster);
-        if !roster.look(all)? {
+        let mut watcher = locked(&self.watcher);
+        if !watcher.look(all)? {
             return Ok(());
         }
-        let files = roster.files();
+        let files = watcher.files();
         for entry in files.values() {
             if let Some(job) = &entry.job {
-                self.board.place(job.clone(), entry.broken.as_ref(), clock.now());
+                self.jobs.place(job.clone(), entry.broken.as_ref(), clock.now());
             }
             for line in entry.broken.iter().flat_map(BrokenJob::lines) {
                 tracing::warn!("{line}");
             }
         }
         let names: Vec<&str> = files.values().filter_map(|entry| entry.job.as_deref()).map(|job| &*job.name).collect();
-        self.board.keep(&names);
-        self.board.set_broken(files.values().filter_map(|entry| entry.broken.clone()).collect());
+        self.jobs.keep(&names);
+        self.jobs.set_broken(files.values().filter_map(|entry| entry.broken.clone()).collect());
         Ok(())
     }
 
     /// One tick: job files, run records, due firings. Returns at once; the work continues in tasks.
-    pub fn beat(self: &Arc<Self>, clock: Clock) {
+    pub fn tick(self: &Arc<Self>, clock: Clock) {
         if self.context.cancel.is_cancelled() {
             return;
         }
@@ -152,7 +152,7 @@ impl Scheduler {
         }
         self.remember(clock);
         self.health.look_at_lake(&self.context.lake);
-        let due = self.board.take_due(clock.now());
+        let due = self.jobs.take_due(clock.now());
         if !due.is_empty() {
             let jobs: Vec<Job> = due.iter().map(|start| Job::clone(&start.job)).collect();
             let totals = Arc::new(Shared::of(&jobs, clock.now(), Ask::Due));
@@ -166,7 +166,7 @@ impl Scheduler {
 
     /// Reads the last run of jobs from the lake, for jobs whose last run is unknown.
     fn remember(self: &Arc<Self>, clock: Clock) {
-        let names = self.board.forgotten();
+        let names = self.jobs.forgotten();
         let free = || !self.remembering.swap(true, Ordering::Relaxed);
         let again = self.health.lake_is_well() || is_time(&self.remembered, ASK_AGAIN);
         if names.is_empty() || !again || !free() {
@@ -178,7 +178,7 @@ impl Scheduler {
                 let (lake, now) = (&scheduler.context.lake, clock.now());
                 let found = tokio::try_join!(last_attempt(lake, &name, now), last_run(lake, &name, now));
                 match found {
-                    Ok((attempt, last)) => scheduler.board.remember(&name, attempt, last, now),
+                    Ok((attempt, last)) => scheduler.jobs.remember(&name, attempt, last, now),
                     Err(error) => {
                         tracing::warn!("{}", error.at("job", &name));
                         scheduler.health.note_lake(false);
@@ -198,7 +198,7 @@ impl Scheduler {
             return Err(Refusal::Stopping);
         }
         let clock = self.clock();
-        let start = self.board.take(name, command, clock.now())?;
+        let start = self.jobs.take(name, command, clock.now())?;
         self.spawn(start, command, ask, Arc::default(), clock);
         Ok(())
     }
@@ -208,7 +208,7 @@ impl Scheduler {
         self.tasks.spawn(async move {
             let turn = scheduler.turns.clone().acquire_owned().await;
             if turn.is_err() || scheduler.context.cancel.is_cancelled() {
-                scheduler.board.give_back(&start.job.name);
+                scheduler.jobs.give_back(&start.job.name);
                 return;
             }
             let context = Context {
@@ -224,14 +224,14 @@ impl Scheduler {
                 Ok(report) => report,
                 Err(broken) => scheduler.broke_off(&start, command, clock, broken).await,
             };
-            let (before, report) = scheduler.board.end(&start.job.name, report);
+            let (before, report) = scheduler.jobs.end(&start.job.name, report);
             for (_, failure) in report.failures() {
                 tracing::error!(job = %report.job, run = %report.run_id, exit_code = failure.exit_code, "{}", failure.text);
             }
-            if let Some(news) = &scheduler.news
-                && let Some(text) = news::of_run(before.as_deref(), &report)
+            if let Some(notifier) = &scheduler.notifier
+                && let Some(text) = notify::of_run(before.as_deref(), &report)
             {
-                news.tell(text);
+                notifier.tell(text);
             }
         });
     }

@@ -11,8 +11,8 @@ use crate::job::Job;
 use crate::ledger_store::LedgerStore;
 use crate::plan::calendar;
 
-use super::board::locked;
-use super::{Scheduler, is_time, news};
+use super::jobs::locked;
+use super::{Scheduler, is_time, notify};
 
 /// How often idle jobs are checked.
 const LOOK_EVERY: Duration = Duration::from_secs(15 * 60);
@@ -28,15 +28,15 @@ pub(super) struct Watch {
 impl Watch {
     /// Every 15 min, if a webhook is set: check idle jobs for stale days.
     pub(super) fn look(&self, scheduler: &Arc<Scheduler>) {
-        let wanted = scheduler.news.is_some() && scheduler.board.forgotten().is_empty();
+        let wanted = scheduler.notifier.is_some() && scheduler.jobs.forgotten().is_empty();
         if !wanted || !is_time(&self.looked, LOOK_EVERY) || self.looking.swap(true, Ordering::Relaxed) {
             return;
         }
         let scheduler = scheduler.clone();
         tokio::spawn(async move {
             let now = scheduler.clock().now();
-            for posted in scheduler.board.posted(now).into_iter().filter(|posted| posted.live.is_none()) {
-                scheduler.look_for_stale_days(&posted.job).await;
+            for current in scheduler.jobs.states(now).into_iter().filter(|current| current.live.is_none()) {
+                scheduler.look_for_stale_days(&current.job).await;
             }
             scheduler.stale.looking.store(false, Ordering::Relaxed);
         });
@@ -53,9 +53,9 @@ impl Scheduler {
         if days == 0 {
             told.remove(&job.name);
         } else if told.insert(job.name.clone())
-            && let Some(news) = &self.news
+            && let Some(notifier) = &self.notifier
         {
-            news.tell(news::of_stale_days(&job.name, days));
+            notifier.tell(notify::of_stale_days(&job.name, days));
         }
     }
 }

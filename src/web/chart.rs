@@ -18,7 +18,7 @@ use crate::window::{Grain, Window, next_day};
 use super::format;
 
 mod lines;
-mod ruler;
+mod scale;
 mod spark;
 mod stacked;
 
@@ -26,7 +26,7 @@ pub(super) use lines::{Line, lines};
 pub(super) use spark::{sparkline, strip};
 pub(super) use stacked::stacked;
 
-use ruler::Ruler;
+use scale::Scale;
 
 /// Height of a plot in pixels.
 const HEIGHT: f64 = 240.0;
@@ -126,7 +126,7 @@ struct Plot<'a> {
     /// What it shows, in a sentence, for screen readers.
     description: String,
     axis: &'a Axis,
-    ruler: &'a Ruler,
+    scale: &'a Scale,
     /// Formats a value at the axis.
     tick: fn(f64) -> String,
     /// Vertical positions of the letters at the right end.
@@ -149,17 +149,17 @@ impl Plot<'_> {
                     }
                 }
                 svg class="y" width="52" height=(HEIGHT + 2.0 * MARGIN) aria-hidden="true" {
-                    @for tick in self.ruler.ticks() {
-                        text x="100%" dx="-6" y=(px(self.ruler.y(tick) + MARGIN + 4.0)) text-anchor="end" { ((self.tick)(tick)) }
+                    @for tick in self.scale.ticks() {
+                        text x="100%" dx="-6" y=(px(self.scale.y(tick) + MARGIN + 4.0)) text-anchor="end" { ((self.tick)(tick)) }
                     }
                 }
                 svg class="area" viewBox=(view) preserveAspectRatio="none" role="group"
                     aria-labelledby={ (title_id) " " (text_id) } {
                     title id=(title_id) { (self.title) }
                     desc id=(text_id) { (self.description) }
-                    @for tick in self.ruler.ticks() {
+                    @for tick in self.scale.ticks() {
                         line class=(if tick == 0.0 { "zero" } else { "grid" }) x1="0" x2=(width)
-                            y1=(px(self.ruler.y(tick))) y2=(px(self.ruler.y(tick))) {}
+                            y1=(px(self.scale.y(tick))) y2=(px(self.scale.y(tick))) {}
                     }
                     (drawn)
                     @for (index, slot) in self.axis.slots().iter().enumerate() {

@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 use crate::ledger::Ledger;
 use crate::plan::SlotState;
 use crate::plan::{STALE, calendar};
-use crate::scheduler::board::Posted;
+use crate::scheduler::jobs::JobState;
 
 /// Content type of the text.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -28,7 +28,7 @@ type Counters = Family<Labels, Counter<f64, AtomicU64>>;
 
 /// One table.
 pub(super) struct TableFacts {
-    pub(super) posted: Posted,
+    pub(super) current: JobState,
     /// Missing while the lake cannot be read.
     pub(super) ledger: Option<Arc<Ledger>>,
 }
@@ -62,7 +62,7 @@ fn number(count: u64) -> f64 {
 }
 
 fn of_table(table: &TableFacts) -> Labels {
-    vec![("table", table.posted.job.name.clone())]
+    vec![("table", table.current.job.name.clone())]
 }
 
 /// The text of one scrape.
@@ -100,7 +100,7 @@ fn of_books(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
     let mut days: Vec<(Labels, f64)> = Vec::new();
     for (table, ledger) in known() {
         for (state, count) in states(table, ledger, now) {
-            days.push((vec![("table", table.posted.job.name.clone()), ("state", state)], number(count)));
+            days.push((vec![("table", table.current.job.name.clone()), ("state", state)], number(count)));
         }
     }
     page.gauge("days", "Days (or months) of the table by state", days);
@@ -130,7 +130,7 @@ fn last_look(ledger: &Ledger) -> Option<DateTime<Utc>> {
 /// Number of slots in each state; `missing` and `stale` are present also at 0, for alerts.
 fn states(table: &TableFacts, ledger: &Ledger, now: DateTime<Utc>) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::from([(name_of(SlotState::Missing), 0), (STALE.to_owned(), 0)]);
-    for slot in calendar(&table.posted.job, ledger, now) {
+    for slot in calendar(&table.current.job, ledger, now) {
         let is_stale = slot.gap() == Some(STALE);
         let name = if is_stale { STALE.to_owned() } else { name_of(slot.state) };
         *found.entry(name).or_default() += 1;
@@ -144,27 +144,27 @@ fn name_of(state: SlotState) -> String {
 
 fn of_runs(page: &mut Page, tables: &[TableFacts]) {
     let all = || tables.iter();
-    let tally = |table: &TableFacts| table.posted.tally.clone();
+    let counters = |table: &TableFacts| table.current.counters.clone();
     let seconds = |ms: u64| number(ms) / 1000.0;
     let runs = all().flat_map(|table| {
         ["done", "failed"].map(|outcome| {
-            let labels = vec![("table", table.posted.job.name.clone()), ("outcome", outcome.to_owned())];
-            (labels, number(tally(table).runs.get(outcome).copied().unwrap_or(0)))
+            let labels = vec![("table", table.current.job.name.clone()), ("outcome", outcome.to_owned())];
+            (labels, number(counters(table).runs.get(outcome).copied().unwrap_or(0)))
         })
     });
     page.counter("runs", "Runs by how they ended", runs);
     let failures = all().flat_map(|table| {
-        let failures = tally(table).failures;
-        let name = table.posted.job.name.clone();
+        let failures = counters(table).failures;
+        let name = table.current.job.name.clone();
         failures.into_iter().map(move |(kind, count)| (vec![("table", name.clone()), ("kind", kind)], number(count)))
     });
     page.counter("run_failures", "Failures of runs by kind: unsettled, superseded, outcome_unknown, …", failures);
     page.counter(
         "run_seconds",
         "Seconds of all runs",
-        all().map(|table| (of_table(table), seconds(tally(table).duration_ms))),
+        all().map(|table| (of_table(table), seconds(counters(table).duration_ms))),
     );
-    let last = || all().filter_map(|table| Some((table, table.posted.last.as_ref()?)));
+    let last = || all().filter_map(|table| Some((table, table.current.last.as_ref()?)));
     page.gauge(
         "last_run_seconds",
         "Seconds of the last run",
@@ -175,12 +175,12 @@ fn of_runs(page: &mut Page, tables: &[TableFacts]) {
         "Exit code of the last run",
         last().map(|(table, report)| (of_table(table), f64::from(report.exit_code))),
     );
-    let running = |table: &TableFacts| f64::from(u8::from(table.posted.live.is_some()));
+    let running = |table: &TableFacts| f64::from(u8::from(table.current.live.is_some()));
     page.gauge("running", "Whether a run goes on", all().map(|table| (of_table(table), running(table))));
     page.counter(
         "slots_outlasted",
         "Slots that passed while a run went on",
-        all().map(|table| (of_table(table), number(tally(table).outlasted))),
+        all().map(|table| (of_table(table), number(counters(table).outlasted))),
     );
 }
 
@@ -188,15 +188,15 @@ fn of_requests(page: &mut Page, tables: &[TableFacts]) {
     let mut counter = |name: &str, help: &str, value: &dyn Fn(&TableFacts) -> f64| {
         page.counter(name, help, tables.iter().map(|table| (of_table(table), value(table))));
     };
-    counter("requests", "Requests sent, failed ones included", &|t| number(t.posted.tally.asked.requests));
-    counter("spent_usd", "Dollars spent on requests", &|t| number(t.posted.tally.asked.charged_pages) / 100.0);
-    counter("throttles", "Requests the API refused for speed", &|t| number(t.posted.tally.asked.throttles));
-    counter("retries", "Requests sent again", &|t| number(t.posted.tally.asked.retries));
-    counter("rows_read", "Rows fetched", &|t| number(t.posted.tally.rows));
-    counter("answer_bytes", "Bytes of answers", &|t| number(t.posted.tally.asked.answer_bytes));
-    counter("objects_written", "Objects written", &|t| number(t.posted.tally.objects_written));
+    counter("requests", "Requests sent, failed ones included", &|t| number(t.current.counters.asked.requests));
+    counter("spent_usd", "Dollars spent on requests", &|t| number(t.current.counters.asked.charged_pages) / 100.0);
+    counter("throttles", "Requests the API refused for speed", &|t| number(t.current.counters.asked.throttles));
+    counter("retries", "Requests sent again", &|t| number(t.current.counters.asked.retries));
+    counter("rows_read", "Rows fetched", &|t| number(t.current.counters.rows));
+    counter("answer_bytes", "Bytes of answers", &|t| number(t.current.counters.asked.answer_bytes));
+    counter("objects_written", "Objects written", &|t| number(t.current.counters.objects_written));
     counter("objects_displaced", "Objects found not to be the committed ones: replaced, put back or removed", &|t| {
-        number(t.posted.tally.objects_displaced)
+        number(t.current.counters.objects_displaced)
     });
-    counter("object_bytes_written", "Bytes of objects written", &|t| number(t.posted.tally.object_bytes));
+    counter("object_bytes_written", "Bytes of objects written", &|t| number(t.current.counters.object_bytes));
 }

@@ -11,17 +11,17 @@
 use chrono::NaiveDate;
 use maud::Markup;
 
-use super::facts::{JobFacts, PageFacts, PlanFacts};
+use super::view::{JobFacts, PageFacts, PlanFacts};
 
 mod backfill;
+mod badge;
+mod charts;
 mod day;
-mod figures;
-mod frame;
 mod job;
+mod layout;
 mod overview;
 mod progress;
 mod runs;
-mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -65,11 +65,11 @@ pub fn plan(facts: &PageFacts, job: &JobFacts, plan: &PlanFacts) -> Markup {
 /// The login form; `failed` after a wrong token.
 #[must_use]
 pub fn login(failed: bool) -> Markup {
-    frame::login(failed)
+    layout::login(failed)
 }
 
 /// An error page.
 #[must_use]
 pub fn problem(status: u16, title: &str, text: &str) -> Markup {
-    frame::problem(status, title, text)
+    layout::problem(status, title, text)
 }

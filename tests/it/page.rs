@@ -14,10 +14,10 @@ use costlake::ledger_store::LedgerStore;
 use costlake::pipeline::Look;
 use costlake::plan::{Ask, plan, range};
 use costlake::report::{Failure, JobReport, Outcome, RequestStats};
-use costlake::scheduler::live::{Live, LivePartition};
-use costlake::web::facts::{JobFacts, PageFacts, PlanFacts};
+use costlake::scheduler::progress::{PartitionProgress, Progress};
+use costlake::web::chart_data::{self, Figures, Stacked, Summary};
 use costlake::web::page;
-use costlake::web::summary::{self, Figures, Stacked, Summary};
+use costlake::web::view::{JobFacts, PageFacts, PlanFacts};
 
 use crate::support::cost_explorer::DAILY;
 use crate::support::lake::{files, sum};
@@ -56,7 +56,7 @@ fn runs_of(house: &Lakehouse, job: &Job) -> Vec<JobReport> {
 async fn facts_of(house: &Lakehouse, job: Job) -> JobFacts {
     let lake = lake_of(house);
     let ledger = ledger_of(&lake, &job).await;
-    let summary = summary::refresh(&lake, &job, &ledger, None).await.expect("a summary");
+    let summary = chart_data::refresh(&lake, &job, &ledger, None).await.expect("a summary");
     JobFacts {
         next: job.schedule.as_ref().map(|schedule| schedule.next(now(), 5)).unwrap_or_default(),
         runs: Arc::new(runs_of(house, &job)),
@@ -125,15 +125,15 @@ async fn only_objects_of_another_generation_are_read_again() {
     let (_sandbox, house, job) = house_with_costs("2026-10-20");
     let lake = lake_of(&house);
     let mut ledger = ledger_of(&lake, &job).await;
-    let first = summary::refresh(&lake, &job, &ledger, None).await.expect("a summary");
+    let first = chart_data::refresh(&lake, &job, &ledger, None).await.expect("a summary");
     fs::write(house.lake().join("costs/billing_period=2026-10/data.parquet"), b"no parquet").expect("a file");
-    let same = summary::refresh(&lake, &job, &ledger, Some(first.clone())).await.expect("a summary");
+    let same = chart_data::refresh(&lake, &job, &ledger, Some(first.clone())).await.expect("a summary");
     assert!(Arc::ptr_eq(&first, &same), "nothing changed, nothing was read");
     ledger.partitions.get_mut("2026-11").expect("November").epoch += 1;
-    let again = summary::refresh(&lake, &job, &ledger, Some(same)).await.expect("a summary");
+    let again = chart_data::refresh(&lake, &job, &ledger, Some(same)).await.expect("a summary");
     assert_eq!((&again.figures, again.notes.len()), (&first.figures, 0), "October was not read");
     ledger.partitions.get_mut("2026-10").expect("October").epoch += 1;
-    let damaged = summary::refresh(&lake, &job, &ledger, Some(again)).await.expect("a summary");
+    let damaged = chart_data::refresh(&lake, &job, &ledger, Some(again)).await.expect("a summary");
     assert_eq!(stacked(&damaged).days.len(), 20, "November is shown all the same");
     assert!(damaged.notes[0].starts_with("2026-10: "), "{:?}", damaged.notes);
 }
@@ -191,15 +191,15 @@ async fn savings_utilization_and_accounts_are_those_of_the_rows() {
 }
 
 /// A run in the middle of a backfill.
-fn backfill() -> Live {
-    let mut live = Live::begin("backfill", now());
+fn backfill() -> Progress {
+    let mut live = Progress::begin("backfill", now());
     (live.fetches, live.expected_requests, live.fetches_done) = (Some(5), 41, 2);
     for (index, name) in ["2026-04", "2026-05", "2026-06", "2026-07"].into_iter().enumerate() {
         let index = index as u64;
         let pages = [9, 8, 5, 1][index as usize];
         let asked = RequestStats { requests: pages, pages, charged_pages: pages, ..RequestStats::default() };
         let outcome = [Some(Outcome::Committed), Some(Outcome::Unchanged), None, None][index as usize];
-        let partition = LivePartition { expected_requests: 9, rows: pages * 1_000, asked, outcome };
+        let partition = PartitionProgress { expected_requests: 9, rows: pages * 1_000, asked, outcome };
         live.partitions.insert(name.to_owned(), partition);
     }
     live

@@ -10,7 +10,7 @@
 //! | [`connections`] | clients that are too many or too slow |
 
 mod connections;
-mod news;
+mod notify;
 mod page;
 mod program;
 mod runs;

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::web::format;
 
-use super::ruler::{Ruler, compact};
+use super::scale::{Scale, compact};
 use super::{Axis, Key, Plot, legend, letter, px, table};
 
 /// One line; days without a value are gaps in it.
@@ -25,7 +25,7 @@ pub(in crate::web) fn lines(id: &str, title: &str, axis: &Axis, ratios: bool, ba
     let (tick, value): (Writer, Writer) =
         if ratios { (percent_tick, format::percent) } else { (compact, format::float) };
     let full = if ratios { Some(1.0) } else { None };
-    let ruler = Ruler::new(lines.iter().flat_map(|line| line.values.iter().flatten().copied()).chain(full));
+    let scale = Scale::new(lines.iter().flat_map(|line| line.values.iter().flatten().copied()).chain(full));
     let shown = |known: Option<f64>| known.map_or_else(|| "–".to_owned(), value);
     let at = |line: &Line, index: usize| line.values.get(index).copied().flatten();
     let keys: Vec<Key> = lines
@@ -38,12 +38,12 @@ pub(in crate::web) fn lines(id: &str, title: &str, axis: &Axis, ratios: bool, ba
         title,
         description: describe(&keys),
         axis,
-        ruler: &ruler,
+        scale: &scale,
         tick,
         letters: lines
             .iter()
             .enumerate()
-            .filter_map(|(index, line)| Some((ruler.y(last(line)?), letter(index))))
+            .filter_map(|(index, line)| Some((scale.y(last(line)?), letter(index))))
             .collect(),
         over: Vec::new(),
     };
@@ -55,7 +55,7 @@ pub(in crate::web) fn lines(id: &str, title: &str, axis: &Axis, ratios: bool, ba
     html! {
         figure class="chart" {
             figcaption { (title) }
-            (plot.frame(&drawn(lines, band, &ruler), told))
+            (plot.frame(&drawn(lines, band, &scale), told))
             (legend(&keys, "Newest:", swatch))
             (table(axis, title, &keys, |index, column| shown(lines.get(column).and_then(|line| at(line, index)))))
         }
@@ -76,12 +76,12 @@ fn describe(keys: &[Key]) -> String {
     format!("Newest values: {}.", newest.collect::<Vec<_>>().join("; "))
 }
 
-fn drawn(lines: &[Line], band: bool, ruler: &Ruler) -> Markup {
+fn drawn(lines: &[Line], band: bool, scale: &Scale) -> Markup {
     html! {
         @if let [one, other, ..] = lines {
-            @if band { path class="band" d=(between(one, other, ruler)) {} }
+            @if band { path class="band" d=(between(one, other, scale)) {} }
         }
-        @for (index, line) in lines.iter().enumerate() { path class={ "line l" (index % 9) } d=(path(line, ruler)) {} }
+        @for (index, line) in lines.iter().enumerate() { path class={ "line l" (index % 9) } d=(path(line, scale)) {} }
     }
 }
 
@@ -103,28 +103,28 @@ fn runs<T>(values: impl Iterator<Item = Option<T>>) -> Vec<(usize, Vec<T>)> {
     runs
 }
 
-fn path(line: &Line, ruler: &Ruler) -> String {
+fn path(line: &Line, scale: &Scale) -> String {
     let mut path = String::new();
     for (start, run) in runs(line.values.iter().copied()) {
         if let [only] = run[..] {
-            let _ = write!(path, "M{start} {}h1", px(ruler.y(only)));
+            let _ = write!(path, "M{start} {}h1", px(scale.y(only)));
             continue;
         }
         for (offset, value) in run.iter().enumerate() {
-            let _ = write!(path, "{}{}.5 {}", if offset == 0 { 'M' } else { 'L' }, start + offset, px(ruler.y(*value)));
+            let _ = write!(path, "{}{}.5 {}", if offset == 0 { 'M' } else { 'L' }, start + offset, px(scale.y(*value)));
         }
     }
     path
 }
 
 /// The area between two lines, on the days on which both have a value.
-fn between(one: &Line, other: &Line, ruler: &Ruler) -> String {
+fn between(one: &Line, other: &Line, scale: &Scale) -> String {
     let mut path = String::new();
     for (start, run) in runs(one.values.iter().zip(&other.values).map(|(one, other)| one.zip(*other))) {
         let there = run.iter().enumerate().map(|(offset, (one, _))| (start + offset, *one));
         let back = run.iter().enumerate().rev().map(|(offset, (_, other))| (start + offset, *other));
         for (number, (index, value)) in there.chain(back).enumerate() {
-            let _ = write!(path, "{}{index}.5 {}", if number == 0 { 'M' } else { 'L' }, px(ruler.y(value)));
+            let _ = write!(path, "{}{index}.5 {}", if number == 0 { 'M' } else { 'L' }, px(scale.y(value)));
         }
         path.push('z');
     }
@@ -139,16 +139,16 @@ fn swatch(index: usize) -> Markup {
 mod tests {
     use super::{Line, lines, path, runs};
     use crate::web::chart::Axis;
-    use crate::web::chart::ruler::Ruler;
+    use crate::web::chart::scale::Scale;
     use crate::window::Grain;
     use chrono::{Days, NaiveDate};
 
     #[test]
     fn holes_part_a_line() {
         assert_eq!(runs([Some(1), None, Some(2), Some(3)].into_iter()), [(0, vec![1]), (2, vec![2, 3])]);
-        let ruler = Ruler::new([4.0].into_iter());
+        let scale = Scale::new([4.0].into_iter());
         let line = Line { name: String::new(), values: vec![Some(2.0), None, Some(0.0), Some(4.0)] };
-        assert_eq!(path(&line, &ruler), "M0 120h1M2.5 240L3.5 0");
+        assert_eq!(path(&line, &scale), "M0 120h1M2.5 240L3.5 0");
     }
 
     #[test]

@@ -9,18 +9,18 @@ use crate::plan::Slot;
 use crate::web::calendar::look_of;
 use crate::window::Grain;
 
-use super::ruler::Ruler;
+use super::scale::Scale;
 use super::{Axis, HEIGHT, px};
 
 /// A sparkline of the figures over `slots`, the same days as the strip below it.
 pub(in crate::web) fn sparkline(grain: Grain, slots: &[Slot], line: &[(NaiveDate, f64)]) -> Markup {
     let axis = Axis::new(grain, slots.iter().map(|slot| slot.day));
     let values: Vec<f64> = line.iter().map(|(_, value)| *value).collect();
-    let ruler = Ruler::cut(&values, &values);
+    let scale = Scale::cut(&values, &values);
     let mut path = String::new();
     for (day, value) in line {
         let Ok(index) = axis.slots().binary_search(day) else { continue };
-        let _ = write!(path, "M{index} {}V{}h1V{}z", px(ruler.y(0.0)), px(ruler.y(*value)), px(ruler.y(0.0)));
+        let _ = write!(path, "M{index} {}V{}h1V{}z", px(scale.y(0.0)), px(scale.y(*value)), px(scale.y(0.0)));
     }
     let view = format!("0 0 {} {HEIGHT}", axis.slots().len().max(1));
     html! {

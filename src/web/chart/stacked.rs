@@ -5,11 +5,11 @@ use std::fmt::Write;
 use maud::{Markup, html};
 
 use crate::text::plural;
+use crate::web::chart_data::Stacked;
 use crate::web::format;
-use crate::web::summary::Stacked;
 use crate::window::Grain;
 
-use super::ruler::{Ruler, compact};
+use super::scale::{Scale, compact};
 use super::{Axis, Key, MOST_BARS, Plot, legend, letter, px, table};
 
 /// The two edges of a group's band on one day, as exact sums.
@@ -22,21 +22,21 @@ pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked, id: &str) -> Mark
     let rows: Vec<&Vec<i128>> = axis.slots().iter().map(|day| figures.days.get(day).unwrap_or(&empty)).collect();
     let bands = bands(&rows, figures.groups.len());
     let (highs, lows) = extremes(&bands, rows.len());
-    let ruler = Ruler::cut(&highs, &lows);
+    let scale = Scale::cut(&highs, &lows);
     let keys = keys(figures);
     let measure = words_of(&figures.measure);
     let (per, unit) = (if grain == Grain::Monthly { "month" } else { "day" }, format::label(&figures.unit));
     let by = figures.grouping.as_ref().map(|name| format!(" by {}", words_of(name))).unwrap_or_default();
     let title = capital(&format!("{measure}{by} per {per}, {unit}"));
-    let over: Vec<usize> = (0..highs.len()).filter(|index| ruler.is_over(highs[*index])).collect();
+    let over: Vec<usize> = (0..highs.len()).filter(|index| scale.is_over(highs[*index])).collect();
     let plot = Plot {
         id,
         title: &title,
         description: describe(figures),
         axis: &axis,
-        ruler: &ruler,
+        scale: &scale,
         tick: compact,
-        letters: letters(&bands, &ruler),
+        letters: letters(&bands, &scale),
         over: over.clone(),
     };
     let sum = |index: usize| rows.get(index).map_or(0, |row| row.iter().sum::<i128>());
@@ -49,7 +49,7 @@ pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked, id: &str) -> Mark
         figure class="chart" {
             figcaption { (title) }
             (textures())
-            (plot.frame(&drawn(&bands, &ruler), told))
+            (plot.frame(&drawn(&bands, &scale), told))
             @if let Some(highest) = over.iter().max_by_key(|index| sum(**index)) {
                 p class="fine" {
                     "▲ " (plural(over.len() as u64, per)) " beyond the scale, the highest " (name(*highest)) ": "
@@ -92,10 +92,10 @@ fn units(pico: i128) -> f64 {
     pico as f64 / 1e12
 }
 
-fn drawn(bands: &[Vec<Edges>], ruler: &Ruler) -> Markup {
+fn drawn(bands: &[Vec<Edges>], scale: &Scale) -> Markup {
     html! {
         @for (index, edges) in bands.iter().enumerate() {
-            @let path = outline(edges, ruler);
+            @let path = outline(edges, scale);
             @if !path.is_empty() {
                 path class={ "s" (index) } d=(path) {}
                 @if let Some(texture) = texture(index) { path fill={ "url(#" (texture) ")" } d=(path) {} }
@@ -105,9 +105,9 @@ fn drawn(bands: &[Vec<Edges>], ruler: &Ruler) -> Markup {
 }
 
 /// The outline of a band: bars for up to 70 days, else one stepped shape. Days without an amount have none.
-fn outline(edges: &[Edges], ruler: &Ruler) -> String {
+fn outline(edges: &[Edges], scale: &Scale) -> String {
     let mut path = String::new();
-    let y = |pico: i128| px(ruler.y(units(pico)));
+    let y = |pico: i128| px(scale.y(units(pico)));
     if edges.len() <= MOST_BARS {
         for (index, (from, to)) in edges.iter().enumerate().filter(|(_, (from, to))| from != to) {
             let _ = write!(path, "M{index}.1 {}V{}H{index}.9V{}z", y(*from), y(*to), y(*from));
@@ -134,10 +134,10 @@ fn outline(edges: &[Edges], ruler: &Ruler) -> String {
 }
 
 /// Letters at the right end of the bands that are high enough for one (9 px).
-fn letters(bands: &[Vec<Edges>], ruler: &Ruler) -> Vec<(f64, char)> {
+fn letters(bands: &[Vec<Edges>], scale: &Scale) -> Vec<(f64, char)> {
     let ends = bands.iter().enumerate().filter_map(|(index, edges)| Some((index, edges.last()?)));
     let placed = ends.filter_map(|(index, (from, to))| {
-        let (a, b) = (ruler.y(units(*from)), ruler.y(units(*to)));
+        let (a, b) = (scale.y(units(*from)), scale.y(units(*to)));
         ((a - b).abs() >= 9.0).then_some(((a + b) / 2.0, letter(index)))
     });
     placed.collect()
@@ -217,8 +217,8 @@ pub(in crate::web) fn words_of(column: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Edges, bands, outline, stacked, units};
-    use crate::web::chart::ruler::Ruler;
-    use crate::web::summary::Stacked;
+    use crate::web::chart::scale::Scale;
+    use crate::web::chart_data::Stacked;
     use crate::window::Grain;
     use chrono::{Days, NaiveDate};
     use proptest::{prop_assert_eq, proptest};
@@ -229,8 +229,8 @@ mod tests {
     fn heights_are_proportional_to_amounts() {
         let rows = [vec![100 * ONE, 300 * ONE, -100 * ONE]];
         let bands = bands(&rows.iter().collect::<Vec<_>>(), 3);
-        let ruler = Ruler::new([-100.0, 400.0].into_iter());
-        let height = |(from, to): Edges| (ruler.y(units(from)) - ruler.y(units(to))).abs();
+        let scale = Scale::new([-100.0, 400.0].into_iter());
+        let height = |(from, to): Edges| (scale.y(units(from)) - scale.y(units(to))).abs();
         let heights: Vec<f64> = bands.iter().map(|edges| height(edges[0])).collect();
         assert!((heights[1] / heights[0] - 3.0).abs() < 1e-9, "{heights:?}");
         assert!((heights[2] - heights[0]).abs() < 1e-9);
@@ -251,11 +251,11 @@ mod tests {
 
     #[test]
     fn few_days_are_bars_and_many_one_outline() {
-        let ruler = Ruler::new([10.0].into_iter());
-        let bars = outline(&[(0, 5 * ONE), (0, 0), (0, 10 * ONE)], &ruler);
+        let scale = Scale::new([10.0].into_iter());
+        let bars = outline(&[(0, 5 * ONE), (0, 0), (0, 10 * ONE)], &scale);
         assert_eq!(bars, "M0.1 240V120H0.9V240zM2.1 240V0H2.9V240z");
         let many: Vec<Edges> = (0..100).map(|day| (0, if day == 50 { 0 } else { 5 * ONE })).collect();
-        let outline = outline(&many, &ruler);
+        let outline = outline(&many, &scale);
         assert_eq!(outline.matches('z').count(), 2, "a day without an amount parts the shape");
     }
 

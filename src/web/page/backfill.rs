@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use crate::plan::{Fetch, span};
 use crate::text::{count, plural};
-use crate::web::facts::{JobFacts, PageFacts, PlanFacts};
 use crate::web::format;
+use crate::web::view::{JobFacts, PageFacts, PlanFacts};
 
-use super::frame::frame;
+use super::layout::frame;
 
 /// The form of a job's page; empty if actions are not allowed, or the source has no past to read.
 pub(super) fn form(facts: &PageFacts, job: &JobFacts) -> Markup {

@@ -9,9 +9,9 @@ use crate::sums::Sums;
 use crate::text::count;
 use crate::web::calendar::look_of;
 use crate::web::chart::slot_name;
-use crate::web::facts::{DayRevision, JobFacts, PageFacts, revisions};
+use crate::web::chart_data::Figures;
 use crate::web::format;
-use crate::web::summary::Figures;
+use crate::web::view::{DayRevision, JobFacts, PageFacts, revisions};
 
 /// The section: the selected day, or a form to select one.
 pub(super) fn section(facts: &PageFacts, job: &JobFacts, slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
@@ -173,7 +173,7 @@ fn before_and_after(revision: &DayRevision) -> Markup {
 mod tests {
     use super::changes;
     use crate::generation::Changes;
-    use crate::web::facts::DayRevision;
+    use crate::web::view::DayRevision;
 
     #[test]
     fn revisions_tell_before_and_after() {

@@ -9,14 +9,14 @@ use crate::report::usd;
 use crate::status;
 use crate::text::{bytes, count, plural};
 use crate::web::calendar::calendar;
-use crate::web::facts::{JobFacts, PageFacts};
 use crate::web::format;
+use crate::web::view::{JobFacts, PageFacts};
 use crate::window::Grain;
 
-use super::frame::frame;
+use super::badge::{Badge, checked_at};
+use super::layout::frame;
 use super::overview::breakable;
-use super::standing::{Standing, checked_at};
-use super::{backfill, day, figures, progress, runs};
+use super::{backfill, charts, day, progress, runs};
 
 /// The page.
 pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate>) -> Markup {
@@ -28,7 +28,7 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate
         nav class="crumbs" aria-label="Breadcrumb" { a href="/" { "Tables" } " / " (name) }
         div class="title" {
             h1 { (breakable(name)) }
-            (Standing::of(job, &slots, facts.now).badge())
+            (Badge::of(job, &slots, facts.now).badge())
             @if let Some(description) = &job.job.description { p class="lead" { (format::visible(description)) } }
         }
         @if let Some(error) = &job.file_error {
@@ -54,7 +54,7 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate
             (calendar(grain, &slots, selected))
             (day::section(facts, job, &slots, selected))
         }
-        (figures::section(job))
+        (charts::section(job))
         (runs::section(facts, job))
         (backfill::form(facts, job))
         (definition(job))

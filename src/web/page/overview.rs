@@ -8,27 +8,27 @@ use crate::report::usd;
 use crate::text::{count, plural};
 use crate::web::calendar::{tally_words, words_of};
 use crate::web::chart::{slot_name, sparkline, strip};
-use crate::web::facts::{JobFacts, PageFacts};
 use crate::web::format;
+use crate::web::view::{JobFacts, PageFacts};
 use crate::window::{Grain, month_start};
 
-use super::frame::frame;
+use super::badge::{Badge, checked_at};
+use super::layout::frame;
 use super::progress;
 use super::runs::verdict;
-use super::standing::{Standing, checked_at};
 
 /// Minimum number of values for a sparkline.
 const FEWEST: usize = 7;
 
 /// The page.
 pub(super) fn page(facts: &PageFacts) -> Markup {
-    let jobs: Vec<(&JobFacts, Vec<Slot>, Standing)> = facts
+    let jobs: Vec<(&JobFacts, Vec<Slot>, Badge)> = facts
         .jobs
         .iter()
         .map(|job| {
             let slots = slots_of(&job.job, &job.ledger, facts.now);
-            let standing = Standing::of(job, &slots, facts.now);
-            (job, slots, standing)
+            let badge = Badge::of(job, &slots, facts.now);
+            (job, slots, badge)
         })
         .collect();
     let spent: u64 = facts.jobs.iter().map(|job| job.usd_this_month).sum();
@@ -42,19 +42,19 @@ pub(super) fn page(facts: &PageFacts) -> Markup {
             p class="empty" { "There is no job yet: a file " code { "jobs/<table>.toml" } " makes one." }
         }
         ul class="cards" {
-            @for (job, slots, standing) in &jobs { li { (card(facts, job, slots, *standing)) } }
+            @for (job, slots, badge) in &jobs { li { (card(facts, job, slots, *badge)) } }
         }
     };
     frame("Tables", Some(facts), &body)
 }
 
 /// The number of jobs in each standing: `5 current, 1 failed`.
-fn in_words(jobs: &[(&JobFacts, Vec<Slot>, Standing)]) -> String {
-    let mut standings: Vec<Standing> = jobs.iter().map(|(_, _, standing)| *standing).collect();
-    standings.sort_unstable();
-    let parts: Vec<String> = standings
+fn in_words(jobs: &[(&JobFacts, Vec<Slot>, Badge)]) -> String {
+    let mut badges: Vec<Badge> = jobs.iter().map(|(_, _, badge)| *badge).collect();
+    badges.sort_unstable();
+    let parts: Vec<String> = badges
         .chunk_by(|a, b| a == b)
-        .filter_map(|group| group.first().map(|standing| format!("{} {}", group.len(), standing.look().1)))
+        .filter_map(|group| group.first().map(|badge| format!("{} {}", group.len(), badge.look().1)))
         .collect();
     if parts.is_empty() { "No jobs".to_owned() } else { parts.join(", ") }
 }
@@ -71,13 +71,13 @@ fn broken(broken: &[BrokenJob]) -> Markup {
     }
 }
 
-fn card(facts: &PageFacts, job: &JobFacts, slots: &[Slot], standing: Standing) -> Markup {
+fn card(facts: &PageFacts, job: &JobFacts, slots: &[Slot], badge: Badge) -> Markup {
     let name = &job.job.name;
     html! {
         article class="panel card" aria-labelledby={ "job-" (name) } {
             header {
                 h2 id={ "job-" (name) } { a href={ "/jobs/" (name) } { (breakable(name)) } }
-                (standing.badge())
+                (badge.badge())
             }
             @if let Some(description) = &job.job.description { p class="what" { (format::visible(description)) } }
             @if let Some(error) = &job.file_error {

@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 use crate::report::{Outcome, usd};
-use crate::scheduler::live::{Live, LivePartition};
+use crate::scheduler::progress::{PartitionProgress, Progress};
 use crate::text::{count, plural};
-use crate::web::facts::JobFacts;
 use crate::web::format;
+use crate::web::view::JobFacts;
 
 /// The fragment: its first element tells the script whether the job is running.
 pub(super) fn fragment(job: &JobFacts) -> Markup {
@@ -17,7 +17,7 @@ pub(super) fn fragment(job: &JobFacts) -> Markup {
     }
 }
 
-fn running(job: &JobFacts, live: &Live) -> Markup {
+fn running(job: &JobFacts, live: &Progress) -> Markup {
     let rows: u64 = live.partitions.values().map(|partition| partition.rows).sum();
     let pages: u64 = live.partitions.values().map(|partition| partition.asked.pages).sum();
     let charged: u64 = live.partitions.values().map(|partition| partition.asked.charged_pages).sum();
@@ -58,7 +58,7 @@ fn running(job: &JobFacts, live: &Live) -> Markup {
     }
 }
 
-fn line(name: &str, partition: &LivePartition) -> Markup {
+fn line(name: &str, partition: &PartitionProgress) -> Markup {
     let expected = partition.expected_requests.max(1);
     let done = if partition.outcome.is_some() { expected } else { partition.asked.pages.min(expected) };
     html! {

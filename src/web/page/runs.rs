@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use crate::report::{FetchReport, JobReport};
 use crate::text::{bytes, count, plural};
-use crate::web::facts::{JobFacts, PageFacts};
 use crate::web::format;
+use crate::web::view::{JobFacts, PageFacts};
 
 use super::progress::outcome;
 

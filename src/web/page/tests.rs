@@ -14,13 +14,13 @@ use crate::ledger::{DayState, History, Ledger, Noted, PartitionState, Quarantine
 use crate::pipeline::Look;
 use crate::plan::{Ask, plan as plan_of, range};
 use crate::report::{Failure, FetchReport, JobReport, Outcome, RequestStats};
-use crate::scheduler::live::{Live, LivePartition};
+use crate::scheduler::progress::{PartitionProgress, Progress};
 use crate::sums::Sums;
-use crate::web::facts::{JobFacts, PageFacts, PlanFacts};
-use crate::web::summary::{Figures, Stacked, Summary};
+use crate::web::chart_data::{Figures, Stacked, Summary};
+use crate::web::view::{JobFacts, PageFacts, PlanFacts};
 use crate::window::parse_day;
 
-use super::standing::Standing;
+use super::badge::Badge;
 use super::{live, login, overview, plan, problem};
 
 const HOSTILE: &str = "<script>alert(1)</script>\"' onload=x \u{202e}\0 &amp; style=\"x\"";
@@ -100,11 +100,11 @@ fn hostile_job() -> JobFacts {
 }
 
 fn running(mut job: JobFacts) -> JobFacts {
-    let mut run = Live::begin(HOSTILE, now());
+    let mut run = Progress::begin(HOSTILE, now());
     run.fetches = Some(4);
     run.fetches_done = 1;
     let asked = RequestStats { pages: 3, charged_pages: 3, ..RequestStats::default() };
-    let partition = LivePartition { expected_requests: 9, rows: 1_500, asked, outcome: None };
+    let partition = PartitionProgress { expected_requests: 9, rows: 1_500, asked, outcome: None };
     run.partitions.insert("2026-11".to_owned(), partition);
     (job.live, job.outlasted) = (Some(run), Some(now()));
     job
@@ -256,7 +256,7 @@ fn a_plan_is_confirmed_with_what_it_was_made_of() {
 fn a_job_is_told_in_one_word() {
     let word = |job: &JobFacts, at: &str| {
         let at = at.parse().unwrap();
-        Standing::of(job, &crate::plan::calendar(&job.job, &job.ledger, at), at).look().1
+        Badge::of(job, &crate::plan::calendar(&job.job, &job.ledger, at), at).look().1
     };
     let soon = "2026-11-04T09:00:00Z";
     let mut job = JobFacts { look: Look::default(), ..hostile_job() };

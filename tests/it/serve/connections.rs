@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use costlake::web::listen::{CONNECTIONS, Timeouts, serve};
+use costlake::web::server::{CONNECTIONS, Timeouts, serve};
 use tokio_util::sync::CancellationToken;
 
 /// A server of one page.

@@ -7,13 +7,13 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use costlake::pipeline::{Event, Listener};
 use costlake::scheduler::Scheduler;
-use costlake::web::access::Access;
+use costlake::web::auth::Access;
+use costlake::web::cache::State;
 use costlake::web::router;
-use costlake::web::state::State;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::world::{CONFIG, COSTS, START, World, last, posted, records, settle, until};
+use super::world::{CONFIG, COSTS, START, World, job_state, last, records, settle, until};
 use crate::support::lakehouse::Lakehouse;
 
 const TOKEN: &str = "canary-token-5f1e77aa";
@@ -169,7 +169,7 @@ async fn readiness_says_what_is_missing() {
     let router = page(&world.scheduler(), access(None, false));
     let before = get(&router, "/readyz").await;
     assert_eq!(before.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(before.text.contains("does not beat") && before.text.contains("lake"), "{}", before.text);
+    assert!(before.text.contains("does not tick") && before.text.contains("lake"), "{}", before.text);
     assert_eq!(get(&router, "/healthz").await.status, StatusCode::OK);
 }
 
@@ -231,8 +231,8 @@ async fn a_backfill_waits_for_nobody() {
         }
     });
     let scheduler = world.scheduler_heard_by(Some(listener));
-    super::world::beat(&scheduler, START).await;
-    until(|| posted(&scheduler, "costs").live.is_some()).await;
+    super::world::tick(&scheduler, START).await;
+    until(|| job_state(&scheduler, "costs").live.is_some()).await;
     let router = page(&scheduler, access(Some(TOKEN), true));
     let form = "job=costs&from=2026-11-02&to=2026-11-03";
     let answer = ask(&router, "POST", "/backfill", &[FORM, SAME, BEARER], form).await;

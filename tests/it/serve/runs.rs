@@ -8,9 +8,9 @@ use chrono::Duration;
 use costlake::pipeline::{Event, Listener};
 use costlake::plan::Ask;
 use costlake::plan::calendar;
-use costlake::scheduler::board::Refusal;
+use costlake::scheduler::jobs::Refusal;
 
-use super::world::{CONFIG, COSTS, START, World, at, beat, last, posted, records, settle, until};
+use super::world::{CONFIG, COSTS, START, World, at, job_state, last, records, settle, tick, until};
 
 /// A listener that blocks the runs of one job once they are planned, until it is released.
 #[derive(Default)]
@@ -100,7 +100,7 @@ async fn a_run_that_a_signal_stopped_has_not_done_its_slot() {
     world.pass(&world.scheduler(), START).await;
     let hold = Hold::default();
     let scheduler = world.scheduler_heard_by(Some(hold.listener("config")));
-    beat(&scheduler, "2026-11-11T06:30:00Z").await;
+    tick(&scheduler, "2026-11-11T06:30:00Z").await;
     hold.holds().await;
     scheduler.context().cancel.cancel();
     hold.let_go();
@@ -116,15 +116,15 @@ async fn runs_of_a_job_never_overlap() {
     let world = World::new(&[("often", &CONFIG.replace("30 6", "*/5 *")), ("other", CONFIG)]);
     let hold = Hold::default();
     let scheduler = world.scheduler_heard_by(Some(hold.listener("often")));
-    beat(&scheduler, "2026-11-10T09:00:00Z").await;
-    until(|| posted(&scheduler, "other").last.is_some()).await;
-    assert!(posted(&scheduler, "often").live.is_some(), "it is held");
+    tick(&scheduler, "2026-11-10T09:00:00Z").await;
+    until(|| job_state(&scheduler, "other").last.is_some()).await;
+    assert!(job_state(&scheduler, "often").live.is_some(), "it is held");
     for now in ["2026-11-10T09:05:00Z", "2026-11-10T09:10:00Z", "2026-11-10T09:15:10Z"] {
-        beat(&scheduler, now).await;
+        tick(&scheduler, now).await;
     }
-    let shown = posted(&scheduler, "often");
+    let shown = job_state(&scheduler, "often");
     assert_eq!(shown.outlasted, Some(at("2026-11-10T09:15:00Z")), "the slot that passed is shown");
-    assert_eq!(shown.tally.outlasted, 3);
+    assert_eq!(shown.counters.outlasted, 3);
     assert_eq!(scheduler.start("often", "backfill", Ask::Due), Err(Refusal::Busy));
     hold.let_go();
     settle(&scheduler).await;
@@ -132,7 +132,7 @@ async fn runs_of_a_job_never_overlap() {
     world.pass(&scheduler, "2026-11-10T09:16:01Z").await;
     let started: Vec<_> = records(&world, "often").await.iter().map(|run| run.started_at).collect();
     assert_eq!(started, [at("2026-11-10T09:16:00Z"), at("2026-11-10T09:00:00Z")], "one run for three slots");
-    assert_eq!(posted(&scheduler, "often").outlasted, None);
+    assert_eq!(job_state(&scheduler, "often").outlasted, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -170,7 +170,7 @@ async fn a_failing_job_is_tried_again_at_its_next_slot() {
         assert_ne!(last(&scheduler, "fails").exit_code, 0);
         assert_eq!(last(&scheduler, "config").exit_code, 0);
     }
-    assert_eq!(posted(&scheduler, "fails").tally.runs["failed"], 2);
+    assert_eq!(job_state(&scheduler, "fails").counters.runs["failed"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -195,7 +195,7 @@ async fn weeks_pass_and_every_table_is_current() {
         let now = at(START) + Duration::days(days);
         world.pass(&scheduler, &now.to_rfc3339()).await;
         for name in ["config", "costs"] {
-            let shown = posted(&scheduler, name);
+            let shown = job_state(&scheduler, name);
             assert_eq!((last(&scheduler, name).exit_code, last(&scheduler, name).started_at), (0, now), "{name}");
             let (lake, grain) = (world.lake(), shown.job.source.grain());
             let opened = costlake::ledger_store::LedgerStore::open(lake, name, grain, now).await;
@@ -212,7 +212,7 @@ async fn job_files_may_change_while_it_runs() {
     let world = World::new(&[("a", CONFIG), ("broken", "source = 1\n")]);
     let scheduler = world.scheduler();
     world.pass(&scheduler, START).await;
-    assert_eq!(scheduler.board.broken().len(), 1);
+    assert_eq!(scheduler.jobs.broken().len(), 1);
 
     // Broken: the last good version stays in use, and the error is shown.
     world.job("a", "schedule = { cron = \"boom\" }\n");
@@ -220,14 +220,14 @@ async fn job_files_may_change_while_it_runs() {
     scheduler.look_again();
     world.pass(&scheduler, "2026-11-11T06:30:00Z").await;
     assert_eq!(last(&scheduler, "a").started_at, at("2026-11-11T06:30:00Z"));
-    assert!(posted(&scheduler, "a").file_error.expect("an error").contains("boom"));
+    assert!(job_state(&scheduler, "a").file_error.expect("an error").contains("boom"));
     assert_eq!(last(&scheduler, "b").started_at, at("2026-11-11T06:30:00Z"), "a new job runs at once");
 
     // Fixed, with another schedule: it counts from now, so this morning's firing is not made up for.
     world.job("a", &CONFIG.replace("30 6", "0 5"));
     scheduler.look_again();
     world.pass(&scheduler, "2026-11-11T08:00:00Z").await;
-    assert_eq!(posted(&scheduler, "a").file_error, None);
+    assert_eq!(job_state(&scheduler, "a").file_error, None);
     assert_eq!(last(&scheduler, "a").started_at, at("2026-11-11T06:30:00Z"));
     world.pass(&scheduler, "2026-11-12T05:00:00Z").await;
     assert_eq!(last(&scheduler, "a").started_at, at("2026-11-12T05:00:00Z"));
@@ -237,9 +237,9 @@ async fn job_files_may_change_while_it_runs() {
     fs::remove_file(world.job_file("broken")).expect("a file");
     scheduler.look_again();
     world.pass(&scheduler, "2026-11-12T06:30:00Z").await;
-    let names: Vec<String> = scheduler.board.posted(at(START)).iter().map(|posted| posted.job.name.clone()).collect();
+    let names: Vec<String> = scheduler.jobs.states(at(START)).iter().map(|current| current.job.name.clone()).collect();
     assert_eq!(names, ["a"]);
-    assert!(scheduler.board.broken().is_empty());
+    assert!(scheduler.jobs.broken().is_empty());
     assert_eq!(records(&world, "b").await.len(), 1);
 }
 
@@ -248,17 +248,17 @@ async fn a_run_outlives_its_job_file() {
     let world = World::new(&[("a", CONFIG)]);
     let hold = Hold::default();
     let scheduler = world.scheduler_heard_by(Some(hold.listener("a")));
-    beat(&scheduler, START).await;
+    tick(&scheduler, START).await;
     hold.holds().await;
     fs::remove_file(world.job_file("a")).expect("a file");
     scheduler.look_again();
-    beat(&scheduler, "2026-11-10T06:31:00Z").await;
-    assert_eq!(scheduler.board.running(), ["a"]);
+    tick(&scheduler, "2026-11-10T06:31:00Z").await;
+    assert_eq!(scheduler.jobs.running(), ["a"]);
     assert_eq!(scheduler.start("a", "backfill", Ask::Due), Err(Refusal::Unknown));
     hold.let_go();
     settle(&scheduler).await;
     assert_eq!(records(&world, "a").await.len(), 1);
-    assert!(scheduler.board.posted(at(START)).is_empty());
+    assert!(scheduler.jobs.states(at(START)).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -267,8 +267,8 @@ async fn nothing_starts_once_the_end_has_begun() {
     let scheduler = world.scheduler();
     world.pass(&scheduler, START).await;
     scheduler.context().cancel.cancel();
-    scheduler.beat(costlake::clock::Clock::Fixed(at("2026-11-12T06:30:00Z")));
-    assert!(scheduler.board.running().is_empty());
+    scheduler.tick(costlake::clock::Clock::Fixed(at("2026-11-12T06:30:00Z")));
+    assert!(scheduler.jobs.running().is_empty());
     assert_eq!(scheduler.start("config", "backfill", Ask::Due), Err(Refusal::Stopping));
     assert!(scheduler.ended(std::time::Duration::from_secs(20)).await);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use costlake::job::{Schedule, parse};
-use costlake::scheduler::slots::{due, next, slots};
+use costlake::scheduler::cron::{due, firings, next};
 
 fn schedule(cron: &str, zone: &str) -> Schedule {
     let text = format!(
@@ -60,7 +60,7 @@ fn days_of(zone: Tz, from: DateTime<Utc>, to: DateTime<Utc>) -> BTreeSet<NaiveDa
 fn check_fixed(change: &Change, cron: &str, time: chrono::NaiveTime) {
     let schedule = schedule(cron, change.zone.name());
     let (from, to) = (change.at - Duration::days(2), change.at + Duration::days(2));
-    let found: Vec<DateTime<Tz>> = slots(&schedule, from, to).collect();
+    let found: Vec<DateTime<Tz>> = firings(&schedule, from, to).collect();
     assert!(found.is_sorted_by(|a, b| a < b), "{} {cron} at {}: {found:?}", change.zone, change.at);
     let days: Vec<NaiveDate> = found.iter().map(DateTime::date_naive).collect();
     let mut whole = days_of(change.zone, from, to);
@@ -79,7 +79,7 @@ fn check_fixed(change: &Change, cron: &str, time: chrono::NaiveTime) {
 fn check_repeating(change: &Change) {
     let schedule = schedule("*/30 * * * *", change.zone.name());
     let (from, to) = (change.at - Duration::hours(4), change.at + Duration::hours(4));
-    let found: Vec<DateTime<Utc>> = slots(&schedule, from, to).map(|at| at.to_utc()).collect();
+    let found: Vec<DateTime<Utc>> = firings(&schedule, from, to).map(|at| at.to_utc()).collect();
     let minutes = (1..=(to - from).num_minutes()).map(|minute| from + Duration::minutes(minute));
     let wanted: Vec<DateTime<Utc>> = minutes
         .filter(|at| {
@@ -106,7 +106,7 @@ fn no_change_of_any_clock_loses_or_doubles_a_slot() {
 fn the_gap_and_the_repeated_hour_of_new_york() {
     let fixed = schedule("30 2 * * *", "America/New_York");
     let told = |from: &str, to: &str, schedule: &Schedule| -> Vec<String> {
-        slots(schedule, at(from), at(to)).map(|at| at.format("%m-%d %H:%M%:z").to_string()).collect()
+        firings(schedule, at(from), at(to)).map(|at| at.format("%m-%d %H:%M%:z").to_string()).collect()
     };
     let spring = told("2026-03-07T12:00:00Z", "2026-03-09T12:00:00Z", &fixed);
     assert_eq!(spring, ["03-08 03:00-04:00", "03-09 02:30-04:00"]);

@@ -12,7 +12,7 @@ use costlake::pipeline::retry::RetryPolicy;
 use costlake::pipeline::{Context, Listener};
 use costlake::report::JobReport;
 use costlake::scheduler::Scheduler;
-use costlake::scheduler::board::Posted;
+use costlake::scheduler::jobs::JobState;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -94,21 +94,21 @@ impl World {
     /// Sets the clock to `now` and waits until everything due has run.
     pub(super) async fn pass(&self, scheduler: &Arc<Scheduler>, now: &str) {
         self.sandbox.set_now(now);
-        beat(scheduler, now).await;
+        tick(scheduler, now).await;
         settle(scheduler).await;
     }
 }
 
 /// Ticks at `now`, waits until every job's last run is known, and ticks once more.
-pub(super) async fn beat(scheduler: &Arc<Scheduler>, now: &str) {
-    scheduler.beat(Clock::Fixed(at(now)));
-    until(|| scheduler.board.forgotten().is_empty()).await;
-    scheduler.beat(Clock::Fixed(at(now)));
+pub(super) async fn tick(scheduler: &Arc<Scheduler>, now: &str) {
+    scheduler.tick(Clock::Fixed(at(now)));
+    until(|| scheduler.jobs.forgotten().is_empty()).await;
+    scheduler.tick(Clock::Fixed(at(now)));
 }
 
 /// Waits until nothing runs.
 pub(super) async fn settle(scheduler: &Scheduler) {
-    until(|| scheduler.board.running().is_empty()).await;
+    until(|| scheduler.jobs.running().is_empty()).await;
 }
 
 /// Waits until a condition holds.
@@ -126,12 +126,12 @@ pub(super) fn until(mut so: impl FnMut() -> bool) -> impl Future<Output = ()> {
     }
 }
 
-pub(super) fn posted(scheduler: &Scheduler, name: &str) -> Posted {
-    scheduler.board.of(name, scheduler.clock().now()).expect("a job")
+pub(super) fn job_state(scheduler: &Scheduler, name: &str) -> JobState {
+    scheduler.jobs.of(name, scheduler.clock().now()).expect("a job")
 }
 
 pub(super) fn last(scheduler: &Scheduler, name: &str) -> Arc<JobReport> {
-    posted(scheduler, name).last.expect("a run")
+    job_state(scheduler, name).last.expect("a run")
 }
 
 /// The run records of a table, newest first.

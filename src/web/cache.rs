@@ -22,12 +22,12 @@ use crate::pipeline::{Context, Look, look};
 use crate::plan::spending_since;
 use crate::report::JobReport;
 use crate::scheduler::Scheduler;
-use crate::scheduler::board::{Posted, locked};
+use crate::scheduler::jobs::{JobState, locked};
 use crate::status;
 
-use super::access::Access;
-use super::facts::{JobFacts, PageFacts, last_run};
-use super::summary::{self, Summary};
+use super::auth::Access;
+use super::chart_data::{self, Summary};
+use super::view::{JobFacts, PageFacts, last_run};
 
 /// A ledger is read again after this long.
 const FRESH: Duration = Duration::from_secs(2);
@@ -52,7 +52,7 @@ pub struct State {
 
 /// A consistent snapshot of what the pages show of a table.
 #[derive(Debug, Clone)]
-pub(super) struct Books {
+pub(super) struct CachedTable {
     pub(super) ledger: Arc<Ledger>,
     pub(super) notes: Vec<String>,
     look: Look,
@@ -63,7 +63,7 @@ pub(super) struct Books {
     failed: Option<String>,
 }
 
-impl Books {
+impl CachedTable {
     /// The last recorded run that was not interrupted, among those shown.
     pub(super) fn last_run(&self, now: DateTime<Utc>) -> Option<&JobReport> {
         last_run(&self.runs, now)
@@ -78,7 +78,7 @@ impl Books {
 
 #[derive(Debug, Default)]
 struct Table {
-    books: Option<Books>,
+    cached: Option<CachedTable>,
     read_at: Option<Instant>,
     /// Number of ended runs at the last read.
     runs_ended: u64,
@@ -111,30 +111,30 @@ impl State {
     ///
     /// # Errors
     /// When the lake cannot be read and there is no earlier snapshot.
-    pub(super) async fn books(&self, posted: &Posted) -> Result<Books> {
-        self.books_of_age(posted, FRESH).await
+    pub(super) async fn cached(&self, current: &JobState) -> Result<CachedTable> {
+        self.cached_within(current, FRESH).await
     }
 
-    async fn books_of_age(&self, posted: &Posted, age: Duration) -> Result<Books> {
-        let table = locked(&self.tables).entry(posted.job.name.clone()).or_default().clone();
+    async fn cached_within(&self, current: &JobState, age: Duration) -> Result<CachedTable> {
+        let table = locked(&self.tables).entry(current.job.name.clone()).or_default().clone();
         let mut table = table.lock().await;
         // Read at once after a run has ended: its user reloads the page to see the result.
-        let age = if table.runs_ended == posted.runs_ended { age } else { Duration::ZERO };
-        if let Some(books) = &table.books
+        let age = if table.runs_ended == current.runs_ended { age } else { Duration::ZERO };
+        if let Some(cached) = &table.cached
             && table.read_at.is_some_and(|at| at.elapsed() < age)
         {
-            return Ok(books.clone());
+            return Ok(cached.clone());
         }
-        let read = table.read(self.scheduler.context(), posted, self.now()).await;
+        let read = table.read(self.scheduler.context(), current, self.now()).await;
         table.read_at = Some(Instant::now());
-        table.runs_ended = posted.runs_ended;
-        let books = match (read, table.books.take()) {
-            (Ok(books), _) => books,
-            (Err(error), Some(old)) => Books { failed: Some(error.report()), ..old },
+        table.runs_ended = current.runs_ended;
+        let cached = match (read, table.cached.take()) {
+            (Ok(cached), _) => cached,
+            (Err(error), Some(old)) => CachedTable { failed: Some(error.report()), ..old },
             (Err(error), None) => return Err(error),
         };
-        table.books = Some(books.clone());
-        Ok(books)
+        table.cached = Some(cached.clone());
+        Ok(cached)
     }
 
     /// The tables without a job.
@@ -146,33 +146,33 @@ impl State {
         if let Some((_, names)) = kept.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
             return Ok(names.clone());
         }
-        let board = &self.scheduler.board;
-        let jobs = board.posted(self.now()).into_iter().map(|posted| posted.job.name.clone());
-        let jobs: Vec<String> = jobs.chain(board.broken().iter().map(BrokenJob::name)).collect();
+        let states = &self.scheduler.jobs;
+        let names = states.states(self.now()).into_iter().map(|current| current.job.name.clone());
+        let jobs: Vec<String> = names.chain(states.broken().iter().map(BrokenJob::name)).collect();
         let names = status::without_job(&self.scheduler.context().lake, &jobs).await?;
         *kept = Some((Instant::now(), names.clone()));
         Ok(names)
     }
 
     /// What the pages show of one job.
-    pub(super) async fn job_facts(&self, posted: Posted) -> JobFacts {
-        let books = self.books(&posted).await;
-        facts_of(posted, books)
+    pub(super) async fn job_facts(&self, current: JobState) -> JobFacts {
+        let cached = self.cached(&current).await;
+        facts_of(current, cached)
     }
 
     /// The same for its live progress, from a snapshot up to 60 s old.
-    pub(super) async fn progress(&self, posted: Posted) -> JobFacts {
-        let books = self.books_of_age(&posted, FRESH_FOR_PROGRESS).await;
-        facts_of(posted, books)
+    pub(super) async fn progress(&self, current: JobState) -> JobFacts {
+        let cached = self.cached_within(&current, FRESH_FOR_PROGRESS).await;
+        facts_of(current, cached)
     }
 
     /// What every page shows.
     pub(super) async fn page_facts(&self) -> PageFacts {
         let clock = self.scheduler.clock();
-        let posted = self.scheduler.board.posted(clock.now());
-        self.forget_but(&posted);
-        let jobs = futures::future::join_all(posted.into_iter().map(|posted| self.job_facts(posted))).await;
-        let broken = self.scheduler.board.broken();
+        let current = self.scheduler.jobs.states(clock.now());
+        self.forget_but(&current);
+        let jobs = futures::future::join_all(current.into_iter().map(|current| self.job_facts(current))).await;
+        let broken = self.scheduler.jobs.broken();
         let in_use = |file: &std::path::Path| jobs.iter().any(|facts| facts.job.file == file);
         PageFacts {
             now: clock.now(),
@@ -185,8 +185,8 @@ impl State {
         }
     }
 
-    fn forget_but(&self, posted: &[Posted]) {
-        locked(&self.tables).retain(|name, _| posted.iter().any(|posted| posted.job.name == *name));
+    fn forget_but(&self, current: &[JobState]) {
+        locked(&self.tables).retain(|name, _| current.iter().any(|current| current.job.name == *name));
     }
 }
 
@@ -198,9 +198,9 @@ fn with_last(runs: Arc<Vec<JobReport>>, last: Option<&JobReport>) -> Arc<Vec<Job
 }
 
 /// The facts of one job. A table that cannot be read shows the error instead and does not affect the others.
-fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
-    let books = books.unwrap_or_else(|error| Books {
-        ledger: Arc::new(Ledger::empty(&posted.job.name)),
+fn facts_of(current: JobState, cached: Result<CachedTable>) -> JobFacts {
+    let cached = cached.unwrap_or_else(|error| CachedTable {
+        ledger: Arc::new(Ledger::empty(&current.job.name)),
         notes: Vec::new(),
         look: Look::default(),
         runs: Arc::default(),
@@ -208,37 +208,37 @@ fn facts_of(posted: Posted, books: Result<Books>) -> JobFacts {
         usd_this_month: 0,
         failed: Some(error.report()),
     });
-    let failed = books.failed.map(|text| format!("the lake cannot be read, so what is shown is older: {text}"));
-    let errors: Vec<String> = posted.file_error.into_iter().chain(failed).collect();
+    let failed = cached.failed.map(|text| format!("the lake cannot be read, so what is shown is older: {text}"));
+    let errors: Vec<String> = current.file_error.into_iter().chain(failed).collect();
     JobFacts {
-        job: posted.job,
-        ledger: books.ledger,
-        notes: books.notes,
-        look: books.look,
-        runs: with_last(books.runs, posted.last.as_deref()),
-        live: posted.live,
-        next: posted.next,
-        outlasted: posted.outlasted,
+        job: current.job,
+        ledger: cached.ledger,
+        notes: cached.notes,
+        look: cached.look,
+        runs: with_last(cached.runs, current.last.as_deref()),
+        live: current.live,
+        next: current.next,
+        outlasted: current.outlasted,
         file_error: (!errors.is_empty()).then(|| errors.join("\n")),
-        summary: books.summary,
-        usd_this_month: books.usd_this_month,
+        summary: cached.summary,
+        usd_this_month: cached.usd_this_month,
     }
 }
 
 impl Table {
     /// Reads the table. During a run an object may briefly be ahead of the ledger, so the two are not compared then.
-    async fn read(&mut self, context: &Context, posted: &Posted, now: DateTime<Utc>) -> Result<Books> {
+    async fn read(&mut self, context: &Context, current: &JobState, now: DateTime<Utc>) -> Result<CachedTable> {
         let Context { lake, clients, .. } = context;
-        let (job, lake_of, grain) = (&posted.job, lake.clone(), posted.job.source.grain());
-        let opened = if posted.live.is_some() {
+        let (job, lake_of, grain) = (&current.job, lake.clone(), current.job.source.grain());
+        let opened = if current.live.is_some() {
             LedgerStore::open(lake_of, &job.name, grain, now).await
         } else {
             LedgerStore::open_to_show(lake_of, &job.name, grain, now).await
         };
         let (store, mut notes) = opened?;
         notes.extend(job.aws.note());
-        let ledger = match &self.books {
-            Some(books) if *books.ledger == store.ledger => books.ledger.clone(),
+        let ledger = match &self.cached {
+            Some(cached) if *cached.ledger == store.ledger => cached.ledger.clone(),
             _ => Arc::new(store.ledger.clone()),
         };
         let shown = self.shown.clone();
@@ -248,11 +248,11 @@ impl Table {
             self.identity = TableRecord::kept(lake, &job.name).await?;
         }
         let look = look(clients, job, &store, self.identity.as_ref()).await?;
-        let known = self.books.as_ref().and_then(|books| books.summary.clone());
-        let summary = summary::refresh(lake, job, &ledger, known.clone()).await.ok().or(known);
+        let known = self.cached.as_ref().and_then(|cached| cached.summary.clone());
+        let summary = chart_data::refresh(lake, job, &ledger, known.clone()).await.ok().or(known);
         let usd_this_month = self.records.iter().filter(|(key, _)| is_since(key, spending_since(now)));
         let usd_this_month = usd_this_month.map(|(_, record)| record.cents).sum();
-        Ok(Books { ledger, notes, look, runs, summary, usd_this_month, failed: None })
+        Ok(CachedTable { ledger, notes, look, runs, summary, usd_this_month, failed: None })
     }
 
     /// Reads new run records; returns those that are shown, newest first.
@@ -276,8 +276,8 @@ impl Table {
                 record.report = None;
             }
         }
-        if let Some(books) = self.books.as_ref().filter(|_| self.shown == shown) {
-            return Ok(books.runs.clone());
+        if let Some(cached) = self.cached.as_ref().filter(|_| self.shown == shown) {
+            return Ok(cached.runs.clone());
         }
         let reports = shown.iter().filter_map(|key| self.records.get(key)?.report.clone()).collect();
         self.shown = shown;

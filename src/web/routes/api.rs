@@ -6,19 +6,19 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use super::metrics::{self, TableFacts};
-use super::state::Shared;
 use crate::error::{Kind, combined_exit_code};
 use crate::plan::calendar;
 use crate::status;
+use crate::web::cache::Shared;
+use crate::web::metrics::{self, TableFacts};
 
 /// Liveness: always `ok`.
-pub(super) async fn healthz() -> &'static str {
+pub(in crate::web) async fn healthz() -> &'static str {
     "ok\n"
 }
 
 /// Readiness: 503 with the reasons if the process cannot do its work.
-pub(super) async fn readyz(Given(state): Given<Shared>) -> Response {
+pub(in crate::web) async fn readyz(Given(state): Given<Shared>) -> Response {
     let reasons = state.scheduler.health.reasons();
     if reasons.is_empty() {
         return "ready\n".into_response();
@@ -27,17 +27,17 @@ pub(super) async fn readyz(Given(state): Given<Shared>) -> Response {
 }
 
 /// What `costlake status --output json` prints.
-pub(super) async fn status(Given(state): Given<Shared>) -> Json<Value> {
+pub(in crate::web) async fn status(Given(state): Given<Shared>) -> Json<Value> {
     let clock = state.scheduler.clock();
-    let broken = state.scheduler.board.broken();
+    let broken = state.scheduler.jobs.broken();
     let mut codes = vec![if broken.is_empty() { 0 } else { Kind::Config.exit_code() }];
     let mut tables = Vec::new();
-    for posted in state.scheduler.board.posted(clock.now()) {
-        match state.books(&posted).await {
-            Ok(books) => {
-                let slots = calendar(&posted.job, &books.ledger, clock.now());
-                let last = books.last_run(clock.now());
-                tables.push(status::table(&posted.job, &slots, &books.ledger, &books.all_notes(), last));
+    for current in state.scheduler.jobs.states(clock.now()) {
+        match state.cached(&current).await {
+            Ok(cached) => {
+                let slots = calendar(&current.job, &cached.ledger, clock.now());
+                let last = cached.last_run(clock.now());
+                tables.push(status::table(&current.job, &slots, &cached.ledger, &cached.all_notes(), last));
             }
             Err(error) => codes.push(error.kind().exit_code()),
         }
@@ -50,14 +50,14 @@ pub(super) async fn status(Given(state): Given<Shared>) -> Json<Value> {
 }
 
 /// The metrics, for Prometheus.
-pub(super) async fn metrics(Given(state): Given<Shared>) -> Response {
+pub(in crate::web) async fn metrics(Given(state): Given<Shared>) -> Response {
     let now = state.now();
     let mut tables = Vec::new();
-    for posted in state.scheduler.board.posted(now) {
-        let ledger = state.books(&posted).await.ok().map(|books| books.ledger);
-        tables.push(TableFacts { posted, ledger });
+    for current in state.scheduler.jobs.states(now) {
+        let ledger = state.cached(&current).await.ok().map(|cached| cached.ledger);
+        tables.push(TableFacts { current, ledger });
     }
-    let broken = state.scheduler.board.broken().len();
+    let broken = state.scheduler.jobs.broken().len();
     match metrics::text(&tables, broken, state.scheduler.health.reasons().is_empty(), now) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

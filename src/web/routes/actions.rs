@@ -7,23 +7,23 @@ use chrono::NaiveDate;
 use maud::Markup;
 use serde::Deserialize;
 
-use super::facts::PlanFacts;
-use super::page;
-use super::people::{Failed, find, no_such_job};
-use super::state::{Shared, State};
+use super::html::{Failed, find, no_such_job};
 use crate::error::{Error, Kind};
 use crate::job::Job;
 use crate::pipeline::totals::Prices;
 use crate::pipeline::{Context, plan_job};
 use crate::plan::{Ask, OVER_CAP, PAGE_UNKNOWN, Plan, range};
 use crate::report::usd;
-use crate::scheduler::board::Refusal;
+use crate::scheduler::jobs::Refusal;
 use crate::sources::Provider;
+use crate::web::cache::{Shared, State};
+use crate::web::page;
+use crate::web::view::PlanFacts;
 use crate::window::parse_date_argument;
 
 /// The fields of the form. Dates have the syntax of the command line.
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(in crate::web) struct Wanted {
     job: String,
     from: String,
     to: String,
@@ -65,7 +65,7 @@ async fn check(state: &State, job: &Job, wanted: &Wanted) -> Result<Checked, Fai
 }
 
 /// Shows what a backfill would request and cost.
-pub(super) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Markup, Failed> {
+pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Markup, Failed> {
     let facts = state.page_facts().await;
     let job = find(&facts, &wanted.job)?;
     let checked = check(&state, &job.job, &wanted).await?;
@@ -93,11 +93,11 @@ pub(super) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>
 }
 
 /// Starts a backfill.
-pub(super) async fn start(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Response, Failed> {
-    let posted = state.scheduler.board.of(&wanted.job, state.now()).ok_or_else(no_such_job)?;
-    let checked = check(&state, &posted.job, &wanted).await?;
+pub(in crate::web) async fn start(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Response, Failed> {
+    let current = state.scheduler.jobs.of(&wanted.job, state.now()).ok_or_else(no_such_job)?;
+    let checked = check(&state, &current.job, &wanted).await?;
     match state.scheduler.start(&wanted.job, "backfill", checked.ask) {
-        Ok(()) => Ok(Redirect::to(&format!("/jobs/{}", posted.job.name)).into_response()),
+        Ok(()) => Ok(Redirect::to(&format!("/jobs/{}", current.job.name)).into_response()),
         Err(Refusal::Unknown) => Err(no_such_job()),
         Err(Refusal::Busy) => {
             let words = "a run of this job goes on: start the backfill when it has ended";

@@ -7,9 +7,9 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::access::Refusal;
-use super::people;
-use super::state::Shared;
+use super::auth::Refusal;
+use super::cache::Shared;
+use super::routes::html;
 
 /// Timeout of a response.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -44,7 +44,7 @@ pub(super) async fn guard(State(state): State<Shared>, request: Request, next: N
         Err(refusal) => {
             let (status, words) = refusal.told();
             let mut answer = match wants_page {
-                true => (status, people::problem(status, words)).into_response(),
+                true => (status, html::problem(status, words)).into_response(),
                 false => (status, words).into_response(),
             };
             if refusal == Refusal::Token {

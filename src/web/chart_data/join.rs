@@ -120,8 +120,8 @@ fn utilization<'a>(parts: impl Iterator<Item = &'a Part>) -> Utilization {
 #[cfg(test)]
 mod tests {
     use super::{figures, stacked};
-    use crate::web::summary::Figures;
-    use crate::web::summary::part::{Days, Part, Shape};
+    use crate::web::chart_data::Figures;
+    use crate::web::chart_data::part::{Days, Part, Shape};
     use chrono::NaiveDate;
     use std::collections::BTreeMap;
 

@@ -5,14 +5,14 @@ use maud::{Markup, html};
 
 use crate::plan::{Slot, SlotState};
 use crate::status::last_failure;
-use crate::web::facts::{JobFacts, last_run};
+use crate::web::view::{JobFacts, last_run};
 
 /// Hours after its end until a missing day makes its table stale: two nightly runs.
 const GRACE_HOURS: i64 = 48;
 
 /// The overall state of a job, most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Standing {
+pub(super) enum Badge {
     /// A run is in progress.
     Running,
     /// Days in quarantine wait for a user's decision.
@@ -27,7 +27,7 @@ pub(super) enum Standing {
     Current,
 }
 
-impl Standing {
+impl Badge {
     /// The standing of a job with these slots at `now`.
     pub(super) fn of(job: &JobFacts, slots: &[Slot], now: DateTime<Utc>) -> Self {
         if job.live.is_some() {

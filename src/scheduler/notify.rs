@@ -63,11 +63,11 @@ pub fn of_stale_days(job: &str, days: usize) -> String {
 
 /// The queue to the webhook. Sending never blocks.
 #[derive(Debug, Clone)]
-pub struct News {
+pub struct Notifier {
     queue: mpsc::Sender<String>,
 }
 
-impl News {
+impl Notifier {
     /// Starts a task that sends messages to `webhook`, one at a time.
     #[must_use]
     pub fn to(webhook: Webhook) -> Self {

@@ -17,7 +17,7 @@ pub fn due(schedule: &Schedule, since: DateTime<Utc>, now: DateTime<Utc>) -> Opt
     // Search near `now` first, so that an every-minute schedule is not walked through a year of downtime.
     let spans = [Duration::hours(1), Duration::days(1), Duration::days(32), Duration::days(400)];
     let starts = spans.iter().map(|span| now - *span).filter(|start| *start > since);
-    starts.chain([since]).find_map(|start| slots(schedule, start, now).last())
+    starts.chain([since]).find_map(|start| firings(schedule, start, now).last())
 }
 
 /// The first firing after `after`.
@@ -27,7 +27,7 @@ pub fn next(schedule: &Schedule, after: DateTime<Utc>) -> Option<DateTime<Utc>> 
 }
 
 /// Every firing in `(since, now]`, in order.
-pub fn slots(schedule: &Schedule, since: DateTime<Utc>, now: DateTime<Utc>) -> impl Iterator<Item = DateTime<Tz>> {
+pub fn firings(schedule: &Schedule, since: DateTime<Utc>, now: DateTime<Utc>) -> impl Iterator<Item = DateTime<Tz>> {
     let mut at = since.with_timezone(&schedule.timezone);
     std::iter::from_fn(move || {
         let found = schedule.parsed.find_next_occurrence(&at, false).ok().filter(|next| *next <= now && *next > at)?;

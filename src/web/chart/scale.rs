@@ -4,7 +4,7 @@ use super::HEIGHT;
 
 /// A scale from its lowest to its highest tick.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Ruler {
+pub(super) struct Scale {
     low: f64,
     step: f64,
     steps: u32,
@@ -17,7 +17,7 @@ const CUT_DAYS: usize = 20;
 /// The scale is cut if the highest day exceeds the 90th percentile by this factor.
 const CUT_FACTOR: f64 = 2.0;
 
-impl Ruler {
+impl Scale {
     /// A scale that includes zero and all `values`; NaN and infinities are skipped.
     pub(super) fn new(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = values
@@ -90,11 +90,11 @@ pub(super) fn compact(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEIGHT, Ruler, compact, round_step};
+    use super::{HEIGHT, Scale, compact, round_step};
 
     #[test]
     fn ticks_are_round_and_hold_every_value() {
-        let ticks = |values: &[f64]| Ruler::new(values.iter().copied()).ticks();
+        let ticks = |values: &[f64]| Scale::new(values.iter().copied()).ticks();
         assert_eq!(ticks(&[1_834.0]), [0.0, 500.0, 1_000.0, 1_500.0, 2_000.0]);
         assert_eq!(ticks(&[-120.0, 300.0]), [-200.0, 0.0, 200.0, 400.0]);
         assert_eq!(ticks(&[]), [0.0, 0.25, 0.5, 0.75, 1.0]);
@@ -112,22 +112,22 @@ mod tests {
 
     #[test]
     fn heights_are_proportional() {
-        let ruler = Ruler::new([-100.0, 300.0].into_iter());
-        assert_eq!([-100.0, 100.0, 300.0].map(|value| ruler.y(value)), [HEIGHT, HEIGHT / 2.0, 0.0]);
+        let scale = Scale::new([-100.0, 300.0].into_iter());
+        assert_eq!([-100.0, 100.0, 300.0].map(|value| scale.y(value)), [HEIGHT, HEIGHT / 2.0, 0.0]);
     }
 
     #[test]
     fn a_few_days_that_stand_out_do_not_flatten_the_others() {
         let mut days = vec![100.0; 40];
-        assert_eq!(Ruler::cut(&days, &[]).ticks().last(), Some(&100.0));
+        assert_eq!(Scale::cut(&days, &[]).ticks().last(), Some(&100.0));
         days[3] = 5_000.0;
-        let ruler = Ruler::cut(&days, &[-10.0, -9_000.0]);
-        assert_eq!(ruler.ticks(), [-200.0, -100.0, 0.0, 100.0, 200.0]);
-        assert!(ruler.is_over(5_000.0) && !ruler.is_over(100.0));
-        assert_eq!((ruler.y(5_000.0), ruler.y(-9_000.0)), (0.0, HEIGHT), "drawn to the end of the scale");
+        let scale = Scale::cut(&days, &[-10.0, -9_000.0]);
+        assert_eq!(scale.ticks(), [-200.0, -100.0, 0.0, 100.0, 200.0]);
+        assert!(scale.is_over(5_000.0) && !scale.is_over(100.0));
+        assert_eq!((scale.y(5_000.0), scale.y(-9_000.0)), (0.0, HEIGHT), "drawn to the end of the scale");
         days.iter_mut().take(10).for_each(|day| *day = 5_000.0);
-        assert!(!Ruler::cut(&days, &[]).is_over(5_000.0), "a quarter of the days is no exception");
-        assert!(!Ruler::cut(&[1.0, 1.0, 50.0], &[]).is_over(50.0), "three days are not enough to tell");
+        assert!(!Scale::cut(&days, &[]).is_over(5_000.0), "a quarter of the days is no exception");
+        assert!(!Scale::cut(&[1.0, 1.0, 50.0], &[]).is_over(50.0), "three days are not enough to tell");
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use crate::web::chart::{Axis, Line, lines, stacked};
-use crate::web::facts::JobFacts;
+use crate::web::chart_data::{Figures, Savings, SavingsDay, Utilization};
 use crate::web::format;
-use crate::web::summary::{Figures, Savings, SavingsDay, Utilization};
+use crate::web::view::JobFacts;
 use crate::window::Grain;
 
 /// The section.

@@ -13,30 +13,30 @@ use super::Scheduler;
 const EVERY_SECOND: &str = "* * * * * *";
 
 /// The running ticker.
-pub struct Beat {
+pub struct Ticker {
     pulse: JobScheduler,
 }
 
-impl Beat {
+impl Ticker {
     /// Starts ticking `scheduler`, with the first tick at once.
     ///
     /// # Errors
     /// [`Kind::Internal`] when `tokio-cron-scheduler` cannot start.
     pub async fn begin(scheduler: &Arc<Scheduler>) -> Result<Self> {
         let failed = |error: JobSchedulerError| Error::new(Kind::Internal, "the scheduler cannot begin").because(error);
-        let beating = scheduler.clone();
-        let job = Job::new(EVERY_SECOND, move |_, _| beating.beat(beating.context().clock)).map_err(failed)?;
+        let ticking = scheduler.clone();
+        let job = Job::new(EVERY_SECOND, move |_, _| ticking.tick(ticking.context().clock)).map_err(failed)?;
         let pulse = JobScheduler::new().await.map_err(failed)?;
         pulse.add(job).await.map_err(failed)?;
         pulse.start().await.map_err(failed)?;
-        scheduler.beat(scheduler.context().clock);
+        scheduler.tick(scheduler.context().clock);
         Ok(Self { pulse })
     }
 
     /// Stops the ticker.
     pub async fn end(mut self) {
         if let Err(error) = self.pulse.shutdown().await {
-            tracing::warn!("the beat did not end: {error}");
+            tracing::warn!("the ticker did not end: {error}");
         }
     }
 }

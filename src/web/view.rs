@@ -10,11 +10,11 @@ use crate::ledger::{Ledger, Revision};
 use crate::pipeline::Look;
 use crate::plan::Plan;
 use crate::report::JobReport;
-use crate::scheduler::live::Live;
+use crate::scheduler::progress::Progress;
 use crate::sums::Sums;
 use crate::window::is_ahead;
 
-use super::summary::Summary;
+use super::chart_data::Summary;
 
 /// The last run of command `run` that was not interrupted and did not start after `now`; `runs` are newest first.
 pub(super) fn last_run(runs: &[JobReport], now: DateTime<Utc>) -> Option<&JobReport> {
@@ -35,7 +35,7 @@ pub struct JobFacts {
     /// Its runs, newest first, at most 50.
     pub runs: Arc<Vec<JobReport>>,
     /// The current run.
-    pub live: Option<Live>,
+    pub live: Option<Progress>,
     /// Its next firings, in its time zone.
     pub next: Vec<DateTime<chrono_tz::Tz>>,
     /// A firing that passed during a run.

@@ -17,15 +17,15 @@ use chrono_tz::Tz;
 use crate::job::{BrokenJob, Job};
 use crate::report::JobReport;
 
-use super::live::Live;
-use super::slots;
-use super::tally::Tally;
+use super::counters::Counters;
+use super::cron;
+use super::progress::Progress;
 
 /// A clock that goes back further than this was wrong before; smaller steps must not repeat a firing.
 const CLOCK_STEP: Duration = Duration::minutes(5);
 
 /// Progress of a run: written by the run, read by the page.
-pub type SharedLive = Arc<Mutex<Live>>;
+pub type SharedLive = Arc<Mutex<Progress>>;
 
 /// Locks `mutex`, poisoned or not: every change under these locks is a single assignment.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -33,7 +33,7 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[derive(Debug)]
-struct Seat {
+struct Entry {
     job: Arc<Job>,
     file_error: Option<String>,
     /// Its file is gone; the entry is removed when the run ends.
@@ -46,19 +46,19 @@ struct Seat {
     live: Option<SharedLive>,
     outlasted: Option<DateTime<Utc>>,
     last: Option<Arc<JobReport>>,
-    tally: Tally,
+    counters: Counters,
     runs_ended: u64,
 }
 
 /// The state of one job.
 #[derive(Debug, Clone)]
-pub struct Posted {
+pub struct JobState {
     /// The job in force.
     pub job: Arc<Job>,
     /// What is wrong with the current version of its file.
     pub file_error: Option<String>,
     /// The current run.
-    pub live: Option<Live>,
+    pub live: Option<Progress>,
     /// A firing that passed during a run.
     pub outlasted: Option<DateTime<Utc>>,
     /// The last run that ended.
@@ -66,7 +66,7 @@ pub struct Posted {
     /// The next firings.
     pub next: Vec<DateTime<Tz>>,
     /// Counters over its runs.
-    pub tally: Tally,
+    pub counters: Counters,
     /// Rises with each run that ends.
     pub runs_ended: u64,
 }
@@ -82,7 +82,7 @@ pub enum Refusal {
     Stopping,
 }
 
-/// A run that may begin: its job counts as running until [`Board::end`].
+/// A run that may begin: its job counts as running until [`JobStates::end`].
 #[derive(Debug, Clone)]
 pub struct Start {
     /// The job as it is now.
@@ -93,25 +93,25 @@ pub struct Start {
 
 /// All jobs.
 #[derive(Debug, Default)]
-pub struct Board {
-    seats: Mutex<BTreeMap<String, Seat>>,
+pub struct JobStates {
+    entries: Mutex<BTreeMap<String, Entry>>,
     broken: Mutex<Vec<BrokenJob>>,
 }
 
-impl Board {
+impl JobStates {
     /// Adds a job or replaces it with a new version. A new schedule counts from now.
     pub fn place(&self, job: Arc<Job>, broken: Option<&BrokenJob>, now: DateTime<Utc>) {
-        let mut seats = locked(&self.seats);
+        let mut entries = locked(&self.entries);
         let file_error = broken.map(|broken| broken.lines().join("\n"));
         let schedule = |job: &Job| job.schedule.as_ref().map(|schedule| (schedule.cron.clone(), schedule.timezone));
-        if let Some(seat) = seats.get_mut(&job.name) {
-            if schedule(&seat.job) != schedule(&job) {
-                (seat.since, seat.next, seat.pending) = (seat.since.map(|since| since.max(now)), None, None);
+        if let Some(entry) = entries.get_mut(&job.name) {
+            if schedule(&entry.job) != schedule(&job) {
+                (entry.since, entry.next, entry.pending) = (entry.since.map(|since| since.max(now)), None, None);
             }
-            (seat.job, seat.file_error, seat.leaving) = (job, file_error, false);
+            (entry.job, entry.file_error, entry.leaving) = (job, file_error, false);
             return;
         }
-        let seat = Seat {
+        let entry = Entry {
             job: job.clone(),
             file_error,
             leaving: false,
@@ -121,19 +121,19 @@ impl Board {
             live: None,
             outlasted: None,
             last: None,
-            tally: Tally::default(),
+            counters: Counters::default(),
             runs_ended: 0,
         };
-        seats.insert(job.name.clone(), seat);
+        entries.insert(job.name.clone(), entry);
     }
 
     /// Removes every job that is not in `names`; a job that is running is removed when its run ends.
     pub fn keep(&self, names: &[&str]) {
-        let mut seats = locked(&self.seats);
-        for seat in seats.values_mut() {
-            seat.leaving = !names.contains(&seat.job.name.as_str());
+        let mut entries = locked(&self.entries);
+        for entry in entries.values_mut() {
+            entry.leaving = !names.contains(&entry.job.name.as_str());
         }
-        seats.retain(|_, seat| !seat.leaving || seat.live.is_some());
+        entries.retain(|_, entry| !entry.leaving || entry.live.is_some());
     }
 
     /// Sets the list of broken files.
@@ -150,27 +150,27 @@ impl Board {
     /// The jobs whose last run is not known yet.
     #[must_use]
     pub fn forgotten(&self) -> Vec<String> {
-        let seats = locked(&self.seats);
-        seats.iter().filter(|(_, seat)| seat.since.is_none()).map(|(name, _)| name.clone()).collect()
+        let entries = locked(&self.entries);
+        entries.iter().filter(|(_, entry)| entry.since.is_none()).map(|(name, _)| name.clone()).collect()
     }
 
     /// Stores the run records of a job: the last run that did what its schedule asked for, and the last run.
     pub fn remember(&self, name: &str, attempt: Option<JobReport>, last: Option<JobReport>, now: DateTime<Utc>) {
-        let mut seats = locked(&self.seats);
-        let Some(seat) = seats.get_mut(name).filter(|seat| seat.since.is_none()) else { return };
-        if attempt.is_none() && seat.job.schedule.is_some() {
-            seat.pending = Some(now);
+        let mut entries = locked(&self.entries);
+        let Some(entry) = entries.get_mut(name).filter(|entry| entry.since.is_none()) else { return };
+        if attempt.is_none() && entry.job.schedule.is_some() {
+            entry.pending = Some(now);
         }
-        seat.since = Some(attempt.as_ref().map_or(now, |report| report.started_at));
-        if seat.last.is_none() {
-            seat.last = last.map(Arc::new);
+        entry.since = Some(attempt.as_ref().map_or(now, |report| report.started_at));
+        if entry.last.is_none() {
+            entry.last = last.map(Arc::new);
         }
     }
 
     /// Marks every idle job with a due firing as running, and returns these runs.
     pub fn take_due(&self, now: DateTime<Utc>) -> Vec<Start> {
-        let mut seats = locked(&self.seats);
-        seats.values_mut().filter(|seat| !seat.leaving).filter_map(|seat| seat.take_due(now)).collect()
+        let mut entries = locked(&self.entries);
+        entries.values_mut().filter(|entry| !entry.leaving).filter_map(|entry| entry.take_due(now)).collect()
     }
 
     /// Marks one job as running.
@@ -178,58 +178,58 @@ impl Board {
     /// # Errors
     /// When there is no such job, or it is already running.
     pub fn take(&self, name: &str, command: &str, now: DateTime<Utc>) -> Result<Start, Refusal> {
-        let mut seats = locked(&self.seats);
-        let seat = seats.get_mut(name).filter(|seat| !seat.leaving).ok_or(Refusal::Unknown)?;
-        if seat.live.is_some() {
+        let mut entries = locked(&self.entries);
+        let entry = entries.get_mut(name).filter(|entry| !entry.leaving).ok_or(Refusal::Unknown)?;
+        if entry.live.is_some() {
             return Err(Refusal::Busy);
         }
-        Ok(seat.start(command, now))
+        Ok(entry.start(command, now))
     }
 
     /// Marks the job as idle and stores the report. Returns the previous report and this one.
     pub fn end(&self, name: &str, report: JobReport) -> (Option<Arc<JobReport>>, Arc<JobReport>) {
-        let mut seats = locked(&self.seats);
+        let mut entries = locked(&self.entries);
         let report = Arc::new(report);
-        let Some(seat) = seats.get_mut(name) else { return (None, report) };
-        let before = seat.last.replace(report.clone());
-        seat.live = None;
-        seat.runs_ended += 1;
-        seat.tally.add(&report);
-        if seat.leaving {
-            seats.remove(name);
+        let Some(entry) = entries.get_mut(name) else { return (None, report) };
+        let before = entry.last.replace(report.clone());
+        entry.live = None;
+        entry.runs_ended += 1;
+        entry.counters.add(&report);
+        if entry.leaving {
+            entries.remove(name);
         }
         (before, report)
     }
 
     /// Marks the job as idle after a run that never began.
     pub fn give_back(&self, name: &str) {
-        let mut seats = locked(&self.seats);
-        if let Some(seat) = seats.get_mut(name) {
-            seat.live = None;
+        let mut entries = locked(&self.entries);
+        if let Some(entry) = entries.get_mut(name) {
+            entry.live = None;
         }
     }
 
     /// The states of all jobs, by name.
     #[must_use]
-    pub fn posted(&self, now: DateTime<Utc>) -> Vec<Posted> {
-        locked(&self.seats).values().map(|seat| seat.posted(now)).collect()
+    pub fn states(&self, now: DateTime<Utc>) -> Vec<JobState> {
+        locked(&self.entries).values().map(|entry| entry.states(now)).collect()
     }
 
     /// The state of one job.
     #[must_use]
-    pub fn of(&self, name: &str, now: DateTime<Utc>) -> Option<Posted> {
-        locked(&self.seats).get(name).map(|seat| seat.posted(now))
+    pub fn of(&self, name: &str, now: DateTime<Utc>) -> Option<JobState> {
+        locked(&self.entries).get(name).map(|entry| entry.states(now))
     }
 
     /// Names of the running jobs.
     #[must_use]
     pub fn running(&self) -> Vec<String> {
-        let seats = locked(&self.seats);
-        seats.iter().filter(|(_, seat)| seat.live.is_some()).map(|(name, _)| name.clone()).collect()
+        let entries = locked(&self.entries);
+        entries.iter().filter(|(_, entry)| entry.live.is_some()).map(|(name, _)| name.clone()).collect()
     }
 }
 
-impl Seat {
+impl Entry {
     fn take_due(&mut self, now: DateTime<Utc>) -> Option<Start> {
         let job = self.job.clone();
         let schedule = job.schedule.as_ref()?;
@@ -237,17 +237,17 @@ impl Seat {
         if since > now + CLOCK_STEP {
             (since, self.next) = (now, None);
         }
-        let next = self.next.or_else(|| slots::next(schedule, since));
+        let next = self.next.or_else(|| cron::next(schedule, since));
         self.next = next;
         self.since = Some(since);
         if next.is_some_and(|next| next <= now) {
-            self.pending = slots::due(schedule, since, now).map(|slot| slot.to_utc()).or(self.pending);
-            (self.since, self.next) = (Some(now), slots::next(schedule, now));
+            self.pending = cron::due(schedule, since, now).map(|slot| slot.to_utc()).or(self.pending);
+            (self.since, self.next) = (Some(now), cron::next(schedule, now));
         }
         let slot = self.pending?;
         if self.live.is_some() {
             if self.outlasted != Some(slot) {
-                self.tally.outlasted += 1;
+                self.counters.outlasted += 1;
             }
             self.outlasted = Some(slot);
             return None;
@@ -257,22 +257,22 @@ impl Seat {
     }
 
     fn start(&mut self, command: &str, now: DateTime<Utc>) -> Start {
-        let live = Arc::new(Mutex::new(Live::begin(command, now)));
+        let live = Arc::new(Mutex::new(Progress::begin(command, now)));
         self.outlasted = None;
         self.live = Some(live.clone());
         Start { job: self.job.clone(), live }
     }
 
-    fn posted(&self, now: DateTime<Utc>) -> Posted {
+    fn states(&self, now: DateTime<Utc>) -> JobState {
         let next = self.job.schedule.as_ref().map(|schedule| schedule.next(now, 3));
-        Posted {
+        JobState {
             job: self.job.clone(),
             file_error: self.file_error.clone(),
             live: self.live.as_ref().map(|live| locked(live).clone()),
             outlasted: self.outlasted,
             last: self.last.clone(),
             next: next.unwrap_or_default(),
-            tally: self.tally.clone(),
+            counters: self.counters.clone(),
             runs_ended: self.runs_ended,
         }
     }

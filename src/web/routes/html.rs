@@ -7,13 +7,13 @@ use chrono::NaiveDate;
 use maud::Markup;
 use serde::Deserialize;
 
-use super::access::COOKIE;
-use super::facts::{JobFacts, PageFacts};
-use super::page;
-use super::state::Shared;
+use crate::web::auth::COOKIE;
+use crate::web::cache::Shared;
+use crate::web::page;
+use crate::web::view::{JobFacts, PageFacts};
 
 /// An error page.
-pub(super) struct Failed(pub(super) StatusCode, pub(super) String);
+pub(in crate::web) struct Failed(pub(in crate::web) StatusCode, pub(in crate::web) String);
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
@@ -22,20 +22,20 @@ impl IntoResponse for Failed {
 }
 
 /// An error page, titled with the reason phrase of the status.
-pub(super) fn problem(status: StatusCode, text: &str) -> Markup {
+pub(in crate::web) fn problem(status: StatusCode, text: &str) -> Markup {
     page::problem(status.as_u16(), status.canonical_reason().unwrap_or("Problem"), text)
 }
 
-pub(super) async fn overview(Given(state): Given<Shared>) -> Markup {
+pub(in crate::web) async fn overview(Given(state): Given<Shared>) -> Markup {
     page::overview(&state.page_facts().await)
 }
 
 #[derive(Deserialize)]
-pub(super) struct Selection {
+pub(in crate::web) struct Selection {
     day: Option<String>,
 }
 
-pub(super) async fn job(
+pub(in crate::web) async fn job(
     Given(state): Given<Shared>,
     Path(name): Path<String>,
     Query(selection): Query<Selection>,
@@ -47,46 +47,46 @@ pub(super) async fn job(
 }
 
 /// The facts of the job `name`.
-pub(super) fn find<'f>(facts: &'f PageFacts, name: &str) -> Result<&'f JobFacts, Failed> {
+pub(in crate::web) fn find<'f>(facts: &'f PageFacts, name: &str) -> Result<&'f JobFacts, Failed> {
     facts.jobs.iter().find(|facts| facts.job.name == name).ok_or_else(no_such_job)
 }
 
-pub(super) fn no_such_job() -> Failed {
+pub(in crate::web) fn no_such_job() -> Failed {
     Failed(StatusCode::NOT_FOUND, "there is no such job".to_owned())
 }
 
-pub(super) async fn live(Given(state): Given<Shared>, Path(name): Path<String>) -> Result<Markup, Failed> {
-    let posted = state.scheduler.board.of(&name, state.now()).ok_or_else(no_such_job)?;
-    Ok(page::live(&state.progress(posted).await))
+pub(in crate::web) async fn live(Given(state): Given<Shared>, Path(name): Path<String>) -> Result<Markup, Failed> {
+    let current = state.scheduler.jobs.of(&name, state.now()).ok_or_else(no_such_job)?;
+    Ok(page::live(&state.progress(current).await))
 }
 
-pub(super) async fn style() -> Response {
+pub(in crate::web) async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], page::STYLE).into_response()
 }
 
-pub(super) async fn script() -> Response {
+pub(in crate::web) async fn script() -> Response {
     ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], page::SCRIPT).into_response()
 }
 
-pub(super) async fn icon() -> Response {
+pub(in crate::web) async fn icon() -> Response {
     ([(header::CONTENT_TYPE, "image/svg+xml")], page::ICON).into_response()
 }
 
-pub(super) async fn not_found() -> Response {
+pub(in crate::web) async fn not_found() -> Response {
     Failed(StatusCode::NOT_FOUND, "there is no such page".to_owned()).into_response()
 }
 
-pub(super) async fn ask_for_token() -> Markup {
+pub(in crate::web) async fn ask_for_token() -> Markup {
     page::login(false)
 }
 
 #[derive(Deserialize)]
-pub(super) struct Shown {
+pub(in crate::web) struct Shown {
     token: String,
 }
 
 /// Checks the token and sets a session cookie.
-pub(super) async fn take_token(Given(state): Given<Shared>, Form(shown): Form<Shown>) -> Response {
+pub(in crate::web) async fn take_token(Given(state): Given<Shared>, Form(shown): Form<Shown>) -> Response {
     let cookie = state.access.cookie_for(shown.token.trim());
     let header = cookie.map(|cookie| format!("{COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Strict"));
     match header.and_then(|header| HeaderValue::from_str(&header).ok()) {

@@ -33,12 +33,12 @@ pub struct Entry {
 
 /// The files of a folder.
 #[derive(Debug)]
-pub struct Roster {
+pub struct Watcher {
     folder: PathBuf,
     files: BTreeMap<PathBuf, Entry>,
 }
 
-impl Roster {
+impl Watcher {
     /// A watcher of `folder` before its first scan.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
@@ -89,7 +89,7 @@ fn list(folder: &Path) -> Result<BTreeMap<PathBuf, Option<Stamp>>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Roster;
+    use super::Watcher;
     use std::fs;
 
     const GOOD: &str = "source = { type = \"datadog_ccm_config\" }\n";
@@ -100,22 +100,22 @@ mod tests {
         let (a, b) = (folder.path().join("a.toml"), folder.path().join("b.toml"));
         fs::write(&a, GOOD).unwrap();
         fs::write(&b, "source = 1\n").unwrap();
-        let mut roster = Roster::new(folder.path());
-        assert!(roster.look(false).unwrap());
-        assert!(!roster.look(false).unwrap(), "nothing has changed");
-        assert!(roster.files()[&b].job.is_none() && roster.files()[&b].broken.is_some());
+        let mut watcher = Watcher::new(folder.path());
+        assert!(watcher.look(false).unwrap());
+        assert!(!watcher.look(false).unwrap(), "nothing has changed");
+        assert!(watcher.files()[&b].job.is_none() && watcher.files()[&b].broken.is_some());
 
         fs::write(&a, "description = \"now broken\"\n").unwrap();
-        assert!(roster.look(false).unwrap());
-        let entry = &roster.files()[&a];
+        assert!(watcher.look(false).unwrap());
+        let entry = &watcher.files()[&a];
         assert!(entry.job.as_ref().unwrap().description.is_none() && entry.broken.is_some());
 
         fs::write(&a, format!("description = \"mended\"\n{GOOD}")).unwrap();
         fs::remove_file(&b).unwrap();
-        assert!(roster.look(false).unwrap());
-        let entry = &roster.files()[&a];
+        assert!(watcher.look(false).unwrap());
+        let entry = &watcher.files()[&a];
         assert_eq!(entry.job.as_ref().unwrap().description.as_deref(), Some("mended"));
-        assert!(entry.broken.is_none() && roster.files().len() == 1);
+        assert!(entry.broken.is_none() && watcher.files().len() == 1);
     }
 
     #[test]
@@ -124,10 +124,10 @@ mod tests {
         let jobs = folder.path().join("jobs");
         fs::create_dir(&jobs).unwrap();
         fs::write(jobs.join("a.toml"), GOOD).unwrap();
-        let mut roster = Roster::new(&jobs);
-        roster.look(false).unwrap();
+        let mut watcher = Watcher::new(&jobs);
+        watcher.look(false).unwrap();
         fs::rename(&jobs, folder.path().join("elsewhere")).unwrap();
-        assert!(roster.look(false).is_err());
-        assert_eq!(roster.files().len(), 1);
+        assert!(watcher.look(false).is_err());
+        assert_eq!(watcher.files().len(), 1);
     }
 }

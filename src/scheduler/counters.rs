@@ -6,7 +6,7 @@ use crate::report::{JobReport, RequestStats};
 
 /// Counters of one job; they only grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Counters {
     /// Requests, pages and bytes of all runs.
     pub asked: RequestStats,
     /// Rows fetched.
@@ -27,7 +27,7 @@ pub struct Tally {
     pub outlasted: u64,
 }
 
-impl Tally {
+impl Counters {
     /// Adds one run.
     pub fn add(&mut self, report: &JobReport) {
         self.asked.add(&report.asked);

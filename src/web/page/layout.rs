@@ -2,8 +2,8 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::web::facts::PageFacts;
 use crate::web::format;
+use crate::web::view::PageFacts;
 
 use super::{ICON_PATH, SCRIPT_PATH, STYLE_PATH};
 

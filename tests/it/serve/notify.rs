@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use costlake::clients::webhook::Webhook;
 use costlake::scheduler::Scheduler;
-use costlake::scheduler::news::News;
+use costlake::scheduler::notify::Notifier;
 
 use super::world::{CONFIG, COSTS, START, World, until};
 use crate::support::script::{Reply, Script};
@@ -13,8 +13,8 @@ use crate::support::script::{Reply, Script};
 fn telling(world: &World, chat: &Script) -> Arc<Scheduler> {
     let address = format!("{}/services/secret", chat.url());
     let webhook = Webhook::read(|name| (name == "COSTLAKE_WEBHOOK_URL").then(|| address.clone()), false);
-    let news = News::to(webhook.expect("an address").expect("a webhook"));
-    Scheduler::new(world.context(None), &world.folder.path().join("jobs"), Some(news)).expect("a scheduler")
+    let notifier = Notifier::to(webhook.expect("an address").expect("a webhook"));
+    Scheduler::new(world.context(None), &world.folder.path().join("jobs"), Some(notifier)).expect("a scheduler")
 }
 
 /// A receiver that accepts everything.

@@ -10,7 +10,7 @@ use crate::report::{Outcome, RequestStats};
 
 /// Progress of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Live {
+pub struct Progress {
     /// `run` or `backfill`.
     pub command: String,
     /// When it began.
@@ -22,12 +22,12 @@ pub struct Live {
     /// Fetches that have ended.
     pub fetches_done: u64,
     /// Progress of the partitions read or being read.
-    pub partitions: BTreeMap<String, LivePartition>,
+    pub partitions: BTreeMap<String, PartitionProgress>,
 }
 
 /// One partition of a running job.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct LivePartition {
+pub struct PartitionProgress {
     /// Requests expected.
     pub expected_requests: u64,
     /// Rows so far.
@@ -38,7 +38,7 @@ pub struct LivePartition {
     pub outcome: Option<Outcome>,
 }
 
-impl Live {
+impl Progress {
     /// A run that has just begun.
     #[must_use]
     pub fn begin(command: &str, started_at: DateTime<Utc>) -> Self {
