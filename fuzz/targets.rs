@@ -98,7 +98,7 @@ fn cost_explorer_page(data: &[u8]) {
         "Groups":[{"Keys":["a","team$b"],"Metrics":{"UnblendedCost":{"Amount":"1.5","Unit":"USD"},
         "AmortizedCost":{"Amount":"1","Unit":"USD"},"UsageQuantity":{"Amount":"2","Unit":"Hrs"}}}]}]}"#;
     for (first, grouped) in [(FIRST, true), (b"", false)] {
-        let alike = sources::aws_cost_and_usage::read_alike(first, data, grouped);
+        let alike = sources::aws_cost_and_usage::read_both(first, data, grouped);
         assert!(alike.is_ok(), "the two decoders differ: {}", alike.unwrap_err());
     }
 }

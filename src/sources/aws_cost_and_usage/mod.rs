@@ -26,21 +26,15 @@ use crate::sources::{Entry, Learnt, Provider, Reader, Source};
 use crate::table::Table;
 use crate::window::{Grain, Window};
 
-mod alike;
-#[cfg(test)]
-mod both_ways;
+mod decode;
 mod dimensions;
 pub mod filter;
-mod names;
 pub mod params;
-mod quick;
 mod read;
-mod scan;
 #[cfg(test)]
 mod tests;
-mod wire;
 
-pub use alike::read_alike;
+pub use decode::compare::read_both;
 
 const SCHEMA: &str = include_str!("../../../schemas/aws_cost_and_usage.json");
 

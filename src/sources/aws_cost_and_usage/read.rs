@@ -16,9 +16,8 @@ use crate::table::Table;
 use crate::window::{Grain, Window, parse_day};
 
 use super::Params;
-use super::names::Names;
+use super::decode::{Names, PageEnd, Rows, Wanted, read_page};
 use super::params::{CURRENCY, column_of};
-use super::wire::{PageEnd, Rows, Wanted, read_page};
 
 /// Maximum pages of one fetch; more is taken for an endless loop.
 const MAX_PAGES: u64 = 1_000;

@@ -69,11 +69,13 @@ fn every_source_has_fixtures() {
 }
 
 #[test]
-fn every_source_has_the_same_rooms() {
+fn every_source_has_the_same_modules() {
     for entry in REGISTRY {
-        for room in ["mod.rs", "params.rs", "wire.rs"] {
-            let text = read(format!("src/sources/{}/{room}", entry.name));
-            assert!(text.starts_with("//!"), "{}/{room} does not say what it is for", entry.name);
+        let folder = format!("src/sources/{}", entry.name);
+        let wire = if root().join(&folder).join("decode").is_dir() { "decode/mod.rs" } else { "wire.rs" };
+        for module in ["mod.rs", "params.rs", wire] {
+            let text = read(format!("{folder}/{module}"));
+            assert!(text.starts_with("//!"), "{folder}/{module} does not say what it is for");
         }
     }
 }

@@ -10,7 +10,7 @@ const NONE: u32 = u32::MAX;
 
 /// A growing column.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(in crate::sources::aws_cost_and_usage) struct Names {
     ids: Vec<u32>,
     texts: Vec<Arc<str>>,
     index: HashMap<Arc<str>, u32>,
@@ -20,7 +20,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn push(&mut self, text: &str) {
+    pub(in crate::sources::aws_cost_and_usage) fn push(&mut self, text: &str) {
         let last = self.ids.last().copied().unwrap_or(NONE);
         let is = |id: u32| self.texts.get(id as usize).is_some_and(|known| **known == *text);
         if is(last) {
@@ -35,7 +35,7 @@ impl Names {
         self.ids.push(id);
     }
 
-    pub(super) fn push_option(&mut self, text: Option<&str>) {
+    pub(in crate::sources::aws_cost_and_usage) fn push_option(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.push(text),
             None => self.ids.push(NONE),
@@ -55,22 +55,25 @@ impl Names {
     }
 
     /// Rows so far.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::sources::aws_cost_and_usage) fn len(&self) -> usize {
         self.ids.len()
     }
 
     /// Drops the rows after the first `len`.
-    pub(super) fn truncate(&mut self, len: usize) {
+    pub(in crate::sources::aws_cost_and_usage) fn truncate(&mut self, len: usize) {
         self.ids.truncate(len);
     }
 
     /// The texts, row by row.
-    pub(super) fn column(&self) -> StringArray {
+    pub(in crate::sources::aws_cost_and_usage) fn column(&self) -> StringArray {
         self.mapped(Some)
     }
 
     /// As [`Names::column`], with `with` applied to each text.
-    pub(super) fn mapped<'a>(&'a self, with: impl Fn(&'a str) -> Option<&'a str>) -> StringArray {
+    pub(in crate::sources::aws_cost_and_usage) fn mapped<'a>(
+        &'a self,
+        with: impl Fn(&'a str) -> Option<&'a str>,
+    ) -> StringArray {
         let texts: Vec<Option<&str>> = self.texts.iter().map(|text| with(text)).collect();
         let of = |id: &u32| texts.get(*id as usize).copied().flatten();
         let bytes = self.ids.iter().map(|id| of(id).map_or(0, str::len)).sum();

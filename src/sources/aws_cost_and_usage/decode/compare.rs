@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::request::{Grouping, GroupingKind};
 
-use super::names::Names;
-use super::wire::{PageEnd, Period, Rows, Wanted, read_page, read_page_at_length};
+use super::columns::{PageEnd, Period, Rows, Wanted};
+use super::dictionary::Names;
+use super::{full, read_page};
 
 pub(super) const METRICS: [(&str, bool); 3] =
     [("UnblendedCost", true), ("AmortizedCost", true), ("UsageQuantity", false)];
@@ -56,19 +57,19 @@ pub(super) fn seen(end: PageEnd, rows: &Rows) -> Seen {
 ///
 /// # Errors
 /// When they differ in a row, a period, the page's end or an error message.
-pub fn read_alike(first: &[u8], body: &[u8], grouped: bool) -> Result<(), String> {
+pub fn read_both(first: &[u8], body: &[u8], grouped: bool) -> Result<(), String> {
     let groupings = groupings(grouped);
     let wanted = Wanted { groupings: &groupings, metrics: &METRICS };
     // An earlier page may have filled `rows`: giving up must not change its rows.
     let read = |read: &dyn Fn(&[u8], &mut Rows) -> serde_json::Result<PageEnd>| {
         let mut rows = empty_rows(groupings.len());
         if !first.is_empty() {
-            read_page_at_length(first, &wanted, &mut rows).map_err(|error| error.to_string())?;
+            full::read_page(first, &wanted, &mut rows).map_err(|error| error.to_string())?;
         }
         let end = read(body, &mut rows).map_err(|error| error.to_string())?;
         Ok::<_, String>(seen(end, &rows))
     };
     let quickly = read(&|text, rows| read_page(text, &wanted, rows));
-    let at_length = read(&|text, rows| read_page_at_length(text, &wanted, rows));
+    let at_length = read(&|text, rows| full::read_page(text, &wanted, rows));
     if quickly == at_length { Ok(()) } else { Err(format!("quickly: {quickly:?}\nat length: {at_length:?}")) }
 }

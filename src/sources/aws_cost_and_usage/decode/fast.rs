@@ -1,4 +1,4 @@
-//! The fast path for an answer: the same traversal as in [`wire`](super::wire), directly over the text.
+//! The fast path for an answer: the same traversal as in [`full`](super::full), directly over the text.
 //!
 //! For a valid answer it yields the same as the slow path. It gives up on anything else: its rows are discarded, and
 //! the slow path reads the page from the start and reports the error. So it has no error messages and makes no
@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use crate::decimal;
 
-use super::scan::Scan;
-use super::wire::{
-    Attributed, Definition, MetricValue, PageEnd, Period, Rows, Text, TimePeriod, Wanted, describe, echo_of, has_total,
-    keep_unit, value_of,
+use super::columns::{PageEnd, Period, Rows, Wanted};
+use super::full::{
+    Attributed, Definition, MetricValue, Text, TimePeriod, describe, echo_of, has_total, keep_unit, value_of,
 };
+use super::scanner::Scan;
 
 /// Reads one page; `None` if it needs the slow path, with `rows` possibly half filled.
 pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> Option<PageEnd> {

@@ -4,9 +4,9 @@ use fastrand::Rng;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use serde_json::Value;
 
-use super::alike::{METRICS, Row, empty_rows, groupings, read_alike, seen};
-use super::quick;
-use super::wire::{Wanted, read_page_at_length};
+use super::columns::Wanted;
+use super::compare::{METRICS, Row, empty_rows, groupings, read_both, seen};
+use super::{fast, full};
 use crate::decimal;
 
 /// The reference decoder; used for valid answers only.
@@ -196,10 +196,10 @@ proptest! {
         let wanted = Wanted { groupings: &groupings, metrics: &METRICS };
         let text = Writer { dice: Rng::with_seed(seed), odd: false, out: String::new() }.answer(grouped);
         let (mut quickly, mut at_length) = (empty_rows(groupings.len()), empty_rows(groupings.len()));
-        let end = quick::read_page(text.as_bytes(), &wanted, &mut quickly);
+        let end = fast::read_page(text.as_bytes(), &wanted, &mut quickly);
         prop_assert!(end.is_some(), "given up: {text}");
         let quickly = seen(end.expect("an end"), &quickly);
-        let end = read_page_at_length(text.as_bytes(), &wanted, &mut at_length).expect("a sound answer");
+        let end = full::read_page(text.as_bytes(), &wanted, &mut at_length).expect("a sound answer");
         prop_assert_eq!(&quickly, &seen(end, &at_length), "{}", text);
         prop_assert_eq!(quickly.1, looked_up(&text, grouped), "{}", text);
     }
@@ -209,7 +209,7 @@ proptest! {
         let mut dice = Rng::with_seed(seed);
         let first = Writer { dice: dice.fork(), odd: false, out: String::new() }.answer(grouped);
         let text = Writer { dice, odd: true, out: String::new() }.answer(grouped);
-        let alike = read_alike(first.as_bytes(), text.as_bytes(), grouped);
+        let alike = read_both(first.as_bytes(), text.as_bytes(), grouped);
         prop_assert!(alike.is_ok(), "{}\n{}", text, alike.unwrap_err());
     }
 }

@@ -14,77 +14,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use crate::decimal;
 use crate::request::Grouping;
 
-use super::names::Names;
-use super::quick;
-
-/// The rows of a fetch read so far, column by column.
-pub(super) struct Rows {
-    /// Index into [`Rows::periods`] for each row.
-    pub(super) period: Vec<u32>,
-    /// Periods read, each with its estimate flag; the same period may be on several pages.
-    pub(super) periods: Vec<Period>,
-    /// One per grouping.
-    pub(super) keys: Vec<Names>,
-    /// One per metric.
-    pub(super) amounts: Vec<Vec<i128>>,
-    /// Units of the metrics with one per row; `None` for the cost metrics.
-    pub(super) units: Vec<Option<Names>>,
-    /// The currency of all costs read so far in the current result.
-    pub(super) currency: Option<String>,
-    /// `DimensionValueAttributes`: value to description.
-    pub(super) descriptions: BTreeMap<String, String>,
-}
-
-impl Rows {
-    /// Drops the rows and periods after the given counts.
-    fn truncate(&mut self, (rows, periods): (usize, usize)) {
-        self.period.truncate(rows);
-        self.periods.truncate(periods);
-        self.keys.iter_mut().chain(self.units.iter_mut().flatten()).for_each(|names| names.truncate(rows));
-        self.amounts.iter_mut().for_each(|amounts| amounts.truncate(rows));
-        self.currency = None;
-    }
-}
-
-/// One entry of `ResultsByTime`.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Period {
-    pub(super) start: String,
-    pub(super) end: String,
-    pub(super) estimated: bool,
-    /// Whether a grouped answer has a non-zero total here.
-    pub(super) has_total: bool,
-    /// The currency of its costs, if they name one.
-    pub(super) currency: Option<String>,
-}
-
-/// The content of a page other than its rows.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct PageEnd {
-    pub(super) next_token: Option<String>,
-    pub(super) echo: Option<Vec<(String, String)>>,
-    pub(super) has_results: bool,
-}
-
-/// What to read from an answer.
-pub(super) struct Wanted<'a> {
-    pub(super) groupings: &'a [Grouping],
-    /// API names of the metrics and whether their unit is the currency.
-    pub(super) metrics: &'a [(&'static str, bool)],
-}
-
-/// Reads one page and appends its rows to `rows`.
-pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> serde_json::Result<PageEnd> {
-    let before = (rows.period.len(), rows.periods.len());
-    if let Some(end) = quick::read_page(body, wanted, rows) {
-        return Ok(end);
-    }
-    rows.truncate(before);
-    read_page_at_length(body, wanted, rows)
-}
+use super::columns::{PageEnd, Period, Rows, Wanted};
 
 /// The slow path: reads any valid answer, and reports what is wrong with any other.
-pub(super) fn read_page_at_length(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> serde_json::Result<PageEnd> {
+pub(super) fn read_page(body: &[u8], wanted: &Wanted<'_>, rows: &mut Rows) -> serde_json::Result<PageEnd> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let end = PageSeed { wanted, rows }.deserialize(&mut reader)?;
     reader.end()?;
