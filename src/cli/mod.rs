@@ -182,21 +182,25 @@ fn shown(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// The test timeout for an API or a bucket, in milliseconds: `COSTLAKE_HASTE`, ignored by release builds.
-fn haste() -> Option<Duration> {
-    let text = if cfg!(debug_assertions) { std::env::var("COSTLAKE_HASTE").ok() } else { None };
+/// The test timeout for an API or a bucket, in milliseconds: `COSTLAKE_TEST_TIMEOUT_MS`, ignored by release builds.
+fn test_timeout() -> Option<Duration> {
+    let text = if cfg!(debug_assertions) { std::env::var("COSTLAKE_TEST_TIMEOUT_MS").ok() } else { None };
     text?.parse().ok().map(Duration::from_millis)
 }
 
 /// The retry policy; with a test timeout 2 attempts, 1 ms apart.
 fn retries() -> RetryPolicy {
     let moment = Duration::from_millis(1);
-    haste().map_or_else(RetryPolicy::default, |_| RetryPolicy { attempts: 2, first_wait: moment, longest_wait: moment })
+    test_timeout().map_or_else(RetryPolicy::default, |_| RetryPolicy {
+        attempts: 2,
+        first_wait: moment,
+        longest_wait: moment,
+    })
 }
 
 /// The timeout of one response of an API or a bucket.
 fn deadlines() -> Deadlines {
-    haste().map_or_else(Deadlines::default, |answer| Deadlines { answer, ..Deadlines::default() })
+    test_timeout().map_or_else(Deadlines::default, |answer| Deadlines { answer, ..Deadlines::default() })
 }
 
 fn client_config(global: &Global) -> ClientConfig {

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
-mod answers;
-mod care;
+mod api;
+mod conventions;
 mod corpus;
+mod faults;
 mod fuzzed;
-mod house;
-mod lakes;
+mod maintenance;
 mod page;
 mod serve;
 mod sim;

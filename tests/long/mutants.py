@@ -13,7 +13,7 @@ TREE, CHOICE, OMITTED = PLACE / "tree", PLACE / "choice", PLACE / "omitted"
 TARGET, REACHED, TEMPORARY = PLACE / "target", PLACE / "reached", PLACE / "tmp"
 
 # Tests of style and layout, and of what is not written.
-LEFT_OUT = re.compile("house::|sql::|page::|sim::guards")
+LEFT_OUT = re.compile("conventions::|sql::|page::|sim::guards")
 # A schedule, a death or a race says as much about a mutant as a thousand of them.
 ENVIRONMENT = {"COSTLAKE_SIM_SCHEDULES": "400", "COSTLAKE_FUZZED_INPUTS": "100", "COSTLAKE_CRASH_SEEDS": "2",
                "COSTLAKE_RACE_ROUNDS": "20"}

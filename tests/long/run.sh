@@ -47,7 +47,7 @@ harness() {
 simulation() {
   COSTLAKE_SIM_SCHEDULES=${COSTLAKE_SIM_SCHEDULES:-100000} COSTLAKE_SIM_FROM=${COSTLAKE_SIM_FROM:-1000000} harness sim:: 'schedules'
 }
-deaths() { COSTLAKE_CRASH_SEEDS=${COSTLAKE_CRASH_SEEDS:-50} harness lakes::crashes:: 'deaths'; }
+deaths() { COSTLAKE_CRASH_SEEDS=${COSTLAKE_CRASH_SEEDS:-50} harness faults::crashes:: 'deaths'; }
 
 soak() { cargo build --release --locked </dev/null && python3 tests/long/soak.py; }
 

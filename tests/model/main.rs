@@ -30,7 +30,7 @@
 //! remove it, once the ledger knows the object: the loss of an object no ledger knows is undetectable. Other invariants
 //! are not checked after it, but a run that begins after it must not use the tampered object as a base.
 //!
-//! Not modelled: the restoring of days that cannot be read again (`care::displaced`); stored raw responses and older
+//! Not modelled: the restoring of days that cannot be read again (`maintenance::displaced`); stored raw responses and older
 //! generations, which are create-only and outside the table; the age of an observation, because an abort is a crash;
 //! the local disk, whose lock and rename leave no write in flight (`Lake::Local` in `publish`); a late ledger snapshot,
 //! which is create-only under its own number; days of one fetch read at two moments, which the control sums detect.

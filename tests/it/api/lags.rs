@@ -58,7 +58,7 @@ impl World {
         })
         .with_totals();
         let mut house = Lakehouse::new(script.url(), &format!("{now}T06:00:00Z"));
-        house.set("COSTLAKE_HASTE", "60000");
+        house.set("COSTLAKE_TEST_TIMEOUT_MS", "60000");
         let job = DAILY.replace("[\"UnblendedCost\"]", "[\"UnblendedCost\", \"UsageQuantity\"]");
         house.job("costs", &job.replace("begin = \"2026-11-01\"\nrefresh = \"billing-close\"", window));
         Self { usage, script, house }

@@ -39,7 +39,7 @@ fn world(units: &Units, now: &str, more: &str) -> (Script, Lakehouse) {
     })
     .with_totals();
     let mut house = Lakehouse::new(script.url(), now);
-    house.set("COSTLAKE_HASTE", "60000");
+    house.set("COSTLAKE_TEST_TIMEOUT_MS", "60000");
     let begin = "begin = \"2026-11-01\"\nrefresh = \"billing-close\"";
     house.job("costs", &DAILY.replace(begin, &format!("begin = \"2026-10-01\"\n{more}")));
     (script, house)

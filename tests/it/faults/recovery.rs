@@ -11,7 +11,7 @@ use costlake::report::JobReport;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 
-use super::faults::Faults;
+use super::failing_store::Faults;
 use super::world::{
     EARLY, LATER, LATEST, World, assert_ledger_agrees, begun, contents, cost_job, data_key, days, failure, lake,
     ledger, october, parse, put, rows_of,

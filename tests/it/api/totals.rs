@@ -36,7 +36,7 @@ fn right_totals() -> Value {
 fn house(control: &str) -> (Script, Lakehouse) {
     let script = Script::new().with_totals();
     let mut house = Lakehouse::new(script.url(), NOW);
-    house.set("COSTLAKE_HASTE", "60000");
+    house.set("COSTLAKE_TEST_TIMEOUT_MS", "60000");
     let probing = format!("refresh = \"probe\"\ncontrol = \"{control}\"");
     house.job("costs", &DAILY.replace("refresh = \"billing-close\"", &probing));
     (script, house)

@@ -78,7 +78,7 @@ fn rows_that_a_bucket_sends_elsewhere_are_not_written() {
         });
         let api = Script::answering(|_| Reply::good(&two_days()));
         let mut house = Lakehouse::new(api.url(), NOW);
-        house.set("COSTLAKE_HASTE", "60000");
+        house.set("COSTLAKE_TEST_TIMEOUT_MS", "60000");
         house.set("AWS_ENDPOINT_URL_S3", bucket.url());
         house.job("table", DAILY);
         // The target of a redirect is unknown.

@@ -11,7 +11,7 @@ use costlake::ledger_store::{LedgerStore, Look, data_key as key_of, look};
 use costlake::maintenance::verify::{Depth, verify};
 use object_store::memory::InMemory;
 
-use super::faults::{Fault, Faults, Verb};
+use super::failing_store::{Fault, Faults, Verb};
 use super::world::{EARLY, LATER, World, at, begun, cost_job, data_key, failure, lake};
 
 async fn lakes() -> Vec<(Lake, Option<tempfile::TempDir>)> {

@@ -8,7 +8,7 @@ use costlake::report::Outcome;
 use costlake::sandbox::Settings;
 use object_store::memory::InMemory;
 
-use super::faults::Faults;
+use super::failing_store::Faults;
 use super::world::{
     EARLY, LATER, World, as_text, assert_ledger_agrees, at, begun, contents, cost_job, held, october, savings_job,
 };

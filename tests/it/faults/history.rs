@@ -15,7 +15,7 @@ use costlake::pipeline::{Context, run_job};
 use costlake::plan::Ask;
 use object_store::memory::InMemory;
 
-use super::faults::{Fault, Faults, Verb};
+use super::failing_store::{Fault, Faults, Verb};
 use super::world::{
     EARLY, LATER, LATEST, PREFIX, World, at, begun, contents, cost_job, data_key, held, lake, ledger, october, parse,
     put,

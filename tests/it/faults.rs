@@ -17,7 +17,7 @@
 //! | [`crashes`] | it dies at every crash point in turn; the real binary |
 //! | [`kills`] | it is killed, stopped, or runs twice at once; the real binary |
 //!
-//! `faults` is a store with scripted failures, `world` the rest of the environment, `binary` runs the real program.
+//! `failing_store` is a store with scripted failures, `world` the rest of the environment, `binary` runs the real program.
 
 mod binary;
 mod calls;
@@ -25,7 +25,7 @@ mod clocks;
 mod control;
 mod crashes;
 mod disks;
-mod faults;
+mod failing_store;
 mod generations;
 mod guards;
 mod history;

@@ -139,7 +139,7 @@ fn a_role_that_cannot_be_asked_for_is_no_missing_permission() {
         for (what, reply) in silences(&role("111111111111")) {
             let (tokens, api, mut house) = open();
             // The SDK waits five seconds for credentials within a request; the request's timeout must be longer.
-            house.set("COSTLAKE_HASTE", if (what, given) == ("mute", 1) { "9000" } else { "1200" });
+            house.set("COSTLAKE_TEST_TIMEOUT_MS", if (what, given) == ("mute", 1) { "9000" } else { "1200" });
             house.job("costs", &job);
             credentials_fail(what, &house, (&tokens, &api), given, reply, role("111111111111"));
         }
@@ -165,7 +165,7 @@ fn a_role_that_is_denied_is_a_missing_permission() {
 fn a_container_whose_agent_does_not_answer_has_no_missing_permission() {
     for (what, reply) in silences(&container()).into_iter().take(3) {
         let (tokens, api, mut house) = open();
-        house.set("COSTLAKE_HASTE", "1200");
+        house.set("COSTLAKE_TEST_TIMEOUT_MS", "1200");
         house.unset("AWS_ACCESS_KEY_ID");
         house.unset("AWS_SECRET_ACCESS_KEY");
         house.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/credentials", tokens.url()));

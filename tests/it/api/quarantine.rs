@@ -191,7 +191,7 @@ fn a_day_that_comes_back_empty_is_held_and_the_others_are_taken() {
 #[test]
 fn a_day_that_is_held_and_one_that_misses_its_total_are_both_told() {
     let mut world = World::new("");
-    world.house.set("COSTLAKE_HASTE", "60000");
+    world.house.set("COSTLAKE_TEST_TIMEOUT_MS", "60000");
     world.set("2026-11-05", &[]);
     world.set("2026-11-06", &[("EC2", "3")]);
     world.bill.lock().expect("the bill").off = Some("2026-11-06");

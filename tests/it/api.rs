@@ -1,7 +1,6 @@
 //! API answers, valid and invalid, and what a run does with each.
 
 mod accounts;
-mod bad;
 mod budget;
 mod canaries;
 mod commands;
@@ -9,18 +8,18 @@ mod credentials;
 mod currencies;
 mod datadog;
 mod deadlines;
+mod end_to_end;
 mod endpoints;
 mod floods;
 mod grains;
-mod happy;
 mod identity;
 mod job_files;
-mod keeping;
 mod keys;
 mod lags;
-mod nights;
+mod large_answers;
+mod malformed;
+mod ninety_nights;
 mod nothing;
-mod odd;
 mod outages;
 mod output;
 mod quarantine;
@@ -33,5 +32,6 @@ mod totals;
 mod trust;
 mod turned;
 mod unreached;
+mod unusual;
 mod wrong_clocks;
 mod young;

@@ -9,7 +9,7 @@ use costlake::report::JobReport;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
-use super::faults::{Call, Fault, Faults, Verb};
+use super::failing_store::{Call, Fault, Faults, Verb};
 use super::world::{
     Held, LATER, LATEST, World, assert_ledger_agrees, begun, contents, cost_job, data_key, days, everything, failure,
     october, rows_of,

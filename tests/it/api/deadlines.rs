@@ -11,7 +11,7 @@ use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Reply, Script};
 
 /// The deadline in milliseconds.
-const HASTE: &str = "1200";
+const TIMEOUT_MS: &str = "1200";
 /// Between two bytes: short enough that a timeout per byte would never expire.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Far beyond every deadline: a run that waits for the end of the answer fails the test.
@@ -64,7 +64,7 @@ const SLOW: [(&str, Flood); 6] = [
 
 fn slow(what: &str, job: &str, flood: Flood, words: &str) {
     let mut house = Lakehouse::new(&serving(flood), NOW);
-    house.set("COSTLAKE_HASTE", HASTE);
+    house.set("COSTLAKE_TEST_TIMEOUT_MS", TIMEOUT_MS);
     house.job("table", job);
     within_bounds(what, &house, &["run"], 1, words);
     assert!(house.objects().is_empty(), "{what}: something was written");
@@ -97,7 +97,7 @@ fn a_bucket_has_a_minute_for_each_answer() {
             scope.spawn(move || {
                 let api = Script::new();
                 let mut house = Lakehouse::new(api.url(), NOW);
-                house.set("COSTLAKE_HASTE", "400");
+                house.set("COSTLAKE_TEST_TIMEOUT_MS", "400");
                 house.set("AWS_ENDPOINT_URL_S3", &serving(flood));
                 house.job("table", DAILY);
                 within_bounds(what, &house, &["--lake", "s3://bucket/x", "run"], 1, "the bucket");
@@ -114,7 +114,7 @@ fn a_write_has_a_minute_for_its_answer() {
         bucket_but(|asked| (asked.method == "PUT" && asked.path.ends_with("data.parquet")).then(Reply::silence));
     let api = Script::answering(|_| Reply::good(&two_days()));
     let mut house = Lakehouse::new(api.url(), NOW);
-    house.set("COSTLAKE_HASTE", HASTE);
+    house.set("COSTLAKE_TEST_TIMEOUT_MS", TIMEOUT_MS);
     house.set("AWS_ENDPOINT_URL_S3", bucket.url());
     house.job("table", DAILY);
     within_bounds(

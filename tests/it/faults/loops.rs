@@ -9,7 +9,7 @@ use std::sync::Arc;
 use costlake::job::Job;
 use object_store::memory::InMemory;
 
-use super::faults::{Call, Fault, Faults, Verb};
+use super::failing_store::{Call, Fault, Faults, Verb};
 use super::world::{EARLY, Held, World, assert_ledger_agrees, begun, contents, cost_job, savings_job};
 
 /// How many calls in a row fail.
