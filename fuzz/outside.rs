@@ -16,7 +16,7 @@ use costlake::clients::aws::cost_explorer::CostExplorerClient;
 use costlake::clients::{ClientConfig, Clients};
 use costlake::clock::Clock;
 use costlake::lake::{Lake, LocalLake};
-use costlake::pipeline::{Context, retry::RetryPolicy};
+use costlake::pipeline::Context;
 use costlake::request::{CostQuery, Request};
 use costlake::scheduler::Scheduler;
 use costlake::web::auth::Access;
@@ -43,18 +43,12 @@ static PAGE: LazyLock<Router> = LazyLock::new(|| {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let context = Context {
-        clients: Arc::new(Clients::new(ClientConfig::default())),
-        lake: Arc::new(Lake::Local(LocalLake::new(nowhere))),
-        clock: Clock::Fixed(now()),
-        retries: RetryPolicy::default(),
         cancel,
-        single_writer: false,
-        no_budget: false,
-        listener: None,
-        totals: Arc::default(),
-        elsewhere: Arc::default(),
-        accept_clock: false,
-        accepted: Arc::default(),
+        ..Context::new(
+            Arc::new(Clients::new(ClientConfig::default())),
+            Arc::new(Lake::Local(LocalLake::new(nowhere))),
+            Clock::Fixed(now()),
+        )
     };
     let folder = tempfile::tempdir().expect("a folder");
     let scheduler = Scheduler::new(context, folder.path(), None).expect("a scheduler");

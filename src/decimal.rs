@@ -42,6 +42,14 @@ impl fmt::Display for Fault {
 
 /// Reads decimal text as a count of 10^-12.
 ///
+/// ```
+/// use costlake::decimal::{Fault, parse, text};
+///
+/// assert_eq!(parse("39.1603300457"), Ok(39_160_330_045_700));
+/// assert_eq!(parse("1.2E-7").map(text), Ok("0.00000012".to_owned()));
+/// assert_eq!(parse("0.1234567890123"), Err(Fault::TooManyDecimals));
+/// ```
+///
 /// # Errors
 /// A [`Fault`] when the text is no number or cannot be held exactly.
 pub fn parse(text: &str) -> Result<i128, Fault> {

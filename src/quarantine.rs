@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::generation::{DayFacts, FetchedDays};
 use crate::job::Job;
 use crate::ledger::{Baseline, Ledger, Moves};
-use crate::sources::Provider;
+use crate::sources::Review;
 use crate::window::first_of_month;
 
 mod months;
@@ -86,9 +86,9 @@ pub fn judge(
         }
     }
     changes.retain(|change| !verdict.held.contains_key(&change.slot));
-    match job.entry.provider {
-        Provider::CostExplorer => months::judge(job, known, &changes, now, &mut verdict)?,
-        Provider::Datadog => values::judge(job, known, &changes, &mut verdict)?,
+    match job.entry.provider.review {
+        Review::FinalMonths => months::judge(job, known, &changes, now, &mut verdict)?,
+        Review::Values => values::judge(job, known, &changes, &mut verdict)?,
     }
     Ok(verdict)
 }
@@ -103,12 +103,12 @@ pub fn needs_rows(
     now: DateTime<Utc>,
 ) -> bool {
     let changes = changes(known.days, fetched, accepted);
-    match job.entry.provider {
-        Provider::CostExplorer => changes.iter().any(|change| {
+    match job.entry.provider.review {
+        Review::FinalMonths => changes.iter().any(|change| {
             let is_counted = known.ledger.baselines.contains_key(&first_of_month(change.slot));
             months::is_of_settled(job, known.ledger, change, now) || (is_counted && change.old.is_some())
         }),
-        Provider::Datadog => !changes.is_empty(),
+        Review::Values => !changes.is_empty(),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::ledger::{DayState, Ledger};
 use crate::ledger_store::TableRecord;
 use crate::plan::{Slot, begins_late, has_long_been_off};
 use crate::report::{Failure, JobReport};
-use crate::sources::Provider;
+use crate::sources::Api;
 use crate::text::plural;
 use crate::window::Grain;
 
@@ -113,15 +113,15 @@ fn nothing_found(job: &Job, ledger: &Ledger) -> Option<String> {
         return None;
     }
     let is_filtered = job.source.fingerprint().iter().any(|(name, _)| *name == "filter");
-    let look = match job.entry.provider {
-        Provider::CostExplorer if is_filtered => "whether source.filter fits anything",
-        Provider::CostExplorer => {
+    let look = match job.entry.provider.api {
+        Api::CostExplorer if is_filtered => "whether source.filter fits anything",
+        Api::CostExplorer => {
             "whether the account is the one that has costs (aws.profile, aws.role_arn, aws.billing_view_arn)"
         }
-        Provider::Datadog if job.source.read_for().is_empty() => {
+        Api::Datadog if job.source.read_for().is_empty() => {
             "whether this organisation of Datadog has such accounts (datadog.site, source.aws_account_ids)"
         }
-        Provider::Datadog => "whether source.queries and source.filter_by fit anything that this organisation has",
+        Api::Datadog => "whether source.queries and source.filter_by fit anything that this organisation has",
     };
     let read = plural(days().count() as u64, if job.source.grain() == Grain::Monthly { "month" } else { "day" });
     Some(format!("no row, or nothing but zeros, in {read} that were read: look {look}"))

@@ -15,6 +15,15 @@ use std::fmt;
 use crate::error::{Error, Kind, Result};
 
 /// A half-open range `[start, end)` of whole UTC days, never empty.
+///
+/// ```
+/// use costlake::window::{Window, parse_day};
+///
+/// let day = |text| parse_day(text).unwrap_or_default();
+/// let window = Window::new(day("2026-11-01"), day("2026-11-08"));
+/// assert_eq!(window.map(|window| (window.len(), window.to_string())), Some((7, "2026-11-01..2026-11-07".to_owned())));
+/// assert_eq!(Window::new(day("2026-11-01"), day("2026-11-01")), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Window {
     start: NaiveDate,
@@ -134,6 +143,15 @@ pub fn month_start(day: NaiveDate, count: i32) -> NaiveDate {
 }
 
 /// The time resolution of a table's rows.
+///
+/// ```
+/// use costlake::window::{Grain, parse_day};
+///
+/// let day = parse_day("2026-11-20").unwrap_or_default();
+/// assert_eq!(Grain::Daily.partition_of(day).to_string(), "2026-11");
+/// assert_eq!(Grain::Hourly.partition_of(day).to_string(), "2026-11-20");
+/// assert_eq!(Grain::Monthly.slot_of(day).to_string(), "2026-11-01");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Grain {
@@ -272,6 +290,19 @@ pub fn parse_month(text: &str) -> Option<NaiveDate> {
 /// | `2026-07` | 1st to 31st |
 /// | `today`, `yesterday` | in UTC |
 /// | `-35d` | the day 35 days before today |
+///
+/// ```
+/// # fn main() -> costlake::error::Result<()> {
+/// use costlake::window::{parse_date_argument, parse_day};
+///
+/// let today = parse_day("2026-11-29").unwrap_or_default();
+/// let (first, last) = parse_date_argument("2026-02", today)?;
+/// assert_eq!((first.to_string(), last.to_string()), ("2026-02-01".to_owned(), "2026-02-28".to_owned()));
+/// assert_eq!(parse_date_argument("-35d", today)?.0.to_string(), "2026-10-25");
+/// assert!(parse_date_argument("2026-13", today).is_err());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// [`Kind::Config`] for anything else.

@@ -250,18 +250,11 @@ async fn context_until(
     let clock = clock()?;
     let (_, lake) = open_lake(global).await?;
     Ok(Context {
-        clients: Arc::new(Clients::new(client_config)),
-        lake,
-        clock,
         retries: retries(),
         cancel: cancelled_by_signals(code),
         single_writer: global.single_writer,
-        no_budget: false,
         listener,
-        totals: Arc::default(),
-        elsewhere: Arc::default(),
-        accept_clock: false,
-        accepted: Arc::default(),
+        ..Context::new(Arc::new(Clients::new(client_config)), lake, clock)
     })
 }
 

@@ -15,7 +15,6 @@ use crate::pipeline::totals::{Prices, Shared};
 use crate::pipeline::{Context, plan_job, run_job};
 use crate::plan::{Ask, OVER_CAP, PAGE_UNKNOWN, Plan, probes, range};
 use crate::report::{FetchReport, JobReport, Outcome, usd};
-use crate::sources::Provider;
 use crate::window::{parse_date_argument, parse_month};
 
 use super::args::{Global, Output};
@@ -126,14 +125,14 @@ pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask:
 
 /// Shows days and cost of the plan and asks for confirmation.
 async fn confirm(context: &Context, jobs: &[Job], ask: Ask) -> Result<bool> {
-    let (mut requests, mut slots) = (0, 0);
+    let (mut cents, mut slots) = (0, 0);
     let mut prices = Prices::of(jobs, context.clock.now(), ask);
     for job in jobs {
         let (planned, _) = plan_job(context, job, ask, &mut prices).await?;
-        requests += if job.entry.provider == Provider::CostExplorer { planned.expected_requests() } else { 0 };
+        cents += job.entry.provider.cents(planned.expected_requests());
         slots += planned.slots();
     }
-    let dollars = if requests > 0 { format!(", about {} USD", usd(requests)) } else { String::new() };
+    let dollars = if cents > 0 { format!(", about {} USD", usd(cents)) } else { String::new() };
     let what = format!("{} of {} will be read{dollars}.", plural(slots, "day"), plural(jobs.len() as u64, "job"));
     Ok(slots == 0 || screen::ask(&format!("{what} Go on?")))
 }
@@ -174,7 +173,7 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
 }
 
 fn is_paid(job: &Job) -> bool {
-    job.entry.provider == Provider::CostExplorer
+    job.entry.provider.is_paid()
 }
 
 fn plan_document(job: &Job, planned: &Plan, learnt: bool) -> serde_json::Value {

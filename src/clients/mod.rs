@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::error::{Error, Kind, Result};
 use crate::job::{AccountCheck, AwsSettings, Identity, Job};
 use crate::request::{Answer, Request};
-use crate::sources::Provider;
+use crate::sources::Api;
 
 pub mod aws;
 pub mod datadog;
@@ -130,7 +130,7 @@ pub struct Clients {
     opened: Mutex<Opened>,
     in_process: Option<(StubApi, Identity)>,
     /// Cache of [`Clients::elsewhere`], which status displays call repeatedly.
-    elsewhere: Mutex<HashMap<(AwsSettings, Provider), Option<String>>>,
+    elsewhere: Mutex<HashMap<(AwsSettings, Api), Option<String>>>,
 }
 
 #[derive(Debug, Default)]
@@ -183,7 +183,7 @@ impl Clients {
                 elsewhere: None,
             });
         }
-        let site = if job.entry.provider == Provider::Datadog { self.datadog_site(job) } else { String::new() };
+        let site = if job.entry.provider.api == Api::Datadog { self.datadog_site(job) } else { String::new() };
         let key = (job.aws.clone(), site);
         let mut opened = self.opened.lock().await;
         let Opened { clients, answers } = &mut *opened;
@@ -194,9 +194,9 @@ impl Clients {
             self.look_again(open, job, answers).await?;
             return Ok(open.client.clone());
         }
-        let (transport, identity, aws) = match job.entry.provider {
-            Provider::CostExplorer => self.open_cost_explorer(job, answers).await?,
-            Provider::Datadog => self.open_datadog(&key.1)?,
+        let (transport, identity, aws) = match job.entry.provider.api {
+            Api::CostExplorer => self.open_cost_explorer(job, answers).await?,
+            Api::Datadog => self.open_datadog(&key.1)?,
         };
         let limiter =
             self.client_config.sandbox.is_none().then(|| Arc::new(RateLimiter::new(job.limits.requests_per_second)));
@@ -226,7 +226,7 @@ impl Clients {
         if self.in_process.is_some() {
             return Ok(None);
         }
-        let key = (job.aws.clone(), job.entry.provider);
+        let key = (job.aws.clone(), job.entry.provider.api);
         let mut known = self.elsewhere.lock().await;
         if let Some(found) = known.get(&key) {
             return Ok(found.clone());
@@ -240,10 +240,10 @@ impl Clients {
         if self.client_config.sandbox.is_some() {
             return Ok(None);
         }
-        match (job.entry.provider, known) {
-            (Provider::Datadog, _) => Ok(datadog::elsewhere(self.client_config.datadog_url.as_deref())),
-            (Provider::CostExplorer, Some(config)) => Ok(account::elsewhere(config).await),
-            (Provider::CostExplorer, None) => Ok(account::elsewhere(&self.aws_config(job).await?).await),
+        match (job.entry.provider.api, known) {
+            (Api::Datadog, _) => Ok(datadog::elsewhere(self.client_config.datadog_url.as_deref())),
+            (Api::CostExplorer, Some(config)) => Ok(account::elsewhere(config).await),
+            (Api::CostExplorer, None) => Ok(account::elsewhere(&self.aws_config(job).await?).await),
         }
     }
 

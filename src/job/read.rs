@@ -4,7 +4,8 @@ use std::path::Path;
 
 use chrono::{NaiveDate, NaiveTime};
 
-use crate::sources::{self, Provider, Source};
+use crate::sources::provider::COST_EXPLORER;
+use crate::sources::{self, Source};
 use crate::window::Grain;
 
 use super::keys::{self, For};
@@ -53,7 +54,7 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
         limits,
         aws,
         datadog_site,
-        keep_raw: keep_raw.unwrap_or(entry.provider == Provider::Datadog),
+        keep_raw: keep_raw.unwrap_or(entry.provider.keep_raw),
         keep_history: keep_history.unwrap_or(false),
         keep_history_days: keep_history_days.unwrap_or(400),
         warnings: Vec::new(),
@@ -166,14 +167,13 @@ fn read_window(
         section.note("begin", "is missing: the first day of the table, such as \"2025-11-01\"");
     }
     let begin = section.day("begin").map(|day| grain.slot_of(day)).filter(|_| !snapshot);
-    let ce = entry.is_none_or(|entry| entry.provider == Provider::CostExplorer);
-    let default_refresh = match (ce, grain) {
-        (false, _) => Refresh::Days(7),
-        (true, Grain::Hourly) => Refresh::Days(2),
-        (true, _) => Refresh::Probe,
-    };
-    let refresh =
-        section.text("refresh").and_then(|text| read_refresh(section, text, ce, grain)).unwrap_or(default_refresh);
+    let provider = entry.map_or(&COST_EXPLORER, |entry| entry.provider);
+    let default_refresh = provider.refresh_days_of(grain).map_or(Refresh::Probe, Refresh::Days);
+    let has_totals = provider.has_totals;
+    let refresh = section
+        .text("refresh")
+        .and_then(|text| read_refresh(section, text, has_totals, grain))
+        .unwrap_or(default_refresh);
     let control = match section.text("control") {
         None | Some("enforce") => Control::Enforce,
         Some("report") => Control::Report,
@@ -192,7 +192,7 @@ fn read_window(
         refresh,
         control,
         full_read_every_days: full.unwrap_or(if by_tag { 1 } else { 7 }),
-        full_read_settled_every_days: settled.unwrap_or((ce && by_tag).then_some(90)),
+        full_read_settled_every_days: settled.unwrap_or((has_totals && by_tag).then_some(90)),
         settle_day: section.whole("settle_day", 1, 28).and_then(|day| u32::try_from(day).ok()).unwrap_or(15),
         include_today: section.boolean("include_today").unwrap_or(false),
         quarantine_millionths: millionths(section.number("quarantine_share", 0.0, 1_000.0).unwrap_or(0.2)),
@@ -212,7 +212,7 @@ fn floor(amount: f64) -> i128 {
     i128::from((amount * 1_000_000.0).round() as i64) * 1_000_000
 }
 
-fn read_refresh(section: &Section<'_>, text: &str, ce: bool, grain: Grain) -> Option<Refresh> {
+fn read_refresh(section: &Section<'_>, text: &str, has_totals: bool, grain: Grain) -> Option<Refresh> {
     let refresh = match text {
         "probe" => Some(Refresh::Probe),
         "billing-close" => Some(Refresh::BillingClose),
@@ -220,7 +220,7 @@ fn read_refresh(section: &Section<'_>, text: &str, ce: bool, grain: Grain) -> Op
     };
     match refresh {
         None => section.note("refresh", format!("must be \"probe\", \"billing-close\" or \"N days\", not \"{text}\"")),
-        Some(Refresh::Probe) if !ce => {
+        Some(Refresh::Probe) if !has_totals => {
             section.note("refresh", "\"probe\" needs the totals that only Cost Explorer answers")
         }
         Some(Refresh::Probe) if grain == Grain::Hourly => section.note("refresh", "\"probe\" is for DAILY and MONTHLY"),
@@ -260,7 +260,7 @@ fn parse_days(text: &str) -> Option<u64> {
 }
 
 fn read_budget(section: &Section<'_>, entry: Option<&'static sources::Entry>) -> BudgetRules {
-    let paid = entry.is_some_and(|entry| entry.provider == Provider::CostExplorer);
+    let paid = entry.is_some_and(|entry| entry.provider.is_paid());
     let requests = section.whole("max_requests_per_run", 1, 1_000_000);
     let usd = section.number("max_usd_per_month", 0.01, 1_000_000.0);
     BudgetRules {

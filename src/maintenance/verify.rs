@@ -25,7 +25,7 @@ use crate::job::{Identity, Job};
 use crate::ledger::{PartitionState, Standing};
 use crate::ledger_store::{LedgerStore, Look, Observed, TableRecord, data_key, look, partition_of};
 use crate::plan::differs_for_good;
-use crate::sources::Provider;
+use crate::sources::Api;
 use crate::window::Partition;
 
 use crate::pipeline::Context;
@@ -106,7 +106,7 @@ pub(super) async fn fingerprints(context: &Context, job: &Job) -> Result<(Vec<St
         record.check_offline(job, None)?;
         return Ok((vec![record.digest()], None));
     }
-    let datadog_site = (job.entry.provider == Provider::Datadog).then(|| context.clients.datadog_site(job));
+    let datadog_site = (job.entry.provider.api == Api::Datadog).then(|| context.clients.datadog_site(job));
     let of = |sandbox| {
         TableRecord::of(job, &Identity { datadog_site: datadog_site.clone(), sandbox, ..Identity::default() }).digest()
     };

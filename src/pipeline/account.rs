@@ -10,7 +10,7 @@ use crate::ledger_store::{LedgerStore, TableRecord, same_account};
 use crate::report::{Failure, JobReport};
 use crate::status::MADE_UP;
 
-use crate::sources::Provider;
+use crate::sources::Api;
 
 /// The record of the table that a job writes, for real and for made-up figures. Which one applies is known from the
 /// stored record, or for a new table from the first answer.
@@ -173,9 +173,9 @@ const REDEFINED: &str = "the table was of another definition, and never held a r
 
 /// The note on an address that is not the API's own.
 pub(super) fn asked_elsewhere(job: &Job, address: &str) -> String {
-    match job.entry.provider {
-        Provider::CostExplorer => format!("Cost Explorer is asked at {address}, which is not AWS's own address"),
-        Provider::Datadog => format!("Datadog is asked at {address}, which is not its own address"),
+    match job.entry.provider.api {
+        Api::CostExplorer => format!("Cost Explorer is asked at {address}, which is not AWS's own address"),
+        Api::Datadog => format!("Datadog is asked at {address}, which is not its own address"),
     }
 }
 

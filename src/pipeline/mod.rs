@@ -25,7 +25,7 @@ use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, Owner, TableRecord};
 use crate::plan::{Ask, Fetch, Moment, Plan, is_reachable, least_requests, plan, stages};
 use crate::report::{FetchReport, JobReport, Outcome, RequestStats};
-use crate::sources::Provider;
+use crate::sources::Api;
 use crate::status;
 use crate::totals::Totals;
 use crate::window::Partition;
@@ -126,6 +126,27 @@ pub struct Context {
     pub totals: Arc<totals::Shared>,
     /// Job and first day of each month whose quarantined rows are accepted.
     pub accepted: Arc<BTreeSet<(String, NaiveDate)>>,
+}
+
+impl Context {
+    /// Runs with these clients on this lake, with everything else as it usually is.
+    #[must_use]
+    pub fn new(clients: Arc<Clients>, lake: Arc<Lake>, clock: Clock) -> Self {
+        Self {
+            clients,
+            lake,
+            clock,
+            elsewhere: Arc::default(),
+            accept_clock: false,
+            retries: RetryPolicy::default(),
+            cancel: CancellationToken::new(),
+            single_writer: false,
+            no_budget: false,
+            listener: None,
+            totals: Arc::default(),
+            accepted: Arc::default(),
+        }
+    }
 }
 
 /// A running job.
@@ -416,9 +437,9 @@ pub async fn plan_job(
 pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
     admit(context, job).await?;
     let identity = context.clients.prove(job).await?;
-    let access = match job.entry.provider {
-        Provider::CostExplorer => account::access(&identity),
-        Provider::Datadog => ask_datadog(context, job).await?,
+    let access = match job.entry.provider.api {
+        Api::CostExplorer => account::access(&identity),
+        Api::Datadog => ask_datadog(context, job).await?,
     };
     let mut prices = totals::Prices::of(std::slice::from_ref(job), context.clock.now(), Ask::Due);
     let (_, mut store) = plan_job(context, job, Ask::Due, &mut prices).await?;

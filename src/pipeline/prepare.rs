@@ -9,7 +9,6 @@ use crate::job::Job;
 use crate::ledger_store::{LedgerStore, Spent};
 use crate::plan::{is_reachable, not_final, spending_since};
 use crate::report::{JobReport, usd};
-use crate::sources::Provider;
 
 use super::Context;
 use super::budget::{Budget, PER_MONTH, PER_RUN};
@@ -45,7 +44,7 @@ pub(super) fn accept(
 
 /// The cap of this run: the job's cap per run, or what is left of the month's dollars, whichever is less.
 pub(super) async fn budget_of(context: &Context, job: &Job, now: DateTime<Utc>) -> Result<Budget> {
-    if context.no_budget || job.entry.provider != Provider::CostExplorer {
+    if context.no_budget || !job.entry.provider.is_paid() {
         return Ok(Budget::new(None, PER_RUN));
     }
     let per_run = job.budget.max_requests_per_run;

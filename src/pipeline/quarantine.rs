@@ -12,7 +12,7 @@ use crate::lake::Lake;
 use crate::ledger::{Ledger, Moves, Quarantined};
 use crate::ledger_store::{Observed, data_key};
 use crate::quarantine::{Known, Verdict, judge, needs_rows};
-use crate::sources::Provider;
+use crate::sources::Review;
 use crate::window::{Partition, first_of_month};
 
 use super::JobRun;
@@ -113,7 +113,7 @@ async fn rows_before(
     };
     let first = fetched.keys().find(|slot| !days.contains_key(slot)).copied();
     let first = first.filter(|first| !rows.range(..*first).any(|(_, rows)| rows.num_rows() > 0));
-    let elsewhere = match first.filter(|_| run.job.entry.provider == Provider::Datadog) {
+    let elsewhere = match first.filter(|_| run.job.entry.provider.review == Review::Values) {
         Some(first) => nearest_elsewhere(&run.store.lock().await.ledger, run, partition, first),
         None => None,
     };

@@ -6,7 +6,6 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use crate::job::{Job, Refresh};
 use crate::ledger::{DayState, Ledger, PartitionState};
-use crate::sources::Provider;
 use crate::sums::Sums;
 use crate::totals::{Totals, are_unlike};
 use crate::window::{days_before, month_start};
@@ -90,8 +89,8 @@ fn is_due_again(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment, tot
     if let Some(held) = ledger.quarantined.get(&slot) {
         return match job.window.refresh {
             Refresh::Probe => differs(job, slot, totals, (&held.totals, held.currency.as_ref(), held.estimated)),
-            // Datadog's requests are free: a quarantined day is read until it is released.
-            _ => job.entry.provider == Provider::Datadog || slot >= refresh_start(job, moment.now),
+            // Where requests are free, a quarantined day is read until it is released.
+            _ => !job.entry.provider.is_paid() || slot >= refresh_start(job, moment.now),
         };
     }
     let partition = ledger.partitions.get(&job.source.grain().partition_of(slot).to_string());

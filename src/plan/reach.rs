@@ -3,23 +3,11 @@
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::job::Job;
-use crate::sources::Provider;
-use crate::window::{Grain, Window, days_after, days_before, month_start};
-
-/// The history that an API documents.
-enum History {
-    /// The last N days.
-    Days(u64),
-    /// The last N months, and this one.
-    Months(i32),
-}
+use crate::sources::History;
+use crate::window::{Window, days_after, days_before, month_start};
 
 fn documented(job: &Job) -> History {
-    match (job.entry.provider, job.source.grain()) {
-        (Provider::CostExplorer, Grain::Hourly) => History::Days(13),
-        (Provider::CostExplorer, _) => History::Months(13),
-        (Provider::Datadog, _) => History::Months(15),
-    }
+    job.entry.provider.history_of(job.source.grain())
 }
 
 /// The first day of the API's documented history.

@@ -27,15 +27,9 @@ pub mod datadog;
 pub mod datadog_ccm_config;
 pub mod datadog_commitments;
 pub mod datadog_savings;
+pub mod provider;
 
-/// The API of a source, which determines its API client, credentials and rate limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Provider {
-    /// AWS Cost Explorer: 0.01 USD a page.
-    CostExplorer,
-    /// Datadog: free.
-    Datadog,
-}
+pub use provider::{Api, History, Provider, Review};
 
 /// A source's entry in the registry.
 #[derive(Debug)]
@@ -47,7 +41,7 @@ pub struct Entry {
     /// `schemas/<name>.json`.
     pub schema: &'static str,
     /// The API behind it.
-    pub provider: Provider,
+    pub provider: &'static Provider,
     /// Whether the API returns only the current state, so that past days cannot be fetched.
     pub snapshot: bool,
     /// Parses `[source]` of a job file; problems are noted in the section, `None` means no source can be built.
@@ -81,6 +75,13 @@ pub struct Stopped {
 
 impl Learnt {
     /// Expected pages for `slots` days (or months) in one pagination; one page each while nothing is known.
+    ///
+    /// ```
+    /// use costlake::sources::Learnt;
+    ///
+    /// assert_eq!(Learnt::default().pages(31), 31);
+    /// assert_eq!(Learnt { page_rows: 5_000, slot_rows: 2_000, stopped: None }.pages(30), 12);
+    /// ```
     #[must_use]
     pub fn pages(&self, slots: u64) -> u64 {
         let from_rows = if self.page_rows == 0 || self.slot_rows == 0 {

@@ -22,7 +22,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::request::{CostQuery, Expression, Grouping, Request};
-use crate::sources::{Entry, Learnt, Provider, Reader, Source};
+use crate::sources::provider::COST_EXPLORER;
+use crate::sources::{Entry, Learnt, Reader, Source};
 use crate::table::Table;
 use crate::window::{Grain, Window};
 
@@ -43,7 +44,7 @@ pub const ENTRY: Entry = Entry {
     name: "aws_cost_and_usage",
     summary: "AWS Cost Explorer costs and usage, by up to two of dimension, tag and cost category",
     schema: SCHEMA,
-    provider: Provider::CostExplorer,
+    provider: &COST_EXPLORER,
     snapshot: false,
     build: |section| params::read(section).map(|params| Arc::new(CostAndUsage(params)) as Arc<dyn Source>),
 };

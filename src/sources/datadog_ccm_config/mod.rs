@@ -25,7 +25,8 @@ use chrono::NaiveDate;
 use crate::error::{Error, Kind, Result};
 use crate::request::{Answer, Get, Purpose, Request};
 use crate::sources::datadog::{self, Awaited, Cell, Rows, bad_answer};
-use crate::sources::{Entry, Fetched, Learnt, Provider, Reader, Source};
+use crate::sources::provider::DATADOG;
+use crate::sources::{Entry, Fetched, Learnt, Reader, Source};
 use crate::table::Table;
 use crate::window::{Grain, Window};
 
@@ -43,7 +44,7 @@ pub const ENTRY: Entry = Entry {
     name: "datadog_ccm_config",
     summary: "Datadog's AWS accounts and the data export each has configured, as of today",
     schema: SCHEMA,
-    provider: Provider::Datadog,
+    provider: &DATADOG,
     snapshot: true,
     build: |section| params::read(section).map(|params| Arc::new(CcmConfig(params)) as Arc<dyn Source>),
 };

@@ -27,7 +27,8 @@ use chrono::NaiveDate;
 use crate::error::Result;
 use crate::request::{Answer, Get, Request};
 use crate::sources::datadog::{self, Awaited, Cell, Queries, Query, Rows};
-use crate::sources::{Entry, Fetched, Learnt, Provider, Reader, Source, Watched};
+use crate::sources::provider::DATADOG;
+use crate::sources::{Entry, Fetched, Learnt, Reader, Source, Watched};
 use crate::table::{Column, Table};
 use crate::window::{Grain, Window};
 
@@ -45,7 +46,7 @@ pub const ENTRY: Entry = Entry {
     name: "datadog_commitments",
     summary: "Datadog's list of cloud commitments, reservations and Savings Plans, for every day",
     schema: SCHEMA,
-    provider: Provider::Datadog,
+    provider: &DATADOG,
     snapshot: false,
     build: |section| params::read(section).map(|params| Arc::new(Commitments(params)) as Arc<dyn Source>),
 };

@@ -23,7 +23,8 @@ use chrono::NaiveDate;
 use crate::error::Result;
 use crate::request::{Answer, Get, Request};
 use crate::sources::datadog::{self, Awaited, Cell, Queries, Query, Rows};
-use crate::sources::{Entry, Fetched, Learnt, Provider, Reader, Source, Watched};
+use crate::sources::provider::DATADOG;
+use crate::sources::{Entry, Fetched, Learnt, Reader, Source, Watched};
 use crate::table::Table;
 use crate::window::{Grain, Window};
 
@@ -41,7 +42,7 @@ pub const ENTRY: Entry = Entry {
     name: "datadog_savings",
     summary: "Datadog's daily savings from cloud commitments: actual and on-demand cost, savings and their rate",
     schema: SCHEMA,
-    provider: Provider::Datadog,
+    provider: &DATADOG,
     snapshot: false,
     build: |section| params::read(section).map(|params| Arc::new(Savings(params)) as Arc<dyn Source>),
 };

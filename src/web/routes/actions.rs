@@ -15,7 +15,6 @@ use crate::pipeline::{Context, plan_job};
 use crate::plan::{Ask, OVER_CAP, PAGE_UNKNOWN, Plan, range};
 use crate::report::usd;
 use crate::scheduler::jobs::Refusal;
-use crate::sources::Provider;
 use crate::web::cache::{Shared, State};
 use crate::web::page;
 use crate::web::view::PlanFacts;
@@ -69,7 +68,7 @@ pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form
     let facts = state.page_facts().await;
     let job = find(&facts, &wanted.job)?;
     let checked = check(&state, &job.job, &wanted).await?;
-    let paid = job.job.entry.provider == Provider::CostExplorer;
+    let paid = job.job.entry.provider.is_paid();
     let mut notes = Vec::new();
     if paid && !checked.learnt {
         notes.push(PAGE_UNKNOWN.to_owned());

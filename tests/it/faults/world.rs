@@ -26,7 +26,6 @@ use costlake::sandbox::{Sandbox, Settings, serve};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
-use tokio_util::sync::CancellationToken;
 
 use crate::support::lake::with_readable_zone;
 
@@ -139,18 +138,8 @@ impl World {
     pub(super) fn context(&self, lake: Lake) -> Context {
         let millisecond = Duration::from_millis(1);
         Context {
-            clients: self.clients.clone(),
-            lake: Arc::new(lake),
-            clock: Clock::Fixed(self.sandbox.now()),
             retries: RetryPolicy { attempts: self.attempts, first_wait: millisecond, longest_wait: millisecond },
-            cancel: CancellationToken::new(),
-            single_writer: false,
-            no_budget: false,
-            listener: None,
-            totals: Arc::default(),
-            elsewhere: Arc::default(),
-            accept_clock: false,
-            accepted: Arc::default(),
+            ..Context::new(self.clients.clone(), Arc::new(lake), Clock::Fixed(self.sandbox.now()))
         }
     }
 

@@ -25,7 +25,6 @@ use costlake::report::JobReport;
 use costlake::sandbox::{Sandbox, Settings, serve};
 use costlake::window::parse_day;
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 
 /// The first run: October and one day of November, or less.
 pub(super) const EARLY: &str = "2026-11-03T06:00:00Z";
@@ -103,18 +102,12 @@ impl World {
     pub(super) fn context(&self) -> Context {
         let millisecond = Duration::from_millis(1);
         Context {
-            clients: self.clients.clone(),
-            lake: Arc::new(Lake::Local(LocalLake::new(self.folder.path().to_owned()))),
-            clock: Clock::Fixed(self.sandbox.now()),
             retries: RetryPolicy { attempts: 2, first_wait: millisecond, longest_wait: millisecond },
-            cancel: CancellationToken::new(),
-            single_writer: false,
-            no_budget: false,
-            listener: None,
-            totals: Arc::default(),
-            elsewhere: Arc::default(),
-            accept_clock: false,
-            accepted: Arc::default(),
+            ..Context::new(
+                self.clients.clone(),
+                Arc::new(Lake::Local(LocalLake::new(self.folder.path().to_owned()))),
+                Clock::Fixed(self.sandbox.now()),
+            )
         }
     }
 

@@ -14,7 +14,6 @@ use costlake::report::JobReport;
 use costlake::scheduler::Scheduler;
 use costlake::scheduler::jobs::JobState;
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 
 use crate::support::sandbox::SandboxServer;
 
@@ -67,18 +66,9 @@ impl World {
     pub(super) fn context(&self, listener: Option<Listener>) -> Context {
         let outside = ClientConfig { sandbox: Some(self.sandbox.url()), ..ClientConfig::default() };
         Context {
-            clients: Arc::new(Clients::new(outside)),
-            lake: self.lake(),
-            clock: Clock::Fixed(at(START)),
             retries: RetryPolicy { attempts: 1, ..RetryPolicy::default() },
-            cancel: CancellationToken::new(),
-            single_writer: false,
-            no_budget: false,
             listener,
-            totals: Arc::default(),
-            elsewhere: Arc::default(),
-            accept_clock: false,
-            accepted: Arc::default(),
+            ..Context::new(Arc::new(Clients::new(outside)), self.lake(), Clock::Fixed(at(START)))
         }
     }
 

@@ -30,7 +30,6 @@ use fastrand::Rng;
 use futures::future::join_all;
 use object_store::memory::InMemory;
 use tokio::sync::OnceCell;
-use tokio_util::sync::CancellationToken;
 
 use super::accounts::{Mover, Who, cast, judge_account};
 use super::api::answers;
@@ -97,13 +96,7 @@ fn context(world: &Shared, writer: usize, now: DateTime<Utc>, who: Who) -> Conte
     let bucket = Arc::new(Bucket { world: world.clone(), writer });
     let listening = world.clone();
     Context {
-        clients: Arc::new(Clients::in_process(answers(world, writer), who.identity())),
-        lake: Arc::new(Lake::S3(S3Lake::new(bucket.clone(), bucket, PREFIX, NAME, ENDPOINT))),
-        clock: Clock::Fixed(now),
         retries: RetryPolicy { attempts: 3, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(60) },
-        cancel: CancellationToken::new(),
-        single_writer: false,
-        no_budget: false,
         listener: Some(Arc::new(move |told| {
             let mut world = lock(&listening);
             let event = world.event();
@@ -111,10 +104,11 @@ fn context(world: &Shared, writer: usize, now: DateTime<Utc>, who: Who) -> Conte
             let World { watch, tally, .. } = &mut *world;
             watch.heard(event, writer, &told, tally);
         })),
-        totals: Arc::default(),
-        elsewhere: Arc::default(),
-        accept_clock: false,
-        accepted: Arc::default(),
+        ..Context::new(
+            Arc::new(Clients::in_process(answers(world, writer), who.identity())),
+            Arc::new(Lake::S3(S3Lake::new(bucket.clone(), bucket, PREFIX, NAME, ENDPOINT))),
+            Clock::Fixed(now),
+        )
     }
 }
 
