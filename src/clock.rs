@@ -1,4 +1,7 @@
-//! The clock: the only place that reads the time. Everything below takes `now` as an argument.
+//! The clock: the only place that decides what time it is for a bill. Everything below takes `now` as an argument.
+//!
+//! The machine's own clock is read elsewhere only for what is the machine's: how long a server asks to wait, when
+//! credentials expire, and the name of a probe object.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;

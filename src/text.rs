@@ -29,6 +29,12 @@ pub fn bytes(number: u64) -> String {
     }
 }
 
+/// Bytes as hexadecimal digits, two each.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// `1 day`, `2 days`.
 #[must_use]
 pub fn plural(number: u64, what: &str) -> String {
@@ -37,7 +43,12 @@ pub fn plural(number: u64, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, count, plural};
+    use super::{bytes, count, hex, plural};
+
+    #[test]
+    fn a_byte_is_two_digits() {
+        assert_eq!(hex(&[0, 0xab]), "00ab");
+    }
 
     #[test]
     fn numbers_are_readable() {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
 use crate::table::{ColumnType, Table};
+use crate::text::hex;
 
 /// Bytes hashed at a time.
 const CHUNK: usize = 32 << 10;
@@ -42,7 +43,7 @@ pub fn of_rows(table: &Table, rows: &RecordBatch) -> Result<String> {
         }
     }
     hash.update(&bytes);
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }
 
 /// A column by its type, so that the type is matched once per column and not for every value.

@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
+use crate::text::hex;
 
 use super::folders::{Folders, make_one, sync};
 use super::{Condition, Listed, Object, Put, STATE, Tag, check_size};
@@ -261,7 +262,7 @@ impl LocalLake {
 
 fn tag_of(end: &[u8], size: u64) -> Tag {
     let last = &end[end.len().saturating_sub(usize::try_from(TAG_BYTES).unwrap_or(usize::MAX))..];
-    let hash: String = Sha256::digest(last).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(last)[..16]);
     Tag(format!("{size:x}-{hash}"))
 }
 

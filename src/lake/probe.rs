@@ -12,12 +12,12 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
+use crate::text::hex;
 
 use super::{Condition, S3Lake, Tag};
 
 pub(super) async fn prove(lake: &S3Lake, single_writer: bool) -> Result<()> {
-    let name: String =
-        Sha256::digest(lake.endpoint().as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = hex(&Sha256::digest(lake.endpoint().as_bytes())[..8]);
     let record = format!("_costlake/probe/{name}.json");
     if let Some(known) = lake.get(&record, None, None).await? {
         lake.use_bare_tags(known.bytes.windows(4).any(|part| part == b"bare"));

@@ -236,18 +236,18 @@ mod tests {
 
     async fn open(lake: &Arc<Lake>, grain: Grain) -> LedgerStore {
         let opened = LedgerStore::open(Arc::clone(lake), "t", grain, DateTime::UNIX_EPOCH).await;
-        opened.expect("books").0
+        opened.expect("store").0
     }
 
     /// A ledger rebuilt from another account's object keeps nothing of it, even if the second read fails.
     #[tokio::test]
     async fn an_object_that_cannot_be_looked_at_again_is_whose_it_was() {
         let (lake, grain, partition) = lake_of_another_account().await;
-        let books = open(&lake, grain).await;
-        assert!(books.is_rebuilt());
+        let store = open(&lake, grain).await;
+        assert!(store.is_rebuilt());
         for (account, is_refused) in [(Some("1"), true), (Some("2"), false), (None, false)] {
             let owner = Owner { fingerprint: "f", former: &[], account };
-            let found = books.unseen(partition, owner, Error::new(Kind::Store, "busy"));
+            let found = store.unseen(partition, owner, Error::new(Kind::Store, "busy"));
             assert_eq!(matches!(found, Compared::Refused(_)), is_refused, "{account:?}: {found:?}");
         }
     }
@@ -256,14 +256,14 @@ mod tests {
     #[tokio::test]
     async fn a_ledger_that_another_run_wrote_is_not_a_rebuilt_one() {
         let (lake, grain, partition) = lake_of_another_account().await;
-        let (mut books, mut theirs) = (open(&lake, grain).await, open(&lake, grain).await);
+        let (mut store, mut theirs) = (open(&lake, grain).await, open(&lake, grain).await);
         theirs.save("theirs", DateTime::UNIX_EPOCH).await.expect("a snapshot");
-        assert!(books.is_rebuilt());
-        let found = books
+        assert!(store.is_rebuilt());
+        let found = store
             .compare(grain, Owner { fingerprint: "f", former: &[], account: Some("1") })
             .await
             .expect("a comparison");
         assert!(matches!(found.get(&partition), Some(Compared::Refused(_))), "{found:?}");
-        assert!(!books.is_rebuilt());
+        assert!(!store.is_rebuilt());
     }
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::error::Result;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
+use crate::text::hex;
 use crate::window::{Grain, Partition};
 
 use super::observe::{Look, look_at};
@@ -38,7 +39,7 @@ pub fn kept_key(table: &str, partition: Partition, epoch: u64) -> String {
 /// The key of the copy of an object that replaced the committed one from outside; `bytes` is the whole object.
 #[must_use]
 pub fn displaced_key(table: &str, partition: Partition, epoch: u64, bytes: &[u8]) -> String {
-    let digest: String = Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&Sha256::digest(bytes)[..8]);
     copy_key(table, partition, epoch, &digest)
 }
 

@@ -19,6 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::generation::Footer;
 use crate::job::{AccountCheck, Identity, Job};
 use crate::lake::Lake;
+use crate::text::hex;
 
 use super::LedgerStore;
 use super::keys::{account_key, record_key};
@@ -93,7 +94,7 @@ impl TableRecord {
             hash.update(text.as_bytes());
             hash.update([0]);
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize())
     }
 
     /// The stored record of a table, with its account; `None` when there is none yet.
@@ -326,7 +327,7 @@ mod tests {
             let lake = Arc::new(Lake::S3(S3Lake::new(store.clone(), store, "p", "s3://b/p", "test")));
             let open = || async {
                 let opened = LedgerStore::open(Arc::clone(&lake), "t", Grain::Daily, DateTime::UNIX_EPOCH).await;
-                opened.expect("books").0
+                opened.expect("store").0
             };
             if let Some(founder) = &founder {
                 open().await.claim(founder).await.expect("a new table");

@@ -21,6 +21,7 @@ use crate::ledger_store::kept_key;
 use crate::plan::Fetch;
 use crate::request::{Answer, Request};
 use crate::sources::Source;
+use crate::text::hex;
 use crate::window::{Partition, Window};
 
 use super::JobRun;
@@ -169,7 +170,7 @@ pub fn unpack(name: &str, packed: &[u8]) -> Result<KeptFetch> {
     let mut sink = Sink::default();
     let unpacked = zstd::stream::copy_decode(packed, &mut sink);
     unpacked.map_err(|error| damaged().because(error))?;
-    if digest != Some(hex(&sink.hash.finalize()).as_str()) {
+    if digest != Some(hex(&sink.hash.finalize()[..16]).as_str()) {
         return Err(damaged());
     }
     let text = zstd::stream::decode_all(packed).map_err(|error| damaged().because(error))?;
@@ -178,10 +179,6 @@ pub fn unpack(name: &str, packed: &[u8]) -> Result<KeptFetch> {
         return Err(Error::new(Kind::Store, "the kept answers are of a newer layout than this costlake reads"));
     }
     Ok(kept)
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Most bytes of a stored fetch after decompression.
@@ -225,7 +222,7 @@ pub(super) async fn keep(run: &JobRun<'_>, fetch: &Fetch, answers: &[PendingAnsw
     let packed = zstd::stream::write::Encoder::new(Vec::new(), 3).map_err(cannot_keep)?;
     let mut packer = Packer { hash: Sha256::new(), packed };
     serde_json::to_writer(&mut packer, &whole).map_err(cannot_keep)?;
-    let digest = hex(&packer.hash.finalize());
+    let digest = hex(&packer.hash.finalize()[..16]);
     let packed = packer.packed.finish().map_err(cannot_keep)?;
     let days = match (fetch.slots.first(), fetch.slots.last()) {
         (Some(first), Some(last)) => format!("{first}_{last}"),

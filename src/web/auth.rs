@@ -27,6 +27,7 @@ use super::page::{ICON_PATH, SCRIPT_PATH, STYLE_PATH};
 use crate::error::{Error, Kind, Result};
 use crate::job::read_text;
 use crate::redact;
+use crate::text::hex;
 
 /// Minimum length of a token, in characters.
 const SHORTEST_TOKEN: usize = 16;
@@ -117,8 +118,7 @@ impl Access {
             hosts.push(listen.to_string());
         }
         hosts.extend(names.iter().map(|name| bare(name)));
-        let cookie =
-            token.map(|token| sum("costlake session", token).iter().map(|byte| format!("{byte:02x}")).collect());
+        let cookie = token.map(|token| hex(&sum("costlake session", token)));
         Ok(Self { token: token.map(|token| sum("costlake token", token)), cookie, hosts, actions })
     }
 

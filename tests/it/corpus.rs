@@ -8,7 +8,7 @@
 //! except for the notes of failures.
 
 mod apis;
-mod books;
 mod edit;
 mod files;
+mod ledger_files;
 mod said;

@@ -39,7 +39,7 @@ fn lake_of(house: &Lakehouse) -> Arc<Lake> {
 }
 
 async fn ledger_of(lake: &Arc<Lake>, job: &Job) -> Ledger {
-    let (store, _) = LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now()).await.expect("books");
+    let (store, _) = LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now()).await.expect("store");
     store.ledger
 }
 

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::job::section::{Section, nearest};
 use crate::request::{Expression, Grouping, GroupingKind};
 use crate::table::{Column, ColumnType, Table, parse_schema};
+use crate::text::hex;
 use crate::window::Grain;
 
 use super::{Params, SCHEMA};
@@ -221,7 +222,7 @@ fn slug(key: &str) -> String {
     }
     let slug = slug.trim_end_matches('_');
     if slug.is_empty() {
-        return Sha256::digest(key.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        return hex(&Sha256::digest(key.as_bytes())[..4]);
     }
     slug.to_owned()
 }

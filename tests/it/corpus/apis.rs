@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::books::{copy, held};
 use super::edit::{Cross, Edit};
+use super::ledger_files::{copy, held};
 use super::said::{self, Said, read};
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Reply, Script};

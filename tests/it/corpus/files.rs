@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::KeyValue;
 use serde::Deserialize;
 
-use super::books::{copy, held};
+use super::ledger_files::{copy, held};
 use super::said::{self, Said, read};
 use crate::support::lake::files;
 use crate::support::lakehouse::Lakehouse;

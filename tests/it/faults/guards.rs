@@ -82,7 +82,7 @@ async fn strange_files_beside_the_snapshots_neither_count_nor_go() {
             lake.put(&copy, Bytes::from_static(b"{}"), Condition::Absent).await.expect("a write");
         }
         let (mut store, _) =
-            LedgerStore::open(lake.clone(), &job.name, job.source.grain(), at(LATER)).await.expect("books");
+            LedgerStore::open(lake.clone(), &job.name, job.source.grain(), at(LATER)).await.expect("store");
         for _ in 0..30 {
             store.save("run", at(LATER)).await.expect("a snapshot");
         }

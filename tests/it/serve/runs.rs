@@ -199,7 +199,7 @@ async fn weeks_pass_and_every_table_is_current() {
             assert_eq!((last(&scheduler, name).exit_code, last(&scheduler, name).started_at), (0, now), "{name}");
             let (lake, grain) = (world.lake(), shown.job.source.grain());
             let opened = costlake::ledger_store::LedgerStore::open(lake, name, grain, now).await;
-            let slots = calendar(&shown.job, &opened.expect("books").0.ledger, now);
+            let slots = calendar(&shown.job, &opened.expect("store").0.ledger, now);
             let due: Vec<_> = slots.iter().filter(|slot| slot.known.is_none() || slot.stale).collect();
             assert!(due.is_empty(), "{name} at {now}: {due:?}");
         }
