@@ -222,7 +222,7 @@ fn job_file(data: &[u8]) {
     match job::parse(Path::new("fuzzed.toml"), text) {
         Ok(job) => {
             job.source.fingerprint();
-            job.source.totals_key();
+            job.source.totals().map(|totals| totals.key());
             job.source.requests(&[window()]);
             job.schedule.iter().for_each(|schedule| drop(schedule.next(now(), 2)));
         }

@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::generation::{DayFacts, FetchedDays};
 use crate::job::Job;
 use crate::ledger::{Baseline, Ledger, Moves};
-use crate::sources::Review;
+use crate::sources::{ApiTotals, Review};
 use crate::window::first_of_month;
 
 mod months;
@@ -137,7 +137,7 @@ fn had_costs(job: &Job, old: &DayFacts) -> bool {
 
 /// The cost columns, whose rows add up.
 fn costs(job: &Job) -> impl Iterator<Item = &'static str> {
-    job.source.controlled().into_iter()
+    job.source.totals().map(ApiTotals::enforced).unwrap_or_default().into_iter()
 }
 
 fn amount(facts: &DayFacts, column: &str) -> Option<i128> {

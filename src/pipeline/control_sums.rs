@@ -31,7 +31,7 @@ use crate::job::Control;
 use crate::ledger::{DayState, Differing};
 use crate::plan::{Fetch, has_long_been_off, settles_on};
 use crate::report::FetchReport;
-use crate::sources::Fetched;
+use crate::sources::{ApiTotals, Fetched};
 use crate::sums::Sums;
 use crate::totals::{Difference, Totals, differences};
 use crate::window::Window;
@@ -112,7 +112,8 @@ async fn may_add_up(run: &JobRun<'_>, off: &[Difference]) -> bool {
 /// Differences in the columns that must add up, and in the currency whatever `window.control` is.
 async fn enforced(run: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference> {
     let enforce = run.job.window.control == Control::Enforce;
-    let controlled = if enforce { run.job.source.controlled() } else { Vec::new() };
+    let controlled =
+        if enforce { run.job.source.totals().map(ApiTotals::enforced).unwrap_or_default() } else { Vec::new() };
     let is_enforced = |off: &Difference| off.is_of_currency() || controlled.contains(&off.column.as_str());
     all_differences(run, days).await.into_iter().filter(is_enforced).collect()
 }
@@ -137,7 +138,7 @@ async fn ask_again(
     let slots: BTreeSet<NaiveDate> = off.iter().map(|off| off.slot).collect();
     let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return Ok(()) };
     let Some(window) = Window::new(*first, grain.slot_window(*last).end()) else { return Ok(()) };
-    let metrics = run.job.source.metrics();
+    let metrics = totals::metrics_of(run.job);
     let newer = totals::ask(run, &metrics, window, permit, &mut report.asked).await?;
     let lost = newer.iter().find_map(|newer| slots.iter().find(|slot| !newer.0.contains_key(slot)));
     if let Some(slot) = lost {
@@ -177,7 +178,7 @@ async fn conclude(
     let source = &run.job.source;
     // Rows without grouping are the totals: the next probe compares with their sums.
     let totals_of = |slot: &NaiveDate, facts: &generation::DayFacts| match known.as_ref() {
-        _ if source.is_ungrouped() => Some(facts.sums.clone()),
+        _ if source.totals().is_some_and(ApiTotals::are_the_rows) => Some(facts.sums.clone()),
         known => known.and_then(|known| known.narrowed(source.table(), *slot)).map(|totals| totals.sums),
     };
     let totals: BTreeMap<_, _> =

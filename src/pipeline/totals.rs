@@ -23,7 +23,7 @@ use crate::job::{AwsSettings, Job};
 use crate::ledger::Ledger;
 use crate::plan::{Ask, Plan, history_start, least_requests, plan, probes, reach};
 use crate::report::{JobReport, RequestStats};
-use crate::sources::Source;
+use crate::sources::{ApiTotals, Source};
 use crate::totals::Totals;
 use crate::window::Window;
 
@@ -36,7 +36,17 @@ use super::paginate;
 type Key = (AwsSettings, String);
 
 fn key_of(job: &Job) -> Option<Key> {
-    job.source.totals_key().map(|key| (job.aws.clone(), key))
+    job.source.totals().map(|totals| (job.aws.clone(), totals.key()))
+}
+
+/// The metrics whose totals a job needs.
+pub(super) fn metrics_of(job: &Job) -> BTreeSet<String> {
+    job.source.totals().map(ApiTotals::metrics).unwrap_or_default()
+}
+
+/// Whether the rows of a job are the totals themselves.
+fn are_the_rows(job: &Job) -> bool {
+    job.source.totals().is_some_and(ApiTotals::are_the_rows)
 }
 
 /// The parameters of one request for totals, without the key.
@@ -49,7 +59,7 @@ struct Question {
 impl Question {
     /// Whether its answer has what the job needs of `window`.
     fn covers(&self, job: &Job, window: Window) -> bool {
-        job.source.metrics().is_subset(&self.metrics) && hull(self.window, window) == self.window
+        metrics_of(job).is_subset(&self.metrics) && hull(self.window, window) == self.window
     }
 }
 
@@ -79,10 +89,10 @@ impl Shared {
     #[must_use]
     pub fn of(jobs: &[Job], now: DateTime<Utc>, ask: Ask) -> Self {
         let mut wanted: HashMap<Key, (BTreeSet<String>, Option<Window>)> = HashMap::new();
-        for job in jobs.iter().filter(|job| probes(job, ask) || !job.source.is_ungrouped()) {
+        for job in jobs.iter().filter(|job| probes(job, ask) || !are_the_rows(job)) {
             let Some(key) = key_of(job) else { continue };
             let (metrics, window) = wanted.entry(key).or_default();
-            metrics.extend(job.source.metrics());
+            metrics.extend(metrics_of(job));
             let own = if probes(job, ask) { reach(job, now) } else { None };
             *window = match (*window, own) {
                 (Some(window), Some(own)) => Some(hull(window, own)),
@@ -105,7 +115,7 @@ impl Shared {
 
     /// The request of a job that needs the totals of `window`, widened to what all jobs of its key need.
     fn question(&self, job: &Job, key: &Key, window: Window) -> Question {
-        let mut question = Question { metrics: job.source.metrics(), window };
+        let mut question = Question { metrics: metrics_of(job), window };
         if let Some((metrics, shared)) = self.wanted.get(key) {
             question.metrics.extend(metrics.iter().cloned());
             question.window = shared.map_or(window, |shared| hull(shared, window));
@@ -164,7 +174,7 @@ pub(super) async fn before_fetches(
         told.map_err(|error| paginate::advised(error).at("question", "totals").at("window", window))?;
     }
     run.totals_pages = report.totals_asked.pages;
-    if !job.source.is_ungrouped() {
+    if !are_the_rows(job) {
         run.totals.get_mut().clone_from(&found);
     }
     if !probes {
@@ -196,7 +206,7 @@ async fn told_twice(
         return Err(run.budget.reached(Some(report.totals_asked.requests + 1)));
     }
     let mut permit = run.budget.reserve(1);
-    let again = ask(run, &run.job.source.metrics(), window, &mut permit, &mut report.totals_asked).await?;
+    let again = ask(run, &metrics_of(run.job), window, &mut permit, &mut report.totals_asked).await?;
     let mut both = Totals::clone(&found);
     for (slot, totals) in again.into_iter().flat_map(|again| again.0) {
         if both.0.get(&slot).is_none_or(|known| known.periods < totals.periods) {
@@ -267,7 +277,7 @@ async fn of_window(
     if let Some(totals) = answers.filter_map(|said| said.totals.as_ref()).next() {
         return Ok(Some(Arc::clone(totals)));
     }
-    let own = Question { metrics: run.job.source.metrics(), window };
+    let own = Question { metrics: metrics_of(run.job), window };
     let shared = run.context.totals.question(run.job, &key, window);
     let is_refused = said.iter().any(|said| said.key == key && said.totals.is_none() && said.question == shared);
     // Days older than the API's history are refused for every metric: the caller requests the days within it.
@@ -322,7 +332,7 @@ pub(super) async fn ask(
     permit: &mut Permit<'_>,
     asked: &mut RequestStats,
 ) -> Result<Option<Totals>> {
-    let Some(source) = run.job.source.totals(metrics) else { return Ok(None) };
+    let Some(source) = run.job.source.totals().and_then(|totals| totals.request(metrics)) else { return Ok(None) };
     let source: Arc<dyn Source> = source;
     let fetched = paginate::of_windows(run, source.as_ref(), &[window], permit, asked).await?;
     Totals::of(source.table(), source.grain(), &fetched).map(Some)
@@ -332,7 +342,7 @@ pub(super) async fn ask(
 mod tests {
     use std::path::Path;
 
-    use super::Question;
+    use super::{Question, metrics_of};
     use crate::job;
     use crate::window::{Window, parse_day};
 
@@ -348,7 +358,7 @@ mod tests {
             Window::new(day(from), day(to)).expect("a window")
         };
         let days = window("2026-11-02", "2026-11-05");
-        let own = job.source.metrics();
+        let own = metrics_of(&job);
         for (metrics, asked, serves) in [
             (own.clone(), days, true),
             (own.clone(), window("2026-11-03", "2026-11-05"), false),

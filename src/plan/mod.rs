@@ -312,11 +312,11 @@ pub fn probes(job: &Job, ask: Ask) -> bool {
 /// calls are no error of its rows; the refresh rule finds them. It requests totals all the same if days older than all
 /// it has could not be read: the account may be younger than they are.
 fn totals_window(job: &Job, ledger: &Ledger, now: DateTime<Utc>, ask: Ask, fetches: &[Fetch]) -> Option<Window> {
-    job.source.totals_key()?;
+    let totals = job.source.totals()?;
     let is_older = |slot: &NaiveDate| ledger.oldest_day().is_none_or(|oldest| *slot < oldest);
     let is_young = fetches.iter().flat_map(|fetch| &fetch.slots).any(|s| ledger.failed.contains_key(s) && is_older(s));
     let probed = if probes(job, ask) { reach(job, now) } else { None };
-    let read = fetches.iter().flat_map(|fetch| &fetch.windows).filter(|_| !job.source.is_ungrouped() || is_young);
+    let read = fetches.iter().flat_map(|fetch| &fetch.windows).filter(|_| !totals.are_the_rows() || is_young);
     // Days of an object that is not the committed one may lie outside of the probe's window.
     let windows: Vec<&Window> = read.chain(&probed).collect();
     Window::new(windows.iter().map(|window| window.start()).min()?, windows.iter().map(|window| window.end()).max()?)

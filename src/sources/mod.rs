@@ -119,29 +119,9 @@ pub trait Source: Send + Sync + Debug {
         BTreeSet::new()
     }
 
-    /// The metrics it requests, by their API names.
-    fn metrics(&self) -> BTreeSet<String> {
-        BTreeSet::new()
-    }
-
-    /// Jobs of one account with the same key share one request for totals; `None` if the API has no totals.
-    fn totals_key(&self) -> Option<String> {
+    /// The API's own totals of its rows, where the API has any.
+    fn totals(&self) -> Option<&dyn ApiTotals> {
         None
-    }
-
-    /// The same request without grouping, for these metrics.
-    fn totals(&self, _metrics: &BTreeSet<String>) -> Option<Arc<dyn Source>> {
-        None
-    }
-
-    /// Whether its rows are the totals themselves, so that there is nothing to sum.
-    fn is_ungrouped(&self) -> bool {
-        false
-    }
-
-    /// Columns whose rows must add up to the totals; other amounts are compared and reported.
-    fn controlled(&self) -> Vec<&'static str> {
-        Vec::new()
     }
 
     /// The values to compare with those they replace, where there are no totals to check against.
@@ -162,6 +142,24 @@ pub trait Source: Send + Sync + Debug {
     fn redact_raw(&self, _request: &Request, _answer: &Answer) -> Option<Vec<u8>> {
         None
     }
+}
+
+/// Totals that an API reports for the rows of a source: control sums, and what the probe compares.
+pub trait ApiTotals {
+    /// Jobs of one account with the same key share one request for totals.
+    fn key(&self) -> String;
+
+    /// The metrics of the rows, by their API names.
+    fn metrics(&self) -> BTreeSet<String>;
+
+    /// The same request without grouping, for these metrics; `None` if it cannot be built.
+    fn request(&self, metrics: &BTreeSet<String>) -> Option<Arc<dyn Source>>;
+
+    /// Whether the rows are the totals themselves, so that there is nothing to sum.
+    fn are_the_rows(&self) -> bool;
+
+    /// Columns whose rows must add up to the totals; other amounts are compared and reported.
+    fn enforced(&self) -> Vec<&'static str>;
 }
 
 /// Reads the answers of one fetch in the order they arrive and holds the rows until the last one is in.

@@ -19,7 +19,7 @@ struct Scope<'a> {
 
 fn scope<'a>(subject: &'a Subject<'_>) -> Option<Scope<'a>> {
     let job = subject.job;
-    let question = job.source.totals_key().filter(|_| job.source.grain() == Grain::Daily)?;
+    let question = job.source.totals().filter(|_| job.source.grain() == Grain::Daily)?.key();
     let account = subject.account.as_deref();
     Some(Scope { account, way: account.is_none().then_some(&job.aws), question })
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::request::{CostQuery, Expression, Grouping, Request};
 use crate::sources::provider::COST_EXPLORER;
-use crate::sources::{Entry, Learnt, Reader, Source};
+use crate::sources::{ApiTotals, Entry, Learnt, Reader, Source};
 use crate::table::Table;
 use crate::window::{Grain, Window};
 
@@ -93,39 +93,8 @@ impl Source for CostAndUsage {
         pairs
     }
 
-    fn metrics(&self) -> BTreeSet<String> {
-        self.0.metrics.iter().map(|metric| metric.name.to_owned()).collect()
-    }
-
-    fn totals_key(&self) -> Option<String> {
-        let own = ["metrics", "group_by"];
-        let shared: Vec<String> = self
-            .fingerprint()
-            .into_iter()
-            .filter(|(name, _)| !own.contains(name))
-            .map(|(name, text)| format!("{name}={text}"))
-            .collect();
-        Some(shared.join("\n"))
-    }
-
-    fn totals(&self, metrics: &BTreeSet<String>) -> Option<Arc<dyn Source>> {
-        let metrics = params::METRICS.iter().filter(|metric| metrics.contains(metric.name)).collect();
-        let params =
-            params::assemble(self.0.grain, metrics, Vec::new(), self.0.filter.clone(), self.0.billing_view_arn.clone());
-        params.ok().map(|params| Arc::new(Self(params)) as Arc<dyn Source>)
-    }
-
-    fn is_ungrouped(&self) -> bool {
-        self.0.groupings.is_empty()
-    }
-
-    fn controlled(&self) -> Vec<&'static str> {
-        self.0
-            .metrics
-            .iter()
-            .filter(|metric| metric.unit_column == params::CURRENCY)
-            .map(|metric| metric.column)
-            .collect()
+    fn totals(&self) -> Option<&dyn ApiTotals> {
+        Some(self)
     }
 
     fn expected_requests(&self, windows: &[Window], learnt: &Learnt) -> u64 {
@@ -148,5 +117,42 @@ impl Source for CostAndUsage {
 
     fn reader(&self, windows: &[Window]) -> Box<dyn Reader> {
         Box::new(read::PageReader::new(&self.0, windows))
+    }
+}
+
+impl ApiTotals for CostAndUsage {
+    fn metrics(&self) -> BTreeSet<String> {
+        self.0.metrics.iter().map(|metric| metric.name.to_owned()).collect()
+    }
+
+    fn key(&self) -> String {
+        let own = ["metrics", "group_by"];
+        let shared: Vec<String> = self
+            .fingerprint()
+            .into_iter()
+            .filter(|(name, _)| !own.contains(name))
+            .map(|(name, text)| format!("{name}={text}"))
+            .collect();
+        shared.join("\n")
+    }
+
+    fn request(&self, metrics: &BTreeSet<String>) -> Option<Arc<dyn Source>> {
+        let metrics = params::METRICS.iter().filter(|metric| metrics.contains(metric.name)).collect();
+        let params =
+            params::assemble(self.0.grain, metrics, Vec::new(), self.0.filter.clone(), self.0.billing_view_arn.clone());
+        params.ok().map(|params| Arc::new(Self(params)) as Arc<dyn Source>)
+    }
+
+    fn are_the_rows(&self) -> bool {
+        self.0.groupings.is_empty()
+    }
+
+    fn enforced(&self) -> Vec<&'static str> {
+        self.0
+            .metrics
+            .iter()
+            .filter(|metric| metric.unit_column == params::CURRENCY)
+            .map(|metric| metric.column)
+            .collect()
     }
 }
