@@ -11,8 +11,6 @@ use crate::sources::Source;
 
 /// Columns that together name the query a row belongs to.
 const OF_QUERY: [&str; 3] = ["provider", "product", "commitment_type"];
-/// Prefixes of grouping columns whose values users define themselves, and what each groups by.
-const BY_HAND: [(&str, &str); 2] = [("tag_", "tag"), ("cost_category_", "cost category")];
 
 /// By query, and by column of a tag or cost category: whether `rows` have any match.
 #[must_use]
@@ -26,8 +24,7 @@ pub fn found(source: &dyn Source, rows: &RecordBatch) -> BTreeMap<String, bool> 
             found.entry(name_of(row)).and_modify(|any| *any = true);
         }
     }
-    let names = source.table().columns().iter().map(|column| &column.name);
-    for name in names.filter(|name| BY_HAND.iter().any(|(begin, _)| name.starts_with(begin))) {
+    for name in source.table().columns().iter().filter(|column| column.assigned).map(|column| &column.name) {
         let any = texts(name).is_some_and(|values| values.iter().flatten().any(|value| !value.is_empty()));
         found.insert(name.clone(), any);
     }
@@ -48,7 +45,7 @@ fn said(name: &str, is_query: bool) -> String {
     if is_query {
         return format!("no row yet for the query {name}: look whether this organisation has such commitments");
     }
-    let kind = BY_HAND.iter().find(|(begin, _)| name.starts_with(begin)).map_or("tag", |(_, kind)| kind);
+    let kind = if name.starts_with("cost_category_") { "cost category" } else { "tag" };
     let look = match kind {
         "tag" => "it is spelt as on the resources, and activated as a cost allocation tag (it begins to count then)",
         _ => "it is spelt as in Billing and Cost Management",

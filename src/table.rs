@@ -69,6 +69,24 @@ pub struct Column {
     pub nullable: bool,
     /// Meaning, unit and origin.
     pub doc: String,
+    /// Over which rows the values of a number may be added up; `None` for columns that hold no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sums: Option<Sums>,
+    /// Whether people assign the values (tags, cost categories), and may do so afterwards for days that are closed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub assigned: bool,
+}
+
+/// Over which rows of one table the values of a column may be added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sums {
+    /// Over all rows of one currency.
+    Rows,
+    /// Over rows of one unit, and of one `series` if the table has that column.
+    Unit,
+    /// Over none: rates, states, figures per hour.
+    Never,
 }
 
 /// The columns of one table, in file order, and the key of its rows.
@@ -138,6 +156,12 @@ impl Table {
     #[must_use]
     pub fn outside_digest(&self) -> &[usize] {
         &self.outside_digest
+    }
+
+    /// Whether a column holds values that people assign.
+    #[must_use]
+    pub fn has_assigned(&self) -> bool {
+        self.columns.iter().any(|column| column.assigned)
     }
 
     /// Positions of the exact amounts, whose sums are kept per day.

@@ -133,8 +133,14 @@ mod tests {
     type Content = BTreeMap<String, (Option<u8>, Option<i8>)>;
 
     fn table() -> Table {
-        let column =
-            |name: &str, kind| Column { name: name.to_owned(), kind, nullable: true, doc: "a column".to_owned() };
+        let column = |name: &str, kind| Column {
+            name: name.to_owned(),
+            kind,
+            nullable: true,
+            doc: "a column".to_owned(),
+            sums: None,
+            assigned: false,
+        };
         let columns = vec![
             column("usage_date", ColumnType::Date),
             column("service", ColumnType::String),

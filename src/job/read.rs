@@ -182,9 +182,7 @@ fn read_window(
             Control::Enforce
         }
     };
-    let by_tag = source.is_some_and(|source| {
-        source.table().columns().iter().any(|c| c.name.starts_with("tag_") || c.name.starts_with("cost_category_"))
-    });
+    let by_tag = source.is_some_and(|source| source.table().has_assigned());
     let full = read_days(section, "full_read_every");
     let settled = read_days_or_never(section, "full_read_settled_every");
     WindowRules {

@@ -213,8 +213,7 @@ impl Court<'_> {
 
     /// Whether the table groups by tag or cost category, whose edits may move costs between groups at any time.
     fn moves_under_equal_sums(&self) -> bool {
-        let mut names = self.job.source.table().columns().iter().map(|column| column.name.as_str());
-        names.any(|name| name.starts_with("tag_") || name.starts_with("cost_category_"))
+        self.job.source.table().has_assigned()
     }
 }
 

@@ -1,7 +1,7 @@
 //! `costlake_tables`: the grouping of every table, and which of its columns may be summed over rows.
 
 use crate::job::Job;
-use crate::table::{Column, ColumnType};
+use crate::table::{ColumnType, Sums};
 
 use super::views::{Subject, View, begin};
 use super::{Dialect, ddl};
@@ -30,7 +30,7 @@ fn row(dialect: Dialect, subject: &Subject<'_>) -> String {
     let key = ddl::key(job);
     let by = (key.len() > 1).then(|| key[1..].join(", "));
     let list = |sums: Sums| {
-        let columns = job.source.table().columns().iter().filter(|column| sums_of(column) == Some(sums));
+        let columns = job.source.table().columns().iter().filter(|column| column.sums == Some(sums));
         let names: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
@@ -41,8 +41,8 @@ fn row(dialect: Dialect, subject: &Subject<'_>) -> String {
         (by, "grouping_columns"),
         (fingerprint(job, "filter").or_else(|| fingerprint(job, "filter_by")), "filter"),
         (subject.account.clone(), "account"),
-        (list(Sums::OverRows), "adds_up"),
-        (list(Sums::WithinUnit), "adds_up_within_one_unit"),
+        (list(Sums::Rows), "adds_up"),
+        (list(Sums::Unit), "adds_up_within_one_unit"),
         (list(Sums::Never), "never_adds_up"),
     ];
     let list: Vec<String> = values
@@ -50,28 +50,4 @@ fn row(dialect: Dialect, subject: &Subject<'_>) -> String {
         .map(|(value, name)| format!("{} AS {}", text(dialect, value.as_deref()), dialect.identifier(name)))
         .collect();
     format!("SELECT {}", list.join(", "))
-}
-
-/// Over which rows of one table a column may be summed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sums {
-    /// Over all rows of one currency.
-    OverRows,
-    /// Over rows of one unit, and of one `series` if the table has that column.
-    WithinUnit,
-    /// Never: rates, states, figures per hour.
-    Never,
-}
-
-/// How a numeric column may be summed; columns with unknown names may not. `None` for other columns.
-fn sums_of(column: &Column) -> Option<Sums> {
-    let is_number =
-        matches!(column.kind, ColumnType::Decimal | ColumnType::Double | ColumnType::Bigint | ColumnType::Int);
-    let name = column.name.as_str();
-    is_number.then(|| match name {
-        "usage_quantity" | "normalized_usage_amount" | "realized_savings" => Sums::WithinUnit,
-        _ if name.ends_with("_cost") && column.kind == ColumnType::Decimal => Sums::OverRows,
-        _ if name.ends_with("_cost") => Sums::WithinUnit,
-        _ => Sums::Never,
-    })
 }

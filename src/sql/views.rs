@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::job::Job;
-use crate::table::ColumnType;
+use crate::table::{ColumnType, Sums};
 use crate::window::Grain;
 
 use super::template::Words;
@@ -103,7 +103,7 @@ struct Shape {
 /// Exact costs of a job's table.
 pub(super) fn costs(job: &Job) -> Vec<String> {
     let columns = job.source.table().columns();
-    let costs = columns.iter().filter(|column| column.kind == ColumnType::Decimal && column.name.ends_with("_cost"));
+    let costs = columns.iter().filter(|column| column.kind == ColumnType::Decimal && column.sums == Some(Sums::Rows));
     costs.map(|column| column.name.clone()).collect()
 }
 
@@ -114,8 +114,9 @@ fn has(job: &Job, names: &[&str]) -> bool {
 
 fn shape(job: &Job) -> Shape {
     let groups: Vec<String> = super::ddl::key(job).into_iter().skip(1).collect();
-    let names_somebody = |name: &&String| name.starts_with("tag_") || name.starts_with("cost_category_");
-    let key = groups.iter().find(names_somebody).cloned();
+    let columns = job.source.table().columns();
+    let is_assigned = |name: &&String| columns.iter().any(|column| column.assigned && column.name == **name);
+    let key = groups.iter().find(is_assigned).cloned();
     Shape { costs: costs(job), groups, key }
 }
 

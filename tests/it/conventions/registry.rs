@@ -6,7 +6,7 @@ use std::fs;
 use costlake::job;
 use costlake::job::keys::{KEYS, json_schema};
 use costlake::sources::REGISTRY;
-use costlake::table::parse_schema;
+use costlake::table::{ColumnType, parse_schema};
 
 use super::source::{files, read, root};
 
@@ -64,6 +64,20 @@ fn every_source_has_fixtures() {
         for path in fixtures {
             let parsed: Result<serde_json::Value, _> = serde_json::from_str(&read(&path));
             assert!(parsed.is_ok(), "{}: {parsed:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_number_says_over_which_rows_it_adds_up() {
+    for entry in REGISTRY {
+        for column in parse_schema(entry.schema).expect("a schema") {
+            let is_number = !matches!(
+                column.kind,
+                ColumnType::Boolean | ColumnType::String | ColumnType::Date | ColumnType::Timestamp
+            );
+            assert_eq!(column.sums.is_some(), is_number, "{}: {}", entry.name, column.name);
+            assert!(!column.assigned || column.kind == ColumnType::String, "{}: {}", entry.name, column.name);
         }
     }
 }
