@@ -9,7 +9,7 @@
 //! | the epochs differ | the higher epoch; a day that is the same in both keeps its later read time |
 //! | the epochs are equal | per day, the later read time |
 //! | in either case | every generation and revision that either of them knows |
-//! | outcome of a day | the latest known one, see [`outcome`] |
+//! | outcome of a day | the latest known one, see `ledger/outcome.rs` |
 //!
 //! Everything that the objects' footers hold can be rebuilt from them: [`Ledger::adopt`].
 

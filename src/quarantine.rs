@@ -4,9 +4,9 @@
 //! | answer | held |
 //! |---|---|
 //! | no rows for a day that had costs (Datadog: rows) | that day |
-//! | a settled month whose figures change too much, or whose currency changes: see [`months`] | its changed days |
+//! | a settled month whose figures change too much, or whose currency changes: see `quarantine/months.rs` | its changed days |
 //! | a slot for which one answer contradicts itself | that slot |
-//! | Datadog values in another unit, null instead of a value, fewer rows of a list: see [`values`] | the affected days |
+//! | Datadog values in another unit, null instead of a value, fewer rows of a list: see `quarantine/values.rs` | the affected days |
 //!
 //! A day counts as settled when it was last read after its month had settled: rows read earlier are expected to change.
 //! The old rows stay until a user passes `--accept JOB:YYYY-MM`. Rows equal to the last known ones are never held.

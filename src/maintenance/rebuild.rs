@@ -13,7 +13,7 @@
 //! | has none, but is in a sound object | stays as it is |
 //! | has none, and its object is gone | is reported: it is missing from the table until it is read again |
 //!
-//! No API is called and no API credentials are needed. One partition at a time: [`partition`].
+//! No API is called and no API credentials are needed. One partition at a time: `rebuild/partition.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,7 +9,7 @@
 //! | corrupt | its footer cannot be read, its size or days differ from the ledger, or (in full) its rows from the footer |
 //! | foreign | it is below the table's folder, but not an object of a partition of this table |
 //!
-//! In full, kept older generations are checked as well ([`history`]).
+//! In full, kept older generations are checked as well (`verify/history.rs`).
 //!
 //! A concurrent commit looks like damage for a moment, so every defect is checked again against the newest ledger, in
 //! batches, because opening the ledger reads all of it. No API is called, and no API credentials are needed.

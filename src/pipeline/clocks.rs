@@ -27,37 +27,33 @@ pub(super) struct Timing {
     pub(super) moment: Moment,
     /// The error of a clock that is behind, unless accepted.
     pub(super) behind: Option<Error>,
+    /// Start of the table's newest run, if it is ahead of the clock.
+    newest: Option<DateTime<Utc>>,
 }
 
-/// Compares the clock with the table's records before anything is planned.
+/// Compares the clock with the table's records before anything is planned; writes down what the user accepts.
 pub(super) async fn judge(
     context: &Context,
     job: &Job,
     store: &mut LedgerStore,
     report: &mut JobReport,
 ) -> Result<Timing> {
+    let timing = foresee(context, job, store).await?;
+    let Some(newest) = timing.newest.filter(|_| context.accept_clock) else { return Ok(timing) };
     let now = context.clock.now();
-    let records = Records::of(&context.lake, &job.name).await?;
-    let in_order = Timing { moment: now.into(), behind: None };
-    let Some(newest) = newest_ahead(&records, store, now) else { return Ok(in_order) };
-    if context.accept_clock {
-        store.accept_clock(newest, now);
-        report
-            .notes
-            .push(format!("read times after {} are taken for those of a wrong clock, and count as never", shown(now)));
-        return Ok(in_order);
-    }
-    Ok(Timing { moment: Moment::behind(now), behind: Some(behind(job, now, newest)) })
+    store.accept_clock(newest, now);
+    report
+        .notes
+        .push(format!("read times after {} are taken for those of a wrong clock, and count as never", shown(now)));
+    Ok(Timing { moment: now.into(), behind: None, newest: None })
 }
 
 /// The same for a plan, which writes nothing.
 pub(super) async fn foresee(context: &Context, job: &Job, store: &LedgerStore) -> Result<Timing> {
     let now = context.clock.now();
     let newest = newest_ahead(&Records::of(&context.lake, &job.name).await?, store, now);
-    Ok(match newest {
-        None => Timing { moment: now.into(), behind: None },
-        Some(newest) => Timing { moment: Moment::behind(now), behind: Some(behind(job, now, newest)) },
-    })
+    let moment = if newest.is_some() { Moment::behind(now) } else { now.into() };
+    Ok(Timing { moment, behind: newest.map(|newest| behind(job, now, newest)), newest })
 }
 
 /// Start of the newest run of a table, if it is ahead of this clock.

@@ -283,7 +283,7 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     let now = context.clock.now();
     let (mut store, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     report.notes.extend(notes);
-    let clocks::Timing { moment, behind } = clocks::judge(context, job, &mut store, report).await?;
+    let clocks::Timing { moment, behind, .. } = clocks::judge(context, job, &mut store, report).await?;
     plan(job, &store.ledger, moment, ask, None)?;
     let meant =
         account::same_table(&mut store, job, &client.identity, client.elsewhere.is_some(), Some(report)).await?;
@@ -409,7 +409,7 @@ pub async fn plan_job(
     let kept = TableRecord::kept(&context.lake, &job.name).await?;
     let redefined = account::would_be_same(&context.clients, job, &store, kept.as_ref()).await?;
     let budget = prepare::budget_of(context, job, now).await?;
-    let clocks::Timing { moment, behind } = clocks::foresee(context, job, &store).await?;
+    let clocks::Timing { moment, behind, .. } = clocks::foresee(context, job, &store).await?;
     let mut ledger = Cow::Borrowed(&store.ledger);
     if redefined.is_some() {
         ledger.to_mut().forget_definition();

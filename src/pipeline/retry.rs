@@ -7,8 +7,8 @@
 //! | `Unavailable` | sent again after a jittered backoff |
 //! | anything else | returned to the fetch |
 //!
-//! No paid request is sent before the lake holds a record that reserves it ([`super::started`]).
-//! Nothing is sent once an answer's `Date` has shown that this machine's clock is wrong ([`super::clocks`]).
+//! No paid request is sent before the lake holds a record that reserves it (`pipeline/started.rs`).
+//! Nothing is sent once an answer's `Date` has shown that this machine's clock is wrong (`pipeline/clocks.rs`).
 //!
 //! At most [`RetryPolicy::attempts`] attempts; waits the API names are honoured up to five minutes. Every attempt counts
 //! against the budget. All requests are reads, so sending one again is safe.

@@ -10,11 +10,11 @@
 //! | query added | the job has a query that the day was not read with |
 //! | `billing-close` | through `settle_day`: from the 1st of the previous month; later: from the 1st of this month |
 //! | `N days` | the last N days |
-//! | not final | not read yet at or after the end of its span, see [`finality`] |
+//! | not final | not read yet at or after the end of its span, see `plan/finality.rs` |
 //! | snapshot | today, always |
 //! | `probe`: moved | the API's total of the day (any metric), its currency or estimate flag differs from the ledger's |
 //! | `probe`: full read | an open month whose oldest read is `full_read_every` ago: tags move rows under equal totals |
-//! | settled month | the month whose oldest read is `full_read_settled_every` ago; at most one month a day, see [`settled`] |
+//! | settled month | the month whose oldest read is `full_read_settled_every` ago; at most one month a day, see `plan/settled.rs` |
 //! | differing | its rows miss the total of a metric that is only reported: once a UTC day, three times |
 //! | unsettled | its rows did not add up to the totals last time |
 //! | failed | its last read failed in the last seven days, and nothing else of its partition is due |

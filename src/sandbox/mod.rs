@@ -3,7 +3,7 @@
 //!
 //! `demo`, tests and docker-compose need bills that are believable, restated as time passes, and paginated as awkwardly
 //! as the real ones, without credentials or a network. Everything served is a pure function of the seed, the requested
-//! day and the simulated clock; the system clock is read only after [`Sandbox::follow_the_clock`].
+//! day and the simulated clock; the system clock is read only after `Sandbox::follow_the_clock`.
 //!
 //! ```text
 //! server ─┬─ cost_explorer ── request, expression ── results ── paging

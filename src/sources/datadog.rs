@@ -9,7 +9,7 @@
 //! | a number `5000`, `1e3`, `-0.0` | the nearest double of its own text |
 //! | a number beyond a double, `1e400` | an error |
 //! | `NaN`, `Infinity`, in quotes or bare | an error |
-//! | a unit `{name, short_name, …}`, `null`, absent, `[unit, null]`, text | its name, else its short name, else nothing; for scales see [`unit`] |
+//! | a unit `{name, short_name, …}`, `null`, absent, `[unit, null]`, text | its name, else its short name, else nothing; for scales see `datadog/unit.rs` |
 //! | `""` where text is expected | absent |
 
 use std::collections::BTreeSet;

@@ -7,7 +7,7 @@
 //!                    Parquet ─► chart_data (sums by day) ──────────────┘
 //! ```
 //! [`router`] needs no socket. No route reads a static file from disk, and everything shown is escaped. The pages are
-//! pure functions of [`facts`], served under a content security policy that allows styles, scripts and images from this
+//! pure functions of [`view`], served under a content security policy that allows styles, scripts and images from this
 //! server only: no page has a `style` attribute, an inline script or the address of another host.
 
 use std::sync::Arc;

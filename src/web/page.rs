@@ -2,8 +2,8 @@
 //!
 //! | page | shows |
 //! |---|---|
-//! | [`overview`] | every job with its state, and job files that are broken |
-//! | [`job`] | one job: calendar, the selected day, charts, runs |
+//! | [`fn@overview`] | every job with its state, and job files that are broken |
+//! | [`fn@job`] | one job: calendar, the selected day, charts, runs |
 //! | [`live`] | the part of a job's page that the script refreshes |
 //! | [`plan`] | what a backfill would do, with the button that starts it |
 //! | [`login`], [`problem`] | the login form; an error |

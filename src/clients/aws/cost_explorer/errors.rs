@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | LimitExceeded, Throttling… | `Throttled` | retried at a lower rate |
 //! | InvalidNextToken, RequestChanged | `Restart` | the fetch restarts at page 1 |
-//! | AccessDenied | `Auth` | depends on the message: see [`super::denied`] |
+//! | AccessDenied | `Auth` | depends on the message: see `denied.rs` |
 //! | expired or unknown keys | `Auth` | renew them |
 //! | DataUnavailable | `Refused` | wait a day after enabling Cost Explorer, or move `window.begin` |
 //! | BillExpiration | `Refused` | the days are too old |
