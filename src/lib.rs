@@ -15,15 +15,15 @@
 //! ```
 //!
 //! Modules in layer order: each imports only from layers below it, and in its own layer from those named before it,
-//! but for a job, which builds the source it names (`tests/it/house/layers.rs` keeps this true).
+//! but for a job, which builds the source it names (`tests/it/conventions/layers.rs` keeps this true).
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 nouns: pure values | [`redact`], [`error`], [`reach`], [`text`], [`decimal`], [`sums`], [`window`], [`table`], [`request`] |
-//! | 1 the seam | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`fits`], [`report`], [`sql`] |
-//! | 2 clients and lake: each hides one outside thing | [`clock`], [`failpoint`], [`lake`], [`clients`], [`ledger_store`], [`status`] |
+//! | 0 values | [`redact`], [`error`], [`unreached`], [`text`], [`decimal`], [`sums`], [`window`], [`table`], [`request`] |
+//! | 1 pure rules | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`unmatched`], [`report`], [`sql`] |
+//! | 2 the outside: each module hides one thing of it | [`clock`], [`failpoint`], [`lake`], [`clients`], [`ledger_store`], [`status`] |
 //! | 3 the flow of a run, and maintenance: the only modules where source, clients, lake and ledger meet | [`pipeline`], [`maintenance`] |
-//! | 4 drivers | [`sandbox`], [`scheduler`], [`web`], [`cli`] |
+//! | 4 programs | [`sandbox`], [`scheduler`], [`web`], [`cli`] |
 
 #![cfg_attr(
     test,
@@ -32,15 +32,14 @@
 
 pub mod decimal;
 pub mod error;
-pub mod reach;
 pub mod redact;
 pub mod request;
 pub mod sums;
 pub mod table;
 pub mod text;
+pub mod unreached;
 pub mod window;
 
-pub mod fits;
 pub mod generation;
 pub mod job;
 pub mod ledger;
@@ -50,6 +49,7 @@ pub mod report;
 pub mod sources;
 pub mod sql;
 pub mod totals;
+pub mod unmatched;
 
 pub mod clients;
 pub mod clock;

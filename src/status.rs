@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::error::{Kind, Result};
-use crate::fits;
 use crate::job::{BrokenJob, Job, is_table_name};
 use crate::lake::Lake;
 use crate::ledger::{DayState, Ledger};
@@ -14,6 +13,7 @@ use crate::plan::{Slot, begins_late, has_long_been_off};
 use crate::report::{Failure, JobReport};
 use crate::sources::Api;
 use crate::text::plural;
+use crate::unmatched;
 use crate::window::Grain;
 
 /// Note on a table whose figures a sandbox made up.
@@ -97,7 +97,7 @@ pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String], last:
 pub fn fits_nothing(job: &Job, ledger: &Ledger) -> Vec<String> {
     match nothing_found(job, ledger) {
         Some(said) => vec![said],
-        None => fits::nothing_of(job.source.as_ref(), ledger),
+        None => unmatched::nothing_of(job.source.as_ref(), ledger),
     }
 }
 

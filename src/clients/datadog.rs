@@ -24,9 +24,9 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::clients::trust::{Authorities, NO_AUTHORITIES};
 use crate::clients::{Deadlines, proxy};
 use crate::error::{Error, Kind, Result};
-use crate::reach::Unreached;
 use crate::redact;
 use crate::request::{Answer, FIGURES_HEADER, Get};
+use crate::unreached::Unreached;
 
 pub mod errors;
 mod keys;

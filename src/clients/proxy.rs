@@ -21,8 +21,8 @@ use hyper_util::client::proxy::matcher::Matcher;
 
 use super::sendable::flaw_of_key;
 use crate::error::{Error, Kind, Result};
-use crate::reach::address_of;
 use crate::redact::remember_address;
+use crate::unreached::address_of;
 
 const VARIABLES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 

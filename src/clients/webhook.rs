@@ -19,8 +19,8 @@ use super::trust::{Authorities, NO_AUTHORITIES};
 use super::{is_loopback, proxy};
 use crate::error::{Error, Kind, Result};
 use crate::job::read_text;
-use crate::reach::Unreached;
 use crate::redact;
+use crate::unreached::Unreached;
 
 const ATTEMPTS: u32 = 3;
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -42,10 +42,10 @@ fn check_size(key: &str, size: u64) -> Result<()> {
     ))
 }
 
+mod conditions;
 mod folders;
 mod local;
 mod location;
-mod probe;
 mod s3;
 
 pub use local::LocalLake;
@@ -279,7 +279,7 @@ impl Lake {
     pub async fn prove_conditions(&self, single_writer: bool) -> Result<()> {
         match self {
             Self::Local(_) => Ok(()),
-            Self::S3(lake) => probe::prove(lake, single_writer).await,
+            Self::S3(lake) => conditions::prove(lake, single_writer).await,
         }
     }
 }

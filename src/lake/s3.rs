@@ -16,7 +16,7 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, P
 use tokio::time::timeout;
 
 use crate::error::{Error, Kind, Result};
-use crate::reach::Unreached;
+use crate::unreached::Unreached;
 
 use super::{Condition, Listed, Object, Put, Tag, check_size};
 

@@ -25,7 +25,6 @@ use chrono::NaiveDate;
 use tracing::warn;
 
 use crate::error::{Error, Kind, Result};
-use crate::fits;
 use crate::generation::{self, FetchedDays};
 use crate::job::Control;
 use crate::ledger::{DayState, Differing};
@@ -34,6 +33,7 @@ use crate::report::FetchReport;
 use crate::sources::{ApiTotals, Fetched};
 use crate::sums::Sums;
 use crate::totals::{Difference, Totals, differences};
+use crate::unmatched;
 use crate::window::Window;
 
 use super::JobRun;
@@ -189,7 +189,7 @@ async fn conclude(
     report.notes.extend(currency_note(run, known.as_deref(), &days).await);
     let slots = fetched.slots.iter().filter(|slot| !unsettled.contains_key(slot)).copied().collect();
     let rows = fetched.rows.num_rows() as u64;
-    let found = fits::found(source.as_ref(), &fetched.rows);
+    let found = unmatched::found(source.as_ref(), &fetched.rows);
     let (doubtful, page_rows) = (fetched.doubtful.clone(), fetched.page_rows);
     Ok(Compared { days, slots, totals, unsettled, doubtful, differing, found, rows, page_rows, answers })
 }

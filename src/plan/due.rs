@@ -10,8 +10,8 @@ use crate::sums::Sums;
 use crate::totals::{Totals, are_unlike};
 use crate::window::{days_before, month_start};
 
+use super::api_history::{is_out_of_reach, span};
 use super::finality::{Moment, is_final_by_rule, is_left_behind, midnight, owed_since};
-use super::reach::{is_out_of_reach, span};
 use super::{SlotState, begins_late, is_before_data, read_state, settled, settles_on};
 
 /// Hours after which a day under the refresh rule is stale if it was not checked: two missed nightly runs.

@@ -17,7 +17,7 @@ use crate::job::{Job, Refresh};
 use crate::ledger::DayState;
 use crate::window::{days_after, is_ahead, next_day};
 
-use super::reach::last_in_reach;
+use super::api_history::last_in_reach;
 use super::settles_on;
 
 /// The current time, and whether read times in the future are trusted.

@@ -30,17 +30,17 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::Serialize;
 
+mod api_history;
 mod calendar;
 mod due;
 mod finality;
-mod reach;
 mod settled;
 mod sizing;
 
+pub use api_history::{history_start, reach, span};
 pub use calendar::{STALE, Slot, calendar};
 pub use due::is_stale;
 pub use finality::{Moment, was_read_as_final};
-pub use reach::{history_start, reach, span};
 pub use sizing::{fetch_of, least_requests, shortened, stages};
 
 use crate::error::{Error, Kind, Result};
@@ -49,8 +49,8 @@ use crate::ledger::{DayState, Ledger};
 use crate::totals::Totals;
 use crate::window::{Grain, Partition, Window, first_of_month, month_start, next_day};
 
+use api_history::is_out_of_reach;
 use finality::owed_since;
-use reach::is_out_of_reach;
 
 /// Which days to plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

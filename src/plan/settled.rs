@@ -11,8 +11,8 @@ use crate::job::Job;
 use crate::ledger::{Ledger, PartitionState};
 use crate::window::{Partition, days_before};
 
+use super::api_history::{is_out_of_reach, span};
 use super::finality::{Moment, owed_since};
-use super::reach::{is_out_of_reach, span};
 use super::settles_on;
 
 /// A settled month that may be read in full again.

@@ -81,7 +81,7 @@ pub(super) fn text(
         "Job files that cannot be used as they are",
         [(vec![], number(broken_files as u64))],
     );
-    of_books(&mut page, tables, now);
+    of_ledgers(&mut page, tables, now);
     of_runs(&mut page, tables);
     of_requests(&mut page, tables);
     let mut text = String::new();
@@ -89,7 +89,7 @@ pub(super) fn text(
     Ok(text)
 }
 
-fn of_books(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
+fn of_ledgers(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
     let known = || tables.iter().filter_map(|table| Some((table, table.ledger.as_ref()?)));
     let seconds = |at: DateTime<Utc>| number((now - at).num_seconds().max(0).unsigned_abs());
     page.gauge(
@@ -179,7 +179,7 @@ fn of_runs(page: &mut Page, tables: &[TableFacts]) {
     page.gauge("running", "Whether a run goes on", all().map(|table| (of_table(table), running(table))));
     page.counter(
         "slots_outlasted",
-        "Slots that passed while a run went on",
+        "Scheduled times that passed while a run went on",
         all().map(|table| (of_table(table), number(counters(table).outlasted))),
     );
 }

@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use crate::error::{Kind, Result, printable};
 use crate::job::{AccountCheck, AwsSettings, is_account};
-use crate::reach::{Unreached, address_of};
+use crate::unreached::{Unreached, address_of};
 
-use super::config::{credentials, is_unheard};
+use super::config::{credentials, is_provider_silent};
 use super::cost_explorer::errors::explain_code;
 use super::endpoints;
 use super::profiles::selected;
@@ -104,7 +104,7 @@ fn in_vain(error: &SdkError<GetCallerIdentityError>) -> AccountCheck {
         let why = shorten(&unreached.error("AWS STS cannot be asked").report());
         return AccountCheck::InVain { kind: Kind::Config, why, are_refused: false };
     }
-    if is_unheard(error) {
+    if is_provider_silent(error) {
         let why = format!("AWS STS did not answer ({})", shorten(&causes(error)));
         return AccountCheck::InVain { kind: Kind::Unavailable, why, are_refused: false };
     }

@@ -13,7 +13,7 @@ use object_store::client::{
 };
 use reqwest::{Client, Method, header, redirect, retry};
 
-use crate::reach::Unreached;
+use crate::unreached::Unreached;
 
 use crate::clients::trust::Authorities;
 use crate::clients::{Deadlines, proxy};

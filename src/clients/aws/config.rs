@@ -25,8 +25,8 @@ use tracing::instrument::WithSubscriber;
 use crate::error::{Error, Kind, Result};
 use crate::job::AwsSettings;
 use crate::lake::S3Lake;
-use crate::reach::Unreached;
 use crate::redact;
+use crate::unreached::Unreached;
 
 use super::bucket::BucketConnector;
 use super::cost_explorer::errors::explain_code;
@@ -197,21 +197,21 @@ pub(in crate::clients) async fn credentials(config: &SdkConfig, settings: &AwsSe
         let unsendable: Option<&Unsendable> = links(&error).find_map(|link| link.downcast_ref());
         match unsendable {
             Some(unsendable) => unsendable.told(),
-            None => unasked(&error).unwrap_or_else(missing).because(causes(&error)),
+            None => credentials_unreachable(&error).unwrap_or_else(missing).because(causes(&error)),
         }
     })
 }
 
 /// The error if the provider of credentials could not be reached; `None` if the credentials may be at fault.
-pub(in crate::clients) fn unasked(error: &(dyn StdError + 'static)) -> Option<Error> {
+pub(in crate::clients) fn credentials_unreachable(error: &(dyn StdError + 'static)) -> Option<Error> {
     if let Some(unreached) = Unreached::within(error).filter(|unreached| unreached.is_final()) {
         return Some(unreached.error("cannot ask for the AWS credentials"));
     }
-    is_unheard(error).then(unheard)
+    is_provider_silent(error).then(provider_silent)
 }
 
 /// The error for a provider of credentials that did not answer; the credentials may be valid.
-pub(in crate::clients) fn unheard() -> Error {
+pub(in crate::clients) fn provider_silent() -> Error {
     Error::new(Kind::Unavailable, "what gives the AWS credentials did not answer, or not in full")
         .advise("run again; check the network and any proxy between here and there")
 }
@@ -223,11 +223,11 @@ pub(in crate::clients) fn is_for_credentials(error: &(dyn StdError + 'static)) -
 
 /// Whether a provider of credentials, or AWS STS, gave no verdict on the credentials: it could not be reached, the
 /// connection broke, or it was busy. The failed call may be nested deep in the causes.
-pub(in crate::clients) fn is_unheard(error: &(dyn StdError + 'static)) -> bool {
+pub(in crate::clients) fn is_provider_silent(error: &(dyn StdError + 'static)) -> bool {
     let nobody_was_asked = |link: &(dyn StdError + 'static)| {
         matches!(link.downcast_ref(), Some(CredentialsError::CredentialsNotLoaded(_)))
     };
-    !links(error).any(nobody_was_asked) && links(error).any(is_silence)
+    !links(error).any(nobody_was_asked) && links(error).any(is_silent_link)
 }
 
 /// An error and its causes.
@@ -235,19 +235,19 @@ fn links<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (d
     std::iter::successors(Some(error), |link: &&'e (dyn StdError + 'static)| (*link).source())
 }
 
-fn is_silence(link: &(dyn StdError + 'static)) -> bool {
+fn is_silent_link(link: &(dyn StdError + 'static)) -> bool {
     // The SDK also reports a failed connection if the request's own credentials failed.
     let is_lost = |_: &ConnectorError| !links(link).any(|cause| cause.is::<CredentialsError>());
     let from_agent: Option<&SdkError<CredentialsError>> = link.downcast_ref();
     matches!(link.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
         || matches!(from_agent, Some(SdkError::TimeoutError(_) | SdkError::ResponseError(_)))
         || link.downcast_ref().is_some_and(is_lost)
-        || link.downcast_ref().is_some_and(says_nothing::<GetCallerIdentityError>)
-        || link.downcast_ref().is_some_and(says_nothing::<AssumeRoleError>)
-        || link.downcast_ref().is_some_and(says_nothing::<AssumeRoleWithWebIdentityError>)
+        || link.downcast_ref().is_some_and(has_no_answer::<GetCallerIdentityError>)
+        || link.downcast_ref().is_some_and(has_no_answer::<AssumeRoleError>)
+        || link.downcast_ref().is_some_and(has_no_answer::<AssumeRoleWithWebIdentityError>)
 }
 
-fn says_nothing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+fn has_no_answer<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
         SdkError::ServiceError(answered) => {
@@ -296,7 +296,7 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines
     };
     let name = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
     let store = if address.is_own { "aws" } else { address.url.as_deref().unwrap_or("aws") };
-    let lake = S3Lake::new(Arc::new(build(4)?), Arc::new(build(0)?), prefix, &name, store);
+    let lake = S3Lake::new(Arc::new(build(READ_RETRIES)?), Arc::new(build(WRITE_RETRIES)?), prefix, &name, store);
     Ok(lake.at(address))
 }
 
@@ -313,6 +313,11 @@ struct Bridge {
     provider: SharedCredentialsProvider,
     held: Mutex<Option<(Credentials, Arc<AwsCredential>)>>,
 }
+
+/// How often a read of the bucket is sent again.
+const READ_RETRIES: usize = 4;
+/// A write is never sent again by the store's client: the pipeline first looks whether it landed.
+const WRITE_RETRIES: usize = 0;
 
 /// Credentials are renewed this long before they expire.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);

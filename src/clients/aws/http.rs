@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use crate::reach::Unreached;
+use crate::unreached::Unreached;
 
 use crate::clients::proxy;
 use crate::clients::trust::Authorities;

@@ -14,8 +14,8 @@ use reqwest::Url;
 
 use crate::error::{Error, Kind, Result};
 use crate::job::section::nearest;
-use crate::reach::address_of;
 use crate::redact::without_credentials;
+use crate::unreached::address_of;
 
 /// Datadog's documented sites, for spelling hints; other regions of the same domains are accepted as well.
 const SITES: [&str; 9] = [

@@ -94,7 +94,7 @@ fn every_source_has_the_same_modules() {
     }
 }
 
-/// After a change of the keys, `COSTLAKE_BLESS=1 cargo test --test it house` rewrites the file.
+/// After a change of the keys, `COSTLAKE_BLESS=1 cargo test --test it conventions` rewrites the file.
 #[test]
 fn the_published_job_schema_is_the_one_of_the_keys() {
     let wanted = format!("{}\n", serde_json::to_string_pretty(&json_schema()).expect("JSON"));
@@ -103,7 +103,7 @@ fn the_published_job_schema_is_the_one_of_the_keys() {
         fs::write(&path, &wanted).expect("a file");
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == wanted, "{JOB_SCHEMA} is not up to date: run COSTLAKE_BLESS=1 cargo test --test it house");
+    assert!(found == wanted, "{JOB_SCHEMA} is not up to date: run COSTLAKE_BLESS=1 cargo test --test it conventions");
 }
 
 #[test]

@@ -15,10 +15,10 @@ use aws_sdk_costexplorer::operation::get_cost_and_usage::GetCostAndUsageError;
 
 use super::LONGEST_ID;
 use super::denied::denied;
-use crate::clients::aws::config::{is_for_credentials, unasked};
+use crate::clients::aws::config::{credentials_unreachable, is_for_credentials};
 use crate::clients::{causes, without_identities};
 use crate::error::{Error, Kind, printable};
-use crate::reach::Unreached;
+use crate::unreached::Unreached;
 
 /// The error for a plain-http endpoint, raised before anything is sent.
 pub(super) const PLAIN_HTTP: &str = "the Cost Explorer endpoint is plain http and not on this machine";
@@ -66,7 +66,7 @@ fn undelivered(error: &SendError, whole: &str) -> Error {
 }
 
 fn no_credentials(error: &SendError) -> Error {
-    unasked(error).unwrap_or_else(|| {
+    credentials_unreachable(error).unwrap_or_else(|| {
         Error::new(Kind::Auth, "the AWS credentials cannot be used")
             .advise("renew them: `aws sso login`, or new keys; then run again")
     })
