@@ -23,7 +23,7 @@ fn told(panic: &PanicHookInfo<'_>) -> String {
 /// The exit code of `work`; if it panicked, `broke_off` reports the error first.
 pub(super) fn guarded(work: impl FnOnce() -> u8, broke_off: impl FnOnce(&Error)) -> u8 {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        let error = Error::new(Kind::Internal, "costlake broke off, which is a bug of it")
+        let error = Error::new(Kind::Internal, "costlake crashed; this is a bug")
             .advise("what was committed is safe, and the next run goes on from there; please report the lines above");
         broke_off(&error);
         error.kind().exit_code()

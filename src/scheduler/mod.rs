@@ -250,7 +250,7 @@ impl Scheduler {
     async fn broke_off(&self, start: &Start, command: &str, clock: Clock, broken: tokio::task::JoinError) -> JobReport {
         let (name, started) = (&start.job.name, locked(&start.live).started_at);
         let mut report = JobReport::begin(name, &new_run_id(started), command, started, clock.fixed().is_some());
-        let error = Error::new(Kind::Internal, "the run broke off, which is a bug of costlake")
+        let error = Error::new(Kind::Internal, "the run crashed; this is a bug in costlake")
             .at("job", name)
             .because(panic_text(broken))
             .advise("what was committed is safe, and the next run goes on from there; please report this text");
