@@ -167,6 +167,8 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
         Output::Json => screen::json(&json!({
             "clock": clock_document(context.clock), "lake": global.lake, "jobs": documents, "broken": broken, "exit_code": code,
         }))?,
+        // Where nothing could be planned, the errors are all there is to say.
+        Output::Text if plans.is_empty() && code != 0 => {}
         Output::Text => print_plans(&plans, ask),
     }
     Ok(code)
@@ -335,6 +337,9 @@ fn fetch_row(fetch: &FetchReport) -> (Vec<String>, Style) {
 }
 
 fn print_totals(reports: &[JobReport]) {
+    if reports.is_empty() {
+        return;
+    }
     let header = ["job", "requests", "USD", "rows", "objects", "retries", "seconds", "result"];
     let rows = reports.iter().map(|report| {
         let (result, style) = match report.exit_code {

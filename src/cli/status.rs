@@ -116,19 +116,22 @@ fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
     let named: Vec<String> =
         gaps.iter().take(10).filter_map(|slot| Some(format!("{} {}", slot.day, slot.gap()?))).collect();
     let more = if gaps.len() > 10 { format!(" and {} more", gaps.len() - 10) } else { String::new() };
-    format!(
-        "{}: {}{more}\n  what to do: costlake run {}{}",
-        job.name,
-        named.join(", "),
-        job.name,
-        acceptance(job, gaps)
-    )
+    let (held, others): (Vec<&Slot>, Vec<&Slot>) = gaps.iter().partition(|slot| slot.state == SlotState::Quarantined);
+    let left: Vec<&Slot> = others.iter().copied().filter(|slot| slot.state == SlotState::NotFinal).collect();
+    let run = |slots: &[&Slot]| format!("costlake run {}{}", job.name, acceptance(job, slots));
+    let mut advice = Vec::new();
+    if !others.is_empty() {
+        advice.push(run(&left));
+    }
+    if !held.is_empty() {
+        advice.push(format!("look at the bill; if the new figures are right: {}", run(&held)));
+    }
+    format!("{}: {}{more}\n  what to do: {}", job.name, named.join(", "), advice.join("; "))
 }
 
-/// The `--accept` flags for days that the API no longer serves: no run can complete them.
-fn acceptance(job: &Job, gaps: &[&Slot]) -> String {
-    let left = gaps.iter().filter(|slot| slot.state == SlotState::NotFinal);
-    let mut months: Vec<String> = left.map(|slot| slot.day.format("%Y-%m").to_string()).collect();
+/// The `--accept` flags for these days, by month.
+fn acceptance(job: &Job, slots: &[&Slot]) -> String {
+    let mut months: Vec<String> = slots.iter().map(|slot| slot.day.format("%Y-%m").to_string()).collect();
     months.dedup();
     let more = if months.len() > 10 { " …" } else { "" };
     let flags: Vec<String> = months.iter().take(10).map(|month| format!(" --accept {}:{month}", job.name)).collect();

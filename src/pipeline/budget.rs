@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::error::{Error, Kind, Result};
+use crate::report::usd;
+use crate::text::plural;
 
 /// The key that caps one run.
 pub const PER_RUN: &str = "budget.max_requests_per_run";
@@ -94,8 +96,9 @@ impl Budget {
     #[must_use]
     pub fn reached(&self, needed: Option<u64>) -> Error {
         let cap = self.cap.unwrap_or(0);
-        let error = Error::new(Kind::Budget, format!("the cap of {cap} requests (0.01 USD each) is reached"))
-            .at("key", self.key);
+        let error =
+            Error::new(Kind::Budget, format!("the cap of {}, {} USD, is reached", plural(cap, "request"), usd(cap)))
+                .at("key", self.key);
         match needed.filter(|needed| *needed > cap) {
             Some(needed) if self.key == PER_MONTH => error.advise(format!(
                 "the smallest step needs at least {needed} requests, and the month's dollars leave fewer: raise {}, or wait for the next month",

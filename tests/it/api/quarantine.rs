@@ -113,7 +113,12 @@ fn a_settled_month_that_changes_a_lot_waits_for_a_word() {
     let held = world.status("2026-10-05");
     assert_eq!((&held["state"], &held["rows"]), (&json!("quarantined"), &json!(1)), "{held}");
     assert!(held["why"].to_string().contains("would be 40"), "{held}");
-    world.house.json(&["status", "--check"]).exits(6).says("2026-10-05 held for review");
+    world
+        .house
+        .json(&["status", "--check"])
+        .exits(6)
+        .says("2026-10-05 held for review")
+        .says("costlake run costs --accept costs:2026-10");
     world.house.costlake(&["status"]).exits(0).says("Q held for review 1");
 
     let done = world.run(&[]);
