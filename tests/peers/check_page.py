@@ -127,7 +127,8 @@ def status(costlake, root):
 def states(costlake, root):
     """State by job and day as `status` says them, in the words of the page."""
     document = status(costlake, root)
-    words = lambda day: "stale" if day["stale"] and day["state"] in ("estimated", "settled") else day["state"].replace("_", " ")
+    shown = {"settled": "final", "unsettled": "mismatch", "quarantined": "held for review", "out_of_reach": "not available"}
+    words = lambda day: "stale" if day["stale"] and day["state"] in ("estimated", "settled") else shown.get(day["state"], day["state"])
     return {table["table"]: {day["day"]: words(day) for day in table["days"]} for table in document["tables"]}
 
 
