@@ -179,7 +179,7 @@ fn is_paid(job: &Job) -> bool {
 }
 
 fn plan_document(job: &Job, planned: &Plan, learnt: bool) -> serde_json::Value {
-    let cents = if is_paid(job) { planned.expected_requests() } else { 0 };
+    let cents = job.entry.provider.cents(planned.expected_requests());
     let fetches: Vec<_> = planned
         .fetches
         .iter()
@@ -207,12 +207,14 @@ fn print_plans(plans: &[(&Job, Plan)], ask: Ask) {
             } else {
                 "totals of the days read, to check them against"
             };
-            let cells = [job.name.as_str(), "-", what, "-", "1", &usd(1)];
+            let cells = [job.name.as_str(), "-", what, "-", "1", &usd(job.entry.provider.cents(1))];
             rows.push((cells.map(str::to_owned).to_vec(), PLAIN));
         }
         for fetch in &planned.fetches {
             let windows: Vec<String> = fetch.windows.iter().map(ToString::to_string).collect();
-            let dollars = if is_paid(job) { usd(fetch.expected_requests) } else { "free".to_owned() };
+            let provider = job.entry.provider;
+            let dollars =
+                if provider.is_paid() { usd(provider.cents(fetch.expected_requests)) } else { "free".to_owned() };
             rows.push((
                 vec![
                     job.name.clone(),
@@ -240,7 +242,7 @@ fn print_plans(plans: &[(&Job, Plan)], ask: Ask) {
         }
     }
     screen::out(&grid(&["job", "partition", "windows (UTC, inclusive)", "days", "requests", "USD"], &[3, 4, 5], rows));
-    let cents: u64 = plans.iter().filter(|(job, _)| is_paid(job)).map(|(_, planned)| planned.expected_requests()).sum();
+    let cents: u64 = plans.iter().map(|(job, planned)| job.entry.provider.cents(planned.expected_requests())).sum();
     let requests: u64 = plans.iter().map(|(_, planned)| planned.expected_requests()).sum();
     screen::out(&format!("\nexpected: {}, {} USD. Nothing was asked.", plural(requests, "request"), usd(cents)));
     for (job, planned) in plans {

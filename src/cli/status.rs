@@ -49,8 +49,9 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
             screen::failure(&gap_text(job, &gaps));
         }
         let failed = status::last_failure(last.as_ref());
-        let told = [(&refused, "runs of this job are refused"), (&failed, "its last run failed")];
-        if let Some((Some(failure), what)) = told.into_iter().find(|(failure, _)| check && failure.is_some()) {
+        let refusal = refused.as_ref().map(|failure| (failure, "runs of this job are refused"));
+        let told = refusal.or_else(|| failed.as_ref().map(|failure| (failure, "its last run failed")));
+        if let Some((failure, what)) = told.filter(|_| check) {
             codes.push(Kind::Gap.exit_code());
             screen::failure(&format!("{}: {what}: {}", job.name, failure.text));
         }

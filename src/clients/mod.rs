@@ -95,7 +95,7 @@ impl StubApi {
 
 impl fmt::Debug for StubApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Answers")
+        f.write_str("StubApi")
     }
 }
 

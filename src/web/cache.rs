@@ -237,17 +237,16 @@ impl Table {
         };
         let (store, mut notes) = opened?;
         notes.extend(job.aws.note());
-        let ledger = match &self.cached {
-            Some(cached) if *cached.ledger == store.ledger => cached.ledger.clone(),
-            _ => Arc::new(store.ledger.clone()),
-        };
-        let shown = self.shown.clone();
         let runs = self.read_runs(lake, &job.name, spending_since(now)).await?;
-        let may_be_another = self.identity.is_none() || self.shown != shown;
-        if may_be_another && !store.ledger.partitions.is_empty() {
+        let has_new_runs = self.cached.as_ref().is_none_or(|cached| !Arc::ptr_eq(&cached.runs, &runs));
+        if (self.identity.is_none() || has_new_runs) && !store.ledger.partitions.is_empty() {
             self.identity = TableRecord::kept(lake, &job.name).await?;
         }
         let look = look(clients, job, &store, self.identity.as_ref()).await?;
+        let ledger = match &self.cached {
+            Some(cached) if *cached.ledger == store.ledger => cached.ledger.clone(),
+            _ => Arc::new(store.ledger),
+        };
         let known = self.cached.as_ref().and_then(|cached| cached.summary.clone());
         let summary = chart_data::refresh(lake, job, &ledger, known.clone()).await.ok().or(known);
         let usd_this_month = self.records.iter().filter(|(key, _)| is_since(key, spending_since(now)));

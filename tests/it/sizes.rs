@@ -8,7 +8,7 @@
 //! | `COSTLAKE_RACE_ROUNDS` | races of two processes on a disk | 20 | 700 |
 //! | `COSTLAKE_KILL_ROUNDS` | runs stopped by a signal at any instant | 16 | 80 |
 //! | `COSTLAKE_FUZZED_INPUTS` | mutated inputs for each fuzz target | 200 | 1,000 |
-//! | `COSTLAKE_ANSWER_MIB` | size of each answer in a month of large ones, in MiB | 2 | 10 |
+//! | `COSTLAKE_ANSWER_MIB` | size of each answer in a month of large ones, in MiB | 1 | 10 |
 //!
 //! The model of the commit protocol (`tests/model`) visits the variants of at most 150,000 states in a quick run, and
 //! all 1.6 million states of its largest variants in a whole run. Whether enough happened for a test to prove something
