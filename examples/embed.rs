@@ -19,7 +19,7 @@ use costlake::job::{self, Identity};
 use costlake::lake::{Lake, LocalLake};
 use costlake::pipeline::{Context, run_job};
 use costlake::plan::Ask;
-use costlake::request::{Answer, CostQuery, Request};
+use costlake::request::{Answer, Operation, Request};
 use costlake::window::next_day;
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ begin = "2026-10-01"
 const BILL: [(&str, &str); 2] = [("Amazon EC2", "12.5"), ("Amazon S3", "0.25")];
 
 /// The answer of `GetCostAndUsage` for a bill that never changes: by service, or the total where nothing is grouped.
-fn answer(query: &CostQuery) -> Value {
+fn answer(operation: &Operation) -> Value {
     let amount = |amount: &str| json!({ "UnblendedCost": { "Amount": amount, "Unit": "USD" } });
     let periods: Vec<Value> = query
         .window
@@ -61,8 +61,8 @@ fn api() -> StubApi {
     StubApi::by(|request| {
         Box::pin(async move {
             let body = match &request {
-                Request::CostAndUsage(query) => answer(query),
-                Request::Get(_) => json!({}),
+                Request::Operation(operation) => answer(operation),
+                Request::Call(_) => json!({}),
             };
             Ok(Answer {
                 status: 200,

@@ -17,7 +17,7 @@ use costlake::clients::{ClientConfig, Clients};
 use costlake::clock::Clock;
 use costlake::lake::{Lake, LocalLake};
 use costlake::pipeline::Context;
-use costlake::request::{CostQuery, Request};
+use costlake::request::{Operation, Request};
 use costlake::scheduler::Scheduler;
 use costlake::web::auth::Access;
 use costlake::web::{cache::State, router};
@@ -147,8 +147,8 @@ static DOOR: LazyLock<CostExplorerClient> = LazyLock::new(|| {
     CostExplorerClient::new(&config, false)
 });
 
-static QUERY: LazyLock<CostQuery> = LazyLock::new(|| match COST.source.requests(&[window()]).pop() {
-    Some(Request::CostAndUsage(query)) => *query,
+static QUERY: LazyLock<Operation> = LazyLock::new(|| match COST.source.requests(&[window()]).pop() {
+    Some(Request::Operation(operation)) => operation,
     other => panic!("{other:?} is no question to Cost Explorer"),
 });
 

@@ -142,7 +142,7 @@ fn cost_explorer_error(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (code, message) = text.split_once('\n').unwrap_or((&text, ""));
     let status = data.first().map_or(400, |byte| 400 + u16::from(*byte));
-    let report = explain_code(Some(code), message, status).report();
+    let report = explain_code("GetCostAndUsage", Some(code), message, status).report();
     assert!(!report.contains('\u{1b}') && report.len() < 6_000, "{report:?}");
 }
 

@@ -71,6 +71,40 @@ pub fn parse(text: &str) -> Result<i128, Fault> {
     Ok(if negative { -value } else { value })
 }
 
+/// Reads decimal text as a count of 10^-12, rounded to 12 decimals, half away from zero: for figures that an API
+/// computes with more decimals than it documents.
+///
+/// ```
+/// use costlake::decimal::{parse_rounded, text};
+///
+/// assert_eq!(parse_rounded("0.30000000000000004").map(text), Ok("0.3".to_owned()));
+/// assert_eq!(parse_rounded("-0.0000000000005").map(text), Ok("-0.000000000001".to_owned()));
+/// ```
+///
+/// # Errors
+/// A [`Fault`] when the text is no number or too large.
+pub fn parse_rounded(text: &str) -> Result<i128, Fault> {
+    match parse(text) {
+        Err(Fault::TooManyDecimals) => {}
+        exact => return exact,
+    }
+    let unsigned = text.trim_start_matches(['-', '+']);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent.as_bytes())?),
+        None => (unsigned, 0),
+    };
+    let whole = mantissa.find('.').unwrap_or(mantissa.len());
+    let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).map(|byte| byte - b'0').collect();
+    let point = i32::try_from(whole).map_err(|_| Fault::TooLarge)? + exponent;
+    // A count below zero: the first digit stands more than one place behind the last decimal.
+    let Ok(kept) = usize::try_from(point + SCALE as i32) else { return Ok(0) };
+    let value = digits.iter().take(kept).try_fold(0_i128, |value, digit| {
+        value.checked_mul(10).and_then(|value| value.checked_add(i128::from(*digit))).ok_or(Fault::TooLarge)
+    })?;
+    let value = shift(value + i128::from(digits.get(kept).is_some_and(|next| *next >= 5)), 0)?;
+    Ok(if text.starts_with('-') { -value } else { value })
+}
+
 /// The fast path: plain digits that fit a `u64`, as the API writes them; anything else takes the slow path.
 fn parse_short(text: &[u8]) -> Option<i128> {
     const TENS: [u64; SCALE as usize + 1] = tens();
@@ -191,7 +225,7 @@ pub fn text(value: i128) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, eight_digits, parse, text};
+    use super::{Fault, eight_digits, parse, parse_rounded, text};
     use proptest::{prop_assert_eq, proptest};
 
     #[test]
@@ -226,6 +260,28 @@ mod tests {
         for given in ["100000000000000000000000000", "1e27", "9".repeat(60).as_str()] {
             assert_eq!(parse(given), Err(Fault::TooLarge), "{given}");
         }
+    }
+
+    #[test]
+    fn rounding_is_half_away_from_zero_and_only_where_it_must_be() {
+        for (given, wanted) in [
+            ("39.1603300457", "39.1603300457"),
+            ("0.0000000000004999", "0"),
+            ("0.0000000000005", "0.000000000001"),
+            ("-0.0000000000015", "-0.000000000002"),
+            ("0.9999999999999", "1"),
+            ("1.23456789012345678901234567890123456789012345", "1.234567890123"),
+            ("12345.6789012345678E-3", "12.345678901235"),
+            ("7e-13", "0.000000000001"),
+            ("7e-14", "0"),
+            ("1e-300", "0"),
+        ] {
+            assert_eq!(parse_rounded(given).map(text).as_deref(), Ok(wanted), "{given}");
+        }
+        for given in ["", "1.2.3", "NaN", "1e99999"] {
+            assert_eq!(parse_rounded(given), Err(Fault::NotANumber), "{given}");
+        }
+        assert_eq!(parse_rounded(&format!("{}.{}", "9".repeat(27), "1".repeat(20))), Err(Fault::TooLarge));
     }
 
     proptest! {

@@ -86,7 +86,7 @@ pub fn judge(
         }
     }
     changes.retain(|change| !verdict.held.contains_key(&change.slot));
-    match job.entry.provider.review {
+    match job.entry.rules.review {
         Review::FinalMonths => months::judge(job, known, &changes, now, &mut verdict)?,
         Review::Values => values::judge(job, known, &changes, &mut verdict)?,
     }
@@ -103,7 +103,7 @@ pub fn needs_rows(
     now: DateTime<Utc>,
 ) -> bool {
     let changes = changes(known.days, fetched, accepted);
-    match job.entry.provider.review {
+    match job.entry.rules.review {
         Review::FinalMonths => changes.iter().any(|change| {
             let is_counted = known.ledger.baselines.contains_key(&first_of_month(change.slot));
             months::is_of_settled(job, known.ledger, change, now) || (is_counted && change.old.is_some())

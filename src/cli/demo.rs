@@ -9,23 +9,13 @@ use crate::error::{Error, Kind, Result};
 use crate::job::{self, BrokenJob, Job};
 use crate::plan::Ask;
 use crate::sandbox::{Sandbox, Settings, serve};
+use crate::sources::REGISTRY;
 use crate::sql::Dialect;
 use crate::window::month_start;
 
 use super::args::{Global, Output};
 use super::run::{DEMO, finish, run_all};
 use super::{context, open_lake, progress, screen, tell_clock};
-
-/// The jobs of the `jobs/` folder, built in so that the demo needs no files.
-const SHIPPED: [(&str, &str); 7] = [
-    ("aws_cost_by_service", include_str!("../../jobs/aws_cost_by_service.toml")),
-    ("aws_cost_by_account", include_str!("../../jobs/aws_cost_by_account.toml")),
-    ("aws_cost_by_team", include_str!("../../jobs/aws_cost_by_team.toml")),
-    ("aws_cost_monthly", include_str!("../../jobs/aws_cost_monthly.toml")),
-    ("datadog_commitments", include_str!("../../jobs/datadog_commitments.toml")),
-    ("datadog_savings", include_str!("../../jobs/datadog_savings.toml")),
-    ("datadog_ccm_config", include_str!("../../jobs/datadog_ccm_config.toml")),
-];
 
 /// Months of data before the current one.
 const MONTHS: i32 = -13;
@@ -61,9 +51,10 @@ pub(super) async fn demo(global: &Global) -> Result<u8> {
     Ok(code)
 }
 
+/// The jobs of the `jobs/` folder, built in so that the demo needs no files.
 fn shipped_jobs(first_day: NaiveDate) -> Result<Vec<Job>> {
     let mut jobs = Vec::new();
-    for (name, text) in SHIPPED {
+    for (name, text) in REGISTRY.iter().flat_map(|entry| entry.jobs) {
         let file = Path::new("jobs").join(format!("{name}.toml"));
         let mut job = job::parse(&file, text).map_err(|problems| {
             let lines = BrokenJob { file: file.clone(), problems }.lines().join("; ");

@@ -1,4 +1,4 @@
-//! The Datadog client: one GET, one response, one attempt. Waits and retries are the request loop's.
+//! The Datadog client: one GET or POST, one response, one attempt. Waits and retries are the request loop's.
 //!
 //! | response | kind | retried |
 //! |---|---|---|
@@ -17,7 +17,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use chrono::Utc;
-use reqwest::header::{ACCEPT, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -25,7 +25,7 @@ use crate::clients::trust::{Authorities, NO_AUTHORITIES};
 use crate::clients::{Deadlines, proxy};
 use crate::error::{Error, Kind, Result};
 use crate::redact;
-use crate::request::{Answer, FIGURES_HEADER, Get};
+use crate::request::{Answer, Call, FIGURES_HEADER};
 use crate::unreached::Unreached;
 
 pub mod errors;
@@ -79,7 +79,7 @@ pub struct DatadogClient {
 
 impl fmt::Debug for DatadogClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatadogDoor").field("base_url", &self.base_url).finish_non_exhaustive()
+        f.debug_struct("DatadogClient").field("base_url", &self.base_url).finish_non_exhaustive()
     }
 }
 
@@ -124,25 +124,29 @@ impl DatadogClient {
         Ok(Self { base_url, named_by, host, by_proxy, keys, client, limits })
     }
 
-    /// Sends `get` once.
+    /// Sends `call` once.
     ///
     /// # Errors
     /// See the table of the [module](self).
-    pub async fn send(&self, get: &Get) -> Result<Answer> {
-        let url = format!("{}{}", self.base_url, get.path);
-        let sent = self.client.get(url).query(&get.query).send().await;
-        let response = sent.map_err(|error| self.placed(get, self.no_answer(error)))?;
+    pub async fn send(&self, call: &Call) -> Result<Answer> {
+        let url = format!("{}{}", self.base_url, call.path);
+        let request = match &call.body {
+            None => self.client.get(url),
+            Some(body) => self.client.post(url).header(CONTENT_TYPE, "application/json").body(body.to_string()),
+        };
+        let sent = request.query(&call.query).send().await;
+        let response = sent.map_err(|error| self.placed(call, self.no_answer(error)))?;
         let status = response.status();
         let request_id = request_id(response.headers());
         let date = super::date_of(response.headers().get(DATE).and_then(|date| date.to_str().ok()));
         let made_up = response.headers().contains_key(FIGURES_HEADER);
-        let is_answer = status == StatusCode::OK || (status == StatusCode::NOT_FOUND && get.not_found_is_an_answer);
+        let is_answer = status == StatusCode::OK || (status == StatusCode::NOT_FOUND && call.not_found_is_an_answer);
         let read = if is_answer { self.read_body(response).await } else { Err(self.refusal(response).await) };
         let read = read.and_then(|body| if status == StatusCode::OK { self.believed(body) } else { Ok(body) });
         match read {
             Ok(body) => Ok(Answer { status: status.as_u16(), body, request_id, date, made_up }),
             Err(error) => {
-                let error = self.placed(get, error.at("status", status.as_u16()));
+                let error = self.placed(call, error.at("status", status.as_u16()));
                 Err(request_id.iter().fold(error, |error, id| error.at("request id", id)))
             }
         }
@@ -154,12 +158,12 @@ impl DatadogClient {
         &self.base_url
     }
 
-    fn placed(&self, get: &Get, error: Error) -> Error {
+    fn placed(&self, call: &Call, error: Error) -> Error {
         error
             .at("host", &self.host)
-            .at("path", &get.path)
-            .at("query", &get.purpose.subject)
-            .at("window", get.purpose.window)
+            .at("path", &call.path)
+            .at("query", &call.purpose.subject)
+            .at("window", call.purpose.window)
     }
 
     /// The error of a request without a complete response.

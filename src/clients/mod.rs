@@ -115,8 +115,8 @@ impl Client {
     /// The [`Kind`] says whether to retry; nothing is retried here.
     pub async fn send(&self, request: &Request) -> Result<Answer> {
         match (&self.transport, request) {
-            (Transport::CostExplorer(client), Request::CostAndUsage(query)) => client.send(query).await,
-            (Transport::Datadog(client), Request::Get(get)) => client.send(get).await,
+            (Transport::CostExplorer(client), Request::Operation(operation)) => client.send(operation).await,
+            (Transport::Datadog(client), Request::Call(call)) => client.send(call).await,
             (Transport::InProcess(answers), _) => (answers.0)(request.clone()).await,
             _ => Err(Error::new(Kind::Internal, "a request was sent to another API's client")),
         }

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use chrono::{NaiveDate, NaiveTime};
 
-use crate::sources::provider::COST_EXPLORER;
+use crate::sources::keys;
+use crate::sources::provider::AWS_COSTS;
 use crate::sources::{self, Source};
+use crate::table::Table;
 use crate::window::Grain;
 
-use super::keys::{self, For};
+use super::keys::DAYS;
 use super::section::{Problems, Section, nearest};
 use super::{AwsSettings, BudgetRules, Control, Job, Limits, Refresh, Schedule, WindowRules};
 
@@ -54,7 +56,7 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
         limits,
         aws,
         datadog_site,
-        keep_raw: keep_raw.unwrap_or(entry.provider.keep_raw),
+        keep_raw: keep_raw.unwrap_or(entry.rules.keep_raw),
         keep_history: keep_history.unwrap_or(false),
         keep_history_days: keep_history_days.unwrap_or(400),
         warnings: Vec::new(),
@@ -97,22 +99,23 @@ fn check_keys(root: &toml::Table, entry: Option<&'static sources::Entry>, proble
 }
 
 fn check_key(path: &str, name: &str, entry: Option<&'static sources::Entry>, problems: &Problems) {
-    let Some(key) = keys::find(path) else {
-        let paths = keys::KEYS.iter().map(|key| key.path);
-        let same_name = keys::KEYS.iter().find(|key| key.path.rsplit('.').next() == Some(name));
-        let hint = same_name.map_or_else(|| nearest(path, paths), |key| format!(" (did you mean `{}`?)", key.path));
+    let of = keys::sources_of(path);
+    if of.is_empty() {
+        let all = keys::all();
+        let same_name = all.iter().find(|key| key.path.rsplit('.').next() == Some(name));
+        let nearest = || nearest(path, all.iter().map(|key| key.path));
+        let hint = same_name.map_or_else(nearest, |key| format!(" (did you mean `{}`?)", key.path));
         problems.note(path, format!("is not a key of a job file{hint}"));
         return;
-    };
-    let Some(entry) = entry else { return };
-    match key.sources {
-        For::Only(names) if !names.contains(&entry.name) => {
-            problems.note(path, format!("is for {} and means nothing to {}", names.join(", "), entry.name));
-        }
-        For::AllButSnapshots if entry.snapshot && path != "window.begin" => {
-            problems.note(path, format!("means nothing to {}, which only tells today's state", entry.name));
-        }
-        _ => {}
+    }
+    let Some(entry) = entry.filter(|entry| !of.iter().any(|known| known.name == entry.name)) else { return };
+    // A table of the current state begins today, whatever its job says.
+    let is_ignored = entry.rules.snapshot && path == "window.begin";
+    if entry.rules.snapshot && DAYS.iter().any(|key| key.path == path) && !is_ignored {
+        problems.note(path, format!("means nothing to {}, which only tells today's state", entry.name));
+    } else if !is_ignored {
+        let names: Vec<&str> = of.iter().map(|known| known.name).collect();
+        problems.note(path, format!("is for {} and means nothing to {}", names.join(", "), entry.name));
     }
 }
 
@@ -162,14 +165,15 @@ fn read_window(
     grain: Grain,
     source: Option<&dyn Source>,
 ) -> WindowRules {
-    let snapshot = entry.is_some_and(|entry| entry.snapshot);
+    let rules = entry.map_or(&AWS_COSTS, |entry| entry.rules);
+    let snapshot = rules.snapshot;
     if !snapshot && section.value("begin").is_none() {
         section.note("begin", "is missing: the first day of the table, such as \"2025-11-01\"");
     }
     let begin = section.day("begin").map(|day| grain.slot_of(day)).filter(|_| !snapshot);
-    let provider = entry.map_or(&COST_EXPLORER, |entry| entry.provider);
-    let default_refresh = provider.refresh_days_of(grain).map_or(Refresh::Probe, Refresh::Days);
-    let has_totals = provider.has_totals;
+    let table = source.map(|source| source.table().as_ref());
+    let default_refresh = rules.refresh_days_of(grain, table).map_or(Refresh::Probe, Refresh::Days);
+    let has_totals = rules.has_totals;
     let refresh = section
         .text("refresh")
         .and_then(|text| read_refresh(section, text, has_totals, grain))
@@ -182,7 +186,7 @@ fn read_window(
             Control::Enforce
         }
     };
-    let by_tag = source.is_some_and(|source| source.table().has_assigned());
+    let by_tag = table.is_some_and(Table::has_assigned);
     let full = read_days(section, "full_read_every");
     let settled = read_days_or_never(section, "full_read_settled_every");
     WindowRules {

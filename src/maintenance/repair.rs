@@ -77,7 +77,7 @@ async fn take_over(
 /// Reads the days of broken partitions again: one run per range of adjacent ones, so that no sound partition is read.
 async fn read_again(context: &Context, job: &Job, store: &LedgerStore, broken: &BTreeSet<Partition>) -> Vec<JobReport> {
     let mut runs = Vec::new();
-    if job.entry.snapshot {
+    if job.entry.rules.snapshot {
         return runs;
     }
     for (first, last) in stretches(job, store, broken) {

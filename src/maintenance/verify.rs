@@ -134,7 +134,7 @@ fn advice_for(job: &Job, defect: Defect, replaceable: bool) -> String {
             "restore it, or move it out of the lake (costlake never overwrites what it cannot read) and then run \
              `costlake verify {name} --repair`"
         ),
-        _ if job.entry.snapshot => format!(
+        _ if job.entry.rules.snapshot => format!(
             "restore it, or run `costlake rebuild {name}`: {} tells only today's state, so past days cannot be read again",
             job.entry.name
         ),

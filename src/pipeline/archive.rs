@@ -146,11 +146,13 @@ pub(super) struct KeptAnswer {
 /// A request with all parameters that distinguish it from others of the fetch.
 pub(super) fn asked(request: &Request) -> String {
     match request {
-        Request::Get(get) => {
-            let pairs: Vec<String> = get.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            format!("GET {}?{}", get.path, pairs.join("&"))
+        Request::Call(call) => {
+            let pairs: Vec<String> = call.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let body = call.body.iter().map(|body| format!(" {body}")).collect::<String>();
+            format!("{} {}?{}{body}", call.method(), call.path, pairs.join("&"))
         }
-        Request::CostAndUsage(_) => request.to_string(),
+        Request::Operation(operation) if operation.purpose.subject.is_empty() => request.to_string(),
+        Request::Operation(operation) => format!("{request} {}", operation.purpose.subject),
     }
 }
 

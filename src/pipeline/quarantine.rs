@@ -53,7 +53,7 @@ pub(super) async fn set_aside(
         judge(run.job, known, &read.days, &read.doubtful, &run.accepted, run.now())?;
     store.ledger.baselines.extend(baselines);
     let held = reasons.into_iter().map(|(slot, why)| (slot, refused(run, &store.ledger, read, slot, why))).collect();
-    if run.job.entry.snapshot {
+    if run.job.entry.rules.snapshot {
         // A past day cannot be requested again: only today's state can be accepted.
         store.ledger.quarantined.clear();
     }
@@ -113,7 +113,7 @@ async fn rows_before(
     };
     let first = fetched.keys().find(|slot| !days.contains_key(slot)).copied();
     let first = first.filter(|first| !rows.range(..*first).any(|(_, rows)| rows.num_rows() > 0));
-    let elsewhere = match first.filter(|_| run.job.entry.provider.review == Review::Values) {
+    let elsewhere = match first.filter(|_| run.job.entry.rules.review == Review::Values) {
         Some(first) => nearest_elsewhere(&run.store.lock().await.ledger, run, partition, first),
         None => None,
     };

@@ -7,7 +7,7 @@ use crate::sources::History;
 use crate::window::{Window, days_after, days_before, month_start};
 
 fn documented(job: &Job) -> History {
-    job.entry.provider.history_of(job.source.grain())
+    job.entry.rules.history_of(job.source.grain())
 }
 
 /// The first day of the API's documented history.
@@ -36,7 +36,7 @@ pub(super) fn is_out_of_reach(job: &Job, slot: NaiveDate, today: NaiveDate) -> b
 #[must_use]
 pub fn span(job: &Job, now: DateTime<Utc>) -> Option<Window> {
     let today = now.date_naive();
-    if job.entry.snapshot {
+    if job.entry.rules.snapshot {
         return Some(Window::day(today));
     }
     let last = if job.window.include_today { today } else { days_before(today, 1) };

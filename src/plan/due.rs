@@ -113,7 +113,7 @@ fn needs_refresh(
     moment: Moment,
     totals: Option<&Totals>,
 ) -> bool {
-    if job.entry.snapshot || owed_since(job, day, slot, moment).is_some() {
+    if job.entry.rules.snapshot || owed_since(job, day, slot, moment).is_some() {
         return true;
     }
     let today = moment.today();
@@ -168,7 +168,7 @@ pub fn is_stale(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>)
     let Some(day) = ledger.day(&job.source.grain().partition_of(slot).to_string(), slot) else { return false };
     let moment = Moment::from(now);
     let is_past = span(job, now).is_some_and(|span| span.contains(slot));
-    if job.entry.snapshot || !is_past || is_out_of_reach(job, slot, moment.today()) {
+    if job.entry.rules.snapshot || !is_past || is_out_of_reach(job, slot, moment.today()) {
         return false;
     }
     let is_long_ago = |time: DateTime<Utc>| (now - time).num_hours() >= STALE_HOURS;

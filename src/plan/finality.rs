@@ -98,7 +98,7 @@ pub(super) fn is_left_behind(job: &Job, day: &DayState, slot: NaiveDate, moment:
 /// The day since which another read of the slot is overdue; `None` when none is. A slot that counts as never read is
 /// overdue since its end.
 pub(super) fn owed_since(job: &Job, day: &DayState, slot: NaiveDate, moment: Moment) -> Option<NaiveDate> {
-    if job.entry.snapshot {
+    if job.entry.rules.snapshot {
         return None;
     }
     let Some(read) = moment.read_on(day) else { return Some(job.source.grain().slot_window(slot).end()) };

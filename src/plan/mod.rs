@@ -158,7 +158,7 @@ pub fn settles_on(job: &Job, slot: NaiveDate) -> NaiveDate {
 #[must_use]
 pub fn is_reachable(job: &Job, slot: NaiveDate, now: DateTime<Utc>) -> bool {
     let today = now.date_naive();
-    if job.entry.snapshot { slot == today } else { !is_out_of_reach(job, slot, today) }
+    if job.entry.rules.snapshot { slot == today } else { !is_out_of_reach(job, slot, today) }
 }
 
 /// The state of `slot` at `now`.
@@ -185,7 +185,7 @@ fn read_state(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment) -> Sl
     let is_far = is_out_of_reach(job, slot, today);
     match ledger.day(&job.source.grain().partition_of(slot).to_string(), slot) {
         Some(day) if is_complete(job, day) => {
-            let open = day.facts.estimated || (!job.entry.snapshot && today <= settles_on(job, slot));
+            let open = day.facts.estimated || (!job.entry.rules.snapshot && today <= settles_on(job, slot));
             if is_far && is_not_final(job, ledger, day, slot, moment) {
                 SlotState::NotFinal
             } else if open {
@@ -331,7 +331,7 @@ fn known_slots(
     last: Partition,
     now: DateTime<Utc>,
 ) -> Result<Vec<NaiveDate>> {
-    if job.entry.snapshot {
+    if job.entry.rules.snapshot {
         let message = format!("{} tells only today's state: past days cannot be read again", job.entry.name);
         return Err(Error::new(Kind::Config, message).at("job", &job.name));
     }
@@ -342,7 +342,7 @@ fn known_slots(
 
 fn range_slots(job: &Job, window: Window, now: DateTime<Utc>, notes: &mut Vec<String>) -> Result<Vec<NaiveDate>> {
     let wrong = |message: String| Err(Error::new(Kind::Config, message).at("job", &job.name));
-    if job.entry.snapshot {
+    if job.entry.rules.snapshot {
         return wrong(format!("{} tells only today's state: there is no history to backfill", job.entry.name));
     }
     let today = now.date_naive();

@@ -133,7 +133,7 @@ impl<'a> Pair<'a> {
             old: Side::of(table, old, read_for),
             new: Side::of(table, change.rows, read_for),
             replaces,
-            is_list: job.entry.snapshot,
+            is_list: job.entry.rules.snapshot,
         }
     }
 

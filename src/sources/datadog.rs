@@ -1,4 +1,4 @@
-//! Shared by the three Datadog sources: a job's list of queries, times, and tolerant parsers for parts of answers.
+//! Shared by the Datadog sources: a job's list of queries, times, and tolerant parsers for parts of answers.
 //!
 //! The API is a preview: nothing in it is declared nullable, yet related Datadog APIs send `null`, units as pairs,
 //! whole numbers for doubles and milliseconds for seconds. So values are parsed by their shape rather than by the
@@ -12,67 +12,50 @@
 //! | a unit `{name, short_name, …}`, `null`, absent, `[unit, null]`, text | its name, else its short name, else nothing; for scales see `datadog/unit.rs` |
 //! | `""` where text is expected | absent |
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Kind, Result};
-use crate::job::section::Section;
-use crate::request::{Answer, Get, Request};
-use crate::table::{Table, parse_schema};
-use crate::window::Window;
+use crate::request::{Answer, Call, Request};
 
-mod query;
-mod rows;
+pub(super) mod queries;
+pub(super) mod timeseries;
 mod unit;
 
-pub(super) use query::{CommitmentType, Queries, Query};
-pub(super) use rows::{Cell, Rows};
+pub(super) use queries::{CommitmentType, QUERIES, Queries, Query};
 pub(super) use unit::unit_name;
 pub use unit::{SCALES, scale_of};
 
-/// Builds the table of a schema file; `sort_key` orders and identifies its rows.
-pub(super) fn read_table(section: &Section<'_>, schema: &str, sort_key: &[&str]) -> Option<Arc<Table>> {
-    match parse_schema(schema) {
-        Ok(columns) => Some(Arc::new(Table::new(columns, sort_key, &[]))),
-        Err(error) => {
-            section.note("type", format!("has a built-in schema that cannot be read: {error}"));
-            None
-        }
-    }
-}
-
-/// The GET of a request; Datadog readers never receive any other kind.
-pub(super) fn as_get(request: &Request) -> Result<&Get> {
+/// The call of a request; Datadog sources never receive an answer to any other kind.
+pub(super) fn as_call(request: &Request) -> Result<&Call> {
     match request {
-        Request::Get(get) => Ok(get),
-        Request::CostAndUsage(_) => {
+        Request::Call(call) => Ok(call),
+        Request::Operation(_) => {
             Err(Error::new(Kind::Internal, "a Datadog source was given an answer of Cost Explorer"))
         }
     }
 }
 
-/// A `BadAnswer` error about the answer to `get`.
-pub(super) fn bad_answer(get: &Get, message: impl Into<String>) -> Error {
-    Error::new(Kind::BadAnswer, message).at("query", &get.purpose.subject).at("window", get.purpose.window)
+/// An error about an answer that cannot be trusted.
+pub(super) fn bad_answer(message: impl Into<String>) -> Error {
+    Error::new(Kind::BadAnswer, message)
 }
 
 /// Parses an answer, which must be a JSON object.
-pub(super) fn read_json<'a, T: Deserialize<'a>>(get: &Get, answer: &'a Answer) -> Result<T> {
+pub(super) fn read_json<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T> {
     let first = answer.body.iter().find(|byte| !byte.is_ascii_whitespace());
     if first != Some(&b'{') {
         let begins: String = String::from_utf8_lossy(&answer.body).trim().chars().take(60).collect();
-        return Err(bad_answer(get, "the answer is not a JSON object")
+        return Err(bad_answer("the answer is not a JSON object")
             .at("begins", format!("`{begins}`"))
             .advise("see whether a proxy or a custom COSTLAKE_DATADOG_URL answers in the API's place"));
     }
     serde_json::from_slice(&answer.body)
-        .map_err(|error| bad_answer(get, "the answer is not the JSON that the API documents").because(error))
+        .map_err(|error| bad_answer("the answer is not the JSON that the API documents").because(error))
 }
 
 /// Deserializes a member so that `null` (`Some(None)`) differs from a missing member (`None`).
@@ -101,56 +84,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
         }
         input.deserialize_map(Members(PhantomData)).map(Object)
     }
-}
-
-/// The requests of a fetch that have no answer yet.
-#[derive(Debug, Default)]
-pub(super) struct Awaited(BTreeSet<(Window, String)>);
-
-impl Awaited {
-    /// Adds `requests` to those without an answer.
-    pub(super) fn add(&mut self, requests: &[Request]) {
-        for get in requests.iter().filter_map(|request| as_get(request).ok()) {
-            self.0.insert((get.purpose.window, get.purpose.subject.clone()));
-        }
-    }
-
-    /// Marks `get` as answered; an error if it was not requested or is answered already.
-    pub(super) fn arrived(&mut self, get: &Get) -> Result<()> {
-        if self.0.remove(&(get.purpose.window, get.purpose.subject.clone())) {
-            return Ok(());
-        }
-        Err(bad_answer(get, "an answer came twice, or to a request that was not made").into_kind(Kind::Internal))
-    }
-
-    /// Checks that every request was answered.
-    pub(super) fn finish(&self) -> Result<()> {
-        match self.0.first() {
-            None => Ok(()),
-            Some((window, subject)) => {
-                Err(Error::new(Kind::Internal, "a fetch ended before all its answers were read")
-                    .at("query", subject)
-                    .at("window", window))
-            }
-        }
-    }
-}
-
-/// The double nearest to the text of a JSON number; `None` if it is not a number or is too large.
-///
-/// `serde_json` parses doubles fast, but the last digit can be wrong; here the text is parsed exactly.
-pub(super) fn number(text: &str) -> Option<f64> {
-    let starts_right = text.bytes().next().is_some_and(|byte| byte == b'-' || byte.is_ascii_digit());
-    text.parse::<f64>().ok().filter(|number| starts_right && number.is_finite())
-}
-
-/// The first eight of `names`, for a note.
-pub(super) fn some_of(names: &BTreeSet<String>) -> String {
-    let mut text = names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if names.len() > 8 {
-        text.push_str(", …");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,7 +1,13 @@
 //! Sources: the cost data that jobs fetch. A source builds requests and parses answers; it does no I/O.
 //!
-//! Each is a folder with the same files: `params` (its part of a job file), `wire` (the format of its answers) and
-//! `mod` (requests and reader). To add one: the folder, an entry in [`REGISTRY`], `schemas/<name>.json` and a job.
+//! | where | what |
+//! |---|---|
+//! | [`provider`] | the APIs and the rules of their data: price, history, defaults |
+//! | `cost_explorer`, [`datadog`] | what several endpoints of one API share |
+//! | `list` | one source and one reader for all endpoints whose answers list objects |
+//! | the others | one folder per endpoint: its [`Entry`], its keys of a job file, its requests, its answers |
+//!
+//! To add one: its folder, a line in [`REGISTRY`], `schemas/<name>.json` and a job.
 //!
 //! ```text
 //!  windows ──► Source::requests ──► API client ──► Answer ──► Reader::read ──► more requests, or none
@@ -17,19 +23,23 @@ use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 
 use crate::error::Result;
+use crate::job::keys::{DAYS, FIRST, Key, LAST, TOTALS, WINDOW};
 use crate::job::section::Section;
 use crate::request::{Answer, Request};
 use crate::table::Table;
 use crate::window::{Grain, Window};
 
 pub mod aws_cost_and_usage;
+mod cost_explorer;
 pub mod datadog;
 pub mod datadog_ccm_config;
 pub mod datadog_commitments;
 pub mod datadog_savings;
+pub mod keys;
+mod list;
 pub mod provider;
 
-pub use provider::{Api, History, Provider, Review};
+pub use provider::{Api, History, Provider, Review, Rules};
 
 /// A source's entry in the registry.
 #[derive(Debug)]
@@ -42,15 +52,30 @@ pub struct Entry {
     pub schema: &'static str,
     /// The API behind it.
     pub provider: &'static Provider,
-    /// Whether the API returns only the current state, so that past days cannot be fetched.
-    pub snapshot: bool,
+    /// How its data behave.
+    pub rules: &'static Rules,
+    /// Its own keys of a job file.
+    pub keys: &'static [Key],
+    /// The jobs in `jobs/` that show it: name and text.
+    pub jobs: &'static [(&'static str, &'static str)],
     /// Parses `[source]` of a job file; problems are noted in the section, `None` means no source can be built.
     pub build: fn(&Section<'_>) -> Option<Arc<dyn Source>>,
 }
 
+impl Entry {
+    /// Every key that a job of this source may have, in the usual order of a job file.
+    pub fn keys(&self) -> impl Iterator<Item = &'static Key> {
+        let Rules { snapshot, has_totals, .. } = *self.rules;
+        let days = if snapshot { &[] } else { DAYS };
+        let totals = if has_totals { TOTALS } else { &[] };
+        let parts = [FIRST, self.keys, days, totals, WINDOW, self.provider.keys, LAST];
+        parts.into_iter().flatten()
+    }
+}
+
 /// All sources.
-pub static REGISTRY: &[Entry] =
-    &[aws_cost_and_usage::ENTRY, datadog_commitments::ENTRY, datadog_savings::ENTRY, datadog_ccm_config::ENTRY];
+pub static REGISTRY: &[&Entry] =
+    &[&aws_cost_and_usage::ENTRY, &datadog_commitments::ENTRY, &datadog_savings::ENTRY, &datadog_ccm_config::ENTRY];
 
 /// Sizes learnt from earlier answers: rows per page and rows per day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -209,7 +234,7 @@ pub struct Fetched {
 /// Finds a source by `source.type`.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Entry> {
-    REGISTRY.iter().find(|entry| entry.name == name)
+    REGISTRY.iter().find(|entry| entry.name == name).copied()
 }
 
 #[cfg(test)]

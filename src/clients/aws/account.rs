@@ -110,7 +110,7 @@ fn in_vain(error: &SdkError<GetCallerIdentityError>) -> AccountCheck {
     }
     let code = error.code().unwrap_or_default();
     let words = error.message().map_or_else(|| causes(error), without_identities);
-    let are_refused = explain_code(Some(code), "", 400).kind() == Kind::Auth && !code.starts_with("AccessDenied");
+    let are_refused = explain_code("", Some(code), "", 400).kind() == Kind::Auth && !code.starts_with("AccessDenied");
     let what = if are_refused { "does not accept the credentials" } else { "does not say it" };
     let why = format!("AWS STS {what} ({})", shorten(format!("{code}: {words}").trim_start_matches(": ")));
     AccountCheck::InVain { kind: Kind::Auth, why, are_refused }

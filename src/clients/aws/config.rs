@@ -255,7 +255,7 @@ fn has_no_answer<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
             // An error with a status below 300, or without an error code, does not come from AWS.
             let code = answered.err().code();
             // All AWS APIs share the codes for throttling and unavailability.
-            let later = matches!(explain_code(code, "", status).kind(), Kind::Throttled | Kind::Unavailable);
+            let later = matches!(explain_code("", code, "", status).kind(), Kind::Throttled | Kind::Unavailable);
             status < 300 || later || code.is_none()
         }
         _ => false,

@@ -1,7 +1,9 @@
-//! The Cost Explorer client: the AWS SDK handles credentials, signing and endpoints; the raw response body is kept.
+//! The Cost Explorer client: the AWS SDK handles credentials, signing and endpoints; requests and responses stay JSON.
 //!
-//! An interceptor captures the body of a successful response before the SDK parses it, and substitutes `{}`. The SDK's
-//! typed output would cost three times the CPU, reads an empty 200 as "no data" and loses the amounts' text.
+//! All operations of the service are POSTs of a JSON object to one path, with their name in `X-Amz-Target`. So one
+//! operation of the SDK carries them all: an interceptor puts name and body of the [`Operation`] into its request before
+//! it is signed, captures the body of a successful response, and substitutes `{}` for the SDK to parse. The SDK's typed
+//! output would cost three times the CPU, reads an empty 200 as "no data" and loses the amounts' text.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,13 +11,10 @@ use std::task::{Context, Poll};
 
 use aws_config::SdkConfig;
 use aws_sdk_costexplorer::Client;
-use aws_sdk_costexplorer::types::{
-    CostCategoryValues, DateInterval, Dimension, DimensionValues, Expression as SdkExpression, Granularity,
-    GroupDefinition, GroupDefinitionType, MatchOption, TagValues,
-};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+    BeforeTransmitInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -26,7 +25,7 @@ use chrono::{DateTime, Utc};
 use http_body::{Body, Frame};
 
 use crate::error::{Error, Kind, Result};
-use crate::request::{Answer, CostQuery, Expression, FIGURES_HEADER, Values};
+use crate::request::{Answer, FIGURES_HEADER, Operation};
 
 use super::endpoints;
 use crate::clients::is_https_or_loopback;
@@ -45,6 +44,10 @@ const MAX_REFUSAL: usize = 64 << 10;
 const LONGEST_ID: usize = 128;
 /// Largest buffer preallocated from `Content-Length`.
 const MAX_RESERVED: usize = 8 << 20;
+/// What the names of operations are prefixed with in `X-Amz-Target`.
+const SERVICE: &str = "AWSInsightsIndexService";
+/// The answer to an operation that has no data.
+const NO_DATA: &[u8] = br#"{"__type":"DataUnavailableException"}"#;
 
 /// The client.
 #[derive(Debug)]
@@ -62,67 +65,26 @@ impl CostExplorerClient {
         Self { client: Client::from_conf(settings.build()), allow_http }
     }
 
-    /// Sends one page's request once.
+    /// Sends `operation` once.
     ///
     /// # Errors
     /// See the table of [`errors`].
-    pub async fn send(&self, query: &CostQuery) -> Result<Answer> {
-        let capture = Capture { taken: Arc::default(), allow_http: self.allow_http };
-        let misbuilt = |error: aws_smithy_types::error::operation::BuildError| {
-            Error::new(Kind::Internal, "cannot build the request").because(error)
+    pub async fn send(&self, operation: &Operation) -> Result<Answer> {
+        let exchange = Exchange {
+            target: format!("{SERVICE}.{}", operation.name),
+            body: Bytes::from(operation.body.to_string()),
+            taken: Arc::default(),
+            allow_http: self.allow_http,
         };
-        let period =
-            DateInterval::builder().start(query.instant(query.window.start())).end(query.instant(query.window.end()));
-        let groups = query.group_by.iter().map(|group| {
-            GroupDefinition::builder().r#type(GroupDefinitionType::from(group.kind.name())).key(&group.key).build()
-        });
-        let request = self
-            .client
-            .get_cost_and_usage()
-            .time_period(period.build().map_err(misbuilt)?)
-            .granularity(Granularity::from(query.grain.name()))
-            .set_filter(query.filter.as_ref().map(expression))
-            .set_metrics(Some(query.metrics.clone()))
-            .set_group_by((!query.group_by.is_empty()).then(|| groups.collect()))
-            .set_billing_view_arn(query.billing_view_arn.clone())
-            .set_next_page_token(query.page_token.clone());
-        match request.customize().interceptor(capture.clone()).send().await {
-            Ok(_) => capture.into_answer(),
-            Err(error) => Err(explain(&error)),
+        let carrier = self.client.get_cost_and_usage().customize().interceptor(exchange.clone());
+        match carrier.send().await {
+            Ok(_) => exchange.into_answer(),
+            Err(error) => match explain(&error, operation.name) {
+                error if operation.no_data_is_an_answer && error.is_of_no_data() => Ok(exchange.without_data()),
+                error => Err(error),
+            },
         }
     }
-}
-
-fn expression(given: &Expression) -> SdkExpression {
-    let builder = SdkExpression::builder();
-    let options = |values: &Values| {
-        (!values.match_options.is_empty())
-            .then(|| values.match_options.iter().map(|o| MatchOption::from(o.as_str())).collect())
-    };
-    let texts = |values: &Values| (!values.values.is_empty()).then(|| values.values.clone());
-    match given {
-        Expression::And(list) => builder.set_and(Some(list.iter().map(expression).collect())),
-        Expression::Or(list) => builder.set_or(Some(list.iter().map(expression).collect())),
-        Expression::Not(inner) => builder.not(expression(inner)),
-        Expression::Dimensions(values) => builder.dimensions(
-            DimensionValues::builder()
-                .key(Dimension::from(values.key.as_str()))
-                .set_values(texts(values))
-                .set_match_options(options(values))
-                .build(),
-        ),
-        Expression::Tags(values) => builder.tags(
-            TagValues::builder().key(&values.key).set_values(texts(values)).set_match_options(options(values)).build(),
-        ),
-        Expression::CostCategories(values) => builder.cost_categories(
-            CostCategoryValues::builder()
-                .key(&values.key)
-                .set_values(texts(values))
-                .set_match_options(options(values))
-                .build(),
-        ),
-    }
-    .build()
 }
 
 /// What the interceptor captured from one response.
@@ -135,13 +97,28 @@ struct Taken {
     too_large: bool,
 }
 
+/// One operation on its way through the SDK.
 #[derive(Debug, Clone)]
-struct Capture {
+struct Exchange {
+    target: String,
+    body: Bytes,
     taken: Arc<Mutex<Taken>>,
     allow_http: bool,
 }
 
-impl Capture {
+impl Exchange {
+    /// The answer in place of a refusal for want of data.
+    fn without_data(self) -> Answer {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        Answer {
+            status: 400,
+            body: Bytes::from_static(NO_DATA),
+            request_id: taken.request_id.take(),
+            date: taken.date.take(),
+            made_up: taken.made_up,
+        }
+    }
+
     fn into_answer(self) -> Result<Answer> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.too_large {
@@ -158,9 +135,22 @@ impl Capture {
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Capture {
+impl Intercept for Exchange {
     fn name(&self) -> &'static str {
-        "costlake raw answer"
+        "costlake operation"
+    }
+
+    fn modify_before_retry_loop(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        request.headers_mut().try_insert("x-amz-target", self.target.clone())?;
+        request.headers_mut().try_insert("content-length", self.body.len().to_string())?;
+        *request.body_mut() = SdkBody::from(self.body.clone());
+        Ok(())
     }
 
     fn read_before_transmit(

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::{DatadogClient, Limits, MAX_BODY, Settings};
 use crate::clients::Deadlines;
 use crate::error::{Error, Kind};
-use crate::request::{Answer, Get, Purpose};
+use crate::request::{Answer, Call, Purpose};
 use crate::window::{Window, parse_day};
 
 /// A server that sends the next of `answers` on each connection and then closes it.
@@ -76,10 +76,11 @@ fn client_named_by(named_by: &'static str, url: &str, limits: Limits) -> Datadog
     DatadogClient::with_limits(settings, limits).expect("a client")
 }
 
-fn get(not_found_is_an_answer: bool) -> Get {
+fn get(not_found_is_an_answer: bool) -> Call {
     let window = Window::day(parse_day("2026-11-20").expect("a day"));
     let query = [("provider", "aws"), ("filterBy", "env:prod a+b&c=ü*")];
-    Get {
+    Call {
+        body: None,
         path: "/api/v2/cost/x".to_owned(),
         query: query.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
         not_found_is_an_answer,

@@ -10,9 +10,9 @@
 //! <https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_Expression.html>
 
 use crate::job::section::{Problems, describe, nearest};
-use crate::request::{Expression, Values};
 
 use super::dimensions;
+use super::query::{Expression, Values};
 
 const ROOTS: [&str; 6] = ["And", "Or", "Not", "Dimensions", "Tags", "CostCategories"];
 const DEPTH: usize = 16;

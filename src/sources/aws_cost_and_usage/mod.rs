@@ -21,8 +21,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::request::{CostQuery, Expression, Grouping, Request};
-use crate::sources::provider::COST_EXPLORER;
+use crate::job::keys::{Key, Shape, key};
+use crate::request::Request;
+use crate::sources::provider::{AWS_COSTS, COST_EXPLORER};
 use crate::sources::{ApiTotals, Entry, Learnt, Reader, Source};
 use crate::table::Table;
 use crate::window::{Grain, Window};
@@ -31,23 +32,45 @@ mod decode;
 mod dimensions;
 pub mod filter;
 pub mod params;
+pub mod query;
 mod read;
 #[cfg(test)]
 mod tests;
 
 pub use decode::compare::read_both;
+use query::{Expression, Grouping};
 
 const SCHEMA: &str = include_str!("../../../schemas/aws_cost_and_usage.json");
 
 /// The registry entry.
-pub const ENTRY: Entry = Entry {
+pub static ENTRY: Entry = Entry {
     name: "aws_cost_and_usage",
     summary: "AWS Cost Explorer costs and usage, by up to two of dimension, tag and cost category",
     schema: SCHEMA,
     provider: &COST_EXPLORER,
-    snapshot: false,
+    rules: &AWS_COSTS,
+    keys: KEYS,
+    jobs: &[
+        ("aws_cost_by_service", include_str!("../../../jobs/aws_cost_by_service.toml")),
+        ("aws_cost_by_account", include_str!("../../../jobs/aws_cost_by_account.toml")),
+        ("aws_cost_by_team", include_str!("../../../jobs/aws_cost_by_team.toml")),
+        ("aws_cost_monthly", include_str!("../../../jobs/aws_cost_monthly.toml")),
+    ],
     build: |section| params::read(section).map(|params| Arc::new(CostAndUsage(params)) as Arc<dyn Source>),
 };
+
+static KEYS: &[Key] = &[
+    key("source.granularity", Shape::OneOf(&["DAILY", "MONTHLY", "HOURLY"]), "required", "how fine the rows are"),
+    key("source.metrics", Shape::Texts, "required", "one or more metrics, CamelCase as the API names them"),
+    key(
+        "source.group_by",
+        Shape::Tables,
+        "none: totals",
+        "up to two of `{ dimension = … }`, `{ tag = … }`, `{ cost_category = … }`",
+    ),
+    key("source.filter", Shape::Table, "none", "the API's `Expression`, same names"),
+    key("aws.billing_view_arn", Shape::Text, "none", "billing view to read"),
+];
 
 /// The parameters of a job.
 #[derive(Debug)]
@@ -103,16 +126,7 @@ impl Source for CostAndUsage {
     }
 
     fn requests(&self, windows: &[Window]) -> Vec<Request> {
-        let query = |window: &Window| CostQuery {
-            window: *window,
-            grain: self.0.grain,
-            metrics: self.0.metrics.iter().map(|metric| metric.name.to_owned()).collect(),
-            group_by: self.0.groupings.clone(),
-            filter: self.0.filter.clone(),
-            billing_view_arn: self.0.billing_view_arn.clone(),
-            page_token: None,
-        };
-        windows.iter().map(|window| Request::CostAndUsage(Box::new(query(window)))).collect()
+        windows.iter().map(|window| query::first_page(&self.0, *window)).collect()
     }
 
     fn reader(&self, windows: &[Window]) -> Box<dyn Reader> {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::job::section::{Section, nearest};
-use crate::request::{Expression, Grouping, GroupingKind};
 use crate::table::{Column, ColumnType, Table, parse_schema};
 use crate::text::hex;
 use crate::window::Grain;
 
+use super::query::{Expression, Grouping, GroupingKind};
 use super::{Params, SCHEMA};
 use super::{dimensions, filter};
 

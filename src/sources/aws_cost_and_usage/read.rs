@@ -10,14 +10,15 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use crate::decimal;
 use crate::error::{Error, Kind, Result};
-use crate::request::{Answer, GroupingKind, Request};
-use crate::sources::{Fetched, Reader};
+use crate::request::{Answer, Request};
+use crate::sources::{Fetched, Reader, cost_explorer};
 use crate::table::Table;
 use crate::window::{Grain, Window, parse_day};
 
 use super::Params;
 use super::decode::{Names, PageEnd, Rows, Wanted, read_page};
 use super::params::{CURRENCY, column_of};
+use super::query::{Grouping, GroupingKind, TOKEN};
 
 /// Maximum pages of one fetch; more is taken for an endless loop.
 const MAX_PAGES: u64 = 1_000;
@@ -25,7 +26,7 @@ const MAX_PAGES: u64 = 1_000;
 pub(super) struct PageReader {
     table: Arc<Table>,
     grain: Grain,
-    groupings: Vec<crate::request::Grouping>,
+    groupings: Vec<Grouping>,
     metrics: Vec<(&'static str, bool)>,
     columns: Vec<(&'static str, &'static str)>,
     windows: Vec<Window>,
@@ -209,7 +210,7 @@ impl PageReader {
     }
 
     fn account_names(&self) -> Result<ArrayRef> {
-        let by_account = |g: &crate::request::Grouping| g.kind == GroupingKind::Dimension && g.key == "LINKED_ACCOUNT";
+        let by_account = |g: &Grouping| g.kind == GroupingKind::Dimension && g.key == "LINKED_ACCOUNT";
         let index = self.groupings.iter().position(by_account).ok_or_else(|| unknown_column("linked_account_name"))?;
         let names = |id: &str| self.rows.descriptions.get(id).map(String::as_str);
         Ok(Arc::new(self.rows.keys[index].mapped(names)))
@@ -218,10 +219,8 @@ impl PageReader {
 
 impl Reader for PageReader {
     fn read(&mut self, request: &Request, answer: &Answer) -> Result<Vec<Request>> {
-        let Request::CostAndUsage(query) = request else {
-            return Err(Error::new(Kind::Internal, "the reader of Cost Explorer got another API's answer"));
-        };
-        if query.page_token.is_none() {
+        let operation = cost_explorer::as_operation(request)?;
+        if operation.text(TOKEN).is_none() {
             // Tokens are compared within one pagination only: two paginations may share a token.
             self.tokens.clear();
         }
@@ -235,16 +234,7 @@ impl Reader for PageReader {
             .map_err(|error| bad("the answer cannot be read").at("page", self.pages).because(error))?;
         self.page_rows = self.page_rows.max((self.rows.period.len() - before) as u64);
         self.check_page(&end).map_err(|error| error.at("page", self.pages))?;
-        Ok(end
-            .next_token
-            .map(|token| {
-                Request::CostAndUsage(Box::new(crate::request::CostQuery {
-                    page_token: Some(token),
-                    ..(**query).clone()
-                }))
-            })
-            .into_iter()
-            .collect())
+        Ok(end.next_token.map(|token| Request::Operation(operation.with(TOKEN, &token))).into_iter().collect())
     }
 
     fn rows(&self) -> u64 {

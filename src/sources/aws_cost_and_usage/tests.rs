@@ -97,8 +97,8 @@ fn the_second_page_is_asked_for_with_the_token_of_the_first() {
         made_up: false,
     };
     let next = reader.read(&source.requests(&[window])[0], &answer).expect("a page");
-    let [Request::CostAndUsage(query)] = &next[..] else { panic!("{next:?}") };
-    assert_eq!(query.page_token.as_deref(), Some("made-up-token"));
+    let [Request::Operation(next)] = &next[..] else { panic!("{next:?}") };
+    assert_eq!(next.text("NextPageToken"), Some("made-up-token"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::job::section::{Problems, Section};
-use crate::request::{Answer, Get, Request};
+use crate::request::{Answer, Call, Request};
 use crate::sources::{Entry, Fetched, Source};
 use crate::window::{Window, parse_day};
 
@@ -30,9 +30,9 @@ pub(in crate::sources) fn window(first: &str, last: &str) -> Window {
 /// Requests as `subject: /path?name=value&…`, not URL-encoded.
 pub(in crate::sources) fn shown(requests: &[Request]) -> Vec<String> {
     let show = |request: &Request| {
-        let get = super::as_get(request).expect("a GET");
-        let query: Vec<String> = get.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        format!("{}: {}?{}", get.purpose.subject, get.path, query.join("&"))
+        let call = super::as_call(request).expect("a call");
+        let query: Vec<String> = call.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{}: {}?{}", call.purpose.subject, call.path, query.join("&"))
     };
     requests.iter().map(show).collect()
 }
@@ -45,12 +45,12 @@ pub(in crate::sources) fn answer(status: u16, body: &str) -> Answer {
 pub(in crate::sources) fn fetch(
     source: &dyn Source,
     windows: &[Window],
-    api: impl Fn(&Get) -> (u16, String),
+    api: impl Fn(&Call) -> (u16, String),
 ) -> Result<Fetched> {
     let mut reader = source.reader(windows);
     let mut open = source.requests(windows);
     while let Some(request) = open.pop() {
-        let (status, body) = api(super::as_get(&request)?);
+        let (status, body) = api(super::as_call(&request)?);
         open.extend(reader.read(&request, &answer(status, &body))?);
     }
     reader.finish()

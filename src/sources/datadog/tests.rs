@@ -1,9 +1,8 @@
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
-use super::query::milliseconds;
-use super::{number, some_of, unit_name};
+use super::queries::milliseconds;
+use super::unit_name;
+use crate::sources::list::row::number;
 use crate::window::parse_day;
 
 #[test]
@@ -52,10 +51,4 @@ fn days_become_milliseconds() {
     // The example of the API's documentation.
     assert_eq!(milliseconds(parse_day("2023-08-31").expect("a day")), 1_693_440_000_000);
     assert_eq!(milliseconds(parse_day("2023-10-01").expect("a day")), 1_696_118_400_000);
-}
-
-#[test]
-fn a_note_names_only_the_first_few() {
-    let names: BTreeSet<String> = (0..10).map(|n| format!("f{n}")).collect();
-    assert_eq!(some_of(&names), "f0, f1, f2, f3, f4, f5, f6, f7, …");
 }

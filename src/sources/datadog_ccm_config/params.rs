@@ -1,29 +1,11 @@
-//! `[source]` of a `datadog_ccm_config` job: the accounts, unless all of them, and the columns.
-
-use std::sync::Arc;
+//! `source.aws_account_ids` of a `datadog_ccm_config` job.
 
 use crate::job::section::Section;
-use crate::sources::datadog::read_table;
-use crate::table::Table;
 
-use super::SCHEMA;
-
-/// The parameters of a job.
-#[derive(Debug)]
-pub(super) struct Params {
-    /// The AWS accounts to look up; empty for all accounts in Datadog.
-    pub(super) aws_account_ids: Vec<String>,
-    pub(super) table: Arc<Table>,
-}
-
-const SORT_KEY: [&str; 6] =
-    ["usage_date", "aws_account_id", "aws_account_config_id", "report_name", "report_prefix", "bucket_name"];
-
-/// Parses the section; problems are noted in it.
-pub(super) fn read(section: &Section<'_>) -> Option<Params> {
-    let table = read_table(section, SCHEMA, &SORT_KEY);
+/// Reads the list; empty if the key is absent. Problems are noted in the section.
+pub(super) fn read(section: &Section<'_>) -> Option<Vec<String>> {
     if section.value("aws_account_ids").is_none() {
-        return Some(Params { aws_account_ids: Vec::new(), table: table? });
+        return Some(Vec::new());
     }
     let ids = section.texts("aws_account_ids")?;
     if ids.is_empty() {
@@ -36,7 +18,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Params> {
             section.note("aws_account_ids", format!("names {id} twice"));
         }
     }
-    Some(Params { aws_account_ids: ids, table: table? })
+    Some(ids)
 }
 
 #[cfg(test)]

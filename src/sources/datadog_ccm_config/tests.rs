@@ -1,6 +1,6 @@
 use super::ENTRY;
 use crate::error::{Kind, Result};
-use crate::request::{Get, Request};
+use crate::request::{Call, Request};
 use crate::sources::datadog::testing::{answer, column, error, fetch, lines, shown, source, window};
 use crate::sources::{Fetched, Learnt};
 use crate::table::parse_schema;
@@ -21,7 +21,7 @@ fn with(status: u16, config: &str) -> Result<Fetched> {
 fn the_schema_is_the_sort_key_and_more() {
     assert!(parse_schema(ENTRY.schema).is_ok_and(|columns| columns.len() == 10));
     assert_eq!(source(&ENTRY, "").table().sort_key(), [0, 2, 1, 4, 5, 7]);
-    const { assert!(ENTRY.snapshot) };
+    const { assert!(ENTRY.rules.snapshot) };
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn every_account_is_followed_by_its_configuration() {
         "ccm_config/1c9a0a52-6e0b-4d6e-9f0a-0d5f2f1f0001: \
          /api/v2/integration/aws/accounts/1c9a0a52-6e0b-4d6e-9f0a-0d5f2f1f0001/ccm_config?"
     );
-    assert!(matches!(&next[..], [Request::Get(Get { not_found_is_an_answer: true, .. }), _, _]));
+    assert!(matches!(&next[..], [Request::Call(Call { not_found_is_an_answer: true, .. }), _, _]));
     let fetched = fetch(source.as_ref(), &day, |get| match &get.path {
         path if path.ends_with("0001/ccm_config") => (200, CONFIG.to_owned()),
         path if path.ends_with("0002/ccm_config") => (200, r#"{"data":{"type":"ccm_config"}}"#.to_owned()),
@@ -73,7 +73,7 @@ fn every_account_is_followed_by_its_configuration() {
             "2026-11-20|1c9a0a52-6e0b-4d6e-9f0a-0d5f2f1f0003|333333333333|false|-|-|-|-|-|-",
         ]
     );
-    assert_eq!(fetched.notes, ["fields of data exports without a column: cadence"]);
+    assert_eq!(fetched.notes, ["1 data exports have fields without a column: cadence"]);
     assert_eq!((fetched.page_rows, fetched.slots.len()), (2, 1));
 }
 
@@ -136,8 +136,8 @@ fn a_listed_account_that_is_not_integrated_is_a_row_and_a_note() {
     assert_eq!(
         fetched.notes,
         [
-            "1 accounts that were not asked for were left out",
             "AWS account 999999999999 is listed in the job and not integrated with Datadog",
+            "1 accounts that were not asked for were left out",
         ]
     );
 }
@@ -147,8 +147,9 @@ fn one_aws_account_may_be_integrated_twice_and_none_is_a_note() {
     let source = source(&ENTRY, "");
     let day = [window("2026-11-20", "2026-11-20")];
     let twice = ONE.replace("]}", r#",{"id":"a-2","attributes":{"aws_account_id":"000000000123"}}]}"#);
-    let api =
-        |get: &Get| if get.path.ends_with("ccm_config") { (404, NOT_FOUND.to_owned()) } else { (200, twice.clone()) };
+    let api = |call: &Call| {
+        if call.path.ends_with("ccm_config") { (404, NOT_FOUND.to_owned()) } else { (200, twice.clone()) }
+    };
     assert_eq!(fetch(source.as_ref(), &day, api).expect("rows").rows.num_rows(), 2);
     for none in [r#"{"data":[]}"#, r#"{"data":null}"#] {
         let fetched = fetch(source.as_ref(), &day, |_| (200, none.to_owned())).expect(none);

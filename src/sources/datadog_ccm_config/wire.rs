@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::request::{Answer, Get};
+use crate::request::Answer;
 use crate::sources::datadog::{Object, bad_answer, present, read_json};
 
 /// The list of accounts, with the fields that are read and stored.
@@ -63,12 +63,12 @@ struct ConfigurationAttributes {
 }
 
 /// Reads the list of accounts: pairs of Datadog's id and the AWS account id.
-pub(super) fn read_accounts(get: &Get, answer: &Answer) -> Result<Vec<(String, String)>> {
-    let accounts: Accounts = read_json(get, answer)?;
-    let data = accounts.data.ok_or_else(|| bad_answer(get, "the answer has no `data`"))?;
+pub(super) fn read_accounts(answer: &Answer) -> Result<Vec<(String, String)>> {
+    let accounts: Accounts = read_json(answer)?;
+    let data = accounts.data.ok_or_else(|| bad_answer("the answer has no `data`"))?;
     let mut found = Vec::new();
     for (index, Object(account)) in data.unwrap_or_default().into_iter().enumerate() {
-        let bad = |message: &str| bad_answer(get, message).at("item", index);
+        let bad = |message: &str| bad_answer(message).at("item", index);
         let id = account.id.ok_or_else(|| bad("an account has no `id`"))?;
         if !is_safe(&id) {
             return Err(bad("the `id` of an account cannot be part of a path").at("id", id));
@@ -112,17 +112,17 @@ impl Export {
 }
 
 /// Reads the configuration of the account `id`: its exports and the names of the fields that were not read.
-pub(super) fn read_configuration(get: &Get, id: &str, answer: &Answer) -> Result<(Vec<Export>, Vec<String>)> {
+pub(super) fn read_configuration(id: &str, answer: &Answer) -> Result<(Vec<Export>, Vec<String>)> {
     if answer.status == 404 {
-        let said: BTreeMap<String, Value> = read_json(get, answer)?;
+        let said: BTreeMap<String, Value> = read_json(answer)?;
         let is_the_api = said.contains_key("errors");
-        let strange = || bad_answer(get, "the answer is a 404 without the `errors` that the API documents");
+        let strange = || bad_answer("the answer is a 404 without the `errors` that the API documents");
         return if is_the_api { Ok((Vec::new(), Vec::new())) } else { Err(strange()) };
     }
-    let configuration: Configuration = read_json(get, answer)?;
-    let data = configuration.data.ok_or_else(|| bad_answer(get, "the answer has no `data`"))?.unwrap_or_default().0;
+    let configuration: Configuration = read_json(answer)?;
+    let data = configuration.data.ok_or_else(|| bad_answer("the answer has no `data`"))?.unwrap_or_default().0;
     if let Some(other) = data.id.filter(|other| !other.eq_ignore_ascii_case(id)) {
-        return Err(bad_answer(get, "the answer is about another account").at("id", other));
+        return Err(bad_answer("the answer is about another account").at("id", other));
     }
     let exports = data.attributes.unwrap_or_default().0.data_export_configs.unwrap_or_default();
     let mut odd = Vec::new();

@@ -11,7 +11,7 @@ use super::layout::frame;
 
 /// The form of a job's page; empty if actions are not allowed, or the source has no past to read.
 pub(super) fn form(facts: &PageFacts, job: &JobFacts) -> Markup {
-    if !facts.actions || job.job.entry.snapshot {
+    if !facts.actions || job.job.entry.rules.snapshot {
         return html! {};
     }
     let (first, last) = span(&job.job, facts.now).map_or((None, None), |span| (Some(span.start()), Some(span.last())));

@@ -70,7 +70,7 @@ fn is_stale(job: &JobFacts, slots: &[Slot], now: DateTime<Utc>) -> bool {
         let end = grain.slot_window(slot.day).end().and_time(chrono::NaiveTime::MIN).and_utc();
         slot.state == SlotState::Missing && now - end >= Duration::hours(GRACE_HOURS)
     };
-    if job.job.entry.snapshot {
+    if job.job.entry.rules.snapshot {
         let newest = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|known| known.read_at).max();
         return newest.is_some_and(|read| now - read >= Duration::hours(GRACE_HOURS));
     }

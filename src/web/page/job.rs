@@ -144,7 +144,7 @@ fn readable(value: &str) -> String {
 
 fn refresh_rule(job: &JobFacts) -> String {
     let rules = &job.job.window;
-    if job.job.entry.snapshot {
+    if job.job.entry.rules.snapshot {
         return "today's state, every run".to_owned();
     }
     let unit = if job.job.source.grain() == Grain::Monthly { "months" } else { "days" };

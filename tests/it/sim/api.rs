@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::NaiveDate;
 use costlake::clients::StubApi;
 use costlake::error::{Error, Kind, Result};
-use costlake::request::{Answer, CostQuery, Request};
+use costlake::request::{Answer, Operation, Request};
 
 use super::bill::{Day, text};
 use super::savings;
@@ -88,11 +88,13 @@ async fn answer(world: &Shared, writer: usize, request: Request) -> Result<Answe
         }
         let event = world.event();
         match (failure(flaw), &request) {
-            (error, Request::CostAndUsage(query)) => {
-                world.note(|| format!("writer {writer} asks {} {:?}: {flaw:?}", query.window, query.page_token));
+            (error, Request::Operation(query)) => {
+                world.note(|| {
+                    format!("writer {writer} asks {} {:?}: {flaw:?}", query.purpose.window, query.text("NextPageToken"))
+                });
                 error.map_or_else(|| Ok(page(world, writer, query, flaw, event)), Err)
             }
-            (error, Request::Get(get)) => {
+            (error, Request::Call(get)) => {
                 world.note(|| format!("writer {writer} asks {}: {flaw:?}", get.purpose.window));
                 error.map_or_else(|| Ok(arriving(savings::answer(&world.bill, get), flaw)), Err)
             }
@@ -135,14 +137,14 @@ fn token_of(number: u64, (day, service): Place) -> String {
     format!("{number} {day} {service}")
 }
 
-fn place_of(query: &CostQuery) -> Place {
-    let Some(token) = &query.page_token else { return (query.window.start(), 0) };
+fn place_of(query: &Operation) -> Place {
+    let Some(token) = query.text("NextPageToken") else { return (query.purpose.window.start(), 0) };
     let parts: Vec<&str> = token.split(' ').collect();
     (parts[1].parse().expect("a day"), parts[2].parse().expect("a service"))
 }
 
-fn page(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw>, event: u64) -> Answer {
-    let body = if query.group_by.is_empty() {
+fn page(world: &mut World, writer: usize, query: &Operation, flaw: Option<Flaw>, event: u64) -> Answer {
+    let body = if query.body.get("GroupBy").is_none() {
         totals(world, writer, query, flaw)
     } else {
         groups(world, writer, query, flaw, event)
@@ -167,12 +169,12 @@ fn cost(amount: i64) -> String {
     format!(r#""UnblendedCost":{{"Amount":"{}","Unit":"USD"}}"#, text(amount))
 }
 
-fn days(query: &CostQuery) -> impl Iterator<Item = NaiveDate> {
-    let end = query.window.end();
-    query.window.start().iter_days().take_while(move |day| *day < end)
+fn days(query: &Operation) -> impl Iterator<Item = NaiveDate> {
+    let end = query.purpose.window.end();
+    query.purpose.window.start().iter_days().take_while(move |day| *day < end)
 }
 
-fn totals(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw>) -> String {
+fn totals(world: &mut World, writer: usize, query: &Operation, flaw: Option<Flaw>) -> String {
     let odd = (flaw == Some(Flaw::CentOff)).then(|| world.rng.usize(0..3));
     let missing = (flaw == Some(Flaw::DayMissing)).then(|| world.rng.usize(0..days(query).count()));
     let mut periods = Vec::new();
@@ -205,7 +207,7 @@ fn body(periods: &[String], token: &str) -> String {
 }
 
 /// One page of groups. The next page starts at a day and service, so a day may span two pages.
-fn groups(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw>, event: u64) -> String {
+fn groups(world: &mut World, writer: usize, query: &Operation, flaw: Option<Flaw>, event: u64) -> String {
     let begins = place_of(query);
     let odd = flaw == Some(Flaw::CentOff) || world.odds.disagrees;
     let mut room = PAGE;
@@ -235,11 +237,11 @@ fn groups(world: &mut World, writer: usize, query: &CostQuery, flaw: Option<Flaw
     if flaw == Some(Flaw::DayMissing) {
         periods.pop();
     }
-    let token = match (&query.page_token, flaw) {
-        (Some(token), Some(Flaw::TokenTwice)) => Some(token.clone()),
+    let token = match (query.text("NextPageToken"), flaw) {
+        (Some(token), Some(Flaw::TokenTwice)) => Some(token.to_owned()),
         _ => next.map(|next| token_of(event, next)),
     };
-    world.watch.series(writer, query.window, token.is_some());
+    world.watch.series(writer, query.purpose.window, token.is_some());
     let token = token.map(|token| format!(r#","NextPageToken":"{token}""#)).unwrap_or_default();
     body(&periods, &token)
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, NaiveTime};
-use costlake::request::Get;
+use costlake::request::Call;
 
 use super::api::Flaw;
 use super::bill::{Bill, Day, SERVICES, text};
@@ -20,7 +20,7 @@ pub(super) fn fits(flaw: Flaw) -> bool {
 }
 
 /// The answer to `get`.
-pub(super) fn answer(bill: &Bill, get: &Get) -> String {
+pub(super) fn answer(bill: &Bill, get: &Call) -> String {
     told(&get.purpose.window.days().map(|day| (day, bill.now(day))).collect())
 }
 

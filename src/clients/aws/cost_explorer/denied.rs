@@ -12,8 +12,6 @@
 
 use crate::error::{Error, Kind};
 
-/// The only Cost Explorer action that costlake calls.
-const ACTION: &str = "ce:GetCostAndUsage";
 /// Kinds of policies, in AWS's terms.
 const POLICIES: [&str; 7] = [
     "service control policy",
@@ -25,8 +23,9 @@ const POLICIES: [&str; 7] = [
     "identity-based policy",
 ];
 
-/// The error of a request that was denied with this message, already stripped of ARNs and account ids.
-pub(super) fn denied(words: &str) -> Error {
+/// The error of an operation that was denied with this message, already stripped of ARNs and account ids.
+pub(super) fn denied(operation: &str, words: &str) -> Error {
+    let own_action = format!("ce:{operation}");
     let text = words.to_lowercase();
     let has = |part: &str| text.contains(part);
     let policy = POLICIES.iter().find(|policy| has(&policy.to_lowercase())).copied();
@@ -37,7 +36,7 @@ pub(super) fn denied(words: &str) -> Error {
         let policy = policy.unwrap_or("policy");
         return refused("a policy denies the request").advise(format!(
             "have the {policy} changed that denies {}: allowing it anywhere else does not help",
-            action(words).unwrap_or(ACTION)
+            action(words).unwrap_or(&own_action)
         ));
     }
     if let Some(action) = action(words) {
@@ -71,16 +70,16 @@ pub(super) fn denied(words: &str) -> Error {
     }
     if has("billing view") || has("billingview") {
         return refused("the billing view may not be read").advise(
-            "check aws.billing_view_arn, have the view shared with this account, and allow ce:GetCostAndUsage and \
+            "check aws.billing_view_arn, have the view shared with this account, and allow {own_action} and \
              billing:GetBillingViewData on it",
         );
     }
     if words.is_empty() || has("not authorized") || has("access denied") {
-        return refused(&format!("the credentials may not call {ACTION}"))
-            .advise(format!("add {ACTION} on * to the role's policy, and check service control policies"));
+        return refused(&format!("the credentials may not call {own_action}"))
+            .advise(format!("add {own_action} on * to the role's policy, and check service control policies"));
     }
     refused("Cost Explorer denies the request").advise(format!(
-        "the words after the colon are the API's: do what they ask for; else see that {ACTION} is allowed, that Cost \
+        "the words after the colon are the API's: do what they ask for; else see that {own_action} is allowed, that Cost \
          Explorer is enabled, and that no service control policy denies it"
     ))
 }
@@ -117,11 +116,11 @@ mod tests {
             ("Access denied".to_owned(), "add ce:GetCostAndUsage on *"),
             ("The moon stands wrong.".to_owned(), "do what they ask for"),
         ] {
-            let error = denied(&words);
+            let error = denied("GetCostAndUsage", &words);
             assert_eq!(error.kind(), Kind::Auth, "{words}");
             assert!(error.message().ends_with(&words), "the words are gone: {}", error.report());
             assert!(error.report().contains(advice), "{}", error.report());
         }
-        assert_eq!(denied("").message(), "the credentials may not call ce:GetCostAndUsage");
+        assert_eq!(denied("GetCostAndUsage", "").message(), "the credentials may not call ce:GetCostAndUsage");
     }
 }

@@ -25,15 +25,16 @@ pub(super) const PLAIN_HTTP: &str = "the Cost Explorer endpoint is plain http an
 
 pub(super) type SendError = SdkError<GetCostAndUsageError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>;
 
-pub(super) fn explain(error: &SendError) -> Error {
+/// Explains why `operation` has no answer.
+pub(super) fn explain(error: &SendError, operation: &str) -> Error {
     let whole = causes(error);
     match error {
         SdkError::ServiceError(context) => {
             let raw = context.raw();
             let id: String =
                 raw.headers().get("x-amzn-requestid").unwrap_or_default().chars().take(LONGEST_ID).collect();
-            let answered =
-                explain_code(context.err().code(), context.err().message().unwrap_or_default(), raw.status().as_u16());
+            let (code, message) = (context.err().code(), context.err().message().unwrap_or_default());
+            let answered = explain_code(operation, code, message, raw.status().as_u16());
             if id.is_empty() { answered } else { answered.at("request id", id) }
         }
         SdkError::TimeoutError(_) => Error::new(Kind::Unavailable, "Cost Explorer did not answer in time"),
@@ -72,9 +73,9 @@ fn no_credentials(error: &SendError) -> Error {
     })
 }
 
-/// Maps an error code of the API; `message` is the API's own text.
+/// Maps an error code that `operation` was answered with; `message` is the API's own text.
 #[must_use]
-pub fn explain_code(code: Option<&str>, message: &str, status: u16) -> Error {
+pub fn explain_code(operation: &str, code: Option<&str>, message: &str, status: u16) -> Error {
     let words = shorten(&without_identities(message));
     let refused = |what: &str| Error::new(Kind::Refused, format!("{what}: {words}"));
     match code.unwrap_or_default() {
@@ -84,7 +85,7 @@ pub fn explain_code(code: Option<&str>, message: &str, status: u16) -> Error {
         "InvalidNextTokenException" => Error::new(Kind::Restart, "Cost Explorer no longer knows the page token"),
         "RequestChangedException" => Error::new(Kind::Restart, "Cost Explorer says that the request changed between pages"),
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "OptInRequired"
-        | "SubscriptionRequiredException" => denied(&words),
+        | "SubscriptionRequiredException" => denied(operation, &words),
         "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => Error::new(Kind::Auth, "the AWS credentials have expired")
             .advise("renew them: `aws sso login`, or a new session; also check this machine's clock"),
         "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidSignatureException" | "SignatureDoesNotMatch"
@@ -140,7 +141,7 @@ mod tests {
             ("", "oops", 503, Kind::Unavailable, "503"),
             ("", "", 418, Kind::Refused, "HTTP 418 came"),
         ] {
-            let error = explain_code(Some(code), message, status);
+            let error = explain_code("GetCostAndUsage", Some(code), message, status);
             assert_eq!(error.kind(), kind, "{code}");
             assert!(error.report().contains(words), "{code}: {}", error.report());
             assert!(!error.report().contains("123456789012"), "{code} tells the caller's account");
@@ -149,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_error_code_of_any_length_makes_a_short_line() {
-        let report = explain_code(Some(&"x".repeat(9_000)), "", 400).report();
+        let report = explain_code("GetCostAndUsage", Some(&"x".repeat(9_000)), "", 400).report();
         assert!(report.chars().count() < 500, "{report}");
     }
 }

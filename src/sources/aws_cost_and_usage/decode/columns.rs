@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::request::Grouping;
+use crate::sources::aws_cost_and_usage::query::Grouping;
 
 use super::dictionary::Names;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::request::{Grouping, GroupingKind};
+use crate::sources::aws_cost_and_usage::query::{Grouping, GroupingKind};
 
 use super::columns::{PageEnd, Period, Rows, Wanted};
 use super::dictionary::Names;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::decimal;
-use crate::request::Grouping;
+use crate::sources::aws_cost_and_usage::query::Grouping;
 
 use super::columns::{PageEnd, Period, Rows, Wanted};
 
@@ -258,7 +258,7 @@ list_seed!(KeysSeed, "a list of keys", |keys, seq| {
 /// may contain `$` themselves. A key with any other prefix, even one that differs only in case, belongs to another tag
 /// or category: `None`.
 pub(super) fn value_of<'k>(grouping: &Grouping, key: &'k str) -> Option<&'k str> {
-    use crate::request::GroupingKind::Dimension;
+    use crate::sources::aws_cost_and_usage::query::GroupingKind::Dimension;
     if grouping.kind == Dimension {
         return Some(key);
     }

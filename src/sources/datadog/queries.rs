@@ -5,9 +5,21 @@ use std::collections::BTreeSet;
 use chrono::{NaiveDate, NaiveTime};
 
 use crate::error::{Error, Kind, Result};
+use crate::job::keys::{Key, Shape, key};
 use crate::job::section::{Section, describe, nearest};
-use crate::request::{Get, Purpose, Request};
+use crate::request::{Call, Purpose, Request};
 use crate::window::Window;
+
+/// The keys of the sources that take a list of queries.
+pub(in crate::sources) static QUERIES: &[Key] = &[
+    key(
+        "source.queries",
+        Shape::Tables,
+        "required",
+        "`{ provider, product, commitment_type }`, passed through as written",
+    ),
+    key("source.filter_by", Shape::Text, "none", "Datadog's `filterBy` expression, passed through"),
+];
 
 /// One entry of `source.queries`. The texts go to the API and into the rows unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,13 +92,13 @@ impl Queries {
     }
 
     /// The query a request was made for.
-    pub(in crate::sources) fn find(&self, get: &Get) -> Result<&Query> {
-        let found = self.queries.iter().find(|query| query.name() == get.purpose.subject);
-        found.ok_or_else(|| Error::new(Kind::Internal, "an answer to a query of another job").at("request", &get.path))
+    pub(in crate::sources) fn find(&self, call: &Call) -> Result<&Query> {
+        let found = self.queries.iter().find(|query| query.name() == call.purpose.subject);
+        found.ok_or_else(|| Error::new(Kind::Internal, "an answer to a query of another job").at("request", &call.path))
     }
 
     /// One GET on `path` for `query` and `window`, half-open days as Unix milliseconds.
-    pub(in crate::sources) fn get(&self, path: &str, query: &Query, window: Window) -> Request {
+    pub(in crate::sources) fn request(&self, path: &str, query: &Query, window: Window) -> Request {
         let mut parameters = vec![
             ("provider".to_owned(), query.provider.clone()),
             ("product".to_owned(), query.product.clone()),
@@ -95,9 +107,10 @@ impl Queries {
         ];
         parameters.extend(query.commitment_type.iter().map(|kind| ("commitmentType".to_owned(), kind.clone())));
         parameters.extend(self.filter_by.iter().map(|filter| ("filterBy".to_owned(), filter.clone())));
-        Request::Get(Get {
+        Request::Call(Call {
             path: path.to_owned(),
             query: parameters,
+            body: None,
             not_found_is_an_answer: false,
             purpose: Purpose { window, subject: query.name() },
         })
@@ -117,7 +130,7 @@ fn read_query(
             let hint = nearest(key, KEYS);
             problems.note(format!("{path}.{key}"), format!("is not a key of a query{hint}"));
         } else if key == KEYS[2] && commitment_type == CommitmentType::Refused {
-            problems.note(format!("{path}.{key}"), "must go: the savings endpoint has no commitment type");
+            problems.note(format!("{path}.{key}"), "must go: this endpoint has no commitment type");
         }
     }
     let text = |key: &str| {
@@ -146,6 +159,93 @@ fn read_query(
 }
 
 /// Midnight (UTC) of `day` in Unix milliseconds, as the API expects it.
-pub(super) fn milliseconds(day: NaiveDate) -> i64 {
+pub(in crate::sources) fn milliseconds(day: NaiveDate) -> i64 {
     day.and_time(NaiveTime::MIN).and_utc().timestamp_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::job::section::{Problems, Section};
+
+    use super::{CommitmentType, Queries};
+
+    /// Every problem of a section as `key message`.
+    fn problems_of(toml: &str) -> Vec<String> {
+        problems_with(toml, CommitmentType::Required)
+    }
+
+    fn problems_with(toml: &str, commitment_type: CommitmentType) -> Vec<String> {
+        let table: toml::Table = toml.parse().expect("toml");
+        let problems = Problems::default();
+        let read = Queries::read(&Section::new("source", Some(&table), &problems), commitment_type);
+        let list: Vec<String> = problems.into_list().into_iter().map(|p| format!("{} {}", p.key, p.message)).collect();
+        assert_eq!(
+            read.is_none(),
+            list.iter().any(|line| !["asks again", "not a key", "must go"].iter().any(|mild| line.contains(mild)))
+        );
+        list
+    }
+
+    #[test]
+    fn queries_pass_any_text_through() {
+        assert!(
+            problems_of(r#"queries = [{ provider = "gcp", product = "Ünïcode/x", commitment_type = "CUD" }]"#)
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn every_problem_is_named_with_its_key() {
+        let example = r#"{ provider = "aws", product = "ec2", commitment_type = "ri" }"#;
+        for (toml, wanted) in [
+            ("", vec![format!("source.queries is missing: a list such as [{example}]")]),
+            ("queries = []", vec![format!("source.queries must hold at least one query, such as {example}")]),
+            ("queries = [1]", vec!["source.queries[0] must be a table { … }, not 1".to_owned()]),
+            (
+                r#"queries = [{ provider = " ", product = 5, comitment_type = "ri" }]"#,
+                vec![
+                    "source.queries[0].comitment_type is not a key of a query (did you mean `commitment_type`?)"
+                        .to_owned(),
+                    "source.queries[0].provider must not be empty".to_owned(),
+                    "source.queries[0].product must be text in quotes, not 5".to_owned(),
+                    "source.queries[0].commitment_type is missing".to_owned(),
+                ],
+            ),
+            (
+                r#"queries = [{ provider = "aws", product = "ec2 ", commitment_type = "ri" }]"#,
+                vec!["source.queries[0].product must not begin or end with a space: \"ec2 \"".to_owned()],
+            ),
+            (
+                &format!(r#"queries = [{example}, {{ provider = "aws", product = "EC2", commitment_type = "RI" }}]"#),
+                vec!["source.queries[1] asks again for aws/ec2/ri".to_owned()],
+            ),
+        ] {
+            assert_eq!(problems_of(toml), wanted, "{toml}");
+        }
+    }
+
+    #[test]
+    fn a_blank_filter_is_a_problem() {
+        let query = r#"{ provider = "aws", product = "ec2", commitment_type = "ri" }"#;
+        let table: toml::Table = format!("filter_by = \" \"\nqueries = [{query}]").parse().expect("toml");
+        let problems = Problems::default();
+        let section = Section::new("source", Some(&table), &problems);
+        assert!(Queries::read(&section, CommitmentType::Required).is_some());
+        assert_eq!(problems.into_list()[0].key, "source.filter_by");
+    }
+
+    #[test]
+    fn a_commitment_type_is_a_problem_where_there_is_none_and_twins_are_found_without_it() {
+        let toml = r#"queries = [
+            { provider = "aws", product = "ec2", commitment_type = "ri" },
+            { provider = "aws", product = "ec2" },
+        ]"#;
+        assert_eq!(
+            problems_with(toml, CommitmentType::Refused),
+            [
+                "source.queries[0].commitment_type must go: this endpoint has no commitment type",
+                "source.queries[1] asks again for aws/ec2",
+            ]
+        );
+    }
 }
