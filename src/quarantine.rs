@@ -89,6 +89,7 @@ pub fn judge(
     match job.entry.rules.review {
         Review::FinalMonths => months::judge(job, known, &changes, now, &mut verdict)?,
         Review::Values => values::judge(job, known, &changes, &mut verdict)?,
+        Review::Emptied => {}
     }
     Ok(verdict)
 }
@@ -109,6 +110,7 @@ pub fn needs_rows(
             months::is_of_settled(job, known.ledger, change, now) || (is_counted && change.old.is_some())
         }),
         Review::Values => !changes.is_empty(),
+        Review::Emptied => false,
     }
 }
 

@@ -196,10 +196,18 @@ fn read_window(
         full_read_every_days: full.unwrap_or(if by_tag { 1 } else { 7 }),
         full_read_settled_every_days: settled.unwrap_or((has_totals && by_tag).then_some(90)),
         settle_day: section.whole("settle_day", 1, 28).and_then(|day| u32::try_from(day).ok()).unwrap_or(15),
-        include_today: section.boolean("include_today").unwrap_or(false),
+        include_today: read_include_today(section, rules.has_today || snapshot),
         quarantine_millionths: millionths(section.number("quarantine_share", 0.0, 1_000.0).unwrap_or(0.2)),
         quarantine_floor: floor(section.number("quarantine_floor", 0.0, 1e9).unwrap_or(1.0)),
     }
+}
+
+fn read_include_today(section: &Section<'_>, has_today: bool) -> bool {
+    let wanted = section.boolean("include_today").unwrap_or(false);
+    if wanted && !has_today {
+        section.note("include_today", "must be false: this API has data only of days that are over");
+    }
+    wanted
 }
 
 /// A share of 0 to 1000 in millionths.

@@ -19,7 +19,7 @@ use chrono::NaiveDate;
 
 use crate::error::Result;
 use crate::job::Job;
-use crate::sources::Watched;
+use crate::sources::{Source, Watched};
 use crate::table::Table;
 
 use super::{Change, Known, Verdict, exceeds, percent};
@@ -74,12 +74,13 @@ struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn of(table: &Table, rows: &'a RecordBatch, read_for: &BTreeSet<String>) -> Self {
+    fn of(source: &dyn Source, rows: &'a RecordBatch, read_for: &BTreeSet<String>) -> Self {
+        let table = source.table();
         let texts = |names: &[&str]| -> Vec<&'a StringArray> {
             names.iter().filter_map(|name| rows.column_by_name(name)?.as_string_opt::<i32>()).collect()
         };
         let key: Vec<&str> = table.sort_key().iter().map(|index| table.columns()[*index].name.as_str()).collect();
-        let (key, query) = (texts(&key), texts(&["provider", "product", "commitment_type"]));
+        let (key, query) = (texts(&key), texts(source.query_columns()));
         let joined = |columns: &[&StringArray], row: usize, by: &str| {
             let parts = columns.iter().filter(|column| column.is_valid(row)).map(|column| column.value(row));
             parts.collect::<Vec<_>>().join(by)
@@ -130,8 +131,8 @@ impl<'a> Pair<'a> {
             table,
             watched: job.source.watched(),
             share: job.window.quarantine_millionths,
-            old: Side::of(table, old, read_for),
-            new: Side::of(table, change.rows, read_for),
+            old: Side::of(job.source.as_ref(), old, read_for),
+            new: Side::of(job.source.as_ref(), change.rows, read_for),
             replaces,
             is_list: job.entry.rules.snapshot,
         }
@@ -221,10 +222,8 @@ impl<'a> Pair<'a> {
                 .collect();
             keys.sort_unstable();
             keys.first().map(|first| {
-                format!(
-                    "{column} would be null in {} where it had a value, such as {first}",
-                    super::rows(keys.len() as u64)
-                )
+                let such = if first.is_empty() { String::new() } else { format!(", such as {first}") };
+                format!("{column} would be null in {} where it had a value{such}", super::rows(keys.len() as u64))
             })
         };
         columns.iter().find_map(lost)

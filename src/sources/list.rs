@@ -21,7 +21,7 @@ use crate::request::{Answer, Purpose, Request};
 use crate::table::{Table, parse_schema};
 use crate::window::{Grain, Window};
 
-use super::{Fetched, Learnt, Reader, Source, Watched};
+use super::{Fetched, Learnt, QUERY_COLUMNS, Reader, Source, Watched};
 
 mod remarks;
 pub(super) mod row;
@@ -63,6 +63,11 @@ pub(super) trait Endpoint: Debug + Send + Sync + 'static {
     /// See [`Source::watched`].
     fn watched(&self) -> Watched {
         Watched::default()
+    }
+
+    /// See [`Source::query_columns`].
+    fn query_columns(&self) -> &'static [&'static str] {
+        QUERY_COLUMNS
     }
 
     /// The first requests of a fetch; for a snapshot, `windows` is one day.
@@ -151,6 +156,10 @@ impl<E: Endpoint> Source for Listed<E> {
 
     fn watched(&self) -> Watched {
         self.endpoint.watched()
+    }
+
+    fn query_columns(&self) -> &'static [&'static str] {
+        self.endpoint.query_columns()
     }
 
     fn expected_requests(&self, windows: &[Window], learnt: &Learnt) -> u64 {

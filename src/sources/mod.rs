@@ -30,6 +30,12 @@ use crate::table::Table;
 use crate::window::{Grain, Window};
 
 pub mod aws_cost_and_usage;
+pub mod aws_cost_anomalies;
+pub mod aws_cost_forecast;
+pub mod aws_reservation_coverage;
+pub mod aws_reservation_utilization;
+pub mod aws_savings_plans_coverage;
+pub mod aws_savings_plans_utilization;
 mod cost_explorer;
 pub mod datadog;
 pub mod datadog_ccm_config;
@@ -74,8 +80,18 @@ impl Entry {
 }
 
 /// All sources.
-pub static REGISTRY: &[&Entry] =
-    &[&aws_cost_and_usage::ENTRY, &datadog_commitments::ENTRY, &datadog_savings::ENTRY, &datadog_ccm_config::ENTRY];
+pub static REGISTRY: &[&Entry] = &[
+    &aws_cost_and_usage::ENTRY,
+    &aws_savings_plans_utilization::ENTRY,
+    &aws_savings_plans_coverage::ENTRY,
+    &aws_reservation_utilization::ENTRY,
+    &aws_reservation_coverage::ENTRY,
+    &aws_cost_forecast::ENTRY,
+    &aws_cost_anomalies::ENTRY,
+    &datadog_commitments::ENTRY,
+    &datadog_savings::ENTRY,
+    &datadog_ccm_config::ENTRY,
+];
 
 /// Sizes learnt from earlier answers: rows per page and rows per day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -128,6 +144,9 @@ pub struct Watched {
     pub ratios: &'static [&'static str],
 }
 
+/// The columns of the query of a row of Datadog's commitments.
+const QUERY_COLUMNS: &[&str] = &["provider", "product", "commitment_type"];
+
 /// A source as configured by one job.
 pub trait Source: Send + Sync + Debug {
     /// The table this job writes.
@@ -152,6 +171,11 @@ pub trait Source: Send + Sync + Debug {
     /// The values to compare with those they replace, where there are no totals to check against.
     fn watched(&self) -> Watched {
         Watched::default()
+    }
+
+    /// The columns that together name the query a row belongs to, see [`Source::read_for`].
+    fn query_columns(&self) -> &'static [&'static str] {
+        QUERY_COLUMNS
     }
 
     /// Expected number of requests for `windows`, estimated from earlier answers.

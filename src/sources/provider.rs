@@ -29,6 +29,8 @@ pub enum Review {
     FinalMonths,
     /// Values beside those they replace, and beside the day before: the API has no totals to check against.
     Values,
+    /// Only a day that loses all its rows: forecasts, and lists whose entries come and go.
+    Emptied,
 }
 
 /// An API: its client, its price, and the keys of its jobs.
@@ -124,6 +126,13 @@ pub static AWS_COSTS: Rules = Rules {
     review: Review::FinalMonths,
 };
 
+/// Daily data of commitments in Cost Explorer: restated for weeks, never of the current day.
+pub static AWS_DAYS: Rules =
+    Rules { has_totals: false, has_today: false, refresh_days: Some(40), review: Review::Values, ..AWS_COSTS };
+
+/// Forecasts and lists of Cost Explorer, as of today.
+pub static AWS_STATE: Rules = Rules { snapshot: true, review: Review::Emptied, ..AWS_DAYS };
+
 /// Daily data of Datadog. Its tag pipelines rewrite up to three months.
 pub static DATADOG_DAYS: Rules = Rules {
     snapshot: false,
@@ -140,6 +149,9 @@ pub static DATADOG_DAYS: Rules = Rules {
 
 /// The current state of something at Datadog.
 pub static DATADOG_STATE: Rules = Rules { snapshot: true, ..DATADOG_DAYS };
+
+/// Lists of Datadog whose entries come and go, as of today.
+pub static DATADOG_LIST: Rules = Rules { review: Review::Emptied, ..DATADOG_STATE };
 
 impl Rules {
     /// Documented history of data of this grain.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Date32Type, Float64Type};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMillisecondType};
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
@@ -66,6 +66,12 @@ fn value(column: &dyn Array, row: usize) -> String {
         _ if column.is_null(row) => "-".to_owned(),
         DataType::Utf8 => column.as_string::<i32>().value(row).to_owned(),
         DataType::Float64 => column.as_primitive::<Float64Type>().value(row).to_string(),
+        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Decimal128(..) => crate::decimal::text(column.as_primitive::<Decimal128Type>().value(row)),
+        DataType::Timestamp(..) => {
+            let at = column.as_primitive::<TimestampMillisecondType>().value_as_datetime(row);
+            at.expect("an instant").and_utc().to_rfc3339()
+        }
         DataType::Boolean => column.as_boolean().value(row).to_string(),
         DataType::Date32 => {
             let day = column.as_primitive::<Date32Type>().value_as_date(row);

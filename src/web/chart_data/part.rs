@@ -50,7 +50,11 @@ impl Shape {
     pub(super) fn of(job: &Job) -> Self {
         let table = job.source.table();
         let has = |name: &str| table.columns().iter().any(|column| column.name == name);
-        let amounts: Vec<&str> = table.amounts().map(|index| table.columns()[index].name.as_str()).collect();
+        let amounts = table.amounts().map(|index| &table.columns()[index]);
+        let amounts: Vec<&str> = amounts
+            .filter(|column| column.sums != Some(crate::table::Sums::Never))
+            .map(|column| column.name.as_str())
+            .collect();
         let preferred = amounts.iter().find(|name| **name == "unblended_cost").or(amounts.first());
         if let Some(column) = preferred {
             let own = format!("{column}_unit");

@@ -68,7 +68,8 @@ fn functions_are_measured() {
 fn no_file_is_a_place_for_whatever_is_left() {
     for path in files("src").into_iter().chain(files("tests")).chain(files("jobs")).chain(files("schemas")) {
         let name = path.to_string_lossy().to_lowercase();
-        assert!(!NO_NAMES.iter().any(|word| name.contains(word)), "{name}: say what is in it");
+        let mut words = name.split(|c: char| !c.is_alphanumeric());
+        assert!(!words.any(|word| NO_NAMES.contains(&word.trim_end_matches('s'))), "{name}: say what is in it");
     }
 }
 

@@ -102,6 +102,26 @@ fn refusals_of_cost_explorer() {
 }
 
 #[test]
+fn savings_plans() {
+    play("savings_plans");
+}
+
+#[test]
+fn reservations() {
+    play("reservations");
+}
+
+#[test]
+fn forecasts() {
+    play("forecast");
+}
+
+#[test]
+fn anomalies() {
+    play("anomalies");
+}
+
+#[test]
 fn commitments() {
     play("commitments");
 }
