@@ -97,7 +97,10 @@ pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String], last:
 pub fn fits_nothing(job: &Job, ledger: &Ledger) -> Vec<String> {
     match nothing_found(job, ledger) {
         Some(said) => vec![said],
-        None => unmatched::nothing_of(job.source.as_ref(), ledger),
+        None => {
+            let notes = unmatched::nothing_of(job.source.as_ref(), ledger).into_iter();
+            notes.map(|note| note + &lists(job)).collect()
+        }
     }
 }
 
@@ -124,7 +127,15 @@ fn nothing_found(job: &Job, ledger: &Ledger) -> Option<String> {
         Api::Datadog => "whether source.queries and source.filter_by fit anything that this organisation has",
     };
     let read = plural(days().count() as u64, if job.source.grain() == Grain::Monthly { "month" } else { "day" });
-    Some(format!("no row, or nothing but zeros, in {read} that were read: look {look}"))
+    Some(format!("no row, or nothing but zeros, in {read} that were read: look {look}{}", lists(job)))
+}
+
+/// The command that lists what can stand in the groupings and filters of a job, if its API has one.
+fn lists(job: &Job) -> String {
+    let keys = job.entry.values.map(|listings| listings.keys.join(", "));
+    keys.map_or_else(String::new, |keys| {
+        format!("; `costlake values {}.KEY` lists what there is ({keys})", job.entry.name)
+    })
 }
 
 /// The tables in a lake that belong to none of these jobs, and so are not kept current.

@@ -9,14 +9,11 @@ use arrow::array::{AsArray, RecordBatch, StringArray};
 use crate::ledger::Ledger;
 use crate::sources::Source;
 
-/// Columns that together name the query a row belongs to.
-const OF_QUERY: [&str; 3] = ["provider", "product", "commitment_type"];
-
 /// By query, and by column of a tag or cost category: whether `rows` have any match.
 #[must_use]
 pub fn found(source: &dyn Source, rows: &RecordBatch) -> BTreeMap<String, bool> {
     let texts = |name: &str| rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-    let parts: Vec<&StringArray> = OF_QUERY.iter().filter_map(|name| texts(name)).collect();
+    let parts: Vec<&StringArray> = source.query_columns().iter().filter_map(|name| texts(name)).collect();
     let name_of = |row: usize| parts.iter().map(|column| column.value(row)).collect::<Vec<_>>().join("/");
     let mut found: BTreeMap<String, bool> = source.read_for().into_iter().map(|query| (query, false)).collect();
     if !found.is_empty() {
@@ -43,7 +40,7 @@ pub fn nothing_of(source: &dyn Source, ledger: &Ledger) -> Vec<String> {
 
 fn said(name: &str, is_query: bool) -> String {
     if is_query {
-        return format!("no row yet for the query {name}: look whether this organisation has such commitments");
+        return format!("no row yet for the query {name}: look whether this account has such commitments");
     }
     let kind = if name.starts_with("cost_category_") { "cost category" } else { "tag" };
     let look = match kind {

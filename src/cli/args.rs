@@ -183,6 +183,18 @@ pub(super) enum Command {
         /// The job.
         job: String,
     },
+    /// List what can stand in a grouping or filter, such as aws_cost_and_usage.SERVICE (0.01 USD a page at AWS).
+    Values {
+        /// Source and key: SERVICE, tags, tag.team … of aws_cost_and_usage; a metric of datadog_cost.
+        #[arg(value_name = "SOURCE.KEY")]
+        what: String,
+        /// Use the account and credentials of this job (default: the first job of the source).
+        #[arg(long)]
+        job: Option<String>,
+        /// Do not ask before spending.
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// Print table definitions and views for a query engine.
     Ddl {
         /// Job names (default: all jobs).

@@ -37,6 +37,7 @@ mod sandbox;
 mod screen;
 mod serve;
 mod status;
+mod values;
 mod verify;
 
 use args::{Arguments, Command, Global, Output};
@@ -162,6 +163,7 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
         Command::Verify { jobs, full, repair } => verify::verify(global, jobs, *full, *repair).await,
         Command::Rebuild { job } => rebuild::rebuild(global, job).await,
         Command::Ddl { jobs, dialect, no_views } => ddl::ddl(global, jobs, (*dialect).into(), !no_views).await,
+        Command::Values { what, job, yes } => values::values(global, what, job.as_deref(), *yes).await,
         Command::Connect => connect::connect(global).await,
     }
 }

@@ -150,6 +150,39 @@ impl Sender<'_> {
     }
 }
 
+/// Sends a request outside of a run, with the same rate limit and retries; no budget and no record.
+///
+/// # Errors
+/// The last attempt's.
+pub async fn send_until_answered(
+    client: &Client,
+    retries: RetryPolicy,
+    cancel: &CancellationToken,
+    request: &Request,
+) -> Result<Answer> {
+    let mut attempt = 1;
+    loop {
+        if let Some(limiter) = &client.limiter {
+            unless_cancelled(cancel, limiter.turn()).await?;
+        }
+        let error = tokio::select! {
+            biased;
+            sent = client.send(request) => match sent {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            },
+            () = cancel.cancelled() => return Err(interrupted()),
+        };
+        if !error.kind().is_transient() || attempt >= retries.attempts {
+            return Err(error.at("request", request));
+        }
+        attempt += 1;
+        let wait = retries.wait(attempt, error.wait_hint());
+        warn!(wait_ms = wait.as_millis(), attempt, "{error}; sending again");
+        unless_cancelled(cancel, tokio::time::sleep(wait)).await?;
+    }
+}
+
 /// Waits for `wait`, unless a signal comes first.
 pub(super) async fn unless_cancelled(cancel: &CancellationToken, wait: impl Future<Output = ()>) -> Result<()> {
     tokio::select! {

@@ -14,6 +14,7 @@ use crate::window::{Window, parse_day};
 use super::list::Fields;
 
 pub(super) mod by_time;
+pub(super) mod listings;
 #[cfg(test)]
 pub(super) mod testing;
 

@@ -44,6 +44,7 @@ pub mod datadog_savings;
 pub mod keys;
 mod list;
 pub mod provider;
+pub mod values;
 
 pub use provider::{Api, History, Provider, Review, Rules};
 
@@ -62,6 +63,8 @@ pub struct Entry {
     pub rules: &'static Rules,
     /// Its own keys of a job file.
     pub keys: &'static [Key],
+    /// Questions for what can stand in its groupings and filters.
+    pub values: Option<&'static values::Listings>,
     /// The jobs in `jobs/` that show it: name and text.
     pub jobs: &'static [(&'static str, &'static str)],
     /// Parses `[source]` of a job file; problems are noted in the section, `None` means no source can be built.

@@ -36,6 +36,8 @@ pub enum Review {
 /// An API: its client, its price, and the keys of its jobs.
 #[derive(Debug)]
 pub struct Provider {
+    /// Its name, for people.
+    pub name: &'static str,
     /// Its client.
     pub api: Api,
     /// Price of one request (a page), in US cents; `None` if the API is free, so that its jobs have no budget.
@@ -45,10 +47,11 @@ pub struct Provider {
 }
 
 /// AWS Cost Explorer: <https://docs.aws.amazon.com/cost-management/latest/userguide/ce-api.html>.
-pub static COST_EXPLORER: Provider = Provider { api: Api::CostExplorer, price: Some(1), keys: AWS_KEYS };
+pub static COST_EXPLORER: Provider =
+    Provider { name: "Cost Explorer", api: Api::CostExplorer, price: Some(1), keys: AWS_KEYS };
 
 /// Datadog Cloud Cost Management: <https://docs.datadoghq.com/api/latest/cloud-cost-management/>.
-pub static DATADOG: Provider = Provider { api: Api::Datadog, price: None, keys: DATADOG_KEYS };
+pub static DATADOG: Provider = Provider { name: "Datadog", api: Api::Datadog, price: None, keys: DATADOG_KEYS };
 
 static AWS_KEYS: &[Key] = &[
     key("budget.max_requests_per_run", Shape::Whole, "500", "requests a run may send, 0.01 USD each"),

@@ -33,5 +33,6 @@ mod trust;
 mod turned;
 mod unreached;
 mod unusual;
+mod values;
 mod wrong_clocks;
 mod young;

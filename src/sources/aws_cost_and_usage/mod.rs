@@ -24,7 +24,7 @@ use std::sync::Arc;
 use crate::job::keys::{Key, Shape, key};
 use crate::request::Request;
 use crate::sources::provider::{AWS_COSTS, COST_EXPLORER};
-use crate::sources::{ApiTotals, Entry, Learnt, Reader, Source};
+use crate::sources::{ApiTotals, Entry, Learnt, Reader, Source, cost_explorer};
 use crate::table::Table;
 use crate::window::{Grain, Window};
 
@@ -50,6 +50,7 @@ pub static ENTRY: Entry = Entry {
     provider: &COST_EXPLORER,
     rules: &AWS_COSTS,
     keys: KEYS,
+    values: Some(&cost_explorer::listings::COSTS),
     jobs: &[
         ("aws_cost_by_service", include_str!("../../../jobs/aws_cost_by_service.toml")),
         ("aws_cost_by_account", include_str!("../../../jobs/aws_cost_by_account.toml")),

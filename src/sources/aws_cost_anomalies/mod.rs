@@ -41,6 +41,7 @@ pub static ENTRY: Entry = Entry {
     provider: &COST_EXPLORER,
     rules: &AWS_STATE,
     keys: &[],
+    values: None,
     jobs: &[("aws_cost_anomalies", include_str!("../../../jobs/aws_cost_anomalies.toml"))],
     build,
 };

@@ -53,6 +53,7 @@ pub static ENTRY: Entry = Entry {
     provider: &COST_EXPLORER,
     rules: &AWS_STATE,
     keys: KEYS,
+    values: None,
     jobs: &[("aws_cost_forecast", include_str!("../../../jobs/aws_cost_forecast.toml"))],
     build,
 };

@@ -6,6 +6,7 @@
 
 use crate::sources::Entry;
 use crate::sources::cost_explorer::by_time::{self, Spec};
+use crate::sources::cost_explorer::listings::RESERVED_SERVICES;
 use crate::sources::provider::{AWS_DAYS, COST_EXPLORER};
 
 static SPEC: Spec = Spec {
@@ -25,6 +26,7 @@ pub static ENTRY: Entry = Entry {
     provider: &COST_EXPLORER,
     rules: &AWS_DAYS,
     keys: by_time::SERVICES,
+    values: Some(&RESERVED_SERVICES),
     jobs: &[("aws_reservation_coverage", include_str!("../../../jobs/aws_reservation_coverage.toml"))],
     build: |section| by_time::build(&SPEC, section),
 };

@@ -25,6 +25,7 @@ pub static ENTRY: Entry = Entry {
     provider: &COST_EXPLORER,
     rules: &AWS_DAYS,
     keys: &[],
+    values: None,
     jobs: &[("aws_savings_plans_utilization", include_str!("../../../jobs/aws_savings_plans_utilization.toml"))],
     build: |section| by_time::build(&SPEC, section),
 };

@@ -46,6 +46,7 @@ pub static ENTRY: Entry = Entry {
     provider: &DATADOG,
     rules: &DATADOG_STATE,
     keys: KEYS,
+    values: None,
     jobs: &[("datadog_ccm_config", include_str!("../../../jobs/datadog_ccm_config.toml"))],
     build,
 };

@@ -47,6 +47,7 @@ pub static ENTRY: Entry = Entry {
     provider: &DATADOG,
     rules: &DATADOG_DAYS,
     keys: QUERIES,
+    values: None,
     jobs: &[("datadog_commitments", include_str!("../../../jobs/datadog_commitments.toml"))],
     build,
 };

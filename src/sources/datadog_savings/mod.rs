@@ -38,6 +38,7 @@ pub static ENTRY: Entry = Entry {
     provider: &DATADOG,
     rules: &DATADOG_DAYS,
     keys: QUERIES,
+    values: None,
     jobs: &[("datadog_savings", include_str!("../../../jobs/datadog_savings.toml"))],
     build: |section| timeseries::build(&SPEC, section),
 };

@@ -112,7 +112,7 @@ fn a_table_that_never_held_a_row_may_be_given_another_definition() {
 
 #[test]
 fn a_query_without_a_row_and_a_tag_without_a_value_are_told_until_there_is_one() {
-    let query = "no row yet for the query azure/cosmosdb: look whether this organisation has such commitments";
+    let query = "no row yet for the query azure/cosmosdb: look whether this account has such commitments";
     let tag = "no row has a value in tag_team yet: look whether the tag exists, it is spelt as on the resources";
     let sandbox = SandboxServer::new("2026-11-10T06:00:00Z", 1_000);
     let mut house = Lakehouse::new(&sandbox.url(), "2026-11-10T06:00:00Z");

@@ -1,0 +1,50 @@
+//! `costlake values`: what can stand in a grouping or a filter.
+
+use crate::support::lakehouse::Lakehouse;
+use crate::support::script::{Reply, Script};
+
+const NOW: &str = "2026-11-03T06:00:00Z";
+
+fn house(api: &Script) -> Lakehouse {
+    Lakehouse::new(api.url(), NOW)
+}
+
+#[test]
+fn values_of_all_pages_are_listed_once_and_priced() {
+    let api = Script::new();
+    api.then([Reply::new(200, r#"{"Tags":["b","a"],"NextPageToken":"t"}"#), Reply::new(200, r#"{"Tags":["a",""]}"#)]);
+    let house = house(&api);
+    let done = house.costlake(&["values", "aws_cost_and_usage.tag.team"]);
+    assert_eq!(done.code, Some(0), "{done}");
+    assert_eq!(done.stdout, "(empty: without one)\na\nb\n", "{done}");
+    assert!(done.stderr.contains("3 values of 2026-10-04..2026-11-02 (2 requests, 0.02 USD)"), "{done}");
+    assert!(!house.lake().exists(), "a listing touches no lake");
+}
+
+#[test]
+fn values_are_json_for_machines() {
+    let api = Script::new();
+    let body = r#"{"DimensionValues":[{"Value":"000000000123","Attributes":{"description":"payer"}}]}"#;
+    api.then([Reply::new(200, body)]);
+    let done = house(&api).costlake(&["values", "aws_cost_and_usage.LINKED_ACCOUNT", "--output", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
+    assert_eq!(document["values"][0]["value"], "000000000123", "{done}");
+    assert_eq!(document["values"][0]["description"], "payer");
+    assert_eq!((document["requests"].as_u64(), document["usd"].as_str()), (Some(1), Some("0.01")));
+}
+
+#[test]
+fn what_cannot_be_listed_is_told_before_anything_is_paid() {
+    let api = Script::new();
+    for (what, wanted) in [
+        ("aws_cost_and_usage", "the key is missing"),
+        ("aws_cost_and_usage.service", "aws_cost_and_usage knows no `service`"),
+        ("nothing.SERVICE", "there is no source `nothing`"),
+        ("datadog_savings.x", "whose values could be listed"),
+    ] {
+        let done = house(&api).costlake(&["values", what]);
+        assert_eq!(done.code, Some(2), "{done}");
+        assert!(done.stderr.contains(wanted), "{done}");
+    }
+    assert!(api.take_asked().is_empty());
+}
