@@ -23,6 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::request::{Answer, Call, Request};
 
 pub(super) mod queries;
+pub(super) mod tag_keys;
 pub(super) mod timeseries;
 mod unit;
 
