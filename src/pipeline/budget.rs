@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::error::{Error, Kind, Result};
-use crate::report::usd;
+use crate::report::{RequestStats, usd};
 use crate::text::plural;
 
 /// The key that caps one run.
@@ -75,12 +75,12 @@ impl Budget {
     }
 
     /// Reserves `count` requests, or as many as are left.
-    pub fn reserve(&self, count: u64) -> Permit<'_> {
+    pub fn reserve(&self, count: u64) -> Meter<'_> {
         let mut state = self.state();
         let room = self.cap.map_or(count, |cap| cap.saturating_sub(state.sent + state.reserved));
         let left = count.min(room);
         state.reserved += left;
-        Permit { budget: self, left }
+        Meter { budget: self, left, stats: RequestStats::default() }
     }
 
     /// Checks that a whole run may send `needed` requests, the fewest with which it makes progress.
@@ -116,14 +116,17 @@ impl Budget {
     }
 }
 
-/// Requests one fetch may send.
+/// What one fetch, or one question for totals, may send and has sent.
 #[derive(Debug)]
-pub struct Permit<'a> {
+pub struct Meter<'a> {
     budget: &'a Budget,
+    /// Requests that are reserved and not sent yet.
     left: u64,
+    /// Its requests and answers so far.
+    pub stats: RequestStats,
 }
 
-impl Permit<'_> {
+impl Meter<'_> {
     /// Takes one request; false when the cap does not allow it.
     pub fn take(&mut self) -> bool {
         let mut state = self.budget.state();
@@ -138,7 +141,7 @@ impl Permit<'_> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Meter<'_> {
     fn drop(&mut self) {
         self.budget.state().reserved -= self.left;
         self.budget.released.notify_waiters();
@@ -184,7 +187,7 @@ mod tests {
     #[test]
     fn a_free_api_has_no_cap() {
         let budget = Budget::new(None, "");
-        let mut permit = budget.reserve(1);
-        assert!((0..1_000).all(|_| permit.take()));
+        let mut meter = budget.reserve(1);
+        assert!((0..1_000).all(|_| meter.take()));
     }
 }
