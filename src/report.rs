@@ -24,8 +24,8 @@ pub enum Outcome {
 /// An error as stored in records: everything a person needs, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Name of the error's kind.
-    pub kind: String,
+    /// The error's kind.
+    pub kind: FailureKind,
     /// Message, context, causes and advice.
     pub text: String,
     /// Exit code of this failure alone.
@@ -34,7 +34,40 @@ pub struct Failure {
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        Self { kind: error.kind().name().to_owned(), text: error.report(), exit_code: error.kind().exit_code() }
+        Self { kind: error.kind().into(), text: error.report(), exit_code: error.kind().exit_code() }
+    }
+}
+
+/// The kind of a stored error; a record of a newer version may have one that this version does not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FailureKind {
+    /// A kind of this version.
+    Known(Kind),
+    /// The name of any other.
+    Newer(String),
+}
+
+impl From<Kind> for FailureKind {
+    fn from(kind: Kind) -> Self {
+        Self::Known(kind)
+    }
+}
+
+impl FailureKind {
+    /// Whether it is this kind.
+    #[must_use]
+    pub fn is(&self, kind: Kind) -> bool {
+        *self == Self::Known(kind)
+    }
+
+    /// Its name in run records and JSON output.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Known(kind) => kind.name(),
+            Self::Newer(name) => name,
+        }
     }
 }
 
@@ -128,13 +161,13 @@ impl FetchReport {
     /// Whether committed rows were missing and could not be restored.
     #[must_use]
     pub fn is_displaced(&self) -> bool {
-        self.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Displaced.name())
+        self.failure.as_ref().is_some_and(|failure| failure.kind.is(Kind::Displaced))
     }
 
     /// Whether rows were quarantined for a person to look at.
     #[must_use]
     pub fn is_quarantined(&self) -> bool {
-        self.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Quarantined.name())
+        self.failure.as_ref().is_some_and(|failure| failure.kind.is(Kind::Quarantined))
     }
 }
 
@@ -256,5 +289,52 @@ impl JobReport {
             }
         }
         seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, FailureKind};
+    use crate::error::{Error, Kind};
+
+    #[test]
+    fn the_kind_of_a_failure_is_stored_by_its_name() {
+        let kinds = [
+            Kind::Config,
+            Kind::Auth,
+            Kind::Budget,
+            Kind::Superseded,
+            Kind::Gap,
+            Kind::OutcomeUnknown,
+            Kind::Throttled,
+            Kind::Unavailable,
+            Kind::Restart,
+            Kind::Refused,
+            Kind::BadAnswer,
+            Kind::Unsettled,
+            Kind::Quarantined,
+            Kind::Displaced,
+            Kind::Store,
+            Kind::Clock,
+            Kind::Interrupted,
+            Kind::Internal,
+        ];
+        for kind in kinds {
+            let failure = Failure::from(&Error::new(kind, "it broke"));
+            let stored = serde_json::to_value(&failure).unwrap();
+            assert_eq!(stored["kind"], kind.name());
+            let read: Failure = serde_json::from_value(stored).unwrap();
+            assert!(read == failure && read.kind.is(kind), "{read:?}");
+        }
+    }
+
+    #[test]
+    fn a_kind_of_a_newer_version_is_read_and_keeps_its_name() {
+        let text = r#"{"kind":"on_strike","text":"it broke","exit_code":1}"#;
+        let read: Failure = serde_json::from_str(text).unwrap();
+        assert_eq!(read.kind, FailureKind::Newer("on_strike".to_owned()));
+        assert_eq!(read.kind.name(), "on_strike");
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        assert!(serde_json::from_str::<Failure>(r#"{"kind":7,"text":"it broke","exit_code":1}"#).is_err());
     }
 }

@@ -320,7 +320,7 @@ fn fetch_row(fetch: &FetchReport) -> (Vec<String>, Style) {
         (Outcome::Committed, None) => ("committed".to_owned(), GREEN),
         (Outcome::Unchanged, _) => ("unchanged".to_owned(), DIM),
         (Outcome::Failed, _) => {
-            let kind = fetch.failure.as_ref().map_or("", |failure| failure.kind.as_str());
+            let kind = fetch.failure.as_ref().map_or("", |failure| failure.kind.name());
             (format!("failed: {}", kind.replace('_', " ")), RED)
         }
         (Outcome::Stopped, _) => ("stopped, nothing written".to_owned(), YELLOW),

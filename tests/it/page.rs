@@ -210,7 +210,7 @@ fn failed(job: &Job) -> JobReport {
     let mut run = JobReport::begin(&job.name, "20261121T061500Z-0a1b2c3d", "run", now(), false);
     let text = "Datadog answers 403 Forbidden\n  job: datadog_commitments\n  query: aws ec2 ri\n  what to do: give the \
                 application key the permission cloud_cost_management_read";
-    run.failure = Some(Failure { kind: "auth".to_owned(), text: text.to_owned(), exit_code: 3 });
+    run.failure = Some(Failure { kind: Kind::Auth.into(), text: text.to_owned(), exit_code: 3 });
     run.duration_ms = 840;
     run.close();
     assert_eq!(run.exit_code, Kind::Auth.exit_code());

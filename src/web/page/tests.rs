@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use maud::Markup;
 
+use crate::error::Kind;
 use crate::generation::DayFacts;
 use crate::job::section::Problem;
 use crate::job::{self, BrokenJob};
@@ -66,7 +67,7 @@ fn hostile_job() -> JobFacts {
     );
     ledger.unsettled.insert(day("2026-11-02"), Noted { at: DateTime::UNIX_EPOCH, why: HOSTILE.to_owned() });
     let mut run = JobReport::begin("costs", "r1", HOSTILE, now(), true);
-    let failure = Failure { kind: "refused".to_owned(), text: HOSTILE.repeat(200), exit_code: 1 };
+    let failure = Failure { kind: Kind::Refused.into(), text: HOSTILE.repeat(200), exit_code: 1 };
     let fetch = FetchReport {
         notes: vec![HOSTILE.to_owned()],
         windows: vec![HOSTILE.to_owned()],
@@ -283,7 +284,7 @@ fn a_job_is_told_in_one_word() {
     job.ledger = Arc::new(settled);
     assert_eq!(word(&job, soon), "current", "yesterday may still be missing for a while");
     assert_eq!(word(&job, "2026-11-06T00:00:00Z"), "stale");
-    let refused = Failure { kind: "config".to_owned(), text: HOSTILE.to_owned(), exit_code: 2 };
+    let refused = Failure { kind: Kind::Config.into(), text: HOSTILE.to_owned(), exit_code: 2 };
     let look = Look { refused: Some(refused), ..Look::default() };
     assert_eq!(word(&JobFacts { look, ..job.clone() }, soon), "failed", "no run could begin");
     job.ledger = Arc::new(Ledger::empty("costs"));
