@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::cents::Cents;
 use crate::error::{Error, Kind, combined_exit_code};
+use crate::request::Operation;
 
 /// The outcome of one fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +80,7 @@ pub struct RequestStats {
     pub requests: u64,
     /// Pages answered.
     pub pages: u64,
-    /// Charged pages, 0.01 USD each.
+    /// Charged pages, at [`Operation::PRICE`] each.
     pub charged_pages: u64,
     /// Requests that were retried.
     pub retries: u64,
@@ -89,10 +91,10 @@ pub struct RequestStats {
 }
 
 impl RequestStats {
-    /// The exact cost in dollars, as text.
+    /// The exact cost.
     #[must_use]
-    pub fn usd(&self) -> String {
-        usd(self.charged_pages)
+    pub fn cost(&self) -> Cents {
+        Operation::PRICE.times(self.charged_pages)
     }
 
     /// Adds another count.
@@ -104,12 +106,6 @@ impl RequestStats {
         self.throttles += other.throttles;
         self.answer_bytes += other.answer_bytes;
     }
-}
-
-/// Cents as dollars: `1.46`.
-#[must_use]
-pub fn usd(cents: u64) -> String {
-    format!("{}.{:02}", cents / 100, cents % 100)
 }
 
 /// The report of one fetch.
@@ -234,7 +230,7 @@ impl JobReport {
             duration_ms: 0,
             exit_code: 0,
             asked: RequestStats::default(),
-            usd: usd(0),
+            usd: Cents::ZERO.to_string(),
             rows: 0,
             objects_written: 0,
             objects_displaced: 0,
@@ -252,7 +248,7 @@ impl JobReport {
         for fetch in &self.fetches {
             self.asked.add(&fetch.asked);
         }
-        self.usd = self.asked.usd();
+        self.usd = self.asked.cost().to_string();
         self.rows = self.fetches.iter().map(|fetch| fetch.rows).sum();
         self.objects_written = self.fetches.iter().filter(|fetch| fetch.outcome == Outcome::Committed).count() as u64;
         let failures = self.fetches.iter().filter_map(|fetch| fetch.failure.as_ref()).chain(self.failure.as_ref());

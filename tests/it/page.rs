@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use costlake::cents::Cents;
 use costlake::decimal;
 use costlake::error::Kind;
 use costlake::job::{self, Job};
@@ -68,7 +69,7 @@ async fn facts_of(house: &Lakehouse, job: Job) -> JobFacts {
         outlasted: None,
         file_error: None,
         summary: Some(summary),
-        usd_this_month: 27,
+        usd_this_month: Cents(27),
     }
 }
 
@@ -268,8 +269,8 @@ async fn every_page_of_the_shipped_jobs_is_written_for_people() {
     let (from, to) = (day("2026-03-01"), day("2026-05-31"));
     let ask = Ask::Range { window: range(from, to).expect("a range"), missing_only: false };
     let plan = plan(&job.job, &job.ledger, now(), ask, None).expect("a plan");
-    let usd = costlake::report::usd(plan.expected_requests());
-    let plan = PlanFacts { from, to, missing: false, plan, usd, notes: Vec::new() };
+    let price = job.job.entry.provider.price_of(plan.expected_requests());
+    let plan = PlanFacts { from, to, missing: false, plan, price, notes: Vec::new() };
     write(&folder, "plan.html", &page::plan(&facts, job, &plan).into_string());
     write(&folder, "login.html", &page::login(true).into_string());
     write(&folder, "problem.html", &page::problem(404, "No such table", "There is no job `x`.").into_string());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use maud::Markup;
 
+use crate::cents::Cents;
 use crate::error::Kind;
 use crate::generation::DayFacts;
 use crate::job::section::Problem;
@@ -96,7 +97,7 @@ fn hostile_job() -> JobFacts {
         outlasted: None,
         file_error: Some(HOSTILE.to_owned()),
         summary: Some(Arc::new(summary)),
-        usd_this_month: 123,
+        usd_this_month: Cents(123),
     }
 }
 
@@ -128,7 +129,7 @@ fn a_plan(job: &JobFacts) -> PlanFacts {
     let (from, to) = (day("2026-11-01"), day("2026-11-03"));
     let ask = Ask::Range { window: range(from, to).unwrap(), missing_only: false };
     let plan = plan_of(&job.job, &job.ledger, now(), ask, None).unwrap();
-    PlanFacts { from, to, missing: true, plan, usd: "0.04".to_owned(), notes: vec![HOSTILE.to_owned()] }
+    PlanFacts { from, to, missing: true, plan, price: Cents(4), notes: vec![HOSTILE.to_owned()] }
 }
 
 /// Every page there is, with hostile facts.
