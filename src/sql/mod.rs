@@ -19,6 +19,7 @@ use crate::table::ColumnType;
 
 mod agreement;
 pub mod ddl;
+pub mod duckdb;
 mod focus;
 pub mod runs;
 mod tables_view;
