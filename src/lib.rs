@@ -19,7 +19,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 values | [`redact`], [`error`], [`unreached`], [`text`], [`decimal`], [`sums`], [`window`], [`table`], [`request`] |
+//! | 0 values | [`redact`], [`error`], [`unreached`], [`text`], [`decimal`], [`cents`], [`sums`], [`window`], [`table`], [`request`] |
 //! | 1 pure rules | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`unmatched`], [`report`], [`sql`] |
 //! | 2 the outside: each module hides one thing of it | [`clock`], [`failpoint`], [`lake`], [`clients`], [`ledger_store`], [`status`] |
 //! | 3 the flow of a run, and maintenance: the only modules where source, clients, lake and ledger meet | [`pipeline`], [`maintenance`] |
@@ -30,6 +30,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)
 )]
 
+pub mod cents;
 pub mod decimal;
 pub mod error;
 pub mod redact;

@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::cents::Cents;
 use crate::error::{Error, Kind, combined_exit_code};
+use crate::request::Operation;
 
 /// The outcome of one fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +26,8 @@ pub enum Outcome {
 /// An error as stored in records: everything a person needs, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Name of the error's kind.
-    pub kind: String,
+    /// The error's kind.
+    pub kind: FailureKind,
     /// Message, context, causes and advice.
     pub text: String,
     /// Exit code of this failure alone.
@@ -34,7 +36,40 @@ pub struct Failure {
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        Self { kind: error.kind().name().to_owned(), text: error.report(), exit_code: error.kind().exit_code() }
+        Self { kind: error.kind().into(), text: error.report(), exit_code: error.kind().exit_code() }
+    }
+}
+
+/// The kind of a stored error; a record of a newer version may have one that this version does not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FailureKind {
+    /// A kind of this version.
+    Known(Kind),
+    /// The name of any other.
+    Newer(String),
+}
+
+impl From<Kind> for FailureKind {
+    fn from(kind: Kind) -> Self {
+        Self::Known(kind)
+    }
+}
+
+impl FailureKind {
+    /// Whether it is this kind.
+    #[must_use]
+    pub fn is(&self, kind: Kind) -> bool {
+        *self == Self::Known(kind)
+    }
+
+    /// Its name in run records and JSON output.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Known(kind) => kind.name(),
+            Self::Newer(name) => name,
+        }
     }
 }
 
@@ -45,7 +80,7 @@ pub struct RequestStats {
     pub requests: u64,
     /// Pages answered.
     pub pages: u64,
-    /// Charged pages, 0.01 USD each.
+    /// Charged pages, at [`Operation::PRICE`] each.
     pub charged_pages: u64,
     /// Requests that were retried.
     pub retries: u64,
@@ -56,10 +91,10 @@ pub struct RequestStats {
 }
 
 impl RequestStats {
-    /// The exact cost in dollars, as text.
+    /// The exact cost.
     #[must_use]
-    pub fn usd(&self) -> String {
-        usd(self.charged_pages)
+    pub fn cost(&self) -> Cents {
+        Operation::PRICE.times(self.charged_pages)
     }
 
     /// Adds another count.
@@ -71,12 +106,6 @@ impl RequestStats {
         self.throttles += other.throttles;
         self.answer_bytes += other.answer_bytes;
     }
-}
-
-/// Cents as dollars: `1.46`.
-#[must_use]
-pub fn usd(cents: u64) -> String {
-    format!("{}.{:02}", cents / 100, cents % 100)
 }
 
 /// The report of one fetch.
@@ -128,13 +157,13 @@ impl FetchReport {
     /// Whether committed rows were missing and could not be restored.
     #[must_use]
     pub fn is_displaced(&self) -> bool {
-        self.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Displaced.name())
+        self.failure.as_ref().is_some_and(|failure| failure.kind.is(Kind::Displaced))
     }
 
     /// Whether rows were quarantined for a person to look at.
     #[must_use]
     pub fn is_quarantined(&self) -> bool {
-        self.failure.as_ref().is_some_and(|failure| failure.kind == Kind::Quarantined.name())
+        self.failure.as_ref().is_some_and(|failure| failure.kind.is(Kind::Quarantined))
     }
 }
 
@@ -201,7 +230,7 @@ impl JobReport {
             duration_ms: 0,
             exit_code: 0,
             asked: RequestStats::default(),
-            usd: usd(0),
+            usd: Cents::ZERO.to_string(),
             rows: 0,
             objects_written: 0,
             objects_displaced: 0,
@@ -219,7 +248,7 @@ impl JobReport {
         for fetch in &self.fetches {
             self.asked.add(&fetch.asked);
         }
-        self.usd = self.asked.usd();
+        self.usd = self.asked.cost().to_string();
         self.rows = self.fetches.iter().map(|fetch| fetch.rows).sum();
         self.objects_written = self.fetches.iter().filter(|fetch| fetch.outcome == Outcome::Committed).count() as u64;
         let failures = self.fetches.iter().filter_map(|fetch| fetch.failure.as_ref()).chain(self.failure.as_ref());
@@ -256,5 +285,52 @@ impl JobReport {
             }
         }
         seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, FailureKind};
+    use crate::error::{Error, Kind};
+
+    #[test]
+    fn the_kind_of_a_failure_is_stored_by_its_name() {
+        let kinds = [
+            Kind::Config,
+            Kind::Auth,
+            Kind::Budget,
+            Kind::Superseded,
+            Kind::Gap,
+            Kind::OutcomeUnknown,
+            Kind::Throttled,
+            Kind::Unavailable,
+            Kind::Restart,
+            Kind::Refused,
+            Kind::BadAnswer,
+            Kind::Unsettled,
+            Kind::Quarantined,
+            Kind::Displaced,
+            Kind::Store,
+            Kind::Clock,
+            Kind::Interrupted,
+            Kind::Internal,
+        ];
+        for kind in kinds {
+            let failure = Failure::from(&Error::new(kind, "it broke"));
+            let stored = serde_json::to_value(&failure).unwrap();
+            assert_eq!(stored["kind"], kind.name());
+            let read: Failure = serde_json::from_value(stored).unwrap();
+            assert!(read == failure && read.kind.is(kind), "{read:?}");
+        }
+    }
+
+    #[test]
+    fn a_kind_of_a_newer_version_is_read_and_keeps_its_name() {
+        let text = r#"{"kind":"on_strike","text":"it broke","exit_code":1}"#;
+        let read: Failure = serde_json::from_str(text).unwrap();
+        assert_eq!(read.kind, FailureKind::Newer("on_strike".to_owned()));
+        assert_eq!(read.kind.name(), "on_strike");
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        assert!(serde_json::from_str::<Failure>(r#"{"kind":7,"text":"it broke","exit_code":1}"#).is_err());
     }
 }

@@ -6,19 +6,20 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use crate::cents::Cents;
 use crate::window::Window;
 
 /// One API call, before it is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
-    /// An operation of Cost Explorer: 0.01 USD for each answer.
+    /// An operation of Cost Explorer: [`Operation::PRICE`] for each answer.
     Operation(Operation),
     /// An HTTP request to Datadog's API: free.
     Call(Call),
 }
 
 impl Request {
-    /// Whether the response to this request is charged for (0.01 USD a page).
+    /// Whether the response to this request is charged for.
     #[must_use]
     pub fn is_charged(&self) -> bool {
         matches!(self, Self::Operation(_))
@@ -58,6 +59,9 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// Price of each answer, a page.
+    pub const PRICE: Cents = Cents(1);
+
     /// The text of a member of the input, such as a page token.
     #[must_use]
     pub fn text(&self, member: &str) -> Option<&str> {

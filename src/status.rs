@@ -43,9 +43,9 @@ fn advice(ledger: &Ledger) -> Vec<String> {
 /// current, whatever its days look like. A run that another one overtook does not count, as that other run succeeded.
 #[must_use]
 pub fn last_failure(last: Option<&JobReport>) -> Option<Failure> {
-    let told = [Kind::Superseded, Kind::Unsettled, Kind::Quarantined, Kind::Displaced].map(Kind::name);
+    let told = [Kind::Superseded, Kind::Unsettled, Kind::Quarantined, Kind::Displaced];
     let mut failures = last?.failures().into_iter().map(|(_, failure)| failure);
-    failures.find(|failure| !told.contains(&failure.kind.as_str())).cloned()
+    failures.find(|failure| !told.iter().any(|kind| failure.kind.is(*kind))).cloned()
 }
 
 /// Note on a table whose job makes every run fail before it begins.

@@ -67,6 +67,9 @@ pub struct Column {
     pub kind: ColumnType,
     /// Whether a value may be absent.
     pub nullable: bool,
+    /// Place in the key that orders and identifies the rows, the time column first with 1; `None` outside the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<u8>,
     /// Meaning, unit and origin.
     pub doc: String,
     /// Over which rows the values of a number may be added up; `None` for columns that hold no number.
@@ -101,14 +104,15 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table of `columns` whose rows are ordered and identified by `sort_key`, the time column first.
-    /// Columns named in `outside_digest` hold values looked up at read time; a change in them does not change the row.
+    /// A table of `columns` whose rows are ordered and identified by `sort_key`, the time column first. If that is
+    /// empty, the key is that of the schema file: the columns with a place in it. Columns named in `outside_digest` hold values looked up at read time; a change in them does not change the row.
     ///
     /// Names that are not among the columns are ignored: a source passes all its candidates.
     #[must_use]
     pub fn new(columns: Vec<Column>, sort_key: &[&str], outside_digest: &[&str]) -> Self {
         let position = |name: &&str| columns.iter().position(|column| column.name == **name);
-        let sort_key = sort_key.iter().filter_map(position).collect();
+        let sort_key =
+            if sort_key.is_empty() { own_key(&columns) } else { sort_key.iter().filter_map(position).collect() };
         let outside_digest = outside_digest.iter().filter_map(position).collect();
         let fields: Vec<Field> =
             columns.iter().map(|column| Field::new(&column.name, column.kind.arrow(), column.nullable)).collect();
@@ -170,10 +174,46 @@ impl Table {
     }
 }
 
+/// Positions of the columns that a schema file names as the key, in the order of their places.
+fn own_key(columns: &[Column]) -> Vec<usize> {
+    let mut places: Vec<(u8, usize)> =
+        columns.iter().enumerate().filter_map(|(index, column)| Some((column.key?, index))).collect();
+    places.sort_unstable();
+    places.into_iter().map(|(_, index)| index).collect()
+}
+
 /// Reads a schema file.
 ///
 /// # Errors
 /// When the text is not a list of columns; the files are compiled in and covered by tests.
 pub fn parse_schema(text: &str) -> Result<Vec<Column>, serde_json::Error> {
     serde_json::from_str(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Table, parse_schema};
+
+    const SCHEMA: &str = r#"[
+        {"name": "cost", "type": "double", "nullable": true, "doc": "an amount"},
+        {"name": "account", "type": "string", "nullable": false, "key": 3, "doc": "the last of the key"},
+        {"name": "day", "type": "date", "nullable": false, "key": 1, "doc": "the first of the key"},
+        {"name": "config", "type": "string", "nullable": true, "key": 2, "doc": "the second of the key"}
+    ]"#;
+
+    #[test]
+    fn the_key_of_rows_is_that_of_the_schema_file_unless_a_source_says_another() {
+        for (said, wanted) in [(&[][..], vec![2, 3, 1]), (&["day", "account"], vec![2, 1]), (&["day", "none"], vec![2])]
+        {
+            let table = Table::new(parse_schema(SCHEMA).unwrap(), said, &[]);
+            assert_eq!(table.sort_key(), wanted, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_column_outside_the_key_is_written_without_it() {
+        let columns = parse_schema(SCHEMA).unwrap();
+        assert!(!serde_json::to_string(&columns[0]).unwrap().contains("key"));
+        assert!(serde_json::to_string(&columns[1]).unwrap().contains(r#""key":3"#));
+    }
 }

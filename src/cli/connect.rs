@@ -2,14 +2,19 @@
 //! common cost questions. It is printed, never executed.
 
 use crate::error::Result;
-use crate::lake::{BucketAddress, Lake, Location};
+use crate::job::Job;
+use crate::lake::{Lake, Location};
+use crate::ledger_store::kept_generations;
 use crate::sql::Dialect;
 use crate::sql::ddl::{table, without_rows};
+use crate::sql::duckdb::as_of::{self, InLake};
+use crate::sql::duckdb::init::{self, Bucket};
+use crate::sql::duckdb::{revisions, run_records};
 use crate::sql::views::{api_spend, changed_since};
 
 use super::args::Global;
 use super::ddl::{self, place_of};
-use super::{as_of, open_lake, progress, revisions, run_records, screen, select, tell_broken};
+use super::{open_lake, progress, screen, select, tell_broken};
 
 /// `costlake connect`.
 pub(super) async fn connect(global: &Global) -> Result<u8> {
@@ -17,28 +22,27 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
     let (jobs, broken) = select(global, &[])?;
     let code = tell_broken(&broken);
     let (location, lake) = open_lake(global).await?;
-    let mut script = vec![
-        "-- costlake connect: views of tables, revisions and runs. Use it as: duckdb -init <(costlake connect)"
-            .to_owned(),
-        "-- What a table said at the end of a UTC day, or at an instant: FROM <table>_as_of('2026-07-05')".to_owned(),
-        "-- A view is right at every instant; a query that meets a replacement may end with an error: run it again."
-            .to_owned(),
-        "SET TimeZone = 'UTC';".to_owned(),
-    ];
+    let mut script = init::opening();
     if let (Location::Bucket { bucket, prefix }, Lake::S3(s3)) = (&location, &*lake)
         && let Some(address) = s3.address()
     {
-        script.extend(bucket_access(bucket, prefix, address));
+        script.extend(init::bucket_access(Bucket {
+            name: bucket,
+            prefix,
+            region: &address.region,
+            url: address.url.as_deref(),
+            by_path: address.by_path,
+        }));
     }
     let base = base_of(&location, &lake);
     let (mut has_runs, mut has_ledgers) = (false, false);
     for job in &jobs {
-        has_runs = has_runs || run_records::exist(&lake, &job.name).await?;
+        has_runs = has_runs || ddl::has_runs(&lake, &job.name).await?;
         let place = place_of(job, &lake, &base).await?;
-        let ledger = revisions::has_ledger(&lake, &job.name).await?;
+        let ledger = has_ledger(&lake, &job.name).await?;
         has_ledgers = has_ledgers || ledger;
         script.push(table(Dialect::Duckdb, job, &place)?);
-        let has = as_of::InLake { objects: place.has_objects, ledger, kept: as_of::has_kept(&lake, job).await? };
+        let has = InLake { objects: place.has_objects, ledger, kept: has_kept(&lake, job).await? };
         script.push(as_of::statement(job, &base, has, &without_rows(Dialect::Duckdb, job)));
     }
     script.push(run_records::view(&base, has_runs));
@@ -58,56 +62,14 @@ pub(super) fn base_of(location: &Location, lake: &Lake) -> String {
     }
 }
 
-/// Credentials come from DuckDB's own AWS credential chain; none are printed.
-fn bucket_access(bucket: &str, prefix: &str, address: &BucketAddress) -> Vec<String> {
-    let mut options = vec!["TYPE s3".to_owned(), "PROVIDER credential_chain".to_owned()];
-    let scope = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
-    options.push(format!("SCOPE {}", Dialect::Duckdb.literal(&scope)));
-    let literal = |text: &str| Dialect::Duckdb.literal(text);
-    if let Some((scheme, host)) = address.url.as_deref().and_then(|url| url.split_once("://")) {
-        options.push(format!("ENDPOINT {}", literal(host.trim_end_matches('/'))));
-        options.push(format!("USE_SSL {}", scheme == "https"));
-    }
-    if address.by_path {
-        options.push("URL_STYLE 'path'".to_owned());
-    }
-    options.push(format!("REGION {}", literal(&address.region)));
-    vec![
-        "INSTALL httpfs; LOAD httpfs;".to_owned(),
-        "INSTALL aws; LOAD aws;".to_owned(),
-        format!("CREATE OR REPLACE SECRET costlake ({});", options.join(", ")),
-    ]
+/// Whether a table has any ledger snapshot.
+async fn has_ledger(lake: &Lake, table: &str) -> Result<bool> {
+    let listed = lake.list(&format!("_costlake/{table}/ledger")).await?;
+    Ok(listed.iter().any(|entry| entry.key.ends_with(".json")))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::bucket_access;
-    use crate::lake::BucketAddress;
-
-    fn secret(url: Option<&str>, by_path: bool) -> String {
-        let region = "cn-north-1".to_owned();
-        let address = BucketAddress { region, url: url.map(str::to_owned), is_own: true, by_path };
-        bucket_access("bills", "it's", &address).pop().expect("a statement")
-    }
-
-    #[test]
-    fn duckdb_is_told_where_the_bucket_is() {
-        let begin = "CREATE OR REPLACE SECRET costlake (TYPE s3, PROVIDER credential_chain, SCOPE 's3://bills/it''s', ";
-        for (url, by_path, wanted) in [
-            (None, false, "REGION 'cn-north-1');"),
-            (None, true, "URL_STYLE 'path', REGION 'cn-north-1');"),
-            (
-                Some("https://s3.cn-north-1.amazonaws.com.cn"),
-                false,
-                "ENDPOINT 's3.cn-north-1.amazonaws.com.cn', USE_SSL true, REGION 'cn-north-1');",
-            ),
-            (
-                Some("http://127.0.0.1:9000/"),
-                true,
-                "ENDPOINT '127.0.0.1:9000', USE_SSL false, URL_STYLE 'path', REGION 'cn-north-1');",
-            ),
-        ] {
-            assert_eq!(secret(url, by_path), format!("{begin}{wanted}"));
-        }
-    }
+/// Whether any older generation of a table is kept.
+async fn has_kept(lake: &Lake, job: &Job) -> Result<bool> {
+    let kept = kept_generations(lake, &job.name, job.source.grain()).await?;
+    Ok(kept.iter().any(|kept| kept.generation.is_some() && !kept.is_displaced))
 }

@@ -3,14 +3,14 @@
 use crate::error::Result;
 use crate::job::Job;
 use crate::lake::Lake;
-use crate::ledger_store::{TableRecord, partition_of};
+use crate::ledger_store::{TableRecord, partition_of, record_keys};
 use crate::sql::ddl::{Place, table};
 use crate::sql::views::{Subject, api_spend, views};
 use crate::sql::{Dialect, runs};
 
 use super::args::Global;
 use super::connect::base_of;
-use super::{clock, open_lake, progress, run_records, screen, select, tell_broken};
+use super::{clock, open_lake, progress, screen, select, tell_broken};
 
 /// `costlake ddl`.
 pub(super) async fn ddl(global: &Global, names: &[String], dialect: Dialect, with_views: bool) -> Result<u8> {
@@ -48,11 +48,16 @@ pub(super) async fn view_statements(dialect: Dialect, jobs: &[Job], lake: &Lake)
 async fn run_statements(jobs: &[Job], lake: &Lake, base: &str) -> Result<Vec<String>> {
     let mut has_records = false;
     for job in jobs {
-        has_records = has_records || run_records::exist(lake, &job.name).await?;
+        has_records = has_records || has_runs(lake, &job.name).await?;
     }
     let mut statements = runs::spark(base.trim_end_matches('/'), has_records);
     statements.extend(api_spend(Dialect::Spark).map(|view| view.statement));
     Ok(statements)
+}
+
+/// Whether a table has any run record.
+pub(super) async fn has_runs(lake: &Lake, table: &str) -> Result<bool> {
+    Ok(!record_keys(lake, table).await?.is_empty())
 }
 
 fn how_to_use(dialect: Dialect) -> &'static str {

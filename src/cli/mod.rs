@@ -22,7 +22,6 @@ use crate::redact;
 use crate::status::clock_document;
 
 mod args;
-mod as_of;
 mod check;
 mod connect;
 mod ddl;
@@ -30,9 +29,7 @@ mod demo;
 mod panics;
 mod progress;
 mod rebuild;
-mod revisions;
 mod run;
-mod run_records;
 mod sandbox;
 mod screen;
 mod serve;

@@ -8,9 +8,10 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::cents::Cents;
 use crate::pipeline::{Event, Listener};
 use crate::redact::redact;
-use crate::report::{RequestStats, usd};
+use crate::report::RequestStats;
 
 use super::args::{Global, Output};
 use super::screen::{count, is_watched, plural, words_written};
@@ -77,8 +78,8 @@ impl State {
         for (_, asked) in self.asked.values() {
             total.add(asked);
         }
-        let dollars =
-            if total.charged_pages > 0 { format!("  {} USD", usd(total.charged_pages)) } else { String::new() };
+        let cost = total.cost();
+        let dollars = if cost > Cents::ZERO { format!("  {cost} USD") } else { String::new() };
         bar.set_message(format!("{}  {} rows{dollars}", plural(total.pages, "page"), count(rows)));
     }
 }

@@ -9,12 +9,13 @@ use chrono::NaiveDate;
 
 use serde_json::json;
 
+use crate::cents::Cents;
 use crate::error::{Error, Kind, Result, combined_exit_code};
 use crate::job::Job;
 use crate::pipeline::totals::{Prices, Shared};
 use crate::pipeline::{Context, plan_job, run_job};
 use crate::plan::{Ask, OVER_CAP, PAGE_UNKNOWN, Plan, probes, range};
-use crate::report::{FetchReport, JobReport, Outcome, usd};
+use crate::report::{FetchReport, JobReport, Outcome};
 use crate::window::{parse_date_argument, parse_month};
 
 use super::args::{Global, Output};
@@ -125,14 +126,14 @@ pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask:
 
 /// Shows days and cost of the plan and asks for confirmation.
 async fn confirm(context: &Context, jobs: &[Job], ask: Ask) -> Result<bool> {
-    let (mut cents, mut slots) = (0, 0);
+    let (mut price, mut slots) = (Cents::ZERO, 0);
     let mut prices = Prices::of(jobs, context.clock.now(), ask);
     for job in jobs {
         let (planned, _) = plan_job(context, job, ask, &mut prices).await?;
-        cents += job.entry.provider.cents(planned.expected_requests());
+        price = price + job.entry.provider.price_of(planned.expected_requests());
         slots += planned.slots();
     }
-    let dollars = if cents > 0 { format!(", about {} USD", usd(cents)) } else { String::new() };
+    let dollars = if price > Cents::ZERO { format!(", about {price} USD") } else { String::new() };
     let what = format!("{} of {} will be read{dollars}.", plural(slots, "day"), plural(jobs.len() as u64, "job"));
     Ok(slots == 0 || screen::ask(&format!("{what} Go on?")))
 }
@@ -179,7 +180,7 @@ fn is_paid(job: &Job) -> bool {
 }
 
 fn plan_document(job: &Job, planned: &Plan, learnt: bool) -> serde_json::Value {
-    let cents = job.entry.provider.cents(planned.expected_requests());
+    let price = job.entry.provider.price_of(planned.expected_requests());
     let fetches: Vec<_> = planned
         .fetches
         .iter()
@@ -192,7 +193,7 @@ fn plan_document(job: &Job, planned: &Plan, learnt: bool) -> serde_json::Value {
         })
         .collect();
     json!({
-        "job": job.name, "fetches": fetches, "totals_requests": planned.totals_requests(), "expected_requests": planned.expected_requests(), "expected_usd": usd(cents),
+        "job": job.name, "fetches": fetches, "totals_requests": planned.totals_requests(), "expected_requests": planned.expected_requests(), "expected_usd": price.to_string(),
         "pages_learnt_from_earlier_runs": learnt, "max_requests_per_run": job.budget.max_requests_per_run, "notes": planned.notes,
     })
 }
@@ -207,14 +208,17 @@ fn print_plans(plans: &[(&Job, Plan)], ask: Ask) {
             } else {
                 "totals of the days read, to check them against"
             };
-            let cells = [job.name.as_str(), "-", what, "-", "1", &usd(job.entry.provider.cents(1))];
+            let cells = [job.name.as_str(), "-", what, "-", "1", &job.entry.provider.price_of(1).to_string()];
             rows.push((cells.map(str::to_owned).to_vec(), PLAIN));
         }
         for fetch in &planned.fetches {
             let windows: Vec<String> = fetch.windows.iter().map(ToString::to_string).collect();
             let provider = job.entry.provider;
-            let dollars =
-                if provider.is_paid() { usd(provider.cents(fetch.expected_requests)) } else { "free".to_owned() };
+            let dollars = if provider.is_paid() {
+                provider.price_of(fetch.expected_requests).to_string()
+            } else {
+                "free".to_owned()
+            };
             rows.push((
                 vec![
                     job.name.clone(),
@@ -242,9 +246,10 @@ fn print_plans(plans: &[(&Job, Plan)], ask: Ask) {
         }
     }
     screen::out(&grid(&["job", "partition", "windows (UTC, inclusive)", "days", "requests", "USD"], &[3, 4, 5], rows));
-    let cents: u64 = plans.iter().map(|(job, planned)| job.entry.provider.cents(planned.expected_requests())).sum();
+    let price: Cents =
+        plans.iter().map(|(job, planned)| job.entry.provider.price_of(planned.expected_requests())).sum();
     let requests: u64 = plans.iter().map(|(_, planned)| planned.expected_requests()).sum();
-    screen::out(&format!("\nexpected: {}, {} USD. Nothing was asked.", plural(requests, "request"), usd(cents)));
+    screen::out(&format!("\nexpected: {}, {price} USD. Nothing was asked.", plural(requests, "request")));
     for (job, planned) in plans {
         if job.budget.max_requests_per_run.is_some_and(|cap| is_paid(job) && planned.expected_requests() > cap) {
             screen::out(&format!("{}: {OVER_CAP}", job.name));
@@ -320,7 +325,7 @@ fn fetch_row(fetch: &FetchReport) -> (Vec<String>, Style) {
         (Outcome::Committed, None) => ("committed".to_owned(), GREEN),
         (Outcome::Unchanged, _) => ("unchanged".to_owned(), DIM),
         (Outcome::Failed, _) => {
-            let kind = fetch.failure.as_ref().map_or("", |failure| failure.kind.as_str());
+            let kind = fetch.failure.as_ref().map_or("", |failure| failure.kind.name());
             (format!("failed: {}", kind.replace('_', " ")), RED)
         }
         (Outcome::Stopped, _) => ("stopped, nothing written".to_owned(), YELLOW),

@@ -117,7 +117,7 @@ fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
     let named: Vec<String> =
         gaps.iter().take(10).filter_map(|slot| Some(format!("{} {}", slot.day, slot.gap()?))).collect();
     let more = if gaps.len() > 10 { format!(" and {} more", gaps.len() - 10) } else { String::new() };
-    let (held, others): (Vec<&Slot>, Vec<&Slot>) = gaps.iter().partition(|slot| slot.state == SlotState::Quarantined);
+    let (held, others): (Vec<&Slot>, Vec<&Slot>) = gaps.iter().partition(|slot| slot.state == SlotState::Held);
     let left: Vec<&Slot> = others.iter().copied().filter(|slot| slot.state == SlotState::NotFinal).collect();
     let run = |slots: &[&Slot]| format!("costlake run {}{}", job.name, acceptance(job, slots));
     let mut advice = Vec::new();
@@ -142,15 +142,15 @@ fn acceptance(job: &Job, slots: &[&Slot]) -> String {
 fn cell(slot: &Slot) -> (char, Style) {
     match slot.state {
         SlotState::Missing => ('?', RED),
-        SlotState::Unsettled => ('≠', RED),
-        SlotState::Quarantined => ('Q', RED),
+        SlotState::Mismatch => ('≠', RED),
+        SlotState::Held => ('Q', RED),
         SlotState::Failed => ('F', RED),
         SlotState::NotFinal => ('⊘', RED),
         _ if slot.gap().is_some() => ('!', RED),
         SlotState::Estimated => ('~', YELLOW),
-        SlotState::Settled => ('■', GREEN),
+        SlotState::Final => ('■', GREEN),
         SlotState::Differing => ('≈', YELLOW),
-        SlotState::OutOfReach => ('x', DIM),
+        SlotState::NotAvailable => ('x', DIM),
     }
 }
 
@@ -224,13 +224,13 @@ fn print_months(slots: &[Slot]) {
 /// The signs that occur, with their counts.
 fn legend(slots: &[Slot]) -> String {
     let states = [
-        SlotState::Settled,
+        SlotState::Final,
         SlotState::Estimated,
-        SlotState::Unsettled,
-        SlotState::Quarantined,
+        SlotState::Mismatch,
+        SlotState::Held,
         SlotState::Failed,
         SlotState::Missing,
-        SlotState::OutOfReach,
+        SlotState::NotAvailable,
         SlotState::NotFinal,
         SlotState::Differing,
     ];

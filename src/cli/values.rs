@@ -4,13 +4,13 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::cents::Cents;
 use crate::clients::Client;
 use crate::error::{Error, Kind, Result};
 use crate::job::section::nearest;
 use crate::job::{self, Job};
 use crate::pipeline::Context;
 use crate::pipeline::retry::send_until_answered;
-use crate::report::usd;
 use crate::sources::values::{KnownValue, Listing};
 use crate::sources::{self, Entry, REGISTRY};
 use crate::text::plural;
@@ -36,7 +36,7 @@ pub(super) async fn values(global: &Global, what: &str, job: Option<&str>, yes: 
     let listing = entry.values.and_then(|listings| (listings.of)(key, window)).ok_or_else(|| unknown(entry, key))?;
     let job = job_of(global, entry, job)?;
     if !yes && screen::can_be_asked() && entry.provider.is_paid() {
-        let price = usd(entry.provider.cents(1));
+        let price = entry.provider.price_of(1);
         let question = format!("{} is asked for {key}, {price} USD a page. Go on?", entry.provider.name);
         if !screen::ask(&question) {
             return Ok(0);
@@ -46,11 +46,11 @@ pub(super) async fn values(global: &Global, what: &str, job: Option<&str>, yes: 
     let (mut found, pages) = ask_all(&context, &client, &listing).await?;
     found.sort();
     found.dedup();
-    let cents = entry.provider.cents(pages);
+    let cents = entry.provider.price_of(pages);
     if global.output == Output::Json {
         screen::json(&json!({
             "source": entry.name, "key": key, "from": window.start(), "to": window.last(),
-            "values": found, "requests": pages, "usd": usd(cents),
+            "values": found, "requests": pages, "usd": cents.to_string(),
         }))?;
     } else {
         show(entry, &found, window, pages, cents);
@@ -132,7 +132,7 @@ async fn ask_all(context: &Context, client: &Client, listing: &Listing) -> Resul
     Ok((found, pages))
 }
 
-fn show(entry: &Entry, found: &[KnownValue], window: Window, pages: u64, cents: u64) {
+fn show(entry: &Entry, found: &[KnownValue], window: Window, pages: u64, cents: Cents) {
     for known in found {
         let value = if known.value.is_empty() { "(empty: without one)" } else { &known.value };
         match &known.description {
@@ -140,7 +140,7 @@ fn show(entry: &Entry, found: &[KnownValue], window: Window, pages: u64, cents: 
             None => screen::out(value),
         }
     }
-    let price = if entry.provider.is_paid() { format!(", {} USD", usd(cents)) } else { String::new() };
+    let price = if entry.provider.is_paid() { format!(", {cents} USD") } else { String::new() };
     let pages = plural(pages, "request");
     screen::tell(&format!("{} of {window} ({pages}{price})", plural(found.len() as u64, "value")));
 }

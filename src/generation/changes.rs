@@ -137,6 +137,7 @@ mod tests {
             name: name.to_owned(),
             kind,
             nullable: true,
+            key: None,
             doc: "a column".to_owned(),
             sums: None,
             assigned: false,

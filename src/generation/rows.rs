@@ -184,7 +184,15 @@ mod tests {
     use std::sync::Arc;
 
     fn column(name: &str, kind: ColumnType) -> Column {
-        Column { name: name.to_owned(), kind, nullable: true, doc: String::new(), sums: None, assigned: false }
+        Column {
+            name: name.to_owned(),
+            kind,
+            nullable: true,
+            key: None,
+            doc: String::new(),
+            sums: None,
+            assigned: false,
+        }
     }
 
     type Row = (Option<i32>, Option<String>, Option<String>);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use crate::cents::Cents;
 use crate::error::{Error, Kind, Result};
 use crate::sources::{self, Source};
 
@@ -95,8 +96,8 @@ pub struct WindowRules {
 pub struct BudgetRules {
     /// Requests a run may send; `None`, without limit, for free APIs.
     pub max_requests_per_run: Option<u64>,
-    /// Cents that the runs of one calendar month may spend.
-    pub max_cents_per_month: Option<u64>,
+    /// What the runs of one calendar month may spend.
+    pub max_usd_per_month: Option<Cents>,
 }
 
 /// `[limits]`.

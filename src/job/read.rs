@@ -4,6 +4,7 @@ use std::path::Path;
 
 use chrono::{NaiveDate, NaiveTime};
 
+use crate::cents::Cents;
 use crate::sources::keys;
 use crate::sources::provider::AWS_COSTS;
 use crate::sources::{self, Source};
@@ -277,7 +278,7 @@ fn read_budget(section: &Section<'_>, entry: Option<&'static sources::Entry>) ->
         max_requests_per_run: paid.then(|| requests.unwrap_or(500)),
         // A cap in dollars, at most a million: whole cents fit exactly.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        max_cents_per_month: usd.map(|usd| (usd * 100.0).round() as u64),
+        max_usd_per_month: usd.map(|usd| Cents((usd * 100.0).round() as u64)),
     }
 }
 

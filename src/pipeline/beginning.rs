@@ -74,9 +74,8 @@ async fn from(run: &JobRun<'_>, window: Window, start: NaiveDate, report: &mut J
     if run.budget.room() == Some(0) {
         return Err(run.budget.reached(Some(report.totals_asked.requests + 1)));
     }
-    let mut permit = run.budget.reserve(1);
     let metrics = totals::metrics_of(run.job);
-    match totals::ask(run, &metrics, inside, &mut permit, &mut report.totals_asked).await {
+    match totals::ask_once(run, &metrics, inside, &mut report.totals_asked).await {
         Err(error) if error.is_of_no_data() => Ok(None),
         told => told.map_err(|error| error.at("window", inside)),
     }

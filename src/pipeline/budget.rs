@@ -8,8 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use crate::cents::Cents;
 use crate::error::{Error, Kind, Result};
-use crate::report::usd;
+use crate::report::RequestStats;
 use crate::text::plural;
 
 /// The key that caps one run.
@@ -21,6 +22,8 @@ pub const PER_MONTH: &str = "budget.max_usd_per_month";
 #[derive(Debug)]
 pub struct Budget {
     cap: Option<u64>,
+    /// Price of a request.
+    price: Cents,
     /// The key of the job file that set the cap.
     key: &'static str,
     state: Mutex<State>,
@@ -34,10 +37,16 @@ struct State {
 }
 
 impl Budget {
-    /// A cap of this many requests, set by the job's `key`; none for free APIs.
+    /// A cap of this many requests of a `price`, set by the job's `key`.
     #[must_use]
-    pub fn new(cap: Option<u64>, key: &'static str) -> Self {
-        Self { cap, key, state: Mutex::default(), released: Notify::new() }
+    pub fn new(cap: Option<u64>, price: Cents, key: &'static str) -> Self {
+        Self { cap, price, key, state: Mutex::default(), released: Notify::new() }
+    }
+
+    /// No cap, such as for free APIs.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::new(None, Cents::ZERO, PER_RUN)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -75,12 +84,12 @@ impl Budget {
     }
 
     /// Reserves `count` requests, or as many as are left.
-    pub fn reserve(&self, count: u64) -> Permit<'_> {
+    pub fn reserve(&self, count: u64) -> Meter<'_> {
         let mut state = self.state();
         let room = self.cap.map_or(count, |cap| cap.saturating_sub(state.sent + state.reserved));
         let left = count.min(room);
         state.reserved += left;
-        Permit { budget: self, left }
+        Meter { budget: self, left, stats: RequestStats::default() }
     }
 
     /// Checks that a whole run may send `needed` requests, the fewest with which it makes progress.
@@ -96,9 +105,9 @@ impl Budget {
     #[must_use]
     pub fn reached(&self, needed: Option<u64>) -> Error {
         let cap = self.cap.unwrap_or(0);
+        let (requests, price) = (plural(cap, "request"), self.price.times(cap));
         let error =
-            Error::new(Kind::Budget, format!("the cap of {}, {} USD, is reached", plural(cap, "request"), usd(cap)))
-                .at("key", self.key);
+            Error::new(Kind::Budget, format!("the cap of {requests}, {price} USD, is reached")).at("key", self.key);
         match needed.filter(|needed| *needed > cap) {
             Some(needed) if self.key == PER_MONTH => error.advise(format!(
                 "the smallest step needs at least {needed} requests, and the month's dollars leave fewer: raise {}, or wait for the next month",
@@ -116,14 +125,17 @@ impl Budget {
     }
 }
 
-/// Requests one fetch may send.
+/// What one fetch, or one question for totals, may send and has sent.
 #[derive(Debug)]
-pub struct Permit<'a> {
+pub struct Meter<'a> {
     budget: &'a Budget,
+    /// Requests that are reserved and not sent yet.
     left: u64,
+    /// Its requests and answers so far.
+    pub stats: RequestStats,
 }
 
-impl Permit<'_> {
+impl Meter<'_> {
     /// Takes one request; false when the cap does not allow it.
     pub fn take(&mut self) -> bool {
         let mut state = self.budget.state();
@@ -138,7 +150,7 @@ impl Permit<'_> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Meter<'_> {
     fn drop(&mut self) {
         self.budget.state().reserved -= self.left;
         self.budget.released.notify_waiters();
@@ -148,10 +160,11 @@ impl Drop for Permit<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Budget, PER_MONTH, PER_RUN};
+    use crate::cents::Cents;
 
     #[test]
     fn no_more_is_sent_than_the_cap_allows() {
-        let budget = Budget::new(Some(5), PER_RUN);
+        let budget = Budget::new(Some(5), Cents(1), PER_RUN);
         let mut first = budget.reserve(3);
         let mut second = budget.reserve(3);
         assert_eq!(budget.room(), Some(0));
@@ -165,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_months_dollars_are_raised_or_waited_for() {
-        let advice = |key| Budget::new(Some(1), key).reached(Some(2)).report();
+        let advice = |key| Budget::new(Some(1), Cents(1), key).reached(Some(2)).report();
         let words = "the smallest step needs at least 2 requests";
         assert!(advice(PER_RUN).contains(words) && advice(PER_RUN).contains("to that or more"), "{}", advice(PER_RUN));
         let monthly = advice(PER_MONTH);
@@ -173,8 +186,18 @@ mod tests {
     }
 
     #[test]
+    fn a_cap_is_shown_in_requests_and_in_dollars() {
+        for (cap, price, shown) in
+            [(1, 1, "1 request, 0.01 USD"), (150, 1, "150 requests, 1.50 USD"), (3, 25, "0.75 USD")]
+        {
+            let said = Budget::new(Some(cap), Cents(price), PER_RUN).reached(None).report();
+            assert!(said.contains(shown), "{said}");
+        }
+    }
+
+    #[test]
     fn room_that_the_next_run_has_is_not_asked_for() {
-        let report = |needed| Budget::new(Some(5), PER_RUN).reached(needed).report();
+        let report = |needed| Budget::new(Some(5), Cents(1), PER_RUN).reached(needed).report();
         assert!(report(Some(6)).contains("needs at least 6 requests"), "{}", report(Some(6)));
         for needed in [Some(5), None] {
             assert!(report(needed).contains("the next run goes on from here"), "{}", report(needed));
@@ -183,8 +206,8 @@ mod tests {
 
     #[test]
     fn a_free_api_has_no_cap() {
-        let budget = Budget::new(None, "");
-        let mut permit = budget.reserve(1);
-        assert!((0..1_000).all(|_| permit.take()));
+        let budget = Budget::unlimited();
+        let mut meter = budget.reserve(1);
+        assert!((0..1_000).all(|_| meter.take()));
     }
 }

@@ -89,7 +89,7 @@ fn behind(job: &Job, now: DateTime<Utc>, newest: DateTime<Utc>) -> Error {
 
 /// Reports at the end of a run what was wrong with its clock, unless the run failed for another reason.
 pub(super) fn conclude(context: &Context, ask: Ask, behind: Option<Error>, report: &mut JobReport) {
-    let is_said = |fetch: &FetchReport| fetch.failure.as_ref().is_some_and(|why| why.kind == Kind::Clock.name());
+    let is_said = |fetch: &FetchReport| fetch.failure.as_ref().is_some_and(|why| why.kind.is(Kind::Clock));
     let off = compare(context.clock, &context.elsewhere).err().filter(|_| !report.fetches.iter().any(is_said));
     // A range named by the user is read whatever the clock says.
     let (failed, noted) = if ask == Ask::Due { (behind, None) } else { (None, behind) };

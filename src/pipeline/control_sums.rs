@@ -38,7 +38,7 @@ use crate::window::Window;
 
 use super::JobRun;
 use super::archive::PendingAnswer;
-use super::budget::Permit;
+use super::budget::Meter;
 use super::retry::unless_cancelled;
 use super::{beginning, paginate, totals};
 
@@ -72,7 +72,7 @@ pub(super) struct Compared {
 pub(super) async fn read(
     run: &JobRun<'_>,
     fetch: &Fetch,
-    permit: &mut Permit<'_>,
+    meter: &mut Meter<'_>,
     report: &mut FetchReport,
 ) -> Result<Compared> {
     if fetch.slots.is_empty() {
@@ -81,13 +81,13 @@ pub(super) async fn read(
     let source = &run.job.source;
     let mut waits = WAITS.iter();
     loop {
-        let (fetched, answers) = paginate::of_fetch(run, fetch, permit, report).await?;
+        let (fetched, answers) = paginate::of_fetch(run, fetch, meter, report).await?;
         beginning::check_rows(&fetched)?;
         let days = generation::describe(source.table(), source.grain(), &fetched, &source.read_for())?;
         let mut off = enforced(run, &days).await;
         let is_patient = may_add_up(run, &off).await;
         if is_patient {
-            ask_again(run, &off, permit, report).await?;
+            ask_again(run, &off, meter).await?;
             off = enforced(run, &days).await;
         }
         let wait = match (off.is_empty(), is_patient, waits.next()) {
@@ -128,18 +128,13 @@ async fn all_differences(run: &JobRun<'_>, days: &FetchedDays) -> Vec<Difference
 }
 
 /// Requests the totals of the days that do not add up once more.
-async fn ask_again(
-    run: &JobRun<'_>,
-    off: &[Difference],
-    permit: &mut Permit<'_>,
-    report: &mut FetchReport,
-) -> Result<()> {
+async fn ask_again(run: &JobRun<'_>, off: &[Difference], meter: &mut Meter<'_>) -> Result<()> {
     let grain = run.job.source.grain();
     let slots: BTreeSet<NaiveDate> = off.iter().map(|off| off.slot).collect();
     let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return Ok(()) };
     let Some(window) = Window::new(*first, grain.slot_window(*last).end()) else { return Ok(()) };
     let metrics = totals::metrics_of(run.job);
-    let newer = totals::ask(run, &metrics, window, permit, &mut report.asked).await?;
+    let newer = totals::ask(run, &metrics, window, meter).await?;
     let lost = newer.iter().find_map(|newer| slots.iter().find(|slot| !newer.0.contains_key(slot)));
     if let Some(slot) = lost {
         return Err(beginning::refused(slot));

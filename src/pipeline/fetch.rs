@@ -27,7 +27,7 @@ use crate::report::{FetchReport, Outcome};
 use crate::sources::{Learnt, Source};
 use crate::window::{Partition, first_of_month};
 
-use super::budget::Permit;
+use super::budget::Meter;
 use super::control_sums::Compared;
 use super::publish::{Target, publish};
 use super::quarantine::SetAside;
@@ -91,13 +91,15 @@ async fn read_and_publish(run: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     let observed = observe(&run.context.lake, &run.job.name, partition).await?;
     check_observation(run, partition, observed.as_ref(), known.as_ref()).await?;
     failpoint::point("after_observe");
-    let (fetch, mut permit) = fit_budget(run, planned).await?;
+    let (fetch, mut meter) = fit_budget(run, planned).await?;
     failpoint::point("after_budget");
     report.windows = fetch.windows.iter().map(ToString::to_string).collect();
     run.tell(Event::FetchStarted { partition: report.partition.clone(), expected: fetch.expected_requests });
 
-    let mut read = control_sums::read(run, &fetch, &mut permit, report).await?;
-    drop(permit);
+    let read = control_sums::read(run, &fetch, &mut meter, report).await;
+    report.asked = meter.stats;
+    drop(meter);
+    let mut read = read?;
     failpoint::point("after_control");
     let seen = observed.as_ref();
     let aside = match seen {
@@ -293,7 +295,7 @@ async fn check_observation(
 
 /// The fetch, shortened to the budget if necessary, with its requests reserved. Waits for running fetches first: they
 /// return reserved requests that they did not need.
-async fn fit_budget<'j>(run: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, Permit<'j>)> {
+async fn fit_budget<'j>(run: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, Meter<'j>)> {
     if planned.slots.is_empty() {
         return Ok((planned.clone(), run.budget.reserve(0)));
     }
@@ -308,8 +310,8 @@ async fn fit_budget<'j>(run: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
         let ledger = &store.ledger;
         let now = fetch_of(run.job, ledger, planned.partition, &planned.slots);
         if now.expected_requests <= room {
-            let permit = run.budget.reserve(now.expected_requests);
-            return Ok((now, permit));
+            let meter = run.budget.reserve(now.expected_requests);
+            return Ok((now, meter));
         }
         if run.budget.reserved() > 0 {
             // The fetches waited for need the ledger lock.
@@ -319,8 +321,8 @@ async fn fit_budget<'j>(run: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
         }
         let shorter = if whole { None } else { shortened(run.job, ledger, &now, room) };
         if let Some(fetch) = shorter {
-            let permit = run.budget.reserve(fetch.expected_requests);
-            return Ok((fetch, permit));
+            let meter = run.budget.reserve(fetch.expected_requests);
+            return Ok((fetch, meter));
         }
         let needed = least_requests(run.job, ledger, &[now], whole) + run.totals_pages;
         return Err(run.budget.reached(Some(needed)));

@@ -278,6 +278,9 @@ async fn admit(context: &Context, job: &Job) -> Result<()> {
     clocks::refuse(context, job).await
 }
 
+/// The run itself. It plans three times, and each plan sees more: the first only shows whether there can be one, before
+/// anything is written; the second sees days that were displaced or accepted, and names the totals to ask for; the third
+/// (`totals::before_fetches`, only after a probe) sees the days whose totals have moved.
 async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, report: &mut JobReport) -> Result<()> {
     let client = context.clients.open(job).await?;
     let now = context.clock.now();

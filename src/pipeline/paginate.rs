@@ -15,7 +15,7 @@ use crate::request::{Answer, Request};
 use crate::sources::{Fetched, Source, Stopped};
 use crate::window::Window;
 
-use super::budget::Permit;
+use super::budget::Meter;
 use super::retry::Sender;
 use super::{Event, JobRun, archive};
 
@@ -38,7 +38,7 @@ struct Broken {
 pub(super) async fn of_fetch(
     run: &JobRun<'_>,
     fetch: &Fetch,
-    permit: &mut Permit<'_>,
+    meter: &mut Meter<'_>,
     report: &mut FetchReport,
 ) -> Result<Read> {
     let mut restarts = 0;
@@ -47,7 +47,7 @@ pub(super) async fn of_fetch(
         let told = |rows: u64, asked: &RequestStats| {
             run.tell(Event::Page { partition: partition.clone(), rows, asked: *asked })
         };
-        match once(run, run.job.source.as_ref(), &fetch.windows, permit, &mut report.asked, &told).await {
+        match once(run, run.job.source.as_ref(), &fetch.windows, meter, &told).await {
             Ok((fetched, answers)) => {
                 report.notes.extend(fetched.notes.iter().cloned());
                 return Ok((fetched, answers));
@@ -67,10 +67,9 @@ pub(super) async fn of_windows(
     run: &JobRun<'_>,
     source: &dyn Source,
     windows: &[Window],
-    permit: &mut Permit<'_>,
-    asked: &mut RequestStats,
+    meter: &mut Meter<'_>,
 ) -> Result<Fetched> {
-    let read = once(run, source, windows, permit, asked, &|_, _| {}).await;
+    let read = once(run, source, windows, meter, &|_, _| {}).await;
     read.map(|(fetched, _)| fetched).map_err(|broken| advised(broken.error).at("question", "totals"))
 }
 
@@ -103,8 +102,7 @@ async fn once(
     run: &JobRun<'_>,
     source: &dyn Source,
     windows: &[Window],
-    permit: &mut Permit<'_>,
-    asked: &mut RequestStats,
+    meter: &mut Meter<'_>,
     told: &(dyn Fn(u64, &RequestStats) + Sync),
 ) -> Result<Read, Broken> {
     let context = run.context;
@@ -130,7 +128,7 @@ async fn once(
             let error = Error::new(Kind::BadAnswer, format!("the fetch asks for more than {MAX_REQUESTS} requests"));
             return Err(broken(error, reader.slots_met()));
         }
-        let answer = match sender.send(&request, permit, asked).await {
+        let answer = match sender.send(&request, meter).await {
             Ok(answer) => answer,
             Err(error) => return Err(broken(error, reader.slots_met())),
         };
@@ -142,7 +140,7 @@ async fn once(
         for follower in next.into_iter().rev() {
             waiting.push_front(follower);
         }
-        told(reader.rows(), asked);
+        told(reader.rows(), &meter.stats);
         last = Some(request.to_string());
         if run.job.keep_raw {
             answers.push(

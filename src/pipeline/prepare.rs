@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use crate::cents::Cents;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::ledger_store::{LedgerStore, Spent};
 use crate::plan::{is_reachable, not_final, spending_since};
-use crate::report::{JobReport, usd};
+use crate::report::JobReport;
 
 use super::Context;
 use super::budget::{Budget, PER_MONTH, PER_RUN};
@@ -44,28 +45,27 @@ pub(super) fn accept(
 
 /// The cap of this run: the job's cap per run, or what is left of the month's dollars, whichever is less.
 pub(super) async fn budget_of(context: &Context, job: &Job, now: DateTime<Utc>) -> Result<Budget> {
-    if context.no_budget || !job.entry.provider.is_paid() {
-        return Ok(Budget::new(None, PER_RUN));
-    }
+    let paid = job.entry.provider.price.filter(|_| !context.no_budget);
+    let Some(price) = paid else { return Ok(Budget::unlimited()) };
     let per_run = job.budget.max_requests_per_run;
-    let Some(cents) = job.budget.max_cents_per_month else { return Ok(Budget::new(per_run, PER_RUN)) };
+    let Some(most) = job.budget.max_usd_per_month else { return Ok(Budget::new(per_run, price, PER_RUN)) };
     let spent = Spent::since(&context.lake, &job.name, spending_since(now)).await?;
-    let left = cents.saturating_sub(spent.total());
+    let left = most.less(price.times(spent.total())).requests_at(price);
     if left == 0 {
-        return Err(used_up(spent));
+        return Err(used_up(spent, price));
     }
     Ok(if per_run.is_none_or(|cap| left < cap) {
-        Budget::new(Some(left), PER_MONTH)
+        Budget::new(Some(left), price, PER_MONTH)
     } else {
-        Budget::new(per_run, PER_RUN)
+        Budget::new(per_run, price, PER_RUN)
     })
 }
 
 /// The error when the month's dollars are used up.
-fn used_up(spent: Spent) -> Error {
-    let mut said = format!("the runs of this month have spent {} USD on requests", usd(spent.total()));
+fn used_up(spent: Spent, price: Cents) -> Error {
+    let mut said = format!("the runs of this month have spent {} USD on requests", price.times(spent.total()));
     if spent.reserved > 0 {
-        let reserved = usd(spent.reserved);
+        let reserved = price.times(spent.reserved);
         said.push_str(&format!("; {reserved} USD of it are reserved by runs that have not ended, or were killed"));
     }
     Error::new(Kind::Budget, said)

@@ -21,11 +21,10 @@ use tracing::{Instrument, debug, info_span, warn};
 use crate::clients::Client;
 use crate::clock::{Clock, Elsewhere};
 use crate::error::{Error, Kind, Result};
-use crate::report::RequestStats;
 use crate::request::{Answer, Request};
 
 use super::account::Meant;
-use super::budget::{Budget, Permit};
+use super::budget::{Budget, Meter};
 use super::clocks;
 use super::started::Started;
 
@@ -76,12 +75,7 @@ pub(super) struct Sender<'a> {
 
 impl Sender<'_> {
     /// Sends until answered, refused, or out of attempts.
-    pub(super) async fn send(
-        &self,
-        request: &Request,
-        permit: &mut Permit<'_>,
-        asked: &mut RequestStats,
-    ) -> Result<Answer> {
+    pub(super) async fn send(&self, request: &Request, meter: &mut Meter<'_>) -> Result<Answer> {
         let mut attempt = 1;
         loop {
             if let Some(limiter) = &self.client.limiter {
@@ -92,12 +86,12 @@ impl Sender<'_> {
             }
             clocks::compare(self.clock, self.elsewhere)?;
             if request.is_charged() {
-                if !permit.take() {
+                if !meter.take() {
                     return Err(self.budget.reached(None));
                 }
                 self.started.cover(self.budget.sent(), self.budget.cap()).await?;
             }
-            asked.requests += 1;
+            meter.stats.requests += 1;
             let span = info_span!("request", what = %request, attempt);
             let sent = tokio::select! {
                 // An answer that has arrived is returned despite a signal: it may be paid for.
@@ -107,7 +101,7 @@ impl Sender<'_> {
             };
             let error = match sent {
                 Ok(answer) => {
-                    self.answered(request, &answer, asked, &span);
+                    self.answered(request, &answer, meter, &span);
                     let heard = self.meant.hear(answer.made_up);
                     heard.map_err(|error| match &self.client.elsewhere {
                         Some(address) => error.at("asked at", address),
@@ -118,7 +112,7 @@ impl Sender<'_> {
                 Err(error) => error,
             };
             if error.kind() == Kind::Throttled {
-                asked.throttles += 1;
+                meter.stats.throttles += 1;
                 if let Some(limiter) = &self.client.limiter {
                     limiter.throttled();
                 }
@@ -127,17 +121,17 @@ impl Sender<'_> {
                 return Err(if attempt > 1 { error.at("attempts", attempt) } else { error });
             }
             attempt += 1;
-            asked.retries += 1;
+            meter.stats.retries += 1;
             let wait = self.retries.wait(attempt, error.wait_hint());
             span.in_scope(|| warn!(wait_ms = wait.as_millis(), attempt, "{error}; sending again"));
             unless_cancelled(self.cancel, tokio::time::sleep(wait)).await?;
         }
     }
 
-    fn answered(&self, request: &Request, answer: &Answer, asked: &mut RequestStats, span: &tracing::Span) {
-        asked.pages += 1;
-        asked.charged_pages += u64::from(request.is_charged());
-        asked.answer_bytes += answer.body.len() as u64;
+    fn answered(&self, request: &Request, answer: &Answer, meter: &mut Meter<'_>, span: &tracing::Span) {
+        meter.stats.pages += 1;
+        meter.stats.charged_pages += u64::from(request.is_charged());
+        meter.stats.answer_bytes += answer.body.len() as u64;
         if let Some(date) = answer.date {
             self.elsewhere.note(date);
         }

@@ -29,7 +29,7 @@ use crate::window::Window;
 
 use super::JobRun;
 use super::beginning;
-use super::budget::Permit;
+use super::budget::Meter;
 use super::paginate;
 
 /// Account settings and the source's own key: jobs with the same key share one request.
@@ -205,8 +205,7 @@ async fn told_twice(
     if run.budget.room() == Some(0) {
         return Err(run.budget.reached(Some(report.totals_asked.requests + 1)));
     }
-    let mut permit = run.budget.reserve(1);
-    let again = ask(run, &metrics_of(run.job), window, &mut permit, &mut report.totals_asked).await?;
+    let again = ask_once(run, &metrics_of(run.job), window, &mut report.totals_asked).await?;
     let mut both = Totals::clone(&found);
     for (slot, totals) in again.into_iter().flat_map(|again| again.0) {
         if both.0.get(&slot).is_none_or(|known| known.periods < totals.periods) {
@@ -308,8 +307,7 @@ async fn put(
     if must_fit && run.budget.room().is_some_and(|room| room <= least) {
         return Err(run.budget.reached(Some(asked.requests + 1 + least)));
     }
-    let mut permit = run.budget.reserve(1);
-    let answer = ask(run, &question.metrics, question.window, &mut permit, asked).await;
+    let answer = ask_once(run, &question.metrics, question.window, asked).await;
     let totals = match answer {
         Err(error) if error.kind() != Kind::Refused => return Err(error),
         Err(error) => {
@@ -324,17 +322,29 @@ async fn put(
     Ok(totals)
 }
 
+/// Requests the totals of `window` outside of any fetch, and adds what it took to `asked`.
+pub(super) async fn ask_once(
+    run: &JobRun<'_>,
+    metrics: &BTreeSet<String>,
+    window: Window,
+    asked: &mut RequestStats,
+) -> Result<Option<Totals>> {
+    let mut meter = run.budget.reserve(1);
+    let answer = ask(run, metrics, window, &mut meter).await;
+    asked.add(&meter.stats);
+    answer
+}
+
 /// Requests the totals of `window`, whatever answers are at hand.
 pub(super) async fn ask(
     run: &JobRun<'_>,
     metrics: &BTreeSet<String>,
     window: Window,
-    permit: &mut Permit<'_>,
-    asked: &mut RequestStats,
+    meter: &mut Meter<'_>,
 ) -> Result<Option<Totals>> {
     let Some(source) = run.job.source.totals().and_then(|totals| totals.request(metrics)) else { return Ok(None) };
     let source: Arc<dyn Source> = source;
-    let fetched = paginate::of_windows(run, source.as_ref(), &[window], permit, asked).await?;
+    let fetched = paginate::of_windows(run, source.as_ref(), &[window], meter).await?;
     Totals::of(source.table(), source.grain(), &fetched).map(Some)
 }
 

@@ -30,13 +30,13 @@ impl SlotState {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
-            Self::Settled => "final",
+            Self::Final => "final",
             Self::Estimated => "estimated",
-            Self::Unsettled => "mismatch",
-            Self::Quarantined => "held for review",
+            Self::Mismatch => "mismatch",
+            Self::Held => "held for review",
             Self::Failed => "failed",
             Self::Missing => "missing",
-            Self::OutOfReach => "not available",
+            Self::NotAvailable => "not available",
             Self::NotFinal => "not final, not available",
             Self::Differing => "differing",
         }
@@ -48,7 +48,7 @@ impl Slot {
     #[must_use]
     pub fn gap(&self) -> Option<&'static str> {
         match self.state {
-            SlotState::Estimated | SlotState::Settled | SlotState::Differing | SlotState::OutOfReach => {
+            SlotState::Estimated | SlotState::Final | SlotState::Differing | SlotState::NotAvailable => {
                 self.stale.then_some(STALE)
             }
             state => Some(state.word()),
@@ -59,8 +59,8 @@ impl Slot {
     #[must_use]
     pub fn why<'a>(&self, ledger: &'a Ledger) -> Option<&'a str> {
         match self.state {
-            SlotState::Unsettled => ledger.unsettled.get(&self.day).map(|noted| noted.why.as_str()),
-            SlotState::Quarantined => ledger.quarantined.get(&self.day).map(|held| held.why.as_str()),
+            SlotState::Mismatch => ledger.unsettled.get(&self.day).map(|noted| noted.why.as_str()),
+            SlotState::Held => ledger.quarantined.get(&self.day).map(|held| held.why.as_str()),
             SlotState::Failed => ledger.failed.get(&self.day).map(|noted| noted.why.as_str()),
             SlotState::Differing => ledger.differing.get(&self.day).map(|found| found.why.as_str()),
             _ => ledger.out_of_place(self.day).map(|noted| noted.why.as_str()),

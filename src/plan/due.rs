@@ -34,8 +34,8 @@ pub(super) fn slots(
     let mut due = Vec::new();
     for slot in job.source.grain().slots(span) {
         match read_state(job, ledger, slot, moment) {
-            SlotState::OutOfReach if is_before_data(ledger, slot) => {}
-            SlotState::OutOfReach => out_of_reach.push(slot),
+            SlotState::NotAvailable if is_before_data(ledger, slot) => {}
+            SlotState::NotAvailable => out_of_reach.push(slot),
             SlotState::NotFinal => not_final.push(slot),
             SlotState::Missing => due.push(slot),
             _ if is_due_again(job, ledger, slot, moment, totals) => due.push(slot),

@@ -178,7 +178,7 @@ mod tests {
             taken.accepted.insert(slot, at(now));
             taken.unsettled.insert(slot, Noted { at: at(early), why: "off".to_owned() });
             assert_ne!(state(&taken), SlotState::NotFinal, "{window}: somebody took it");
-            assert_ne!(state(&taken), SlotState::Unsettled, "{window}: somebody took it");
+            assert_ne!(state(&taken), SlotState::Mismatch, "{window}: somebody took it");
             taken.accepted.clear();
             assert_eq!(state(&taken), SlotState::NotFinal, "{window}");
         }

@@ -132,15 +132,19 @@ pub enum SlotState {
     /// Read, but the API calls it an estimate or its month has not settled yet.
     Estimated,
     /// The rows of its last read did not add up to the API's totals; the lake holds those of an earlier read.
-    Unsettled,
+    #[serde(rename = "unsettled")]
+    Mismatch,
     /// Its newest rows differ too much from the old ones and wait for `--accept`; the lake holds the old ones.
-    Quarantined,
+    #[serde(rename = "quarantined")]
+    Held,
     /// Its last read failed; the lake holds the rows of an earlier read, if any.
     Failed,
     /// Read, and its month has settled.
-    Settled,
+    #[serde(rename = "settled")]
+    Final,
     /// Never read, and older than the API's documented history or than the account's first day with data.
-    OutOfReach,
+    #[serde(rename = "out_of_reach")]
+    NotAvailable,
     /// Read before it was final, and by now older than the API's documented history: its rows stay.
     NotFinal,
     /// Read, and its rows keep missing the API's total of a metric that is only reported.
@@ -168,13 +172,13 @@ pub fn state_of(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>)
     let is_far = is_out_of_reach(job, slot, now.date_naive());
     let is_taken = ledger.accepted.contains_key(&slot) && is_far;
     match state {
-        _ if ledger.quarantined.contains_key(&slot) && !ledger.unsettled.contains_key(&slot) => SlotState::Quarantined,
+        _ if ledger.quarantined.contains_key(&slot) && !ledger.unsettled.contains_key(&slot) => SlotState::Held,
         // A slot the API no longer has stays out of reach, whatever a backfill recorded for it.
-        SlotState::NotFinal | SlotState::OutOfReach => state,
+        SlotState::NotFinal | SlotState::NotAvailable => state,
         _ if is_taken => state,
-        _ if ledger.unsettled.contains_key(&slot) => SlotState::Unsettled,
+        _ if ledger.unsettled.contains_key(&slot) => SlotState::Mismatch,
         _ if ledger.failed.contains_key(&slot) && !is_far => SlotState::Failed,
-        SlotState::Estimated | SlotState::Settled if differs_for_good(ledger, slot) => SlotState::Differing,
+        SlotState::Estimated | SlotState::Final if differs_for_good(ledger, slot) => SlotState::Differing,
         _ => state,
     }
 }
@@ -191,10 +195,10 @@ fn read_state(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment) -> Sl
             } else if open {
                 SlotState::Estimated
             } else {
-                SlotState::Settled
+                SlotState::Final
             }
         }
-        _ if is_far || is_before_data(ledger, slot) => SlotState::OutOfReach,
+        _ if is_far || is_before_data(ledger, slot) => SlotState::NotAvailable,
         _ => SlotState::Missing,
     }
 }

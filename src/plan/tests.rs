@@ -121,7 +121,7 @@ fn days_before_the_apis_history_are_out_of_reach() {
     let state = |ledger: &Ledger| state_of(&job, ledger, day("2025-09-30"), at("2026-11-10"));
     let mut failed = Ledger::empty("cost");
     failed.failed.insert(day("2025-09-30"), noted("refused"));
-    assert_eq!((state(&Ledger::empty("cost")), state(&failed)), (SlotState::OutOfReach, SlotState::OutOfReach));
+    assert_eq!((state(&Ledger::empty("cost")), state(&failed)), (SlotState::NotAvailable, SlotState::NotAvailable));
     assert_eq!(state_of(&job, &failed, day("2025-10-01"), at("2026-11-10")), SlotState::Missing);
 }
 
@@ -233,10 +233,10 @@ fn days_that_did_not_add_up_are_due_and_quarantined_ones_when_there_is_something
         told.0.extend(totals(&[slot], now, false).0);
         known.quarantined.insert(slot, held.clone());
         assert_eq!(due(&job, &known, "2026-11-10", Some(&told)).contains(&slot), quarantined, "{window} {now}");
-        assert_eq!(state_of(&job, &known, slot, at("2026-11-10")), SlotState::Quarantined);
+        assert_eq!(state_of(&job, &known, slot, at("2026-11-10")), SlotState::Held);
         known.unsettled.insert(slot, noted("off"));
         assert!(due(&job, &known, "2026-11-10", Some(&told)).contains(&slot), "{window}");
-        assert_eq!(state_of(&job, &known, slot, at("2026-11-10")), SlotState::Unsettled);
+        assert_eq!(state_of(&job, &known, slot, at("2026-11-10")), SlotState::Mismatch);
     }
 }
 
@@ -285,14 +285,14 @@ fn a_state_follows_from_what_was_read_and_when() {
         state_of(&job, &known, day("2026-10-05"), at(today))
     };
     assert_eq!(of(false, "2026-11-15"), SlotState::Estimated, "its month has not settled");
-    assert_eq!(of(false, "2026-11-16"), SlotState::Settled);
+    assert_eq!(of(false, "2026-11-16"), SlotState::Final);
     assert_eq!(of(true, "2026-11-16"), SlotState::Estimated);
     let mut known = alike(&job, &days("2026-10-05", "2026-10-05"), "2026-11-20", false);
     known.failed.insert(day("2026-10-05"), noted("cut"));
     assert_eq!(state_of(&job, &known, day("2026-10-05"), at("2026-11-16")), SlotState::Failed);
     let snapshot = self::job(SNAPSHOT, "");
     let known = alike(&snapshot, &days("2026-11-10", "2026-11-10"), "2026-11-10", false);
-    assert_eq!(state_of(&snapshot, &known, day("2026-11-10"), at("2026-11-10")), SlotState::Settled);
+    assert_eq!(state_of(&snapshot, &known, day("2026-11-10"), at("2026-11-10")), SlotState::Final);
     assert_eq!(due(&snapshot, &known, "2026-11-10", None), [day("2026-11-10")], "a snapshot is always of today");
     let why = |slot: &super::Slot| slot.why(&known).map(str::to_owned);
     assert_eq!(calendar(&snapshot, &known, at("2026-11-11")).iter().map(why).collect::<Vec<_>>(), [None, None]);
@@ -448,11 +448,11 @@ fn a_first_day_that_another_writer_contradicts_hides_nothing() {
     let mut known = alike(&job, &days("2026-11-01", "2026-11-09"), "2026-11-10", false);
     known.first_day = Some(day("2026-11-01"));
     let state = |known: &Ledger, slot: &str| state_of(&job, known, day(slot), at("2026-11-10"));
-    assert_eq!(state(&known, "2026-10-20"), SlotState::OutOfReach);
+    assert_eq!(state(&known, "2026-10-20"), SlotState::NotAvailable);
     let noted = Noted { at: at("2026-11-10"), why: "no".to_owned() };
     known.failed.insert(day("2026-10-20"), noted);
     assert_eq!(state(&known, "2026-10-20"), SlotState::Failed);
-    assert_eq!(state(&known, "2026-10-21"), SlotState::OutOfReach);
+    assert_eq!(state(&known, "2026-10-21"), SlotState::NotAvailable);
     let older = alike(&job, &[day("2026-10-05")], "2026-11-10", false);
     known.partitions.extend(older.partitions);
     assert_eq!(state(&known, "2026-10-21"), SlotState::Missing);

@@ -38,7 +38,7 @@ impl Counters {
         self.duration_ms += report.duration_ms;
         *self.runs.entry(if report.exit_code == 0 { "done" } else { "failed" }).or_default() += 1;
         for (_, failure) in report.failures() {
-            *self.failures.entry(failure.kind.clone()).or_default() += 1;
+            *self.failures.entry(failure.kind.name().to_owned()).or_default() += 1;
         }
     }
 }

@@ -15,7 +15,8 @@ use std::collections::BTreeSet;
 use tokio::sync::mpsc;
 
 use crate::clients::webhook::Webhook;
-use crate::report::JobReport;
+use crate::error::Kind;
+use crate::report::{FailureKind, JobReport};
 
 /// Capacity of the message queue; more are dropped, because no one reads that many.
 const WAITING: usize = 64;
@@ -25,9 +26,9 @@ const QUOTED: usize = 600;
 /// The kinds of failure of a run; empty for a successful one.
 fn troubles(report: &JobReport) -> BTreeSet<&'static str> {
     let failures = report.failures();
-    let sort = |kind: &str| match kind {
-        "budget" => "budget reached",
-        "quarantined" => "quarantined",
+    let sort = |kind: &FailureKind| match kind {
+        FailureKind::Known(Kind::Budget) => "budget reached",
+        FailureKind::Known(Kind::Quarantined) => "quarantined",
         _ => "failed",
     };
     failures.iter().map(|(_, failure)| sort(&failure.kind)).collect()

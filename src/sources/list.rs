@@ -98,7 +98,7 @@ pub(super) trait Endpoint: Debug + Send + Sync + 'static {
     }
 }
 
-/// Builds the table of a schema file; `sort_key` orders and identifies its rows.
+/// Builds the table of a schema file; `sort_key` orders and identifies its rows, or if it is empty, the file's key.
 pub(super) fn read_table(section: &Section<'_>, schema: &str, sort_key: &[&str]) -> Option<Arc<Table>> {
     match parse_schema(schema) {
         Ok(columns) => Some(Arc::new(Table::new(columns, sort_key, &[]))),

@@ -1,6 +1,8 @@
 //! The APIs behind the sources and the rules of their endpoints, as data.
 
+use crate::cents::Cents;
 use crate::job::keys::{Key, Shape, key};
+use crate::request::Operation;
 use crate::table::Table;
 use crate::window::Grain;
 
@@ -40,15 +42,15 @@ pub struct Provider {
     pub name: &'static str,
     /// Its client.
     pub api: Api,
-    /// Price of one request (a page), in US cents; `None` if the API is free, so that its jobs have no budget.
-    pub price: Option<u64>,
+    /// Price of one request (a page); `None` if the API is free, so that its jobs have no budget.
+    pub price: Option<Cents>,
     /// Keys of `[aws]` or `[datadog]`, and of the budget.
     pub keys: &'static [Key],
 }
 
 /// AWS Cost Explorer: <https://docs.aws.amazon.com/cost-management/latest/userguide/ce-api.html>.
 pub static COST_EXPLORER: Provider =
-    Provider { name: "Cost Explorer", api: Api::CostExplorer, price: Some(1), keys: AWS_KEYS };
+    Provider { name: "Cost Explorer", api: Api::CostExplorer, price: Some(Operation::PRICE), keys: AWS_KEYS };
 
 /// Datadog Cloud Cost Management: <https://docs.datadoghq.com/api/latest/cloud-cost-management/>.
 pub static DATADOG: Provider = Provider { name: "Datadog", api: Api::Datadog, price: None, keys: DATADOG_KEYS };
@@ -77,10 +79,10 @@ static AWS_KEYS: &[Key] = &[
 static DATADOG_KEYS: &[Key] = &[key("datadog.site", Shape::Text, "`DD_SITE`, else `datadoghq.com`", "Datadog site")];
 
 impl Provider {
-    /// Price of so many requests, in US cents.
+    /// Price of so many requests.
     #[must_use]
-    pub fn cents(&self, requests: u64) -> u64 {
-        self.price.unwrap_or(0).saturating_mul(requests)
+    pub fn price_of(&self, requests: u64) -> Cents {
+        self.price.unwrap_or_default().times(requests)
     }
 
     /// Whether requests cost money.

@@ -8,7 +8,7 @@
 //! | Spark | a temporary view over the folder | a listing when the view is created: recreate it after a month begins |
 //!
 //! Views over the tables are templates in `views/`, the same text for all dialects except for a few words; [`views`]
-//! decides which table has which.
+//! decides which table has which. What only DuckDB gets is in [`duckdb`].
 //!
 //! Names and texts from a bill are untrusted: they enter a statement only through [`Dialect::identifier`] and
 //! [`Dialect::literal`]. So is the path of a lake: glob characters in it are escaped by [`Dialect::in_pattern`], and
@@ -19,6 +19,7 @@ use crate::table::ColumnType;
 
 mod agreement;
 pub mod ddl;
+pub mod duckdb;
 mod focus;
 pub mod runs;
 mod tables_view;

@@ -13,6 +13,7 @@ use futures::StreamExt;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::cents::Cents;
 use crate::error::Result;
 use crate::job::BrokenJob;
 use crate::lake::Lake;
@@ -58,7 +59,7 @@ pub(super) struct CachedTable {
     look: Look,
     runs: Arc<Vec<JobReport>>,
     summary: Option<Arc<Summary>>,
-    usd_this_month: u64,
+    usd_this_month: Cents,
     /// The error of the last attempt to refresh it.
     failed: Option<String>,
 }
@@ -91,7 +92,7 @@ struct Table {
 /// The cached part of a run record.
 #[derive(Debug)]
 struct Record {
-    cents: u64,
+    cost: Cents,
     report: Option<JobReport>,
 }
 
@@ -205,7 +206,7 @@ fn facts_of(current: JobState, cached: Result<CachedTable>) -> JobFacts {
         look: Look::default(),
         runs: Arc::default(),
         summary: None,
-        usd_this_month: 0,
+        usd_this_month: Cents::ZERO,
         failed: Some(error.report()),
     });
     let failed = cached.failed.map(|text| format!("the lake cannot be read, so what is shown is older: {text}"));
@@ -250,7 +251,7 @@ impl Table {
         let known = self.cached.as_ref().and_then(|cached| cached.summary.clone());
         let summary = chart_data::refresh(lake, job, &ledger, known.clone()).await.ok().or(known);
         let usd_this_month = self.records.iter().filter(|(key, _)| is_since(key, spending_since(now)));
-        let usd_this_month = usd_this_month.map(|(_, record)| record.cents).sum();
+        let usd_this_month = usd_this_month.map(|(_, record)| record.cost).sum();
         Ok(CachedTable { ledger, notes, look, runs, summary, usd_this_month, failed: None })
     }
 
@@ -266,8 +267,8 @@ impl Table {
         let found: Vec<_> = futures::stream::iter(reads).buffered(READ_AT_ONCE).collect().await;
         for (key, report) in new.into_iter().zip(found) {
             let report = report?;
-            let cents = report.as_ref().map_or(0, |report| report.asked.charged_pages);
-            self.records.insert(key, Record { cents, report });
+            let cost = report.as_ref().map_or(Cents::ZERO, |report| report.asked.cost());
+            self.records.insert(key, Record { cost, report });
         }
         self.records.retain(|key, _| keys.binary_search_by(|known| key.cmp(known)).is_ok());
         for (key, record) in &mut self.records {

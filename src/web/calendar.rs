@@ -27,13 +27,13 @@ pub(super) struct Look {
 /// How a state is shown. A new state is one line here.
 pub(super) fn look(state: SlotState) -> Look {
     let (symbol, class) = match state {
-        SlotState::Settled => ('■', "good"),
+        SlotState::Final => ('■', "good"),
         SlotState::Estimated => ('~', "soft"),
-        SlotState::Unsettled => ('≠', "bad"),
-        SlotState::Quarantined => ('Q', "held"),
+        SlotState::Mismatch => ('≠', "bad"),
+        SlotState::Held => ('Q', "held"),
         SlotState::Failed => ('F', "fail"),
         SlotState::Missing => ('?', "hole"),
-        SlotState::OutOfReach => ('x', "far"),
+        SlotState::NotAvailable => ('x', "far"),
         SlotState::NotFinal => ('⊘', "left"),
         SlotState::Differing => ('≈', "apart"),
     };
@@ -54,7 +54,7 @@ pub(super) fn look_of(slot: &Slot) -> Look {
 pub(super) fn tally(slots: &[Slot]) -> Vec<(Look, u64)> {
     let mut counts: BTreeMap<(bool, SlotState), (Look, u64)> = BTreeMap::new();
     for slot in slots {
-        let key = if is_stale(slot) { (true, SlotState::Settled) } else { (false, slot.state) };
+        let key = if is_stale(slot) { (true, SlotState::Final) } else { (false, slot.state) };
         counts.entry(key).or_insert((look_of(slot), 0)).1 += 1;
     }
     counts.into_values().collect()
@@ -192,11 +192,11 @@ mod tests {
     const STATES: [SlotState; 9] = [
         SlotState::Missing,
         SlotState::Estimated,
-        SlotState::Unsettled,
-        SlotState::Quarantined,
+        SlotState::Mismatch,
+        SlotState::Held,
         SlotState::Failed,
-        SlotState::Settled,
-        SlotState::OutOfReach,
+        SlotState::Final,
+        SlotState::NotAvailable,
         SlotState::NotFinal,
         SlotState::Differing,
     ];
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn every_state_has_a_sign_a_word_and_a_class_of_its_own() {
         let mut looks: Vec<_> = STATES.map(look).into();
-        looks.push(look_of(&slot("2026-11-01", SlotState::Settled, true)));
+        looks.push(look_of(&slot("2026-11-01", SlotState::Final, true)));
         let distinct = |of: fn(&super::Look) -> String| looks.iter().map(of).collect::<BTreeSet<_>>().len();
         assert_eq!(distinct(|look| look.symbol.to_string()), looks.len());
         assert_eq!(distinct(|look| look.word.to_owned()), looks.len());
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn months_are_cells_and_an_empty_table_says_so() {
-        let slots = [slot("2025-11-01", SlotState::Settled, false), slot("2026-01-01", SlotState::Settled, true)];
+        let slots = [slot("2025-11-01", SlotState::Final, false), slot("2026-01-01", SlotState::Final, true)];
         let html = calendar(Grain::Monthly, &slots, None).into_string();
         assert!(html.contains("aria-label=\"2025-11: final\"") && html.contains("aria-label=\"2026-01: stale\""));
         assert_eq!(html.matches("<td>").count(), 24);
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn older_months_are_folded_away() {
-        let slots = [slot("2025-01-01", SlotState::Settled, false), slot("2026-11-01", SlotState::Settled, false)];
+        let slots = [slot("2025-01-01", SlotState::Final, false), slot("2026-11-01", SlotState::Final, false)];
         let html = calendar(Grain::Daily, &slots, None).into_string();
         assert!(html.contains("<details class=\"older\"><summary>Older: 1 final"), "{html}");
         assert!(calendar(Grain::Daily, &slots, Some(slots[0].day)).into_string().contains("open"));

@@ -189,7 +189,7 @@ fn of_requests(page: &mut Page, tables: &[TableFacts]) {
         page.counter(name, help, tables.iter().map(|table| (of_table(table), value(table))));
     };
     counter("requests", "Requests sent, failed ones included", &|t| number(t.current.counters.asked.requests));
-    counter("spent_usd", "Dollars spent on requests", &|t| number(t.current.counters.asked.charged_pages) / 100.0);
+    counter("spent_usd", "Dollars spent on requests", &|t| number(t.current.counters.asked.cost().0) / 100.0);
     counter("throttles", "Requests the API refused for speed", &|t| number(t.current.counters.asked.throttles));
     counter("retries", "Requests sent again", &|t| number(t.current.counters.asked.retries));
     counter("rows_read", "Rows fetched", &|t| number(t.current.counters.rows));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use crate::cents::Cents;
 use crate::generation::Changes;
 use crate::job::{BrokenJob, Job};
 use crate::ledger::{Ledger, Revision};
@@ -44,8 +45,8 @@ pub struct JobFacts {
     pub file_error: Option<String>,
     /// What the charts show; `None` until it has been read.
     pub summary: Option<Arc<Summary>>,
-    /// Cost of the requests of its runs in this calendar month, in cents.
-    pub usd_this_month: u64,
+    /// Cost of the requests of its runs in this calendar month.
+    pub usd_this_month: Cents,
 }
 
 /// What every page shows.
@@ -78,8 +79,8 @@ pub struct PlanFacts {
     pub missing: bool,
     /// What it would do.
     pub plan: Plan,
-    /// What its requests are expected to cost, in dollars.
-    pub usd: String,
+    /// What its requests are expected to cost.
+    pub price: Cents,
     /// Notes to show before confirming, in addition to those of the plan.
     pub notes: Vec<String>,
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use costlake::cents::Cents;
 use costlake::decimal;
 use costlake::error::Kind;
 use costlake::job::{self, Job};
@@ -68,7 +69,7 @@ async fn facts_of(house: &Lakehouse, job: Job) -> JobFacts {
         outlasted: None,
         file_error: None,
         summary: Some(summary),
-        usd_this_month: 27,
+        usd_this_month: Cents(27),
     }
 }
 
@@ -210,7 +211,7 @@ fn failed(job: &Job) -> JobReport {
     let mut run = JobReport::begin(&job.name, "20261121T061500Z-0a1b2c3d", "run", now(), false);
     let text = "Datadog answers 403 Forbidden\n  job: datadog_commitments\n  query: aws ec2 ri\n  what to do: give the \
                 application key the permission cloud_cost_management_read";
-    run.failure = Some(Failure { kind: "auth".to_owned(), text: text.to_owned(), exit_code: 3 });
+    run.failure = Some(Failure { kind: Kind::Auth.into(), text: text.to_owned(), exit_code: 3 });
     run.duration_ms = 840;
     run.close();
     assert_eq!(run.exit_code, Kind::Auth.exit_code());
@@ -268,8 +269,8 @@ async fn every_page_of_the_shipped_jobs_is_written_for_people() {
     let (from, to) = (day("2026-03-01"), day("2026-05-31"));
     let ask = Ask::Range { window: range(from, to).expect("a range"), missing_only: false };
     let plan = plan(&job.job, &job.ledger, now(), ask, None).expect("a plan");
-    let usd = costlake::report::usd(plan.expected_requests());
-    let plan = PlanFacts { from, to, missing: false, plan, usd, notes: Vec::new() };
+    let price = job.job.entry.provider.price_of(plan.expected_requests());
+    let plan = PlanFacts { from, to, missing: false, plan, price, notes: Vec::new() };
     write(&folder, "plan.html", &page::plan(&facts, job, &plan).into_string());
     write(&folder, "login.html", &page::login(true).into_string());
     write(&folder, "problem.html", &page::problem(404, "No such table", "There is no job `x`.").into_string());

@@ -64,8 +64,7 @@ pub(in crate::sources) struct Spec {
 
 /// Reads `[source]` of a job; problems are noted in it.
 pub(in crate::sources) fn build(spec: &'static Spec, section: &Section<'_>) -> Option<Arc<dyn Source>> {
-    let sort_key = ["usage_date", "provider", "product", "commitment_type", "series"];
-    let table = read_table(section, spec.schema, &sort_key);
+    let table = read_table(section, spec.schema, &[]);
     let queries = Queries::read(section, spec.commitment_type);
     Some(list::by_day(Timeseries { spec, queries: queries? }, table?))
 }

@@ -54,12 +54,9 @@ pub static ENTRY: Entry = Entry {
 static KEYS: &[Key] =
     &[key("source.aws_account_ids", Shape::Texts, "all", "AWS accounts to look at, twelve digits each")];
 
-const SORT_KEY: [&str; 6] =
-    ["usage_date", "aws_account_id", "aws_account_config_id", "report_name", "report_prefix", "bucket_name"];
-
 fn build(section: &Section<'_>) -> Option<Arc<dyn Source>> {
     let aws_account_ids = params::read(section)?;
-    Some(list::snapshot(CcmConfig { aws_account_ids }, read_table(section, SCHEMA, &SORT_KEY)?))
+    Some(list::snapshot(CcmConfig { aws_account_ids }, read_table(section, SCHEMA, &[])?))
 }
 
 #[derive(Debug)]

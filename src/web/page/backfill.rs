@@ -45,7 +45,7 @@ pub(super) fn plan(facts: &PageFacts, job: &JobFacts, plan: &PlanFacts) -> Marku
             p class="lead" {
                 (plan.from) " to " (plan.to) @if plan.missing { ", only days never read" } ": "
                 (plural(plan.plan.slots(), slot_word(job))) " in " (plural(plan.plan.fetches.len() as u64, "partition")) ", "
-                "about " (plural(requests, "request")) ", " strong { (format::visible(&plan.usd)) " USD" } "."
+                "about " (plural(requests, "request")) ", " strong { (plan.price) " USD" } "."
             }
             @for note in plan.plan.notes.iter().chain(&plan.notes) { p class="note pre" { (format::visible(note)) } }
             @if plan.plan.fetches.is_empty() {
@@ -58,7 +58,7 @@ pub(super) fn plan(facts: &PageFacts, job: &JobFacts, plan: &PlanFacts) -> Marku
                     input type="hidden" name="from" value=(plan.from);
                     input type="hidden" name="to" value=(plan.to);
                     @if plan.missing { input type="hidden" name="missing" value="true"; }
-                    button type="submit" { "Read " (plural(plan.plan.slots(), slot_word(job))) " for about " (format::visible(&plan.usd)) " USD" }
+                    button type="submit" { "Read " (plural(plan.plan.slots(), slot_word(job))) " for about " (plan.price) " USD" }
                     a class="quiet" href={ "/jobs/" (name) } { "Cancel" }
                 }
             }

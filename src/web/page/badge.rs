@@ -33,7 +33,7 @@ impl Badge {
         if job.live.is_some() {
             return Self::Running;
         }
-        if slots.iter().any(|slot| slot.state == SlotState::Quarantined) {
+        if slots.iter().any(|slot| slot.state == SlotState::Held) {
             return Self::Quarantined;
         }
         if job.look.refused.is_some() || last_failure(last_run(&job.runs, now)).is_some() {

@@ -5,7 +5,6 @@ use maud::{Markup, html};
 
 use crate::job::Refresh;
 use crate::plan::{Slot, calendar as slots_of};
-use crate::report::usd;
 use crate::status;
 use crate::text::{bytes, count, plural};
 use crate::web::calendar::calendar;
@@ -88,15 +87,15 @@ fn at_a_glance(facts: &PageFacts, job: &JobFacts, slots: &[Slot]) -> Markup {
             }
             div {
                 dt { "Requests this month" }
-                dd { (usd(job.usd_this_month)) " USD" small { (budget(job)) } }
+                dd { (job.usd_this_month) " USD" small { (budget(job)) } }
             }
         }
     }
 }
 
 fn budget(job: &JobFacts) -> String {
-    match job.job.budget.max_cents_per_month {
-        Some(cents) => format!("of {} USD a month", usd(cents)),
+    match job.job.budget.max_usd_per_month {
+        Some(cents) => format!("of {cents} USD a month"),
         None if job.job.budget.max_requests_per_run.is_none() => "this API is free".to_owned(),
         None => "no monthly budget".to_owned(),
     }

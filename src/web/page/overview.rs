@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
+use crate::cents::Cents;
 use crate::job::BrokenJob;
 use crate::plan::{Slot, calendar as slots_of};
-use crate::report::usd;
 use crate::text::{count, plural};
 use crate::web::calendar::{tally_words, words_of};
 use crate::web::chart::{slot_name, sparkline, strip};
@@ -31,11 +31,11 @@ pub(super) fn page(facts: &PageFacts) -> Markup {
             (job, slots, badge)
         })
         .collect();
-    let spent: u64 = facts.jobs.iter().map(|job| job.usd_this_month).sum();
+    let spent: Cents = facts.jobs.iter().map(|job| job.usd_this_month).sum();
     let body = html! {
         div class="title" {
             h1 { "Tables" }
-            p class="lead" { (in_words(&jobs)) ". " (usd(spent)) " USD spent on requests this month." }
+            p class="lead" { (in_words(&jobs)) ". " (spent) " USD spent on requests this month." }
         }
         @if !facts.broken.is_empty() { (broken(&facts.broken)) }
         @if jobs.is_empty() && facts.broken.is_empty() {
@@ -141,7 +141,7 @@ fn figures(facts: &PageFacts, job: &JobFacts, slots: &[Slot]) -> Markup {
                 } }
             }
             div { dt { "Rows" } dd { (count(rows)) } }
-            div { dt { "This month" } dd { (usd(job.usd_this_month)) " USD" } }
+            div { dt { "This month" } dd { (job.usd_this_month) " USD" } }
             div { dt { "Last run" } dd { (last_run(facts, job)) } }
         }
     }

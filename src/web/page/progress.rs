@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::report::{Outcome, usd};
+use crate::cents::Cents;
+use crate::report::Outcome;
 use crate::scheduler::progress::{PartitionProgress, Progress};
 use crate::text::{count, plural};
 use crate::web::format;
@@ -20,7 +21,7 @@ pub(super) fn fragment(job: &JobFacts) -> Markup {
 fn running(job: &JobFacts, live: &Progress) -> Markup {
     let rows: u64 = live.partitions.values().map(|partition| partition.rows).sum();
     let pages: u64 = live.partitions.values().map(|partition| partition.asked.pages).sum();
-    let charged: u64 = live.partitions.values().map(|partition| partition.asked.charged_pages).sum();
+    let cost: Cents = live.partitions.values().map(|partition| partition.asked.cost()).sum();
     html! {
         p class="lead" {
             strong { (format::visible(&live.command)) " since " (format::instant(live.started_at)) " UTC" } ": "
@@ -30,7 +31,7 @@ fn running(job: &JobFacts, live: &Progress) -> Markup {
                     None => "planning",
                 }
             }
-            ", " (plural(pages, "page")) ", " (plural(rows, "row")) ", " (usd(charged)) " USD"
+            ", " (plural(pages, "page")) ", " (plural(rows, "row")) ", " (cost) " USD"
         }
         @match live.fetches {
             Some(fetches) if fetches > 0 => progress max=(fetches) value=(live.fetches_done) aria-label="Partitions done" {

@@ -39,7 +39,7 @@ fn entry(facts: &PageFacts, run: &JobReport) -> Markup {
             div class="inside" {
                 @for (partitions, failure) in run.failures() {
                     div class="failure" {
-                        p { strong { (format::visible(&failure.kind)) } @if !partitions.is_empty() { " in " (format::visible(&partitions)) } ", exit code " (failure.exit_code) }
+                        p { strong { (format::visible(failure.kind.name())) } @if !partitions.is_empty() { " in " (format::visible(&partitions)) } ", exit code " (failure.exit_code) }
                         pre { (format::visible(&failure.text)) }
                     }
                 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use maud::Markup;
 
+use crate::cents::Cents;
+use crate::error::Kind;
 use crate::generation::DayFacts;
 use crate::job::section::Problem;
 use crate::job::{self, BrokenJob};
@@ -66,7 +68,7 @@ fn hostile_job() -> JobFacts {
     );
     ledger.unsettled.insert(day("2026-11-02"), Noted { at: DateTime::UNIX_EPOCH, why: HOSTILE.to_owned() });
     let mut run = JobReport::begin("costs", "r1", HOSTILE, now(), true);
-    let failure = Failure { kind: "refused".to_owned(), text: HOSTILE.repeat(200), exit_code: 1 };
+    let failure = Failure { kind: Kind::Refused.into(), text: HOSTILE.repeat(200), exit_code: 1 };
     let fetch = FetchReport {
         notes: vec![HOSTILE.to_owned()],
         windows: vec![HOSTILE.to_owned()],
@@ -95,7 +97,7 @@ fn hostile_job() -> JobFacts {
         outlasted: None,
         file_error: Some(HOSTILE.to_owned()),
         summary: Some(Arc::new(summary)),
-        usd_this_month: 123,
+        usd_this_month: Cents(123),
     }
 }
 
@@ -127,7 +129,7 @@ fn a_plan(job: &JobFacts) -> PlanFacts {
     let (from, to) = (day("2026-11-01"), day("2026-11-03"));
     let ask = Ask::Range { window: range(from, to).unwrap(), missing_only: false };
     let plan = plan_of(&job.job, &job.ledger, now(), ask, None).unwrap();
-    PlanFacts { from, to, missing: true, plan, usd: "0.04".to_owned(), notes: vec![HOSTILE.to_owned()] }
+    PlanFacts { from, to, missing: true, plan, price: Cents(4), notes: vec![HOSTILE.to_owned()] }
 }
 
 /// Every page there is, with hostile facts.
@@ -283,7 +285,7 @@ fn a_job_is_told_in_one_word() {
     job.ledger = Arc::new(settled);
     assert_eq!(word(&job, soon), "current", "yesterday may still be missing for a while");
     assert_eq!(word(&job, "2026-11-06T00:00:00Z"), "stale");
-    let refused = Failure { kind: "config".to_owned(), text: HOSTILE.to_owned(), exit_code: 2 };
+    let refused = Failure { kind: Kind::Config.into(), text: HOSTILE.to_owned(), exit_code: 2 };
     let look = Look { refused: Some(refused), ..Look::default() };
     assert_eq!(word(&JobFacts { look, ..job.clone() }, soon), "failed", "no run could begin");
     job.ledger = Arc::new(Ledger::empty("costs"));

@@ -13,7 +13,6 @@ use crate::job::Job;
 use crate::pipeline::totals::Prices;
 use crate::pipeline::{Context, plan_job};
 use crate::plan::{Ask, OVER_CAP, PAGE_UNKNOWN, Plan, range};
-use crate::report::usd;
 use crate::scheduler::jobs::Refusal;
 use crate::web::cache::{Shared, State};
 use crate::web::page;
@@ -79,15 +78,9 @@ pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form
     if job.live.is_some() {
         notes.push("a run of this job goes on: start the backfill when it has ended".to_owned());
     }
-    let cents = if paid { checked.plan.expected_requests() } else { 0 };
-    let plan = PlanFacts {
-        from: checked.from,
-        to: checked.to,
-        missing: checked.missing,
-        plan: checked.plan,
-        usd: usd(cents),
-        notes,
-    };
+    let price = job.job.entry.provider.price_of(checked.plan.expected_requests());
+    let plan =
+        PlanFacts { from: checked.from, to: checked.to, missing: checked.missing, plan: checked.plan, price, notes };
     Ok(page::plan(&facts, job, &plan))
 }
 

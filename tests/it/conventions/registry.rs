@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use costlake::job;
 use costlake::sources::REGISTRY;
 use costlake::sources::keys::json_schema;
-use costlake::table::{ColumnType, parse_schema};
+use costlake::table::{Column, ColumnType, parse_schema};
 
 use super::source::{files, read, root};
 
@@ -83,6 +83,46 @@ fn every_number_says_over_which_rows_it_adds_up() {
             assert_eq!(column.sums.is_some(), is_number, "{}: {}", entry.name, column.name);
             assert!(!column.assigned || column.kind == ColumnType::String, "{}: {}", entry.name, column.name);
         }
+    }
+}
+
+/// Whether the places in the key are 1, 2, 3, … with a time first; a schema without any leaves the key to its source.
+fn has_sound_key(columns: &[Column]) -> bool {
+    let mut places: Vec<(u8, ColumnType)> = columns.iter().filter_map(|one| Some((one.key?, one.kind))).collect();
+    places.sort_unstable_by_key(|(place, _)| *place);
+    let are_in_a_row = places.iter().zip(1..).all(|((place, _), wanted)| *place == wanted);
+    let first = places.first().map(|(_, kind)| *kind);
+    are_in_a_row && first.is_none_or(|kind| matches!(kind, ColumnType::Date | ColumnType::Timestamp))
+}
+
+#[test]
+fn the_key_of_a_schema_begins_with_the_time_and_has_no_gap() {
+    for entry in REGISTRY {
+        assert!(has_sound_key(&parse_schema(entry.schema).expect("a schema")), "{}", entry.name);
+    }
+    for (day, service, is_sound) in [
+        (Some(1), Some(2), true),
+        (None, None, true),
+        (Some(2), Some(1), false),
+        (Some(1), Some(3), false),
+        (Some(1), Some(1), false),
+    ] {
+        let mut columns = parse_schema(costlake::sources::aws_cost_and_usage::ENTRY.schema).expect("a schema");
+        columns.retain(|column| ["usage_date", "service"].contains(&column.name.as_str()));
+        for column in &mut columns {
+            column.key = if column.kind == ColumnType::Date { day } else { service };
+        }
+        assert_eq!(has_sound_key(&columns), is_sound, "{day:?} {service:?}");
+    }
+}
+
+#[test]
+fn the_rows_of_every_shipped_job_have_a_key_that_begins_with_their_time() {
+    let (jobs, _) = job::load_all(&root().join("jobs")).expect("the jobs");
+    for job in &jobs {
+        let table = job.source.table();
+        let first = table.sort_key().first().map(|index| table.columns()[*index].kind);
+        assert!(matches!(first, Some(ColumnType::Date | ColumnType::Timestamp)), "{}", job.name);
     }
 }
 

@@ -143,9 +143,9 @@ impl Loop {
         let failures = report.failures();
         let of_fetches = failures.iter().filter(|(partition, _)| !partition.is_empty()).count();
         assert_eq!((failures.is_empty(), of_fetches == 0), (false, call.is_for_the_job()), "{what}: {report:#?}");
-        let wanted = kind_of(fault, call).name();
+        let wanted = kind_of(fault, call);
         for (partition, failure) in &failures {
-            assert_eq!(failure.kind, wanted, "{what}: {}", failure.text);
+            assert_eq!(failure.kind, wanted.into(), "{what}: {}", failure.text);
             assert!(failure.text.contains(&format!("job {}", self.job.name)), "{what}: {}", failure.text);
             if !partition.is_empty() {
                 assert!(failure.text.contains(&format!("partition {partition}")), "{what}: {}", failure.text);

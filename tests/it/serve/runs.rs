@@ -147,7 +147,7 @@ async fn a_panic_is_a_failed_run_of_that_job_alone() {
         world.pass(&scheduler, now).await;
         let broken = last(&scheduler, "breaks");
         let failure = broken.failure.as_ref().expect("a failure");
-        assert_eq!((failure.kind.as_str(), broken.exit_code), ("internal", 1));
+        assert_eq!((failure.kind.name(), broken.exit_code), ("internal", 1));
         assert!(failure.text.contains("a made-up bug"), "{}", failure.text);
         assert_eq!(broken.started_at, at(now));
         for well in ["config", "costs"] {

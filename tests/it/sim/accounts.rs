@@ -327,7 +327,7 @@ impl World {
 /// Checks the report of a run that is kept out, or that loses a new table to another account. Faults of its store calls
 /// may come first.
 pub(super) fn judge_account(world: &mut World, writer: usize, report: &JobReport) {
-    let said = report.failure.as_ref().filter(|failure| failure.kind == Kind::Auth.name());
+    let said = report.failure.as_ref().filter(|failure| failure.kind.is(Kind::Auth));
     let of_account = |text: &str| text.contains("belongs to AWS account") || text.contains("cannot be verified");
     let is_told = said.is_some_and(|failure| of_account(&failure.text));
     let (is_kept_out, faults) = (world.watch.writers[writer].is_kept_out, world.watch.writers[writer].faults);

@@ -145,7 +145,7 @@ fn judge(world: &mut World, writer: usize, report: &JobReport) {
     world.note(|| format!("writer {writer} ends with {}", report.exit_code));
     let mut failures: Vec<(String, String)> = Vec::new();
     for failure in report.failure.iter().chain(report.fetches.iter().filter_map(|fetch| fetch.failure.as_ref())) {
-        failures.push((failure.kind.clone(), failure.text.clone()));
+        failures.push((failure.kind.name().to_owned(), failure.text.clone()));
     }
     for (kind, text) in &failures {
         world.tally.count(format!("failures: {kind}"));

@@ -1,8 +1,6 @@
 //! `cost_revisions` and `costlake_generations`: DuckDB views over the newest ledger snapshot of every table, so that
 //! "what changed, when and by how much" is a query.
 
-use crate::error::Result;
-use crate::lake::Lake;
 use crate::sql::Dialect;
 
 const REVISIONS: &str = "cost_revisions";
@@ -56,12 +54,6 @@ const LINES: &str = "(
         FROM (SELECT * EXCLUDE (changed), changed.key AS slot, unnest(map_entries(changed.value)) AS change
               FROM (SELECT *, unnest(map_entries(history.revisions)) AS changed FROM partitions)))))";
 
-/// Whether a table has any ledger snapshot.
-pub(super) async fn has_ledger(lake: &Lake, table: &str) -> Result<bool> {
-    let listed = lake.list(&format!("_costlake/{table}/ledger")).await?;
-    Ok(listed.iter().any(|entry| entry.key.ends_with(".json")))
-}
-
 /// A query for `job, part, history` of every partition in the newest snapshot of each table (`*` for all of them).
 pub(super) fn partitions(base: &str, table: &str) -> String {
     let base = Dialect::Duckdb.in_pattern(base.trim_end_matches('/'));
@@ -78,7 +70,8 @@ pub(super) fn partitions(base: &str, table: &str) -> String {
 }
 
 /// The statements that create both views.
-pub(super) fn views(base: &str, has_ledgers: bool) -> Vec<String> {
+#[must_use]
+pub fn views(base: &str, has_ledgers: bool) -> Vec<String> {
     let generations = "(SELECT *, unnest(map_entries(history.generations)) AS generation FROM partitions)";
     vec![
         view(REVISIONS, &REVISION_COLUMNS, LINES, base, has_ledgers),

@@ -11,10 +11,7 @@
 //! values that no statistics can rule out: without it, a filter that removes all rows would also remove the error. All
 //! kept generations are listed and opened, because DuckDB cannot take a list of files from a query.
 
-use crate::error::Result;
 use crate::job::Job;
-use crate::lake::Lake;
-use crate::ledger_store::kept_generations;
 use crate::sql::ddl::partition_of_file;
 use crate::sql::{Dialect, FILE};
 use crate::table::ColumnType;
@@ -23,23 +20,18 @@ use super::revisions::partitions;
 
 /// The parts of a table that exist in the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct InLake {
+pub struct InLake {
     /// Data objects.
-    pub(super) objects: bool,
+    pub objects: bool,
     /// Ledger snapshots.
-    pub(super) ledger: bool,
+    pub ledger: bool,
     /// Kept older generations.
-    pub(super) kept: bool,
-}
-
-/// Whether any older generation of a table is kept.
-pub(super) async fn has_kept(lake: &Lake, job: &Job) -> Result<bool> {
-    let kept = kept_generations(lake, &job.name, job.source.grain()).await?;
-    Ok(kept.iter().any(|kept| kept.generation.is_some() && !kept.is_displaced))
+    pub kept: bool,
 }
 
 /// The statement that creates the macro; `empty` is a query that returns the table's columns and no rows.
-pub(super) fn statement(job: &Job, base: &str, has: InLake, empty: &str) -> String {
+#[must_use]
+pub fn statement(job: &Job, base: &str, has: InLake, empty: &str) -> String {
     let body = if has.objects { body(job, base.trim_end_matches('/'), has) } else { empty.to_owned() };
     let name = Dialect::Duckdb.identifier(&format!("{}_as_of", job.name));
     format!("CREATE OR REPLACE MACRO {name}(moment) AS TABLE\n  {body}\n;")

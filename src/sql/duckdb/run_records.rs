@@ -1,8 +1,5 @@
 //! `costlake_runs`: a DuckDB view over the run records, so that "what did requests cost this month" is a query.
 
-use crate::error::Result;
-use crate::lake::Lake;
-use crate::ledger_store::record_keys;
 use crate::sql::Dialect;
 
 /// Name of the view.
@@ -51,13 +48,9 @@ const RECORD: [(&str, &str); 11] = [
     ("fetches", "STRUCT(failure STRUCT(kind VARCHAR))[]"),
 ];
 
-/// Whether a table has any run record.
-pub(super) async fn exist(lake: &Lake, table: &str) -> Result<bool> {
-    Ok(!record_keys(lake, table).await?.is_empty())
-}
-
 /// The statement that creates the view.
-pub(super) fn view(base: &str, has_records: bool) -> String {
+#[must_use]
+pub fn view(base: &str, has_records: bool) -> String {
     let body = if has_records { over_records(base) } else { empty() };
     format!(
         "CREATE OR REPLACE VIEW {NAME} AS\n  {body}\n;\n\
