@@ -40,14 +40,15 @@ const BILL: [(&str, &str); 2] = [("Amazon EC2", "12.5"), ("Amazon S3", "0.25")];
 /// The answer of `GetCostAndUsage` for a bill that never changes: by service, or the total where nothing is grouped.
 fn answer(operation: &Operation) -> Value {
     let amount = |amount: &str| json!({ "UnblendedCost": { "Amount": amount, "Unit": "USD" } });
-    let periods: Vec<Value> = query
+    let periods: Vec<Value> = operation
+        .purpose
         .window
         .days()
         .map(|day| {
             let groups: Vec<Value> =
                 BILL.iter().map(|(service, cost)| json!({ "Keys": [service], "Metrics": amount(cost) })).collect();
             let period = json!({ "Start": day, "End": next_day(day) });
-            if query.group_by.is_empty() {
+            if operation.body.get("GroupBy").is_none() {
                 json!({ "TimePeriod": period, "Total": amount("12.75"), "Groups": [], "Estimated": false })
             } else {
                 json!({ "TimePeriod": period, "Total": {}, "Groups": groups, "Estimated": false })
