@@ -29,6 +29,8 @@ pub enum Review {
     FinalMonths,
     /// Values beside those they replace, and beside the day before: the API has no totals to check against.
     Values,
+    /// The same, but rows may come and go: each snapshot is about a range of days that ends with it.
+    MovingValues,
 }
 
 /// An API: its client, its price, and the keys of its jobs.
@@ -137,6 +139,12 @@ pub static DATADOG_DAYS: Rules = Rules {
     keep_raw: true,
     review: Review::Values,
 };
+
+/// Costs by day at Datadog: allocation rules rewrite a month, tag pipelines three.
+pub static DATADOG_COSTS: Rules = Rules { refresh_days: Some(40), ..DATADOG_DAYS };
+
+/// What Datadog says of the days before a snapshot.
+pub static DATADOG_RANGE: Rules = Rules { review: Review::MovingValues, ..DATADOG_STATE };
 
 /// The current state of something at Datadog.
 pub static DATADOG_STATE: Rules = Rules { snapshot: true, ..DATADOG_DAYS };
