@@ -1,9 +1,9 @@
-//! Helpers for the tests of the three sources: a job's source, a fetch without an API client, rows as lines.
+//! Helpers for the tests of the sources: a job's source, a fetch without an API client, rows as lines.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Date32Type, Float64Type};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, TimestampMillisecondType};
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
@@ -70,6 +70,10 @@ fn value(column: &dyn Array, row: usize) -> String {
         DataType::Date32 => {
             let day = column.as_primitive::<Date32Type>().value_as_date(row);
             day.expect("a date").to_string()
+        }
+        DataType::Timestamp(..) => {
+            let at = column.as_primitive::<TimestampMillisecondType>().value_as_datetime(row);
+            at.expect("an instant").to_string()
         }
         other => panic!("a column of {other}"),
     }
