@@ -2,7 +2,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::ENTRY;
-use crate::clients::datadog::errors::beside_data;
 use crate::error::{Kind, Result};
 use crate::job::{Refresh, parse};
 use crate::request::{Call, Request};
@@ -203,12 +202,4 @@ fn values_keep_their_colons_and_odd_tags_stay_in_the_list() {
     assert_eq!(column(&fetched, "tag_team"), ["a:b"]);
     assert_eq!(column(&fetched, "tag_env"), [""]);
     assert_eq!(column(&fetched, "group_tags"), [r#"["team:a:b","plain","other:x"]"#]);
-}
-
-/// The client refuses such a body before the source reads it.
-#[test]
-fn errors_beside_costs_are_found() {
-    let body = SUM.trim_end().strip_suffix('}').map(|rest| format!(r#"{rest},"errors":"the query timed out"}}"#));
-    assert_eq!(beside_data(body.expect("an object").as_bytes()).as_deref(), Some("the query timed out"));
-    assert_eq!(beside_data(SUM.as_bytes()), None);
 }

@@ -67,7 +67,8 @@ fn functions_are_measured() {
 #[test]
 fn no_file_is_a_place_for_whatever_is_left() {
     for path in files("src").into_iter().chain(files("tests")).chain(files("jobs")).chain(files("schemas")) {
-        let name = path.to_string_lossy().to_lowercase();
+        // Utilization is a field word.
+        let name = path.to_string_lossy().to_lowercase().replace("utilization", "");
         assert!(!NO_NAMES.iter().any(|word| name.contains(word)), "{name}: say what is in it");
     }
 }
