@@ -88,8 +88,7 @@ pub fn judge(
     changes.retain(|change| !verdict.held.contains_key(&change.slot));
     match job.entry.rules.review {
         Review::FinalMonths => months::judge(job, known, &changes, now, &mut verdict)?,
-        Review::Values => values::judge(job, known, &changes, &mut verdict)?,
-        Review::Emptied => {}
+        Review::Values | Review::MovingValues => values::judge(job, known, &changes, &mut verdict)?,
     }
     Ok(verdict)
 }
@@ -109,8 +108,7 @@ pub fn needs_rows(
             let is_counted = known.ledger.baselines.contains_key(&first_of_month(change.slot));
             months::is_of_settled(job, known.ledger, change, now) || (is_counted && change.old.is_some())
         }),
-        Review::Values => !changes.is_empty(),
-        Review::Emptied => false,
+        Review::Values | Review::MovingValues => !changes.is_empty(),
     }
 }
 

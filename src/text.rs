@@ -1,4 +1,6 @@
-//! Numbers formatted for people, the same on the terminal and on the status page.
+//! Numbers formatted for people, the same on the terminal and on the status page; keys as names of columns.
+
+use sha2::{Digest, Sha256};
 
 /// A number with thousands separators: `1,234,567`.
 #[must_use]
@@ -41,9 +43,28 @@ pub fn plural(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{} {what}s", count(number)) }
 }
 
+/// A key as part of a column name: lower case, each run of other characters than ASCII letters and digits becomes one
+/// `_`. A key without any is replaced by its hash, because every engine must be able to read the column name.
+#[must_use]
+pub fn slug(key: &str) -> String {
+    let mut slug = String::new();
+    for c in key.chars().flat_map(char::to_lowercase) {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c);
+        } else if !slug.ends_with('_') && !slug.is_empty() {
+            slug.push('_');
+        }
+    }
+    let slug = slug.trim_end_matches('_');
+    if slug.is_empty() {
+        return hex(&Sha256::digest(key.as_bytes())[..4]);
+    }
+    slug.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{bytes, count, hex, plural};
+    use super::{bytes, count, hex, plural, slug};
 
     #[test]
     fn a_byte_is_two_digits() {
@@ -55,5 +76,20 @@ mod tests {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([5, 1_500, 22_300_000].map(bytes), ["5 B", "1.5 kB", "22.3 MB"]);
         assert_eq!([plural(1, "day"), plural(2, "day")], ["1 day", "2 days"]);
+    }
+
+    #[test]
+    fn tag_keys_become_column_names() {
+        for (key, wanted) in [
+            ("team", "team"),
+            ("Cost Center", "cost_center"),
+            ("aws:createdBy", "aws_createdby"),
+            ("  x--y  ", "x_y"),
+            ("ProjectId", "projectid"),
+            ("Größe", "gr_e"),
+        ] {
+            assert_eq!(slug(key), wanted, "{key}");
+        }
+        assert_eq!(slug("日本").len(), 8);
     }
 }

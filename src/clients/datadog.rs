@@ -141,7 +141,7 @@ impl DatadogClient {
         let date = super::date_of(response.headers().get(DATE).and_then(|date| date.to_str().ok()));
         let made_up = response.headers().contains_key(FIGURES_HEADER);
         let is_answer = status == StatusCode::OK || (status == StatusCode::NOT_FOUND && call.not_found_is_an_answer);
-        let read = if is_answer { self.read_body(response).await } else { Err(self.refusal(response).await) };
+        let read = if is_answer { self.read_body(response).await } else { Err(self.refusal(call, response).await) };
         let read = read.and_then(|body| if status == StatusCode::OK { self.believed(body) } else { Ok(body) });
         match read {
             Ok(body) => Ok(Answer { status: status.as_u16(), body, request_id, date, made_up }),
@@ -203,7 +203,8 @@ impl DatadogClient {
         while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(error))? {
             if body.len() + chunk.len() > self.limits.body {
                 let cap = format!("the answer is larger than {} MiB", self.limits.body >> 20);
-                return Err(Error::new(Kind::BadAnswer, cap).advise("narrow the query with source.filter_by"));
+                return Err(Error::new(Kind::BadAnswer, cap)
+                    .advise("narrow what the job asks for, such as by a filter of its source"));
             }
             body.extend_from_slice(&chunk);
         }
@@ -219,7 +220,7 @@ impl DatadogClient {
     }
 
     /// The error for an unsuccessful status.
-    async fn refusal(&self, mut response: Response) -> Error {
+    async fn refusal(&self, call: &Call, mut response: Response) -> Error {
         let status = response.status();
         if status.is_redirection() {
             return self.redirected(response.headers());
@@ -234,7 +235,9 @@ impl DatadogClient {
         }
         let said = self.keys.redact(summarise(&body));
         match status.as_u16() {
-            401 | 403 => Error::new(Kind::Auth, format!("Datadog refuses the keys: {said}")).advise(self.advice()),
+            401 | 403 => {
+                Error::new(Kind::Auth, format!("Datadog refuses the keys: {said}")).advise(self.advice(&call.path))
+            }
             429 => Error::new(Kind::Throttled, format!("Datadog asks to slow down: {said}")).retry_after(wait),
             408 | 500..=599 => {
                 Error::new(Kind::Unavailable, format!("Datadog is not available: {said}")).retry_after(wait)
@@ -244,12 +247,13 @@ impl DatadogClient {
         }
     }
 
-    fn advice(&self) -> String {
+    fn advice(&self, path: &str) -> String {
         let Self { host, named_by, .. } = self;
+        let permissions = permissions(path);
         format!(
             "check that {named_by} leads to the Datadog of your organisation: {host} was asked; that DD_API_KEY \
              and DD_APP_KEY (or DD_API_KEY_FILE and DD_APP_KEY_FILE) are keys of it and not revoked; and that the \
-             application key may use `cloud_cost_management_read` and `aws_configuration_read`"
+             application key may use {permissions}"
         )
     }
 
@@ -262,6 +266,17 @@ impl DatadogClient {
             Some(host) => error.at("redirects to", host),
             None => error,
         }
+    }
+}
+
+/// What an application key must be allowed to use for requests of a path.
+fn permissions(path: &str) -> &'static str {
+    if path.starts_with("/api/v2/query/") {
+        "`timeseries_query` and `cloud_cost_management_read`"
+    } else if path.starts_with("/api/v2/integration/aws/") {
+        "`aws_configuration_read`"
+    } else {
+        "`cloud_cost_management_read`"
     }
 }
 

@@ -55,7 +55,7 @@ pub static DAYS: &[Key] = &[
     key(
         "window.refresh",
         Shape::Text,
-        "`\"probe\"`; HOURLY `\"2 days\"`, AWS commitments `\"40 days\"`, Datadog `\"7 days\"`",
+        "`\"probe\"`; HOURLY `\"2 days\"`, AWS commitments `\"40 days\"`, Datadog `\"7 days\"`, its costs `\"40 days\"`, by tag `\"95 days\"`",
         "which days are read again: `\"probe\"`, `\"billing-close\"` or `\"N days\"`",
     ),
 ];

@@ -113,7 +113,7 @@ async fn rows_before(
     };
     let first = fetched.keys().find(|slot| !days.contains_key(slot)).copied();
     let first = first.filter(|first| !rows.range(..*first).any(|(_, rows)| rows.num_rows() > 0));
-    let elsewhere = match first.filter(|_| run.job.entry.rules.review == Review::Values) {
+    let elsewhere = match first.filter(|_| run.job.entry.rules.review != Review::FinalMonths) {
         Some(first) => nearest_elsewhere(&run.store.lock().await.ledger, run, partition, first),
         None => None,
     };

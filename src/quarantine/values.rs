@@ -6,7 +6,7 @@
 //! | a ratio | the same | most values are multiplied or divided by 100: a ratio became a percentage, or the reverse |
 //! | any other amount | the rows it replaces | most values are multiplied by the same power of ten, whatever their unit |
 //! | a value | the rows it replaces | it is null now |
-//! | the rows of a query | the rows they replace; for a snapshot, the previous one | more than `quarantine_share` of them are gone |
+//! | the rows of a query | the rows they replace; for a snapshot of a list, the previous one | more than `quarantine_share` of them are gone |
 //!
 //! A new day may have few rows and no values yet: the refresh rule reads it again. Only queries that the new rows were
 //! read for are compared.
@@ -19,7 +19,7 @@ use chrono::NaiveDate;
 
 use crate::error::Result;
 use crate::job::Job;
-use crate::sources::{Source, Watched};
+use crate::sources::{Review, Source, Watched};
 use crate::table::Table;
 
 use super::{Change, Known, Verdict, exceeds, percent};
@@ -61,7 +61,7 @@ struct Pair<'a> {
     new: Side<'a>,
     /// Whether the new rows replace the old ones.
     replaces: bool,
-    /// Whether the source is a snapshot, whose next list should be about as long.
+    /// Whether the source is a snapshot whose next list should be about as long.
     is_list: bool,
 }
 
@@ -134,7 +134,7 @@ impl<'a> Pair<'a> {
             old: Side::of(job.source.as_ref(), old, read_for),
             new: Side::of(job.source.as_ref(), change.rows, read_for),
             replaces,
-            is_list: job.entry.rules.snapshot,
+            is_list: job.entry.rules.snapshot && job.entry.rules.review == Review::Values,
         }
     }
 

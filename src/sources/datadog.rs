@@ -12,17 +12,22 @@
 //! | a unit `{name, short_name, …}`, `null`, absent, `[unit, null]`, text | its name, else its short name, else nothing; for scales see `datadog/unit.rs` |
 //! | `""` where text is expected | absent |
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use chrono::NaiveDate;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::request::{Answer, Call, Request};
+use crate::window::{Window, days_before};
 
+pub(super) mod people;
 pub(super) mod queries;
+pub(super) mod resources;
 pub(super) mod tag_keys;
 pub(super) mod timeseries;
 mod unit;
@@ -57,6 +62,27 @@ pub(super) fn read_json<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T>
     }
     serde_json::from_slice(&answer.body)
         .map_err(|error| bad_answer("the answer is not the JSON that the API documents").because(error))
+}
+
+/// The `count` days before `day`, which a snapshot of that day is about.
+pub(super) fn range_before(day: NaiveDate, count: u64) -> Window {
+    Window::new(days_before(day, count), day).unwrap_or_else(|| Window::day(day))
+}
+
+/// Whether an answer is the API's own 404; any other 404, such as a proxy's page, is an error.
+pub(super) fn is_not_found(answer: &Answer) -> Result<bool> {
+    if answer.status != 404 {
+        return Ok(false);
+    }
+    let said: BTreeMap<String, IgnoredAny> = read_json(answer)?;
+    let is_the_api = said.contains_key("errors");
+    let strange = || bad_answer("the answer is a 404 without the `errors` that the API documents");
+    if is_the_api { Ok(true) } else { Err(strange()) }
+}
+
+/// Whether an id from an answer may become part of a request path: UUIDs, and nothing that changes the path.
+pub(super) fn is_safe(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// Deserializes a member so that `null` (`Some(None)`) differs from a missing member (`None`).

@@ -98,10 +98,10 @@ pub(super) trait Endpoint: Debug + Send + Sync + 'static {
     }
 }
 
-/// Builds the table of a schema file; `sort_key` orders and identifies its rows, or if it is empty, the file's key.
-pub(super) fn read_table(section: &Section<'_>, schema: &str, sort_key: &[&str]) -> Option<Arc<Table>> {
+/// Builds the table of a schema file.
+pub(super) fn read_table(section: &Section<'_>, schema: &str) -> Option<Arc<Table>> {
     match parse_schema(schema) {
-        Ok(columns) => Some(Arc::new(Table::new(columns, sort_key, &[]))),
+        Ok(columns) => Some(Arc::new(Table::new(columns, &[], &[]))),
         Err(error) => {
             section.note("type", format!("has a built-in schema that cannot be read: {error}"));
             None

@@ -38,8 +38,15 @@ pub mod aws_savings_plans_coverage;
 pub mod aws_savings_plans_utilization;
 mod cost_explorer;
 pub mod datadog;
+pub mod datadog_budgets;
 pub mod datadog_ccm_config;
+pub mod datadog_cloud_accounts;
+pub mod datadog_commitment_coverage;
+pub mod datadog_commitment_utilization;
 pub mod datadog_commitments;
+pub mod datadog_cost;
+pub mod datadog_cost_anomalies;
+pub mod datadog_on_demand_hot_spots;
 pub mod datadog_savings;
 pub mod keys;
 mod list;
@@ -94,6 +101,13 @@ pub static REGISTRY: &[&Entry] = &[
     &datadog_commitments::ENTRY,
     &datadog_savings::ENTRY,
     &datadog_ccm_config::ENTRY,
+    &datadog_commitment_utilization::ENTRY,
+    &datadog_commitment_coverage::ENTRY,
+    &datadog_on_demand_hot_spots::ENTRY,
+    &datadog_cost::ENTRY,
+    &datadog_budgets::ENTRY,
+    &datadog_cost_anomalies::ENTRY,
+    &datadog_cloud_accounts::ENTRY,
 ];
 
 /// Sizes learnt from earlier answers: rows per page and rows per day.

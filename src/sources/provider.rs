@@ -31,8 +31,8 @@ pub enum Review {
     FinalMonths,
     /// Values beside those they replace, and beside the day before: the API has no totals to check against.
     Values,
-    /// Only a day that loses all its rows: forecasts, and lists whose entries come and go.
-    Emptied,
+    /// The same, but rows may come and go: each snapshot is about a range of days that ends with it.
+    MovingValues,
 }
 
 /// An API: its client, its price, and the keys of its jobs.
@@ -136,7 +136,7 @@ pub static AWS_DAYS: Rules =
     Rules { has_totals: false, has_today: false, refresh_days: Some(40), review: Review::Values, ..AWS_COSTS };
 
 /// Forecasts and lists of Cost Explorer, as of today.
-pub static AWS_STATE: Rules = Rules { snapshot: true, review: Review::Emptied, ..AWS_DAYS };
+pub static AWS_STATE: Rules = Rules { snapshot: true, review: Review::MovingValues, ..AWS_DAYS };
 
 /// Daily data of Datadog. Its tag pipelines rewrite up to three months.
 pub static DATADOG_DAYS: Rules = Rules {
@@ -152,11 +152,14 @@ pub static DATADOG_DAYS: Rules = Rules {
     review: Review::Values,
 };
 
+/// Costs by day at Datadog: allocation rules rewrite a month, tag pipelines three.
+pub static DATADOG_COSTS: Rules = Rules { refresh_days: Some(40), ..DATADOG_DAYS };
+
+/// What Datadog says of the days before a snapshot.
+pub static DATADOG_RANGE: Rules = Rules { review: Review::MovingValues, ..DATADOG_STATE };
+
 /// The current state of something at Datadog.
 pub static DATADOG_STATE: Rules = Rules { snapshot: true, ..DATADOG_DAYS };
-
-/// Lists of Datadog whose entries come and go, as of today.
-pub static DATADOG_LIST: Rules = Rules { review: Review::Emptied, ..DATADOG_STATE };
 
 impl Rules {
     /// Documented history of data of this grain.

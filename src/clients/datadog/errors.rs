@@ -200,6 +200,10 @@ mod tests {
             (r#"{"data":[{"errors":["of an item"]}]}"#, None),
             (r#"{"data":["errors"],"errors":"broken"}"#, Some("broken")),
             (r#"{"errors":{"message":"m"}}"#, Some("m")),
+            (
+                r#"{"data":{"attributes":{"series":[],"times":[],"values":[]}},"errors":"the query timed out"}"#,
+                Some("the query timed out"),
+            ),
             (r#"{"errors":true}"#, Some("true")),
             (r#"{"commitments":[],"errors":[]}"#, None),
             (r#"{"commitments":[],"errors":[null]}"#, None),

@@ -154,13 +154,29 @@ async fn a_status_decides_what_is_done_next() {
 #[tokio::test]
 async fn a_refused_key_says_what_to_check_and_a_long_wait_is_capped() {
     let error = ask(answer("403 Forbidden", "", b"<title>Forbidden</title>")).await.expect_err("refused");
-    for wanted in
-        ["DD_SITE", "127.0.0.1", "DD_API_KEY", "DD_APP_KEY", "cloud_cost_management_read", "aws_configuration_read"]
-    {
+    for wanted in ["DD_SITE", "127.0.0.1", "DD_API_KEY", "DD_APP_KEY", "cloud_cost_management_read"] {
         assert!(error.report().contains(wanted), "{wanted}: {}", error.report());
     }
     let error = ask(answer("429 Too Many", "X-RateLimit-Reset: 3600\r\n", b"")).await.expect_err("throttled");
     assert_eq!(error.wait_hint(), Some(Duration::from_secs(300)));
+}
+
+#[tokio::test]
+async fn a_refused_key_lacks_the_permissions_of_its_endpoint() {
+    const ALL: [&str; 3] = ["cloud_cost_management_read", "aws_configuration_read", "timeseries_query"];
+    for (path, wanted) in [
+        ("/api/v2/cost/commitments/commitment-list", vec![ALL[0]]),
+        ("/api/v2/cost/budgets", vec![ALL[0]]),
+        ("/api/v2/integration/aws/accounts", vec![ALL[1]]),
+        ("/api/v2/query/timeseries", vec![ALL[0], ALL[2]]),
+    ] {
+        let server = Server::new(vec![answer("403 Forbidden", "", b"")]);
+        let call = Call { path: path.to_owned(), ..get(false) };
+        let error = client(&server.url, limits()).send(&call).await.expect_err("refused");
+        let advice = error.advice().unwrap_or_default();
+        let named: Vec<&str> = ALL.into_iter().filter(|name| advice.contains(name)).collect();
+        assert_eq!(named, wanted, "{path}");
+    }
 }
 
 #[tokio::test]

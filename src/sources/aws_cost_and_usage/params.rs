@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use crate::job::section::{Section, nearest};
 use crate::table::{Column, ColumnType, Table, parse_schema};
-use crate::text::hex;
+use crate::text::slug;
 use crate::window::Grain;
 
 use super::query::{Expression, Grouping, GroupingKind};
@@ -209,24 +207,6 @@ pub fn column_of(grouping: &Grouping) -> String {
     }
 }
 
-/// A key as part of a column name: lower case, each run of other characters than ASCII letters and digits becomes one
-/// `_`. A key without any is replaced by its hash, because every engine must be able to read the column name.
-fn slug(key: &str) -> String {
-    let mut slug = String::new();
-    for c in key.chars().flat_map(char::to_lowercase) {
-        if c.is_ascii_alphanumeric() {
-            slug.push(c);
-        } else if !slug.ends_with('_') && !slug.is_empty() {
-            slug.push('_');
-        }
-    }
-    let slug = slug.trim_end_matches('_');
-    if slug.is_empty() {
-        return hex(&Sha256::digest(key.as_bytes())[..4]);
-    }
-    slug.to_owned()
-}
-
 /// The columns of the schema file that this grouping and these metrics need, in the file's order.
 fn columns(grain: Grain, metrics: &[&'static Metric], groupings: &[Grouping]) -> serde_json::Result<Vec<Column>> {
     let schema = parse_schema(SCHEMA)?;
@@ -273,7 +253,6 @@ fn template_of(kind: GroupingKind) -> &'static str {
 mod tests {
     use std::path::Path;
 
-    use super::slug;
     use crate::job::parse;
 
     #[test]
@@ -306,20 +285,5 @@ mod tests {
         for free in ["SERVICE", "LINKED_ACCOUNT", "PAYER_ACCOUNT", "TAG_X", "COST"] {
             assert_eq!(problems(format!("dimension = \"{free}\"")), "");
         }
-    }
-
-    #[test]
-    fn tag_keys_become_column_names() {
-        for (key, wanted) in [
-            ("team", "team"),
-            ("Cost Center", "cost_center"),
-            ("aws:createdBy", "aws_createdby"),
-            ("  x--y  ", "x_y"),
-            ("ProjectId", "projectid"),
-            ("Größe", "gr_e"),
-        ] {
-            assert_eq!(slug(key), wanted, "{key}");
-        }
-        assert_eq!(slug("日本").len(), 8);
     }
 }

@@ -47,7 +47,7 @@ pub static ENTRY: Entry = Entry {
 };
 
 fn build(section: &Section<'_>) -> Option<Arc<dyn Source>> {
-    Some(list::snapshot(Anomalies, read_table(section, SCHEMA, &[])?))
+    Some(list::snapshot(Anomalies, read_table(section, SCHEMA)?))
 }
 
 #[derive(Debug)]

@@ -75,7 +75,7 @@ struct Forecast {
 }
 
 fn build(section: &Section<'_>) -> Option<Arc<dyn Source>> {
-    let table = read_table(section, SCHEMA, &[]);
+    let table = read_table(section, SCHEMA);
     let metric = read_metric(section);
     let grain = match section.text("granularity") {
         None | Some("DAILY") => Some(Grain::Daily),

@@ -61,7 +61,7 @@ pub(in crate::sources) static SERVICES: &[Key] = &[key(
 
 /// Reads `[source]` of a job; problems are noted in it.
 pub(in crate::sources) fn build(spec: &'static Spec, section: &Section<'_>) -> Option<Arc<dyn Source>> {
-    let table = read_table(section, spec.schema, &[]);
+    let table = read_table(section, spec.schema);
     let services = if spec.by_service { read_services(section)? } else { Vec::new() };
     Some(list::by_day(ByTime { spec, services }, table?))
 }

@@ -99,11 +99,16 @@ impl Queries {
 
     /// One GET on `path` for `query` and `window`, half-open days as Unix milliseconds.
     pub(in crate::sources) fn request(&self, path: &str, query: &Query, window: Window) -> Request {
+        self.request_over(path, query, window, window)
+    }
+
+    /// The same for `window`, but asking for the days of `range`.
+    pub(in crate::sources) fn request_over(&self, path: &str, query: &Query, window: Window, range: Window) -> Request {
         let mut parameters = vec![
             ("provider".to_owned(), query.provider.clone()),
             ("product".to_owned(), query.product.clone()),
-            ("start".to_owned(), milliseconds(window.start()).to_string()),
-            ("end".to_owned(), milliseconds(window.end()).to_string()),
+            ("start".to_owned(), milliseconds(range.start()).to_string()),
+            ("end".to_owned(), milliseconds(range.end()).to_string()),
         ];
         parameters.extend(query.commitment_type.iter().map(|kind| ("commitmentType".to_owned(), kind.clone())));
         parameters.extend(self.filter_by.iter().map(|filter| ("filterBy".to_owned(), filter.clone())));

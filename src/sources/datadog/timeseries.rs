@@ -64,7 +64,7 @@ pub(in crate::sources) struct Spec {
 
 /// Reads `[source]` of a job; problems are noted in it.
 pub(in crate::sources) fn build(spec: &'static Spec, section: &Section<'_>) -> Option<Arc<dyn Source>> {
-    let table = read_table(section, spec.schema, &[]);
+    let table = read_table(section, spec.schema);
     let queries = Queries::read(section, spec.commitment_type);
     Some(list::by_day(Timeseries { spec, queries: queries? }, table?))
 }
@@ -216,20 +216,15 @@ impl Metrics {
     /// The metrics of an answer: those with a column, then whatever else has the form of one.
     fn read(&self, answer: &Answer) -> Result<Vec<Metric>> {
         let members: BTreeMap<String, &RawValue> = read_json(answer)?;
-        let names = match self {
+        let (mut metrics, own): (Vec<Metric>, &[&str]) = match self {
             Self::Whole(_) if !members.contains_key("series") => return Err(bad_answer("the answer has no `series`")),
-            Self::Whole(name) => return Ok(vec![Metric::read(name, true, read_json(answer)?)?]),
-            Self::Members(names) => *names,
+            Self::Whole(name) => (vec![Metric::read(name, true, read_json(answer)?)?], &["series", "times", "unit"]),
+            Self::Members(names) => {
+                let read = names.iter().map(|name| Metric::of_member(&members, name));
+                (read.collect::<Result<_>>()?, names)
+            }
         };
-        let mut metrics = Vec::with_capacity(names.len());
-        for name in names {
-            let bad = |message: &str| bad_answer(message).at("metric", name);
-            let raw = members.get(*name).ok_or_else(|| bad("the answer lacks a metric"))?;
-            let wire: Option<Object<Wire<'_>>> = serde_json::from_str(raw.get())
-                .map_err(|error| bad("the answer is not the JSON that the API documents").because(error))?;
-            metrics.push(Metric::read(name, true, wire.unwrap_or_default().0)?);
-        }
-        for (name, raw) in members.iter().filter(|(name, _)| !names.contains(&name.as_str())) {
+        for (name, raw) in members.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
             let wire = serde_json::from_str::<Object<Wire<'_>>>(raw.get()).ok().map(|wire| wire.0);
             if let Some(wire) = wire.filter(|wire| wire.series.is_some()) {
                 metrics.push(Metric::read(name, false, wire)?);
@@ -240,6 +235,15 @@ impl Metrics {
 }
 
 impl Metric {
+    /// The metric of a member that must be there.
+    fn of_member(members: &BTreeMap<String, &RawValue>, name: &str) -> Result<Self> {
+        let bad = |message: &str| bad_answer(message).at("metric", name);
+        let raw = members.get(name).ok_or_else(|| bad("the answer lacks a metric"))?;
+        let wire: Option<Object<Wire<'_>>> = serde_json::from_str(raw.get())
+            .map_err(|error| bad("the answer is not the JSON that the API documents").because(error))?;
+        Self::read(name, true, wire.unwrap_or_default().0)
+    }
+
     fn read(name: &str, has_column: bool, wire: Wire<'_>) -> Result<Self> {
         let bad = |message: String| bad_answer(message).at("metric", name);
         let times = wire.times.unwrap_or_default();
@@ -288,7 +292,8 @@ fn by_day(times: &[DateTime<Utc>], values: Vec<Option<f64>>) -> (BTreeMap<NaiveD
     (found, two)
 }
 
-fn read_time(text: &str) -> Result<DateTime<Utc>, String> {
+/// An instant in seconds, or in milliseconds from 10^11 on.
+pub(in crate::sources) fn read_time(text: &str) -> Result<DateTime<Utc>, String> {
     let time = number(text).filter(|time| time.fract() == 0.0).ok_or("a time is not a whole number")?;
     let milliseconds = if time.abs() < FIRST_MILLISECONDS { time * 1000.0 } else { time };
     // A whole number, far below 2^53 if chrono can hold it; beyond that the cast saturates to a value chrono refuses.
@@ -296,7 +301,8 @@ fn read_time(text: &str) -> Result<DateTime<Utc>, String> {
     DateTime::from_timestamp_millis(milliseconds as i64).ok_or_else(|| "a time is beyond the calendar".to_owned())
 }
 
-fn read_value(text: &str) -> Result<f64, String> {
+/// A value as the nearest double.
+pub(in crate::sources) fn read_value(text: &str) -> Result<f64, String> {
     number(text).ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();
         format!("a value is not a number that a double holds: {shown}")

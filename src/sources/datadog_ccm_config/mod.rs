@@ -56,7 +56,7 @@ static KEYS: &[Key] =
 
 fn build(section: &Section<'_>) -> Option<Arc<dyn Source>> {
     let aws_account_ids = params::read(section)?;
-    Some(list::snapshot(CcmConfig { aws_account_ids }, read_table(section, SCHEMA, &[])?))
+    Some(list::snapshot(CcmConfig { aws_account_ids }, read_table(section, SCHEMA)?))
 }
 
 #[derive(Debug)]

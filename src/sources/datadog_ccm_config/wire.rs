@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::request::Answer;
-use crate::sources::datadog::{Object, bad_answer, present, read_json};
+use crate::sources::datadog::{Object, bad_answer, is_not_found, is_safe, present, read_json};
 
 /// The list of accounts, with the fields that are read and stored.
 #[derive(Debug, Deserialize, Serialize)]
@@ -80,11 +80,6 @@ pub(super) fn read_accounts(answer: &Answer) -> Result<Vec<(String, String)>> {
     Ok(found)
 }
 
-/// Whether an id from an answer may become part of a request path: UUIDs, and nothing that changes the path.
-fn is_safe(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
 /// The list of accounts reduced to the two ids; empty if the answer is not such a list.
 pub(super) fn redacted_accounts(answer: &Answer) -> Vec<u8> {
     let accounts = serde_json::from_slice::<Accounts>(&answer.body).unwrap_or(Accounts { data: None });
@@ -113,11 +108,8 @@ impl Export {
 
 /// Reads the configuration of the account `id`: its exports and the names of the fields that were not read.
 pub(super) fn read_configuration(id: &str, answer: &Answer) -> Result<(Vec<Export>, Vec<String>)> {
-    if answer.status == 404 {
-        let said: BTreeMap<String, Value> = read_json(answer)?;
-        let is_the_api = said.contains_key("errors");
-        let strange = || bad_answer("the answer is a 404 without the `errors` that the API documents");
-        return if is_the_api { Ok((Vec::new(), Vec::new())) } else { Err(strange()) };
+    if is_not_found(answer)? {
+        return Ok((Vec::new(), Vec::new()));
     }
     let configuration: Configuration = read_json(answer)?;
     let data = configuration.data.ok_or_else(|| bad_answer("the answer has no `data`"))?.unwrap_or_default().0;

@@ -53,7 +53,7 @@ pub static ENTRY: Entry = Entry {
 };
 
 fn build(section: &Section<'_>) -> Option<Arc<dyn Source>> {
-    let table = read_table(section, SCHEMA, &[]);
+    let table = read_table(section, SCHEMA);
     let queries = Queries::read(section, CommitmentType::Required);
     // The API may list one id several times.
     let table = Arc::new(Arc::unwrap_or_clone(table?).with_repeats());

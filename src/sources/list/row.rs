@@ -9,7 +9,7 @@
 //! | bigint | whole number | the same |
 //! | boolean | true, false | the same |
 //! | date | `2026-11-29`, alone or before a time | the day |
-//! | timestamp | whole number of milliseconds, or text as RFC 3339 | the instant |
+//! | timestamp | whole number of milliseconds, or text as RFC 3339; without an offset it is UTC | the instant |
 //! | decimal | number, or its text | the exact amount |
 //! | decimal | more than 12 decimals | the amount rounded to 12, half away from zero; its text also in `extra` |
 //! | any | anything else | null, and the value under its name in `extra` |
@@ -20,7 +20,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -82,12 +82,14 @@ pub(in crate::sources) struct Row<'a> {
     given: BTreeMap<Cow<'a, str>, Cell<'a>>,
     pub(in crate::sources) fields: Fields<'a>,
     texts_are_numbers: bool,
+    /// Documented fields without a column.
+    kept: &'static [&'static str],
 }
 
 /// The cells of a row, in the order of the columns.
 pub(super) struct Taken<'a> {
     pub(super) cells: Vec<Cell<'a>>,
-    /// Names of fields without a column.
+    /// Names of fields without a column that are not documented.
     pub(super) left: Vec<String>,
     /// Amounts that were rounded.
     pub(super) rounded: u64,
@@ -106,6 +108,11 @@ impl<'a> Row<'a> {
     /// Reads numbers from texts, too.
     pub(in crate::sources) fn numbers_are_texts(self) -> Self {
         Self { texts_are_numbers: true, ..self }
+    }
+
+    /// Names documented fields that go to `extra`, so that they are no news.
+    pub(in crate::sources) fn keeping(self, kept: &'static [&'static str]) -> Self {
+        Self { kept, ..self }
     }
 
     /// Fills a column; a field of the same name goes to `extra`.
@@ -159,7 +166,8 @@ impl<'a> Row<'a> {
             };
             cells.push(cell);
         }
-        let left: Vec<String> = self.fields.keys().cloned().collect();
+        let is_news = |name: &&String| !self.kept.contains(&name.as_str());
+        let left: Vec<String> = self.fields.keys().filter(is_news).cloned().collect();
         let count = rounded.len() as u64;
         self.fields.extend(rounded);
         if let Some(cell) = extra_at.and_then(|at| cells.get_mut(at)) {
@@ -250,10 +258,14 @@ fn rounded(json: &str) -> std::result::Result<i128, Fault> {
     decimal::parse_rounded(unquoted(json))
 }
 
-/// Unix milliseconds of a whole number, or of text as RFC 3339.
+/// Unix milliseconds of a whole number, or of text as RFC 3339 with or without an offset.
 fn instant(json: &str) -> Option<i64> {
-    let of_text = || DateTime::parse_from_rfc3339(unquoted(json)).ok().map(|at| at.timestamp_millis());
-    json.parse().ok().filter(|millis| DateTime::from_timestamp_millis(*millis).is_some()).or_else(of_text)
+    let text = unquoted(json);
+    let of_text = || DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp_millis());
+    let of_utc = || NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok();
+    let of_utc = || of_utc().map(|at| at.and_utc().timestamp_millis());
+    let is_there = |millis: &i64| DateTime::from_timestamp_millis(*millis).is_some();
+    json.parse().ok().filter(is_there).or_else(of_text).or_else(of_utc)
 }
 
 /// The double nearest to the text of a JSON number; `None` if it is not a number or is too large.

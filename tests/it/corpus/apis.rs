@@ -135,3 +135,38 @@ fn savings() {
 fn exports() {
     play("exports");
 }
+
+#[test]
+fn utilization_of_commitments() {
+    play("utilization");
+}
+
+#[test]
+fn coverage_by_commitments() {
+    play("coverage");
+}
+
+#[test]
+fn hot_spots() {
+    play("hot_spots");
+}
+
+#[test]
+fn costs_by_tag() {
+    play("costs");
+}
+
+#[test]
+fn budgets() {
+    play("budgets");
+}
+
+#[test]
+fn datadog_anomalies() {
+    play("datadog_anomalies");
+}
+
+#[test]
+fn cloud_accounts() {
+    play("cloud_accounts");
+}
