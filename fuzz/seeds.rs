@@ -21,6 +21,17 @@ const COMMITMENTS: [&str; 3] = [
 const SAVINGS: &str = include_str!("../src/sources/datadog_savings/fixtures/savings.json");
 const ACCOUNTS: &str = include_str!("../src/sources/datadog_ccm_config/fixtures/accounts.json");
 const CONFIG: &str = include_str!("../src/sources/datadog_ccm_config/fixtures/ccm_config.json");
+const HOT_SPOTS: &str = include_str!("../src/sources/datadog_on_demand_hot_spots/fixtures/hot_spots.json");
+const BY_TEAM: &str = include_str!("../src/sources/datadog_cost/fixtures/by_team.json");
+const TOTAL: &str = include_str!("../src/sources/datadog_cost/fixtures/total.json");
+const BUDGETS: &str = include_str!("../src/sources/datadog_budgets/fixtures/budgets.json");
+const BUDGET: &str = include_str!("../src/sources/datadog_budgets/fixtures/budget.json");
+const OPEN: &str = include_str!("../src/sources/datadog_cost_anomalies/fixtures/open.json");
+const DISMISSED: &str = include_str!("../src/sources/datadog_cost_anomalies/fixtures/dismissed.json");
+const CLOUD_ACCOUNTS: &str = include_str!("../src/sources/datadog_cloud_accounts/fixtures/cloud_accounts.json");
+const CUR: &str = include_str!("../src/sources/datadog_cloud_accounts/fixtures/aws_cur_config.json");
+const AZURE: &str = include_str!("../src/sources/datadog_cloud_accounts/fixtures/azure_uc_config.json");
+const GCP: &str = include_str!("../src/sources/datadog_cloud_accounts/fixtures/gcp_uc_config.json");
 const PAGES: [&str; 3] = [
     include_str!("../src/sources/aws_cost_and_usage/fixtures/by_tag_page_1.json"),
     include_str!("../src/sources/aws_cost_and_usage/fixtures/by_tag_page_2.json"),
@@ -44,6 +55,11 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
         "datadog_ccm_config" => {
             [joined(&[ACCOUNTS, CONFIG]), joined(&[ACCOUNTS, "4{\"errors\":[\"Not Found\"]}"])].concat()
         }
+        "datadog_hot_spots" => texts(&[HOT_SPOTS]),
+        "datadog_cost" => joined(&[BY_TEAM, TOTAL]),
+        "datadog_budgets" => joined(&[BUDGETS, BUDGET]),
+        "datadog_anomalies" => joined(&[OPEN, DISMISSED]),
+        "datadog_cloud_accounts" => joined(&[CLOUD_ACCOUNTS, "{\"data\":[]}", CUR, AZURE, GCP]),
         "datadog_error" => texts(&[
             r#"{"errors":["a",{"title":"T","detail":"D","source":{"parameter":"p"}}]}"#,
             "<html><title>502 &amp; more</title><body>Bad <b>Gateway</b></body></html>",

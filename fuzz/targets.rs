@@ -40,6 +40,11 @@ pub(crate) const TARGETS: &[Target] = &[
     ("datadog_commitments", |data| fetch(&COMMITMENTS, data)),
     ("datadog_savings", |data| fetch(&SAVINGS, data)),
     ("datadog_ccm_config", |data| fetch(&CONFIG, data)),
+    ("datadog_hot_spots", |data| fetch(&HOT_SPOTS, data)),
+    ("datadog_cost", |data| fetch(&COST_BY_TAG, data)),
+    ("datadog_budgets", |data| fetch(&BUDGETS, data)),
+    ("datadog_anomalies", |data| fetch(&ANOMALIES, data)),
+    ("datadog_cloud_accounts", |data| fetch(&CLOUD_ACCOUNTS, data)),
     ("datadog_error", datadog_error),
     ("ledger", ledger),
     ("records", records),
@@ -76,6 +81,14 @@ static COMMITMENTS: LazyLock<Job> = LazyLock::new(|| {
 static SAVINGS: LazyLock<Job> =
     LazyLock::new(|| known_job("type = \"datadog_savings\"\nqueries = [{ provider = \"aws\", product = \"ec2\" }]"));
 static CONFIG: LazyLock<Job> = LazyLock::new(|| known_job("type = \"datadog_ccm_config\""));
+static HOT_SPOTS: LazyLock<Job> = LazyLock::new(|| {
+    known_job("type = \"datadog_on_demand_hot_spots\"\nqueries = [{ provider = \"aws\", product = \"ec2\" }]")
+});
+static COST_BY_TAG: LazyLock<Job> =
+    LazyLock::new(|| known_job("type = \"datadog_cost\"\nmetric = \"all.cost\"\ngroup_by = [\"team\", \"env\"]"));
+static BUDGETS: LazyLock<Job> = LazyLock::new(|| known_job("type = \"datadog_budgets\""));
+static ANOMALIES: LazyLock<Job> = LazyLock::new(|| known_job("type = \"datadog_cost_anomalies\""));
+static CLOUD_ACCOUNTS: LazyLock<Job> = LazyLock::new(|| known_job("type = \"datadog_cloud_accounts\""));
 
 fn known_job(source: &str) -> Job {
     let text = format!("[source]\n{source}\n[window]\nbegin = \"2026-11-01\"\n");

@@ -151,8 +151,10 @@ impl<'a> Pair<'a> {
         let (old, new) = (self.old.units(value, unit), self.new.units(value, unit));
         let other =
             old.iter().find_map(|(query, old)| new.get(query).filter(|new| *new != old).map(|new| (query, old, new)));
-        other
-            .map(|(query, old, new)| format!("{value} of {query} was in {} and would be in {}", shown(old), shown(new)))
+        other.map(|(query, old, new)| {
+            let of = if query.is_empty() { String::new() } else { format!(" of {query}") };
+            format!("{value}{of} was in {} and would be in {}", shown(old), shown(new))
+        })
     }
 
     /// Old and new numbers of the same key, both other than zero.

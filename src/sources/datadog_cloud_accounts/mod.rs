@@ -16,6 +16,7 @@
 //! | a pair without `configs` | one row |
 //! | an object that is listed again | a row each time, and a note |
 //! | an account of a cloud that was not asked for | left out, and a note |
+//! | `error_messages` absent, `null` or empty | `[]` |
 //! | a time without an offset | UTC |
 
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ use crate::sources::{Entry, Source};
 use crate::window::Window;
 
 const SCHEMA: &str = include_str!("../../../schemas/datadog_cloud_accounts.json");
+const ERRORS: &str = "error_messages";
 /// Documented fields without a column.
 const KEPT: [&str; 18] = [
     "account_filters",
@@ -179,7 +181,10 @@ fn add<'a>(
     people::remove(&mut fields);
     let row = Row::new(fields).keeping(&KEPT).labelled("configuration", id).give("kind", list.kind);
     let row = row.give("cloud", cloud).give("config_id", id.to_owned());
-    page.rows.push(row.give_json("error_messages", "error_messages")?);
+    // A list that is empty is no value that is lost: an account recovers.
+    let has_errors = row.fields.get(ERRORS).is_some_and(|raw| !matches!(raw.get(), "null" | "[]" | "{}"));
+    let row = row.give_json(ERRORS, ERRORS)?;
+    page.rows.push(if has_errors { row } else { row.give(ERRORS, "[]") });
     Ok(())
 }
 

@@ -62,11 +62,11 @@ fn accounts_of_all_clouds_are_rows() {
         [
             r#"2026-11-20|aws_cur_config|aws|100|000000000456|-|error|["no access","late"]|2025-05-01 20:05:41.849|-|2026-11-02 01:02:03|{"account_filters":{"include_new_accounts":null},"bucket_name":"acme-billing","bucket_region":"eu-central-1","months":15,"report_name":"cur","report_prefix":"hourly"}"#
                 .to_owned(),
-            format!("2026-11-20|azure_uc_config|azure|7|1234abcd-tenant|actual|active|-|{azure}"),
-            format!("2026-11-20|azure_uc_config|azure|7|1234abcd-tenant|amortized|active|-|{azure}"),
-            "2026-11-20|cloud_accounts|aws_cur2|534|000000000123|-|active|-|2026-01-01 12:00:00|2026-01-02 12:00:00|2026-11-01 12:00:00.250|-"
+            format!("2026-11-20|azure_uc_config|azure|7|1234abcd-tenant|actual|active|[]|{azure}"),
+            format!("2026-11-20|azure_uc_config|azure|7|1234abcd-tenant|amortized|active|[]|{azure}"),
+            "2026-11-20|cloud_accounts|aws_cur2|534|000000000123|-|active|[]|2026-01-01 12:00:00|2026-01-02 12:00:00|2026-11-01 12:00:00.250|-"
                 .to_owned(),
-            r#"2026-11-20|gcp_uc_config|gcp|9|01ABCD-234567-890EFG|-|warn|-|-|-|-|{"bucket_name":"b","created_at":"2026-06-29","dataset":"billing","export_prefix":"p","export_project_name":"x","project_id":"y","region":"eu"}"#
+            r#"2026-11-20|gcp_uc_config|gcp|9|01ABCD-234567-890EFG|-|warn|[]|-|-|-|{"bucket_name":"b","created_at":"2026-06-29","dataset":"billing","export_prefix":"p","export_project_name":"x","project_id":"y","region":"eu"}"#
                 .to_owned(),
         ]
     );

@@ -225,3 +225,23 @@ fn a_snapshot_is_as_long_as_the_one_before() {
     house.run_well();
     assert_eq!(house.rows("dog").len(), 6);
 }
+
+#[test]
+fn a_snapshot_of_days_that_move_on_may_be_shorter() {
+    let open = Arc::new(Mutex::new(5_u32));
+    let count = Arc::clone(&open);
+    let script = Script::answering(move |asked| {
+        let listed = if asked.path.contains("dismissal_cause=none") { *count.lock().expect("a count") } else { 0 };
+        let all: Vec<Value> = (0..listed).map(|index| json!({ "uuid": format!("a-{index}") })).collect();
+        Reply::good(&json!({ "data": { "attributes": { "anomalies": all, "total_count": listed } } }))
+    });
+    let mut house = Lakehouse::new(script.url(), NOW);
+    house.job("dog", "[source]\ntype = \"datadog_cost_anomalies\"\n[limits]\nrequests_per_second = 1000\n");
+    house.unset("AWS_ACCESS_KEY_ID");
+    house.unset("AWS_SECRET_ACCESS_KEY");
+    house.run_well();
+    *open.lock().expect("a count") = 1;
+    house.set("COSTLAKE_NOW", "2026-11-29T06:00:00Z");
+    house.run_well();
+    assert_eq!(house.rows("dog").len(), 6);
+}
