@@ -13,7 +13,9 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::sandbox::amount::ONE;
+use crate::sandbox::bill::is_usage;
 use crate::sandbox::dice::{between, hex, mix, of_text, uuid};
+use crate::sandbox::lines::Line;
 
 use super::cube::CostQuery;
 use super::{Company, Parameters, Refusal, days_before, double, milliseconds, one_of, optional, window};
@@ -22,7 +24,7 @@ const QUERY: &str = "sum:aws.cost.amortized{aws_cost_type IN (Usage,DiscountedUs
                      by {servicename,subaccountid}.rollup(sum, daily)";
 
 /// The smallest jump: this many dollars, and this many percent above the usual.
-const JUMP: (i128, i128) = (20, 35);
+const JUMP: (i128, i128) = (5, 20);
 
 /// The longest jump that is followed back before the window.
 const LONGEST: u64 = 7;
@@ -72,21 +74,33 @@ impl Anomaly {
         (at <= company.now).then_some(Dismissal { at, number: hash, by, cause, message })
     }
 
-    /// The values of a tag on the lines of the service and account on the days of the anomaly.
+    /// The teams and environments of the lines that make a quarter of the change or more; null if they have none.
     fn correlated(&self, company: Company<'_>) -> Value {
+        let [costs, week, fortnight] = [0, 7, 14].map(|ago| self.lines(company, days_before(self.start, ago)));
+        let before = |costs: &Lines<'_>, salt| costs.get(&salt).map_or(0, |(cost, _)| *cost);
         let mut tags: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for day in self.start.iter_days().take_while(|day| *day < self.end) {
-            for item in company.bill.day(day, company.today()).iter() {
-                let line = company.bill.lines.get(item.line);
-                let own = line.filter(|line| line.service == self.service && line.account.id == self.account);
-                for (key, value) in own.iter().flat_map(|line| [("team", line.team), ("env", line.env)]) {
-                    if !value.is_empty() {
-                        tags.entry(key).or_default().insert(value);
-                    }
+        for (salt, (cost, line)) in costs {
+            let usual = (before(&week, salt) + before(&fortnight, salt)) / 2;
+            let has_jumped = (cost - usual) * 4 >= self.change;
+            for (key, value) in [("team", line.team), ("env", line.env)] {
+                if has_jumped && !value.is_empty() {
+                    tags.entry(key).or_default().insert(value);
                 }
             }
         }
         if tags.is_empty() { Value::Null } else { json!(tags) }
+    }
+
+    fn lines<'a>(&self, company: Company<'a>, day: NaiveDate) -> Lines<'a> {
+        let mut lines = Lines::new();
+        for item in company.bill.day(day, company.today()).iter() {
+            let line = company.bill.lines.get(item.line);
+            let own = line.filter(|line| line.service == self.service && line.account.id == self.account);
+            if let Some(line) = own.filter(|line| is_usage(line.charge)) {
+                lines.entry(line.salt).or_insert((0, line)).0 += i128::from(item.amounts[2]);
+            }
+        }
+        lines
     }
 
     fn value(&self, company: Company<'_>) -> Value {
@@ -115,6 +129,9 @@ impl Anomaly {
         value
     }
 }
+
+/// Amortized cost by the hash of a line, which it keeps when its tag is corrected.
+type Lines<'a> = BTreeMap<u64, (i128, &'a Line)>;
 
 /// The first day whose usage has not arrived whole.
 fn unsettled(today: NaiveDate) -> NaiveDate {
@@ -220,6 +237,9 @@ impl<'a> Asked<'a> {
     }
 
     fn takes_tags(&self, company: Company<'_>, anomaly: &Anomaly) -> bool {
+        if self.tags.is_empty() {
+            return true;
+        }
         let correlated = anomaly.correlated(company);
         self.tags.iter().all(|(key, wanted)| match &**key {
             "servicename" => wanted.contains(&anomaly.service),
@@ -322,7 +342,7 @@ mod tests {
             let (actual, max) = (anomaly["actual_cost"].as_f64().unwrap(), anomaly["max_cost"].as_f64().unwrap());
             assert!((actual - billed.iter().sum::<f64>()).abs() < 0.005, "{anomaly}");
             assert!(billed.iter().any(|cost| (cost - max).abs() < 0.005), "{anomaly}");
-            assert!(anomaly["anomalous_cost_change"].as_f64().unwrap() >= 20.0 && anomaly["query"].is_string());
+            assert!(anomaly["anomalous_cost_change"].as_f64().unwrap() >= 5.0 && anomaly["query"].is_string());
             assert!(anomaly["correlated_tags"].is_object() || anomaly["correlated_tags"].is_null());
         }
         let ids: std::collections::BTreeSet<String> = all.iter().map(|anomaly| anomaly["uuid"].to_string()).collect();

@@ -123,8 +123,11 @@ fn in_all(points: Vec<(NaiveDate, Spend)>) -> Option<Spend> {
     points.into_iter().map(|(_, spend)| spend).reduce(|a, b| a + b)
 }
 
+/// The name of a series and its value at a point.
+type Series<'a, T> = (&'a str, &'a dyn Fn(&T) -> f64);
+
 /// A timeseries: days in seconds, and values by the name of a series.
-pub(super) fn metric<T>(points: &[(NaiveDate, T)], values: &[(&str, &dyn Fn(&T) -> f64)]) -> Value {
+pub(super) fn metric<T>(points: &[(NaiveDate, T)], values: &[Series<'_, T>]) -> Value {
     let mut series = Map::new();
     for (key, value) in values.iter().filter(|_| !points.is_empty()) {
         let values: Vec<f64> = points.iter().map(|(_, point)| value(point)).collect();

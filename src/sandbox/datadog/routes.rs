@@ -107,7 +107,61 @@ fn answer(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use axum::body::Body;
+    use axum::http::Request;
+    use tower::ServiceExt;
+
     use super::by_name;
+    use crate::sandbox::reader::{NOW, at};
+    use crate::sandbox::{Sandbox, Settings};
+
+    /// The status of an answer, and its rate limit.
+    fn answered(method: &str, path: &str, with_keys: bool, body: &'static str) -> (u16, String) {
+        let mut request = Request::builder().method(method).uri(path).header("dd-api-key", "k");
+        if with_keys {
+            request = request.header("dd-application-key", "k");
+        }
+        let router = Sandbox::new(Settings::new(at(NOW))).router();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let answer = runtime.block_on(router.oneshot(request.body(Body::from(body)).unwrap())).unwrap();
+        let limit = answer.headers().get("x-ratelimit-limit").map_or("", |limit| limit.to_str().unwrap());
+        (answer.status().as_u16(), limit.to_owned())
+    }
+
+    #[test]
+    fn every_endpoint_asks_for_both_keys_and_tells_its_limit() {
+        let commitments = "?provider=aws&product=ec2&start=1790812800000&end=1793491200000";
+        let query = r#"{"data":{"type":"timeseries_request","attributes":{"from":1790812800000,"to":1790899200000,
+            "queries":[{"data_source":"cloud_cost","query":"sum:all.cost{*}"}]}}}"#;
+        for (method, path, status) in [
+            ("GET", format!("/api/v2/cost/commitments/commitment-list{commitments}"), 200),
+            ("GET", format!("/api/v2/cost/commitments/savings/timeseries{commitments}"), 200),
+            ("GET", format!("/api/v2/cost/commitments/savings/scalar{commitments}"), 200),
+            ("GET", format!("/api/v2/cost/commitments/utilization/timeseries{commitments}"), 200),
+            ("GET", format!("/api/v2/cost/commitments/utilization/scalar{commitments}"), 200),
+            ("GET", format!("/api/v2/cost/commitments/coverage/timeseries{commitments}"), 200),
+            ("GET", format!("/api/v2/cost/commitments/coverage/scalar{commitments}"), 200),
+            ("GET", format!("/api/v2/cost/commitments/on-demand-hot-spots/scalar{commitments}"), 200),
+            ("GET", "/api/v2/cost/commitments/coverage/timeseries".to_owned(), 400),
+            ("POST", "/api/v2/query/timeseries".to_owned(), 200),
+            ("POST", "/api/v2/query/scalar".to_owned(), 400),
+            ("GET", "/api/v2/cost/budgets".to_owned(), 200),
+            ("GET", "/api/v2/cost/budget/00000000-0000-4000-a000-000000000000?actual=true".to_owned(), 404),
+            ("GET", "/api/v2/cost/anomalies?provider_ids=gcp&provider_ids=aws".to_owned(), 200),
+            ("GET", "/api/v2/cost/tag_keys?filter%5Bmetric%5D=all.cost".to_owned(), 200),
+            ("GET", "/api/v2/cost/cloud_accounts?filter[cloud]=aws_cur2".to_owned(), 200),
+            ("GET", "/api/v2/cost/aws_cur_config".to_owned(), 200),
+            ("GET", "/api/v2/cost/azure_uc_config".to_owned(), 200),
+            ("GET", "/api/v2/cost/gcp_uc_config".to_owned(), 200),
+            ("GET", "/api/v2/integration/aws/accounts".to_owned(), 200),
+            ("GET", "/api/v2/integration/aws/accounts/x/ccm_config".to_owned(), 400),
+        ] {
+            assert_eq!(answered(method, &path, true, query), (status, "600".to_owned()), "{path}");
+            assert_eq!(answered(method, &path, false, query), (403, "600".to_owned()), "{path} with one key");
+        }
+    }
 
     #[test]
     fn the_values_of_a_repeated_parameter_are_joined() {
