@@ -1,5 +1,5 @@
-//! The HTTP server of both simulated APIs: AWS and the clock here, Datadog in `datadog::routes`. Headers that clients rely
-//! on are sent; credentials are required but not verified.
+//! The HTTP server of both simulated APIs: AWS and the clock here, Datadog in `datadog::routes`. Headers that clients
+//! rely on are sent; credentials are required but not verified.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,10 +1,11 @@
 //! `cost/anomalies`: days on which a service of an account cost far more than on the same weekday before.
 //!
 //! They are found in the bill's usage, so launches and runaway jobs of the bill are met here. Only days whose usage has
-//! arrived whole are looked at (those before the last two), and a jump of several days is one anomaly. About a third are
-//! dismissed some days after their end, which later clocks see.
+//! arrived whole are looked at (those before the last two), and a jump of several days is one anomaly. About a third
+//! are dismissed some days after their end, which later clocks see.
 //!
-//! The causes of a dismissal are not documented; here there are two. Without `dismissal_cause` the open ones are listed.
+//! The causes of a dismissal are not documented; here there are two. Without `dismissal_cause` the open ones are
+//! listed.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

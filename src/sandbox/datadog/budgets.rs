@@ -4,12 +4,12 @@
 //! |---|---|
 //! | `amount` | planned from the costs of the first month of the year, or of the first whole month of the bill |
 //! | `actual` | the bill's sum of the month as of the clock; null for a month that has not begun |
-//! | `ootb_forecast` | for a month that is not over: what is settled, and an ordinary day for each day left; else null |
+//! | `ootb_forecast` | in a month that is not over: what is settled, and an ordinary day for each day left |
 //! | `custom_forecast` | null, but for one budget's December |
 //! | `forecast` | the custom forecast, or the other one |
 //!
-//! Whether Datadog sums forecasts of the whole period or of the months ahead is not documented; here `costs.forecast` is
-//! the sum over the entries that have one.
+//! Months that are over have no forecast. Whether Datadog sums forecasts of the whole period or of the months ahead is
+//! not documented; here `costs.forecast` is the sum over the entries that have one.
 
 use std::collections::BTreeMap;
 

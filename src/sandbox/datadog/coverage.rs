@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `on_demand_only`, `spot_only` | the bill's public price of machines without a commitment | the bill's |
 //! | `ri` | the used spend of the utilization endpoint | machines of the commitment list, as far as they were used |
-//! | `sp` | the used spend of the utilization endpoint | what that buys at the public price of the day's other machines |
+//! | `sp` | the used spend of the utilization endpoint | its public price, in hours of the day's other machines |
 //!
 //! The bill is of AWS only. Azure's machines without a commitment are a share of what its commitments would have cost.
 

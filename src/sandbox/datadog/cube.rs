@@ -8,7 +8,7 @@
 //! | part | read here |
 //! |---|---|
 //! | metric | see [`Metric::named`]; any other has no costs |
-//! | filter | `*`, `key:value`, `key:value*`, `key IN (a,b)`, `key NOT IN (a,b)`, each after `!` or `NOT` too, joined by `,` or `AND` |
+//! | filter | `*`, `key:value`, `key:value*`, `key IN (a,b)`, `key NOT IN (a,b)`; after `!`, `NOT`; joined by `,`, `AND` |
 //! | periods | `daily`, `86400`, `weekly` (from Monday) or `monthly`; without a rollup days |
 //!
 //! `OR`, inner parentheses, other reducers and functions are refused, where Datadog knows more.
