@@ -32,6 +32,12 @@ pub(super) fn hex(hash: u64, digits: usize) -> String {
     text.chars().take(digits).collect()
 }
 
+/// Formats 32 hexadecimal digits as a version 4 UUID.
+pub(super) fn uuid(digits: &str) -> String {
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    format!("{}-{}-4{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
+}
+
 fn spread(value: u64) -> u64 {
     let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

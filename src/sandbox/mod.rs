@@ -9,8 +9,7 @@
 //! server ─┬─ cost_explorer ── request, expression ── results ── paging
 //!         │        └─ bill ── lines, charges ── catalog, meters
 //!         ├─ token_service ── catalog
-//!         └─ datadog ── commitments ── programs
-//!                 └─ integration ── catalog
+//!         └─ datadog ── bill, catalog; its own modules are listed there
 //! ```
 
 mod amount;
@@ -18,17 +17,14 @@ mod attribute;
 mod bill;
 mod catalog;
 mod charges;
-mod commitments;
 mod cost_explorer;
 mod datadog;
 mod dice;
 mod expression;
 mod fault;
-mod integration;
 mod lines;
 mod meters;
 mod paging;
-mod programs;
 #[cfg(test)]
 mod reader;
 mod request;

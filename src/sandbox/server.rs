@@ -1,26 +1,25 @@
-//! The HTTP server of both simulated APIs: routes, headers clients rely on, and credentials, required but not verified.
+//! The HTTP server of both simulated APIs: AWS and the clock here, Datadog in `datadog::routes`. Headers that clients
+//! rely on are sent; credentials are required but not verified.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use chrono::{DateTime, Timelike, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::request::FIGURES_HEADER;
 
 use super::Sandbox;
-use super::commitments::uuid;
-use super::datadog::{self, Parameters, Refusal};
-use super::dice::{hex, mix};
+use super::datadog::{Refusal, routes};
+use super::dice::{hex, mix, uuid};
 use super::fault::Fault;
 use super::token_service;
 
@@ -37,17 +36,11 @@ pub async fn serve(
 }
 
 pub(super) fn router(sandbox: Sandbox) -> Router {
-    let commitments = "/api/v2/cost/commitments";
-    let accounts = "/api/v2/integration/aws/accounts";
     Router::new()
         .route("/", post(aws))
-        .route(&format!("{commitments}/commitment-list"), get(commitment_list))
-        .route(&format!("{commitments}/savings/timeseries"), get(savings))
-        .route(&format!("{commitments}/utilization/timeseries"), get(utilization))
-        .route(accounts, get(aws_accounts))
-        .route(&format!("{accounts}/{{id}}/ccm_config"), get(ccm_config))
         .route("/_sandbox/clock", get(read_clock).post(move_clock))
         .route("/healthz", get(async || "ok"))
+        .merge(routes::router())
         .fallback(unknown_path)
         .layer(axum::middleware::map_response(async |mut response: Response| {
             response.headers_mut().insert(FIGURES_HEADER, HeaderValue::from_static("made up"));
@@ -84,7 +77,7 @@ async fn unknown_path() -> Response {
     (StatusCode::NOT_FOUND, Json(Refusal::new(404, "Not Found", "no such path in the sandbox").body())).into_response()
 }
 
-fn count(counter: &AtomicU64) -> u64 {
+pub(super) fn count(counter: &AtomicU64) -> u64 {
     counter.fetch_add(1, Ordering::Relaxed)
 }
 
@@ -116,7 +109,7 @@ fn fault_body(fault: &Fault) -> Vec<u8> {
     serde_json::to_vec(fault).unwrap_or_default()
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim()
 }
 
@@ -134,64 +127,4 @@ fn checked_target(headers: &HeaderMap) -> Result<(), Fault> {
         return Err(Fault::new("MissingAuthenticationTokenException", "Missing Authentication Token"));
     }
     Ok(())
-}
-
-/// Answers a Datadog request: checks that both keys are present, and adds the rate-limit headers.
-fn datadog_answer(
-    sandbox: &Sandbox,
-    headers: &HeaderMap,
-    answer: impl FnOnce(u64) -> Result<Value, Refusal>,
-) -> Response {
-    let number = count(&sandbox.shared.datadog_requests);
-    let (status, content_type, body) =
-        if text(headers, "dd-api-key").is_empty() || text(headers, "dd-application-key").is_empty() {
-            (403, "application/json", json!({ "errors": ["Forbidden"] }))
-        } else {
-            match answer(sandbox.seed()) {
-                Ok(body) => (200, "application/vnd.api+json", body),
-                Err(refusal) => (refusal.status, "application/vnd.api+json", refusal.body()),
-            }
-        };
-    let limit = 600;
-    let limits = [
-        ("x-ratelimit-limit", limit.to_string()),
-        ("x-ratelimit-period", "60".to_owned()),
-        ("x-ratelimit-remaining", (limit - 1 - number % limit).to_string()),
-        ("x-ratelimit-reset", (60 - sandbox.now().second()).to_string()),
-        ("x-ratelimit-name", "cloud_cost_commitments".to_owned()),
-    ];
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(header::CONTENT_TYPE, content_type)], limits, body.to_string()).into_response()
-}
-
-async fn commitment_list(
-    State(sandbox): State<Sandbox>,
-    headers: HeaderMap,
-    Query(parameters): Query<Parameters>,
-) -> Response {
-    datadog_answer(&sandbox, &headers, |seed| datadog::commitment_list(seed, &parameters, sandbox.now()))
-}
-
-async fn savings(State(sandbox): State<Sandbox>, headers: HeaderMap, Query(parameters): Query<Parameters>) -> Response {
-    datadog_answer(&sandbox, &headers, |seed| datadog::savings(seed, &parameters, sandbox.now()))
-}
-
-async fn utilization(
-    State(sandbox): State<Sandbox>,
-    headers: HeaderMap,
-    Query(parameters): Query<Parameters>,
-) -> Response {
-    datadog_answer(&sandbox, &headers, |seed| datadog::utilization(seed, &parameters, sandbox.now()))
-}
-
-async fn aws_accounts(
-    State(sandbox): State<Sandbox>,
-    headers: HeaderMap,
-    Query(parameters): Query<Parameters>,
-) -> Response {
-    datadog_answer(&sandbox, &headers, |seed| Ok(datadog::accounts(seed, &parameters)))
-}
-
-async fn ccm_config(State(sandbox): State<Sandbox>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    datadog_answer(&sandbox, &headers, |seed| datadog::ccm_config(seed, &id))
 }

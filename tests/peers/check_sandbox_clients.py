@@ -1,5 +1,6 @@
 """The sandbox, read by the clients the two vendors ship: what they accept, and whether the figures agree."""
 
+import datetime
 import warnings
 from decimal import Decimal
 
@@ -10,8 +11,23 @@ from datadog_api_client.exceptions import NotFoundException
 from datadog_api_client.model_utils import UnparsedObject
 from datadog_api_client.v2.api.aws_integration_api import AWSIntegrationApi
 from datadog_api_client.v2.api.cloud_cost_management_api import CloudCostManagementApi
+from datadog_api_client.v2.api.metrics_api import MetricsApi
 from datadog_api_client.v2.model.commitments_commitment_type import CommitmentsCommitmentType
 from datadog_api_client.v2.model.commitments_provider import CommitmentsProvider
+from datadog_api_client.v2.model.metrics_aggregator import MetricsAggregator
+from datadog_api_client.v2.model.metrics_data_source import MetricsDataSource
+from datadog_api_client.v2.model.metrics_scalar_query import MetricsScalarQuery
+from datadog_api_client.v2.model.metrics_timeseries_query import MetricsTimeseriesQuery
+from datadog_api_client.v2.model.scalar_formula_query_request import ScalarFormulaQueryRequest
+from datadog_api_client.v2.model.scalar_formula_request import ScalarFormulaRequest
+from datadog_api_client.v2.model.scalar_formula_request_attributes import ScalarFormulaRequestAttributes
+from datadog_api_client.v2.model.scalar_formula_request_queries import ScalarFormulaRequestQueries
+from datadog_api_client.v2.model.scalar_formula_request_type import ScalarFormulaRequestType
+from datadog_api_client.v2.model.timeseries_formula_query_request import TimeseriesFormulaQueryRequest
+from datadog_api_client.v2.model.timeseries_formula_request import TimeseriesFormulaRequest
+from datadog_api_client.v2.model.timeseries_formula_request_attributes import TimeseriesFormulaRequestAttributes
+from datadog_api_client.v2.model.timeseries_formula_request_queries import TimeseriesFormulaRequestQueries
+from datadog_api_client.v2.model.timeseries_formula_request_type import TimeseriesFormulaRequestType
 
 import lake
 
@@ -20,6 +36,14 @@ START, END = "2026-10-01", "2026-11-01"
 METRICS = ["UnblendedCost", "AmortizedCost", "UsageQuantity"]
 DAY = 86_400
 START_S, END_S = 1_790_812_800, 1_793_491_200  # the same month, in seconds
+MONTH = dict(start=START_S * 1000, end=END_S * 1000)
+# What the client calls "unstable" and refuses unless it is named.
+PREVIEWS = [
+    "get_aws_account_ccm_config", "get_commitments_commitment_list", "get_commitments_coverage_scalar",
+    "get_commitments_coverage_timeseries", "get_commitments_on_demand_hotspots_scalar", "get_commitments_savings_scalar",
+    "get_commitments_savings_timeseries", "get_commitments_utilization_scalar", "get_commitments_utilization_timeseries",
+    "list_cost_anomalies",
+]
 
 
 def pages(client, **question):
@@ -60,11 +84,15 @@ def totals(found):
     }
 
 
-def cost_explorer(tally, server):
-    client = boto3.client(
+def cost_explorer_of(server):
+    return boto3.client(
         "ce", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id="AK", aws_secret_access_key="SK",
         config=Config(retries={"max_attempts": 2}),
     )
+
+
+def cost_explorer(tally, server):
+    client = cost_explorer_of(server)
     question = dict(TimePeriod={"Start": START, "End": END}, Granularity="DAILY", Metrics=METRICS)
     service, usage_type = {"Type": "DIMENSION", "Key": "SERVICE"}, {"Type": "DIMENSION", "Key": "USAGE_TYPE"}
     record_type, account = {"Type": "DIMENSION", "Key": "RECORD_TYPE"}, {"Type": "DIMENSION", "Key": "LINKED_ACCOUNT"}
@@ -135,21 +163,160 @@ def savings(tally, costs, provider, product, window):
         group.note(f"{len(times)} days, series {sorted(keys)}")
 
 
+def near(a, b):
+    return abs(a - b) < 0.005
+
+
+def covered(tally, costs, provider, product):
+    commitments = CommitmentsProvider(provider), product
+    with tally.group(f"Datadog's client reads the use and coverage of {provider} {product}: they agree with the savings") as group:
+        spent, used = [0.0] * 31, {}
+        for kind in ("ri", "sp"):
+            answer = plain(costs.get_commitments_utilization_timeseries(
+                *commitments, **MONTH, commitment_type=CommitmentsCommitmentType(kind)))
+            used[kind] = answer["series"].get("used", [0.0] * 31)
+            for day, value in enumerate(map(sum, zip(*answer["series"].values()))):
+                spent[day] += value
+        actual = plain(costs.get_commitments_savings_timeseries(*commitments, **MONTH).actual_cost)["series"]["total"]
+        group.true(all(map(near, spent, actual)), f"used and unused spend {spent} is not the actual cost {actual}")
+        coverage = plain(costs.get_commitments_coverage_timeseries(*commitments, **MONTH))
+        for metric in ("cost", "hours"):
+            group.equal(coverage[metric]["times"], list(range(START_S, END_S, DAY)), f"times of {metric}")
+            group.equal(set(coverage[metric]["series"]), {"on_demand_only", "ri", "sp", "spot_only"}, f"series of {metric}")
+        series = coverage["cost"]["series"]
+        for kind, values in used.items():
+            group.true(all(map(near, values, series[kind])), f"{kind}: {values} used, {series[kind]} covered")
+        spots = plain(costs.get_commitments_on_demand_hotspots_scalar(*commitments, **MONTH))
+        if provider == "aws":
+            (total,) = (column["values"][0] for column in spots["total"])
+            group.true(near(total, sum(series["on_demand_only"])), f"hot spots of {total}, {sum(series['on_demand_only'])} on demand")
+            group.true(near(total, sum(spots["columns"][-1]["values"])), "the hot spots do not add up to their total")
+        for scalar in (costs.get_commitments_coverage_scalar, costs.get_commitments_savings_scalar,
+                       costs.get_commitments_utilization_scalar):
+            group.true(plain(scalar(*commitments, **MONTH))["columns"], f"{scalar.__name__} has no columns")
+
+
+def cost_by_day(metrics, text):
+    """Costs by day and the values of the group tags."""
+    answer = metrics.query_timeseries_data(TimeseriesFormulaQueryRequest(data=TimeseriesFormulaRequest(
+        type=TimeseriesFormulaRequestType("timeseries_request"),
+        attributes=TimeseriesFormulaRequestAttributes(
+            _from=MONTH["start"], to=MONTH["end"], interval=DAY * 1000,
+            queries=TimeseriesFormulaRequestQueries(
+                [MetricsTimeseriesQuery(data_source=MetricsDataSource.CLOUD_COST, query=text)])))))
+    attributes = plain(answer.data)["attributes"]
+    days = [datetime.datetime.fromtimestamp(t / 1000, datetime.UTC).date().isoformat() for t in plain(attributes["times"])]
+    return {
+        (day, *(tag.partition(":")[2] for tag in plain(series["group_tags"]))): value
+        for series, values in zip(plain(attributes["series"]), plain(attributes["values"]))
+        for day, value in zip(days, plain(values)) if value is not None
+    }
+
+
+def billed(client, *group_by, metric="UnblendedCost", granularity="DAILY"):
+    """The same month of Cost Explorer, as the nearest doubles."""
+    question = dict(TimePeriod={"Start": START, "End": END}, Granularity=granularity, Metrics=[metric])
+    found = pages(client, **question, GroupBy=[{"Type": "DIMENSION", "Key": key} for key in group_by])
+    return {
+        (result["TimePeriod"]["Start"], *entry["Keys"]): float(entry["Metrics"][metric]["Amount"])
+        for page in found for result in page["ResultsByTime"] for entry in result["Groups"]
+    }
+
+
+def cost_queries(tally, costs, metrics, client):
+    for metric, name, tags, keys in (
+        ("aws.cost.unblended", "UnblendedCost", ["servicename"], ["SERVICE"]),
+        ("aws.cost.amortized", "AmortizedCost", ["subaccountid", "aws_cost_type"], ["LINKED_ACCOUNT", "RECORD_TYPE"]),
+    ):
+        with tally.group(f"Datadog's client reads {metric} by {', '.join(tags)}: Cost Explorer's {name}, day by day") as group:
+            found = cost_by_day(metrics, f"sum:{metric}{{*}} by {{{','.join(tags)}}}.rollup(sum, daily)")
+            group.same_mapping(found, billed(client, *keys, metric=name), "costs")
+
+    with tally.group("Datadog's client lists the tag keys, and a query by each adds up to the same total") as group:
+        keys = [plain(key)["id"] for key in costs.list_cost_tag_keys(filter_metric="aws.cost.unblended").data]
+        whole = sum(cost_by_day(metrics, "sum:aws.cost.unblended{*}.rollup(sum, daily)").values())
+        for key in keys:
+            parts = sum(cost_by_day(metrics, f"sum:aws.cost.unblended{{*}} by {{{key}}}.rollup(sum, daily)").values())
+            group.true(near(parts, whole), f"{key}: {parts} of {whole}")
+        group.note(f"{len(keys)} keys")
+
+    with tally.group("Datadog's client reads a scalar: Cost Explorer's month") as group:
+        text = "sum:aws.cost.unblended{*} by {servicename}"
+        query = MetricsScalarQuery(
+            data_source=MetricsDataSource.CLOUD_COST, query=text, name="a", aggregator=MetricsAggregator.SUM)
+        answer = metrics.query_scalar_data(ScalarFormulaQueryRequest(data=ScalarFormulaRequest(
+            type=ScalarFormulaRequestType("scalar_request"),
+            attributes=ScalarFormulaRequestAttributes(
+                _from=MONTH["start"], to=MONTH["end"], queries=ScalarFormulaRequestQueries([query])))))
+        names, sums = (plain(column)["values"] for column in plain(answer.data)["attributes"]["columns"])
+        found = {(START, name): value for (name,), value in zip(names, sums)}
+        group.same_mapping(found, billed(client, "SERVICE", granularity="MONTHLY"), "sums")
+
+
+def budgets(tally, costs, client):
+    with tally.group("Datadog's client reads the budgets: October's costs are the bill's, and only open months have a forecast") as group:
+        listed = [plain(budget) for budget in costs.list_budgets().data]
+        group.true(len(listed) > 2, f"{len(listed)} budgets")
+        for budget in listed:
+            answer = plain(costs.get_budget(budget["id"], actual=True, forecast=True).data)["attributes"]
+            group.equal(answer["total_amount"], budget["attributes"]["total_amount"], "total amount")
+            for entry in answer["entries"]:
+                figures = entry["costs"]
+                group.equal(figures["forecast"] is None, entry["month"] < 202611, f"{entry['month']} has no forecast")
+                group.equal(figures["actual"] is None, entry["month"] > 202611, f"{entry['month']} has no costs")
+            if answer["metrics_query"] == "aws.cost.unblended{*}":
+                (october,) = (entry["costs"]["actual"] for entry in answer["entries"] if entry["month"] == 202610)
+                found = pages(client, TimePeriod={"Start": START, "End": END}, Granularity="MONTHLY", Metrics=METRICS)
+                group.equal(october, float(totals(found)[START, "UnblendedCost"]), "costs of October")
+        try:
+            costs.get_budget("00000000-0000-4000-a000-000000000000")
+            group.true(False, "an unknown budget is answered")
+        except NotFoundException:
+            group.true(True, "")
+
+
+def anomalies(tally, costs):
+    with tally.group("Datadog's client pages through the anomalies, and reads who dismissed one") as group:
+        window = dict(start=(START_S - 90 * DAY) * 1000, end=END_S * 1000)
+        order = dict(order_by="start_date", order="asc")
+        whole = plain(costs.list_cost_anomalies(**window, **order).data)["attributes"]
+        found = []
+        while len(found) < whole["total_count"]:
+            page = plain(costs.list_cost_anomalies(**window, **order, limit=2, offset=len(found)).data)["attributes"]
+            group.equal(page["total_count"], whole["total_count"], "total count")
+            group.true(page["anomalies"], "a page is empty")
+            found += page["anomalies"] or whole["anomalies"]
+        group.equal([a["uuid"] for a in found], [a["uuid"] for a in whole["anomalies"]], "anomalies of all pages")
+        dismissed = plain(costs.list_cost_anomalies(**window, dismissal_cause="all").data)["attributes"]["anomalies"]
+        group.true(dismissed and all("@" in a["dismissal"]["updated_by"] for a in dismissed), "no one dismissed one")
+        group.note(f"{len(found)} open, {len(dismissed)} dismissed")
+
+
+def cost_accounts(tally, costs):
+    with tally.group("Datadog's client reads the cloud accounts and the configurations of each cloud") as group:
+        accounts = [plain(account) for account in costs.list_cost_cloud_accounts_v2(filter_cloud="aws_cur2").data]
+        group.true(all(account["attributes"]["status"] in ("active", "warn") for account in accounts), f"{accounts}")
+        group.equal(len(costs.list_cost_awscur_configs().data), 1, "old exports")
+        (pair,) = (plain(pair) for pair in costs.list_cost_azure_uc_configs().data)
+        group.equal([c["dataset_type"] for c in pair["attributes"]["configs"]], ["actual", "amortized"], "Azure's exports")
+        group.equal(costs.list_cost_gcp_usage_cost_configs().data, [], "Google's exports")
+        group.note(f"{len(accounts)} accounts")
+
+
 def datadog(tally, server):
     configuration = Configuration(api_key={"apiKeyAuth": lake.DATADOG["DD_API_KEY"], "appKeyAuth": lake.DATADOG["DD_APP_KEY"]})
     configuration.host = server.url
     warnings.filterwarnings("ignore", "Using unstable operation")
-    for operation in ("get_commitments_commitment_list", "get_commitments_savings_timeseries", "get_aws_account_ccm_config"):
+    for operation in PREVIEWS:
         configuration.unstable_operations[operation] = True
     with ApiClient(configuration) as client:
-        costs, accounts = CloudCostManagementApi(client), AWSIntegrationApi(client)
-        window = dict(start=START_S * 1000, end=END_S * 1000)
+        costs, accounts, aws = CloudCostManagementApi(client), AWSIntegrationApi(client), cost_explorer_of(server)
 
         for query in lake.job("datadog_commitments")["source"]["queries"]:
             provider, product, kind = query["provider"], query["product"], query["commitment_type"]
             with tally.group(f"Datadog's client reads the {kind} commitments of {provider} {product}") as group:
                 answer = costs.get_commitments_commitment_list(
-                    CommitmentsProvider(provider), product, commitment_type=CommitmentsCommitmentType(kind), **window)
+                    CommitmentsProvider(provider), product, commitment_type=CommitmentsCommitmentType(kind), **MONTH)
                 items = answer.commitments
                 group.true(items, "no commitment is listed")
                 ids = []
@@ -163,7 +330,14 @@ def datadog(tally, server):
                 group.note(f"{len(ids)} commitments")
 
         for query in lake.job("datadog_savings")["source"]["queries"]:
-            savings(tally, costs, query["provider"], query["product"], window)
+            savings(tally, costs, query["provider"], query["product"], MONTH)
+            covered(tally, costs, query["provider"], query["product"])
+        covered(tally, costs, "azure", "virtualmachines")
+
+        cost_queries(tally, costs, MetricsApi(client), aws)
+        budgets(tally, costs, aws)
+        anomalies(tally, costs)
+        cost_accounts(tally, costs)
 
         with tally.group("Datadog's client reads the accounts and the cost configuration of each") as group:
             listed = accounts.list_aws_accounts().data

@@ -1,12 +1,13 @@
 //! Reservations and savings plans: a fixed set of programs, each renewed at the end of its term.
 //!
-//! The list and the savings are computed from the same programs and the same daily utilization, so they agree: a day's
-//! savings follow from the committed amount and its utilization.
+//! The list, the savings, the utilization and the coverage are computed from the same programs and the same daily
+//! utilization, so they agree: a day's figures follow from the committed amount and how much of it was used.
 
 use chrono::{Datelike, NaiveDate};
 use serde_json::{Value, json};
 
-use super::dice::{between, hex, mix};
+use crate::sandbox::dice::{between, hex, mix, uuid};
+
 use super::programs::{PROGRAMS, Program, Variant};
 
 /// Which commitments a request selects; texts are compared ignoring case.
@@ -43,6 +44,21 @@ pub(super) struct Spend {
     pub(super) on_demand: i64,
     /// The part of `actual` that was used.
     pub(super) used: i64,
+    /// Hours of reserved machines that were used, in ten thousandths; 0 for plans, which commit to money.
+    pub(super) hours: i64,
+}
+
+impl std::ops::Add for Spend {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            actual: self.actual + other.actual,
+            on_demand: self.on_demand + other.on_demand,
+            used: self.used + other.used,
+            hours: self.hours + other.hours,
+        }
+    }
 }
 
 impl Selection<'_> {
@@ -71,11 +87,7 @@ impl Selection<'_> {
 
     /// Spend of one day summed over the selected commitments; `None` if there are none.
     pub(super) fn spend(&self, seed: u64, day: NaiveDate, today: NaiveDate) -> Option<Spend> {
-        self.programs().map(|(index, program)| program.spend(seed, index as u64, day, today)).reduce(|a, b| Spend {
-            actual: a.actual + b.actual,
-            on_demand: a.on_demand + b.on_demand,
-            used: a.used + b.used,
-        })
+        self.programs().map(|(index, program)| program.spend(seed, index as u64, day, today)).reduce(|a, b| a + b)
     }
 }
 
@@ -102,8 +114,10 @@ impl Program {
 
     fn spend(&self, seed: u64, index: u64, day: NaiveDate, today: NaiveDate) -> Spend {
         let actual = self.hourly * 24;
-        let used = actual * self.utilization(seed, index, day, today) / 10_000;
-        Spend { actual, used, on_demand: used * 10_000 / (10_000 - self.discount) }
+        let utilization = self.utilization(seed, index, day, today);
+        let used = actual * utilization / 10_000;
+        let hours = if self.kind == "ri" { self.count * 24 * utilization } else { 0 };
+        Spend { actual, used, on_demand: used * 10_000 / (10_000 - self.discount), hours }
     }
 
     fn item(&self, seed: u64, index: u64, term: (NaiveDate, NaiveDate), window: Window) -> Value {
@@ -181,12 +195,6 @@ impl Program {
             }
         }
     }
-}
-
-/// Formats 32 hexadecimal digits as a version 4 UUID.
-pub(super) fn uuid(digits: &str) -> String {
-    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
-    format!("{}-{}-4{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
 }
 
 /// `parts / of` as a double, the number type of this API.
