@@ -12,6 +12,12 @@ pub(super) fn share(value: i64, numerator: i64, denominator: i64) -> i64 {
     i64::try_from(quotient).unwrap_or(if quotient < 0 { i64::MIN } else { i64::MAX })
 }
 
+/// `part` of `whole` in percent, as text; `0` of nothing.
+pub(super) fn percent(part: i128, whole: i128) -> String {
+    let hundred = 100 * i128::from(ONE);
+    text((part * hundred).checked_div(whole).unwrap_or(0))
+}
+
 /// The decimal text of an amount as the service prints it: no trailing zeros, no exponent, zero is `0`.
 pub(super) fn text(amount: i128) -> String {
     let one = u128::from(ONE.unsigned_abs());
@@ -27,7 +33,7 @@ pub(super) fn text(amount: i128) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ONE, share, text};
+    use super::{ONE, percent, share, text};
 
     #[test]
     fn text_is_plain_decimal() {
@@ -44,5 +50,7 @@ mod tests {
         assert_eq!(share(10, 1, 3), 3);
         assert_eq!(share(-10, 1, 3), -3);
         assert_eq!(share(5, 1, 0), 0);
+        assert_eq!(percent(1, 3), "33.3333333333");
+        assert_eq!(percent(1, 0), "0");
     }
 }

@@ -15,6 +15,8 @@ pub(super) enum Attribute {
     Tag(String),
     /// A cost category.
     Category(String),
+    /// An attribute of an artificial intelligence product: provider, model, inferenceType or feature.
+    Product(String),
 }
 
 /// The dimensions with values.
@@ -91,6 +93,7 @@ impl Attribute {
             Self::Tag(key) if key == "team" => line.team,
             Self::Tag(key) if key == "env" => line.env,
             Self::Category(name) if name == "Product" => line.product,
+            Self::Product(key) => line.model.map_or("", |model| model.value(key)),
             Self::Tag(_) | Self::Category(_) => "",
         }
     }
@@ -98,7 +101,7 @@ impl Attribute {
     /// The key of this line's group.
     pub(super) fn group_key(&self, line: &Line) -> String {
         match self {
-            Self::Tag(key) | Self::Category(key) => format!("{key}${}", self.value(line)),
+            Self::Tag(key) | Self::Category(key) | Self::Product(key) => format!("{key}${}", self.value(line)),
             Self::Dimension(_) | Self::Valueless(_) => self.value(line).to_owned(),
         }
     }

@@ -13,7 +13,7 @@ use super::dice::{between, mix};
 use super::lines::{Charge, Line, draw};
 
 /// Number of Cost Explorer's metrics.
-pub(super) const METRICS: usize = 7;
+pub(super) const METRICS: usize = 12;
 
 /// Amounts of one line on one day, in the order of [`super::request::Metric`].
 pub(super) type Amounts = [i64; METRICS];
@@ -83,6 +83,11 @@ pub(super) fn estimated(day: NaiveDate, today: NaiveDate) -> bool {
     next_month(day).checked_add_days(Days::new(5)).is_some_and(|closing| today < closing)
 }
 
+/// The first day on which all usage of `day` has arrived, or `today` if that is later.
+pub(super) fn arrived_by(day: NaiveDate, today: NaiveDate) -> NaiveDate {
+    day.checked_add_days(Days::new(3)).map_or(today, |arrived| arrived.max(today))
+}
+
 fn accrued(month: NaiveDate, today: NaiveDate) -> i64 {
     let days = (next_month(month) - month).num_days() + 3;
     let elapsed = ((today - month).num_days() + 1).min(days);
@@ -132,6 +137,19 @@ impl Bill {
             days.clear();
         }
         Arc::clone(days.entry((day, stage)).or_insert_with(|| Arc::new(self.items(day, stage))))
+    }
+
+    /// Sums of a day's items as of `today`, over the lines that `takes` takes.
+    pub(super) fn sum(&self, day: NaiveDate, today: NaiveDate, takes: impl Fn(&Line) -> bool) -> [i128; METRICS] {
+        let mut sums = [0; METRICS];
+        for item in self.day(day, today).iter() {
+            if self.lines.get(item.line).is_some_and(&takes) {
+                for (sum, amount) in sums.iter_mut().zip(item.amounts) {
+                    *sum += i128::from(amount);
+                }
+            }
+        }
+        sums
     }
 
     fn items(&self, day: NaiveDate, stage: Stage) -> Vec<Item> {

@@ -1,8 +1,21 @@
-//! The amounts of a line on a day: quantities with a weekly pattern and growth, and the seven metrics of each charge.
+//! The amounts of a line on a day: quantities with a weekly pattern and growth, and the metrics of each charge.
+//!
+//! The five newest metrics have no public definition beyond their names, so these are the sandbox's own:
+//!
+//! | charge | BilledCost | ContractedCost | ListCost | PublicEquivalentBilledCost | PublicOnDemandCost |
+//! |---|---|---|---|---|---|
+//! | usage at public price | net | net | public | public | public |
+//! | usage under a commitment | 0 | net of the public price | public | 0 | public |
+//! | fee of a commitment | net | net | fee | fee | 0 |
+//! | negation of covered usage | 0 | 0 | 0 | 0 | 0 |
+//! | tax, support, credit, refund | amount | amount | amount | amount | 0 |
+//!
+//! So BilledCost adds up to NetUnblendedCost and PublicEquivalentBilledCost to UnblendedCost, day by day.
 
 use chrono::{Datelike, NaiveDate};
 
 use super::amount::{ONE, share};
+use super::bedrock::FIRST_DAY;
 use super::bill::{Amounts, Stage, is_usage, next_month};
 use super::dice::{between, chance, mix};
 use super::lines::{Charge, Line};
@@ -10,6 +23,9 @@ use super::meters::{Meter, Rhythm};
 
 /// The amounts of `line` on `day` at `stage`; `None` if the line has no charge that day.
 pub(super) fn amounts(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amounts> {
+    if line.model.is_some() && day < FIRST_DAY {
+        return None;
+    }
     if is_usage(line.charge) {
         return line.meter.and_then(|meter| usage(line, meter, day, stage));
     }
@@ -32,7 +48,7 @@ fn weekday(day: NaiveDate) -> i64 {
 }
 
 /// Factor of a spike in permille: a launch or a runaway job on one meter for one day, a few times a month in total.
-fn spike(line: &Line, day: NaiveDate) -> i64 {
+pub(super) fn spike(line: &Line, day: NaiveDate) -> i64 {
     let hash = day_hash(line, day, 41);
     if hash.is_multiple_of(1_201) { between(mix(&[hash]), 2_000, 6_000) } else { 1_000 }
 }
@@ -77,10 +93,18 @@ fn usage(line: &Line, meter: &Meter, day: NaiveDate, stage: Stage) -> Option<Amo
         _ => 0,
     };
     Some(match line.charge {
-        Charge::PlanCovered { .. } => row(cost, cost, share(cost, 72, 100), units, normalized),
-        Charge::PlanNegation { .. } => row(-cost, -cost, 0, 0, 0),
-        Charge::Reserved { .. } => row(0, share(cost, 58, 100), share(cost, 62, 100), units, normalized),
-        _ => row(cost, blended(meter, cost), cost, units, normalized),
+        Charge::PlanCovered { .. } => {
+            analysed(row(cost, cost, share(cost, 72, 100), units, normalized), [0, net(cost), cost, 0, cost])
+        }
+        Charge::PlanNegation { .. } => analysed(row(-cost, -cost, 0, 0, 0), [0; 5]),
+        Charge::Reserved { .. } => {
+            let old = row(0, share(cost, 58, 100), share(cost, 62, 100), units, normalized);
+            analysed(old, [0, net(cost), cost, 0, cost])
+        }
+        _ => {
+            let old = row(cost, blended(meter, cost), cost, units, normalized);
+            analysed(old, [net(cost), net(cost), cost, cost, cost])
+        }
     })
 }
 
@@ -89,9 +113,24 @@ fn blended(meter: &Meter, cost: i64) -> i64 {
     if matches!(meter.rhythm, Rhythm::Reserved(_)) { share(cost, 937, 1_000) } else { cost }
 }
 
-/// Unblended, blended, amortized, net unblended, net amortized, quantity, normalized: net is 3.5 % below public price.
-fn row(unblended: i64, blended: i64, amortized: i64, units: i64, normalized: i64) -> Amounts {
-    [unblended, blended, amortized, share(unblended, 965, 1_000), share(amortized, 965, 1_000), units, normalized]
+/// Net is 3.5 % below public price.
+fn net(cost: i64) -> i64 {
+    share(cost, 965, 1_000)
+}
+
+/// Unblended, blended, amortized, net unblended, net amortized, quantity, normalized.
+fn row(unblended: i64, blended: i64, amortized: i64, units: i64, normalized: i64) -> [i64; 7] {
+    [unblended, blended, amortized, net(unblended), net(amortized), units, normalized]
+}
+
+/// All amounts: those of a row; then billed, contracted, list, public equivalent of billed, public on demand.
+fn analysed(row: [i64; 7], newest: [i64; 5]) -> Amounts {
+    std::array::from_fn(|index| row.iter().chain(&newest).nth(index).copied().unwrap_or(0))
+}
+
+/// The fee of a commitment, with the part of it that was not used.
+fn fee(fee: i64, unused: i64, hours: i64) -> Amounts {
+    analysed(row(fee, fee, unused, hours, 0), [net(fee), net(fee), fee, fee, 0])
 }
 
 fn fixed(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amounts> {
@@ -104,15 +143,15 @@ fn fixed(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amounts> {
     let first = stage.accrued > 0;
     match line.charge {
         Charge::PlanFee => {
-            let fee = share(1_560 * ONE, growth(day) / 40, 25);
+            let paid = share(1_560 * ONE, growth(day) / 40, 25);
             let unused = between(day_hash(line, day, 52), 12, 60);
-            Some(row(fee, fee, share(fee, unused, 1_000), 24 * ONE, 0))
+            Some(fee(paid, share(paid, unused, 1_000), 24 * ONE))
         }
         Charge::ReservationFee if first => {
             let hours = (next_month(day) - day).num_days() * 24;
-            let fee = share(about(3, 0), hours, 1);
-            let unused = share(share(fee, 7, 100), stage.accrued, 1_000);
-            Some(row(fee, fee, unused, hours * ONE, 0))
+            let paid = share(about(3, 0), hours, 1);
+            let unused = share(share(paid, 7, 100), stage.accrued, 1_000);
+            Some(fee(paid, unused, hours * ONE))
         }
         Charge::Tax if first => Some(gross(share(about(2_100, 60), stage.accrued, 1_000))),
         Charge::Support if stage.support => Some(gross(about(5_600, 10))),
@@ -125,5 +164,37 @@ fn fixed(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amounts> {
 
 /// Taxes, support, credits and refunds: no discount, no quantity.
 fn gross(amount: i64) -> Amounts {
-    [amount, amount, amount, amount, amount, 0, 0]
+    analysed([amount, amount, amount, amount, amount, 0, 0], [amount, amount, amount, amount, 0])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::sandbox::reader::{NOW, query, read, service};
+    use crate::sandbox::request::NAMES;
+
+    #[test]
+    fn the_newest_metrics_are_consistent_with_the_old_ones() {
+        let ce = service(1_000);
+        let by_type = json!([{ "Type": "DIMENSION", "Key": "RECORD_TYPE" }, { "Type": "DIMENSION", "Key": "SERVICE" }]);
+        let mut query = query("2026-09-20", "2026-11-15", "MONTHLY", &by_type);
+        query["Metrics"] = json!(NAMES.map(|(_, snake)| snake));
+        let mut totals = [0; 4];
+        for ((_, keys), sums) in read(&ce, &query, NOW) {
+            let of = |name: &str| sums[name];
+            assert!(of("ListCost") >= of("ContractedCost"), "{keys:?}");
+            assert!(of("ContractedCost") >= of("BilledCost"), "{keys:?}");
+            if ["SavingsPlanCoveredUsage", "DiscountedUsage"].contains(&&*keys[0]) {
+                assert!(of("PublicOnDemandCost") > of("AmortizedCost") && of("BilledCost") == 0, "{keys:?}");
+            }
+            let compared = ["BilledCost", "NetUnblendedCost", "PublicEquivalentBilledCost", "UnblendedCost"];
+            for (total, name) in totals.iter_mut().zip(compared) {
+                *total += of(name);
+            }
+        }
+        assert!(totals[0] > 0);
+        assert_eq!(totals[0], totals[1], "what was billed");
+        assert_eq!(totals[2], totals[3], "what it would be without the private discount");
+    }
 }

@@ -38,11 +38,7 @@ impl CostExplorer {
         let request = Request::read(body, now)?;
         let today = now.date_naive();
         if today < self.bill.first_day {
-            return Err(Fault::new(
-                "DataUnavailableException",
-                "Data is not available. Please try to adjust the time period. If just enabled Cost Explorer, data might \
-                 not be ingested yet",
-            ));
+            return Err(Fault::no_data());
         }
         let seed = self.bill.seed;
         let page = request.token.as_deref().map(|token| Token::page(token, request.fingerprint, today, seed));

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::attribute::Attribute;
 use super::fault::Fault;
 use super::lines::Line;
+use super::product_attributes;
 
 /// The expression as received.
 #[derive(Debug, Deserialize)]
@@ -21,6 +22,8 @@ pub(super) struct Wire {
     tags: Option<WireValues>,
     #[serde(rename = "CostCategories")]
     cost_categories: Option<WireValues>,
+    #[serde(rename = "ProductAttributes")]
+    product_attributes: Option<WireValues>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -43,7 +46,7 @@ pub(super) enum Filter {
     Absent(Attribute),
 }
 
-const ROOTS: &str = "And, Or, Not, Dimensions, Tags, CostCategories";
+const ROOTS: &str = "And, Or, Not, Dimensions, Tags, CostCategories, ProductAttributes";
 
 impl Wire {
     /// Checks the expression.
@@ -70,6 +73,10 @@ impl Wire {
             let attribute = Attribute::Category(leaf.key.clone());
             roots.push(leaf.checked(attribute, true)?);
         }
+        if let Some(leaf) = self.product_attributes {
+            let attribute = product_attributes::keyed(&leaf.key)?;
+            roots.push(leaf.checked(attribute, true)?);
+        }
         let root = roots.pop().ok_or_else(|| {
             Fault::validation(format!(
                 "Expression has no root. One root operator is needed for each expression: {ROOTS}"
@@ -81,6 +88,38 @@ impl Wire {
         Err(Fault::validation(format!(
             "Expression has more than one roots. Only one root operator is allowed for each expression: {ROOTS}"
         )))
+    }
+}
+
+/// Dimensions of a flat expression, each with the values that pass.
+pub(super) type Conditions = Vec<(String, Vec<String>)>;
+
+impl Wire {
+    /// The conditions of a flat expression: one dimension, or `And` over dimensions.
+    pub(super) fn flat(self) -> Result<Conditions, Fault> {
+        let list = match self {
+            Self {
+                and: Some(list), or: None, not: None, dimensions: None, tags: None, cost_categories: None, ..
+            } => list,
+            single => vec![single],
+        };
+        list.into_iter().map(Self::condition).collect()
+    }
+
+    fn condition(self) -> Result<(String, Vec<String>), Fault> {
+        let only = "Only And over Dimensions is supported in the filter of this operation.";
+        match self {
+            Self {
+                and: None,
+                or: None,
+                not: None,
+                dimensions: Some(leaf),
+                tags: None,
+                cost_categories: None,
+                product_attributes: None,
+            } if !leaf.key.is_empty() && !leaf.values.is_empty() => Ok((leaf.key, leaf.values)),
+            _ => Err(Fault::validation(only)),
+        }
     }
 }
 

@@ -16,6 +16,15 @@ impl Fault {
         Self { code, message: message.into() }
     }
 
+    /// The answer for days that the service does not have.
+    pub(super) fn no_data() -> Self {
+        Self::new(
+            "DataUnavailableException",
+            "Data is not available. Please try to adjust the time period. If just enabled Cost Explorer, data might not be \
+             ingested yet",
+        )
+    }
+
     pub(super) fn validation(message: impl Into<String>) -> Self {
         Self::new("ValidationException", message)
     }

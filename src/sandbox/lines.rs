@@ -3,6 +3,7 @@
 //! Lines are drawn once from the seed; a day only adds amounts to them. That keeps a year of days small, and a query
 //! decides only once per line whether it passes the filter and which group it belongs to.
 
+use super::bedrock::{self, Model};
 use super::catalog::{ACCOUNTS, Account, GLOBAL, NOWHERE, REGIONS, Region, TEAMS, product};
 use super::dice::{between, chance, mix};
 use super::meters::{Meter, Rhythm, SERVICES, Service};
@@ -48,6 +49,8 @@ pub(super) struct Line {
     pub(super) unit: &'static str,
     pub(super) charge: Charge,
     pub(super) meter: Option<&'static Meter>,
+    /// The product attributes of a line of Amazon Bedrock.
+    pub(super) model: Option<&'static Model>,
     /// Hash of the line; lines about the same machines share it.
     pub(super) salt: u64,
     /// Index of the same line with the corrected tag.
@@ -84,6 +87,7 @@ pub(super) fn draw(seed: u64) -> Vec<Line> {
                 used_service(account, service, salt, &mut lines);
             }
         }
+        bedrock::draw(account, mix(&[seed, a as u64, 0xA1]), &mut lines);
         account_lines(account, mix(&[seed, a as u64]), &mut lines);
     }
     payer_lines(mix(&[seed, 0xFEE]), &mut lines);
@@ -122,6 +126,7 @@ fn used_meters(account: &'static Account, service: &'static Service, region: Reg
             unit: meter.unit,
             charge,
             meter: Some(meter),
+            model: None,
             salt,
             corrected: None,
             correction: false,
@@ -156,6 +161,7 @@ fn charge_line(account: &'static Account, service: &'static str, usage_type: &st
         unit: "",
         charge,
         meter: None,
+        model: None,
         salt,
         corrected: None,
         correction: false,

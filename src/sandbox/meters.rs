@@ -30,6 +30,21 @@ pub(super) struct Meter {
     pub(super) rhythm: Rhythm,
 }
 
+impl Meter {
+    /// The type of machine, such as `db.r6g.xlarge`; empty for a meter without one.
+    pub(super) fn instance_type(&self) -> &'static str {
+        match self.rhythm {
+            Rhythm::Planned(_) | Rhythm::Reserved(_) => self.usage_type.split_once(':').map_or("", |(_, kind)| kind),
+            Rhythm::Busy | Rhythm::Steady | Rhythm::Rare => "",
+        }
+    }
+
+    /// The family of the type of machine, such as `m6i` or `db.r6g`.
+    pub(super) fn family(&self) -> &'static str {
+        self.instance_type().rsplit_once('.').map_or("", |(family, _)| family)
+    }
+}
+
 const fn meter(
     usage_type: &'static str,
     operation: &'static str,

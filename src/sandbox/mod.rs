@@ -6,14 +6,17 @@
 //! day and the simulated clock; the system clock is read only after `Sandbox::follow_the_clock`.
 //!
 //! ```text
-//! server ─┬─ cost_explorer ── request, expression ── results ── paging
-//!         │        └─ bill ── lines, charges ── catalog, meters
+//! server ─┬─ operations ─┬─ cost_explorer ── request, expression, product_attributes ── results ── paging
+//!         │              ├─ savings_plans, reservations, forecast, anomalies, values ── question
+//!         │              └─ bill ── lines, charges ── catalog, meters, bedrock
 //!         ├─ token_service ── catalog
 //!         └─ datadog ── bill, catalog; its own modules are listed there
 //! ```
 
 mod amount;
+mod anomalies;
 mod attribute;
+mod bedrock;
 mod bill;
 mod catalog;
 mod charges;
@@ -22,15 +25,22 @@ mod datadog;
 mod dice;
 mod expression;
 mod fault;
+mod forecast;
 mod lines;
 mod meters;
+mod operations;
 mod paging;
+mod product_attributes;
+mod question;
 #[cfg(test)]
 mod reader;
 mod request;
+mod reservations;
 mod results;
+mod savings_plans;
 mod server;
 mod token_service;
+mod values;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use super::bill::Bill;
 use super::cost_explorer::CostExplorer;
+use super::fault::Fault;
+use super::operations::Operation;
 
 /// Amounts in 1e-10 by metric name, by period start and keys.
 pub(super) type Sums = BTreeMap<(String, Vec<String>), BTreeMap<String, i128>>;
@@ -102,6 +104,32 @@ pub(super) fn by_period(sums: &Sums, prefix: usize) -> BTreeMap<String, BTreeMap
         }
     }
     periods
+}
+
+/// The answer of any operation.
+pub(super) fn performed(ce: &CostExplorer, operation: &str, question: &Value, now: &str) -> Result<Value, Fault> {
+    let target = Operation::of_target(&format!("AWSInsightsIndexService.{operation}")).unwrap();
+    let answer = ce.perform(target, question.to_string().as_bytes(), at(now))?;
+    Ok(serde_json::from_slice(&answer).unwrap())
+}
+
+/// The code and message of a refusal of any operation.
+pub(super) fn refusal(ce: &CostExplorer, operation: &str, question: &Value, now: &str) -> (&'static str, String) {
+    let fault = performed(ce, operation, question, now).unwrap_err();
+    (fault.code, fault.message)
+}
+
+/// A text of an answer as an amount in 1e-10; `path` is a JSON pointer.
+pub(super) fn amount_at(answer: &Value, path: &str) -> i128 {
+    units(answer.pointer(path).and_then(Value::as_str).unwrap())
+}
+
+/// The bill's sum of one metric over a window, restricted by a filter.
+pub(super) fn billed(ce: &CostExplorer, window: (&str, &str), metric: &str, filter: &Value, now: &str) -> i128 {
+    let mut query = query(window.0, window.1, "DAILY", &json!([]));
+    query["Metrics"] = json!([metric]);
+    query["Filter"] = filter.clone();
+    read(ce, &query, now).values().map(|sums| sums.values().sum::<i128>()).sum()
 }
 
 /// The simulated time of most tests.

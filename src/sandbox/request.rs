@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::attribute::{Attribute, Dimension};
-use super::bill::{first_of_month, next_month};
+use super::bill::{METRICS, first_of_month, next_month};
 use super::expression::{Filter, Wire};
 use super::fault::Fault;
+use super::product_attributes;
 
 /// The metrics, in the order of the amounts: name in answers, other accepted spelling.
-pub(super) const NAMES: [(&str, &str); 7] = [
+pub(super) const NAMES: [(&str, &str); METRICS] = [
     ("UnblendedCost", "UNBLENDED_COST"),
     ("BlendedCost", "BLENDED_COST"),
     ("AmortizedCost", "AMORTIZED_COST"),
@@ -20,6 +21,11 @@ pub(super) const NAMES: [(&str, &str); 7] = [
     ("NetAmortizedCost", "NET_AMORTIZED_COST"),
     ("UsageQuantity", "USAGE_QUANTITY"),
     ("NormalizedUsageAmount", "NORMALIZED_USAGE_AMOUNT"),
+    ("BilledCost", "BILLED_COST"),
+    ("ContractedCost", "CONTRACTED_COST"),
+    ("ListCost", "LIST_COST"),
+    ("PublicEquivalentBilledCost", "PUBLIC_EQUIVALENT_BILLED_COST"),
+    ("PublicOnDemandCost", "PUBLIC_ON_DEMAND_COST"),
 ];
 
 /// Index into [`NAMES`].
@@ -27,7 +33,21 @@ pub(super) const NAMES: [(&str, &str); 7] = [
 pub(super) struct Metric(pub(super) usize);
 
 impl Metric {
-    const USAGE_QUANTITY: Self = Self(5);
+    pub(super) const UNBLENDED_COST: Self = Self(0);
+    pub(super) const AMORTIZED_COST: Self = Self(2);
+    pub(super) const USAGE_QUANTITY: Self = Self(5);
+    pub(super) const NORMALIZED_USAGE: Self = Self(6);
+    pub(super) const PUBLIC_ON_DEMAND_COST: Self = Self(11);
+
+    /// The money metric with the name that the forecast operation uses, such as `UNBLENDED_COST`.
+    pub(super) fn of_cost(name: &str) -> Option<Self> {
+        let index = NAMES.iter().position(|(_, snake)| *snake == name)?;
+        Some(Self(index)).filter(|metric| metric.is_cost())
+    }
+
+    pub(super) fn is_cost(self) -> bool {
+        self != Self::USAGE_QUANTITY && self != Self::NORMALIZED_USAGE
+    }
 
     pub(super) fn name(self) -> &'static str {
         NAMES.get(self.0).map_or("", |(name, _)| name)
@@ -36,7 +56,7 @@ impl Metric {
     /// The unit; `shared` is the unit of all lines if they have the same.
     pub(super) fn unit(self, shared: Option<&'static str>) -> &'static str {
         match self {
-            Self(..5) => "USD",
+            _ if self.is_cost() => "USD",
             Self::USAGE_QUANTITY => shared.filter(|unit| !unit.is_empty()).unwrap_or("N/A"),
             _ => "N/A",
         }
@@ -59,6 +79,7 @@ impl Definition {
             _ if self.key.is_empty() => Err(Fault::validation("GroupBy key should not be empty.")),
             "TAG" => Ok(Attribute::Tag(self.key.clone())),
             "COST_CATEGORY" => Ok(Attribute::Category(self.key.clone())),
+            "PRODUCT_ATTRIBUTE" => product_attributes::keyed(&self.key),
             other => Err(Fault::validation(format!("GroupBy type {other} is invalid."))),
         }
     }
@@ -137,9 +158,12 @@ impl Request {
         if let Some(members) = value.as_object_mut() {
             members.remove("NextPageToken");
         }
-        let digest = Sha256::digest(value.to_string().as_bytes());
-        let fingerprint = std::array::from_fn(|index| digest.get(index).copied().unwrap_or(0));
-        wire.checked(now, fingerprint)
+        wire.checked(now, fingerprint(&value.to_string()))
+    }
+
+    /// True for a query that holds only the cost of the services with product attributes.
+    pub(super) fn is_by_product(&self) -> bool {
+        product_attributes::are_asked(&self.groupings, self.filter.as_ref())
     }
 
     /// The periods of the answer, clipped to the request.
@@ -172,6 +196,10 @@ impl WireRequest {
         let end = moment(&interval.end, granularity)?;
         check_window(start, end, granularity, now)?;
         let groupings = groupings(&self.group_by)?;
+        let filter = self.filter.map(Wire::checked).transpose()?;
+        if product_attributes::are_asked(&groupings, filter.as_ref()) {
+            product_attributes::check(filter.as_ref(), start.date())?;
+        }
         let view = self.billing_view_arn.as_deref();
         if view.is_some_and(|arn| !arn.contains(":billingview/")) {
             return Err(Fault::validation("BillingViewArn is not the ARN of a billing view."));
@@ -183,7 +211,7 @@ impl WireRequest {
             metrics: metrics(&self.metrics)?,
             definitions: self.group_by,
             groupings,
-            filter: self.filter.map(Wire::checked).transpose()?,
+            filter,
             token: self.next_page_token.filter(|token| !token.is_empty()),
             fingerprint,
         })
@@ -218,6 +246,12 @@ fn metrics(names: &[String]) -> Result<Vec<Metric>, Fault> {
         }
     }
     Ok(metrics)
+}
+
+/// The first bytes of a hash of a request's text.
+pub(super) fn fingerprint(text: &str) -> [u8; 8] {
+    let digest = Sha256::digest(text.as_bytes());
+    std::array::from_fn(|index| digest.get(index).copied().unwrap_or(0))
 }
 
 fn moment(text: &str, granularity: Granularity) -> Result<NaiveDateTime, Fault> {
@@ -256,7 +290,7 @@ fn check_window(
 }
 
 /// Refuses a start before the history that the service keeps.
-fn check_history(start: NaiveDate, granularity: Granularity, today: NaiveDate) -> Result<(), Fault> {
+pub(super) fn check_history(start: NaiveDate, granularity: Granularity, today: NaiveDate) -> Result<(), Fault> {
     let month = first_of_month(today);
     let months_back = |count| month.checked_sub_months(Months::new(count)).unwrap_or(NaiveDate::MIN);
     if start < months_back(38) {

@@ -50,7 +50,11 @@ impl Results {
 fn groups(request: &Request, bill: &Bill) -> (Vec<Vec<String>>, Vec<Option<usize>>) {
     let mut index = HashMap::new();
     let mut keys: Vec<Vec<String>> = Vec::new();
+    let by_product = request.is_by_product();
     let group_of_line = bill.lines.iter().map(|line| {
+        if by_product && line.model.is_none() {
+            return None;
+        }
         if request.filter.as_ref().is_some_and(|filter| !filter.takes(line)) {
             return None;
         }

@@ -21,6 +21,7 @@ use super::Sandbox;
 use super::datadog::{Refusal, routes};
 use super::dice::{hex, mix, uuid};
 use super::fault::Fault;
+use super::operations::Operation;
 use super::token_service;
 
 /// Serves the sandbox on `listener` until `shutdown` resolves; requests in flight are answered first.
@@ -94,7 +95,8 @@ async fn aws(State(sandbox): State<Sandbox>, headers: HeaderMap, body: Bytes) ->
 
 fn cost_explorer(sandbox: &Sandbox, headers: &HeaderMap, body: &Bytes) -> Response {
     let number = count(&sandbox.shared.cost_explorer_requests);
-    let answer = checked_target(headers).and_then(|()| sandbox.shared.cost_explorer.answer(body, sandbox.now()));
+    let answer = checked_target(headers)
+        .and_then(|operation| sandbox.shared.cost_explorer.perform(operation, body, sandbox.now()));
     let (status, body) = match answer {
         Ok(body) => (StatusCode::OK, body),
         Err(fault) if fault.code == "InternalServerError" => (StatusCode::INTERNAL_SERVER_ERROR, fault_body(&fault)),
@@ -117,14 +119,14 @@ fn is_signed(headers: &HeaderMap) -> bool {
     text(headers, header::AUTHORIZATION.as_str()).starts_with("AWS4-HMAC-SHA256")
 }
 
-fn checked_target(headers: &HeaderMap) -> Result<(), Fault> {
+fn checked_target(headers: &HeaderMap) -> Result<Operation, Fault> {
     let target = text(headers, "x-amz-target");
     let json = text(headers, header::CONTENT_TYPE.as_str()).starts_with("application/x-amz-json-1.1");
-    if !json || target != "AWSInsightsIndexService.GetCostAndUsage" {
-        return Err(Fault::new("UnknownOperationException", format!("The operation {target:?} is not known.")));
-    }
+    let operation = Operation::of_target(target)
+        .filter(|_| json)
+        .ok_or_else(|| Fault::new("UnknownOperationException", format!("The operation {target:?} is not known.")))?;
     if !is_signed(headers) {
         return Err(Fault::new("MissingAuthenticationTokenException", "Missing Authentication Token"));
     }
-    Ok(())
+    Ok(operation)
 }

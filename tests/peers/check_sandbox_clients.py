@@ -33,6 +33,7 @@ import lake
 
 NOW = "2026-11-16T12:00:00Z"
 START, END = "2026-10-01", "2026-11-01"
+MONTH = {"Start": START, "End": END}
 METRICS = ["UnblendedCost", "AmortizedCost", "UsageQuantity"]
 DAY = 86_400
 START_S, END_S = 1_790_812_800, 1_793_491_200  # the same month, in seconds
@@ -84,15 +85,14 @@ def totals(found):
     }
 
 
-def cost_explorer_of(server):
+def costs_client(server):
     return boto3.client(
         "ce", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id="AK", aws_secret_access_key="SK",
         config=Config(retries={"max_attempts": 2}),
     )
 
 
-def cost_explorer(tally, server):
-    client = cost_explorer_of(server)
+def cost_explorer(tally, client):
     question = dict(TimePeriod={"Start": START, "End": END}, Granularity="DAILY", Metrics=METRICS)
     service, usage_type = {"Type": "DIMENSION", "Key": "SERVICE"}, {"Type": "DIMENSION", "Key": "USAGE_TYPE"}
     record_type, account = {"Type": "DIMENSION", "Key": "RECORD_TYPE"}, {"Type": "DIMENSION", "Key": "LINKED_ACCOUNT"}
@@ -135,6 +135,152 @@ def cost_explorer(tally, server):
                  for p in pages(client, **question | {"TimePeriod": {"Start": "2026-09-01", "End": "2026-11-16"}}) for r in p["ResultsByTime"]}
         group.equal(flags.get("2026-11-15"), True, "2026-11-15 estimated")
         group.equal(flags.get("2026-09-15"), False, "2026-09-15 estimated")
+
+
+def only(key, *values):
+    return {"Dimensions": {"Key": key, "Values": list(values)}}
+
+
+def billed(client, metric, **question):
+    """The exact sum of one metric over the month, without groups."""
+    found = pages(client, TimePeriod=MONTH, Granularity="MONTHLY", Metrics=[metric], **question)
+    return sum(Decimal(r["Total"][metric]["Amount"]) for page in found for r in page["ResultsByTime"])
+
+
+def every_page(call, member, token, **question):
+    """The items of all pages of an operation, and its first answer."""
+    first = answer = call(**question)
+    items = list(answer[member])
+    while answer.get(token):
+        answer = call(**question, **{token: answer[token]})
+        items += answer[member]
+    return items, first
+
+
+def newest_metrics(tally, client):
+    with tally.group("boto3 reads the newest metrics: billed is net, its public equivalent is unblended, list is largest") as group:
+        names = ["BilledCost", "ContractedCost", "ListCost", "PublicEquivalentBilledCost", "PublicOnDemandCost"]
+        of = {name: billed(client, name) for name in names}
+        group.equal(of["BilledCost"], billed(client, "NetUnblendedCost"), "BilledCost")
+        group.equal(of["PublicEquivalentBilledCost"], billed(client, "UnblendedCost"), "PublicEquivalentBilledCost")
+        group.true(of["ListCost"] > of["ContractedCost"] > of["BilledCost"], f"the order of {of}")
+        covered = {"Filter": only("RECORD_TYPE", "SavingsPlanCoveredUsage", "DiscountedUsage")}
+        public, paid = billed(client, "PublicOnDemandCost", **covered), billed(client, "AmortizedCost", **covered)
+        group.true(public > paid > 0, f"committed usage: {public} at public prices, {paid} amortized")
+
+    with tally.group("boto3 groups by product attribute: models and kinds of tokens add up to Amazon Bedrock") as group:
+        kinds = [{"Type": "PRODUCT_ATTRIBUTE", "Key": key} for key in ("model", "inferenceType")]
+        found = pages(client, TimePeriod=MONTH, Granularity="DAILY", Metrics=METRICS, GroupBy=kinds)
+        sums, groups = group_sums(group, found, 2)
+        bedrock = totals(pages(client, TimePeriod=MONTH, Granularity="DAILY", Metrics=METRICS, Filter=only("SERVICE", "Amazon Bedrock")))
+        group.same_mapping(sums, bedrock, "sums per day and metric")
+        keys = {tuple(e["Keys"]) for p in found for r in p["ResultsByTime"] for e in r["Groups"]}
+        group.true(("model$Claude Sonnet 5", "inferenceType$Output tokens") in keys, f"{sorted(keys)}")
+        group.true(("model$", "inferenceType$") in keys, "no line is without a model")
+        absent = {"ProductAttributes": {"Key": "model", "MatchOptions": ["ABSENT"]}}
+        group.true(0 < billed(client, "UnblendedCost", Filter=absent) < billed(client, "UnblendedCost"), "lines without a model")
+        group.note(f"{groups} groups, {len(keys)} kinds")
+
+    with tally.group("boto3 asks for product attributes before they began: there is no data") as group:
+        try:
+            client.get_cost_and_usage(TimePeriod={"Start": "2026-08-31", "End": END}, Granularity="DAILY", Metrics=METRICS, GroupBy=kinds)
+            group.true(False, "it was answered")
+        except client.exceptions.DataUnavailableException as error:
+            group.true("2026-09-01" in str(error), str(error))
+
+
+def commitments(tally, client):
+    plan_fee, covered = only("RECORD_TYPE", "SavingsPlanRecurringFee"), only("RECORD_TYPE", "SavingsPlanCoveredUsage")
+    with tally.group("boto3 reads the utilization of the savings plans: it agrees with the bill") as group:
+        answer = client.get_savings_plans_utilization(TimePeriod=MONTH, Granularity="DAILY")
+        days, total = answer["SavingsPlansUtilizationsByTime"], answer["Total"]
+        group.equal(len(days), 31, "days")
+        used, unused = billed(client, "AmortizedCost", Filter=covered), billed(client, "AmortizedCost", Filter=plan_fee)
+        group.equal(Decimal(total["Utilization"]["UsedCommitment"]), used, "UsedCommitment")
+        group.equal(Decimal(total["Utilization"]["UnusedCommitment"]), unused, "UnusedCommitment")
+        group.equal(sum(Decimal(d["AmortizedCommitment"]["TotalAmortizedCommitment"]) for d in days), used + unused, "days")
+        public = billed(client, "PublicOnDemandCost", Filter=covered)
+        group.equal(Decimal(total["Savings"]["NetSavings"]), public - used - unused, "NetSavings")
+        group.note("utilization " + total["Utilization"]["UtilizationPercentage"] + " %")
+
+    with tally.group("boto3 pages through the coverage of the savings plans, by day and by service") as group:
+        call = client.get_savings_plans_coverage
+        days, first = every_page(call, "SavingsPlansCoverages", "NextToken", TimePeriod=MONTH, Granularity="DAILY")
+        group.equal((len(first["SavingsPlansCoverages"]), len(days)), (20, 31), "rows of the first page, and all")
+        services, _ = every_page(call, "SavingsPlansCoverages", "NextToken", TimePeriod=MONTH,
+                                 GroupBy=[{"Type": "DIMENSION", "Key": "SERVICE"}])
+        for name in ("SpendCoveredBySavingsPlans", "OnDemandCost", "TotalCost"):
+            of = [sum(Decimal(row["Coverage"][name]) for row in rows) for rows in (days, services)]
+            group.equal(of[0], of[1], name)
+        group.true(len({row["Attributes"]["SERVICE"] for row in services}) > 1, "one service only")
+
+    for service in ("Amazon Relational Database Service", "Amazon ElastiCache"):
+        with tally.group(f"boto3 reads the reservations of {service}: they agree with the bill") as group:
+            question = dict(TimePeriod=MONTH, Filter=only("SERVICE", service))
+            days, first = every_page(client.get_reservation_utilization, "UtilizationsByTime", "NextPageToken", Granularity="DAILY", **question)
+            group.equal(len(days), 31, "days")
+            discounted = {"And": [only("SERVICE", service), only("RECORD_TYPE", "DiscountedUsage")]}
+            hours = billed(client, "UsageQuantity", Filter=discounted)
+            group.equal(Decimal(first["Total"]["TotalActualHours"]), hours, "TotalActualHours")
+            fees = {"And": [only("SERVICE", service), only("RECORD_TYPE", "DiscountedUsage", "RIFee")]}
+            group.equal(Decimal(first["Total"]["TotalAmortizedFee"]), billed(client, "AmortizedCost", Filter=fees), "TotalAmortizedFee")
+            groups = client.get_reservation_utilization(GroupBy=[{"Type": "DIMENSION", "Key": "SUBSCRIPTION_ID"}], **question)
+            shares = groups["UtilizationsByTime"][0]["Groups"]
+            group.equal(sum(Decimal(g["Utilization"]["TotalActualHours"]) for g in shares), hours, "hours of the reservations")
+            group.true(all(g["Attributes"]["accountName"] for g in shares), "a reservation without an account")
+            coverage = client.get_reservation_coverage(Granularity="MONTHLY", Metrics=["Hour", "Unit", "Cost"], **question)
+            group.equal(Decimal(coverage["Total"]["CoverageHours"]["ReservedHours"]), hours, "ReservedHours")
+            group.note(f"{len(shares)} reservations")
+
+    with tally.group("boto3: machines have no reservations, and a window into today has no data") as group:
+        answer = client.get_reservation_utilization(TimePeriod=MONTH, Granularity="DAILY")
+        group.equal(answer["UtilizationsByTime"], [], "machines")
+        for call in (client.get_savings_plans_utilization, client.get_savings_plans_coverage,
+                     client.get_reservation_utilization, client.get_reservation_coverage):
+            try:
+                call(TimePeriod={"Start": "2026-11-01", "End": "2026-11-17"}, Granularity="DAILY")
+                group.true(False, f"{call.__name__} was answered")
+            except client.exceptions.DataUnavailableException as error:
+                group.true("Data is not available" in str(error), str(error))
+
+
+def outlook(tally, client):
+    today, month = NOW[:10], {"Start": "2026-12-01", "End": "2027-01-01"}
+    with tally.group("boto3 reads the forecast: days add up, bounds enclose the mean") as group:
+        question = dict(TimePeriod=month, Metric="UNBLENDED_COST", PredictionIntervalLevel=80)
+        days = client.get_cost_forecast(Granularity="DAILY", **question)
+        whole = client.get_cost_forecast(Granularity="MONTHLY", **question)
+        rows = days["ForecastResultsByTime"]
+        group.equal(len(rows), 31, "days")
+        group.equal(sum(Decimal(row["MeanValue"]) for row in rows), Decimal(whole["Total"]["Amount"]), "the month")
+        for row in rows:
+            low, mean, high = (Decimal(row[name]) for name in
+                               ("PredictionIntervalLowerBound", "MeanValue", "PredictionIntervalUpperBound"))
+            group.true(low < mean < high, f"{row}")
+        recent = billed(client, "UnblendedCost")
+        group.true(abs(Decimal(whole["Total"]["Amount"]) - recent) < recent / 5, "far from the level of October")
+
+    with tally.group("boto3 reads the anomalies: figures are doubles, pages hold each once") as group:
+        since = {"StartDate": (datetime.date.fromisoformat(today) - datetime.timedelta(days=90)).isoformat()}
+        found, _ = every_page(client.get_anomalies, "Anomalies", "NextPageToken", DateInterval=since, MaxResults=2)
+        group.equal(len({a["AnomalyId"] for a in found}), len(found), "identifiers")
+        for anomaly in found:
+            group.true(isinstance(anomaly["Impact"]["TotalImpact"], float), f"{anomaly['Impact']}")
+            group.true(anomaly["RootCauses"][0]["LinkedAccountName"], "a cause without an account")
+        group.note(f"{len(found)} anomalies")
+
+    with tally.group("boto3 reads values of dimensions, tags and cost categories") as group:
+        services = client.get_dimension_values(TimePeriod=MONTH, Dimension="SERVICE")
+        group.equal(services["TotalSize"], len(services["DimensionValues"]), "services")
+        named = client.get_dimension_values(TimePeriod=MONTH, Dimension="LINKED_ACCOUNT")["DimensionValues"]
+        group.true(all(value["Attributes"]["description"] for value in named), "an account without a name")
+        models = client.get_dimension_values(TimePeriod=MONTH, Dimension="PRODUCT_ATTRIBUTE", DimensionKey="model")
+        group.true({"Value": "Nova Pro", "Attributes": {}} in models["DimensionValues"], f"{models['DimensionValues']}")
+        group.equal(client.get_tags(TimePeriod=MONTH)["Tags"], ["env", "team"], "tags")
+        group.true("web" in client.get_tags(TimePeriod=MONTH, TagKey="team")["Tags"], "the team web")
+        group.equal(client.get_cost_categories(TimePeriod=MONTH)["CostCategoryNames"], ["Product"], "categories")
+        products = client.get_cost_categories(TimePeriod=MONTH, CostCategoryName="Product")
+        group.true("Storefront" in products["CostCategoryValues"], f"{products['CostCategoryValues']}")
 
 
 def plain(value):
@@ -310,7 +456,7 @@ def datadog(tally, server):
     for operation in PREVIEWS:
         configuration.unstable_operations[operation] = True
     with ApiClient(configuration) as client:
-        costs, accounts, aws = CloudCostManagementApi(client), AWSIntegrationApi(client), cost_explorer_of(server)
+        costs, accounts, aws = CloudCostManagementApi(client), AWSIntegrationApi(client), costs_client(server)
 
         for query in lake.job("datadog_commitments")["source"]["queries"]:
             provider, product, kind = query["provider"], query["product"], query["commitment_type"]
@@ -359,7 +505,9 @@ def datadog(tally, server):
 
 def check(tally, stack):
     server = stack.enter_context(lake.sandbox(NOW))
-    cost_explorer(tally, server)
+    client = costs_client(server)
+    for part in (cost_explorer, newest_metrics, commitments, outlook):
+        part(tally, client)
     datadog(tally, server)
 
 

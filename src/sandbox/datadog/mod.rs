@@ -21,10 +21,10 @@ mod cost_accounts;
 mod coverage;
 mod cube;
 mod integration;
-mod programs;
+pub(super) mod programs;
 mod query;
 pub(super) mod routes;
-mod spend;
+pub(super) mod spend;
 mod tags;
 
 use std::collections::HashMap;

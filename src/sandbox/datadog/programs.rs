@@ -2,7 +2,7 @@
 
 /// The fields specific to each kind of commitment.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Variant {
+pub(in crate::sandbox) enum Variant {
     Ec2 { instance: &'static str, system: &'static str, class: &'static str, zone: Option<&'static str> },
     Rds { instance: &'static str, engine: &'static str, multi_az: Option<bool> },
     Cache { instance: &'static str, engine: &'static str },
@@ -13,21 +13,21 @@ pub(super) enum Variant {
 
 /// One program. Money in cents, ratios in ten thousandths.
 #[derive(Debug)]
-pub(super) struct Program {
-    pub(super) provider: &'static str,
-    pub(super) product: &'static str,
-    pub(super) kind: &'static str,
-    pub(super) variant: Variant,
-    pub(super) region: &'static str,
-    pub(super) purchase: &'static str,
+pub(in crate::sandbox) struct Program {
+    pub(in crate::sandbox) provider: &'static str,
+    pub(in crate::sandbox) product: &'static str,
+    pub(in crate::sandbox) kind: &'static str,
+    pub(in crate::sandbox) variant: Variant,
+    pub(in crate::sandbox) region: &'static str,
+    pub(in crate::sandbox) purchase: &'static str,
     /// Length of a term in years, and the month and day it begins.
-    pub(super) term: i32,
-    pub(super) begins: (u32, u32),
-    pub(super) count: i64,
+    pub(in crate::sandbox) term: i32,
+    pub(in crate::sandbox) begins: (u32, u32),
+    pub(in crate::sandbox) count: i64,
     /// Committed cents per hour, for all reservations together.
-    pub(super) hourly: i64,
-    pub(super) discount: i64,
-    pub(super) usual_utilization: i64,
+    pub(in crate::sandbox) hourly: i64,
+    pub(in crate::sandbox) discount: i64,
+    pub(in crate::sandbox) usual_utilization: i64,
 }
 
 const fn aws(
@@ -90,7 +90,7 @@ const fn rds(instance: &'static str, engine: &'static str, multi_az: Option<bool
 
 /// All programs of the company.
 #[rustfmt::skip]
-pub(super) static PROGRAMS: [Program; 13] = [
+pub(in crate::sandbox) static PROGRAMS: [Program; 13] = [
     aws("ec2", ec2("m6i.xlarge", "Linux", "standard", None), "eu-west-1", ("No Upfront", 1, (2, 14)), (24, 290, 3_700, 9_300)),
     aws("ec2", ec2("c6i.2xlarge", "Linux", "convertible", Some("us-east-1c")), "us-east-1", ("All Upfront", 3, (7, 1)), (8, 125, 5_400, 8_100)),
     aws("ec2", ec2("r6i.2xlarge", "Windows", "standard", None), "eu-central-1", ("Partial Upfront", 1, (11, 3)), (3, 131, 3_300, 6_400)),

@@ -93,7 +93,7 @@ impl Selection<'_> {
 
 impl Program {
     /// Start and end of the term that contains `day`.
-    fn term_at(&self, day: NaiveDate) -> (NaiveDate, NaiveDate) {
+    pub(in crate::sandbox) fn term_at(&self, day: NaiveDate) -> (NaiveDate, NaiveDate) {
         let begin = |year| NaiveDate::from_ymd_opt(year, self.begins.0, self.begins.1).unwrap_or(day);
         let year = if day < begin(day.year()) { day.year() - 1 } else { day.year() };
         let year = year - year.rem_euclid(self.term);
@@ -120,14 +120,18 @@ impl Program {
         Spend { actual, used, on_demand: used * 10_000 / (10_000 - self.discount), hours }
     }
 
+    /// The identifier of the commitment of a term; `index` is the program's place in [`PROGRAMS`].
+    pub(in crate::sandbox) fn id_of_term(&self, seed: u64, index: u64, term: (NaiveDate, NaiveDate)) -> String {
+        self.id(mix(&[seed, 72, index, u64::from(term.0.year().unsigned_abs())]))
+    }
+
     fn item(&self, seed: u64, index: u64, term: (NaiveDate, NaiveDate), window: Window) -> Value {
-        let id = mix(&[seed, 72, index, u64::from(term.0.year().unsigned_abs())]);
         let active = window.days().filter(|day| (term.0..term.1).contains(day));
         let used: Vec<i64> = active.map(|day| self.utilization(seed, index, day, window.today)).collect();
         let days = i64::try_from(used.len()).unwrap_or(0);
         let utilization = used.iter().sum::<i64>().checked_div(days).map(|mean| decimal(mean, 10_000));
         let mut item = json!({
-            "commitment_id": self.id(id),
+            "commitment_id": self.id_of_term(seed, index, term),
             "start_date": format!("{}T00:00:00Z", term.0),
             "expiration_date": format!("{}T00:00:00Z", term.1),
             "term_length": self.term,
@@ -199,6 +203,6 @@ impl Program {
 
 /// `parts / of` as a double, the number type of this API.
 #[expect(clippy::cast_precision_loss, reason = "Datadog answers doubles; the parts are far below 2^53")]
-pub(super) fn decimal(parts: i64, of: i64) -> f64 {
+pub(in crate::sandbox) fn decimal(parts: i64, of: i64) -> f64 {
     parts as f64 / of as f64
 }
