@@ -1,5 +1,7 @@
 //! Parts of a job that match nothing: a query without rows, a tag without values. Both would pass as low costs.
 //!
+//! A product attribute that does not exist is no error of the API: all its values are empty.
+//!
 //! For each such part the ledger keeps whether any answer ever matched it. Pure.
 
 use std::collections::BTreeMap;
@@ -8,11 +10,15 @@ use arrow::array::{AsArray, RecordBatch, StringArray};
 
 use crate::ledger::Ledger;
 use crate::sources::Source;
+use crate::table::Column;
 
 /// Columns that together name the query a row belongs to.
 const OF_QUERY: [&str; 3] = ["provider", "product", "commitment_type"];
 
-/// By query, and by column of a tag or cost category: whether `rows` have any match.
+/// What the names of the columns of product attributes begin with.
+const OF_PRODUCT: &str = "product_attribute_";
+
+/// By query, and by column of a tag, cost category or product attribute: whether `rows` have any match.
 #[must_use]
 pub fn found(source: &dyn Source, rows: &RecordBatch) -> BTreeMap<String, bool> {
     let texts = |name: &str| rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
@@ -24,7 +30,8 @@ pub fn found(source: &dyn Source, rows: &RecordBatch) -> BTreeMap<String, bool> 
             found.entry(name_of(row)).and_modify(|any| *any = true);
         }
     }
-    for name in source.table().columns().iter().filter(|column| column.assigned).map(|column| &column.name) {
+    let may_be_empty = |column: &&Column| column.assigned || column.name.starts_with(OF_PRODUCT);
+    for name in source.table().columns().iter().filter(may_be_empty).map(|column| &column.name) {
         let any = texts(name).is_some_and(|values| values.iter().flatten().any(|value| !value.is_empty()));
         found.insert(name.clone(), any);
     }
@@ -45,10 +52,12 @@ fn said(name: &str, is_query: bool) -> String {
     if is_query {
         return format!("no row yet for the query {name}: look whether this organisation has such commitments");
     }
-    let kind = if name.starts_with("cost_category_") { "cost category" } else { "tag" };
-    let look = match kind {
-        "tag" => "it is spelt as on the resources, and activated as a cost allocation tag (it begins to count then)",
-        _ => "it is spelt as in Billing and Cost Management",
+    let (kind, look) = if name.starts_with("cost_category_") {
+        ("cost category", "it is spelt as in Billing and Cost Management")
+    } else if name.starts_with(OF_PRODUCT) {
+        ("product attribute", "it is spelt with the API's capitals, and the account has costs of such a service")
+    } else {
+        ("tag", "it is spelt as on the resources, and activated as a cost allocation tag (it begins to count then)")
     };
     format!("no row has a value in {name} yet: look whether the {kind} exists, {look}")
 }

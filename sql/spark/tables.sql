@@ -2,6 +2,8 @@
 -- money of one currency, quantities only within one unit, savings only within one unit and series. Never add up tables of
 -- different groupings.
 CREATE OR REPLACE TEMPORARY VIEW `costlake_tables` AS
+SELECT 'aws_ai_cost_by_model' AS `table_name`, 'aws_cost_and_usage' AS `source`, 'DAILY' AS `granularity`, 'product_attribute_model, product_attribute_inferencetype' AS `grouping_columns`, CAST(NULL AS string) AS `filter`, CAST(NULL AS string) AS `account`, 'unblended_cost, public_on_demand_cost' AS `adds_up`, 'usage_quantity' AS `adds_up_within_one_unit`, CAST(NULL AS string) AS `never_adds_up`
+UNION ALL
 SELECT 'aws_cost_by_account' AS `table_name`, 'aws_cost_and_usage' AS `source`, 'DAILY' AS `granularity`, 'linked_account, record_type' AS `grouping_columns`, CAST(NULL AS string) AS `filter`, CAST(NULL AS string) AS `account`, 'unblended_cost, amortized_cost' AS `adds_up`, CAST(NULL AS string) AS `adds_up_within_one_unit`, CAST(NULL AS string) AS `never_adds_up`
 UNION ALL
 SELECT 'aws_cost_by_service' AS `table_name`, 'aws_cost_and_usage' AS `source`, 'DAILY' AS `granularity`, 'service, usage_type' AS `grouping_columns`, CAST(NULL AS string) AS `filter`, CAST(NULL AS string) AS `account`, 'unblended_cost, amortized_cost, net_unblended_cost, net_amortized_cost' AS `adds_up`, 'usage_quantity' AS `adds_up_within_one_unit`, CAST(NULL AS string) AS `never_adds_up`

@@ -144,6 +144,11 @@ pub trait Source: Send + Sync + Debug {
         BTreeSet::new()
     }
 
+    /// The first day for which the API has what the job asks for, if that is later than its history.
+    fn first_day(&self) -> Option<NaiveDate> {
+        None
+    }
+
     /// The API's own totals of its rows, where the API has any.
     fn totals(&self) -> Option<&dyn ApiTotals> {
         None

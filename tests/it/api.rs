@@ -22,6 +22,7 @@ mod ninety_nights;
 mod nothing;
 mod outages;
 mod output;
+mod product_attributes;
 mod quarantine;
 mod redirects;
 mod refusals;

@@ -11,7 +11,7 @@
 //! | a (period, keys) pair | unique |
 //! | `GroupDefinitions` | the requested grouping |
 //! | the unit of the cost metrics | one currency per day |
-//! | a key of a tag or cost category | begins with the requested key and `$` |
+//! | a key of a tag, cost category or product attribute | begins with the requested key and `$` |
 //! | `NextPageToken` | never one that was seen before; at most 1,000 pages |
 //! | every amount | text that `DECIMAL(38,12)` holds exactly |
 //!
@@ -20,6 +20,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use chrono::NaiveDate;
 
 use crate::job::keys::{Key, Shape, key};
 use crate::request::Request;
@@ -32,6 +34,7 @@ mod decode;
 mod dimensions;
 pub mod filter;
 pub mod params;
+mod product_attributes;
 pub mod query;
 mod read;
 #[cfg(test)]
@@ -45,7 +48,7 @@ const SCHEMA: &str = include_str!("../../../schemas/aws_cost_and_usage.json");
 /// The registry entry.
 pub static ENTRY: Entry = Entry {
     name: "aws_cost_and_usage",
-    summary: "AWS Cost Explorer costs and usage, by up to two of dimension, tag and cost category",
+    summary: "AWS Cost Explorer costs and usage, by up to two of dimension, tag, cost category and product attribute",
     schema: SCHEMA,
     provider: &COST_EXPLORER,
     rules: &AWS_COSTS,
@@ -54,6 +57,7 @@ pub static ENTRY: Entry = Entry {
         ("aws_cost_by_service", include_str!("../../../jobs/aws_cost_by_service.toml")),
         ("aws_cost_by_account", include_str!("../../../jobs/aws_cost_by_account.toml")),
         ("aws_cost_by_team", include_str!("../../../jobs/aws_cost_by_team.toml")),
+        ("aws_ai_cost_by_model", include_str!("../../../jobs/aws_ai_cost_by_model.toml")),
         ("aws_cost_monthly", include_str!("../../../jobs/aws_cost_monthly.toml")),
     ],
     build: |section| params::read(section).map(|params| Arc::new(CostAndUsage(params)) as Arc<dyn Source>),
@@ -66,14 +70,14 @@ static KEYS: &[Key] = &[
         "source.group_by",
         Shape::Tables,
         "none: totals",
-        "up to two of `{ dimension = … }`, `{ tag = … }`, `{ cost_category = … }`",
+        "up to two of `{ dimension = … }`, `{ tag = … }`, `{ cost_category = … }`, `{ product_attribute = … }`",
     ),
     key("source.filter", Shape::Table, "none", "the API's `Expression`, same names"),
     key("aws.billing_view_arn", Shape::Text, "none", "billing view to read"),
 ];
 
 /// The parameters of a job.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Params {
     /// `granularity`.
     pub grain: Grain,
@@ -91,6 +95,13 @@ pub struct Params {
 
 #[derive(Debug)]
 struct CostAndUsage(Params);
+
+impl CostAndUsage {
+    /// The filter of the request for the totals.
+    fn scope(&self) -> Option<Expression> {
+        product_attributes::scope(&self.0.groupings, self.0.filter.as_ref())
+    }
+}
 
 impl Source for CostAndUsage {
     fn table(&self) -> &Arc<Table> {
@@ -116,6 +127,10 @@ impl Source for CostAndUsage {
         pairs
     }
 
+    fn first_day(&self) -> Option<NaiveDate> {
+        product_attributes::first_day(&self.0.groupings, self.0.filter.as_ref())
+    }
+
     fn totals(&self) -> Option<&dyn ApiTotals> {
         Some(self)
     }
@@ -139,9 +154,11 @@ impl ApiTotals for CostAndUsage {
         self.0.metrics.iter().map(|metric| metric.name.to_owned()).collect()
     }
 
+    /// The request of [`ApiTotals::request`] apart from its metrics: jobs share it only if it is the same.
     fn key(&self) -> String {
         let own = ["metrics", "group_by"];
-        let shared: Vec<String> = self
+        let scoped = Self(Params { filter: self.scope(), ..self.0.clone() });
+        let shared: Vec<String> = scoped
             .fingerprint()
             .into_iter()
             .filter(|(name, _)| !own.contains(name))
@@ -152,8 +169,7 @@ impl ApiTotals for CostAndUsage {
 
     fn request(&self, metrics: &BTreeSet<String>) -> Option<Arc<dyn Source>> {
         let metrics = params::METRICS.iter().filter(|metric| metrics.contains(metric.name)).collect();
-        let params =
-            params::assemble(self.0.grain, metrics, Vec::new(), self.0.filter.clone(), self.0.billing_view_arn.clone());
+        let params = params::assemble(self.0.grain, metrics, Vec::new(), self.scope(), self.0.billing_view_arn.clone());
         params.ok().map(|params| Arc::new(Self(params)) as Arc<dyn Source>)
     }
 

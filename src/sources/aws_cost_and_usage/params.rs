@@ -11,7 +11,7 @@ use crate::window::Grain;
 
 use super::query::{Expression, Grouping, GroupingKind};
 use super::{Params, SCHEMA};
-use super::{dimensions, filter};
+use super::{dimensions, filter, product_attributes};
 
 /// A metric of `GetCostAndUsage` and the column that holds it.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,13 +28,18 @@ const fn metric(name: &'static str, column: &'static str, unit_column: &'static 
     Metric { name, column, unit_column }
 }
 
-/// All seven metrics, in column order.
+/// All metrics, in column order.
 pub static METRICS: &[Metric] = &[
     metric("UnblendedCost", "unblended_cost", CURRENCY),
     metric("BlendedCost", "blended_cost", CURRENCY),
     metric("AmortizedCost", "amortized_cost", CURRENCY),
     metric("NetUnblendedCost", "net_unblended_cost", CURRENCY),
     metric("NetAmortizedCost", "net_amortized_cost", CURRENCY),
+    metric("BilledCost", "billed_cost", CURRENCY),
+    metric("ContractedCost", "contracted_cost", CURRENCY),
+    metric("ListCost", "list_cost", CURRENCY),
+    metric("PublicEquivalentBilledCost", "public_equivalent_billed_cost", CURRENCY),
+    metric("PublicOnDemandCost", "public_on_demand_cost", CURRENCY),
     metric("UsageQuantity", "usage_quantity", "usage_quantity_unit"),
     metric("NormalizedUsageAmount", "normalized_usage_amount", "normalized_usage_amount_unit"),
 ];
@@ -57,6 +62,7 @@ pub fn read(section: &Section<'_>) -> Option<Params> {
         section.problems().note("aws.billing_view_arn", format!("\"{arn}\" is not the ARN of a billing view"));
     }
     let (grain, metrics, groupings) = (grain?, metrics?, groupings?);
+    product_attributes::check_services(&section.path("filter"), &groupings, filter.as_ref(), section.problems());
     let assembled = assemble(grain, metrics, groupings, filter, billing_view_arn);
     if let Err(error) = &assembled {
         section.note("", format!("the built-in schema cannot be read: {error}"));
@@ -130,13 +136,15 @@ fn read_groupings(section: &Section<'_>) -> Option<Vec<Grouping>> {
 }
 
 fn read_grouping(section: &Section<'_>, schema: &[Column], path: &str, table: &toml::Table) -> Option<Grouping> {
-    const KINDS: [(&str, GroupingKind); 3] = [
+    const KINDS: [(&str, GroupingKind); 4] = [
         ("dimension", GroupingKind::Dimension),
         ("tag", GroupingKind::Tag),
         ("cost_category", GroupingKind::CostCategory),
+        ("product_attribute", GroupingKind::ProductAttribute),
     ];
     let problems = section.problems();
-    let wanted = "must be one of { dimension = \"…\" }, { tag = \"…\" }, { cost_category = \"…\" }";
+    let wanted = "must be one of { dimension = \"…\" }, { tag = \"…\" }, { cost_category = \"…\" }, \
+                  { product_attribute = \"…\" }";
     let mut entries = table.iter();
     let (Some((name, value)), None) = (entries.next(), entries.next()) else {
         problems.note(path, wanted);
@@ -169,8 +177,10 @@ fn read_grouping(section: &Section<'_>, schema: &[Column], path: &str, table: &t
         );
         return None;
     }
-    if kind == GroupingKind::Dimension {
-        dimensions::warn_unknown(&format!("{path}.{name}"), key, problems);
+    match kind {
+        GroupingKind::Dimension => dimensions::warn_unknown(&format!("{path}.{name}"), key, problems),
+        GroupingKind::ProductAttribute => product_attributes::check_key(&format!("{path}.{name}"), key, problems),
+        GroupingKind::Tag | GroupingKind::CostCategory => {}
     }
     Some(grouping)
 }
@@ -199,13 +209,14 @@ fn is_group(column: &Column) -> bool {
     column.kind == ColumnType::String && !column.nullable
 }
 
-/// The column a grouping fills: `service`, `tag_team`, `cost_category_product`.
+/// The column a grouping fills: `service`, `tag_team`, `cost_category_product`, `product_attribute_model`.
 #[must_use]
 pub fn column_of(grouping: &Grouping) -> String {
     match grouping.kind {
         GroupingKind::Dimension => grouping.key.to_lowercase(),
         GroupingKind::Tag => format!("tag_{}", slug(&grouping.key)),
         GroupingKind::CostCategory => format!("cost_category_{}", slug(&grouping.key)),
+        GroupingKind::ProductAttribute => format!("product_attribute_{}", slug(&grouping.key)),
     }
 }
 
@@ -266,6 +277,7 @@ fn template_of(kind: GroupingKind) -> &'static str {
         GroupingKind::Dimension => "<dimension>",
         GroupingKind::Tag => "tag_<slug>",
         GroupingKind::CostCategory => "cost_category_<slug>",
+        GroupingKind::ProductAttribute => "product_attribute_<slug>",
     }
 }
 
