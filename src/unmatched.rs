@@ -4,7 +4,7 @@
 //!
 //! For each such part the ledger keeps whether any answer ever matched it. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{AsArray, RecordBatch, StringArray};
 
@@ -18,13 +18,18 @@ const OF_QUERY: [&str; 3] = ["provider", "product", "commitment_type"];
 /// What the names of the columns of product attributes begin with.
 const OF_PRODUCT: &str = "product_attribute_";
 
+/// The queries of a job.
+fn queries_of(source: &dyn Source) -> BTreeSet<String> {
+    if source.grows() { BTreeSet::new() } else { source.read_for() }
+}
+
 /// By query, and by column of a tag, cost category or product attribute: whether `rows` have any match.
 #[must_use]
 pub fn found(source: &dyn Source, rows: &RecordBatch) -> BTreeMap<String, bool> {
     let texts = |name: &str| rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
     let parts: Vec<&StringArray> = OF_QUERY.iter().filter_map(|name| texts(name)).collect();
     let name_of = |row: usize| parts.iter().map(|column| column.value(row)).collect::<Vec<_>>().join("/");
-    let mut found: BTreeMap<String, bool> = source.read_for().into_iter().map(|query| (query, false)).collect();
+    let mut found: BTreeMap<String, bool> = queries_of(source).into_iter().map(|query| (query, false)).collect();
     if !found.is_empty() {
         for row in 0..rows.num_rows() {
             found.entry(name_of(row)).and_modify(|any| *any = true);
@@ -41,7 +46,7 @@ pub fn found(source: &dyn Source, rows: &RecordBatch) -> BTreeMap<String, bool> 
 /// Notes on the queries and columns of the job that never matched anything.
 #[must_use]
 pub fn nothing_of(source: &dyn Source, ledger: &Ledger) -> Vec<String> {
-    let queries = source.read_for();
+    let queries = queries_of(source);
     let is_asked =
         |name: &str| queries.contains(name) || source.table().columns().iter().any(|column| column.name == name);
     let fruitless = ledger.found.iter().filter(|(name, any)| !**any && is_asked(name)).map(|(name, _)| name);
@@ -65,7 +70,7 @@ fn said(name: &str, is_query: bool) -> String {
 impl Ledger {
     /// Records which parts a fetch matched. "No match" is recorded only for a part that was never read before.
     pub fn note_found(&mut self, source: &dyn Source, found: &BTreeMap<String, bool>) {
-        let queries = source.read_for();
+        let queries = queries_of(source);
         for (name, any) in found {
             let mut days = self.partitions.values().flat_map(|state| state.days.values());
             let is_new = !days.any(|day| !queries.contains(name) || day.facts.read_for.contains(name));

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::kept_generations;
-use crate::sql::ddl::partition_of_file;
+use crate::sql::ddl::{partition_of_file, without_rows};
 use crate::sql::{Dialect, FILE};
 use crate::table::ColumnType;
 
@@ -106,7 +106,10 @@ fn body(job: &Job, base: &str, has: InLake) -> String {
     FROM parts LEFT JOIN kept ON kept.tail = {kept_tail}
     WHERE NOT (epoch IS NULL AND coalesce(first = 1, false) AND known_since IS NULL))
   SELECT {columns}
-  FROM read_parquet({files}, hive_partitioning = false, union_by_name = true, filename = {file}) AS said
+  FROM (
+    {nothing}
+    UNION ALL BY NAME
+    SELECT * FROM read_parquet({files}, hive_partitioning = false, union_by_name = true, filename = {file})) AS said
   JOIN chosen ON chosen.tail = {said_tail}
   UNION ALL
   SELECT {guard} FROM chosen WHERE tail IS NULL",
@@ -114,6 +117,7 @@ fn body(job: &Job, base: &str, has: InLake) -> String {
         choice = choice(name, column),
         kept_tail = "concat(part, '/', lpad(CAST(epoch AS VARCHAR), 20, '0'), '.parquet')",
         columns = columns.join(", "),
+        nothing = without_rows(Dialect::Duckdb, job),
         file = Dialect::Duckdb.literal(FILE),
         said_tail = tail(&format!("said.{}", identifier(FILE))),
         guard = guard.join(", "),

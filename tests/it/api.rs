@@ -12,6 +12,7 @@ mod end_to_end;
 mod endpoints;
 mod floods;
 mod grains;
+mod growth;
 mod identity;
 mod job_files;
 mod keys;

@@ -83,6 +83,8 @@ pub struct Params {
     pub grain: Grain,
     /// `metrics`, in column order.
     pub metrics: Vec<&'static params::Metric>,
+    /// The metrics that the table was made with, if the job has named more since.
+    pub made_with: Option<Vec<&'static params::Metric>>,
     /// `group_by`.
     pub groupings: Vec<Grouping>,
     /// `filter`.
@@ -115,16 +117,44 @@ impl Source for CostAndUsage {
     fn fingerprint(&self) -> Vec<(&'static str, String)> {
         let params = &self.0;
         let groupings: Vec<String> = params.groupings.iter().map(|g| format!("{}:{}", g.kind.name(), g.key)).collect();
-        let metrics: Vec<&str> = params.metrics.iter().map(|metric| metric.name).collect();
+        let at_first = params.made_with.as_ref().unwrap_or(&params.metrics);
+        let metrics: Vec<&str> = at_first.iter().map(|metric| metric.name).collect();
         let mut pairs = vec![
             ("granularity", params.grain.name().to_owned()),
-            ("metrics", metrics.join(",")),
+            (params::FINGERPRINT, metrics.join(",")),
             ("group_by", serde_json::Value::from(groupings).to_string()),
         ];
         let filter = params.filter.as_ref().and_then(|filter| serde_json::to_string(filter).ok());
         pairs.extend(filter.map(|filter| ("filter", filter)));
         pairs.extend(params.billing_view_arn.clone().map(|arn| ("billing_view_arn", arn)));
         pairs
+    }
+
+    fn read_for(&self) -> BTreeSet<String> {
+        let Some(at_first) = &self.0.made_with else { return BTreeSet::new() };
+        let added = self.0.metrics.iter().filter(|metric| !at_first.contains(metric));
+        added.map(|metric| metric.name.to_owned()).collect()
+    }
+
+    fn grows(&self) -> bool {
+        true
+    }
+
+    fn grown_from(&self, made_with: &[(String, String)]) -> Option<Arc<dyn Source>> {
+        let at_first = params::metrics_of(made_with)?;
+        let is_more = at_first.len() < self.0.metrics.len();
+        let is_grown = is_more && at_first.iter().all(|metric| self.0.metrics.contains(metric));
+        let grown = is_grown.then(|| params::grown(&self.0, at_first))?;
+        grown.ok().map(|params| Arc::new(Self(params)) as Arc<dyn Source>)
+    }
+
+    fn as_read_for(&self, read_for: &BTreeSet<String>) -> Option<Arc<dyn Source>> {
+        let Params { grain, metrics, made_with, groupings, filter, billing_view_arn, .. } = self.0.clone();
+        let at_first = made_with?;
+        let was_read = |metric: &&params::Metric| at_first.contains(metric) || read_for.contains(metric.name);
+        let metrics = metrics.into_iter().filter(was_read).collect();
+        let narrow = params::assemble(grain, metrics, groupings, filter, billing_view_arn);
+        narrow.ok().map(|params| Arc::new(Self(params)) as Arc<dyn Source>)
     }
 
     fn first_day(&self) -> Option<NaiveDate> {
@@ -156,7 +186,7 @@ impl ApiTotals for CostAndUsage {
 
     /// The request of [`ApiTotals::request`] apart from its metrics: jobs share it only if it is the same.
     fn key(&self) -> String {
-        let own = ["metrics", "group_by"];
+        let own = [params::FINGERPRINT, "group_by"];
         let scoped = Self(Params { filter: self.scope(), ..self.0.clone() });
         let shared: Vec<String> = scoped
             .fingerprint()

@@ -81,12 +81,46 @@ pub fn assemble(
     filter: Option<Expression>,
     billing_view_arn: Option<String>,
 ) -> serde_json::Result<Params> {
-    let columns = columns(grain, &metrics, &groupings)?;
+    let table = Arc::new(table(columns(grain, &metrics, &groupings)?, grain, &groupings));
+    Ok(Params { grain, metrics, made_with: None, groupings, filter, billing_view_arn, table })
+}
+
+/// The parameters of a job whose table was made with fewer metrics: the columns of the others are nullable.
+///
+/// # Errors
+/// As [`assemble`].
+pub fn grown(params: &Params, made_with: Vec<&'static Metric>) -> serde_json::Result<Params> {
+    let Params { grain, groupings, .. } = params;
+    let at_first = columns(*grain, &made_with, groupings)?;
+    let mut columns = columns(*grain, &params.metrics, groupings)?;
+    let mut added = Vec::new();
+    for (index, column) in columns.iter_mut().enumerate() {
+        if at_first.iter().any(|known| known.name == column.name) {
+            continue;
+        }
+        let brings = |metric: &&&Metric| metric.column == column.name || metric.unit_column == column.name;
+        added.push((index, params.metrics.iter().filter(brings).map(|metric| metric.name.to_owned()).collect()));
+        column.nullable = true;
+    }
+    let table = Arc::new(table(columns, *grain, groupings).with_added(added));
+    Ok(Params { made_with: Some(made_with), table, ..params.clone() })
+}
+
+/// The metrics that a fingerprint names; `None` if it names one that is not known.
+#[must_use]
+pub fn metrics_of(fingerprint: &[(String, String)]) -> Option<Vec<&'static Metric>> {
+    let (_, names) = fingerprint.iter().find(|(name, _)| name == FINGERPRINT)?;
+    names.split(',').map(|name| METRICS.iter().find(|metric| metric.name == name)).collect()
+}
+
+/// The name of the metrics in a fingerprint.
+pub const FINGERPRINT: &str = "metrics";
+
+fn table(columns: Vec<Column>, grain: Grain, groupings: &[Grouping]) -> Table {
     let mut sort_key = vec![if grain == Grain::Hourly { "period_start" } else { "usage_date" }];
     let group_columns: Vec<String> = groupings.iter().map(column_of).collect();
     sort_key.extend(group_columns.iter().map(String::as_str));
-    let table = Arc::new(Table::new(columns, &sort_key, &["linked_account_name"]));
-    Ok(Params { grain, metrics, groupings, filter, billing_view_arn, table })
+    Table::new(columns, &sort_key, &["linked_account_name"])
 }
 
 fn read_grain(section: &Section<'_>) -> Option<Grain> {

@@ -50,7 +50,9 @@ impl Shape {
     pub(super) fn of(job: &Job) -> Self {
         let table = job.source.table();
         let has = |name: &str| table.columns().iter().any(|column| column.name == name);
-        let amounts: Vec<&str> = table.amounts().map(|index| table.columns()[index].name.as_str()).collect();
+        // Columns that the table gained later are not drawn: older days do not have them.
+        let at_first = BTreeSet::new();
+        let amounts: Vec<&str> = table.amounts(&at_first).map(|index| table.columns()[index].name.as_str()).collect();
         let preferred = amounts.iter().find(|name| **name == "unblended_cost").or(amounts.first());
         if let Some(column) = preferred {
             let own = format!("{column}_unit");
