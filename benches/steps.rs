@@ -66,7 +66,7 @@ fn backwards(rows: &RecordBatch) -> RecordBatch {
 fn steps(criterion: &mut Criterion) {
     let job = job::parse(Path::new("a_job.toml"), JOB).expect("a sound job");
     let source = job.source.as_ref();
-    let table = source.table();
+    let (table, read_for) = (source.table(), source.read_for());
     let plain = page(u64::MAX);
     let fetched = decode(source, &plain);
     let sorted = rows::sort(table, &fetched.rows).expect("order");
@@ -81,8 +81,8 @@ fn steps(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(ROWS));
     group.bench_function("sort, in order", |bench| bench.iter(|| rows::sort(table, black_box(&sorted))));
     group.bench_function("sort, backwards", |bench| bench.iter(|| rows::sort(table, black_box(&reversed))));
-    group.bench_function("digest", |bench| bench.iter(|| digest::of_rows(table, black_box(&sorted))));
-    group.bench_function("sums", |bench| bench.iter(|| rows::sums(table, black_box(&sorted))));
+    group.bench_function("digest", |bench| bench.iter(|| digest::of_rows(table, black_box(&sorted), &read_for)));
+    group.bench_function("sums", |bench| bench.iter(|| rows::sums(table, black_box(&sorted), &read_for)));
 
     let footer = Footer {
         format: generation::footer::FORMAT,

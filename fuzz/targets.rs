@@ -216,14 +216,14 @@ fn over(base: Base) {
 
 /// Rows of an object. The decoder may panic on damaged bytes; the product catches that everywhere, as this does.
 fn parquet(data: &[u8]) {
-    let (table, grain) = (COST.source.table(), COST.source.grain());
+    let (table, grain, read_for) = (COST.source.table(), COST.source.grain(), COST.source.read_for());
     let bytes = Bytes::copy_from_slice(data);
     let decoded = std::panic::catch_unwind(|| generation::decode(table, bytes.clone()));
     if let Ok(Ok(whole)) = decoded {
         let _ = rows::sort(table, &whole).map(|sorted| rows::check_unique(table, &sorted));
-        let _ = rows::sums(table, &whole);
+        let _ = rows::sums(table, &whole, &read_for);
         let _ = rows::split_by_slot(table, grain, &whole)
-            .map(|days| days.values().map(|day| digest::of_rows(table, day)).collect::<Vec<_>>());
+            .map(|days| days.values().map(|day| digest::of_rows(table, day, &read_for)).collect::<Vec<_>>());
     }
     if let Ok(Suffix::Whole(footer)) = from_suffix(data) {
         over(Base { footer: *footer, bytes });

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::generation::{DayFacts, Footer};
+use crate::generation::{DayFacts, Footer, footer};
 use crate::sources::{Learnt, Stopped};
 use crate::sums::Sums;
 use crate::window::first_of_month;
@@ -37,11 +37,14 @@ pub use standing::Standing;
 /// Version of the snapshot layout. Format 1 had no object identities, and notes without a time; it can be read. A
 /// costlake of format 1 refuses format 2.
 pub const FORMAT: u32 = 2;
+/// Version of the layout of a table that gained columns. A costlake of format 2 refuses it: it would not know that the
+/// digest of a day covers the columns that the day was read for.
+pub const GROWN: u32 = 3;
 
 /// The state of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Layout version, [`FORMAT`].
+    /// Layout version, [`FORMAT`] or [`GROWN`].
     pub format: u32,
     /// Name of the table.
     pub table: String,
@@ -190,6 +193,11 @@ impl Ledger {
         self.partitions.get(partition)?.days.get(&slot)
     }
 
+    /// The facts of every slot that has been read.
+    pub fn facts(&self) -> impl Iterator<Item = (NaiveDate, &DayFacts)> {
+        self.partitions.values().flat_map(|state| &state.days).map(|(slot, day)| (*slot, &day.facts))
+    }
+
     /// The oldest slot that has been read.
     #[must_use]
     pub fn oldest_day(&self) -> Option<NaiveDate> {
@@ -223,6 +231,9 @@ impl Ledger {
         now: DateTime<Utc>,
         written: DateTime<Utc>,
     ) {
+        if footer.format >= footer::GROWN {
+            self.format = GROWN;
+        }
         let before = self.partitions.remove(&footer.partition);
         let known = |slot: &NaiveDate| before.as_ref().and_then(|p| p.days.get(slot));
         let days = footer
@@ -429,10 +440,19 @@ impl Ledger {
             partitions.insert(name, joined);
         }
         let clock_accepted = newer.clock_accepted.max(older.clock_accepted);
+        let format = newer.format.max(older.format);
         let first_day = newer.first_day.into_iter().chain(older.first_day).min();
         // `false` wins: real figures can be lost to made-up ones, not the other way round.
         let made_up = newer.made_up.into_iter().chain(older.made_up).min();
-        Self { account: newer.account.or(older.account), partitions, clock_accepted, first_day, made_up, ..newer }
+        Self {
+            format,
+            account: newer.account.or(older.account),
+            partitions,
+            clock_accepted,
+            first_day,
+            made_up,
+            ..newer
+        }
     }
 }
 

@@ -22,7 +22,26 @@ pub const MADE_UP: &str = "the figures are made up by a sandbox";
 /// Notes on a table besides its days.
 #[must_use]
 pub fn about(job: &Job, ledger: &Ledger) -> Vec<String> {
-    advice(ledger).into_iter().chain(begins_late(job, ledger)).chain(fits_nothing(job, ledger)).collect()
+    let notes = advice(ledger).into_iter().chain(begins_late(job, ledger)).chain(grown(job, ledger));
+    notes.chain(fits_nothing(job, ledger)).collect()
+}
+
+/// Note on the days that were read before the job named all of its metrics.
+fn grown(job: &Job, ledger: &Ledger) -> Option<String> {
+    if !job.source.grows() {
+        return None;
+    }
+    let added = job.source.read_for();
+    let without = || ledger.facts().filter(|(_, facts)| !added.is_subset(&facts.read_for));
+    let (first, last) = (without().map(|(slot, _)| slot).min()?, without().map(|(slot, _)| slot).max()?);
+    let lacks = |name: &&String| without().any(|(_, facts)| !facts.read_for.contains(*name));
+    let names: Vec<&str> = added.iter().filter(lacks).map(String::as_str).collect();
+    Some(format!(
+        "{first} to {last}: {} were read before the job named {}: what the API still has is read again once, the others \
+         have NULL there",
+        plural(without().count() as u64, if job.source.grain() == Grain::Monthly { "month" } else { "day" }),
+        names.join(", ")
+    ))
 }
 
 /// Advice on problems that no run can solve.

@@ -3,6 +3,7 @@
 //! `schemas/<source>.json` is the contract. A job keeps the columns that its grouping and metrics need; the Arrow
 //! schema, the documentation and the table definitions of query engines all come from the same list.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -101,6 +102,8 @@ pub struct Table {
     outside_digest: Vec<usize>,
     /// Whether rows may share their key.
     repeats: bool,
+    /// Columns that the table gained after it was made, each with the queries of which any brings it.
+    added: Vec<(usize, Vec<String>)>,
 }
 
 impl Table {
@@ -116,7 +119,41 @@ impl Table {
         let outside_digest = outside_digest.iter().filter_map(position).collect();
         let fields: Vec<Field> =
             columns.iter().map(|column| Field::new(&column.name, column.kind.arrow(), column.nullable)).collect();
-        Self { columns, schema: Arc::new(Schema::new(fields)), sort_key, outside_digest, repeats: false }
+        Self {
+            columns,
+            schema: Arc::new(Schema::new(fields)),
+            sort_key,
+            outside_digest,
+            repeats: false,
+            added: Vec::new(),
+        }
+    }
+
+    /// The same table, which was made without the columns at these positions: rows hold a value of such a column only if
+    /// they were read for one of its queries.
+    #[must_use]
+    pub fn with_added(self, added: Vec<(usize, Vec<String>)>) -> Self {
+        Self { added, ..self }
+    }
+
+    /// Whether the table gained columns after it was made.
+    #[must_use]
+    pub fn has_added(&self) -> bool {
+        !self.added.is_empty()
+    }
+
+    /// Whether rows that were read for these queries hold values of the column at a position.
+    #[must_use]
+    pub fn holds(&self, index: usize, read_for: &BTreeSet<String>) -> bool {
+        let added = self.added.iter().find(|(position, _)| *position == index);
+        added.is_none_or(|(_, queries)| queries.iter().any(|query| read_for.contains(query)))
+    }
+
+    /// Positions of the columns that identify the content of rows read for these queries: what they do not hold, and
+    /// what is outside the digest, is no part of it.
+    pub fn digested<'a>(&'a self, read_for: &'a BTreeSet<String>) -> impl Iterator<Item = usize> + 'a {
+        let is_part = |index: &usize| !self.outside_digest.contains(index) && self.holds(*index, read_for);
+        (0..self.columns.len()).filter(is_part)
     }
 
     /// The same table, but rows may share their key: such rows are ordered by all their columns and identified by their
@@ -156,21 +193,16 @@ impl Table {
         &self.sort_key
     }
 
-    /// Positions of the columns that the digest of a day excludes.
-    #[must_use]
-    pub fn outside_digest(&self) -> &[usize] {
-        &self.outside_digest
-    }
-
     /// Whether a column holds values that people assign.
     #[must_use]
     pub fn has_assigned(&self) -> bool {
         self.columns.iter().any(|column| column.assigned)
     }
 
-    /// Positions of the exact amounts, whose sums are kept per day.
-    pub fn amounts(&self) -> impl Iterator<Item = usize> + '_ {
-        self.columns.iter().enumerate().filter(|(_, column)| column.kind == ColumnType::Decimal).map(|(index, _)| index)
+    /// Positions of the exact amounts of rows read for these queries, whose sums are kept per day.
+    pub fn amounts<'a>(&'a self, read_for: &'a BTreeSet<String>) -> impl Iterator<Item = usize> + 'a {
+        let is_amount = |index: &usize| self.columns[*index].kind == ColumnType::Decimal;
+        (0..self.columns.len()).filter(is_amount).filter(|index| self.holds(*index, read_for))
     }
 }
 

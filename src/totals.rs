@@ -11,7 +11,7 @@
 //! The API rounds each group to ten decimals, so sums may differ from the total by `(groups + 1) x 10^-10`. Usage
 //! quantities are compared too, but only reported: the API adds them up across units.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use chrono::NaiveDate;
@@ -87,7 +87,7 @@ impl Totals {
         let sorted = rows::sort(table, &fetched.rows)?;
         let mut found = BTreeMap::new();
         for (slot, batch) in rows::split_by_slot(table, grain, &sorted)? {
-            let sums = rows::sums(table, &batch)?;
+            let sums = rows::sums(table, &batch, &BTreeSet::new())?;
             let (currency, estimated) = (fetched.currencies.get(&slot).cloned(), fetched.estimated.contains(&slot));
             found.insert(slot, SlotTotals { sums, currency, estimated, periods: batch.num_rows() as u64 });
         }

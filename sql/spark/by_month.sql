@@ -1,5 +1,87 @@
 -- Cost by month and first grouping, beside the month before. A group that vanished has one month of cost 0. The month
 -- before is null where it is not in the table, and days and previous_days tell how much of both is.
+CREATE OR REPLACE TEMPORARY VIEW `aws_ai_cost_by_model_by_month` AS
+WITH entries AS (
+  SELECT
+    12 * CAST(substr(`billing_period`, 1, 4) AS integer) + CAST(substr(`billing_period`, 6, 2) AS integer) AS month_number,
+    substr(`billing_period`, 1, 7) AS billing_period,
+    `usage_date` AS slot,
+    `product_attribute_model`,
+    currency,
+    estimated,
+    `unblended_cost` AS cost
+  FROM `aws_ai_cost_by_model`
+),
+months AS (
+  SELECT
+    month_number,
+    billing_period,
+    count(DISTINCT slot) AS days,
+    bool_or(estimated) AS estimated
+  FROM entries
+  GROUP BY month_number, billing_period
+),
+costs AS (
+  SELECT
+    month_number,
+    `product_attribute_model`,
+    currency,
+    CAST(sum(cost) AS decimal(37, 12)) AS cost
+  FROM entries
+  GROUP BY
+    month_number,
+    `product_attribute_model`,
+    currency
+),
+-- Every sum twice: as what it is, and as what came before in the month that follows.
+sides AS (
+  SELECT
+    month_number,
+    `product_attribute_model`,
+    currency,
+    cost,
+    CAST(0 AS decimal(37, 12)) AS previous_cost
+  FROM costs
+  UNION ALL
+  SELECT
+    month_number + 1,
+    `product_attribute_model`,
+    currency,
+    CAST(0 AS decimal(37, 12)),
+    cost
+  FROM costs
+),
+compared AS (
+  SELECT
+    month_number,
+    `product_attribute_model`,
+    currency,
+    CAST(sum(cost) AS decimal(37, 12)) AS cost,
+    CAST(sum(previous_cost) AS decimal(37, 12)) AS previous_cost
+  FROM sides
+  GROUP BY
+    month_number,
+    `product_attribute_model`,
+    currency
+)
+SELECT
+  m.billing_period,
+  c.`product_attribute_model`,
+  c.currency,
+  CAST(c.cost AS decimal(38, 12)) AS cost,
+  CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
+  CASE WHEN p.month_number IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change,
+  CASE WHEN p.month_number IS NOT NULL AND c.previous_cost <> 0
+    THEN CAST(c.cost - c.previous_cost AS double) / CAST(c.previous_cost AS double) END AS change_share,
+  m.days,
+  p.days AS previous_days,
+  m.estimated
+FROM compared c
+JOIN months m ON m.month_number = c.month_number
+LEFT JOIN months p ON p.month_number = c.month_number - 1;
+
+-- Cost by month and first grouping, beside the month before. A group that vanished has one month of cost 0. The month
+-- before is null where it is not in the table, and days and previous_days tell how much of both is.
 CREATE OR REPLACE TEMPORARY VIEW `aws_cost_by_account_by_month` AS
 WITH entries AS (
   SELECT

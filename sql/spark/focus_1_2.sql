@@ -1,5 +1,23 @@
 -- The table under names of FOCUS 1.2, as far as Cost Explorer can fill them: a row is an aggregate and no charge, and
 -- nothing here claims conformance. Everything FOCUS has no name for begins with x_.
+CREATE OR REPLACE TEMPORARY VIEW `aws_ai_cost_by_model_focus_1_2` AS
+SELECT
+  CAST(`usage_date` AS timestamp_ntz) AS `ChargePeriodStart`,
+  CAST(`usage_date` AS timestamp_ntz) + INTERVAL '1' DAY AS `ChargePeriodEnd`,
+  CAST(CAST(concat(substr(`billing_period`, 1, 7), '-01') AS date) AS timestamp_ntz) AS `BillingPeriodStart`,
+  CAST(CAST(concat(substr(`billing_period`, 1, 7), '-01') AS date) AS timestamp_ntz) + INTERVAL '1' MONTH AS `BillingPeriodEnd`,
+  `estimated` AS `x_Estimated`,
+  `product_attribute_model` AS `x_ProductAttributeModel`,
+  `product_attribute_inferencetype` AS `x_ProductAttributeInferencetype`,
+  `unblended_cost` AS `BilledCost`,
+  `public_on_demand_cost` AS `x_PublicOnDemandCost`,
+  `usage_quantity` AS `x_UsageQuantity`,
+  `currency` AS `BillingCurrency`,
+  `usage_quantity_unit` AS `x_UsageQuantityUnit`
+FROM `aws_ai_cost_by_model`;
+
+-- The table under names of FOCUS 1.2, as far as Cost Explorer can fill them: a row is an aggregate and no charge, and
+-- nothing here claims conformance. Everything FOCUS has no name for begins with x_.
 CREATE OR REPLACE TEMPORARY VIEW `aws_cost_by_account_focus_1_2` AS
 SELECT
   CAST(`usage_date` AS timestamp_ntz) AS `ChargePeriodStart`,

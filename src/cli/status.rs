@@ -1,5 +1,6 @@
 //! `status`: a calendar of every table, a line per month and a cell per day.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
     let mut codes = vec![tell_broken(&broken)];
     let mut documents = Vec::new();
     for job in &jobs {
-        let Read { store, notes, refused, last } = match read(&lake, &clients, job, now).await {
+        let Read { job, store, notes, refused, last } = match read(&lake, &clients, job, now).await {
             Ok(found) => found,
             Err(error) => {
                 let error = error.at("job", &job.name);
@@ -42,6 +43,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
                 continue;
             }
         };
+        let job = job.as_ref();
         let slots = calendar(job, &store.ledger, now);
         let gaps: Vec<&Slot> = slots.iter().filter(|slot| slot.gap().is_some()).collect();
         if check && !gaps.is_empty() {
@@ -86,7 +88,9 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
 }
 
 /// The ledger, notes and last run of a job's table.
-struct Read {
+struct Read<'j> {
+    /// The job as it writes its table.
+    job: Cow<'j, Job>,
     store: LedgerStore,
     notes: Vec<String>,
     /// Why every run would be refused.
@@ -95,7 +99,7 @@ struct Read {
 }
 
 /// Reads the ledger, the notes and the last run of a job's table.
-async fn read(lake: &Arc<Lake>, clients: &Clients, job: &Job, now: DateTime<Utc>) -> Result<Read> {
+async fn read<'j>(lake: &Arc<Lake>, clients: &Clients, job: &'j Job, now: DateTime<Utc>) -> Result<Read<'j>> {
     let (store, mut notes) = LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await?;
     notes.extend(job.aws.note());
     let record = TableRecord::kept(lake, &job.name).await?;
@@ -103,7 +107,8 @@ async fn read(lake: &Arc<Lake>, clients: &Clients, job: &Job, now: DateTime<Utc>
     notes.extend(origin);
     notes.extend(refused.as_ref().map(status::refused));
     let last = last_run(lake, &job.name, now).await?;
-    Ok(Read { store, notes, refused, last })
+    let job = record.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
+    Ok(Read { job, store, notes, refused, last })
 }
 
 /// The tables without a job file, not even a broken one.

@@ -1,7 +1,10 @@
 //! The digest of a day: SHA-256 over its rows in sort order, so that "nothing changed" is a comparison of 64 letters.
 //!
 //! The column names are hashed first. Each row then contributes its columns in table order, except those outside the
-//! digest: a tag byte (absent or present) and the value, fixed-width little-endian or length and bytes.
+//! digest and those that it does not hold, because the table gained them later: a tag byte (absent or present) and the
+//! value, fixed-width little-endian or length and bytes. So the digest of a day stays when its table gains a column.
+
+use std::collections::BTreeSet;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
 use arrow::buffer::NullBuffer;
@@ -15,17 +18,15 @@ use crate::text::hex;
 /// Bytes hashed at a time.
 const CHUNK: usize = 32 << 10;
 
-/// Digest of `rows`, which are sorted, as 64 hexadecimal digits.
+/// Digest of `rows`, which are sorted and were read for these queries, as 64 hexadecimal digits.
 ///
 /// # Errors
 /// [`Kind::Internal`] when the batch does not have the table's columns.
-pub fn of_rows(table: &Table, rows: &RecordBatch) -> Result<String> {
+pub fn of_rows(table: &Table, rows: &RecordBatch, read_for: &BTreeSet<String>) -> Result<String> {
     let mut hash = Sha256::new();
     let mut columns = Vec::with_capacity(table.columns().len());
-    for (index, column) in table.columns().iter().enumerate() {
-        if table.outside_digest().contains(&index) {
-            continue;
-        }
+    for index in table.digested(read_for) {
+        let column = &table.columns()[index];
         hash.update(column.name.as_bytes());
         hash.update([0]);
         let values = Values::of(column.kind, rows.column(index));

@@ -144,8 +144,11 @@ pub fn decode(table: &Table, bytes: Bytes) -> Result<RecordBatch> {
     concat_batches(table.schema(), &batches).map_err(|error| damaged(&error))
 }
 
-/// The batch in the table's column order and schema.
-fn align(table: &Table, batch: &RecordBatch) -> Result<RecordBatch> {
+/// The batch in the table's column order and schema; nullable columns that it does not have are null.
+///
+/// # Errors
+/// [`Kind::Store`] when it lacks a column that may not be null.
+pub fn align(table: &Table, batch: &RecordBatch) -> Result<RecordBatch> {
     let columns: Vec<ArrayRef> = table
         .columns()
         .iter()

@@ -16,6 +16,9 @@ use super::thrift;
 pub const KEY: &str = "costlake";
 /// Version of the footer's layout.
 pub const FORMAT: u32 = 1;
+/// Version of the footer of a table that gained columns: the digest of a day covers the columns that it was read for. A
+/// costlake that knows only [`FORMAT`] refuses it.
+pub const GROWN: u32 = 2;
 /// Longest footer accepted; a month needs some ten kilobytes.
 pub const MAX_BYTES: usize = 16 << 20;
 
@@ -25,7 +28,7 @@ pub const LAST_EPOCH: u64 = 1 << 53;
 /// The commit record inside an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Footer {
-    /// Layout version, [`FORMAT`].
+    /// Layout version, [`FORMAT`] or [`GROWN`].
     pub format: u32,
     /// Number of the generation; incremented by every commit.
     pub epoch: u64,
@@ -61,7 +64,8 @@ pub struct DayFacts {
     pub estimated: bool,
     /// Generation that last changed the content.
     pub epoch: u64,
-    /// Queries it was read for; empty if the job has only one.
+    /// Queries it was read for, or metrics that the table gained; empty if the job has only one query and the table gained
+    /// no metric.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub read_for: BTreeSet<String>,
     /// The API's totals at the time of the read, if it has any; they are not part of the content.
@@ -177,7 +181,7 @@ pub fn from_metadata(metadata: &ParquetMetaData) -> Result<Footer> {
         )
         .at("generation", footer.epoch));
     }
-    if footer.format > FORMAT {
+    if footer.format > GROWN {
         return Err(Error::new(
             Kind::Store,
             format!("the object was written in layout {}, newer than this costlake reads", footer.format),

@@ -7,6 +7,9 @@
 //! ```
 //! The footer makes the object its own commit record: data and checkpoint cannot disagree. It holds no time and no
 //! run id, so the same rows with the same epoch, replacing the same object, encode to the same bytes.
+//!
+//! A table may gain columns. Its objects get them when they are next written; in the days that are kept they are NULL,
+//! and these days keep their digests ([`Table::digested`]).
 
 use std::collections::BTreeMap;
 
@@ -28,7 +31,7 @@ pub mod rows;
 mod thrift;
 
 pub use changes::Changes;
-pub use encode::{decode, encode};
+pub use encode::{align, decode, encode};
 pub use footer::{DayFacts, Footer, Replaced};
 
 /// A generation ready to be published.
@@ -86,8 +89,8 @@ pub fn describe(
         let batch = days.remove(slot).unwrap_or_else(|| empty.clone());
         let facts = DayFacts {
             rows: batch.num_rows() as u64,
-            digest: digest::of_rows(table, &batch)?,
-            sums: rows::sums(table, &batch)?,
+            digest: digest::of_rows(table, &batch, read_for)?,
+            sums: rows::sums(table, &batch, read_for)?,
             currency: fetched.currencies.get(slot).cloned(),
             estimated: fetched.estimated.contains(slot),
             epoch: 0,
@@ -157,7 +160,7 @@ pub fn build(
         days.insert(slot, facts);
     }
     let footer = Footer {
-        format: footer::FORMAT,
+        format: if table.has_added() { footer::GROWN } else { footer::FORMAT },
         epoch,
         fingerprint: owner.fingerprint.clone(),
         account: owner.account.clone(),
@@ -193,7 +196,7 @@ pub fn rows_by_slot(table: &Table, grain: Grain, bytes: bytes::Bytes) -> Result<
 
 /// Whether a slot's rows match the count and digest in the footer.
 fn is_as_promised(table: &Table, facts: &DayFacts, batch: &RecordBatch) -> Result<bool> {
-    Ok(batch.num_rows() as u64 == facts.rows && digest::of_rows(table, batch)? == facts.digest)
+    Ok(batch.num_rows() as u64 == facts.rows && digest::of_rows(table, batch, &facts.read_for)? == facts.digest)
 }
 
 /// How the rows of a changed slot differ; `None` if the old rows are missing or do not match the footer.
@@ -204,7 +207,9 @@ fn changes_of(
     after: &RecordBatch,
 ) -> Result<Option<Changes>> {
     match before {
-        Some(before) if is_as_promised(table, known, before)? => changes::between(table, before, after).map(Some),
+        Some(before) if is_as_promised(table, known, before)? => {
+            changes::between(table, &known.read_for, before, after).map(Some)
+        }
         _ => Ok(None),
     }
 }

@@ -1,7 +1,7 @@
 //! Rows of a table: sorted, checked, split by slot and summed.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use arrow::array::{
     Array, ArrayRef, AsArray, DynComparator, PrimitiveArray, RecordBatch, UInt32Array, make_comparator,
@@ -157,11 +157,11 @@ impl<'a> Days<'a> {
     }
 }
 
-/// The sum of every amount column as decimal text, by column name.
+/// The sum of every amount column of rows that were read for these queries, as decimal text, by column name.
 ///
 /// # Errors
 /// [`Kind::BadAnswer`] when a sum exceeds the range of `DECIMAL(38,12)`.
-pub fn sums(table: &Table, rows: &RecordBatch) -> Result<Sums> {
+pub fn sums(table: &Table, rows: &RecordBatch, read_for: &BTreeSet<String>) -> Result<Sums> {
     let sum_of = |index: usize| {
         let name = &table.columns()[index].name;
         let amounts = rows.column(index).as_primitive_opt::<Decimal128Type>();
@@ -170,7 +170,7 @@ pub fn sums(table: &Table, rows: &RecordBatch) -> Result<Sums> {
         let sum = sum.ok_or_else(|| Error::new(Kind::BadAnswer, format!("the sum of {name} is too large")))?;
         Ok((name.clone(), decimal::text(sum)))
     };
-    table.amounts().map(sum_of).collect()
+    table.amounts(read_for).map(sum_of).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //!
 //! | object | holds |
 //! |---|---|
-//! | `table.json` | the fingerprint, and the account if it was known when the table was created |
+//! | `table.json` | the fingerprint of the job that made the table, and the account if it was known when the table was created |
 //! | `account.json` | the account, if it became known only later |
 //!
 //! Both are create-only, so a second writer finds what the first one wrote. `table.json` is replaced only while the
@@ -110,7 +110,7 @@ impl TableRecord {
     }
 
     /// `table.json` alone.
-    async fn named(lake: &Lake, table: &str) -> Result<Option<Self>> {
+    pub(super) async fn named(lake: &Lake, table: &str) -> Result<Option<Self>> {
         let key = record_key(table);
         let Some(object) = lake.read(&key, None).await? else { return Ok(None) };
         Self::parse(&key, &object.bytes).map(Some)
@@ -137,14 +137,18 @@ impl TableRecord {
     /// # Errors
     /// [`Kind::Config`] when the job requests something else than the table holds.
     pub fn check_offline(&self, job: &Job, site: Option<String>) -> Result<()> {
+        self.check(&Self::of(&self.job_of(job), &self.identity(site)))
+    }
+
+    /// Whose the table is according to this record; `site` is the Datadog site that would be requested, if known.
+    pub(super) fn identity(&self, site: Option<String>) -> Identity {
         let text = |name: &str| self.fingerprint.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone());
-        let identity = Identity {
+        Identity {
             aws_account: self.account.clone(),
             datadog_site: text("datadog_site").map(|of_table| site.unwrap_or(of_table)),
             account_check: AccountCheck::None,
             sandbox: self.is_made_up(),
-        };
-        self.check(&Self::of(job, &identity))
+        }
     }
 
     /// Refuses a job that would write something else into the table than it holds.

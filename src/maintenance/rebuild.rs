@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::lake::Listed;
-use crate::ledger_store::LedgerStore;
+use crate::ledger_store::{LedgerStore, as_kept, keeps_metrics};
 use crate::report::JobReport;
 use crate::window::{Grain, Partition};
 
@@ -60,9 +60,12 @@ pub async fn rebuild_job(context: &Context, job: &Job) -> JobReport {
 async fn rebuild(context: &Context, job: &Job, run_id: &str, report: &mut JobReport) -> Result<()> {
     context.lake.prove_conditions(context.single_writer).await?;
     clocks::refuse(context, job).await?;
+    let kept = as_kept(&context.lake, job).await?;
+    let job = kept.as_ref();
     let (store, notes) = open_store(context, job).await?;
     report.notes.extend(notes);
     let (fingerprints, note) = fingerprints(context, job).await?;
+    keeps_metrics(job, store.ledger.facts().map(|(_, facts)| facts))?;
     report.notes.extend(note);
     let mut files = kept_files(context, job).await?;
     if files.is_empty() {

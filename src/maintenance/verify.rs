@@ -23,7 +23,9 @@ use crate::error::{Error, Kind, Result};
 use crate::generation;
 use crate::job::{Identity, Job};
 use crate::ledger::{PartitionState, Standing};
-use crate::ledger_store::{LedgerStore, Look, Observed, TableRecord, data_key, look, partition_of};
+use crate::ledger_store::{
+    LedgerStore, Look, Observed, TableRecord, as_kept, data_key, keeps_metrics, look, partition_of,
+};
 use crate::plan::differs_for_good;
 use crate::sources::Api;
 use crate::window::Partition;
@@ -46,8 +48,11 @@ const TOGETHER: usize = 250;
 /// # Errors
 /// When the lake cannot be read, or the job no longer fits the table; broken objects are findings, not errors.
 pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableCheck> {
+    let kept = as_kept(&context.lake, job).await?;
+    let job = kept.as_ref();
     let (store, mut notes) = open_store(context, job).await?;
     let (fingerprints, note) = fingerprints(context, job).await?;
+    keeps_metrics(job, store.ledger.facts().map(|(_, facts)| facts))?;
     notes.extend(note);
     if depth == Depth::Rows {
         notes.extend(differing(&store));

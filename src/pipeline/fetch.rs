@@ -21,7 +21,7 @@ use crate::failpoint;
 use crate::generation::{self, Base, Built, FetchedDays, Owned};
 use crate::job::AccountCheck;
 use crate::ledger::{ObjectId, PartitionState, Quarantined, Standing};
-use crate::ledger_store::{Observed, data_key, observe};
+use crate::ledger_store::{Observed, data_key, keeps_metrics, observe};
 use crate::plan::{Fetch, fetch_of, is_reachable, least_requests, shortened};
 use crate::report::{FetchReport, Outcome};
 use crate::sources::{Learnt, Source};
@@ -286,6 +286,8 @@ async fn check_observation(
         return if is_new { Ok(()) } else { changed("was removed") };
     };
     run.owner().check(&run.job.name, partition, &seen.footer)?;
+    // Another run may have grown the table since this one began.
+    keeps_metrics(run.job, seen.footer.days.values())?;
     match Standing::of(known, &seen.footer) {
         Standing::Same => Ok(()),
         Standing::Later { .. } => run.store.lock().await.follow(partition, seen, run.now()).await.map(|_| ()),

@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::job::Job;
 use crate::lake::Lake;
-use crate::ledger_store::{LedgerStore, Owner, TableRecord};
+use crate::ledger_store::{LedgerStore, Owner, TableRecord, as_kept, keeps_metrics};
 use crate::plan::{Ask, Fetch, Moment, Plan, is_reachable, least_requests, plan, stages};
 use crate::report::{FetchReport, JobReport, Outcome, RequestStats};
 use crate::sources::Api;
@@ -284,12 +284,15 @@ async fn admit(context: &Context, job: &Job) -> Result<()> {
 async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, report: &mut JobReport) -> Result<()> {
     let client = context.clients.open(job).await?;
     let now = context.clock.now();
+    let kept = as_kept(&context.lake, job).await?;
+    let job = kept.as_ref();
     let (mut store, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     report.notes.extend(notes);
     let clocks::Timing { moment, behind, .. } = clocks::judge(context, job, &mut store, report).await?;
     plan(job, &store.ledger, moment, ask, None)?;
     let meant =
         account::same_table(&mut store, job, &client.identity, client.elsewhere.is_some(), Some(report)).await?;
+    keeps_metrics(job, store.ledger.facts().map(|(_, facts)| facts))?;
     report.notes.extend(client.identity.account_check.note());
     report.notes.extend(client.elsewhere.as_deref().map(|address| account::asked_elsewhere(job, address)));
     let account = store.account().map(str::to_owned);
@@ -410,6 +413,7 @@ pub async fn plan_job(
     let now = context.clock.now();
     let (store, _) = LedgerStore::open_to_show(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     let kept = TableRecord::kept(&context.lake, &job.name).await?;
+    let job = &*kept.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
     let redefined = account::would_be_same(&context.clients, job, &store, kept.as_ref()).await?;
     let budget = prepare::budget_of(context, job, now).await?;
     let clocks::Timing { moment, behind, .. } = clocks::foresee(context, job, &store).await?;
@@ -447,7 +451,8 @@ pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
     let mut prices = totals::Prices::of(std::slice::from_ref(job), context.clock.now(), Ask::Due);
     let (_, mut store) = plan_job(context, job, Ask::Due, &mut prices).await?;
     let is_elsewhere = context.clients.elsewhere(job).await?.is_some();
-    account::same_table(&mut store, job, &identity, is_elsewhere, None).await?;
+    let kept = as_kept(&context.lake, job).await?;
+    account::same_table(&mut store, &kept, &identity, is_elsewhere, None).await?;
     Ok(access)
 }
 

@@ -85,22 +85,29 @@ async fn read_again(wanted: &Wanted<'_>, key: &str, packed: Bytes) -> Result<Fet
     let (source, fingerprint) = (Arc::clone(wanted.source), wanted.fingerprint.to_owned());
     let work = move || {
         let kept = archive::unpack(&name, &packed)?;
-        check_table(source.as_ref(), &kept, &fingerprint)?;
-        let fetched = read_answers(source.as_ref(), &kept)?;
-        generation::describe(source.table(), source.grain(), &fetched, &kept.read_for)
+        let as_asked = source.as_read_for(&kept.read_for).filter(|_| kept.read_for.is_subset(&source.read_for()));
+        check_table(source.as_ref(), as_asked.is_some(), &kept, &fingerprint)?;
+        let asked = as_asked.as_ref().unwrap_or(&source);
+        let fetched = read_answers(asked.as_ref(), &kept)?;
+        let mut days = generation::describe(asked.table(), asked.grain(), &fetched, &kept.read_for)?;
+        for (batch, _) in days.values_mut() {
+            *batch = generation::align(source.table(), batch)?;
+        }
+        Ok(days)
     };
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "reading kept answers broke off").because(error)))
 }
 
-fn check_table(source: &dyn Source, kept: &KeptFetch, fingerprint: &str) -> Result<()> {
+/// Checks that a stored fetch is of this table; `has_grown` if the source can be what it was when that was stored.
+fn check_table(source: &dyn Source, has_grown: bool, kept: &KeptFetch, fingerprint: &str) -> Result<()> {
     if !kept.fingerprint.is_empty() && kept.fingerprint != fingerprint {
         return Err(Error::new(Kind::Config, "it was kept for another table"));
     }
-    if kept.read_for != source.read_for() {
+    if kept.read_for != source.read_for() && !has_grown {
         return Err(Error::new(Kind::Config, "it was asked for other queries than the job has now"));
     }
-    if kept.read_for.len() > 1 && kept.answers.iter().any(|answer| answer.asked.is_empty()) {
+    if kept.read_for.len() > 1 && !source.grows() && kept.answers.iter().any(|answer| answer.asked.is_empty()) {
         return Err(Error::new(Kind::Config, "it does not say which query each answer belongs to"));
     }
     Ok(())

@@ -138,7 +138,7 @@ async fn rows_of(run: &JobRun<'_>, key: &str, seen: &Observed) -> Result<BTreeMa
         let mut sound = BTreeMap::new();
         for (slot, facts) in footer.days {
             let batch = days.remove(&slot).unwrap_or_else(|| whole.slice(0, 0));
-            if digest::of_rows(table, &batch).is_ok_and(|found| found == facts.digest) {
+            if digest::of_rows(table, &batch, &facts.read_for).is_ok_and(|found| found == facts.digest) {
                 sound.insert(slot, (batch, facts));
             }
         }

@@ -10,13 +10,14 @@ fn documented(job: &Job) -> History {
     job.entry.rules.history_of(job.source.grain())
 }
 
-/// The first day of the API's documented history.
+/// The first day of the API's documented history of what the job asks for.
 #[must_use]
 pub fn history_start(job: &Job, today: NaiveDate) -> NaiveDate {
-    match documented(job) {
+    let kept = match documented(job) {
         History::Days(count) => days_before(today, count),
         History::Months(count) => month_start(today, -count),
-    }
+    };
+    job.source.first_day().map_or(kept, |first| first.max(kept))
 }
 
 /// The last day on which the API's documented history holds a slot.

@@ -12,7 +12,7 @@ use crate::window::{days_before, month_start};
 
 use super::api_history::{is_out_of_reach, span};
 use super::finality::{Moment, is_final_by_rule, is_left_behind, midnight, owed_since};
-use super::{SlotState, begins_late, is_before_data, read_state, settled, settles_on};
+use super::{SlotState, begins_late, is_before_data, is_complete, read_state, settled, settles_on};
 
 /// Hours after which a day under the refresh rule is stale if it was not checked: two missed nightly runs.
 const STALE_HOURS: i64 = 48;
@@ -113,7 +113,7 @@ fn needs_refresh(
     moment: Moment,
     totals: Option<&Totals>,
 ) -> bool {
-    if job.entry.rules.snapshot || owed_since(job, day, slot, moment).is_some() {
+    if job.entry.rules.snapshot || !is_complete(job, day) || owed_since(job, day, slot, moment).is_some() {
         return true;
     }
     let today = moment.today();
@@ -176,5 +176,6 @@ pub fn is_stale(job: &Job, ledger: &Ledger, slot: NaiveDate, now: DateTime<Utc>)
     let looked_at = probed_at.and_then(|probed| moment.believed(probed)).max(moment.believed(day.read_at));
     let overdue = slot >= refresh_start(job, now) && looked_at.is_none_or(is_long_ago);
     let owed = owed_since(job, day, slot, moment).is_some_and(|since| is_long_ago(midnight(since)));
-    overdue || owed || is_left_behind(job, day, slot, moment)
+    let lacks = job.source.grows() && !is_complete(job, day);
+    overdue || owed || lacks || is_left_behind(job, day, slot, moment)
 }

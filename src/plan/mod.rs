@@ -8,6 +8,7 @@
 //! |---|---|
 //! | never read | between `begin` and yesterday, inside the API's documented history |
 //! | query added | the job has a query that the day was not read with |
+//! | metric added | the job has a metric that the day was not read with: once, and its rows stay until then |
 //! | `billing-close` | through `settle_day`: from the 1st of the previous month; later: from the 1st of this month |
 //! | `N days` | the last N days |
 //! | not final | not read yet at or after the end of its span, see `plan/finality.rs` |
@@ -188,7 +189,7 @@ fn read_state(job: &Job, ledger: &Ledger, slot: NaiveDate, moment: Moment) -> Sl
     let today = moment.today();
     let is_far = is_out_of_reach(job, slot, today);
     match ledger.day(&job.source.grain().partition_of(slot).to_string(), slot) {
-        Some(day) if is_complete(job, day) => {
+        Some(day) if is_complete(job, day) || job.source.grows() => {
             let open = day.facts.estimated || (!job.entry.rules.snapshot && today <= settles_on(job, slot));
             if is_far && is_not_final(job, ledger, day, slot, moment) {
                 SlotState::NotFinal
@@ -255,7 +256,7 @@ pub fn differs_for_good(ledger: &Ledger, slot: NaiveDate) -> bool {
     ledger.differing.get(&slot).is_some_and(|found| found.tries >= due::DIFFERING_TRIES)
 }
 
-/// Whether the day was read with every query the job has now.
+/// Whether the day was read with every query or metric the job has now.
 fn is_complete(job: &Job, day: &DayState) -> bool {
     job.source.read_for().is_subset(&day.facts.read_for)
 }

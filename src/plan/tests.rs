@@ -126,6 +126,25 @@ fn days_before_the_apis_history_are_out_of_reach() {
 }
 
 #[test]
+fn days_before_the_sources_first_day_are_out_of_reach() {
+    const BY_MODEL: &str = r#"type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ product_attribute = "model" }]"#;
+    let empty = Ledger::empty("cost");
+    let job = self::job(BY_MODEL, r#"begin = "2026-08-01""#);
+    let planned = plan(&job, &empty, at("2026-09-04"), Ask::Due, None).unwrap();
+    assert_eq!(slots(&planned), days("2026-09-01", "2026-09-03"));
+    assert_eq!(planned.totals, Window::new(day("2026-09-01"), day("2026-09-04")));
+    assert!(planned.notes[0].starts_with("2026-08-01 to 2026-08-31: 31 not available"), "{:?}", planned.notes);
+    let states = calendar(&job, &empty, at("2026-09-04"));
+    let beyond = states.iter().filter(|slot| slot.state == SlotState::NotAvailable && slot.gap().is_none()).count();
+    assert_eq!((beyond, states.len()), (31, 34));
+    let (asked, notes) = asked(&job, &empty, "2026-08-31", "2026-09-01").unwrap();
+    assert_eq!(asked, days("2026-08-31", "2026-09-01"), "a backfill asks all the same");
+    assert!(notes.contains("2026-08-31 is older than the API's documented history"), "{notes}");
+    assert_eq!(history_start(&job, day("2028-01-05")), day("2026-12-01"), "the API's own history ends later by then");
+    assert_eq!(due(&job, &empty, "2026-08-20", None), [], "nothing is there yet");
+}
+
+#[test]
 fn a_refresh_of_days_reads_the_last_ones_again() {
     let job = self::job(GROUPED, r#"begin = "2026-10-01", refresh = "3 days""#);
     let known = alike(&job, &days("2026-10-01", "2026-11-09"), "2026-11-09", false);

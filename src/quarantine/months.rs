@@ -164,13 +164,18 @@ impl Court<'_> {
         Ok(Some(figure))
     }
 
-    /// The change: how far settled days moved, and what the other days add to the month.
+    /// The change: how far settled days moved, and what the other days add to the month, and so do settled ones of which
+    /// the column was not known, because the table gained it later.
     fn change(&self, column: &str, currency: &str) -> Result<Figure> {
         let mut figure = Figure::default();
         let in_currency = |change: &&&Change<'_>| self.currency(change) == currency;
         for change in self.settled.iter().filter(in_currency) {
-            let old = change.old.and_then(|old| amount(old, column));
-            let Some((old, new)) = old.zip(amount(change.new, column)) else { continue };
+            let Some(new) = amount(change.new, column) else { continue };
+            let Some(old) = change.old.and_then(|old| amount(old, column)) else {
+                let gross = changes::gross(change.rows, column)?;
+                figure = figure.plus(Figure { sum: new, gross, ..Figure::default() });
+                continue;
+            };
             let net = add(new, -old);
             let moved = match self.known.rows.get(&change.slot) {
                 Some(rows) => changes::moved(self.job.source.table(), rows, change.rows, column)?,

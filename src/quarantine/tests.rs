@@ -67,7 +67,7 @@ impl World {
             let answer = Answer { status: 200, body: Bytes::from(body), request_id: None, date: None, made_up: false };
             reader.read(&source.requests(&[window])[0], &answer).expect("a page");
             let fetched = reader.finish().expect("rows");
-            let read_for = BTreeSet::new();
+            let read_for = source.read_for();
             all.extend(generation::describe(source.table(), source.grain(), &fetched, &read_for).expect("days"));
         }
         all
@@ -228,4 +228,32 @@ fn a_share_is_compared_exactly() {
 #[test]
 fn shares_are_shown_as_percent() {
     assert_eq!([percent(200_000), percent(5_000), percent(1_000_000)], ["20", "0.5", "100"]);
+}
+
+/// A settled month whose table gains a metric has moved in nothing; from then on the metric counts like any other.
+#[test]
+fn a_metric_that_a_table_gains_is_no_change_of_a_settled_month() {
+    let few = World::new("DAILY", &["UnblendedCost"], "");
+    let mut world = World::new("DAILY", &["UnblendedCost", "ListCost"], "");
+    let made_with: Vec<(String, String)> =
+        few.job.source.fingerprint().into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+    world.job.source = world.job.source.grown_from(&made_with).expect("a grown source");
+    assert_eq!(world.job.source.fingerprint(), few.job.source.fingerprint());
+    let at_first = few.read(&[("2026-09-05", "USD", &[("a", &["100"])])]);
+    let digest = at_first[&day("2026-09-05")].1.digest.clone();
+    let table = world.job.source.table().clone();
+    let kept: FetchedDays = at_first
+        .into_iter()
+        .map(|(slot, (rows, facts))| (slot, (generation::align(&table, &rows).expect("rows"), facts)))
+        .collect();
+    let (rows, facts) = &kept[&day("2026-09-05")];
+    let again = generation::digest::of_rows(&table, rows, &facts.read_for).expect("a digest");
+    assert_eq!(again, digest, "a day keeps its digest when its table gains a column");
+    let sums = generation::rows::sums(&table, rows, &facts.read_for).expect("sums");
+    assert_eq!(sums, facts.sums);
+    world.take(kept, "2026-10-20");
+    assert_eq!(world.night(&[("2026-09-05", "USD", &[("a", &["100", "300"])])], "2026-11-20"), None);
+    assert_eq!(world.night(&[("2026-09-05", "USD", &[("a", &["100", "310"])])], "2026-11-21"), None);
+    let held = world.night(&[("2026-09-05", "USD", &[("a", &["100", "900"])])], "2026-11-22").expect("a reason");
+    assert!(held.starts_with("list_cost of the settled month 2026-09 was 300"), "{held}");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::job::Job;
-use crate::ledger_store::LedgerStore;
+use crate::ledger_store::{LedgerStore, as_kept};
 use crate::plan::calendar;
 
 use super::jobs::locked;
@@ -47,8 +47,8 @@ impl Scheduler {
     async fn look_for_stale_days(&self, job: &Job) {
         let now = self.clock().now();
         let opened = LedgerStore::open_to_show(self.context.lake.clone(), &job.name, job.source.grain(), now).await;
-        let Ok((store, _)) = opened else { return };
-        let days = calendar(job, &store.ledger, now).iter().filter(|slot| slot.stale).count();
+        let (Ok((store, _)), Ok(job)) = (opened, as_kept(&self.context.lake, job).await) else { return };
+        let days = calendar(&job, &store.ledger, now).iter().filter(|slot| slot.stale).count();
         let mut told = locked(&self.stale.told);
         if days == 0 {
             told.remove(&job.name);

@@ -175,9 +175,30 @@ pub trait Source: Send + Sync + Debug {
     /// The settings that must never change for a table: pairs of name and canonical text.
     fn fingerprint(&self) -> Vec<(&'static str, String)>;
 
-    /// The queries that must all have been fetched for a day to count as read; empty if a job has only one.
+    /// What must all have been fetched for a day to count as read: the queries of a job that has several, or the metrics
+    /// that a table gained after it was made.
     fn read_for(&self) -> BTreeSet<String> {
         BTreeSet::new()
+    }
+
+    /// Whether [`Source::read_for`] is what the table gained, which a job may not take away again; queries may go.
+    fn grows(&self) -> bool {
+        false
+    }
+
+    /// The same source for a table that was made with less, by the pairs of its fingerprint; `None` if it was not.
+    fn grown_from(&self, _made_with: &[(String, String)]) -> Option<Arc<dyn Source>> {
+        None
+    }
+
+    /// The same source as it was when [`Source::read_for`] was only this; `None` if it never was.
+    fn as_read_for(&self, _read_for: &BTreeSet<String>) -> Option<Arc<dyn Source>> {
+        None
+    }
+
+    /// The first day for which the API has what the job asks for, if that is later than its history.
+    fn first_day(&self) -> Option<NaiveDate> {
+        None
     }
 
     /// The API's own totals of its rows, where the API has any.

@@ -7,9 +7,11 @@ use crate::table::Column;
 use crate::window::Grain;
 
 /// Columns that match a FOCUS column without conversion.
-const SAME: [(&str, &str); 7] = [
+const SAME: [(&str, &str); 9] = [
     ("unblended_cost", "BilledCost"),
     ("amortized_cost", "EffectiveCost"),
+    ("list_cost", "ListCost"),
+    ("contracted_cost", "ContractedCost"),
     ("currency", "BillingCurrency"),
     ("payer_account", "BillingAccountId"),
     ("linked_account", "SubAccountId"),
@@ -100,4 +102,34 @@ fn extension(name: &str) -> String {
         letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
     };
     format!("x_{}", name.split('_').map(capital).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::columns;
+    use crate::job;
+    use crate::sql::Dialect;
+
+    #[test]
+    fn costs_have_the_names_that_focus_gives_them_and_others_begin_with_x() {
+        let text = r#"
+            source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost", "AmortizedCost", "BilledCost", "ContractedCost", "ListCost", "PublicOnDemandCost"], group_by = [{ product_attribute = "model" }] }
+            window = { begin = "2026-09-01" }
+        "#;
+        let job = job::parse(Path::new("t.toml"), text).expect("a job");
+        let list = columns(Dialect::Duckdb, &job);
+        for (column, name) in [
+            ("unblended_cost", "BilledCost"),
+            ("amortized_cost", "EffectiveCost"),
+            ("billed_cost", "x_BilledCost"),
+            ("contracted_cost", "ContractedCost"),
+            ("list_cost", "ListCost"),
+            ("public_on_demand_cost", "x_PublicOnDemandCost"),
+            ("product_attribute_model", "x_ProductAttributeModel"),
+        ] {
+            assert!(list.contains(&format!("\"{column}\" AS \"{name}\"")), "{column}: {list}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! Requests for the same table wait for one read. Run records never change, so each is read once; for those that are
 //! not shown only the cost is kept.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex as Lock};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::cents::Cents;
 use crate::error::Result;
-use crate::job::BrokenJob;
+use crate::job::{BrokenJob, Job};
 use crate::lake::Lake;
 use crate::ledger::Ledger;
 use crate::ledger_store::{LedgerStore, TableRecord, read_record, record_keys};
@@ -54,6 +55,8 @@ pub struct State {
 /// A consistent snapshot of what the pages show of a table.
 #[derive(Debug, Clone)]
 pub(super) struct CachedTable {
+    /// The table's record, once it has objects.
+    record: Option<Arc<TableRecord>>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) notes: Vec<String>,
     look: Look,
@@ -65,6 +68,14 @@ pub(super) struct CachedTable {
 }
 
 impl CachedTable {
+    /// A job as it writes this table.
+    pub(super) fn job_of(&self, job: &Arc<Job>) -> Arc<Job> {
+        match self.record.as_ref().map(|record| record.job_of(job)) {
+            Some(Cow::Owned(grown)) => Arc::new(grown),
+            _ => Arc::clone(job),
+        }
+    }
+
     /// The last recorded run that was not interrupted, among those shown.
     pub(super) fn last_run(&self, now: DateTime<Utc>) -> Option<&JobReport> {
         last_run(&self.runs, now)
@@ -84,7 +95,7 @@ struct Table {
     /// Number of ended runs at the last read.
     runs_ended: u64,
     /// The table's record, read again when a new run record appears.
-    identity: Option<TableRecord>,
+    identity: Option<Arc<TableRecord>>,
     records: HashMap<String, Record>,
     shown: Vec<String>,
 }
@@ -201,6 +212,7 @@ fn with_last(runs: Arc<Vec<JobReport>>, last: Option<&JobReport>) -> Arc<Vec<Job
 /// The facts of one job. A table that cannot be read shows the error instead and does not affect the others.
 fn facts_of(current: JobState, cached: Result<CachedTable>) -> JobFacts {
     let cached = cached.unwrap_or_else(|error| CachedTable {
+        record: None,
         ledger: Arc::new(Ledger::empty(&current.job.name)),
         notes: Vec::new(),
         look: Look::default(),
@@ -209,10 +221,11 @@ fn facts_of(current: JobState, cached: Result<CachedTable>) -> JobFacts {
         usd_this_month: Cents::ZERO,
         failed: Some(error.report()),
     });
+    let job = cached.job_of(&current.job);
     let failed = cached.failed.map(|text| format!("the lake cannot be read, so what is shown is older: {text}"));
     let errors: Vec<String> = current.file_error.into_iter().chain(failed).collect();
     JobFacts {
-        job: current.job,
+        job,
         ledger: cached.ledger,
         notes: cached.notes,
         look: cached.look,
@@ -241,18 +254,20 @@ impl Table {
         let runs = self.read_runs(lake, &job.name, spending_since(now)).await?;
         let has_new_runs = self.cached.as_ref().is_none_or(|cached| !Arc::ptr_eq(&cached.runs, &runs));
         if (self.identity.is_none() || has_new_runs) && !store.ledger.partitions.is_empty() {
-            self.identity = TableRecord::kept(lake, &job.name).await?;
+            self.identity = TableRecord::kept(lake, &job.name).await?.map(Arc::new);
         }
-        let look = look(clients, job, &store, self.identity.as_ref()).await?;
+        let record = self.identity.clone();
+        let grown = record.as_ref().map_or(Cow::Borrowed(job.as_ref()), |record| record.job_of(job));
+        let look = look(clients, job, &store, record.as_deref()).await?;
         let ledger = match &self.cached {
             Some(cached) if *cached.ledger == store.ledger => cached.ledger.clone(),
             _ => Arc::new(store.ledger),
         };
         let known = self.cached.as_ref().and_then(|cached| cached.summary.clone());
-        let summary = chart_data::refresh(lake, job, &ledger, known.clone()).await.ok().or(known);
+        let summary = chart_data::refresh(lake, &grown, &ledger, known.clone()).await.ok().or(known);
         let usd_this_month = self.records.iter().filter(|(key, _)| is_since(key, spending_since(now)));
         let usd_this_month = usd_this_month.map(|(_, record)| record.cost).sum();
-        Ok(CachedTable { ledger, notes, look, runs, summary, usd_this_month, failed: None })
+        Ok(CachedTable { record, ledger, notes, look, runs, summary, usd_this_month, failed: None })
     }
 
     /// Reads new run records; returns those that are shown, newest first.

@@ -34,10 +34,10 @@ fn compare_rows_now(source: &dyn Source, bytes: Bytes, footer: &Footer) -> Resul
         if batch.num_rows() as u64 != facts.rows {
             return Err(format!("{} rows of {day}, but its footer says {}", batch.num_rows(), facts.rows));
         }
-        if digest::of_rows(table, &batch).map_err(said)? != facts.digest {
+        if digest::of_rows(table, &batch, &facts.read_for).map_err(said)? != facts.digest {
             return Err(format!("the rows of {day} are not those its footer was written for"));
         }
-        if rows::sums(table, &batch).map_err(said)? != facts.sums {
+        if rows::sums(table, &batch, &facts.read_for).map_err(said)? != facts.sums {
             return Err(format!("the rows of {day} do not add up to the sums in its footer"));
         }
     }

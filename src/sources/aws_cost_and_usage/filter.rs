@@ -2,19 +2,19 @@
 //!
 //! | rule | where it comes from |
 //! |---|---|
-//! | exactly one of And, Or, Not, Dimensions, Tags, CostCategories | the service refuses "more than one roots" |
+//! | exactly one of And, Or, Not, Dimensions, Tags, CostCategories, ProductAttributes | the service refuses "more than one roots" |
 //! | And and Or have two or more operands | with fewer there is nothing to join |
-//! | MatchOptions: EQUALS, CASE_SENSITIVE; for Tags and CostCategories also ABSENT | documented for `GetCostAndUsage` |
+//! | MatchOptions: EQUALS, CASE_SENSITIVE; for all but Dimensions also ABSENT | documented for `GetCostAndUsage` |
 //! | ABSENT takes no Values, everything else at least one | |
 //!
 //! <https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_Expression.html>
 
 use crate::job::section::{Problems, describe, nearest};
 
-use super::dimensions;
 use super::query::{Expression, Values};
+use super::{dimensions, product_attributes};
 
-const ROOTS: [&str; 6] = ["And", "Or", "Not", "Dimensions", "Tags", "CostCategories"];
+const ROOTS: [&str; 7] = ["And", "Or", "Not", "Dimensions", "Tags", "CostCategories", "ProductAttributes"];
 const DEPTH: usize = 16;
 
 /// Parses the expression at `path` of the job file; problems are noted.
@@ -52,7 +52,12 @@ fn read_at(path: &str, value: &toml::Value, problems: &Problems, depth: usize) -
             Some(Expression::Dimensions(values))
         }
         "Tags" => read_values(&path, inner, problems, true).map(Expression::Tags),
-        _ => read_values(&path, inner, problems, true).map(Expression::CostCategories),
+        "CostCategories" => read_values(&path, inner, problems, true).map(Expression::CostCategories),
+        _ => {
+            let values = read_values(&path, inner, problems, true)?;
+            product_attributes::check_key(&format!("{path}.Key"), &values.key, problems);
+            Some(Expression::ProductAttributes(values))
+        }
     }
 }
 
@@ -128,6 +133,8 @@ mod tests {
         for text in [
             "filter = { Dimensions = { Key = 'SERVICE', Values = ['AmazonEC2'], MatchOptions = ['EQUALS'] } }",
             "filter = { Not = { Tags = { Key = 'team', MatchOptions = ['ABSENT'] } } }",
+            "filter = { ProductAttributes = { Key = 'model', MatchOptions = ['ABSENT'] } }",
+            "filter = { ProductAttributes = { Key = 'model', Values = ['a'], MatchOptions = ['CASE_SENSITIVE'] } }",
             "filter = { And = [{ CostCategories = { Key = 'Product', Values = ['x'] } }, { Or = [{ Dimensions = { Key = 'REGION', Values = ['eu-west-1'] } }, { Tags = { Key = 'a', Values = [''] } }] }] }",
         ] {
             assert!(problems_of(text).is_empty(), "{text}: {:?}", problems_of(text));
@@ -152,6 +159,14 @@ mod tests {
             (
                 "filter = { Tags = { Key = 'a', Values = ['x'], MatchOptions = ['ABSENT'] } }",
                 "Values must be left out with ABSENT",
+            ),
+            (
+                "filter = { ProductAttributes = { Key = 'a-b', Values = ['x'] } }",
+                "filter.ProductAttributes.Key \"a-b\" is no product attribute",
+            ),
+            (
+                "filter = { ProductAttributes = { Key = 'model', Values = ['x'], MatchOptions = ['STARTS_WITH'] } }",
+                "is not one of EQUALS, CASE_SENSITIVE, ABSENT",
             ),
             ("filter = { Tags = { Key = 'a' } }", "filter.Tags.Values must hold at least one value"),
         ] {

@@ -11,7 +11,7 @@
 //! | a (period, keys) pair | unique |
 //! | `GroupDefinitions` | the requested grouping |
 //! | the unit of the cost metrics | one currency per day |
-//! | a key of a tag or cost category | begins with the requested key and `$` |
+//! | a key of a tag, cost category or product attribute | begins with the requested key and `$` |
 //! | `NextPageToken` | never one that was seen before; at most 1,000 pages |
 //! | every amount | text that `DECIMAL(38,12)` holds exactly |
 //!
@@ -20,6 +20,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use chrono::NaiveDate;
 
 use crate::job::keys::{Key, Shape, key};
 use crate::request::Request;
@@ -32,6 +34,7 @@ mod decode;
 mod dimensions;
 pub mod filter;
 pub mod params;
+mod product_attributes;
 pub mod query;
 mod read;
 #[cfg(test)]
@@ -45,7 +48,7 @@ const SCHEMA: &str = include_str!("../../../schemas/aws_cost_and_usage.json");
 /// The registry entry.
 pub static ENTRY: Entry = Entry {
     name: "aws_cost_and_usage",
-    summary: "AWS Cost Explorer costs and usage, by up to two of dimension, tag and cost category",
+    summary: "AWS Cost Explorer costs and usage, by up to two of dimension, tag, cost category and product attribute",
     schema: SCHEMA,
     provider: &COST_EXPLORER,
     rules: &AWS_COSTS,
@@ -55,6 +58,7 @@ pub static ENTRY: Entry = Entry {
         ("aws_cost_by_service", include_str!("../../../jobs/aws_cost_by_service.toml")),
         ("aws_cost_by_account", include_str!("../../../jobs/aws_cost_by_account.toml")),
         ("aws_cost_by_team", include_str!("../../../jobs/aws_cost_by_team.toml")),
+        ("aws_ai_cost_by_model", include_str!("../../../jobs/aws_ai_cost_by_model.toml")),
         ("aws_cost_monthly", include_str!("../../../jobs/aws_cost_monthly.toml")),
     ],
     build: |section| params::read(section).map(|params| Arc::new(CostAndUsage(params)) as Arc<dyn Source>),
@@ -67,19 +71,21 @@ static KEYS: &[Key] = &[
         "source.group_by",
         Shape::Tables,
         "none: totals",
-        "up to two of `{ dimension = … }`, `{ tag = … }`, `{ cost_category = … }`",
+        "up to two of `{ dimension = … }`, `{ tag = … }`, `{ cost_category = … }`, `{ product_attribute = … }`",
     ),
     key("source.filter", Shape::Table, "none", "the API's `Expression`, same names"),
     key("aws.billing_view_arn", Shape::Text, "none", "billing view to read"),
 ];
 
 /// The parameters of a job.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Params {
     /// `granularity`.
     pub grain: Grain,
     /// `metrics`, in column order.
     pub metrics: Vec<&'static params::Metric>,
+    /// The metrics that the table was made with, if the job has named more since.
+    pub made_with: Option<Vec<&'static params::Metric>>,
     /// `group_by`.
     pub groupings: Vec<Grouping>,
     /// `filter`.
@@ -93,6 +99,13 @@ pub struct Params {
 #[derive(Debug)]
 struct CostAndUsage(Params);
 
+impl CostAndUsage {
+    /// The filter of the request for the totals.
+    fn scope(&self) -> Option<Expression> {
+        product_attributes::scope(&self.0.groupings, self.0.filter.as_ref())
+    }
+}
+
 impl Source for CostAndUsage {
     fn table(&self) -> &Arc<Table> {
         &self.0.table
@@ -105,16 +118,48 @@ impl Source for CostAndUsage {
     fn fingerprint(&self) -> Vec<(&'static str, String)> {
         let params = &self.0;
         let groupings: Vec<String> = params.groupings.iter().map(|g| format!("{}:{}", g.kind.name(), g.key)).collect();
-        let metrics: Vec<&str> = params.metrics.iter().map(|metric| metric.name).collect();
+        let at_first = params.made_with.as_ref().unwrap_or(&params.metrics);
+        let metrics: Vec<&str> = at_first.iter().map(|metric| metric.name).collect();
         let mut pairs = vec![
             ("granularity", params.grain.name().to_owned()),
-            ("metrics", metrics.join(",")),
+            (params::FINGERPRINT, metrics.join(",")),
             ("group_by", serde_json::Value::from(groupings).to_string()),
         ];
         let filter = params.filter.as_ref().and_then(|filter| serde_json::to_string(filter).ok());
         pairs.extend(filter.map(|filter| ("filter", filter)));
         pairs.extend(params.billing_view_arn.clone().map(|arn| ("billing_view_arn", arn)));
         pairs
+    }
+
+    fn read_for(&self) -> BTreeSet<String> {
+        let Some(at_first) = &self.0.made_with else { return BTreeSet::new() };
+        let added = self.0.metrics.iter().filter(|metric| !at_first.contains(metric));
+        added.map(|metric| metric.name.to_owned()).collect()
+    }
+
+    fn grows(&self) -> bool {
+        true
+    }
+
+    fn grown_from(&self, made_with: &[(String, String)]) -> Option<Arc<dyn Source>> {
+        let at_first = params::metrics_of(made_with)?;
+        let is_more = at_first.len() < self.0.metrics.len();
+        let is_grown = is_more && at_first.iter().all(|metric| self.0.metrics.contains(metric));
+        let grown = is_grown.then(|| params::grown(&self.0, at_first))?;
+        grown.ok().map(|params| Arc::new(Self(params)) as Arc<dyn Source>)
+    }
+
+    fn as_read_for(&self, read_for: &BTreeSet<String>) -> Option<Arc<dyn Source>> {
+        let Params { grain, metrics, made_with, groupings, filter, billing_view_arn, .. } = self.0.clone();
+        let at_first = made_with?;
+        let was_read = |metric: &&params::Metric| at_first.contains(metric) || read_for.contains(metric.name);
+        let metrics = metrics.into_iter().filter(was_read).collect();
+        let narrow = params::assemble(grain, metrics, groupings, filter, billing_view_arn);
+        narrow.ok().map(|params| Arc::new(Self(params)) as Arc<dyn Source>)
+    }
+
+    fn first_day(&self) -> Option<NaiveDate> {
+        product_attributes::first_day(&self.0.groupings, self.0.filter.as_ref())
     }
 
     fn totals(&self) -> Option<&dyn ApiTotals> {
@@ -140,9 +185,11 @@ impl ApiTotals for CostAndUsage {
         self.0.metrics.iter().map(|metric| metric.name.to_owned()).collect()
     }
 
+    /// The request of [`ApiTotals::request`] apart from its metrics: jobs share it only if it is the same.
     fn key(&self) -> String {
-        let own = ["metrics", "group_by"];
-        let shared: Vec<String> = self
+        let own = [params::FINGERPRINT, "group_by"];
+        let scoped = Self(Params { filter: self.scope(), ..self.0.clone() });
+        let shared: Vec<String> = scoped
             .fingerprint()
             .into_iter()
             .filter(|(name, _)| !own.contains(name))
@@ -153,8 +200,7 @@ impl ApiTotals for CostAndUsage {
 
     fn request(&self, metrics: &BTreeSet<String>) -> Option<Arc<dyn Source>> {
         let metrics = params::METRICS.iter().filter(|metric| metrics.contains(metric.name)).collect();
-        let params =
-            params::assemble(self.0.grain, metrics, Vec::new(), self.0.filter.clone(), self.0.billing_view_arn.clone());
+        let params = params::assemble(self.0.grain, metrics, Vec::new(), self.scope(), self.0.billing_view_arn.clone());
         params.ok().map(|params| Arc::new(Self(params)) as Arc<dyn Source>)
     }
 

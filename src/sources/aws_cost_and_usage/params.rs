@@ -9,7 +9,7 @@ use crate::window::Grain;
 
 use super::query::{Expression, Grouping, GroupingKind};
 use super::{Params, SCHEMA};
-use super::{dimensions, filter};
+use super::{dimensions, filter, product_attributes};
 
 /// A metric of `GetCostAndUsage` and the column that holds it.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,13 +26,18 @@ const fn metric(name: &'static str, column: &'static str, unit_column: &'static 
     Metric { name, column, unit_column }
 }
 
-/// All seven metrics, in column order.
+/// All metrics, in column order.
 pub static METRICS: &[Metric] = &[
     metric("UnblendedCost", "unblended_cost", CURRENCY),
     metric("BlendedCost", "blended_cost", CURRENCY),
     metric("AmortizedCost", "amortized_cost", CURRENCY),
     metric("NetUnblendedCost", "net_unblended_cost", CURRENCY),
     metric("NetAmortizedCost", "net_amortized_cost", CURRENCY),
+    metric("BilledCost", "billed_cost", CURRENCY),
+    metric("ContractedCost", "contracted_cost", CURRENCY),
+    metric("ListCost", "list_cost", CURRENCY),
+    metric("PublicEquivalentBilledCost", "public_equivalent_billed_cost", CURRENCY),
+    metric("PublicOnDemandCost", "public_on_demand_cost", CURRENCY),
     metric("UsageQuantity", "usage_quantity", "usage_quantity_unit"),
     metric("NormalizedUsageAmount", "normalized_usage_amount", "normalized_usage_amount_unit"),
 ];
@@ -55,6 +60,7 @@ pub fn read(section: &Section<'_>) -> Option<Params> {
         section.problems().note("aws.billing_view_arn", format!("\"{arn}\" is not the ARN of a billing view"));
     }
     let (grain, metrics, groupings) = (grain?, metrics?, groupings?);
+    product_attributes::check_services(&section.path("filter"), &groupings, filter.as_ref(), section.problems());
     let assembled = assemble(grain, metrics, groupings, filter, billing_view_arn);
     if let Err(error) = &assembled {
         section.note("", format!("the built-in schema cannot be read: {error}"));
@@ -73,12 +79,46 @@ pub fn assemble(
     filter: Option<Expression>,
     billing_view_arn: Option<String>,
 ) -> serde_json::Result<Params> {
-    let columns = columns(grain, &metrics, &groupings)?;
+    let table = Arc::new(table(columns(grain, &metrics, &groupings)?, grain, &groupings));
+    Ok(Params { grain, metrics, made_with: None, groupings, filter, billing_view_arn, table })
+}
+
+/// The parameters of a job whose table was made with fewer metrics: the columns of the others are nullable.
+///
+/// # Errors
+/// As [`assemble`].
+pub fn grown(params: &Params, made_with: Vec<&'static Metric>) -> serde_json::Result<Params> {
+    let Params { grain, groupings, .. } = params;
+    let at_first = columns(*grain, &made_with, groupings)?;
+    let mut columns = columns(*grain, &params.metrics, groupings)?;
+    let mut added = Vec::new();
+    for (index, column) in columns.iter_mut().enumerate() {
+        if at_first.iter().any(|known| known.name == column.name) {
+            continue;
+        }
+        let brings = |metric: &&&Metric| metric.column == column.name || metric.unit_column == column.name;
+        added.push((index, params.metrics.iter().filter(brings).map(|metric| metric.name.to_owned()).collect()));
+        column.nullable = true;
+    }
+    let table = Arc::new(table(columns, *grain, groupings).with_added(added));
+    Ok(Params { made_with: Some(made_with), table, ..params.clone() })
+}
+
+/// The metrics that a fingerprint names; `None` if it names one that is not known.
+#[must_use]
+pub fn metrics_of(fingerprint: &[(String, String)]) -> Option<Vec<&'static Metric>> {
+    let (_, names) = fingerprint.iter().find(|(name, _)| name == FINGERPRINT)?;
+    names.split(',').map(|name| METRICS.iter().find(|metric| metric.name == name)).collect()
+}
+
+/// The name of the metrics in a fingerprint.
+pub const FINGERPRINT: &str = "metrics";
+
+fn table(columns: Vec<Column>, grain: Grain, groupings: &[Grouping]) -> Table {
     let mut sort_key = vec![if grain == Grain::Hourly { "period_start" } else { "usage_date" }];
     let group_columns: Vec<String> = groupings.iter().map(column_of).collect();
     sort_key.extend(group_columns.iter().map(String::as_str));
-    let table = Arc::new(Table::new(columns, &sort_key, &["linked_account_name"]));
-    Ok(Params { grain, metrics, groupings, filter, billing_view_arn, table })
+    Table::new(columns, &sort_key, &["linked_account_name"])
 }
 
 fn read_grain(section: &Section<'_>) -> Option<Grain> {
@@ -128,13 +168,15 @@ fn read_groupings(section: &Section<'_>) -> Option<Vec<Grouping>> {
 }
 
 fn read_grouping(section: &Section<'_>, schema: &[Column], path: &str, table: &toml::Table) -> Option<Grouping> {
-    const KINDS: [(&str, GroupingKind); 3] = [
+    const KINDS: [(&str, GroupingKind); 4] = [
         ("dimension", GroupingKind::Dimension),
         ("tag", GroupingKind::Tag),
         ("cost_category", GroupingKind::CostCategory),
+        ("product_attribute", GroupingKind::ProductAttribute),
     ];
     let problems = section.problems();
-    let wanted = "must be one of { dimension = \"…\" }, { tag = \"…\" }, { cost_category = \"…\" }";
+    let wanted = "must be one of { dimension = \"…\" }, { tag = \"…\" }, { cost_category = \"…\" }, \
+                  { product_attribute = \"…\" }";
     let mut entries = table.iter();
     let (Some((name, value)), None) = (entries.next(), entries.next()) else {
         problems.note(path, wanted);
@@ -167,8 +209,10 @@ fn read_grouping(section: &Section<'_>, schema: &[Column], path: &str, table: &t
         );
         return None;
     }
-    if kind == GroupingKind::Dimension {
-        dimensions::warn_unknown(&format!("{path}.{name}"), key, problems);
+    match kind {
+        GroupingKind::Dimension => dimensions::warn_unknown(&format!("{path}.{name}"), key, problems),
+        GroupingKind::ProductAttribute => product_attributes::check_key(&format!("{path}.{name}"), key, problems),
+        GroupingKind::Tag | GroupingKind::CostCategory => {}
     }
     Some(grouping)
 }
@@ -197,13 +241,14 @@ fn is_group(column: &Column) -> bool {
     column.kind == ColumnType::String && !column.nullable
 }
 
-/// The column a grouping fills: `service`, `tag_team`, `cost_category_product`.
+/// The column a grouping fills: `service`, `tag_team`, `cost_category_product`, `product_attribute_model`.
 #[must_use]
 pub fn column_of(grouping: &Grouping) -> String {
     match grouping.kind {
         GroupingKind::Dimension => grouping.key.to_lowercase(),
         GroupingKind::Tag => format!("tag_{}", slug(&grouping.key)),
         GroupingKind::CostCategory => format!("cost_category_{}", slug(&grouping.key)),
+        GroupingKind::ProductAttribute => format!("product_attribute_{}", slug(&grouping.key)),
     }
 }
 
@@ -246,6 +291,7 @@ fn template_of(kind: GroupingKind) -> &'static str {
         GroupingKind::Dimension => "<dimension>",
         GroupingKind::Tag => "tag_<slug>",
         GroupingKind::CostCategory => "cost_category_<slug>",
+        GroupingKind::ProductAttribute => "product_attribute_<slug>",
     }
 }
 

@@ -44,10 +44,10 @@ pub(super) fn first_page(params: &Params, window: Window) -> Request {
 /// One entry of `GroupBy`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grouping {
-    /// `DIMENSION`, `TAG` or `COST_CATEGORY`.
+    /// `DIMENSION`, `TAG`, `COST_CATEGORY` or `PRODUCT_ATTRIBUTE`.
     #[serde(rename = "Type")]
     pub kind: GroupingKind,
-    /// The dimension's name, the tag's key or the cost category's name.
+    /// The dimension's name, the tag's key, the cost category's name or the product attribute's key.
     #[serde(rename = "Key")]
     pub key: String,
 }
@@ -62,6 +62,8 @@ pub enum GroupingKind {
     Tag,
     /// A cost category.
     CostCategory,
+    /// A product attribute, such as the AI model.
+    ProductAttribute,
 }
 
 impl GroupingKind {
@@ -72,6 +74,7 @@ impl GroupingKind {
             Self::Dimension => "DIMENSION",
             Self::Tag => "TAG",
             Self::CostCategory => "COST_CATEGORY",
+            Self::ProductAttribute => "PRODUCT_ATTRIBUTE",
         }
     }
 }
@@ -92,13 +95,15 @@ pub enum Expression {
     Tags(Values),
     /// Values of a cost category.
     CostCategories(Values),
+    /// Values of a product attribute.
+    ProductAttributes(Values),
 }
 
 /// `Key`, `Values` and `MatchOptions` of a leaf of an [`Expression`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Values {
-    /// Dimension name, tag key or cost category name.
+    /// Dimension name, tag key, cost category name or product attribute key.
     pub key: String,
     /// Values; any of them matches.
     #[serde(skip_serializing_if = "Vec::is_empty")]

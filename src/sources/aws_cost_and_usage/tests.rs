@@ -115,6 +115,98 @@ fn totals_are_a_row_per_month() {
 }
 
 #[test]
+fn the_value_of_a_product_attribute_is_what_follows_the_first_dollar_sign() {
+    let source = source(
+        "granularity = 'DAILY'\nmetrics = ['UsageQuantity', 'PublicOnDemandCost', 'UnblendedCost']\n\
+         group_by = [{ product_attribute = 'model' }, { product_attribute = 'inferenceType' }]",
+    );
+    let columns: Vec<&str> = source.table().columns().iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(
+        columns.join("|"),
+        "usage_date|estimated|product_attribute_model|product_attribute_inferencetype|unblended_cost|\
+         public_on_demand_cost|usage_quantity|currency|usage_quantity_unit"
+    );
+    let group = |model: &str, kind: &str| {
+        format!(
+            r#"{{"Keys":["{model}","{kind}"],"Metrics":{{"UnblendedCost":{{"Amount":"1.5","Unit":"USD"}},
+            "PublicOnDemandCost":{{"Amount":"2","Unit":"USD"}},"UsageQuantity":{{"Amount":"7","Unit":"1K tokens"}}}}}}"#
+        )
+    };
+    let page = |groups: &[String]| {
+        format!(
+            r#"{{"ResultsByTime":[{{"TimePeriod":{{"Start":"2026-10-01","End":"2026-10-02"}},"Total":{{}},"Groups":[{}],
+            "Estimated":true}}],"GroupDefinitions":[{{"Type":"PRODUCT_ATTRIBUTE","Key":"model"}},
+            {{"Type":"PRODUCT_ATTRIBUTE","Key":"inferenceType"}}]}}"#,
+            groups.join(",")
+        )
+    };
+    let window = window("2026-10-01", "2026-10-02");
+    let groups = [
+        group("model$Claude Sonnet 5", "inferenceType$Input tokens"),
+        group("model$", "inferenceType$"),
+        group("model$a$b", "inferenceType$Output tokens"),
+    ];
+    assert_eq!(
+        shown(&read(source.as_ref(), window, &[&page(&groups)]).expect("rows")),
+        [
+            "2026-10-01|true|Claude Sonnet 5|Input tokens|1.500000000000|2.000000000000|7.000000000000|USD|1K tokens",
+            "2026-10-01|true|||1.500000000000|2.000000000000|7.000000000000|USD|1K tokens",
+            "2026-10-01|true|a$b|Output tokens|1.500000000000|2.000000000000|7.000000000000|USD|1K tokens",
+        ]
+    );
+    let other = page(&[group("Model$x", "inferenceType$y")]);
+    let refused = format!("{:?}", read(source.as_ref(), window, &[&other]).expect_err("a refusal"));
+    assert!(refused.contains("is not of the PRODUCT_ATTRIBUTE asked for"), "{refused}");
+}
+
+#[test]
+fn every_cost_is_money_in_one_currency_and_adds_up_to_the_total() {
+    let names: Vec<&str> = super::params::METRICS.iter().map(|metric| metric.name).collect();
+    let source = source(&format!("granularity = 'DAILY'\nmetrics = {names:?}"));
+    let columns: Vec<&str> = source.table().columns().iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(
+        columns.join("|"),
+        "usage_date|estimated|unblended_cost|blended_cost|amortized_cost|net_unblended_cost|net_amortized_cost|\
+         billed_cost|contracted_cost|list_cost|public_equivalent_billed_cost|public_on_demand_cost|usage_quantity|\
+         normalized_usage_amount|currency|usage_quantity_unit|normalized_usage_amount_unit"
+    );
+    let enforced = source.totals().expect("totals").enforced();
+    assert_eq!(enforced, columns[2..12], "all but the two quantities");
+    let amounts: Vec<String> = names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| {
+            let unit = if index < 10 { "EUR" } else { "Hrs" };
+            format!(r#""{name}":{{"Amount":"{index}.5","Unit":"{unit}"}}"#)
+        })
+        .collect();
+    let page = format!(
+        r#"{{"ResultsByTime":[{{"TimePeriod":{{"Start":"2026-10-01","End":"2026-10-02"}},"Total":{{{}}},"Estimated":false}}]}}"#,
+        amounts.join(",")
+    );
+    let fetched = read(source.as_ref(), window("2026-10-01", "2026-10-02"), &[&page]).expect("rows");
+    let values: Vec<String> = (0..12).map(|index| format!("{index}.500000000000")).collect();
+    assert_eq!(shown(&fetched), [format!("2026-10-01|false|{}|EUR|Hrs|Hrs", values.join("|"))]);
+}
+
+/// Tables that were made before there were more metrics are still those of their jobs.
+#[test]
+fn the_fingerprint_names_metrics_in_the_order_of_the_columns() {
+    let seven = "'NormalizedUsageAmount', 'UsageQuantity', 'NetAmortizedCost', 'NetUnblendedCost', 'AmortizedCost', \
+                 'BlendedCost', 'UnblendedCost'";
+    let source = source(&format!("granularity = 'DAILY'\nmetrics = [{seven}]\ngroup_by = [{{ tag = 'team' }}]"));
+    let wanted = [
+        ("granularity", "DAILY"),
+        (
+            "metrics",
+            "UnblendedCost,BlendedCost,AmortizedCost,NetUnblendedCost,NetAmortizedCost,UsageQuantity,NormalizedUsageAmount",
+        ),
+        ("group_by", r#"["TAG:team"]"#),
+    ];
+    assert_eq!(source.fingerprint(), wanted.map(|(name, text)| (name, text.to_owned())));
+}
+
+#[test]
 fn a_total_without_groups_is_no_empty_day() {
     let lost = BY_TAG[1].replace("\"Amount\": \"0\", \"Unit\": \"USD\"", "\"Amount\": \"7\", \"Unit\": \"USD\"");
     let refused =

@@ -12,7 +12,7 @@
 //! kept generations are listed and opened, because DuckDB cannot take a list of files from a query.
 
 use crate::job::Job;
-use crate::sql::ddl::partition_of_file;
+use crate::sql::ddl::{partition_of_file, without_rows};
 use crate::sql::{Dialect, FILE};
 use crate::table::ColumnType;
 
@@ -98,7 +98,10 @@ fn body(job: &Job, base: &str, has: InLake) -> String {
     FROM parts LEFT JOIN kept ON kept.tail = {kept_tail}
     WHERE NOT (epoch IS NULL AND coalesce(first = 1, false) AND known_since IS NULL))
   SELECT {columns}
-  FROM read_parquet({files}, hive_partitioning = false, union_by_name = true, filename = {file}) AS said
+  FROM (
+    {nothing}
+    UNION ALL BY NAME
+    SELECT * FROM read_parquet({files}, hive_partitioning = false, union_by_name = true, filename = {file})) AS said
   JOIN chosen ON chosen.tail = {said_tail}
   UNION ALL
   SELECT {guard} FROM chosen WHERE tail IS NULL",
@@ -106,6 +109,7 @@ fn body(job: &Job, base: &str, has: InLake) -> String {
         choice = choice(name, column),
         kept_tail = "concat(part, '/', lpad(CAST(epoch AS VARCHAR), 20, '0'), '.parquet')",
         columns = columns.join(", "),
+        nothing = without_rows(Dialect::Duckdb, job),
         file = Dialect::Duckdb.literal(FILE),
         said_tail = tail(&format!("said.{}", identifier(FILE))),
         guard = guard.join(", "),

@@ -50,7 +50,9 @@ impl Shape {
     pub(super) fn of(job: &Job) -> Self {
         let table = job.source.table();
         let has = |name: &str| table.columns().iter().any(|column| column.name == name);
-        let amounts = table.amounts().map(|index| &table.columns()[index]);
+        // Columns that the table gained later are not drawn: older days do not have them.
+        let at_first = BTreeSet::new();
+        let amounts = table.amounts(&at_first).map(|index| &table.columns()[index]);
         let amounts: Vec<&str> = amounts
             .filter(|column| column.sums != Some(crate::table::Sums::Never))
             .map(|column| column.name.as_str())

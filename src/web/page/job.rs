@@ -113,7 +113,7 @@ fn definition(job: &JobFacts) -> Markup {
                     div { dt { (spoken(name)) } dd { (format::visible(&readable(&value))) } }
                 }
                 @if !queries.is_empty() {
-                    div { dt { "Queries" } dd { ul { @for query in queries { li { (format::visible(&query)) } } } } }
+                    div { dt { (if job.job.source.grows() { "Metrics added later" } else { "Queries" }) } dd { ul { @for query in queries { li { (format::visible(&query)) } } } } }
                 }
                 @if let Some(begin) = job.job.window.begin { div { dt { "Begins" } dd { (begin) } } }
                 div { dt { "Read again" } dd { (refresh_rule(job)) } }

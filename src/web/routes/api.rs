@@ -35,9 +35,10 @@ pub(in crate::web) async fn status(Given(state): Given<Shared>) -> Json<Value> {
     for current in state.scheduler.jobs.states(clock.now()) {
         match state.cached(&current).await {
             Ok(cached) => {
-                let slots = calendar(&current.job, &cached.ledger, clock.now());
+                let job = cached.job_of(&current.job);
+                let slots = calendar(&job, &cached.ledger, clock.now());
                 let last = cached.last_run(clock.now());
-                tables.push(status::table(&current.job, &slots, &cached.ledger, &cached.all_notes(), last));
+                tables.push(status::table(&job, &slots, &cached.ledger, &cached.all_notes(), last));
             }
             Err(error) => codes.push(error.kind().exit_code()),
         }
@@ -53,8 +54,10 @@ pub(in crate::web) async fn status(Given(state): Given<Shared>) -> Json<Value> {
 pub(in crate::web) async fn metrics(Given(state): Given<Shared>) -> Response {
     let now = state.now();
     let mut tables = Vec::new();
-    for current in state.scheduler.jobs.states(now) {
-        let ledger = state.cached(&current).await.ok().map(|cached| cached.ledger);
+    for mut current in state.scheduler.jobs.states(now) {
+        let cached = state.cached(&current).await.ok();
+        current.job = cached.as_ref().map_or_else(|| current.job.clone(), |cached| cached.job_of(&current.job));
+        let ledger = cached.map(|cached| cached.ledger);
         tables.push(TableFacts { current, ledger });
     }
     let broken = state.scheduler.jobs.broken().len();

@@ -72,7 +72,7 @@ fn an_account_that_is_told_later_is_remembered() {
 fn a_job_that_asks_for_something_else_is_refused_with_the_way_out() {
     let (script, house) = read_once();
     for (from, to, words) in [
-        ("[\"UnblendedCost\"]", "[\"UnblendedCost\", \"BlendedCost\"]", "metrics UnblendedCost,BlendedCost"),
+        ("[\"UnblendedCost\"]", "[\"BlendedCost\", \"ListCost\"]", "metrics BlendedCost,ListCost"),
         ("\"SERVICE\"", "\"REGION\"", "DIMENSION:REGION"),
         ("DAILY", "MONTHLY", "granularity MONTHLY"),
         ("[window]", "filter = { Tags = { Key = \"a\", Values = [\"b\"] } }\n[window]", "filter"),

@@ -356,7 +356,7 @@ fn with_another_day(world: &World, job: &Job, month: &str) -> Vec<u8> {
     let first = *footer.days.keys().next().expect("a day");
     let cut = days.remove(&first).expect("its rows").slice(0, 1);
     let facts = footer.days.get_mut(&first).expect("its facts");
-    facts.digest = costlake::generation::digest::of_rows(table, &cut).expect("a digest");
+    facts.digest = costlake::generation::digest::of_rows(table, &cut, &facts.read_for).expect("a digest");
     facts.rows = 1;
     let batches: Vec<_> = [cut].into_iter().chain(days.into_values()).collect();
     encode(table, batches, &footer).expect("an object")

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use costlake::ledger::Ledger;
+use costlake::ledger::{GROWN, Ledger};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -38,7 +38,8 @@ async fn run(world: &World, lake: &Path, arguments: &[&str]) -> (i32, Value) {
         command.env(name, "sandbox");
     }
     command.env("AWS_REGION", "us-east-1").env("AWS_EC2_METADATA_DISABLED", "true");
-    command.arg("--lake").arg(lake).arg("--jobs").arg(kept().join("jobs")).args(["--output", "json"]).args(arguments);
+    command.env("COSTLAKE_JOBS", kept().join("jobs"));
+    command.arg("--lake").arg(lake).args(["--output", "json"]).args(arguments);
     let ended = tokio::task::spawn_blocking(move || command.output().expect("an end")).await.expect("a thread");
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
     let document = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text} {ended:?}"));
@@ -79,6 +80,32 @@ async fn a_lake_of_format_1_is_continued() {
     assert_eq!(code, 0, "{verified:#}");
 }
 
+/// A table of format 1 gains a metric like any other: what its older program wrote keeps its digests.
+#[tokio::test]
+async fn a_table_of_format_1_gains_a_metric() {
+    let world = World::start().await;
+    let old = world.path("old");
+    copy(&kept().join("lake"), &old);
+    let jobs = world.path("jobs");
+    fs::create_dir_all(&jobs).expect("a folder");
+    let text = fs::read_to_string(kept().join("jobs/costs.toml")).expect("the job");
+    let more = text.replacen("metrics = [", "metrics = [\"BlendedCost\", ", 1);
+    assert_ne!(text, more);
+    fs::write(jobs.join("costs.toml"), more).expect("a job");
+    world.set("2026-11-09T06:00:00Z");
+    let record = fs::read(old.join("_costlake/costs/table.json")).expect("a record");
+    let jobs = jobs.display().to_string();
+    for _ in 0..2 {
+        let (code, ran) = run(&world, &old, &["--jobs", &jobs, "run"]).await;
+        assert_eq!(code, 0, "{ran:#}");
+    }
+    assert!(rows(&old, "costs").iter().all(|row| row.contains_key("blended_cost")), "all of it is in the API's reach");
+    assert_eq!(fs::read(old.join("_costlake/costs/table.json")).expect("a record"), record);
+    assert_eq!(newest_ledger(&old, "costs")["format"], GROWN);
+    let (code, verified) = run(&world, &old, &["--jobs", &jobs, "verify", "--full", "costs"]).await;
+    assert_eq!(code, 0, "{verified:#}");
+}
+
 /// The footer as format 1 reads it; from commit 50c9c61.
 #[derive(Deserialize)]
 #[allow(dead_code, reason = "only whether they can be read counts")]
@@ -114,7 +141,7 @@ async fn an_older_program_reads_the_footers_and_refuses_the_ledger() {
         let format = ledger["format"].as_u64().expect("a number");
         assert!(format > 1, "format 1 takes what is above it for newer");
         let mut newer = ledger.clone();
-        newer["format"] = (format + 1).into();
+        newer["format"] = (GROWN + 1).into();
         let refused = Ledger::parse(newer.to_string().as_bytes()).expect_err("too new");
         assert!(refused.report().contains("newer than this costlake reads"), "{}", refused.report());
         for object in files(&lake.join(table)) {

@@ -36,8 +36,8 @@ fn forged(source: &Arc<dyn Source>, bytes: &Bytes) -> Option<Bytes> {
     let fewer = days.get(&slot).map(|batch| batch.slice(1, batch.num_rows() - 1))?;
     let facts = footer.days.get_mut(&slot)?;
     facts.rows = fewer.num_rows() as u64;
-    facts.digest = digest::of_rows(table, &fewer).ok()?;
-    facts.sums = rows::sums(table, &fewer).ok()?;
+    facts.digest = digest::of_rows(table, &fewer, &facts.read_for).ok()?;
+    facts.sums = rows::sums(table, &fewer, &facts.read_for).ok()?;
     days.insert(slot, fewer);
     encode(table, days.into_values().collect(), &footer).ok().map(Bytes::from)
 }
