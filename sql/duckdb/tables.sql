@@ -2,6 +2,8 @@
 -- money of one currency, quantities only within one unit, savings only within one unit and series. Never add up tables of
 -- different groupings.
 CREATE OR REPLACE VIEW "costlake_tables" AS
+SELECT 'aws_ai_cost_by_model' AS "table_name", 'aws_cost_and_usage' AS "source", 'DAILY' AS "granularity", 'product_attribute_model, product_attribute_inferencetype' AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", 'unblended_cost, public_on_demand_cost' AS "adds_up", 'usage_quantity' AS "adds_up_within_one_unit", CAST(NULL AS varchar) AS "never_adds_up"
+UNION ALL
 SELECT 'aws_cost_anomalies' AS "table_name", 'aws_cost_anomalies' AS "source", 'DAILY' AS "granularity", 'anomaly_id' AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", CAST(NULL AS varchar) AS "adds_up", CAST(NULL AS varchar) AS "adds_up_within_one_unit", 'max_score, current_score, max_impact, total_impact, total_actual_spend, total_expected_spend, total_impact_percentage' AS "never_adds_up"
 UNION ALL
 SELECT 'aws_cost_by_account' AS "table_name", 'aws_cost_and_usage' AS "source", 'DAILY' AS "granularity", 'linked_account, record_type' AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", 'unblended_cost, amortized_cost' AS "adds_up", CAST(NULL AS varchar) AS "adds_up_within_one_unit", CAST(NULL AS varchar) AS "never_adds_up"
@@ -22,8 +24,22 @@ SELECT 'aws_savings_plans_coverage' AS "table_name", 'aws_savings_plans_coverage
 UNION ALL
 SELECT 'aws_savings_plans_utilization' AS "table_name", 'aws_savings_plans_utilization' AS "source", 'DAILY' AS "granularity", CAST(NULL AS varchar) AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", 'total_commitment, used_commitment, unused_commitment, net_savings, on_demand_cost_equivalent, amortized_recurring_commitment, amortized_upfront_commitment, total_amortized_commitment' AS "adds_up", CAST(NULL AS varchar) AS "adds_up_within_one_unit", 'utilization_percentage' AS "never_adds_up"
 UNION ALL
+SELECT 'datadog_budgets' AS "table_name", 'datadog_budgets' AS "source", 'DAILY' AS "granularity", 'budget_id, month, tag_filters' AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", CAST(NULL AS varchar) AS "adds_up", CAST(NULL AS varchar) AS "adds_up_within_one_unit", 'total_amount, amount, actual, forecast, ootb_forecast, custom_forecast' AS "never_adds_up"
+UNION ALL
 SELECT 'datadog_ccm_config' AS "table_name", 'datadog_ccm_config' AS "source", 'DAILY' AS "granularity", 'aws_account_id, aws_account_config_id, report_name, report_prefix, bucket_name' AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", CAST(NULL AS varchar) AS "adds_up", CAST(NULL AS varchar) AS "adds_up_within_one_unit", CAST(NULL AS varchar) AS "never_adds_up"
 UNION ALL
+SELECT 'datadog_cloud_accounts' AS "table_name", 'datadog_cloud_accounts' AS "source", 'DAILY' AS "granularity", 'kind, cloud, config_id, dataset_type' AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", CAST(NULL AS varchar) AS "adds_up", CAST(NULL AS varchar) AS "adds_up_within_one_unit", CAST(NULL AS varchar) AS "never_adds_up"
+UNION ALL
+SELECT 'datadog_commitment_coverage' AS "table_name", 'datadog_commitment_coverage' AS "source", 'DAILY' AS "granularity", 'provider, product, series' AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", CAST(NULL AS varchar) AS "adds_up", 'cost, hours' AS "adds_up_within_one_unit", CAST(NULL AS varchar) AS "never_adds_up"
+UNION ALL
+SELECT 'datadog_commitment_utilization' AS "table_name", 'datadog_commitment_utilization' AS "source", 'DAILY' AS "granularity", 'provider, product, commitment_type, series' AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", CAST(NULL AS varchar) AS "adds_up", 'value' AS "adds_up_within_one_unit", CAST(NULL AS varchar) AS "never_adds_up"
+UNION ALL
 SELECT 'datadog_commitments' AS "table_name", 'datadog_commitments' AS "source", 'DAILY' AS "granularity", 'provider, product, commitment_type, commitment_id' AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", CAST(NULL AS varchar) AS "adds_up", CAST(NULL AS varchar) AS "adds_up_within_one_unit", 'number_of_nfus, number_of_reservations, committed_spend_per_hour, term_length, utilization' AS "never_adds_up"
+UNION ALL
+SELECT 'datadog_cost' AS "table_name", 'datadog_cost' AS "source", 'DAILY' AS "granularity", 'tag_providername, tag_servicename, group_tags' AS "grouping_columns", '*' AS "filter", CAST(NULL AS varchar) AS "account", CAST(NULL AS varchar) AS "adds_up", 'cost' AS "adds_up_within_one_unit", CAST(NULL AS varchar) AS "never_adds_up"
+UNION ALL
+SELECT 'datadog_cost_anomalies' AS "table_name", 'datadog_cost_anomalies' AS "source", 'DAILY' AS "granularity", 'anomaly_id' AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", CAST(NULL AS varchar) AS "adds_up", CAST(NULL AS varchar) AS "adds_up_within_one_unit", 'actual_cost, anomalous_cost_change, max_cost' AS "never_adds_up"
+UNION ALL
+SELECT 'datadog_on_demand_hot_spots' AS "table_name", 'datadog_on_demand_hot_spots' AS "source", 'DAILY' AS "granularity", 'provider, product, dimensions' AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", CAST(NULL AS varchar) AS "adds_up", CAST(NULL AS varchar) AS "adds_up_within_one_unit", 'on_demand_cost, coverage' AS "never_adds_up"
 UNION ALL
 SELECT 'datadog_savings' AS "table_name", 'datadog_savings' AS "source", 'DAILY' AS "granularity", 'provider, product, series' AS "grouping_columns", CAST(NULL AS varchar) AS "filter", CAST(NULL AS varchar) AS "account", CAST(NULL AS varchar) AS "adds_up", 'actual_cost, on_demand_equivalent_cost, realized_savings' AS "adds_up_within_one_unit", 'effective_savings_rate' AS "never_adds_up";

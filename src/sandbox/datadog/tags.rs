@@ -80,6 +80,7 @@ fn product(line: &Line) -> &str {
         "Amazon Relational Database Service" => "rds",
         "Amazon Simple Storage Service" => "s3",
         "AWS Lambda" => "lambda",
+        "Amazon Bedrock" => "bedrock",
         "Amazon ElastiCache" => "elasticache",
         "AmazonCloudWatch" => "cloudwatch",
         "Amazon DynamoDB" => "dynamodb",

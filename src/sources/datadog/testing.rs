@@ -70,7 +70,7 @@ fn value(column: &dyn Array, row: usize) -> String {
         DataType::Decimal128(..) => crate::decimal::text(column.as_primitive::<Decimal128Type>().value(row)),
         DataType::Timestamp(..) => {
             let at = column.as_primitive::<TimestampMillisecondType>().value_as_datetime(row);
-            at.expect("an instant").and_utc().to_rfc3339()
+            at.expect("an instant").to_string()
         }
         DataType::Boolean => column.as_boolean().value(row).to_string(),
         DataType::Date32 => {
