@@ -18,8 +18,10 @@
 use crate::table::ColumnType;
 
 mod agreement;
+mod commitments;
 pub mod ddl;
 mod focus;
+mod forecast;
 pub mod runs;
 mod tables_view;
 mod template;
