@@ -1,6 +1,6 @@
--- Do AWS and Datadog say the same about Savings Plans? Used and unused commitment of both by day, Datadog's added up over
--- its products and brought to one scale. Neither AWS nor its table names the currency: the differences mean something if
--- the bill is in datadog_unit. They are AWS less Datadog, to a millionth, since Datadog answers doubles. A day whose
+-- Do AWS and Datadog say the same about Savings Plans? Used and unused commitment of both by day, those of Datadog added up
+-- over its products and brought to one scale. AWS does not name the currency: the differences mean something only if the
+-- bill is in datadog_unit. They are AWS less Datadog, rounded to a millionth, since Datadog answers doubles. A day whose
 -- amounts are in several units has no figures of Datadog. A day that only one of the two has is there with nulls for the
 -- other.
 {create} {view} AS
@@ -19,7 +19,7 @@ scaled AS (
     value * {value_scale} AS amount,
     {value_unit} AS unit
   FROM {other}
-  WHERE lower(provider) = 'aws' AND lower(commitment_type) = 'sp' AND series IN ('used', 'unused')
+  WHERE lower(provider) = 'aws' AND lower(commitment_type) = 'sp' AND series IN ('used', 'unused') AND value IS NOT NULL
 ),
 told AS (
   SELECT
