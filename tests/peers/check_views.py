@@ -146,13 +146,13 @@ def made_by_hand(jobs):
 
 
 def of_prices(cost):
-    """Public prices that are 0, credits, and usage in every unit there is."""
+    """Public prices that are 0 or not known, credits, and usage in every unit there is."""
     def usage(date, model, kind, amount, quantity, unit):
         groups = {"product_attribute_model": model, "product_attribute_inferencetype": kind}
         return cost(date, amount, **groups) | {"usage_quantity": Decimal(quantity), "usage_quantity_unit": unit}
 
     def service(date, name, amount, public):
-        return cost(date, amount, service=name) | {"public_on_demand_cost": Decimal(public)}
+        return cost(date, amount, service=name) | {"public_on_demand_cost": None if public is None else Decimal(public)}
 
     return {
         "aws_ai_cost_by_model": [
@@ -166,6 +166,7 @@ def of_prices(cost):
         "aws_savings_by_service": [
             service("2026-11-01", "EC2", "9876543210.123456789012", "19876543210.123456789013"), service("2026-11-01", "Credits", -5, 0),
             service("2026-11-02", "EC2", 12, 10), service("2026-11-02", "S3", "0.000000000001", "0.000000000003"),
+            service("2026-11-03", "S3", 4, None),  # a metric that the job has since the 4th
         ],
     }
 

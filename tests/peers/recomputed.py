@@ -39,9 +39,12 @@ def month_start(month, later=0):
 
 
 def sums(rows, key, column):
+    """As SQL adds up: what is null is left out, and nothing but nulls is null."""
     found = collections.defaultdict(Decimal)
     for row in rows:
-        found[key(row)] += row[column]
+        known = found.setdefault(key(row), None)
+        if row[column] is not None:
+            found[key(row)] = row[column] if known is None else known + row[column]
     return found
 
 
@@ -116,10 +119,11 @@ def savings_rate(rows, job):
     group = job.groups[:1]
     key = lambda r: (day_of(r), *(r[g] for g in group), r["currency"])  # noqa: E731
     paid, public = sums(rows, key, "amortized_cost"), sums(rows, key, "public_on_demand_cost")
-    found = {k: {
-        "amortized_cost": paid[k], "public_on_demand_cost": public[k], "savings": public[k] - paid[k],
-        "savings_rate": share(public[k] - paid[k], public[k]),
-    } for k in paid}
+    found = {}
+    for k in paid:
+        saved = None if public[k] is None else public[k] - paid[k]
+        rate = None if saved is None else share(saved, public[k])
+        found[k] = {"amortized_cost": paid[k], "public_on_demand_cost": public[k], "savings": saved, "savings_rate": rate}
     return ["usage_date", *group, "currency"], found
 
 
