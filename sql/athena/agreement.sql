@@ -47,7 +47,7 @@ SELECT
   CAST(least_total AS decimal(38, 12)) AS least_total,
   CAST(greatest_total AS decimal(38, 12)) AS greatest_total,
   spread,
-  'aws_cost_by_account, aws_cost_by_service' AS tables,
+  'aws_cost_by_account, aws_cost_by_service, aws_savings_by_service' AS tables,
   CASE
     WHEN absent <> '' AND (least_total <> 0 OR greatest_total <> 0) AND count(*) OVER (PARTITION BY usage_date) > 1
       THEN concat('in another currency, or not read, in ', substr(absent, 3))
@@ -65,16 +65,19 @@ FROM (
     min(total) AS least_total,
     max(total) AS greatest_total,
     CAST(max(total) - min(total) AS decimal(38, 12)) AS spread,
-    sum(row_count) + 2 AS row_count,
+    sum(row_count) + 3 AS row_count,
     bool_or(estimated) AS estimated,
     concat(
       CASE WHEN count(CASE WHEN table_name = 'aws_cost_by_account' THEN 1 END) = 0 THEN ', aws_cost_by_account' ELSE '' END,
-      CASE WHEN count(CASE WHEN table_name = 'aws_cost_by_service' THEN 1 END) = 0 THEN ', aws_cost_by_service' ELSE '' END
+      CASE WHEN count(CASE WHEN table_name = 'aws_cost_by_service' THEN 1 END) = 0 THEN ', aws_cost_by_service' ELSE '' END,
+      CASE WHEN count(CASE WHEN table_name = 'aws_savings_by_service' THEN 1 END) = 0 THEN ', aws_savings_by_service' ELSE '' END
     ) AS absent
   FROM (
     SELECT 'aws_cost_by_account' AS table_name, usage_date, currency, CAST(sum("amortized_cost") AS decimal(37, 12)) AS total, count(*) AS row_count, bool_or(estimated) AS estimated FROM "aws_cost_by_account" GROUP BY usage_date, currency
     UNION ALL
     SELECT 'aws_cost_by_service' AS table_name, usage_date, currency, CAST(sum("amortized_cost") AS decimal(37, 12)) AS total, count(*) AS row_count, bool_or(estimated) AS estimated FROM "aws_cost_by_service" GROUP BY usage_date, currency
+    UNION ALL
+    SELECT 'aws_savings_by_service' AS table_name, usage_date, currency, CAST(sum("amortized_cost") AS decimal(37, 12)) AS total, count(*) AS row_count, bool_or(estimated) AS estimated FROM "aws_savings_by_service" GROUP BY usage_date, currency
   ) totals
   GROUP BY usage_date, currency
 ) days;

@@ -4,7 +4,7 @@ use crate::job::{AwsSettings, Job};
 use crate::window::Grain;
 
 use super::Dialect;
-use super::views::{Subject, View, begin, costs};
+use super::views::{Subject, View, account, begin, costs};
 
 const NAME: &str = "costlake_agreement";
 
@@ -12,16 +12,14 @@ const NAME: &str = "costlake_agreement";
 /// metrics and grouping.
 #[derive(Debug, PartialEq, Eq)]
 struct Scope<'a> {
-    account: Option<&'a str>,
-    way: Option<&'a AwsSettings>,
+    account: (Option<&'a str>, Option<&'a AwsSettings>),
     question: String,
 }
 
 fn scope<'a>(subject: &'a Subject<'_>) -> Option<Scope<'a>> {
     let job = subject.job;
     let question = job.source.totals().filter(|_| job.source.grain() == Grain::Daily)?.key();
-    let account = subject.account.as_deref();
-    Some(Scope { account, way: account.is_none().then_some(&job.aws), question })
+    Some(Scope { account: account(subject), question })
 }
 
 /// The view; `None` if no two tables can be compared.
@@ -79,7 +77,7 @@ fn part(dialect: Dialect, scope: &Scope<'_>, metric: &str, jobs: &[&Job]) -> Str
         .with("metric", dialect.literal(metric))
         .with("tables", dialect.literal(&names.join(", ")))
         .with("count", jobs.len().to_string())
-        .with("account", super::tables_view::text(dialect, scope.account))
+        .with("account", super::tables_view::text(dialect, scope.account.0))
         .with("filter", super::tables_view::text(dialect, filter.as_deref()))
         .with("absent", absent.join(",\n      "))
         .with("totals", totals.join("\n    UNION ALL\n    "))

@@ -18,9 +18,11 @@
 use crate::table::ColumnType;
 
 mod agreement;
+mod commitments;
 pub mod ddl;
 pub mod duckdb;
 mod focus;
+mod forecast;
 pub mod runs;
 mod tables_view;
 mod template;

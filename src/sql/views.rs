@@ -6,12 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::job::Job;
+use crate::job::{AwsSettings, Job};
 use crate::table::{ColumnType, Sums};
 use crate::window::Grain;
 
 use super::template::Words;
-use super::{Dialect, agreement, focus, tables_view, units};
+use super::{Dialect, agreement, commitments, focus, forecast, tables_view};
 
 /// A table to create views for.
 #[derive(Debug, Clone)]
@@ -33,6 +33,9 @@ pub struct View {
     pub statement: String,
 }
 
+/// What the names of product attributes begin with.
+pub(super) const ATTRIBUTE: &str = "product_attribute_";
+
 /// Names of the program's views and macros.
 const OWN: [&str; 4] = ["costlake_runs", "costlake_run_records", "cost_revisions", "costlake_generations"];
 
@@ -42,9 +45,8 @@ const OWN: [&str; 4] = ["costlake_runs", "costlake_run_records", "cost_revisions
 pub fn views(dialect: Dialect, subjects: &[Subject<'_>]) -> Vec<View> {
     let dialect = dialect.of_queries();
     let mut found: Vec<View> = subjects.iter().flat_map(|subject| of_table(dialect, subject.job)).collect();
-    for (commitments, savings) in pairs(subjects) {
-        found.push(commitments_and_savings(dialect, commitments, savings));
-    }
+    found.extend(commitments::views(dialect, subjects));
+    found.extend(forecast::views(dialect, subjects));
     found.extend(agreement::view(dialect, subjects));
     found.extend(tables_view::view(dialect, subjects));
     let mut taken: BTreeSet<String> = OWN.iter().map(|name| (*name).to_owned()).collect();
@@ -76,13 +78,22 @@ pub fn changed_since() -> View {
     view("changed_since", "costlake_changed_since", &words, include_str!("views/changed_since.sql"))
 }
 
+/// The account of a table, as far as two tables can be compared by it: if it is not known, the way to it.
+pub(super) fn account<'a>(subject: &'a Subject<'_>) -> (Option<&'a str>, Option<&'a AwsSettings>) {
+    let account = subject.account.as_deref();
+    (account, account.is_none().then_some(&subject.job.aws))
+}
+
 /// The words that all templates share.
 pub(super) fn begin(dialect: Dialect, name: &str) -> Words {
     let create = match dialect {
         Dialect::Spark => "CREATE OR REPLACE TEMPORARY VIEW",
         Dialect::Athena | Dialect::Duckdb | Dialect::Trino => "CREATE OR REPLACE VIEW",
     };
-    Words::default().with("create", create).with("view", dialect.identifier(name))
+    Words::default()
+        .with("create", create)
+        .with("view", dialect.identifier(name))
+        .with("text", dialect.type_name(ColumnType::String))
 }
 
 /// A view from its template.
@@ -100,6 +111,13 @@ struct Shape {
     key: Option<String>,
 }
 
+impl Shape {
+    /// The groupings that are product attributes, such as the model of an AI service.
+    fn attributes(&self) -> Vec<&String> {
+        self.groups.iter().filter(|name| name.starts_with(ATTRIBUTE)).collect()
+    }
+}
+
 /// Exact costs of a job's table.
 pub(super) fn costs(job: &Job) -> Vec<String> {
     let columns = job.source.table().columns();
@@ -107,8 +125,16 @@ pub(super) fn costs(job: &Job) -> Vec<String> {
     costs.map(|column| column.name.clone()).collect()
 }
 
+/// The number of days from one date to another.
+pub(super) fn days_between(dialect: Dialect, from: &str, to: &str) -> String {
+    match dialect {
+        Dialect::Spark => format!("date_diff({to}, {from})"),
+        Dialect::Athena | Dialect::Duckdb | Dialect::Trino => format!("date_diff('day', {from}, {to})"),
+    }
+}
+
 /// Whether a table has all these columns.
-fn has(job: &Job, names: &[&str]) -> bool {
+pub(super) fn has(job: &Job, names: &[&str]) -> bool {
     names.iter().all(|name| job.source.table().columns().iter().any(|column| column.name == *name))
 }
 
@@ -121,51 +147,56 @@ fn shape(job: &Job) -> Shape {
 }
 
 fn of_table(dialect: Dialect, job: &Job) -> Vec<View> {
-    let mut found = Vec::new();
-    let grain = job.source.grain();
     let shape = shape(job);
-    let words = |suffix: &str| words(dialect, job, &shape, suffix);
-    let mut add = |kind: &'static str, suffix: &str, template: &str, words: Words| {
-        found.push(view(kind, &format!("{}{suffix}", job.name), &words, template));
-    };
+    let mut kinds: Vec<(&'static str, &'static str)> = Vec::new();
     if has(job, &["currency", "estimated"]) && !shape.costs.is_empty() {
-        add("by_month", "_by_month", include_str!("views/by_month.sql"), words("_by_month"));
-        if grain == Grain::Daily && !shape.groups.is_empty() {
-            add("movers", "_movers", include_str!("views/movers.sql"), words("_movers"));
-        }
-        if shape.key.is_some() {
-            add("unallocated", "_unallocated", include_str!("views/unallocated.sql"), words("_unallocated"));
-        }
-        if has(job, &["unblended_cost", "amortized_cost"]) {
-            add("amortized", "_amortized", include_str!("views/amortized.sql"), words("_amortized"));
-        }
-        if has(job, &["unblended_cost"]) {
-            let words = words("_focus_1_2").with("columns", focus::columns(dialect, job));
-            add("focus_1_2", "_focus_1_2", include_str!("views/focus.sql"), words);
-        }
+        kinds.extend(of_costs(job, &shape));
     }
     if has(job, &["commitment_id", "expiration_date", "utilization"]) {
-        let days_left = match dialect {
-            Dialect::Spark => "date_diff(expires, usage_date)",
-            Dialect::Athena | Dialect::Duckdb | Dialect::Trino => "date_diff('day', usage_date, expires)",
-        };
-        add(
-            "expiring",
-            "_expiring",
-            include_str!("views/expiring.sql"),
-            words("_expiring").with("days_left", days_left),
-        );
+        kinds.push(("expiring", include_str!("views/expiring.sql")));
     }
-    found
+    if has(job, &["budget_id", "month", "amount", "actual", "forecast", "ootb_forecast", "custom_forecast"]) {
+        kinds.push(("against_actual", include_str!("views/against_actual.sql")));
+    }
+    let made = kinds.into_iter().map(|(kind, template)| {
+        let name = format!("{}_{kind}", job.name);
+        view(kind, &name, &words(dialect, job, &shape, &name), template)
+    });
+    made.collect()
+}
+
+/// The views of a table of costs, by the suffix of their names.
+fn of_costs(job: &Job, shape: &Shape) -> Vec<(&'static str, &'static str)> {
+    let mut kinds = vec![("by_month", include_str!("views/by_month.sql"))];
+    if job.source.grain() == Grain::Daily && !shape.groups.is_empty() {
+        kinds.push(("movers", include_str!("views/movers.sql")));
+    }
+    if shape.key.is_some() {
+        kinds.push(("unallocated", include_str!("views/unallocated.sql")));
+    }
+    if has(job, &["unblended_cost", "amortized_cost"]) {
+        kinds.push(("amortized", include_str!("views/amortized.sql")));
+    }
+    if has(job, &["unblended_cost"]) {
+        kinds.push(("focus_1_2", include_str!("views/focus.sql")));
+    }
+    if has(job, &["usage_date", "amortized_cost", "public_on_demand_cost"]) {
+        kinds.push(("savings_rate", include_str!("views/savings_rate.sql")));
+    }
+    if !shape.attributes().is_empty() && has(job, &["usage_quantity", "usage_quantity_unit"]) {
+        kinds.push(("tokens", include_str!("views/tokens.sql")));
+    }
+    kinds
 }
 
 /// The words of a view over one table.
-fn words(dialect: Dialect, job: &Job, shape: &Shape, suffix: &str) -> Words {
+fn words(dialect: Dialect, job: &Job, shape: &Shape, name: &str) -> Words {
     let grain = job.source.grain();
     let preferred = shape.costs.iter().find(|cost| *cost == "unblended_cost").or(shape.costs.first());
     let day = if grain == Grain::Hourly { grain.partition_column() } else { "usage_date" };
     let named = |name: Option<&String>| name.map(|name| dialect.identifier(name)).unwrap_or_default();
-    begin(dialect, &format!("{}{suffix}", job.name))
+    let attributes: Vec<String> = shape.attributes().iter().map(|column| dialect.identifier(column)).collect();
+    begin(dialect, name)
         .with("table", dialect.identifier(&job.name))
         .with("partition", dialect.identifier(grain.partition_column()))
         .with("day", dialect.identifier(day))
@@ -173,32 +204,10 @@ fn words(dialect: Dialect, job: &Job, shape: &Shape, suffix: &str) -> Words {
         .with("cost", named(preferred))
         .with("key", named(shape.key.as_ref()))
         .with("label", shape.key.clone().unwrap_or_default())
+        .with("attributes", attributes.join(", "))
+        .with("columns", focus::columns(dialect, job))
+        .with("days_left", days_between(dialect, "usage_date", "expires"))
         .when("grouped", !shape.groups.is_empty())
+        .when("daily", grain == Grain::Daily)
         .when("monthly", grain == Grain::Monthly)
-}
-
-/// Every pair of a commitments table and a savings table.
-fn pairs<'a>(subjects: &'a [Subject<'_>]) -> Vec<(&'a Job, &'a Job)> {
-    let with = |columns: &[&str]| -> Vec<&'a Job> {
-        subjects.iter().map(|subject| subject.job).filter(|job| has(job, columns)).collect()
-    };
-    let commitments = with(&["commitment_id", "utilization", "number_of_nfus", "committed_spend_per_hour"]);
-    let savings = with(&["series", "realized_savings", "on_demand_equivalent_cost"]);
-    commitments.iter().flat_map(|left| savings.iter().map(|right| (*left, *right))).collect()
-}
-
-fn commitments_and_savings(dialect: Dialect, commitments: &Job, savings: &Job) -> View {
-    let name = format!("{}_and_{}", commitments.name, savings.name);
-    let words = begin(dialect, &name)
-        .with("table", dialect.identifier(&commitments.name))
-        .with("savings", dialect.identifier(&savings.name))
-        .with("spend_scale", units::scale(dialect, "committed_spend_unit"))
-        .with("spend_unit", units::base(dialect, "committed_spend_unit"))
-        .with("actual_scale", units::scale(dialect, "actual_cost_unit"))
-        .with("actual_unit", units::base(dialect, "actual_cost_unit"))
-        .with("on_demand_scale", units::scale(dialect, "on_demand_equivalent_cost_unit"))
-        .with("on_demand_unit", units::base(dialect, "on_demand_equivalent_cost_unit"))
-        .with("realized_scale", units::scale(dialect, "realized_savings_unit"))
-        .with("realized_unit", units::base(dialect, "realized_savings_unit"));
-    view("commitments_and_savings", &name, &words, include_str!("views/commitments_and_savings.sql"))
 }

@@ -8,7 +8,10 @@ import datetime
 from decimal import Decimal
 
 DAY = datetime.timedelta(days=1)
-COSTS = ("unblended_cost", "blended_cost", "amortized_cost", "net_unblended_cost", "net_amortized_cost")
+COSTS = (
+    "unblended_cost", "blended_cost", "amortized_cost", "net_unblended_cost", "net_amortized_cost", "billed_cost",
+    "contracted_cost", "list_cost", "public_equivalent_billed_cost", "public_on_demand_cost",
+)
 CATEGORY = {
     "Usage": "Usage", "DiscountedUsage": "Usage", "SavingsPlanCoveredUsage": "Usage", "RIFee": "Purchase",
     "SavingsPlanRecurringFee": "Purchase", "SavingsPlanUpfrontFee": "Purchase", "Tax": "Tax", "Credit": "Credit",
@@ -20,7 +23,8 @@ def month_of(row):
 
 
 def day_of(row):
-    value = row.get("period_start", row.get("usage_date"))
+    """The day a row is filed under: an hour's, but not the day that a forecast predicts."""
+    value = row["usage_date"] if "usage_date" in row else row["period_start"]
     return value.date() if isinstance(value, datetime.datetime) else value
 
 
@@ -35,9 +39,12 @@ def month_start(month, later=0):
 
 
 def sums(rows, key, column):
+    """As SQL adds up: what is null is left out, and nothing but nulls is null."""
     found = collections.defaultdict(Decimal)
     for row in rows:
-        found[key(row)] += row[column]
+        known = found.setdefault(key(row), None)
+        if row[column] is not None:
+            found[key(row)] = row[column] if known is None else known + row[column]
     return found
 
 
@@ -65,6 +72,13 @@ def by_month(rows, job):
             }
             if job.grain != "MONTHLY":
                 answer |= {"days": len(days[month]), "previous_days": len(days[before]) if known else None}
+            if job.grain == "DAILY":
+                last = max(day.day for day in days[month])
+                same = [r[cost] for r in rows if (month_of(r), *(r[g] for g in group), r["currency"]) == (before, *rest) and day_of(r).day <= last]
+                answer |= {
+                    "previous_same_days_cost": sum(same, Decimal(0)) if known else None, "cost_per_day": float(now) / len(days[month]),
+                    "previous_cost_per_day": float(past) / len(days[before]) if known else None,
+                }
             found[month, *rest] = answer
     return ["billing_period", *group, "currency"], found
 
@@ -99,6 +113,42 @@ def amortized(rows, job):
     charged, used = sums(rows, key, "unblended_cost"), sums(rows, key, "amortized_cost")
     found = {k: {"unblended_cost": charged[k], "amortized_cost": used[k], "difference": used[k] - charged[k]} for k in charged}
     return ["billing_period", *group, "currency"], found
+
+
+def savings_rate(rows, job):
+    group = job.groups[:1]
+    key = lambda r: (day_of(r), *(r[g] for g in group), r["currency"])  # noqa: E731
+    paid, public = sums(rows, key, "amortized_cost"), sums(rows, key, "public_on_demand_cost")
+    found = {}
+    for k in paid:
+        saved = None if public[k] is None else public[k] - paid[k]
+        rate = None if saved is None else share(saved, public[k])
+        found[k] = {"amortized_cost": paid[k], "public_on_demand_cost": public[k], "savings": saved, "savings_rate": rate}
+    return ["usage_date", *group, "currency"], found
+
+
+def tokens_per_unit(unit):
+    words = (unit or "").lower().split()
+    if words in (["token"], ["tokens"]):
+        return 1
+    return {"1k": 1_000, "1m": 1_000_000}.get(words[0]) if len(words) > 1 and words[-1] == "tokens" else None
+
+
+def tokens(rows, job):
+    groups = [g for g in job.groups if g.startswith("product_attribute_")]
+    parts = collections.defaultdict(list)
+    for row in rows:
+        parts[month_of(row), *(row[g] for g in groups), row["currency"]].append(row)
+    found = {}
+    for key, part in parts.items():
+        counted = [(r[job.cost], r["usage_quantity"] * factor) for r in part if (factor := tokens_per_unit(r["usage_quantity_unit"]))]
+        cost, count = (sum(column, Decimal(0)) for column in zip(*counted, strict=True)) if counted else (None, None)
+        rate = share(cost, count)
+        found[key] = {
+            "cost": sum(r[job.cost] for r in part), "token_cost": cost, "tokens": count,
+            "cost_per_million_tokens": None if rate is None else rate * 1e6,
+        }
+    return ["billing_period", *groups, "currency"], found
 
 
 def focus(rows, job):
@@ -174,6 +224,120 @@ def commitments_and_savings(commitments, savings):
             "utilization_by_units": weighted(rows, "number_of_nfus"),
         } | {column: saving.get(column) for column in kept}
     return ["usage_date", "provider", "product", "series"], found
+
+
+SCALES = {"cent": 0.01, "cents": 0.01, "¢": 0.01, "millidollar": 1e-3, "microdollar": 1e-6, "nanodollar": 1e-9}
+DOLLARS = {"dollar", "dollars", "$", *SCALES}
+
+
+def scaled(row):
+    """Amount and unit on one scale: cents and hundredths of dollars are dollars."""
+    factor, _, name = (row["value_unit"] or "").rpartition(" ")
+    if name not in DOLLARS:
+        return row["value"], row["value_unit"]
+    return row["value"] * float(factor or 1) * SCALES.get(name, 1.0), "dollar"
+
+
+def plans_on_both_sides(plans, told):
+    bought = {r["usage_date"]: r for r in plans}
+    days = collections.defaultdict(lambda: {"used": [], "unused": [], "units": set()})
+    for row in told:
+        is_plan = row["provider"].lower() == "aws" and row["commitment_type"].lower() == "sp" and row["series"] in ("used", "unused")
+        if is_plan and row["value"] is not None:
+            amount, unit = scaled(row)
+            day = days[row["usage_date"]]
+            day["units"] |= {unit} - {None}
+            day[row["series"]].append(amount)
+    found = {}
+    for day in bought.keys() | days.keys():
+        own, others = bought.get(day, {}), days.get(day, {"used": [], "unused": [], "units": set()})
+        known = len(others["units"]) <= 1
+        answer = {"datadog_unit": next(iter(others["units"]), None) if known else None}
+        for part in ("used", "unused"):
+            mine = own.get(f"{part}_commitment")
+            theirs = sum(others[part]) if known and others[part] else None
+            apart = None if mine is None or theirs is None else round(float(mine) - theirs, 6)
+            answer |= {f"{part}_commitment": mine, f"datadog_{part}": theirs, f"{part}_difference": apart}
+        found[day,] = answer
+    return ["usage_date"], found
+
+
+def unused_commitment(plans, reservations):
+    committed = [(r["usage_date"], "savings plan", "", r["unused_commitment"], r["total_commitment"]) for r in plans]
+    committed += [
+        (r["usage_date"], "reservation", r["service"], r["ri_cost_for_unused_hours"], r["total_amortized_fee"]) for r in reservations
+    ]
+    found = {}
+    for *key, unused, all_of_it in committed:
+        rate = share(unused, all_of_it) if unused is not None else None
+        found[tuple(key)] = {"unused_amount": unused, "committed_amount": all_of_it, "unused_share": rate}
+    return ["usage_date", "kind", "service"], found
+
+
+def coverage_gap(plans, reservations):
+    found = {}
+    for r in plans:
+        found[r["usage_date"], "savings plan", ""] = {
+            "covered_cost": r["spend_covered_by_savings_plans"], "covered_hours": None, "uncovered_hours": None,
+            "uncovered_cost": r["on_demand_cost"], "coverage_percentage": r["coverage_percentage"],
+        }
+    for r in reservations:
+        found[r["usage_date"], "reservation", r["service"]] = {
+            "covered_cost": None, "covered_hours": r["reserved_hours"], "uncovered_hours": r["on_demand_hours"],
+            "uncovered_cost": r["on_demand_cost"], "coverage_percentage": r["coverage_hours_percentage"],
+        }
+    return ["usage_date", "kind", "service"], found
+
+
+def against_actual(rows, _job):
+    """Budgets of the newest day."""
+    newest = max((r["usage_date"] for r in rows), default=None)
+    found = {}
+    for r in rows:
+        if r["usage_date"] != newest:
+            continue
+        forecasts = [r[c] for c in ("custom_forecast", "forecast", "ootb_forecast") if r[c] is not None]
+        answer = {c: r[c] for c in ("usage_date", "name", "unit", "amount", "actual")} | {"forecast": next(iter(forecasts), None)}
+        for column, of, over in (("actual", "used_share", "is_over"), ("forecast", "forecast_share", "will_be_over")):
+            known = answer[column] is not None and r["amount"] is not None
+            answer |= {of: answer[column] / r["amount"] if known and r["amount"] else None, over: answer[column] > r["amount"] if known else None}
+        found[r["budget_id"], r["month"], r["tag_filters"]] = answer
+    return ["budget_id", "month", "tag_filters"], found
+
+
+def between(value, low, high):
+    """As SQL has it: one bound can be enough to say no."""
+    if value is None:
+        return None
+    sides = [None if low is None else value >= low, None if high is None else value <= high]
+    return False if False in sides else None if None in sides else True
+
+
+def forecast(predictions, costs, cost):
+    """Two views: by day and predicted day, and by days ahead."""
+    totals = sums(costs, lambda r: (day_of(r), r["currency"]), cost)
+    newest = max((r["usage_date"] for r in [*predictions, *costs]), default=None)
+    found, ahead = {}, collections.defaultdict(list)
+    for r in predictions:
+        day = r["period_start"]
+        actual = totals.get((day, r["currency"])) if day < newest and r["currency"] is not None else None
+        error = None if actual is None or r["mean"] is None else actual - r["mean"]
+        answer = {c: r[c] for c in ("currency", "level", "mean", "lower_bound", "upper_bound")} | {
+            "horizon_days": (day - r["usage_date"]).days, "actual": actual, "error": error,
+            "within_bounds": between(actual, r["lower_bound"], r["upper_bound"]),
+        }
+        found[r["usage_date"], day] = answer
+        if error is not None:
+            ahead[answer["horizon_days"], r["currency"]].append(answer)
+    by_horizon = {}
+    for key, answers in ahead.items():
+        bounded = [a["within_bounds"] for a in answers if a["within_bounds"] is not None]
+        by_horizon[key] = {
+            "days": len(answers), "mean_absolute_error": float(sum(abs(a["error"]) for a in answers)) / len(answers),
+            "mean_error": float(sum(a["error"] for a in answers)) / len(answers),
+            "within_share": sum(bounded) / len(bounded) if bounded else None,
+        }
+    return (["usage_date", "period_start"], found), (["horizon_days", "currency"], by_horizon)
 
 
 def agreement(tables):

@@ -59,6 +59,7 @@ pub static ENTRY: Entry = Entry {
         ("aws_cost_by_account", include_str!("../../../jobs/aws_cost_by_account.toml")),
         ("aws_cost_by_team", include_str!("../../../jobs/aws_cost_by_team.toml")),
         ("aws_ai_cost_by_model", include_str!("../../../jobs/aws_ai_cost_by_model.toml")),
+        ("aws_savings_by_service", include_str!("../../../jobs/aws_savings_by_service.toml")),
         ("aws_cost_monthly", include_str!("../../../jobs/aws_cost_monthly.toml")),
     ],
     build: |section| params::read(section).map(|params| Arc::new(CostAndUsage(params)) as Arc<dyn Source>),

@@ -42,7 +42,7 @@ saved AS (
     {actual_unit} AS actual_cost_unit,
     {on_demand_unit} AS on_demand_equivalent_cost_unit,
     {realized_unit} AS realized_savings_unit
-  FROM {savings}
+  FROM {other}
 )
 SELECT
   coalesce(u.usage_date, s.usage_date) AS usage_date,

@@ -8,25 +8,27 @@ use costlake::job::{Job, load_all, parse};
 use costlake::sql::Dialect;
 use costlake::sql::views::{Subject, View, api_spend, changed_since, views};
 
+use super::hand_made;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn job(name: &str, source: &str) -> Job {
+pub(super) fn job(name: &str, source: &str) -> Job {
     let text = format!("[source]\n{source}\n[window]\nbegin = \"2026-11-01\"\n");
     parse(Path::new(&format!("{name}.toml")), &text).expect("a sound job")
 }
 
-fn cost(name: &str, rest: &str) -> Job {
+pub(super) fn cost(name: &str, rest: &str) -> Job {
     job(name, &format!("type = \"aws_cost_and_usage\"\n{rest}"))
 }
 
-fn of(dialect: Dialect, jobs: &[Job]) -> Vec<View> {
+pub(super) fn of(dialect: Dialect, jobs: &[Job]) -> Vec<View> {
     let subjects: Vec<Subject<'_>> = jobs.iter().map(|job| Subject { job, account: None }).collect();
     views(dialect, &subjects)
 }
 
-fn names(views: &[View]) -> Vec<&str> {
+pub(super) fn names(views: &[View]) -> Vec<&str> {
     views.iter().map(|view| view.name.as_str()).collect()
 }
 
@@ -157,6 +159,15 @@ fn every_hole_is_filled_and_comments_stay_comments() {
         ),
         cost("totals", "granularity = \"DAILY\"\nmetrics = [\"UnblendedCost\"]"),
         cost("again", "granularity = \"DAILY\"\nmetrics = [\"UnblendedCost\"]"),
+        hand_made::models(),
+        hand_made::savings(),
+        hand_made::told(),
+        hand_made::budgets(),
+        job("forecast", "type = \"aws_cost_forecast\""),
+        job("plans", "type = \"aws_savings_plans_utilization\""),
+        job("plans_coverage", "type = \"aws_savings_plans_coverage\""),
+        job("reservations", "type = \"aws_reservation_utilization\"\nservices = [\"Amazon ElastiCache\"]"),
+        job("coverage", "type = \"aws_reservation_coverage\"\nservices = [\"Amazon ElastiCache\"]"),
     ];
     for dialect in Dialect::ALL {
         for view in of(dialect, &jobs).into_iter().chain(api_spend(dialect)) {
