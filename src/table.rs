@@ -76,9 +76,26 @@ pub struct Column {
     /// Over which rows the values of a number may be added up; `None` for columns that hold no number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sums: Option<Sums>,
+    /// How the page draws the column; a table without such a column gets the first amount that adds up over all rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<Chart>,
     /// Whether people assign the values (tags, cost categories), and may do so afterwards for days that are closed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub assigned: bool,
+}
+
+/// The charts of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chart {
+    /// An exact amount by day and first grouping.
+    Amount,
+    /// Actual cost, on-demand equivalent and savings by day.
+    Savings,
+    /// Utilization of commitments by day.
+    Utilization,
+    /// Accounts with and without an export by day.
+    Accounts,
 }
 
 /// Over which rows of one table the values of a column may be added up.

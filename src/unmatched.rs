@@ -47,10 +47,10 @@ pub fn nothing_of(source: &dyn Source, ledger: &Ledger) -> Vec<String> {
     let is_asked =
         |name: &str| queries.contains(name) || source.table().columns().iter().any(|column| column.name == name);
     let fruitless = ledger.found.iter().filter(|(name, any)| !**any && is_asked(name)).map(|(name, _)| name);
-    fruitless.map(|name| said(name, queries.contains(name))).collect()
+    fruitless.map(|name| said(source, name, queries.contains(name))).collect()
 }
 
-fn said(name: &str, is_query: bool) -> String {
+fn said(source: &dyn Source, name: &str, is_query: bool) -> String {
     if is_query {
         return format!("no row yet for the query {name}: look whether this account has such commitments");
     }
@@ -58,6 +58,8 @@ fn said(name: &str, is_query: bool) -> String {
         ("cost category", "it is spelt as in Billing and Cost Management")
     } else if name.starts_with(OF_PRODUCT) {
         ("product attribute", "it is spelt with the API's capitals, and the account has costs of such a service")
+    } else if source.totals().is_none() {
+        ("tag", "it is spelt as Datadog lists it")
     } else {
         ("tag", "it is spelt as on the resources, and activated as a cost allocation tag (it begins to count then)")
     };

@@ -149,6 +149,7 @@ mod tests {
             key: None,
             doc: "a column".to_owned(),
             sums: None,
+            chart: None,
             assigned: false,
         };
         let columns = vec![

@@ -191,6 +191,7 @@ mod tests {
             key: None,
             doc: String::new(),
             sums: None,
+            chart: None,
             assigned: false,
         }
     }

@@ -141,7 +141,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// JSON text with sorted keys at every depth; numbers keep their text.
+    /// JSON text with sorted keys at every depth; a number at the top keeps its text.
     fn canonical(&self, name: &str, raw: &str) -> Result<String> {
         if !raw.starts_with(['{', '[', '"']) {
             return Ok(raw.to_owned());

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::generation::rows::split_by_slot;
 use crate::job::Job;
 use crate::sources::datadog::scale_of;
-use crate::table::Table;
+use crate::table::{self, Chart, Column, Table};
 use crate::totals::CURRENCY;
 use crate::window::Grain;
 
@@ -49,25 +49,30 @@ impl Shape {
     /// The shape of a job's table, derived from its columns.
     pub(super) fn of(job: &Job) -> Self {
         let table = job.source.table();
-        let has = |name: &str| table.columns().iter().any(|column| column.name == name);
         // Columns that the table gained later are not drawn: older days do not have them.
         let at_first = BTreeSet::new();
-        let amounts = table.amounts(&at_first).map(|index| &table.columns()[index]);
-        let amounts: Vec<&str> = amounts
-            .filter(|column| column.sums != Some(crate::table::Sums::Never))
-            .map(|column| column.name.as_str())
-            .collect();
-        let preferred = amounts.iter().find(|name| **name == "unblended_cost").or(amounts.first());
-        if let Some(column) = preferred {
-            let own = format!("{column}_unit");
-            let unit = if has(&own) { own } else { CURRENCY.to_owned() };
-            let grouping = table.sort_key().get(1).map(|index| table.columns()[*index].name.clone());
-            return Self::Amounts { column: (*column).to_owned(), unit, grouping };
+        let amounts = || {
+            let columns = table.amounts(&at_first).map(|index| &table.columns()[index]);
+            columns.filter(|column| column.sums != Some(table::Sums::Never))
+        };
+        let is_drawn = |column: &&Column| column.chart.is_some_and(|chart| chart != Chart::Amount);
+        let others = table.columns().iter().find(is_drawn);
+        let drawn = amounts().find(|column| column.chart.is_some()).or_else(|| amounts().next()).or(others);
+        match drawn.map(|column| (column, column.chart.unwrap_or(Chart::Amount))) {
+            Some((column, Chart::Amount)) => Self::amounts(table, column),
+            Some((_, Chart::Savings)) => Self::Savings,
+            Some((_, Chart::Utilization)) => Self::Utilization,
+            Some((_, Chart::Accounts)) => Self::Accounts,
+            None => Self::Nothing,
         }
-        [("realized_savings", Self::Savings), ("utilization", Self::Utilization), ("configured", Self::Accounts)]
-            .into_iter()
-            .find_map(|(column, shape)| has(column).then_some(shape))
-            .unwrap_or(Self::Nothing)
+    }
+
+    fn amounts(table: &Table, column: &Column) -> Self {
+        let own = format!("{}_unit", column.name);
+        let has_own = table.columns().iter().any(|column| column.name == own);
+        let unit = if has_own { own } else { CURRENCY.to_owned() };
+        let grouping = table.sort_key().get(1).map(|index| table.columns()[*index].name.clone());
+        Self::Amounts { column: column.name.clone(), unit, grouping }
     }
 }
 

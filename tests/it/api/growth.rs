@@ -215,7 +215,8 @@ fn a_metric_is_not_taken_away_and_a_grouping_not_changed() {
 #[test]
 fn a_growth_that_was_interrupted_continues() {
     let (script, house) = world("");
-    let capped = format!("{}[budget]\nmax_requests_per_run = 6\n", job(MORE));
+    // One month after another: side by side, the last ones would share what is left of the budget.
+    let capped = format!("{}fetches_in_flight = 1\n[budget]\nmax_requests_per_run = 6\n", job(MORE));
     house.job("costs", &capped);
     let mut asked = Vec::new();
     for _ in 0..2 {

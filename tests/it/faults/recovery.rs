@@ -117,7 +117,8 @@ async fn a_ledger_of_a_newer_layout_is_left_alone() {
     let (world, store) = begun(&job).await;
     let before = contents(&store, &job).await;
     let key = format!("{}/{}/{:020}.json", super::world::PREFIX, ledger_folder(&job), 99);
-    put(&store, &key, r#"{"format":3,"something":"else"}"#).await;
+    let newer = format!(r#"{{"format":{},"something":"else"}}"#, costlake::ledger::GROWN + 1);
+    put(&store, &key, newer).await;
     let report = world.run(&store, &job).await;
     assert_eq!((report.exit_code, report.asked.requests), (2, 0), "{report:#?}");
     assert!(failure(&report).contains("newer than this costlake reads"), "{report:#?}");

@@ -59,7 +59,16 @@ fn column(text: &str) -> Column {
         "quantity" => Some(Sums::Unit),
         _ => None,
     };
-    Column { name: name.to_owned(), kind, nullable: true, key: None, doc: String::new(), sums, assigned: false }
+    Column {
+        name: name.to_owned(),
+        kind,
+        nullable: true,
+        key: None,
+        doc: String::new(),
+        sums,
+        chart: None,
+        assigned: false,
+    }
 }
 
 /// A job of a table of these columns, `name type` separated by commas; `key` are those that identify a row.
