@@ -140,7 +140,7 @@ fn nothing_found(job: &Job, ledger: &Ledger) -> Option<String> {
         Api::CostExplorer => {
             "whether the account is the one that has costs (aws.profile, aws.role_arn, aws.billing_view_arn)"
         }
-        Api::Datadog if job.source.read_for().is_empty() => {
+        Api::Datadog if job.entry.keys.iter().any(|key| key.path == "source.aws_account_ids") => {
             "whether this organisation of Datadog has such accounts (datadog.site, source.aws_account_ids)"
         }
         Api::Datadog => "whether source.queries and source.filter_by fit anything that this organisation has",

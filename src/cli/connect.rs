@@ -22,6 +22,7 @@ pub(super) async fn connect(global: &Global) -> Result<u8> {
     let (jobs, broken) = select(global, &[])?;
     let code = tell_broken(&broken);
     let (location, lake) = open_lake(global).await?;
+    let jobs = ddl::as_they_write(jobs, &lake).await?;
     let mut script = init::opening();
     if let (Location::Bucket { bucket, prefix }, Lake::S3(s3)) = (&location, &*lake)
         && let Some(address) = s3.address()

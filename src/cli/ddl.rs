@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::job::Job;
 use crate::lake::Lake;
-use crate::ledger_store::{TableRecord, partition_of, record_keys};
+use crate::ledger_store::{TableRecord, as_kept, partition_of, record_keys};
 use crate::sql::ddl::{Place, table};
 use crate::sql::views::{Subject, api_spend, views};
 use crate::sql::{Dialect, runs};
@@ -18,6 +18,7 @@ pub(super) async fn ddl(global: &Global, names: &[String], dialect: Dialect, wit
     let (jobs, broken) = select(global, names)?;
     let code = tell_broken(&broken);
     let (location, lake) = open_lake(global).await?;
+    let jobs = as_they_write(jobs, &lake).await?;
     let base = base_of(&location, &lake);
     let mut statements = vec![format!("-- costlake ddl --dialect {}: {}", dialect.name(), how_to_use(dialect))];
     for job in &jobs {
@@ -32,6 +33,15 @@ pub(super) async fn ddl(global: &Global, names: &[String], dialect: Dialect, wit
     }
     screen::out(&statements.join("\n\n"));
     Ok(code)
+}
+
+/// The jobs as they write their tables: some columns of a table that has gained metrics may be NULL.
+pub(super) async fn as_they_write(jobs: Vec<Job>, lake: &Lake) -> Result<Vec<Job>> {
+    let mut found = Vec::new();
+    for job in jobs {
+        found.push(as_kept(lake, &job).await?.into_owned());
+    }
+    Ok(found)
 }
 
 /// The views over the tables of these jobs.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cents::Cents;
 use crate::clients::Client;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, printable};
 use crate::job::section::nearest;
 use crate::job::{self, Job};
 use crate::pipeline::Context;
@@ -101,9 +101,7 @@ fn job_of(global: &Global, entry: &'static Entry, name: Option<&str>) -> Result<
         }
         return Ok(job);
     }
-    let own = job::load_all(&global.jobs)
-        .ok()
-        .and_then(|(jobs, _)| jobs.into_iter().find(|job| job.entry.name == entry.name));
+    let own = own_job(global, entry)?;
     match (own, entry.jobs.first()) {
         (Some(job), _) => {
             screen::tell(&format!("asked with the settings of the job {}", job.name));
@@ -115,18 +113,33 @@ fn job_of(global: &Global, entry: &'static Entry, name: Option<&str>) -> Result<
     }
 }
 
+/// The first job of a source in the jobs folder; none if there is no such folder.
+fn own_job(global: &Global, entry: &Entry) -> Result<Option<Job>> {
+    if !global.jobs.is_dir() {
+        return Ok(None);
+    }
+    let (jobs, _) = job::load_all(&global.jobs)?;
+    Ok(jobs.into_iter().find(|job| job.entry.name == entry.name))
+}
+
 async fn ask_all(context: &Context, client: &Client, listing: &Listing) -> Result<(Vec<KnownValue>, u64)> {
-    let (mut found, mut pages) = (Vec::new(), 0);
+    let (mut found, mut asked, mut pages) = (Vec::new(), Vec::new(), 0);
     let mut next = Some(listing.first.clone());
     while let Some(request) = next.take() {
         if pages == MAX_PAGES {
             let words = format!("there are more than {MAX_PAGES} pages of values");
             return Err(Error::new(Kind::BadAnswer, words).at("request", &request));
         }
-        let answer = send_until_answered(client, context.retries, &context.cancel, &request).await?;
+        let paid = |error: Error| if pages == 0 { error } else { error.at("pages read", pages) };
+        let sent = send_until_answered(client, context.retries, &context.cancel, &request).await;
+        let answer = sent.map_err(paid)?;
         pages += 1;
         let (values, following) = (listing.read)(&request, &answer).map_err(|error| error.at("request", &request))?;
         found.extend(values);
+        asked.push(request);
+        if following.as_ref().is_some_and(|next| asked.contains(next)) {
+            return Err(Error::new(Kind::BadAnswer, "the pages of the values lead in a circle"));
+        }
         next = following;
     }
     Ok((found, pages))
@@ -136,8 +149,8 @@ fn show(entry: &Entry, found: &[KnownValue], window: Window, pages: u64, cents: 
     for known in found {
         let value = if known.value.is_empty() { "(empty: without one)" } else { &known.value };
         match &known.description {
-            Some(description) => screen::out(&format!("{value}  {description}")),
-            None => screen::out(value),
+            Some(description) => screen::out(&printable(&format!("{value}  {description}"))),
+            None => screen::out(&printable(value)),
         }
     }
     let price = if entry.provider.is_paid() { format!(", {cents} USD") } else { String::new() };

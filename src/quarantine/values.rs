@@ -6,6 +6,7 @@
 //! | a ratio | the same | most values are multiplied or divided by 100: a ratio became a percentage, or the reverse |
 //! | any other amount | the rows it replaces | most values are multiplied by the same power of ten, whatever their unit |
 //! | a value | the rows it replaces | it is null now |
+//! | all amounts of a day | the rows they replace | they are zero now |
 //! | the rows of a query | the rows they replace; for a snapshot of a list, the previous one | more than `quarantine_share` of them are gone |
 //!
 //! A new day may have few rows and no values yet: the refresh rule reads it again. Only queries that the new rows were
@@ -13,8 +14,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use arrow::array::{Array, AsArray, Float64Array, RecordBatch, StringArray};
-use arrow::datatypes::Float64Type;
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Float64Type};
 use chrono::NaiveDate;
 
 use crate::error::Result;
@@ -79,8 +80,9 @@ impl<'a> Side<'a> {
         let texts = |names: &[&str]| -> Vec<&'a StringArray> {
             names.iter().filter_map(|name| rows.column_by_name(name)?.as_string_opt::<i32>()).collect()
         };
-        let key: Vec<&str> = table.sort_key().iter().map(|index| table.columns()[*index].name.as_str()).collect();
-        let (key, query) = (texts(&key), texts(source.query_columns()));
+        // All rows of a side are of one slot, so the time column tells none from another.
+        let key: Vec<&ArrayRef> = table.sort_key().iter().skip(1).map(|index| rows.column(*index)).collect();
+        let query = texts(source.query_columns());
         let joined = |columns: &[&StringArray], row: usize, by: &str| {
             let parts = columns.iter().filter(|column| column.is_valid(row)).map(|column| column.value(row));
             parts.collect::<Vec<_>>().join(by)
@@ -89,7 +91,7 @@ impl<'a> Side<'a> {
         let is_asked = |row: &usize| read_for.is_empty() || read_for.contains(&queries[*row]);
         let mut by_key = HashMap::new();
         for row in (0..rows.num_rows()).filter(is_asked) {
-            let name = joined(&key, row, " / ");
+            let name = key.iter().filter_map(|column| part_of(column, row)).collect::<Vec<_>>().join(" / ");
             let ordinal = (2..).map(|number| format!("{name} ({number})"));
             let own = std::iter::once(name.clone()).chain(ordinal).find(|name| !by_key.contains_key(name));
             by_key.insert(own.unwrap_or(name), row);
@@ -124,6 +126,28 @@ impl<'a> Side<'a> {
     }
 }
 
+fn is_amount(column: &ArrayRef) -> bool {
+    matches!(column.data_type(), DataType::Float64 | DataType::Decimal128(..))
+}
+
+/// Whether an amount is zero; `None` if it is null.
+fn is_zero(column: &ArrayRef, row: usize) -> Option<bool> {
+    if column.is_null(row) {
+        return None;
+    }
+    let double = || column.as_primitive_opt::<Float64Type>().map(|numbers| numbers.value(row) == 0.0);
+    column.as_primitive_opt::<Decimal128Type>().map(|amounts| amounts.value(row) == 0).or_else(double)
+}
+
+/// A value of the key, as text; `None` if it is null or of no type that keys have.
+fn part_of(column: &ArrayRef, row: usize) -> Option<String> {
+    if column.is_null(row) {
+        return None;
+    }
+    let date = || column.as_primitive_opt::<Date32Type>()?.value_as_date(row).map(|day| day.to_string());
+    column.as_string_opt::<i32>().map(|texts| texts.value(row).to_owned()).or_else(date)
+}
+
 impl<'a> Pair<'a> {
     fn of(job: &'a Job, change: &Change<'a>, old: &'a RecordBatch, replaces: bool) -> Self {
         let (table, read_for) = (job.source.table().as_ref(), &change.new.read_for);
@@ -143,7 +167,8 @@ impl<'a> Pair<'a> {
         let units = || self.watched.units.iter().find_map(|(value, unit)| self.other_unit(value, unit));
         let ratios = || self.watched.ratios.iter().find_map(|ratio| self.other_ratio(ratio));
         let scales = || self.watched.units.iter().find_map(|(value, _)| self.other_scale(value));
-        units().or_else(ratios).or_else(scales).or_else(|| self.lost_value()).or_else(|| self.shorter())
+        let lost = || self.lost_value().or_else(|| self.all_zero());
+        units().or_else(ratios).or_else(scales).or_else(lost).or_else(|| self.shorter())
     }
 
     fn other_unit(&self, value: &str, unit: &str) -> Option<String> {
@@ -229,6 +254,21 @@ impl<'a> Pair<'a> {
             })
         };
         columns.iter().find_map(lost)
+    }
+
+    /// The reason if nothing but zeros would be left of amounts that were not.
+    fn all_zero(&self) -> Option<String> {
+        if !self.replaces {
+            return None;
+        }
+        let amounts = |side: &Side<'_>| -> Vec<bool> {
+            let columns = side.rows.columns().iter().filter(|column| is_amount(column));
+            columns.flat_map(|column| side.by_key.values().filter_map(|row| is_zero(column, *row))).collect()
+        };
+        let (old, new) = (amounts(&self.old), amounts(&self.new));
+        let turned = old.iter().any(|zero| !zero) && !new.is_empty() && new.iter().all(|zero| *zero);
+        turned
+            .then(|| format!("all amounts of {} would be zero and were not", super::rows(self.new.by_key.len() as u64)))
     }
 
     /// The reason if too many rows of a list are gone.

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::request::{Answer, Operation, Purpose, Request};
 use crate::window::{Window, parse_day};
 
-use super::list::Fields;
+use super::list::{Fields, Unique};
 
 pub(super) mod by_time;
 pub(super) mod listings;
@@ -20,6 +20,8 @@ pub(super) mod testing;
 
 /// Maximum pages of one list; more is taken for an endless loop.
 const MAX_PAGES: usize = 1_000;
+/// Deepest nesting of the figures of an object; the API documents three levels.
+const DEEPEST: usize = 16;
 
 /// The operation of a request; Cost Explorer sources never receive an answer to any other kind.
 pub(super) fn as_operation(request: &Request) -> Result<&Operation> {
@@ -53,17 +55,17 @@ pub(super) fn read_json(answer: &Answer) -> Result<Option<Fields<'_>>> {
     if answer.body.is_empty() {
         return Err(bad_answer("the answer is empty"));
     }
-    serde_json::from_slice(&answer.body)
-        .map(Some)
+    serde_json::from_slice::<Unique<'_>>(&answer.body)
+        .map(|members| Some(members.0))
         .map_err(|error| bad_answer("the answer is not the JSON that the API documents").because(error))
 }
 
 /// The objects of the list `name` of an answer; `null` is a list of none.
 pub(super) fn objects<'a>(members: &Fields<'a>, name: &str) -> Result<Vec<Fields<'a>>> {
     let raw = members.get(name).ok_or_else(|| bad_answer(format!("the answer has no `{name}`")))?;
-    let list: Option<Vec<Fields<'a>>> = serde_json::from_str(raw.get())
+    let list: Option<Vec<Unique<'a>>> = serde_json::from_str(raw.get())
         .map_err(|error| bad_answer(format!("`{name}` is not a list of objects")).because(error))?;
-    Ok(list.unwrap_or_default())
+    Ok(list.unwrap_or_default().into_iter().map(|object| object.0).collect())
 }
 
 /// The text of a member; `None` if it is absent, null or empty.
@@ -88,7 +90,8 @@ pub(super) fn next_page(
     if seen.len() >= MAX_PAGES {
         return Err(bad_answer(format!("the fetch has more than {MAX_PAGES} pages")));
     }
-    let request = Request::Operation(request.with(token, &next));
+    // A list that has begun has data: without a next page it would be cut.
+    let request = Request::Operation(Operation { no_data_is_an_answer: false, ..request.with(token, &next) });
     seen.push(next);
     Ok(Some(request))
 }
@@ -106,27 +109,40 @@ pub(super) fn take_period(object: &mut Fields<'_>) -> Result<(NaiveDate, NaiveDa
 }
 
 /// The members of an object and of the objects in it, by their names in snake case; null and empty ones are left out.
-/// A name that occurs twice is prefixed with the names above it.
+/// Of names that occur twice, each gets the names above it in front: which of them a column means, nobody can say.
 pub(super) fn flat<'a>(object: Fields<'a>) -> Result<Fields<'a>> {
-    let mut found = Fields::new();
-    flatten("", object, &mut found)?;
-    Ok(found)
+    let mut found = Vec::new();
+    flatten("", object, 0, &mut found)?;
+    let mut fields = Fields::new();
+    for (name, path, raw) in &found {
+        let is_alone = found.iter().filter(|(other, ..)| other == name).count() == 1;
+        let key = if is_alone { name } else { path };
+        if fields.insert(key.clone(), *raw).is_some() {
+            return Err(bad_answer(format!("`{key}` is there twice")));
+        }
+    }
+    Ok(fields)
 }
 
-fn flatten<'a>(above: &str, object: Fields<'a>, found: &mut Fields<'a>) -> Result<()> {
+/// Adds name, path and value of each member.
+fn flatten<'a>(
+    above: &str,
+    object: Fields<'a>,
+    depth: usize,
+    found: &mut Vec<(String, String, &'a RawValue)>,
+) -> Result<()> {
+    if depth > DEEPEST {
+        return Err(bad_answer(format!("the answer has objects nested more than {DEEPEST} deep")));
+    }
     for (name, raw) in object {
         let name = snake(&name);
-        if is_empty(raw) {
-            continue;
-        }
-        if raw.get().starts_with('{') {
-            let inner = serde_json::from_str(raw.get())
-                .map_err(|error| bad_answer(format!("`{name}` cannot be read")).because(error))?;
-            flatten(&format!("{above}{name}_"), inner, found)?;
-        } else if found.contains_key(&name) {
-            found.insert(format!("{above}{name}"), raw);
-        } else {
-            found.insert(name, raw);
+        let path = format!("{above}{name}");
+        if raw.get().starts_with('{') && !is_empty(raw) {
+            let inner: Unique<'a> = serde_json::from_str(raw.get())
+                .map_err(|error| bad_answer(format!("`{path}` cannot be read")).because(error))?;
+            flatten(&format!("{path}_"), inner.0, depth + 1, found)?;
+        } else if !is_empty(raw) {
+            found.push((name, path, raw));
         }
     }
     Ok(())
@@ -178,6 +194,13 @@ mod tests {
         let object: Fields<'_> = serde_json::from_str(text).expect("JSON");
         let found: Vec<String> =
             flat(object).expect("fields").iter().map(|(name, raw)| format!("{name}={raw}")).collect();
-        assert_eq!(found, ["a_deep_cost=\"2\"", "b_cost=\"3\"", "cost=\"1\"", "list=[1]"]);
+        assert_eq!(found, ["a_cost=\"1\"", "a_deep_cost=\"2\"", "b_cost=\"3\"", "list=[1]"]);
+        let deep = format!("{{\"a\":{}1{}}}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
+        let refused = flat(serde_json::from_str(&deep).expect("JSON")).expect_err("too deep");
+        assert_eq!(refused.message(), "the answer has objects nested more than 16 deep");
+        assert!(flat(serde_json::from_str(r#"{"AB":1,"Ab":2}"#).expect("JSON")).is_err(), "one name for two members");
+        let object: Fields<'_> = serde_json::from_str(r#"{"Cost":"1","A":{"Cost":"2"}}"#).expect("JSON");
+        let names: Vec<String> = flat(object).expect("fields").into_keys().collect();
+        assert_eq!(names, ["a_cost", "cost"], "the outer one has no names above it");
     }
 }

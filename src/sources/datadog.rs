@@ -25,7 +25,6 @@ use crate::error::{Error, Kind, Result};
 use crate::request::{Answer, Call, Request};
 use crate::window::{Window, days_before};
 
-pub(super) mod people;
 pub(super) mod queries;
 pub(super) mod resources;
 pub(super) mod tag_keys;

@@ -23,13 +23,16 @@ use crate::window::{Grain, Window};
 
 use super::{Fetched, Learnt, QUERY_COLUMNS, Reader, Source, Watched};
 
+mod people;
 mod remarks;
 pub(super) mod row;
 mod rows;
+mod unique;
 
 pub(super) use remarks::Remarks;
 pub(super) use row::{Cell, Fields, Row};
 pub(super) use rows::Rows;
+pub(super) use unique::Unique;
 
 /// Ratios are below this; a value above may be a percentage.
 const ABOVE_RATIO: f64 = 1.5;
@@ -43,6 +46,8 @@ pub(super) struct Page<'a> {
     pub(super) remarks: Remarks,
     /// Days with contradicting values, and what contradicts.
     pub(super) doubtful: Vec<(NaiveDate, String)>,
+    /// Days that were asked for and that the answer does not tell of: they stay unread.
+    pub(super) unread: BTreeSet<NaiveDate>,
 }
 
 /// An endpoint as configured by one job.
@@ -90,6 +95,12 @@ pub(super) trait Endpoint: Debug + Send + Sync + 'static {
     /// [`Kind::BadAnswer`] when they do not match.
     fn finish(&self, _state: Self::State) -> Result<Remarks> {
         Ok(Remarks::default())
+    }
+
+    /// Whether answers tell who did something: ids, names and addresses of people are then left out before an answer is
+    /// read or kept, see `list/people.rs`.
+    fn names_people(&self) -> bool {
+        false
     }
 
     /// See [`Source::redact_raw`].
@@ -188,6 +199,9 @@ impl<E: Endpoint> Source for Listed<E> {
     }
 
     fn redact_raw(&self, request: &Request, answer: &Answer) -> Option<Vec<u8>> {
+        if self.endpoint.names_people() {
+            return Some(people::without(&answer.body).unwrap_or_default());
+        }
         self.endpoint.redact_raw(request, answer)
     }
 }
@@ -235,7 +249,7 @@ impl<E: Endpoint> ListReader<E> {
             let words = "amounts have more than 12 decimals and were rounded; their text is in `extra`";
             self.remarks.count(words, taken.rounded);
         }
-        self.rows.push(&taken.cells)
+        self.rows.push(&taken.cells).map_err(|error| placed(error, request))
     }
 }
 
@@ -253,6 +267,9 @@ impl<E: Endpoint> Reader for ListReader<E> {
             return Err(placed(Error::new(Kind::Internal, words), request));
         }
         let endpoint = Arc::clone(&self.endpoint);
+        let body = if endpoint.names_people() { people::without(&answer.body) } else { None };
+        let free = body.map(|body| Answer { body: body.into(), ..answer.clone() });
+        let answer = free.as_ref().unwrap_or(answer);
         let page = endpoint.read(&mut self.state, request, answer).map_err(|error| placed(error, request))?;
         self.page_rows = self.page_rows.max(page.rows.len() as u64);
         for row in page.rows {
@@ -267,6 +284,7 @@ impl<E: Endpoint> Reader for ListReader<E> {
         for (day, why) in page.doubtful {
             self.doubtful.entry(day).or_insert(why);
         }
+        self.slots.retain(|day| !page.unread.contains(day));
         self.met.extend(request.purpose().window.days());
         Ok(page.next)
     }

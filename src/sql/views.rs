@@ -118,11 +118,11 @@ impl Shape {
     }
 }
 
-/// Exact costs of a job's table.
+/// Exact costs that every row of a job's table has: not those that the table gained later.
 pub(super) fn costs(job: &Job) -> Vec<String> {
-    let columns = job.source.table().columns();
-    let costs = columns.iter().filter(|column| column.kind == ColumnType::Decimal && column.sums == Some(Sums::Rows));
-    costs.map(|column| column.name.clone()).collect()
+    let (table, at_first) = (job.source.table(), BTreeSet::new());
+    let whole = table.amounts(&at_first).map(|index| &table.columns()[index]);
+    whole.filter(|column| column.sums == Some(Sums::Rows)).map(|column| column.name.clone()).collect()
 }
 
 /// The number of days from one date to another.
@@ -174,7 +174,7 @@ fn of_costs(job: &Job, shape: &Shape) -> Vec<(&'static str, &'static str)> {
     if shape.key.is_some() {
         kinds.push(("unallocated", include_str!("views/unallocated.sql")));
     }
-    if has(job, &["unblended_cost", "amortized_cost"]) {
+    if ["unblended_cost", "amortized_cost"].iter().all(|name| shape.costs.iter().any(|cost| cost == name)) {
         kinds.push(("amortized", include_str!("views/amortized.sql")));
     }
     if has(job, &["unblended_cost"]) {

@@ -48,7 +48,7 @@ def slug(text):
 def grouping_columns(job):
     names = []
     for entry in job["source"].get("group_by", []):
-        ((kind, key),) = entry.items()
+        ((kind, key),) = {"tag": entry}.items() if isinstance(entry, str) else entry.items()
         names.append(slug(key) if kind == "dimension" else f"{kind}_{slug(key)}")
     return names
 
@@ -73,7 +73,8 @@ class Table:
 
 
 def day_column(columns):
-    return "usage_date" if "usage_date" in columns and "period_start" not in columns else "period_start"
+    # Tables of hours have the folder's day besides; forecasts and hot spots have a period of their own.
+    return "period_start" if {"period_start", "estimated"} <= set(columns) or "usage_date" not in columns else "usage_date"
 
 
 def read_duckdb(table, decimals, doubles, columns):

@@ -37,7 +37,7 @@ MONTH = {"Start": START, "End": END}
 METRICS = ["UnblendedCost", "AmortizedCost", "UsageQuantity"]
 DAY = 86_400
 START_S, END_S = 1_790_812_800, 1_793_491_200  # the same month, in seconds
-MONTH = dict(start=START_S * 1000, end=END_S * 1000)
+WINDOW = dict(start=START_S * 1000, end=END_S * 1000)
 # What the client calls "unstable" and refuses unless it is named.
 PREVIEWS = [
     "get_aws_account_ccm_config", "get_commitments_commitment_list", "get_commitments_coverage_scalar",
@@ -319,27 +319,27 @@ def covered(tally, costs, provider, product):
         spent, used = [0.0] * 31, {}
         for kind in ("ri", "sp"):
             answer = plain(costs.get_commitments_utilization_timeseries(
-                *commitments, **MONTH, commitment_type=CommitmentsCommitmentType(kind)))
+                *commitments, **WINDOW, commitment_type=CommitmentsCommitmentType(kind)))
             used[kind] = answer["series"].get("used", [0.0] * 31)
             for day, value in enumerate(map(sum, zip(*answer["series"].values()))):
                 spent[day] += value
-        actual = plain(costs.get_commitments_savings_timeseries(*commitments, **MONTH).actual_cost)["series"]["total"]
+        actual = plain(costs.get_commitments_savings_timeseries(*commitments, **WINDOW).actual_cost)["series"]["total"]
         group.true(all(map(near, spent, actual)), f"used and unused spend {spent} is not the actual cost {actual}")
-        coverage = plain(costs.get_commitments_coverage_timeseries(*commitments, **MONTH))
+        coverage = plain(costs.get_commitments_coverage_timeseries(*commitments, **WINDOW))
         for metric in ("cost", "hours"):
             group.equal(coverage[metric]["times"], list(range(START_S, END_S, DAY)), f"times of {metric}")
             group.equal(set(coverage[metric]["series"]), {"on_demand_only", "ri", "sp", "spot_only"}, f"series of {metric}")
         series = coverage["cost"]["series"]
         for kind, values in used.items():
             group.true(all(map(near, values, series[kind])), f"{kind}: {values} used, {series[kind]} covered")
-        spots = plain(costs.get_commitments_on_demand_hotspots_scalar(*commitments, **MONTH))
+        spots = plain(costs.get_commitments_on_demand_hotspots_scalar(*commitments, **WINDOW))
         if provider == "aws":
             (total,) = (column["values"][0] for column in spots["total"])
             group.true(near(total, sum(series["on_demand_only"])), f"hot spots of {total}, {sum(series['on_demand_only'])} on demand")
             group.true(near(total, sum(spots["columns"][-1]["values"])), "the hot spots do not add up to their total")
         for scalar in (costs.get_commitments_coverage_scalar, costs.get_commitments_savings_scalar,
                        costs.get_commitments_utilization_scalar):
-            group.true(plain(scalar(*commitments, **MONTH))["columns"], f"{scalar.__name__} has no columns")
+            group.true(plain(scalar(*commitments, **WINDOW))["columns"], f"{scalar.__name__} has no columns")
 
 
 def cost_by_day(metrics, text):
@@ -347,7 +347,7 @@ def cost_by_day(metrics, text):
     answer = metrics.query_timeseries_data(TimeseriesFormulaQueryRequest(data=TimeseriesFormulaRequest(
         type=TimeseriesFormulaRequestType("timeseries_request"),
         attributes=TimeseriesFormulaRequestAttributes(
-            _from=MONTH["start"], to=MONTH["end"], interval=DAY * 1000,
+            _from=WINDOW["start"], to=WINDOW["end"], interval=DAY * 1000,
             queries=TimeseriesFormulaRequestQueries(
                 [MetricsTimeseriesQuery(data_source=MetricsDataSource.CLOUD_COST, query=text)])))))
     attributes = plain(answer.data)["attributes"]
@@ -359,7 +359,7 @@ def cost_by_day(metrics, text):
     }
 
 
-def billed(client, *group_by, metric="UnblendedCost", granularity="DAILY"):
+def billed_by(client, *group_by, metric="UnblendedCost", granularity="DAILY"):
     """The same month of Cost Explorer, as the nearest doubles."""
     question = dict(TimePeriod={"Start": START, "End": END}, Granularity=granularity, Metrics=[metric])
     found = pages(client, **question, GroupBy=[{"Type": "DIMENSION", "Key": key} for key in group_by])
@@ -376,7 +376,7 @@ def cost_queries(tally, costs, metrics, client):
     ):
         with tally.group(f"Datadog's client reads {metric} by {', '.join(tags)}: Cost Explorer's {name}, day by day") as group:
             found = cost_by_day(metrics, f"sum:{metric}{{*}} by {{{','.join(tags)}}}.rollup(sum, daily)")
-            group.same_mapping(found, billed(client, *keys, metric=name), "costs")
+            group.same_mapping(found, billed_by(client, *keys, metric=name), "costs")
 
     with tally.group("Datadog's client lists the tag keys, and a query by each adds up to the same total") as group:
         keys = [plain(key)["id"] for key in costs.list_cost_tag_keys(filter_metric="aws.cost.unblended").data]
@@ -393,10 +393,10 @@ def cost_queries(tally, costs, metrics, client):
         answer = metrics.query_scalar_data(ScalarFormulaQueryRequest(data=ScalarFormulaRequest(
             type=ScalarFormulaRequestType("scalar_request"),
             attributes=ScalarFormulaRequestAttributes(
-                _from=MONTH["start"], to=MONTH["end"], queries=ScalarFormulaRequestQueries([query])))))
+                _from=WINDOW["start"], to=WINDOW["end"], queries=ScalarFormulaRequestQueries([query])))))
         names, sums = (plain(column)["values"] for column in plain(answer.data)["attributes"]["columns"])
         found = {(START, name): value for (name,), value in zip(names, sums)}
-        group.same_mapping(found, billed(client, "SERVICE", granularity="MONTHLY"), "sums")
+        group.same_mapping(found, billed_by(client, "SERVICE", granularity="MONTHLY"), "sums")
 
 
 def budgets(tally, costs, client):
@@ -462,7 +462,7 @@ def datadog(tally, server):
             provider, product, kind = query["provider"], query["product"], query["commitment_type"]
             with tally.group(f"Datadog's client reads the {kind} commitments of {provider} {product}") as group:
                 answer = costs.get_commitments_commitment_list(
-                    CommitmentsProvider(provider), product, commitment_type=CommitmentsCommitmentType(kind), **MONTH)
+                    CommitmentsProvider(provider), product, commitment_type=CommitmentsCommitmentType(kind), **WINDOW)
                 items = answer.commitments
                 group.true(items, "no commitment is listed")
                 ids = []
@@ -476,7 +476,7 @@ def datadog(tally, server):
                 group.note(f"{len(ids)} commitments")
 
         for query in lake.job("datadog_savings")["source"]["queries"]:
-            savings(tally, costs, query["provider"], query["product"], MONTH)
+            savings(tally, costs, query["provider"], query["product"], WINDOW)
             covered(tally, costs, query["provider"], query["product"])
         covered(tally, costs, "azure", "virtualmachines")
 

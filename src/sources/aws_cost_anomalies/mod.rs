@@ -23,7 +23,7 @@ use crate::sources::cost_explorer::{
 };
 use crate::sources::list::{self, Endpoint, Page, Row, read_table};
 use crate::sources::provider::{AWS_STATE, COST_EXPLORER};
-use crate::sources::{Entry, Source};
+use crate::sources::{Entry, Learnt, Source};
 use crate::window::{Window, days_before};
 
 const SCHEMA: &str = include_str!("../../../schemas/aws_cost_anomalies.json");
@@ -62,6 +62,10 @@ struct Seen {
 
 impl Endpoint for Anomalies {
     type State = Seen;
+
+    fn expected_requests(&self, _windows: &[Window], learnt: &Learnt) -> u64 {
+        learnt.slot_rows.div_ceil(PAGE).max(1)
+    }
 
     fn requests(&self, windows: &[Window]) -> Vec<Request> {
         let request = |window: &Window| {

@@ -7,7 +7,7 @@
 //!
 //! | what | must be |
 //! |---|---|
-//! | a period | today or later, named once |
+//! | a period | a day or month that was asked for, once; the first month may be the whole one |
 //! | a refusal for want of data, as for accounts younger than a month | a day without rows, and a note |
 //! | a bound that the API leaves out | NULL |
 
@@ -103,6 +103,18 @@ fn read_metric(section: &Section<'_>) -> Option<(&'static str, &'static str)> {
 }
 
 impl Forecast {
+    /// What distinguishes this forecast from others of one day, so that kept answers are never read as another's.
+    fn subject(&self) -> String {
+        format!("{} {} of {} days at {} %", self.grain.name(), self.metric.0, self.horizon_days, self.level)
+    }
+
+    /// Whether a period is one of those that were asked for. The first month is what is left of it, or the whole month.
+    fn is_asked(&self, today: NaiveDate, start: NaiveDate, end: NaiveDate) -> bool {
+        let slot = self.grain.slot_window(self.grain.slot_of(start));
+        let begins = start >= today || (self.grain == Grain::Monthly && start == first_of_month(today));
+        begins && end == slot.end() && end <= self.end(today)
+    }
+
     /// The day before which the forecast ends; months are whole.
     fn end(&self, today: NaiveDate) -> NaiveDate {
         let end = today.checked_add_days(Days::new(self.horizon_days)).unwrap_or(NaiveDate::MAX);
@@ -126,7 +138,7 @@ impl Endpoint for Forecast {
                 "Granularity": self.grain.name(),
                 "PredictionIntervalLevel": self.level,
             });
-            operation("GetCostForecast", body, *window, "")
+            operation("GetCostForecast", body, *window, &self.subject())
         };
         windows.iter().map(request).collect()
     }
@@ -146,11 +158,19 @@ impl Endpoint for Forecast {
         };
         let currency = total.map(|total| text_of(&total, "Unit")).transpose()?.flatten();
         for mut period in objects(&members, "ForecastResultsByTime")? {
-            let (start, _) = take_period(&mut period)?;
-            if start < today || !seen.insert(start) {
-                return Err(bad_answer(format!("the forecast has the period {start} twice, or before today")));
+            let (start, end) = take_period(&mut period)?;
+            if !self.is_asked(today, start, end) {
+                return Err(bad_answer(format!(
+                    "the forecast has a period from {start} to {end}, which was not asked for"
+                )));
+            }
+            if !seen.insert(start) {
+                return Err(bad_answer(format!("the forecast has the period {start} twice")));
             }
             page.rows.push(self.row(today, start, currency.clone(), flat(period)?));
+        }
+        if page.rows.is_empty() {
+            page.remarks.say("the forecast has no periods");
         }
         Ok(page)
     }

@@ -10,11 +10,11 @@ fn the_forecast_begins_today_and_months_are_whole() {
     for (toml, wanted) in [
         (
             "",
-            r#"GetCostForecast: {"Granularity":"DAILY","Metric":"UNBLENDED_COST","PredictionIntervalLevel":80,"TimePeriod":{"End":"2027-02-18","Start":"2026-11-20"}}"#,
+            r#"GetCostForecast DAILY UnblendedCost of 90 days at 80 %: {"Granularity":"DAILY","Metric":"UNBLENDED_COST","PredictionIntervalLevel":80,"TimePeriod":{"End":"2027-02-18","Start":"2026-11-20"}}"#,
         ),
         (
             "metric = \"NetAmortizedCost\"\ngranularity = \"MONTHLY\"\nhorizon_days = 30\nlevel = 95",
-            r#"GetCostForecast: {"Granularity":"MONTHLY","Metric":"NET_AMORTIZED_COST","PredictionIntervalLevel":95,"TimePeriod":{"End":"2027-01-01","Start":"2026-11-20"}}"#,
+            r#"GetCostForecast MONTHLY NetAmortizedCost of 30 days at 95 %: {"Granularity":"MONTHLY","Metric":"NET_AMORTIZED_COST","PredictionIntervalLevel":95,"TimePeriod":{"End":"2027-01-01","Start":"2026-11-20"}}"#,
         ),
     ] {
         assert_eq!(shown(&source(&ENTRY, toml).requests(&today)), [wanted], "{toml}");
@@ -43,10 +43,42 @@ fn an_account_that_is_too_young_has_a_day_without_rows_and_a_note() {
 }
 
 #[test]
-fn periods_before_today_or_twice_are_refused() {
-    for answer in [DAYS.replace("2026-11-21\",", "2026-11-20\","), DAYS.replace("\"2026-11-20\"", "\"2026-11-19\"")] {
-        let error = error(source(&ENTRY, "").as_ref(), &[window("2026-11-20", "2026-11-20")], &answer);
-        assert_eq!(error.kind(), Kind::BadAnswer, "{error}");
+fn periods_that_were_not_asked_for_or_come_twice_are_refused() {
+    let second = |start: &str, end: &str| {
+        DAYS.replace("2026-11-22", end).replacen(
+            "\"2026-11-21\",\n        \"End\"",
+            &format!("\"{start}\",\n        \"End\""),
+            1,
+        )
+    };
+    for (toml, answer, wanted) in [
+        ("", second("2026-11-20", "2026-11-21"), "the forecast has the period 2026-11-20 twice"),
+        (
+            "",
+            second("2026-11-19", "2026-11-20"),
+            "the forecast has a period from 2026-11-19 to 2026-11-20, which was not asked for",
+        ),
+        (
+            "",
+            second("2026-11-21", "2026-12-01"),
+            "the forecast has a period from 2026-11-21 to 2026-12-01, which was not asked for",
+        ),
+        (
+            "horizon_days = 1",
+            second("2026-11-21", "2026-11-22"),
+            "the forecast has a period from 2026-11-21 to 2026-11-22, which was not asked for",
+        ),
+    ] {
+        let error = error(source(&ENTRY, toml).as_ref(), &[window("2026-11-20", "2026-11-20")], &answer);
+        assert_eq!((error.kind(), error.message()), (Kind::BadAnswer, wanted), "{answer}");
+    }
+    let months = source(&ENTRY, "granularity = \"MONTHLY\"");
+    for start in ["2026-11-20", "2026-11-01"] {
+        let month = format!(
+            r#"{{"ForecastResultsByTime":[{{"TimePeriod":{{"Start":"{start}","End":"2026-12-01"}},"MeanValue":"1"}}]}}"#
+        );
+        let fetched = fetch(months.as_ref(), &[window("2026-11-20", "2026-11-20")], |_| month.clone()).expect(start);
+        assert_eq!(fetched.rows.num_rows(), 1);
     }
 }
 

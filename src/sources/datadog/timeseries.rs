@@ -34,7 +34,7 @@ use crate::error::Result;
 use crate::job::section::Section;
 use crate::request::{Answer, Call, Request};
 use crate::sources::list::row::{EXTRA, number};
-use crate::sources::list::{self, Cell, Endpoint, Page, Row, read_table};
+use crate::sources::list::{self, Cell, Endpoint, Fields, Page, Row, Unique, read_table};
 use crate::sources::{Source, Watched};
 use crate::window::Window;
 
@@ -101,7 +101,8 @@ impl Endpoint for Timeseries {
     fn read<'a>(&self, (): &mut (), request: &'a Request, answer: &'a Answer) -> Result<Page<'a>> {
         let call = as_call(request)?;
         let query = self.queries.find(call)?;
-        let metrics = self.spec.metrics.read(answer)?;
+        let has_extra = self.spec.schema.contains("\"extra\"");
+        let metrics = self.spec.metrics.read(answer, has_extra)?;
         let mut page = Page::default();
         for metric in &metrics {
             let words = "points were not at a UTC midnight and count for their UTC day";
@@ -213,9 +214,9 @@ struct Metric {
 }
 
 impl Metrics {
-    /// The metrics of an answer: those with a column, then whatever else has the form of one.
-    fn read(&self, answer: &Answer) -> Result<Vec<Metric>> {
-        let members: BTreeMap<String, &RawValue> = read_json(answer)?;
+    /// The metrics of an answer: those with a column, then, for `extra`, whatever else has the form of one.
+    fn read(&self, answer: &Answer, has_extra: bool) -> Result<Vec<Metric>> {
+        let members = read_json::<Unique<'_>>(answer)?.0;
         let (mut metrics, own): (Vec<Metric>, &[&str]) = match self {
             Self::Whole(_) if !members.contains_key("series") => return Err(bad_answer("the answer has no `series`")),
             Self::Whole(name) => (vec![Metric::read(name, true, read_json(answer)?)?], &["series", "times", "unit"]),
@@ -224,7 +225,8 @@ impl Metrics {
                 (read.collect::<Result<_>>()?, names)
             }
         };
-        for (name, raw) in members.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
+        let others = members.iter().filter(|(name, _)| has_extra && !own.contains(&name.as_str()));
+        for (name, raw) in others {
             let wire = serde_json::from_str::<Object<Wire<'_>>>(raw.get()).ok().map(|wire| wire.0);
             if let Some(wire) = wire.filter(|wire| wire.series.is_some()) {
                 metrics.push(Metric::read(name, false, wire)?);
@@ -236,7 +238,7 @@ impl Metrics {
 
 impl Metric {
     /// The metric of a member that must be there.
-    fn of_member(members: &BTreeMap<String, &RawValue>, name: &str) -> Result<Self> {
+    fn of_member(members: &Fields<'_>, name: &str) -> Result<Self> {
         let bad = |message: &str| bad_answer(message).at("metric", name);
         let raw = members.get(name).ok_or_else(|| bad("the answer lacks a metric"))?;
         let wire: Option<Object<Wire<'_>>> = serde_json::from_str(raw.get())
@@ -253,6 +255,9 @@ impl Metric {
         let moved = times.iter().filter(|at| at.time() != NaiveTime::MIN).count() as u64;
         let days: Vec<NaiveDate> =
             times.iter().map(DateTime::date_naive).collect::<BTreeSet<_>>().into_iter().collect();
+        if let Some(step) = step_of(&days) {
+            return Err(bad(format!("the points are {step} days apart: each may be the sum of several days")));
+        }
         let mut doubtful = Vec::new();
         let mut names = HashSet::new();
         let mut series: Vec<(String, Vec<Option<f64>>)> = Vec::new();
@@ -277,15 +282,24 @@ impl Metric {
     }
 }
 
+/// The days between points that are evenly spaced and further apart than one day; three points make a pattern.
+fn step_of(days: &[NaiveDate]) -> Option<i64> {
+    let mut steps = days.windows(2).map(|pair| (pair[1] - pair[0]).num_days());
+    let first = steps.next().filter(|step| *step > 1)?;
+    (days.len() >= 3 && steps.all(|step| step == first)).then_some(first)
+}
+
 /// The latest value of each day that has one, and the days with points of different values.
 fn by_day(times: &[DateTime<Utc>], values: Vec<Option<f64>>) -> (BTreeMap<NaiveDate, f64>, Vec<(NaiveDate, String)>) {
     let mut points: Vec<(&DateTime<Utc>, f64)> =
         times.iter().zip(values).filter_map(|(at, value)| Some((at, value?))).collect();
     points.sort_by_key(|(at, _)| **at);
-    let (mut found, mut two) = (BTreeMap::new(), Vec::new());
+    let (mut found, mut met, mut two) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (at, value) in points {
         let day = at.date_naive();
-        if let Some(before) = found.insert(day, value).filter(|before| *before != value) {
+        let again = met.insert(day, *at).is_some_and(|before| before != *at);
+        let before = found.insert(day, value);
+        if let Some(before) = before.filter(|before| again || *before != value) {
             two.push((day, format!("has two values for this day, {before} and {value}")));
         }
     }

@@ -30,7 +30,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::section::Section;
 use crate::request::{Answer, Call, Purpose, Request};
 use crate::sources::datadog::resources::{Resource, Wire, read_list};
-use crate::sources::datadog::{Object, as_call, bad_answer, is_safe, people, read_json, unit_name};
+use crate::sources::datadog::{Object, as_call, bad_answer, is_not_found, is_safe, read_json, unit_name};
 use crate::sources::list::{self, Endpoint, Fields, Page, Row, read_table, row};
 use crate::sources::provider::{DATADOG, DATADOG_STATE};
 use crate::sources::{Entry, Learnt, Source, Watched};
@@ -93,8 +93,8 @@ impl Endpoint for Budgets {
         if call.path == LIST { read_budgets(listed, call, answer) } else { read_budget(listed, call, answer) }
     }
 
-    fn redact_raw(&self, _request: &Request, answer: &Answer) -> Option<Vec<u8>> {
-        Some(people::without(&answer.body))
+    fn names_people(&self) -> bool {
+        true
     }
 }
 
@@ -115,7 +115,8 @@ fn read_budgets<'a>(listed: &mut BTreeSet<String>, call: &Call, answer: &Answer)
         }
         let asked = ["actual", "forecast"].map(|name| (name.to_owned(), "true".to_owned()));
         let (subject, path) = (format!("budget/{id}"), format!("/api/v2/cost/budget/{id}"));
-        page.next.push(get(call.purpose.window, subject, path, asked.to_vec()));
+        let Request::Call(detail) = get(call.purpose.window, subject, path, asked.to_vec()) else { continue };
+        page.next.push(Request::Call(Call { not_found_is_an_answer: true, ..detail }));
     }
     Ok(page)
 }
@@ -124,6 +125,11 @@ fn read_budgets<'a>(listed: &mut BTreeSet<String>, call: &Call, answer: &Answer)
 fn read_budget<'a>(listed: &BTreeSet<String>, call: &Call, answer: &'a Answer) -> Result<Page<'a>> {
     let id = call.purpose.subject.strip_prefix("budget/").filter(|id| listed.contains(*id));
     let id = id.ok_or_else(|| Error::new(Kind::Internal, "an answer about a budget that was not listed"))?;
+    if is_not_found(answer)? {
+        let mut page = Page::default();
+        page.remarks.name("budgets are gone since they were listed", [id.to_owned()]);
+        return Ok(page);
+    }
     let detail: Detail<'a> = read_json(answer)?;
     let said = detail.meta.as_ref().and_then(|meta| meta.get("error")).filter(|said| !is_nothing(said));
     if let Some(said) = said {
@@ -147,7 +153,6 @@ fn read_budget<'a>(listed: &BTreeSet<String>, call: &Call, answer: &'a Answer) -
     }
     let unit = budget.attributes.remove("costs_unit").and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
     let unit = unit.as_ref().and_then(unit_name);
-    people::remove(&mut budget.attributes);
     let mut met = BTreeSet::new();
     for (index, entry) in entries.into_iter().enumerate() {
         let (key, row) = read_entry(&budget.attributes, entry).map_err(|error| error.at("item", index))?;
@@ -180,7 +185,6 @@ fn read_entry<'a>(attributes: &Fields<'a>, mut entry: Fields<'a>) -> Result<((Na
         .map(|raw| serde_json::from_str(raw.get()))
         .transpose()
         .map_err(|error| bad_answer("the `costs` of an entry are not a JSON object").because(error))?;
-    people::remove(&mut entry);
     fields.extend(entry.into_iter().map(|(name, raw)| match name.as_str() {
         "amount" => (name, raw),
         _ => (format!("entry_{name}"), raw),

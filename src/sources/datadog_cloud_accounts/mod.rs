@@ -26,7 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::section::Section;
 use crate::request::{Answer, Call, Purpose, Request};
 use crate::sources::datadog::resources::{Resource, read_list};
-use crate::sources::datadog::{as_call, bad_answer, is_not_found, people};
+use crate::sources::datadog::{as_call, bad_answer, is_not_found};
 use crate::sources::list::{self, Endpoint, Fields, Page, Row, read_table, row};
 use crate::sources::provider::{DATADOG, DATADOG_STATE};
 use crate::sources::{Entry, Source};
@@ -35,7 +35,7 @@ use crate::window::Window;
 const SCHEMA: &str = include_str!("../../../schemas/datadog_cloud_accounts.json");
 const ERRORS: &str = "error_messages";
 /// Documented fields without a column.
-const KEPT: [&str; 18] = [
+const KEPT: [&str; 17] = [
     "account_filters",
     "bucket_name",
     "bucket_region",
@@ -51,7 +51,6 @@ const KEPT: [&str; 18] = [
     "report_name",
     "report_prefix",
     "scope",
-    "service_account",
     "storage_account",
     "storage_container",
 ];
@@ -130,6 +129,10 @@ impl Endpoint for CloudAccounts {
         page.rows = page.rows.into_iter().map(|row| row.day("usage_date", day)).collect();
         Ok(page)
     }
+
+    fn names_people(&self) -> bool {
+        true
+    }
 }
 
 fn request(list: &Kinds, window: Window) -> Request {
@@ -178,7 +181,6 @@ fn add<'a>(
         page.remarks.name("configurations are listed again in one answer, each time as a row", [id.to_owned()]);
     }
     fields.remove("cloud");
-    people::remove(&mut fields);
     let row = Row::new(fields).keeping(&KEPT).labelled("configuration", id).give("kind", list.kind);
     let row = row.give("cloud", cloud).give("config_id", id.to_owned());
     // A list that is empty is no value that is lost: an account recovers.

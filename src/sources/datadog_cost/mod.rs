@@ -102,8 +102,16 @@ impl Endpoint for Cost {
     fn read<'a>(&self, state: &mut Self::State, request: &'a Request, answer: &'a Answer) -> Result<Page<'a>> {
         let call = as_call(request)?;
         let by_tags = call.purpose.subject == GROUPS;
-        let all = wire::read(answer, call.purpose.window)?;
+        let (all, unread) = wire::read(answer, call.purpose.window)?;
+        if self.0.tags.is_empty() && all.iter().any(|series| !series.group_tags.is_empty()) {
+            return Err(bad_answer("the answer has groups, and none were asked for"));
+        }
         let mut page = Page::default();
+        if !unread.is_empty() {
+            let words = "answers do not cover the days asked for; these stay unread";
+            page.remarks.name(words, unread.iter().map(NaiveDate::to_string));
+        }
+        page.unread = unread;
         for (day, cost) in all.iter().flat_map(|series| &series.costs) {
             let sums = state.entry(*day).or_default();
             sums.added += cost.abs();

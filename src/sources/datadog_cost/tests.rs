@@ -24,9 +24,15 @@ fn days() -> [Window; 1] {
     [window("2026-11-19", "2026-11-20")]
 }
 
+/// The days that an answer is about: one, unless it has two times.
+fn days_of(body: &str) -> [Window; 1] {
+    let is_short = !body.contains("1795132800") && body.contains("1795046400");
+    if is_short { [window("2026-11-19", "2026-11-19")] } else { days() }
+}
+
 /// A fetch by tags: the answer with groups, and the one without.
 fn both(groups: &str, total: &str) -> Result<Fetched> {
-    fetch(by_team().as_ref(), &days(), |call| {
+    fetch(by_team().as_ref(), &days_of(total), |call| {
         (200, if call.purpose.subject == "groups" { groups.to_owned() } else { total.to_owned() })
     })
 }
@@ -96,9 +102,9 @@ fn a_group_without_a_tag_is_empty_or_what_datadog_writes() {
     assert_eq!(
         lines(&fetched),
         [
-            r#"2026-11-19|N/A|prod|0.25|dollar|["team:N/A","env:prod"]|-"#,
-            r#"2026-11-19|web|prod|10.5|dollar|["team:web","env:prod"]|-"#,
-            r#"2026-11-20|web|prod|11|dollar|["team:web","env:prod"]|-"#,
+            r#"2026-11-19|N/A|prod|0.25|dollar|["env:prod","team:N/A"]|-"#,
+            r#"2026-11-19|web|prod|10.5|dollar|["env:prod","team:web"]|-"#,
+            r#"2026-11-20|web|prod|11|dollar|["env:prod","team:web"]|-"#,
             r#"2026-11-20||test|-1.5|-|["env:test"]|{"sketch":{"a":[],"b":1.5}}"#,
         ]
     );
@@ -149,7 +155,8 @@ fn days_without_a_value_have_no_row() {
         assert_eq!((fetched.rows.num_rows(), fetched.slots.len()), (0, 2), "{body}");
     }
     let seconds = with(r#"{"unit":{"name":"euro"},"group_tags":null,"query_index":null}"#, "1795132800", "[5]");
-    let fetched = fetch(totals().as_ref(), &days(), |_| (200, seconds.clone())).expect("rows");
+    let day = [window("2026-11-20", "2026-11-20")];
+    let fetched = fetch(totals().as_ref(), &day, |_| (200, seconds.clone())).expect("rows");
     assert_eq!(lines(&fetched), ["2026-11-20|5|euro|[]|-"], "seconds, one day, a unit alone");
 }
 
@@ -187,12 +194,31 @@ fn an_answer_that_cannot_be_trusted_is_refused() {
         (with("{\"group_tags\":[1]}", "1795046400", "[1]"), "`group_tags` is not a list of texts"),
         (with("{},{\"group_tags\":[]}", "1795046400", "[1],[2]"), "a group is there twice"),
     ] {
-        let error = error(totals().as_ref(), &days(), &body);
+        let error = error(totals().as_ref(), &days_of(&body), &body);
         assert_eq!((error.kind(), error.message()), (Kind::BadAnswer, wanted), "{body}");
-        assert!(error.to_string().contains("query total, window 2026-11-19..2026-11-20"), "{error}");
+        assert!(error.to_string().contains("query total, window 2026-11-19"), "{error}");
     }
     let two = with(r#"{"group_tags":["team:a","TEAM:b"]}"#, "1795046400", "[1]");
     assert_eq!(both(&two, &two).expect_err("two").message(), "a group has two values of one tag");
+}
+
+#[test]
+fn days_that_the_answer_does_not_tell_of_stay_unread() {
+    let short = with("{}", "1795046400,1795132800", "[1,2]");
+    let fetched = fetch(totals().as_ref(), &[window("2026-11-18", "2026-11-22")], |_| (200, short.clone()));
+    let fetched = fetched.expect("rows");
+    let read: Vec<String> = fetched.slots.iter().map(ToString::to_string).collect();
+    assert_eq!(read, ["2026-11-19", "2026-11-20"]);
+    assert_eq!(
+        fetched.notes,
+        ["1 answers do not cover the days asked for; these stay unread: 2026-11-18, 2026-11-21, 2026-11-22"]
+    );
+    let lump = with("{}", "1795046400", "[3000]");
+    let error = error(totals().as_ref(), &days(), &lump);
+    assert_eq!(error.message(), "the answer has one time for 2 days: it may be the sum of all of them");
+    let grouped = with(r#"{"group_tags":["team:a"]}"#, "1795046400,1795132800", "[1,2]");
+    let error = crate::sources::datadog::testing::error(totals().as_ref(), &days(), &grouped);
+    assert_eq!(error.message(), "the answer has groups, and none were asked for");
 }
 
 #[test]
@@ -201,5 +227,5 @@ fn values_keep_their_colons_and_odd_tags_stay_in_the_list() {
     let fetched = both(&groups, &with("{}", "1795046400", "[1]")).expect("rows");
     assert_eq!(column(&fetched, "tag_team"), ["a:b"]);
     assert_eq!(column(&fetched, "tag_env"), [""]);
-    assert_eq!(column(&fetched, "group_tags"), [r#"["team:a:b","plain","other:x"]"#]);
+    assert_eq!(column(&fetched, "group_tags"), [r#"["other:x","plain","team:a:b"]"#]);
 }

@@ -57,8 +57,11 @@ struct Attributes<'a> {
     values: Option<Vec<Option<Vec<&'a RawValue>>>>,
 }
 
-/// Reads the series of an answer about `window`.
-pub(super) fn read(answer: &Answer, window: Window) -> Result<Vec<Series<'_>>> {
+/// The series of an answer, and the days it does not tell of.
+pub(super) type Read<'a> = (Vec<Series<'a>>, BTreeSet<NaiveDate>);
+
+/// Reads the series of an answer about `window`. An answer without times is of days without costs.
+pub(super) fn read(answer: &Answer, window: Window) -> Result<Read<'_>> {
     let wire: Wire<'_> = read_json(answer)?;
     let attributes = wire.data.and_then(|data| data.0.attributes);
     let Object(attributes) = attributes.ok_or_else(|| bad_answer("the answer has no `data.attributes`"))?;
@@ -79,7 +82,8 @@ pub(super) fn read(answer: &Answer, window: Window) -> Result<Vec<Series<'_>>> {
         }
         all.push(series);
     }
-    Ok(all)
+    let unread = window.days().filter(|day| !days.is_empty() && !days.contains(day)).collect();
+    Ok((all, unread))
 }
 
 fn read_days(times: &[&RawValue], window: Window) -> Result<Vec<NaiveDate>> {
@@ -99,6 +103,10 @@ fn read_days(times: &[&RawValue], window: Window) -> Result<Vec<NaiveDate>> {
         }
         days.push(day);
     }
+    if days.len() == 1 && window.len() > 1 {
+        let message = format!("the answer has one time for {} days: it may be the sum of all of them", window.len());
+        return Err(bad_answer(message).at("time", days[0]));
+    }
     Ok(days)
 }
 
@@ -117,9 +125,13 @@ fn read_series(mut fields: Fields<'_>) -> Result<Series<'_>> {
         return Err(bad_answer("a series belongs to another query"));
     }
     let read = tags.map(|raw| serde_json::from_str(raw.get())).transpose();
-    let group_tags = read.map_err(|error| bad_answer("`group_tags` is not a list of texts").because(error))?;
+    let group_tags: Option<Vec<String>> =
+        read.map_err(|error| bad_answer("`group_tags` is not a list of texts").because(error))?;
+    // Sorted: the order of tags says nothing, and must not make a row another one.
+    let mut group_tags = group_tags.unwrap_or_default();
+    group_tags.sort();
     let unit = unit.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok()).as_ref().and_then(unit_name);
-    Ok(Series { group_tags: group_tags.unwrap_or_default(), unit, costs: Vec::new(), others: fields })
+    Ok(Series { group_tags, unit, costs: Vec::new(), others: fields })
 }
 
 /// The value of a tag in the tags of a group; `""` where the group has none.

@@ -28,7 +28,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::section::Section;
 use crate::request::{Answer, Call, Purpose, Request};
 use crate::sources::datadog::queries::milliseconds;
-use crate::sources::datadog::{Object, as_call, bad_answer, people, present, range_before, read_json};
+use crate::sources::datadog::{Object, as_call, bad_answer, present, range_before, read_json};
 use crate::sources::list::{self, Endpoint, Fields, Page, Row, read_table, row};
 use crate::sources::provider::{DATADOG, DATADOG_RANGE};
 use crate::sources::{Entry, Learnt, Source};
@@ -40,6 +40,8 @@ const PATH: &str = "/api/v2/cost/anomalies";
 const DAYS: u64 = 90;
 /// Anomalies per page, the API's default.
 const LIMIT: u64 = 200;
+/// Most anomalies of one view; more is taken for a list without an end.
+const MOST: u64 = 20_000;
 /// Values of `dismissal_cause`: open anomalies, and dismissed ones.
 const VIEWS: [&str; 2] = ["none", "all"];
 
@@ -126,6 +128,9 @@ impl Endpoint for Anomalies {
             }
         }
         let met = view.ids.len() as u64;
+        if met >= MOST {
+            return Err(bad_answer(format!("the answers list more than {MOST} anomalies")));
+        }
         if met > total || (met < total && view.ids.len() == before) {
             return Err(moved("the pages do not hold as many anomalies as `total_count` says"));
         }
@@ -136,8 +141,8 @@ impl Endpoint for Anomalies {
         Ok(page)
     }
 
-    fn redact_raw(&self, _request: &Request, answer: &Answer) -> Option<Vec<u8>> {
-        Some(people::without(&answer.body))
+    fn names_people(&self) -> bool {
+        true
     }
 }
 
@@ -176,13 +181,11 @@ fn read_anomaly(mut fields: Fields<'_>) -> Result<(String, Row<'_>)> {
     let id = fields.remove("uuid").and_then(|raw| row::text(raw.get())).filter(|id| !id.trim().is_empty());
     let id = id.ok_or_else(|| bad_answer("an anomaly has no `uuid`"))?.into_owned();
     let dismissal = fields.get("dismissal").and_then(|raw| serde_json::from_str::<Fields<'_>>(raw.get()).ok());
-    if let Some(mut dismissal) = dismissal {
-        people::remove(&mut dismissal);
+    if let Some(dismissal) = dismissal {
         fields.remove("dismissal");
         let renamed = |name: String| if name == "dismissal_id" { name } else { format!("dismissal_{name}") };
         fields.extend(dismissal.into_iter().map(|(name, raw)| (renamed(name), raw)));
     }
-    people::remove(&mut fields);
     fields.retain(|name, raw| name != "dismissal" || raw.get() != "null");
     let row = Row::new(fields).labelled("anomaly", &id).give("anomaly_id", id.clone());
     let row = row.give_json("dimensions", "dimensions")?.give_json("correlated_tags", "correlated_tags")?;

@@ -198,10 +198,12 @@ impl<'a> Row<'a> {
         Ok(match column.kind {
             ColumnType::String => text(json).map(Cell::Text),
             ColumnType::Boolean => matches!(json, "true" | "false").then(|| Cell::Boolean(json == "true")),
-            ColumnType::Double if is_number => {
-                let too_large = || self.error(format!("`{}` is too large for a double", column.name));
-                Some(Cell::Double(number(digits).ok_or_else(too_large)?))
-            }
+            ColumnType::Double if is_number => match number(digits) {
+                Some(number) => Some(Cell::Double(number)),
+                // Text that only begins like a number stays for `extra`.
+                None if digits.parse::<f64>().is_err() => None,
+                None => return Err(self.error(format!("`{}` is too large for a double", column.name))),
+            },
             ColumnType::Bigint => digits.parse().ok().map(Cell::Whole),
             ColumnType::Decimal => match rounded(json) {
                 Ok(amount) => Some(Cell::Amount(amount)),
@@ -258,6 +260,9 @@ fn rounded(json: &str) -> std::result::Result<i128, Fault> {
     decimal::parse_rounded(unquoted(json))
 }
 
+/// Times below this are seconds; as milliseconds it would be in March 1973.
+const FIRST_MILLISECONDS: i64 = 100_000_000_000;
+
 /// Unix milliseconds of a whole number, or of text as RFC 3339 with or without an offset.
 fn instant(json: &str) -> Option<i64> {
     let text = unquoted(json);
@@ -265,7 +270,9 @@ fn instant(json: &str) -> Option<i64> {
     let of_utc = || NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok();
     let of_utc = || of_utc().map(|at| at.and_utc().timestamp_millis());
     let is_there = |millis: &i64| DateTime::from_timestamp_millis(*millis).is_some();
-    json.parse().ok().filter(is_there).or_else(of_text).or_else(of_utc)
+    let whole = json.parse::<i64>().ok();
+    let whole = whole.map(|time| if time.abs() < FIRST_MILLISECONDS { time.saturating_mul(1_000) } else { time });
+    whole.filter(is_there).or_else(of_text).or_else(of_utc)
 }
 
 /// The double nearest to the text of a JSON number; `None` if it is not a number or is too large.

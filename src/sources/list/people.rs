@@ -2,9 +2,9 @@
 //!
 //! | member | is left out |
 //! |---|---|
-//! | `created_by`, `updated_by` and any other name that ends with `ed_by` | always |
-//! | a name with `email` in it | always |
-//! | a text that is an e-mail address and nothing else, also in a list | always |
+//! | `created_by`, `updated_by` and any other name with `ed_by` in it | always |
+//! | a name with `email` in it, or that is an address | always |
+//! | a text of e-mail addresses and nothing else, also in a list | always |
 //! | a member whose keys and values are tags | not looked into: people name tags as they like |
 //! | anything nested deeper than 64 levels | whole |
 //!
@@ -16,8 +16,6 @@ use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
-
-use crate::sources::list::Fields;
 
 /// Members whose keys and values are tags.
 const TAGS: [&str; 3] = ["dimensions", "correlated_tags", "tag_filters"];
@@ -49,33 +47,30 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// The JSON text without people; `{}` for what is not JSON.
-pub(in crate::sources) fn without(body: &[u8]) -> Vec<u8> {
+/// The JSON text without people; `None` for what is not JSON.
+pub(super) fn without(body: &[u8]) -> Option<Vec<u8>> {
     let mut text = Text::default();
-    let raw = serde_json::from_slice::<&RawValue>(body).ok();
-    match raw.and_then(|raw| text.append(raw.get(), 0)) {
-        Some(()) => text.json.into_bytes(),
-        None => b"{}".to_vec(),
-    }
-}
-
-/// Removes the fields that are people, and those that hold any.
-pub(in crate::sources) fn remove(fields: &mut Fields<'_>) {
-    let is_free = |json: &str| {
-        let mut text = Text::default();
-        text.append(json, 0).is_some() && !text.has_lost
-    };
-    fields.retain(|name, raw| !is_person(name, raw.get()) && (TAGS.contains(&name.as_str()) || is_free(raw.get())));
+    let raw = serde_json::from_slice::<&RawValue>(body).ok()?;
+    text.append(raw.get(), 0)?;
+    Some(text.json.into_bytes())
 }
 
 fn is_person(name: &str, json: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name.ends_with("ed_by") || name.contains("email") || is_address(json)
+    name.contains("ed_by") || name.contains("email") || is_one_address(&name) || is_address(json)
 }
 
-/// Whether a JSON text is that of an e-mail address.
+/// Whether a JSON text is that of e-mail addresses and nothing else, with names or without.
 fn is_address(json: &str) -> bool {
-    let Some(text) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
+    let Ok(text) = serde_json::from_str::<String>(json) else { return false };
+    let mut parts = text.split([',', ';']).map(str::trim).filter(|part| !part.is_empty()).peekable();
+    parts.peek().is_some() && parts.all(is_one_address)
+}
+
+/// `jo@acme.example`, `mailto:jo@acme.example` or `Jo <jo@acme.example>`.
+fn is_one_address(text: &str) -> bool {
+    let inner = text.strip_suffix('>').and_then(|text| text.rsplit_once('<')).map_or(text, |(_, inner)| inner);
+    let text = inner.trim().trim_start_matches("mailto:");
     let Some((user, host)) = text.split_once('@') else { return false };
     let is_part = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || ":/@{}()".contains(c));
     is_part(user) && is_part(host) && host.contains('.')
@@ -85,15 +80,12 @@ fn is_address(json: &str) -> bool {
 #[derive(Default)]
 struct Text {
     json: String,
-    /// Whether anything was left out.
-    has_lost: bool,
 }
 
 impl Text {
     /// Appends a value; `None` if it is not JSON.
     fn append(&mut self, json: &str, depth: usize) -> Option<()> {
         if depth > DEEPEST {
-            self.has_lost = true;
             self.json.push_str("null");
             return Some(());
         }
@@ -111,7 +103,6 @@ impl Text {
         let mut before = '{';
         for (name, raw) in &members {
             if is_person(name, raw.get()) {
-                self.has_lost = true;
                 continue;
             }
             self.json.push(before);
@@ -132,7 +123,6 @@ impl Text {
         let mut before = '[';
         for raw in items {
             if is_address(raw.get()) {
-                self.has_lost = true;
                 continue;
             }
             self.json.push(before);
@@ -146,10 +136,7 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-
-    use super::{remove, without};
-    use crate::sources::list::Fields;
+    use super::without;
 
     #[test]
     fn people_are_left_out_and_everything_else_keeps_its_text() {
@@ -160,7 +147,8 @@ mod tests {
                 r#"{"x":{"dismissal":{"updated_by":"jo@acme.example","cause":"c"}}}"#,
                 r#"{"x":{"dismissal":{"cause":"c"}}}"#,
             ),
-            (r#"{"owner":"jo@acme.example","ownerEmail":"?"}"#, "{}"),
+            (r#"{"owner":"jo@acme.example","ownerEmail":"?","updated_by_user":{"h":"Jo"}}"#, "{}"),
+            (r#"{"a":"jo\u0040acme.example","b":" x@y.z, Jo <jo@acme.example>;","c":"mailto:x@y.z","x@y.z":1}"#, "{}"),
             (r#"{"people":["jo@acme.example","b"],"one":["jo@acme.example"]}"#, r#"{"people":["b"],"one":[]}"#),
             (
                 r#"{"note":"ask jo@acme.example","q":"a{user:jo@acme.example}"}"#,
@@ -172,29 +160,15 @@ mod tests {
             ),
             (r#"{"a":"\u00e9","a":2}"#, r#"{"a":"\u00e9","a":2}"#),
             (r#"["jo@acme.example"]"#, "[]"),
-            ("no JSON", "{}"),
-            (r#"{"cut":"#, "{}"),
-            ("", "{}"),
         ] {
-            assert_eq!(String::from_utf8_lossy(&without(body.as_bytes())), wanted, "{body}");
+            let text = without(body.as_bytes()).expect(body);
+            assert_eq!(String::from_utf8_lossy(&text), wanted, "{body}");
+            assert_eq!(without(&text).as_ref(), Some(&text), "what is kept reads as what was read");
+        }
+        for body in ["no JSON", r#"{"cut":"#, ""] {
+            assert_eq!(without(body.as_bytes()), None, "{body}");
         }
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(without(deep.as_bytes()).len() < 200);
-    }
-
-    #[test]
-    fn fields_that_hold_people_are_removed_whole() {
-        let raws = [
-            ("created_by", r#""3ad5""#),
-            ("audit", r#"{"by":{"modified_by":"x"}}"#),
-            ("owner", r#""jo@acme.example""#),
-            ("list", r#"[ 1 , 2 ]"#),
-            ("dimensions", r#"{"team":"jo@acme.example"}"#),
-            ("total", "1.10"),
-        ]
-        .map(|(name, json)| (name, RawValue::from_string(json.to_owned()).expect("JSON")));
-        let mut fields: Fields<'_> = raws.iter().map(|(name, raw)| ((*name).to_owned(), raw.as_ref())).collect();
-        remove(&mut fields);
-        assert_eq!(fields.keys().collect::<Vec<_>>(), ["dimensions", "list", "total"]);
+        assert!(without(deep.as_bytes()).is_some_and(|text| text.len() < 200));
     }
 }
