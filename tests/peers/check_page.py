@@ -6,6 +6,7 @@ COSTLAKE_PEERS_SCREENSHOTS names a folder for the pictures.
 """
 
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -352,6 +353,8 @@ def check_weeks(tally):
                 metrics = urllib.request.urlopen(server.url + "/metrics").read().decode()
                 lag = [float(line.rsplit(" ", 1)[1]) for line in metrics.splitlines() if re.match(r"costlake\w*fresh\w*\{", line)]
                 last = max(record["started_at"] for record in run_records(root, "costs", "run"))
+                # A tenth of a second of work is more than an hour of this clock: the run is over by then.
+                last = (datetime.datetime.fromisoformat(last) + datetime.timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
             group.true(lag and max(lag) < 3 * 86_400, f"freshness in seconds: {lag}")
             days = sorted({record["started_at"][:10] for record in run_records(root, "costs", "run")})
             group.note(f"{runs()} runs from {days[0]} to {days[-1]}")
