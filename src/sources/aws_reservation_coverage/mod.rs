@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_GetReservationCoverage.html>
 //!
-//! See [`by_time`] for the checks and for what a day without data is.
+//! See `cost_explorer/by_time.rs` for the checks and for what a day without data is.
 
 use crate::sources::Entry;
 use crate::sources::cost_explorer::by_time::{self, Spec};

@@ -2,7 +2,7 @@
 //!
 //! <https://docs.datadoghq.com/api/latest/cloud-cost-management/#get-commitments-coverage-timeseries>
 //!
-//! Two metrics by series (`on_demand_only`, `ri`, `sp` and `spot_only` in the API's example), see [`timeseries`]. The
+//! Two metrics by series (`on_demand_only`, `ri`, `sp` and `spot_only` in the API's example), see `datadog/timeseries.rs`. The
 //! coverage of a day is (ri + sp) / the sum of its series, which is not stored.
 
 use crate::sources::datadog::timeseries::{self, Metrics, Spec};

@@ -2,7 +2,7 @@
 //!
 //! <https://docs.datadoghq.com/api/latest/cloud-cost-management/#get-commitments-utilization-timeseries>
 //!
-//! One metric by series (`used` and `unused` in the API's example), see [`timeseries`]. The utilization of a day is
+//! One metric by series (`used` and `unused` in the API's example), see `datadog/timeseries.rs`. The utilization of a day is
 //! used / (used + unused), which is not stored.
 
 use crate::sources::datadog::timeseries::{self, Metrics, Spec};

@@ -9,7 +9,7 @@
 //! ```
 //! The API has neither pages nor a documented maximum of series: that the groups add up to the second answer shows that
 //! none was cut. Both are sums of doubles, so they may differ by a billionth. A job without `group_by` sends only the
-//! second request, and its answer is the rows. For the checks of an answer see [`wire`].
+//! second request, and its answer is the rows. For the checks of an answer see `wire.rs`.
 //!
 //! A group without a tag has the value `N/A` or lacks the tag; which one is not documented. The column has what came:
 //! `N/A`, or the empty string.

@@ -2,7 +2,7 @@
 //!
 //! <https://docs.datadoghq.com/api/latest/cloud-cost-management/#get-commitments-savings-timeseries>
 //!
-//! Four metrics by series, see [`timeseries`]. Ratios stay ratios, whatever their unit says.
+//! Four metrics by series, see `datadog/timeseries.rs`. Ratios stay ratios, whatever their unit says.
 
 use crate::sources::datadog::timeseries::{self, Metrics, Spec};
 use crate::sources::datadog::{CommitmentType, QUERIES};
