@@ -40,7 +40,8 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-mkdir "$scratch/home" "$scratch/no-certificates"
+mkdir "$scratch/home" "$scratch/no-certificates" "$scratch/jobs"
+cp jobs/aws_cost_by_service.toml "$scratch/jobs"
 alone() { # becomes a command, in an environment that is the same everywhere; the process id is the command's own
   exec env -i PATH=/usr/bin:/bin HOME="$scratch/home" LC_ALL=C.UTF-8 COSTLAKE_NOW=2026-11-01T06:00:00Z \
     SSL_CERT_FILE="$PWD/benches/authority.pem" SSL_CERT_DIR="$scratch/no-certificates" \
@@ -62,6 +63,7 @@ done
 (alone AWS_ENDPOINT_URL_COST_EXPLORER="$url" \
   "$valgrind" --tool=callgrind --callgrind-out-file="$scratch/counts" --log-file="$scratch/log" \
   "$costlake" backfill aws_cost_by_service --from 2026-09 --to 2026-09 --yes --quiet --lake "$scratch/lake" \
+  --jobs "$scratch/jobs" \
   </dev/null >"$scratch/report" 2>&1) || { cat "$scratch/report" "$scratch/log" >&2; exit 1; }
 counted=$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$scratch/log")
 [ -n "$counted" ] || { cat "$scratch/log" >&2; exit 1; }

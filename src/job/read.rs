@@ -86,7 +86,7 @@ fn find_source(section: &Section<'_>, name: &str) -> Option<&'static sources::En
 /// Notes unknown keys with the nearest known one, and keys of other sources.
 fn check_keys(root: &toml::Table, entry: Option<&'static sources::Entry>, problems: &Problems) {
     for (name, value) in root {
-        let known_section = keys::sections().contains(&name.as_str());
+        let known_section = keys::is_section(name);
         match value.as_table() {
             Some(table) if known_section => {
                 for key in table.keys() {
@@ -100,6 +100,9 @@ fn check_keys(root: &toml::Table, entry: Option<&'static sources::Entry>, proble
 }
 
 fn check_key(path: &str, name: &str, entry: Option<&'static sources::Entry>, problems: &Problems) {
+    if entry.is_some_and(|entry| entry.keys().any(|key| key.path == path)) {
+        return;
+    }
     let of = keys::sources_of(path);
     if of.is_empty() {
         let all = keys::all();
@@ -109,7 +112,7 @@ fn check_key(path: &str, name: &str, entry: Option<&'static sources::Entry>, pro
         problems.note(path, format!("is not a key of a job file{hint}"));
         return;
     }
-    let Some(entry) = entry.filter(|entry| !of.iter().any(|known| known.name == entry.name)) else { return };
+    let Some(entry) = entry else { return };
     // A table of the current state begins today, whatever its job says.
     let is_ignored = entry.rules.snapshot && path == "window.begin";
     if entry.rules.snapshot && DAYS.iter().any(|key| key.path == path) && !is_ignored {

@@ -25,14 +25,11 @@ pub fn sources_of(path: &str) -> Vec<&'static Entry> {
     REGISTRY.iter().filter(|entry| entry.keys().any(|key| key.path == path)).copied().collect()
 }
 
-/// The sections of a job file.
+/// Whether a job file may have a section of this name.
 #[must_use]
-pub fn sections() -> Vec<&'static str> {
-    let mut names: Vec<&'static str> =
-        all().into_iter().filter_map(|key| key.path.split_once('.').map(|(name, _)| name)).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+pub fn is_section(name: &str) -> bool {
+    let is_in = |key: &Key| key.path.split_once('.').is_some_and(|(section, _)| section == name);
+    REGISTRY.iter().any(|entry| entry.keys().any(is_in))
 }
 
 /// The JSON Schema (draft 2020-12) of a job file, published as `schemas/job.schema.json`.

@@ -25,9 +25,11 @@ pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked, id: &str) -> Mark
     let scale = Scale::cut(&highs, &lows);
     let keys = keys(figures);
     let measure = words_of(&figures.measure);
-    let (per, unit) = (if grain == Grain::Monthly { "month" } else { "day" }, format::label(&figures.unit));
+    let per = if grain == Grain::Monthly { "month" } else { "day" };
+    let unit = format::label(&figures.unit);
+    let unit = if unit.is_empty() { unit } else { format!(", {unit}") };
     let by = figures.grouping.as_ref().map(|name| format!(" by {}", words_of(name))).unwrap_or_default();
-    let title = capital(&format!("{measure}{by} per {per}, {unit}"));
+    let title = capital(&format!("{measure}{by} per {per}{unit}"));
     let over: Vec<usize> = (0..highs.len()).filter(|index| scale.is_over(highs[*index])).collect();
     let plot = Plot {
         id,
