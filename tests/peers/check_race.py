@@ -26,8 +26,8 @@ requests_per_second = 500
 """
 QUERIES = 2000
 
-# What DuckDB says of an object that became another one between two looks at it; nothing else is an answer to that.
-# What DuckDB says of a footer that it looked for where another generation had its own; the last is of its Thrift reader.
+# What DuckDB says of an object that became another one between two looks at it; nothing else is an answer to that. The
+# last is of its Thrift reader, for a footer that it looked for where another generation had its own.
 TORN = (
     "Could not read enough bytes from file", "TProtocolException", "Invalid data", "No magic bytes found at end of file",
     "don't know what type",
