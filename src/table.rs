@@ -125,7 +125,8 @@ pub struct Table {
 
 impl Table {
     /// A table of `columns` whose rows are ordered and identified by `sort_key`, the time column first. If that is
-    /// empty, the key is that of the schema file: the columns with a place in it. Columns named in `outside_digest` hold values looked up at read time; a change in them does not change the row.
+    /// empty, the key is that of the schema file: the columns with a place in it. Columns named in `outside_digest` hold
+    /// values looked up at read time; a change in them does not change the row.
     ///
     /// Names that are not among the columns are ignored: a source passes all its candidates.
     #[must_use]
