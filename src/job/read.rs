@@ -105,6 +105,11 @@ fn check_key(path: &str, name: &str, entry: Option<&'static sources::Entry>, pro
     }
     let of = keys::sources_of(path);
     if of.is_empty() {
+        if problems.is_full() {
+            // The message is not shown, and a hint is a comparison with every key.
+            problems.note(path, "");
+            return;
+        }
         let all = keys::all();
         let same_name = all.iter().find(|key| key.path.rsplit('.').next() == Some(name));
         let nearest = || nearest(path, all.iter().map(|key| key.path));

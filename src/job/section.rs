@@ -74,6 +74,12 @@ impl Problems {
         list
     }
 
+    /// Whether further problems are only counted, so that their messages need not be made.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.told.borrow().len() == MOST_PROBLEMS
+    }
+
     /// Whether no problem was noted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

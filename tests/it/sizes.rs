@@ -3,10 +3,11 @@
 //!
 //! | variable | counts | quick | whole |
 //! |---|---|---|---|
-//! | `COSTLAKE_SIM_SCHEDULES` | schedules of the simulation | 1,500 | 100,000 |
-//! | `COSTLAKE_CRASH_SEEDS` | crashes at each place, over all kinds of tables | 3 | 36 |
+//! | `COSTLAKE_SIM_SCHEDULES` | schedules of the simulation | 500 | 100,000 |
+//! | `COSTLAKE_CRASH_SEEDS` | crashes at each place, over all kinds of tables | 1 | 36 |
 //! | `COSTLAKE_RACE_ROUNDS` | races of two processes on a disk | 20 | 700 |
-//! | `COSTLAKE_KILL_ROUNDS` | runs stopped by a signal at any instant | 16 | 80 |
+//! | `COSTLAKE_KILL_ROUNDS` | runs stopped by a signal at any instant | 6 | 80 |
+//! | `COSTLAKE_CALL_FAULTS` | faults tried at each call of an API | 3 | 14, which are all |
 //! | `COSTLAKE_FUZZED_INPUTS` | mutated inputs for each fuzz target | 200 | 1,000 |
 //! | `COSTLAKE_ANSWER_MIB` | size of each answer in a month of large ones, in MiB | 1 | 10 |
 //!
@@ -24,10 +25,11 @@ pub(crate) struct Size {
     whole: u64,
 }
 
-pub(crate) const SCHEDULES: Size = Size { variable: "COSTLAKE_SIM_SCHEDULES", quick: 1_500, whole: 100_000 };
-pub(crate) const CRASH_SEEDS: Size = Size { variable: "COSTLAKE_CRASH_SEEDS", quick: 3, whole: 36 };
+pub(crate) const SCHEDULES: Size = Size { variable: "COSTLAKE_SIM_SCHEDULES", quick: 500, whole: 100_000 };
+pub(crate) const CRASH_SEEDS: Size = Size { variable: "COSTLAKE_CRASH_SEEDS", quick: 1, whole: 36 };
 pub(crate) const RACE_ROUNDS: Size = Size { variable: "COSTLAKE_RACE_ROUNDS", quick: 20, whole: 700 };
-pub(crate) const KILL_ROUNDS: Size = Size { variable: "COSTLAKE_KILL_ROUNDS", quick: 16, whole: 80 };
+pub(crate) const KILL_ROUNDS: Size = Size { variable: "COSTLAKE_KILL_ROUNDS", quick: 6, whole: 80 };
+pub(crate) const CALL_FAULTS: Size = Size { variable: "COSTLAKE_CALL_FAULTS", quick: 3, whole: 14 };
 pub(crate) const FUZZED_INPUTS: Size = Size { variable: "COSTLAKE_FUZZED_INPUTS", quick: 200, whole: 1_000 };
 pub(crate) const ANSWER_MIB: Size = Size { variable: "COSTLAKE_ANSWER_MIB", quick: 1, whole: 10 };
 

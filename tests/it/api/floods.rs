@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
+use crate::sizes::is_whole;
 use crate::support::bucket::bucket_but;
 use crate::support::cost_explorer::{DAILY, NOW, two_days};
 use crate::support::lakehouse::Lakehouse;
@@ -297,8 +298,10 @@ fn files_without_an_end() {
     let ledger = house.lake().join("_costlake/table/ledger");
     fs::create_dir_all(&ledger).expect("a folder");
     let snapshot = ledger.join(format!("{:020}.json", 1));
-    for (what, size, words) in [("a huge ledger", 4_u64 << 30, "longer than 64 MiB"), ("a large ledger", 60 << 20, "")]
-    {
+    let ledgers = [("a huge ledger", 4_u64 << 30, "longer than 64 MiB"), ("a large ledger", 60 << 20, "")];
+    // Reading a large one takes seconds without optimisation.
+    let tried = if is_whole() { 2 } else { 1 };
+    for (what, size, words) in ledgers.into_iter().take(tried) {
         let file = fs::File::create(&snapshot).expect("a ledger");
         file.set_len(size).expect("a hole");
         if size < 64 << 20 {
@@ -361,7 +364,9 @@ fn floods_of_a_bucket() {
     flooded_lake("a GiB of failure", &serving(a_gibibyte_of_failure), "cannot read from the bucket");
     flooded_lake("a GiB of refusal", &serving(a_gibibyte_of_refusal), "cannot read from the bucket");
     flooded_lake("33 MiB of listing", listing(vec![b' '; 33 * MIB]).url(), "the answer is longer than 32 MiB");
-    flooded_lake("objects for ever", listing(page_of(50_000)).url(), "more than 500000 objects");
+    if is_whole() {
+        flooded_lake("objects for ever", listing(page_of(50_000)).url(), "more than 500000 objects");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ use object_store::memory::InMemory;
 use super::world::{
     EARLY, Held, LATER, LONG, World, assert_tells, at, contents, everything, ledger, parse, plain_cost_job,
 };
+use crate::sizes::CALL_FAULTS;
 use crate::support::line::{Call, Fault, Line};
 
 /// The deadline for an answer that never comes. A real answer arrives sooner or, on a busy machine, at the second
@@ -82,11 +83,13 @@ impl Loop {
         Self { sandbox, job, base, old, new, way: Way { line, world, deadline: LONG }, calls }
     }
 
-    /// Fails every call in turn with each of these faults, once and from there on; returns the number of runs.
+    /// Fails every call in turn with [`CALL_FAULTS`] of these faults, once and from there on; returns the number of
+    /// runs. With fewer than all, the next call is failed with the next faults.
     async fn every_call(&self, faults: &[Fault]) -> usize {
-        let mut runs = 0;
+        let (mut runs, each) = (0, usize::try_from(CALL_FAULTS.get()).expect("a number").min(faults.len()));
         for call in &self.calls {
-            for fault in faults.iter().filter(|fault| is_possible(**fault, call)) {
+            let turn = faults.iter().cycle().skip(call.number * each % faults.len()).take(each);
+            for fault in turn.filter(|fault| is_possible(**fault, call)) {
                 for span in [Span::Once, Span::FromThereOn] {
                     self.one_call(&self.way, call, *fault, span).await;
                     runs += 1;
