@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::answer::Against;
 use crate::sql::Dialect;
 
 /// A cloud bill as exact, always-current Parquet: AWS Cost Explorer and Datadog to S3 or a local folder.
@@ -43,12 +44,12 @@ pub(super) struct Global {
     /// Allow plain http to hosts other than this machine.
     #[arg(long, global = true)]
     pub(super) allow_http: bool,
-    /// Result format; json: one document.
+    /// Result format; json: one document; csv: of `show`.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub(super) output: Output,
     /// Log format (on stderr); json: one JSON object per line.
-    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
-    pub(super) log_format: Output,
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub(super) log_format: LogFormat,
     /// No progress; only errors are logged.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
@@ -60,6 +61,34 @@ pub(super) enum Output {
     Text,
     /// For machines.
     Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// [`Against`] as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum AgainstName {
+    /// The range before: the month before, or as many days.
+    Previous,
+    /// The same days a year before.
+    LastYear,
+}
+
+impl From<AgainstName> for Against {
+    fn from(name: AgainstName) -> Self {
+        match name {
+            AgainstName::Previous => Self::Previous,
+            AgainstName::LastYear => Self::LastYear,
+        }
+    }
 }
 
 /// [`Dialect`] as it is typed.
@@ -158,6 +187,32 @@ pub(super) enum Command {
         /// Additional host name accepted in the Host header (repeatable).
         #[arg(long = "allowed-host", value_name = "NAME")]
         allowed_hosts: Vec<String>,
+    },
+    /// Show exact sums of a table: by service, account, day …; reads the lake, asks no API.
+    Show {
+        /// The table.
+        table: String,
+        /// Group by a column, or by day, week or month (repeatable, or with commas; at most three).
+        #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+        by: Vec<String>,
+        /// First day (default: the table's first; of a snapshot its newest).
+        #[arg(long, allow_hyphen_values = true, value_name = "DATE")]
+        from: Option<String>,
+        /// Last day (default: the table's last).
+        #[arg(long, allow_hyphen_values = true, value_name = "DATE")]
+        to: Option<String>,
+        /// Show the N largest groups, and the others as one.
+        #[arg(long, value_name = "N")]
+        top: Option<usize>,
+        /// What is added up: a column (unblended_cost), the API's name (UnblendedCost), or rows.
+        #[arg(long, value_name = "METRIC")]
+        metric: Option<String>,
+        /// Only rows with this value; several of one column are alternatives, an empty one finds what has none.
+        #[arg(long = "where", value_name = "COLUMN=VALUE")]
+        filters: Vec<String>,
+        /// Put the same sums of an earlier range beside them.
+        #[arg(long, value_enum)]
+        against: Option<AgainstName>,
     },
     /// Show which days are in the lake.
     Status {

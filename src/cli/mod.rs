@@ -26,6 +26,7 @@ mod check;
 mod connect;
 mod ddl;
 mod demo;
+mod figures;
 mod panics;
 mod progress;
 mod rebuild;
@@ -33,6 +34,7 @@ mod run;
 mod sandbox;
 mod screen;
 mod serve;
+mod show;
 mod status;
 mod values;
 mod verify;
@@ -135,6 +137,9 @@ fn report_error(global: &Global, error: &Error) {
 
 async fn dispatch(arguments: &Arguments) -> Result<u8> {
     let global = &arguments.global;
+    if global.output == Output::Csv && !matches!(arguments.command, Command::Show { .. }) {
+        return Err(Error::new(Kind::Config, "csv is for `show` alone").at("flag", "--output").advise("use json"));
+    }
     match &arguments.command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -155,6 +160,19 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
             let asked =
                 serve::Serve { listen, token_file: token_file.as_ref(), allowed_hosts, allow_actions: *allow_actions };
             serve::serve(global, &asked).await
+        }
+        Command::Show { table, by, from, to, top, metric, filters, against } => {
+            let asked = show::Show {
+                table,
+                by,
+                from: from.as_deref(),
+                to: to.as_deref(),
+                top: *top,
+                metric: metric.as_deref(),
+                filters,
+                against: against.map(Into::into),
+            };
+            show::show(global, &asked).await
         }
         Command::Status { jobs, check } => status::status(global, jobs, *check).await,
         Command::Verify { jobs, full, repair } => verify::verify(global, jobs, *full, *repair).await,

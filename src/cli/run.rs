@@ -169,8 +169,8 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
             "clock": clock_document(context.clock), "lake": global.lake, "jobs": documents, "broken": broken, "exit_code": code,
         }))?,
         // Where nothing could be planned, the errors are all there is to say.
-        Output::Text if plans.is_empty() && code != 0 => {}
-        Output::Text => print_plans(&plans, ask),
+        _ if plans.is_empty() && code != 0 => {}
+        _ => print_plans(&plans, ask),
     }
     Ok(code)
 }
