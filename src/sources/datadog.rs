@@ -31,7 +31,7 @@ pub(super) mod tag_keys;
 pub(super) mod timeseries;
 mod unit;
 
-pub(super) use queries::{CommitmentType, QUERIES, Queries, Query};
+pub(super) use queries::{CommitmentType, QUERIES, QUERY_COLUMNS, Queries, Query};
 pub(super) use unit::unit_name;
 pub use unit::{SCALES, scale_of};
 

@@ -29,7 +29,7 @@ use crate::job::section::Section;
 use crate::request::{Answer, Call, Purpose, Request};
 use crate::sources::datadog::queries::milliseconds;
 use crate::sources::datadog::{Object, as_call, bad_answer, present, range_before, read_json};
-use crate::sources::list::{self, Endpoint, Fields, Page, Row, read_table, row};
+use crate::sources::list::{self, Endpoint, Fields, Page, Reduce, Row, people, read_table, row};
 use crate::sources::provider::{DATADOG, DATADOG_RANGE};
 use crate::sources::{Entry, Learnt, Source};
 use crate::window::Window;
@@ -141,8 +141,8 @@ impl Endpoint for Anomalies {
         Ok(page)
     }
 
-    fn names_people(&self) -> bool {
-        true
+    fn leaves_out(&self, _request: &Request) -> Option<Reduce> {
+        Some(people::without)
     }
 }
 
