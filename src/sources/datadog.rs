@@ -63,6 +63,22 @@ pub(super) fn read_json<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T>
         .map_err(|error| bad_answer("the answer is not the JSON that the API documents").because(error))
 }
 
+#[derive(Deserialize)]
+struct Envelope<A> {
+    data: Option<Object<Data<A>>>,
+}
+
+#[derive(Deserialize)]
+struct Data<A> {
+    attributes: Option<Object<A>>,
+}
+
+/// Reads what is in `data.attributes` of an answer.
+pub(super) fn read_attributes<'a, A: Deserialize<'a>>(answer: &'a Answer) -> Result<A> {
+    let attributes = read_json::<Envelope<A>>(answer)?.data.and_then(|data| data.0.attributes);
+    attributes.map(|attributes| attributes.0).ok_or_else(|| bad_answer("the answer has no `data.attributes`"))
+}
+
 /// The `count` days before `day`, which a snapshot of that day is about.
 pub(super) fn range_before(day: NaiveDate, count: u64) -> Window {
     Window::new(days_before(day, count), day).unwrap_or_else(|| Window::day(day))
