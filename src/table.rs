@@ -88,12 +88,16 @@ pub struct Column {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Chart {
-    /// An exact amount by day and first grouping.
+    /// An amount by day and first grouping.
     Amount,
     /// Actual cost, on-demand equivalent and savings by day.
     Savings,
-    /// Utilization of commitments by day.
+    /// Utilization of commitments by day: the mean of the commitments of each kind.
     Utilization,
+    /// The same from amounts by series: the used ones as a share of the used and the unused.
+    UsedShare,
+    /// What commitments covered of an amount, as a share of all its series.
+    CoveredShare,
     /// Accounts with and without an export by day.
     Accounts,
 }

@@ -16,7 +16,7 @@ use crate::sources::{Fetched, Source, Stopped};
 use crate::window::Window;
 
 use super::budget::Meter;
-use super::retry::Sender;
+use super::retry::{Guards, Sender};
 use super::{Event, JobRun, archive};
 
 /// Restarts of a fetch after its pagination broke.
@@ -108,13 +108,15 @@ async fn once(
     let context = run.context;
     let sender = Sender {
         client: &run.client,
-        budget: &run.budget,
-        started: run.started,
-        meant: &run.meant,
         retries: context.retries,
         cancel: &context.cancel,
-        clock: context.clock,
-        elsewhere: &context.elsewhere,
+        guards: Some(Guards {
+            budget: &run.budget,
+            started: run.started,
+            meant: &run.meant,
+            clock: context.clock,
+            elsewhere: &context.elsewhere,
+        }),
     };
     let mut reader = source.reader(windows);
     let mut waiting: VecDeque<Request> = source.requests(windows).into();

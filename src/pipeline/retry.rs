@@ -60,17 +60,47 @@ impl RetryPolicy {
     }
 }
 
-/// Sends the requests of one fetch.
+/// Sends the requests of one fetch, or of no run at all.
 #[derive(Debug)]
 pub(super) struct Sender<'a> {
     pub(super) client: &'a Client,
+    pub(super) retries: RetryPolicy,
+    pub(super) cancel: &'a CancellationToken,
+    /// `None` outside of a run.
+    pub(super) guards: Option<Guards<'a>>,
+}
+
+/// What a run asks before each attempt, and what it takes from each answer.
+#[derive(Debug)]
+pub(super) struct Guards<'a> {
     pub(super) budget: &'a Budget,
     pub(super) started: &'a Started<'a>,
     pub(super) meant: &'a Meant,
-    pub(super) retries: RetryPolicy,
-    pub(super) cancel: &'a CancellationToken,
     pub(super) clock: Clock,
     pub(super) elsewhere: &'a Elsewhere,
+}
+
+impl Guards<'_> {
+    /// Lets an attempt be sent, once it is reserved and on record if it is charged.
+    async fn admit(&self, request: &Request, meter: &mut Meter<'_>) -> Result<()> {
+        clocks::compare(self.clock, self.elsewhere)?;
+        if request.is_charged() {
+            if !meter.take() {
+                return Err(self.budget.reached(None));
+            }
+            self.started.cover(self.budget.sent(), self.budget.cap()).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the answer is of the API that the table is made from, which is `asked` unless it is the usual one.
+    fn hear(&self, answer: &Answer, asked: Option<&String>) -> Result<()> {
+        let heard = self.meant.hear(answer.made_up);
+        heard.map_err(|error| match asked {
+            Some(address) => error.at("asked at", address),
+            None => error,
+        })
+    }
 }
 
 impl Sender<'_> {
@@ -84,12 +114,8 @@ impl Sender<'_> {
             if self.cancel.is_cancelled() {
                 return Err(interrupted());
             }
-            clocks::compare(self.clock, self.elsewhere)?;
-            if request.is_charged() {
-                if !meter.take() {
-                    return Err(self.budget.reached(None));
-                }
-                self.started.cover(self.budget.sent(), self.budget.cap()).await?;
+            if let Some(guards) = &self.guards {
+                guards.admit(request, meter).await?;
             }
             meter.stats.requests += 1;
             let span = info_span!("request", what = %request, attempt);
@@ -102,11 +128,9 @@ impl Sender<'_> {
             let error = match sent {
                 Ok(answer) => {
                     self.answered(request, &answer, meter, &span);
-                    let heard = self.meant.hear(answer.made_up);
-                    heard.map_err(|error| match &self.client.elsewhere {
-                        Some(address) => error.at("asked at", address),
-                        None => error,
-                    })?;
+                    if let Some(guards) = &self.guards {
+                        guards.hear(&answer, self.client.elsewhere.as_ref())?;
+                    }
                     return Ok(answer);
                 }
                 Err(error) => error,
@@ -132,8 +156,8 @@ impl Sender<'_> {
         meter.stats.pages += 1;
         meter.stats.charged_pages += u64::from(request.is_charged());
         meter.stats.answer_bytes += answer.body.len() as u64;
-        if let Some(date) = answer.date {
-            self.elsewhere.note(date);
+        if let Some((guards, date)) = self.guards.as_ref().zip(answer.date) {
+            guards.elsewhere.note(date);
         }
         if let Some(limiter) = &self.client.limiter {
             limiter.answered();
@@ -154,27 +178,9 @@ pub async fn send_until_answered(
     cancel: &CancellationToken,
     request: &Request,
 ) -> Result<Answer> {
-    let mut attempt = 1;
-    loop {
-        if let Some(limiter) = &client.limiter {
-            unless_cancelled(cancel, limiter.turn()).await?;
-        }
-        let error = tokio::select! {
-            biased;
-            sent = client.send(request) => match sent {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            },
-            () = cancel.cancelled() => return Err(interrupted()),
-        };
-        if !error.kind().is_transient() || attempt >= retries.attempts {
-            return Err(error.at("request", request));
-        }
-        attempt += 1;
-        let wait = retries.wait(attempt, error.wait_hint());
-        warn!(wait_ms = wait.as_millis(), attempt, "{error}; sending again");
-        unless_cancelled(cancel, tokio::time::sleep(wait)).await?;
-    }
+    let budget = Budget::unlimited();
+    let sender = Sender { client, retries, cancel, guards: None };
+    sender.send(request, &mut budget.reserve(0)).await.map_err(|error| error.at("request", request))
 }
 
 /// Waits for `wait`, unless a signal comes first.

@@ -1,4 +1,5 @@
-//! Datadog's values. The API has no totals to check them against, so they are compared with earlier rows.
+//! Values of APIs without totals to check them against, Datadog's and those of commitments in Cost Explorer: they are
+//! compared with earlier rows.
 //!
 //! | what | compared with | held when |
 //! |---|---|---|
@@ -11,6 +12,10 @@
 //!
 //! A new day may have few rows and no values yet: the refresh rule reads it again. Only queries that the new rows were
 //! read for are compared.
+//!
+//! A utilization that falls to zero is no reason: commitments do go unused, and a figure that an answer does not have is
+//! null. The percentages of Cost Explorer are not watched as ratios either: they are documented as 0 to 100, and a real fall
+//! from 100 to 1 would look like another scale.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

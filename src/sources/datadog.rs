@@ -31,7 +31,7 @@ pub(super) mod tag_keys;
 pub(super) mod timeseries;
 mod unit;
 
-pub(super) use queries::{CommitmentType, QUERIES, Queries, Query};
+pub(super) use queries::{CommitmentType, QUERIES, QUERY_COLUMNS, Queries, Query};
 pub(super) use unit::unit_name;
 pub use unit::{SCALES, scale_of};
 
@@ -61,6 +61,22 @@ pub(super) fn read_json<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T>
     }
     serde_json::from_slice(&answer.body)
         .map_err(|error| bad_answer("the answer is not the JSON that the API documents").because(error))
+}
+
+#[derive(Deserialize)]
+struct Envelope<A> {
+    data: Option<Object<Data<A>>>,
+}
+
+#[derive(Deserialize)]
+struct Data<A> {
+    attributes: Option<Object<A>>,
+}
+
+/// Reads what is in `data.attributes` of an answer.
+pub(super) fn read_attributes<'a, A: Deserialize<'a>>(answer: &'a Answer) -> Result<A> {
+    let attributes = read_json::<Envelope<A>>(answer)?.data.and_then(|data| data.0.attributes);
+    attributes.map(|attributes| attributes.0).ok_or_else(|| bad_answer("the answer has no `data.attributes`"))
 }
 
 /// The `count` days before `day`, which a snapshot of that day is about.

@@ -21,18 +21,18 @@ use crate::request::{Answer, Purpose, Request};
 use crate::table::{Table, parse_schema};
 use crate::window::{Grain, Window};
 
-use super::{Fetched, Learnt, QUERY_COLUMNS, Reader, Source, Watched};
+use super::{Fetched, Learnt, Reader, Source, Watched};
 
-mod people;
+mod members;
+pub(super) mod people;
 mod remarks;
 pub(super) mod row;
 mod rows;
-mod unique;
 
+pub(super) use members::{Members, Unique};
 pub(super) use remarks::Remarks;
 pub(super) use row::{Cell, Fields, Row};
 pub(super) use rows::Rows;
-pub(super) use unique::Unique;
 
 /// Ratios are below this; a value above may be a percentage.
 const ABOVE_RATIO: f64 = 1.5;
@@ -72,7 +72,7 @@ pub(super) trait Endpoint: Debug + Send + Sync + 'static {
 
     /// See [`Source::query_columns`].
     fn query_columns(&self) -> &'static [&'static str] {
-        QUERY_COLUMNS
+        &[]
     }
 
     /// The first requests of a fetch; for a snapshot, `windows` is one day.
@@ -97,16 +97,19 @@ pub(super) trait Endpoint: Debug + Send + Sync + 'static {
         Ok(Remarks::default())
     }
 
-    /// Whether answers tell who did something: ids, names and addresses of people are then left out before an answer is
-    /// read or kept, see `list/people.rs`.
-    fn names_people(&self) -> bool {
-        false
-    }
-
-    /// See [`Source::redact_raw`].
-    fn redact_raw(&self, _request: &Request, _answer: &Answer) -> Option<Vec<u8>> {
+    /// What takes out of the answer to a request what is neither read nor kept: people ([`people::without`]), ids of
+    /// credentials.
+    fn leaves_out(&self, _request: &Request) -> Option<Reduce> {
         None
     }
+}
+
+/// An answer without what is left out of it; `None` if it cannot be read.
+pub(super) type Reduce = fn(&[u8]) -> Option<Vec<u8>>;
+
+/// Whether a table keeps values without a column.
+pub(super) fn keeps_extra(table: &Table) -> bool {
+    table.columns().iter().any(|column| column.name == row::EXTRA)
 }
 
 /// Builds the table of a schema file.
@@ -199,10 +202,8 @@ impl<E: Endpoint> Source for Listed<E> {
     }
 
     fn redact_raw(&self, request: &Request, answer: &Answer) -> Option<Vec<u8>> {
-        if self.endpoint.names_people() {
-            return Some(people::without(&answer.body).unwrap_or_default());
-        }
-        self.endpoint.redact_raw(request, answer)
+        let reduce = self.endpoint.leaves_out(request)?;
+        Some(reduce(&answer.body).unwrap_or_else(|| b"{}".to_vec()))
     }
 }
 
@@ -240,9 +241,11 @@ impl<E: Endpoint> ListReader<E> {
             }
         }
         if !taken.left.is_empty() {
-            let is_kept = self.rows.table().columns().iter().any(|column| column.name == row::EXTRA);
-            let words =
-                if is_kept { "rows have fields that went to `extra`" } else { "rows have fields without a column" };
+            let words = if keeps_extra(self.rows.table()) {
+                "rows have fields that went to `extra`"
+            } else {
+                "rows have fields without a column"
+            };
             self.remarks.name(words, taken.left);
         }
         if taken.rounded > 0 {
@@ -267,9 +270,9 @@ impl<E: Endpoint> Reader for ListReader<E> {
             return Err(placed(Error::new(Kind::Internal, words), request));
         }
         let endpoint = Arc::clone(&self.endpoint);
-        let body = if endpoint.names_people() { people::without(&answer.body) } else { None };
-        let free = body.map(|body| Answer { body: body.into(), ..answer.clone() });
-        let answer = free.as_ref().unwrap_or(answer);
+        let body = endpoint.leaves_out(request).and_then(|reduce| reduce(&answer.body));
+        let reduced = body.map(|body| Answer { body: body.into(), ..answer.clone() });
+        let answer = reduced.as_ref().unwrap_or(answer);
         let page = endpoint.read(&mut self.state, request, answer).map_err(|error| placed(error, request))?;
         self.page_rows = self.page_rows.max(page.rows.len() as u64);
         for row in page.rows {

@@ -161,9 +161,6 @@ pub struct Watched {
     pub ratios: &'static [&'static str],
 }
 
-/// The columns of the query of a row of Datadog's commitments.
-const QUERY_COLUMNS: &[&str] = &["provider", "product", "commitment_type"];
-
 /// A source as configured by one job.
 pub trait Source: Send + Sync + Debug {
     /// The table this job writes.
@@ -211,9 +208,9 @@ pub trait Source: Send + Sync + Debug {
         Watched::default()
     }
 
-    /// The columns that together name the query a row belongs to, see [`Source::read_for`].
+    /// The columns that together name the query a row belongs to, see [`Source::read_for`]; none where that is not queries.
     fn query_columns(&self) -> &'static [&'static str] {
-        QUERY_COLUMNS
+        &[]
     }
 
     /// Expected number of requests for `windows`, estimated from earlier answers.

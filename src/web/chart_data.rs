@@ -54,7 +54,7 @@ pub enum Figures {
     Stacked(Vec<Stacked>),
     /// Savings by day, one entry per unit: that of the newest day first.
     Savings(Vec<Savings>),
-    /// Utilization of commitments by day and kind.
+    /// Utilization of commitments, or coverage by them, by day and kind.
     Utilization(Utilization),
 }
 
@@ -112,12 +112,14 @@ impl SavingsDay {
     }
 }
 
-/// Utilization by day: the mean over the commitments of each kind.
+/// Utilization by day, or coverage: a ratio for each kind.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Utilization {
-    /// Kinds of commitments, such as `aws ec2 sp`.
+    /// What the ratios are, for people.
+    pub title: &'static str,
+    /// Kinds of commitments, such as `aws ec2 sp`, or products.
     pub kinds: Vec<String>,
-    /// By day the ratio of each kind; `None` without a commitment of that kind.
+    /// By day the ratio of each kind; `None` where there is nothing to be a share of.
     pub days: BTreeMap<NaiveDate, Vec<Option<f64>>>,
 }
 

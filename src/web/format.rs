@@ -29,6 +29,11 @@ pub(super) fn label(text: &str) -> String {
     }
 }
 
+/// The display name of a unit of amounts.
+pub(super) fn unit(unit: &str) -> String {
+    if unit == "dollar" { "USD".to_owned() } else { label(unit) }
+}
+
 /// The time since or until an instant: `3 h ago`, `in 2 days`.
 pub(super) fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let minutes = (now - at).num_minutes();

@@ -1,5 +1,6 @@
 //! The status page of a lake that the program filled from the sandbox.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -189,6 +190,52 @@ async fn savings_utilization_and_accounts_are_those_of_the_rows() {
     assert_eq!(accounts.groups, ["with an export", "without an export"]);
     let without = house.rows("c_accounts").iter().filter(|row| row["configured"] == "false").count() as i128;
     assert_eq!(accounts.days[&day("2026-11-21")][1], without * 1_000_000_000_000);
+}
+
+#[tokio::test]
+async fn costs_and_shares_of_datadog_are_those_of_the_rows() {
+    let sandbox = SandboxServer::new(NOW, 1_000);
+    let house = Lakehouse::new(&sandbox.url(), NOW);
+    let begin = "[window]\nbegin = \"2026-11-14\"";
+    let queries = |kind: &str| format!("queries = [{{ provider = \"aws\", product = \"ec2\"{kind} }}]\n{begin}");
+    let by_provider = format!("metric = \"all.cost\"\ngroup_by = [\"providername\"]\n{begin}");
+    house.job("a_cost", &datadog_job("datadog_cost", &by_provider));
+    house.job("b_used", &datadog_job("datadog_commitment_utilization", &queries(", commitment_type = \"sp\"")));
+    house.job("c_covered", &datadog_job("datadog_commitment_coverage", &queries("")));
+    house.json(&["run"]).exits(0);
+    let (jobs, _) = job::load_all(&house.folder().join("jobs")).expect("jobs");
+    let mut found = Vec::new();
+    for job in jobs {
+        found.push(facts_of(&house, job).await);
+    }
+    let summary = |index: usize| found[index].summary.as_deref().expect("a summary");
+    let number = |row: &BTreeMap<String, String>, name: &str| row[name].parse::<f64>().expect("a number");
+    let costs = stacked(summary(0));
+    assert_eq!((costs.unit.as_str(), costs.grouping.as_deref()), ("dollar", Some("tag_providername")));
+    for date in costs.days.keys() {
+        let rows = house.rows("a_cost").into_iter().filter(|row| row["usage_date"] == date.to_string());
+        let wanted: f64 = rows.map(|row| number(&row, "cost")).sum();
+        let drawn = costs.total(*date).expect("a day") as f64 / 1e12;
+        assert!((drawn - wanted).abs() < 1e-6, "{date}: {drawn} {wanted}");
+    }
+    for (index, table, column, counted) in
+        [(1, "b_used", "value", &["used"][..]), (2, "c_covered", "cost", &["ri", "sp"])]
+    {
+        let Figures::Utilization(shares) = &summary(index).figures else { panic!("{:?}", summary(index)) };
+        assert_eq!((shares.kinds.len(), shares.days.len()), (1, 7), "{shares:?}");
+        for (date, ratios) in &shares.days {
+            let rows: Vec<_> =
+                house.rows(table).into_iter().filter(|row| row["usage_date"] == date.to_string()).collect();
+            let sum = |is: &dyn Fn(&str) -> bool| -> f64 {
+                rows.iter().filter(|row| is(&row["series"])).map(|row| number(row, column)).sum()
+            };
+            let wanted = sum(&|name| counted.contains(&name)) / sum(&|_| true);
+            assert!((ratios[0].expect("a ratio") - wanted).abs() < 1e-9 && wanted > 0.0, "{table} {date}: {wanted}");
+        }
+    }
+    let html = |index: usize| page::job(&page_facts(found.clone()), &found[index], None).into_string();
+    assert!(html(0).contains("Cost by tag providername per day, USD"), "{}", html(0));
+    assert!(html(1).contains("the used share of what was paid for") && html(2).contains("their share of the cost"));
 }
 
 /// A run in the middle of a backfill.

@@ -21,6 +21,9 @@ pub(in crate::sources) static QUERIES: &[Key] = &[
     key("source.filter_by", Shape::Text, "none", "Datadog's `filterBy` expression, passed through"),
 ];
 
+/// The columns of a row that hold its query.
+pub(in crate::sources) const QUERY_COLUMNS: &[&str] = &["provider", "product", "commitment_type"];
+
 /// One entry of `source.queries`. The texts go to the API and into the rows unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sources) struct Query {

@@ -21,12 +21,10 @@
 //! | a value | a number, or `null` for a day without a value |
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde::Deserialize;
-use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -34,11 +32,11 @@ use crate::error::Result;
 use crate::job::section::Section;
 use crate::request::{Answer, Call, Request};
 use crate::sources::list::row::{EXTRA, number};
-use crate::sources::list::{self, Cell, Endpoint, Fields, Page, Row, Unique, read_table};
+use crate::sources::list::{self, Cell, Endpoint, Fields, Members, Page, Row, Unique, keeps_extra, read_table};
 use crate::sources::{Source, Watched};
 use crate::window::Window;
 
-use super::{CommitmentType, Object, Queries, Query, as_call, bad_answer, read_json, unit_name};
+use super::{CommitmentType, Object, QUERY_COLUMNS, Queries, Query, as_call, bad_answer, read_json, unit_name};
 
 /// Times from this value on are milliseconds; as seconds it would be in the year 5138.
 const FIRST_MILLISECONDS: f64 = 1e11;
@@ -65,14 +63,17 @@ pub(in crate::sources) struct Spec {
 /// Reads `[source]` of a job; problems are noted in it.
 pub(in crate::sources) fn build(spec: &'static Spec, section: &Section<'_>) -> Option<Arc<dyn Source>> {
     let table = read_table(section, spec.schema);
-    let queries = Queries::read(section, spec.commitment_type);
-    Some(list::by_day(Timeseries { spec, queries: queries? }, table?))
+    let queries = Queries::read(section, spec.commitment_type)?;
+    let table = table?;
+    Some(list::by_day(Timeseries { spec, queries, has_extra: keeps_extra(&table) }, table))
 }
 
 #[derive(Debug)]
 struct Timeseries {
     spec: &'static Spec,
     queries: Queries,
+    /// Whether the table keeps metrics without a column.
+    has_extra: bool,
 }
 
 impl Endpoint for Timeseries {
@@ -90,6 +91,10 @@ impl Endpoint for Timeseries {
         self.spec.watched
     }
 
+    fn query_columns(&self) -> &'static [&'static str] {
+        QUERY_COLUMNS
+    }
+
     fn requests(&self, windows: &[Window]) -> Vec<Request> {
         let of_window = |window: &Window| {
             let window = *window;
@@ -101,8 +106,7 @@ impl Endpoint for Timeseries {
     fn read<'a>(&self, (): &mut (), request: &'a Request, answer: &'a Answer) -> Result<Page<'a>> {
         let call = as_call(request)?;
         let query = self.queries.find(call)?;
-        let has_extra = self.spec.schema.contains("\"extra\"");
-        let metrics = self.spec.metrics.read(answer, has_extra)?;
+        let metrics = self.spec.metrics.read(answer, self.has_extra)?;
         let mut page = Page::default();
         for metric in &metrics {
             let words = "points were not at a UTC midnight and count for their UTC day";
@@ -162,7 +166,7 @@ fn row_of<'a>(query: &Query, (day, series): (NaiveDate, String), values: &RowVal
 #[derive(Deserialize, Default)]
 struct Wire<'a> {
     #[serde(borrow, default)]
-    series: Option<Series<'a>>,
+    series: Option<Members<Values<'a>>>,
     #[serde(borrow, default)]
     times: Option<Vec<&'a RawValue>>,
     #[serde(default)]
@@ -171,31 +175,6 @@ struct Wire<'a> {
 
 /// The values of one series by its name.
 type Values<'a> = Option<Vec<Option<&'a RawValue>>>;
-
-/// A map that keeps duplicate names, so that they can be refused.
-struct Series<'a>(Vec<(String, Values<'a>)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Series<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Vec<(String, Values<'de>)>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of series")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(pairs)
-            }
-        }
-        input.deserialize_map(Pairs).map(Series)
-    }
-}
 
 /// One metric of an answer.
 #[derive(Debug)]

@@ -31,7 +31,7 @@ use crate::job::section::Section;
 use crate::request::{Answer, Call, Purpose, Request};
 use crate::sources::datadog::resources::{Resource, Wire, read_list};
 use crate::sources::datadog::{Object, as_call, bad_answer, is_not_found, is_safe, read_json, unit_name};
-use crate::sources::list::{self, Endpoint, Fields, Page, Row, read_table, row};
+use crate::sources::list::{self, Endpoint, Fields, Page, Reduce, Row, people, read_table, row};
 use crate::sources::provider::{DATADOG, DATADOG_STATE};
 use crate::sources::{Entry, Learnt, Source, Watched};
 use crate::window::Window;
@@ -93,8 +93,8 @@ impl Endpoint for Budgets {
         if call.path == LIST { read_budgets(listed, call, answer) } else { read_budget(listed, call, answer) }
     }
 
-    fn names_people(&self) -> bool {
-        true
+    fn leaves_out(&self, _request: &Request) -> Option<Reduce> {
+        Some(people::without)
     }
 }
 

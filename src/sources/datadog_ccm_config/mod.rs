@@ -25,7 +25,7 @@ use crate::job::keys::{Key, Shape, key};
 use crate::job::section::Section;
 use crate::request::{Answer, Call, Purpose, Request};
 use crate::sources::datadog::{as_call, bad_answer};
-use crate::sources::list::{self, Cell, Endpoint, Page, Row, read_table};
+use crate::sources::list::{self, Cell, Endpoint, Page, Reduce, Row, read_table};
 use crate::sources::provider::{DATADOG, DATADOG_STATE};
 use crate::sources::{Entry, Learnt, Source};
 use crate::window::Window;
@@ -96,9 +96,9 @@ impl Endpoint for CcmConfig {
         if call.path == ACCOUNTS { read_accounts(known, call, answer) } else { read_configuration(known, call, answer) }
     }
 
-    fn redact_raw(&self, request: &Request, answer: &Answer) -> Option<Vec<u8>> {
+    fn leaves_out(&self, request: &Request) -> Option<Reduce> {
         let is_list = as_call(request).is_ok_and(|call| call.path == ACCOUNTS);
-        is_list.then(|| wire::redacted_accounts(answer))
+        is_list.then_some(wire::only_ids)
     }
 }
 

@@ -80,10 +80,9 @@ pub(super) fn read_accounts(answer: &Answer) -> Result<Vec<(String, String)>> {
     Ok(found)
 }
 
-/// The list of accounts reduced to the two ids; empty if the answer is not such a list.
-pub(super) fn redacted_accounts(answer: &Answer) -> Vec<u8> {
-    let accounts = serde_json::from_slice::<Accounts>(&answer.body).unwrap_or(Accounts { data: None });
-    serde_json::to_vec(&accounts).unwrap_or_default()
+/// The list of accounts reduced to the two ids; `None` for what is no such list.
+pub(super) fn only_ids(body: &[u8]) -> Option<Vec<u8>> {
+    serde_json::to_vec(&serde_json::from_slice::<Object<Accounts>>(body).ok()?).ok()
 }
 
 /// One data export; a field that is absent, `null` or empty is `None`.

@@ -27,7 +27,7 @@ use crate::job::section::Section;
 use crate::request::{Answer, Call, Purpose, Request};
 use crate::sources::datadog::resources::{Resource, read_list};
 use crate::sources::datadog::{as_call, bad_answer, is_not_found};
-use crate::sources::list::{self, Endpoint, Fields, Page, Row, read_table, row};
+use crate::sources::list::{self, Endpoint, Fields, Page, Reduce, Row, people, read_table, row};
 use crate::sources::provider::{DATADOG, DATADOG_STATE};
 use crate::sources::{Entry, Source};
 use crate::window::Window;
@@ -130,8 +130,8 @@ impl Endpoint for CloudAccounts {
         Ok(page)
     }
 
-    fn names_people(&self) -> bool {
-        true
+    fn leaves_out(&self, _request: &Request) -> Option<Reduce> {
+        Some(people::without)
     }
 }
 

@@ -30,7 +30,9 @@ use serde_json::value::RawValue;
 use crate::error::Result;
 use crate::job::section::Section;
 use crate::request::{Answer, Request};
-use crate::sources::datadog::{CommitmentType, QUERIES, Queries, as_call, bad_answer, present, read_json, unit_name};
+use crate::sources::datadog::{
+    CommitmentType, QUERIES, QUERY_COLUMNS, Queries, as_call, bad_answer, present, read_json, unit_name,
+};
 use crate::sources::list::{self, Endpoint, Fields, Page, Row, read_table, row};
 use crate::sources::provider::{DATADOG, DATADOG_DAYS};
 use crate::sources::{Entry, Source, Watched};
@@ -85,6 +87,10 @@ impl Endpoint for Commitments {
 
     fn watched(&self) -> Watched {
         Watched { units: &[("committed_spend_per_hour", "committed_spend_unit")], ratios: &["utilization"] }
+    }
+
+    fn query_columns(&self) -> &'static [&'static str] {
+        QUERY_COLUMNS
     }
 
     fn requests(&self, windows: &[Window]) -> Vec<Request> {

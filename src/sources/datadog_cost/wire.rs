@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use crate::error::Result;
 use crate::request::Answer;
 use crate::sources::datadog::timeseries::{read_time, read_value};
-use crate::sources::datadog::{Object, bad_answer, read_json, unit_name};
+use crate::sources::datadog::{bad_answer, read_attributes, unit_name};
 use crate::sources::list::Fields;
 use crate::window::Window;
 
@@ -33,18 +33,6 @@ pub(super) struct Series<'a> {
     pub(super) costs: Vec<(NaiveDate, f64)>,
     /// Other members.
     pub(super) others: Fields<'a>,
-}
-
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow, default)]
-    data: Option<Object<Data<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct Data<'a> {
-    #[serde(borrow, default)]
-    attributes: Option<Object<Attributes<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -62,9 +50,7 @@ pub(super) type Read<'a> = (Vec<Series<'a>>, BTreeSet<NaiveDate>);
 
 /// Reads the series of an answer about `window`. An answer without times is of days without costs.
 pub(super) fn read(answer: &Answer, window: Window) -> Result<Read<'_>> {
-    let wire: Wire<'_> = read_json(answer)?;
-    let attributes = wire.data.and_then(|data| data.0.attributes);
-    let Object(attributes) = attributes.ok_or_else(|| bad_answer("the answer has no `data.attributes`"))?;
+    let attributes: Attributes<'_> = read_attributes(answer)?;
     let days = read_days(&attributes.times.unwrap_or_default(), window)?;
     let (series, values) = (attributes.series.unwrap_or_default(), attributes.values.unwrap_or_default());
     if series.len() != values.len() {

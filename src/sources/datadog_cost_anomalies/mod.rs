@@ -28,8 +28,8 @@ use crate::error::{Error, Kind, Result};
 use crate::job::section::Section;
 use crate::request::{Answer, Call, Purpose, Request};
 use crate::sources::datadog::queries::milliseconds;
-use crate::sources::datadog::{Object, as_call, bad_answer, present, range_before, read_json};
-use crate::sources::list::{self, Endpoint, Fields, Page, Row, read_table, row};
+use crate::sources::datadog::{as_call, bad_answer, present, range_before, read_attributes};
+use crate::sources::list::{self, Endpoint, Fields, Page, Reduce, Row, people, read_table, row};
 use crate::sources::provider::{DATADOG, DATADOG_RANGE};
 use crate::sources::{Entry, Learnt, Source};
 use crate::window::Window;
@@ -73,18 +73,6 @@ struct View {
 }
 
 #[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow, default)]
-    data: Option<Object<Data<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct Data<'a> {
-    #[serde(borrow, default)]
-    attributes: Option<Object<Attributes<'a>>>,
-}
-
-#[derive(Deserialize)]
 struct Attributes<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     anomalies: Option<Option<Vec<Fields<'a>>>>,
@@ -107,9 +95,7 @@ impl Endpoint for Anomalies {
     fn read<'a>(&self, views: &mut Self::State, request: &'a Request, answer: &'a Answer) -> Result<Page<'a>> {
         let call = as_call(request)?;
         let name = view_of(call)?;
-        let wire: Wire<'a> = read_json(answer)?;
-        let attributes = wire.data.and_then(|data| data.0.attributes);
-        let Object(attributes) = attributes.ok_or_else(|| bad_answer("the answer has no `data.attributes`"))?;
+        let attributes: Attributes<'a> = read_attributes(answer)?;
         let anomalies = attributes.anomalies.ok_or_else(|| bad_answer("the answer has no `anomalies`"))?;
         let total = attributes.total_count.ok_or_else(|| bad_answer("the answer has no `total_count`"))?;
         let mut view = views.remove(name).unwrap_or_default();
@@ -141,8 +127,8 @@ impl Endpoint for Anomalies {
         Ok(page)
     }
 
-    fn names_people(&self) -> bool {
-        true
+    fn leaves_out(&self, _request: &Request) -> Option<Reduce> {
+        Some(people::without)
     }
 }
 

@@ -33,7 +33,8 @@ use crate::job::section::Section;
 use crate::request::{Answer, Request};
 use crate::sources::datadog::timeseries::read_value;
 use crate::sources::datadog::{
-    CommitmentType, Object, QUERIES, Queries, as_call, bad_answer, present, range_before, read_json, unit_name,
+    CommitmentType, Object, QUERIES, QUERY_COLUMNS, Queries, as_call, bad_answer, present, range_before, read_json,
+    unit_name,
 };
 use crate::sources::list::{self, Endpoint, Fields, Page, Row, read_table};
 use crate::sources::provider::{DATADOG, DATADOG_RANGE};
@@ -111,6 +112,10 @@ impl Endpoint for HotSpots {
 
     fn watched(&self) -> Watched {
         Watched { units: &[(COST, "on_demand_cost_unit"), ("coverage", "coverage_unit")], ratios: &["coverage"] }
+    }
+
+    fn query_columns(&self) -> &'static [&'static str] {
+        QUERY_COLUMNS
     }
 
     fn requests(&self, windows: &[Window]) -> Vec<Request> {

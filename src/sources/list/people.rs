@@ -10,45 +10,18 @@
 //!
 //! What stays keeps its text: numbers are not parsed.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::Members;
 
 /// Members whose keys and values are tags.
 const TAGS: [&str; 3] = ["dimensions", "correlated_tags", "tag_filters"];
 /// Deepest level that is looked into.
 const DEEPEST: usize = 64;
 
-/// The members of an object in their order, duplicates included.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Vec<(String, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(pairs)
-            }
-        }
-        input.deserialize_map(Pairs).map(Members)
-    }
-}
-
 /// The JSON text without people; `None` for what is not JSON.
-pub(super) fn without(body: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::sources) fn without(body: &[u8]) -> Option<Vec<u8>> {
     let mut text = Text::default();
     let raw = serde_json::from_slice::<&RawValue>(body).ok()?;
     text.append(raw.get(), 0)?;
@@ -90,7 +63,7 @@ impl Text {
             return Some(());
         }
         match json.as_bytes().first()? {
-            b'{' => self.append_members(serde_json::from_str::<Members<'_>>(json).ok()?.0, depth),
+            b'{' => self.append_members(serde_json::from_str::<Members<_>>(json).ok()?.0, depth),
             b'[' => self.append_items(serde_json::from_str(json).ok()?, depth),
             _ => {
                 self.json.push_str(json);

@@ -26,7 +26,7 @@ pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked, id: &str) -> Mark
     let keys = keys(figures);
     let measure = words_of(&figures.measure);
     let per = if grain == Grain::Monthly { "month" } else { "day" };
-    let unit = format::label(&figures.unit);
+    let unit = format::unit(&figures.unit);
     let unit = if unit.is_empty() { unit } else { format!(", {unit}") };
     let by = figures.grouping.as_ref().map(|name| format!(" by {}", words_of(name))).unwrap_or_default();
     let title = capital(&format!("{measure}{by} per {per}{unit}"));
@@ -199,7 +199,7 @@ fn describe(figures: &Stacked) -> String {
     format!(
         "From {first} to {last}: {} {} {}. Largest: {}.",
         written(figures, all),
-        format::label(&figures.unit),
+        format::unit(&figures.unit),
         if figures.is_count { "on the last day" } else { "in all" },
         names.join("; ")
     )

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::part::{Days, Part, Shape, weights};
+use super::part::{Days, Part, Shape, Sums, weights};
 use super::{Figures, Savings, SavingsDay, Stacked, TOP_GROUPS, Utilization};
 
 /// The figures of all parts together.
@@ -20,8 +20,10 @@ pub(super) fn figures<'a>(shape: &Shape, parts: impl Iterator<Item = &'a Part> +
             let counts = stacked(parts, "AWS accounts", Some("export".to_owned()), "accounts".to_owned());
             Figures::Stacked(vec![Stacked { is_count: true, ..counts }])
         }
+        Shape::Costs { column, grouping } => Figures::Stacked(costs(parts, column, grouping.as_ref())),
         Shape::Savings => Figures::Savings(savings(parts)),
-        Shape::Utilization => Figures::Utilization(utilization(parts)),
+        Shape::Utilization => Figures::Utilization(ratios(parts, "Utilization of commitments: mean of each kind")),
+        Shape::Shares(share) => Figures::Utilization(ratios(parts, share.title)),
         Shape::Nothing => Figures::Nothing,
     };
     let is_empty = match &figures {
@@ -92,6 +94,21 @@ fn name_of(group: &String, grouping: Option<&str>, names: &BTreeMap<&String, &St
     }
 }
 
+/// Costs, one entry per unit: that of the newest day first.
+fn costs<'a>(parts: impl Iterator<Item = &'a Part>, measure: &str, grouping: Option<&String>) -> Vec<Stacked> {
+    let mut by_unit: BTreeMap<&String, Sums> = BTreeMap::new();
+    let of_part = |part: &'a Part| if let Days::Costs(units) = &part.days { Some(units) } else { None };
+    for (unit, days) in parts.filter_map(of_part).flatten() {
+        by_unit.entry(unit).or_default().extend(days.clone());
+    }
+    let of_unit = |(unit, days): (&String, Sums)| {
+        stacked([Part::of(Days::Amounts(days))].iter(), measure, grouping.cloned(), unit.clone())
+    };
+    let mut found: Vec<Stacked> = by_unit.into_iter().map(of_unit).collect();
+    found.sort_by_key(|stacked| std::cmp::Reverse(stacked.days.keys().next_back().copied()));
+    found
+}
+
 fn savings<'a>(parts: impl Iterator<Item = &'a Part>) -> Vec<Savings> {
     let mut by_unit: BTreeMap<&String, BTreeMap<NaiveDate, SavingsDay>> = BTreeMap::new();
     let of_part = |part: &'a Part| if let Days::Savings(days) = &part.days { Some(days) } else { None };
@@ -106,15 +123,15 @@ fn savings<'a>(parts: impl Iterator<Item = &'a Part>) -> Vec<Savings> {
     found
 }
 
-fn utilization<'a>(parts: impl Iterator<Item = &'a Part>) -> Utilization {
-    let of_part = |part: &'a Part| if let Days::Utilization(days) = &part.days { Some(days) } else { None };
+fn ratios<'a>(parts: impl Iterator<Item = &'a Part>, title: &'static str) -> Utilization {
+    let of_part = |part: &'a Part| if let Days::Ratios(days) = &part.days { Some(days) } else { None };
     let all: Vec<_> = parts.filter_map(of_part).flatten().collect();
     let kinds: BTreeSet<&String> = all.iter().flat_map(|(_, ratios)| ratios.keys()).collect();
-    let mean = |ratios: &BTreeMap<String, (f64, u32)>, kind: &String| {
-        ratios.get(kind).map(|(sum, count)| sum / f64::from((*count).max(1)))
+    let ratio = |ratios: &BTreeMap<String, (f64, f64)>, kind: &String| {
+        ratios.get(kind).filter(|(_, whole)| *whole != 0.0).map(|(part, whole)| part / whole)
     };
-    let days = all.iter().map(|(day, ratios)| (**day, kinds.iter().map(|kind| mean(ratios, kind)).collect()));
-    Utilization { days: days.collect(), kinds: kinds.iter().map(|kind| (*kind).clone()).collect() }
+    let days = all.iter().map(|(day, ratios)| (**day, kinds.iter().map(|kind| ratio(ratios, kind)).collect()));
+    Utilization { title, days: days.collect(), kinds: kinds.iter().map(|kind| (*kind).clone()).collect() }
 }
 
 #[cfg(test)]
@@ -133,7 +150,7 @@ mod tests {
     fn part(number: u32, sums: &[(&str, i128)]) -> Part {
         let sums = sums.iter().map(|(group, sum)| (Some((*group).to_owned()), *sum)).collect();
         let days = Days::Amounts(BTreeMap::from([(day(number), sums)]));
-        Part { epoch: 1, unit: Some("USD".to_owned()), currencies: BTreeMap::new(), names: BTreeMap::new(), days }
+        Part { unit: Some("USD".to_owned()), ..Part::of(days) }
     }
 
     #[test]
@@ -165,6 +182,31 @@ mod tests {
     }
 
     #[test]
+    fn costs_of_two_units_are_charts_of_their_own_and_months_are_one_chart() {
+        let of = |number, unit: &str, sum| {
+            let days = BTreeMap::from([(day(number), BTreeMap::from([(Some("web".to_owned()), sum)]))]);
+            Part::of(Days::Costs(BTreeMap::from([(unit.to_owned(), days)])))
+        };
+        let shape = Shape::Costs { column: "cost".to_owned(), grouping: Some("tag_team".to_owned()) };
+        let parts = [of(1, "dollar", 5), of(2, "dollar", 6), of(3, "euro", 7)];
+        let Figures::Stacked(found) = figures(&shape, parts.iter()) else { panic!("costs") };
+        let told: Vec<_> = found.iter().map(|s| (s.unit.as_str(), s.days.len(), s.total(day(2)))).collect();
+        assert_eq!(told, [("euro", 1, None), ("dollar", 2, Some(6))]);
+        assert_eq!(found[1].groups, ["web"]);
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_no_share() {
+        let days = BTreeMap::from([("a".to_owned(), (0.0, 0.0)), ("b".to_owned(), (0.0, 4.0))]);
+        let part = Part::of(Days::Ratios(BTreeMap::from([(day(1), days)])));
+        let Figures::Utilization(found) = figures(&Shape::Utilization, [part].iter()) else { panic!("ratios") };
+        assert_eq!(
+            (&found.kinds[..], &found.days[&day(1)][..]),
+            (&["a".to_owned(), "b".to_owned()][..], &[None, Some(0.0)][..])
+        );
+    }
+
+    #[test]
     fn what_has_no_name_gets_a_word() {
         let names = |grouping: Option<&str>| {
             stacked([part(1, &[("", 1)])].iter(), "x", grouping.map(str::to_owned), String::new()).groups
@@ -177,7 +219,8 @@ mod tests {
     #[test]
     fn an_empty_table_has_nothing_to_draw() {
         let shape = Shape::Amounts { column: "x".to_owned(), unit: "currency".to_owned(), grouping: None };
-        for shape in [shape, Shape::Savings, Shape::Utilization, Shape::Accounts, Shape::Nothing] {
+        let costs = Shape::Costs { column: "cost".to_owned(), grouping: None };
+        for shape in [shape, costs, Shape::Savings, Shape::Utilization, Shape::Accounts, Shape::Nothing] {
             assert_eq!(figures(&shape, std::iter::empty()), Figures::Nothing);
         }
     }

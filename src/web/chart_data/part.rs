@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::generation::rows::split_by_slot;
 use crate::job::Job;
 use crate::sources::datadog::scale_of;
-use crate::table::{self, Chart, Column, Table};
+use crate::table::{self, Chart, Column, ColumnType, Table};
 use crate::totals::CURRENCY;
 use crate::window::Grain;
 
@@ -22,6 +22,35 @@ pub(super) const ONE: i128 = 10_i128.pow(decimal::SCALE);
 /// Groups of one object that are kept separately. A grouping by resource has tens of thousands, of which the smallest
 /// cannot be among the few that are drawn; they are merged into one.
 const KEPT_GROUPS: usize = 500;
+
+/// A share of an amount by series: where it is, and which series count.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    /// What it is, for people.
+    pub(super) title: &'static str,
+    column: &'static str,
+    /// Columns that together name a line.
+    kind: &'static [&'static str],
+    counted: &'static [&'static str],
+    /// The series that the share is of; none for all.
+    whole: &'static [&'static str],
+}
+
+static USED: Share = Share {
+    title: "Utilization of commitments: the used share of what was paid for",
+    column: "value",
+    kind: &["provider", "product", "commitment_type"],
+    counted: &["used"],
+    whole: &["used", "unused"],
+};
+
+static COVERED: Share = Share {
+    title: "Coverage by commitments: their share of the cost",
+    column: "cost",
+    kind: &["provider", "product"],
+    counted: &["ri", "sp"],
+    whole: &[],
+};
 
 /// The kind of chart of a table, with the columns it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +64,19 @@ pub(super) enum Shape {
         /// Column of the group.
         grouping: Option<String>,
     },
+    /// An amount as a double, by the first grouping that people assign if there is one.
+    Costs {
+        /// Column of the amount.
+        column: String,
+        /// Column of the group.
+        grouping: Option<String>,
+    },
     /// Actual cost, on-demand equivalent and savings.
     Savings,
     /// Utilization of commitments.
     Utilization,
+    /// Shares of an amount by series.
+    Shares(&'static Share),
     /// Accounts with and without an export.
     Accounts,
     /// Nothing to draw.
@@ -55,16 +93,25 @@ impl Shape {
             let columns = table.amounts(&at_first).map(|index| &table.columns()[index]);
             columns.filter(|column| column.sums != Some(table::Sums::Never))
         };
-        let is_drawn = |column: &&Column| column.chart.is_some_and(|chart| chart != Chart::Amount);
+        let is_drawn = |column: &&Column| column.chart.is_some() && column.kind != ColumnType::Decimal;
         let others = table.columns().iter().find(is_drawn);
         let drawn = amounts().find(|column| column.chart.is_some()).or_else(|| amounts().next()).or(others);
         match drawn.map(|column| (column, column.chart.unwrap_or(Chart::Amount))) {
+            Some((column, Chart::Amount)) if column.kind == ColumnType::Double => Self::costs(table, column),
             Some((column, Chart::Amount)) => Self::amounts(table, column),
             Some((_, Chart::Savings)) => Self::Savings,
             Some((_, Chart::Utilization)) => Self::Utilization,
+            Some((_, Chart::UsedShare)) => Self::Shares(&USED),
+            Some((_, Chart::CoveredShare)) => Self::Shares(&COVERED),
             Some((_, Chart::Accounts)) => Self::Accounts,
             None => Self::Nothing,
         }
+    }
+
+    fn costs(table: &Table, column: &Column) -> Self {
+        let first = table.sort_key().get(1).map(|index| &table.columns()[*index]);
+        let grouping = first.filter(|column| column.assigned).map(|column| column.name.clone());
+        Self::Costs { column: column.name.clone(), grouping }
     }
 
     fn amounts(table: &Table, column: &Column) -> Self {
@@ -91,22 +138,34 @@ pub(super) struct Part {
     pub(super) days: Days,
 }
 
+impl Part {
+    /// The sums alone.
+    pub(super) fn of(days: Days) -> Self {
+        Self { epoch: 0, unit: None, currencies: BTreeMap::new(), names: BTreeMap::new(), days }
+    }
+}
+
+/// By day the amount of each group; `None` is the sum of the groups that are too small to be kept.
+pub(super) type Sums = BTreeMap<NaiveDate, BTreeMap<Option<String>, i128>>;
+
 /// Sums by day.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Days {
-    /// By group; `None` is the sum of the groups that are too small to be kept.
-    Amounts(BTreeMap<NaiveDate, BTreeMap<Option<String>, i128>>),
+    /// By group.
+    Amounts(Sums),
+    /// By base unit, to which the amounts are converted; otherwise as above.
+    Costs(BTreeMap<String, Sums>),
     /// By base unit, to which the amounts are converted.
     Savings(BTreeMap<NaiveDate, BTreeMap<String, SavingsDay>>),
-    /// By kind the sum of the ratios and their number.
-    Utilization(BTreeMap<NaiveDate, BTreeMap<String, (f64, u32)>>),
+    /// By kind two numbers, of which the first is divided by the second: the sum of ratios and their number, or an
+    /// amount and what it is a share of.
+    Ratios(BTreeMap<NaiveDate, BTreeMap<String, (f64, f64)>>),
 }
 
 /// Sums the rows of an object.
 pub(super) fn read(shape: &Shape, table: &Table, grain: Grain, rows: &RecordBatch, epoch: u64) -> Result<Part> {
     let slots = split_by_slot(table, grain, rows)?;
-    let days = Days::Amounts(BTreeMap::new());
-    let mut part = Part { epoch, unit: None, currencies: BTreeMap::new(), names: BTreeMap::new(), days };
+    let mut part = Part { epoch, ..Part::of(Days::Amounts(BTreeMap::new())) };
     match shape {
         Shape::Amounts { column, unit, grouping } => {
             part.unit = first_text(rows, unit);
@@ -121,7 +180,9 @@ pub(super) fn read(shape: &Shape, table: &Table, grain: Grain, rows: &RecordBatc
         Shape::Savings => {
             part.days = Days::Savings(by_day(slots, savings)?);
         }
-        Shape::Utilization => part.days = Days::Utilization(by_day(slots, utilization)?),
+        Shape::Costs { column, grouping } => part.days = Days::Costs(costs(slots, column, grouping.as_deref())?),
+        Shape::Utilization => part.days = Days::Ratios(by_day(slots, utilization)?),
+        Shape::Shares(share) => part.days = Days::Ratios(by_day(slots, |rows| shares(rows, share))?),
         Shape::Accounts => part.days = Days::Amounts(by_day(slots, accounts)?),
         Shape::Nothing => {}
     }
@@ -141,6 +202,10 @@ fn texts<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a StringArray> {
 
 fn floats<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a Float64Array> {
     rows.column_by_name(name).and_then(|column| column.as_primitive_opt::<Float64Type>()).ok_or_else(|| unlike(name))
+}
+
+fn too_large(column: &str) -> Error {
+    Error::new(Kind::BadAnswer, format!("the sum of {column} of one day is too large to be drawn"))
 }
 
 fn unlike(name: &str) -> Error {
@@ -175,14 +240,10 @@ fn amounts_by_group(
     for (row, amount) in amounts.iter().enumerate() {
         let group = groups.filter(|groups| groups.is_valid(row)).map_or("", |groups| groups.value(row));
         let sum = sums.entry(group).or_default();
-        *sum = sum.checked_add(amount.unwrap_or(0)).ok_or_else(|| {
-            Error::new(Kind::BadAnswer, format!("the sum of {column} of one day is too large to be drawn"))
-        })?;
+        *sum = sum.checked_add(amount.unwrap_or(0)).ok_or_else(|| too_large(column))?;
     }
     Ok(sums.into_iter().map(|(group, sum)| (Some(group.to_owned()), sum)).collect())
 }
-
-type Sums = BTreeMap<NaiveDate, BTreeMap<Option<String>, i128>>;
 
 /// The share of a chart that each group takes: the sum of its absolute daily amounts.
 pub(super) fn weights<'a>(
@@ -261,14 +322,63 @@ fn savings(rows: &RecordBatch) -> Result<BTreeMap<String, SavingsDay>> {
     Ok(days)
 }
 
-fn utilization(rows: &RecordBatch) -> Result<BTreeMap<String, (f64, u32)>> {
+/// Sums costs by their base unit; a cost without a unit is in a unit without a name.
+fn costs(
+    slots: BTreeMap<NaiveDate, RecordBatch>,
+    column: &str,
+    grouping: Option<&str>,
+) -> Result<BTreeMap<String, Sums>> {
+    let mut found: BTreeMap<String, Sums> = BTreeMap::new();
+    for (day, rows) in slots {
+        let (amounts, units) = (floats(&rows, column)?, texts(&rows, "unit")?);
+        let groups = grouping.map(|name| texts(&rows, name)).transpose()?;
+        for row in (0..rows.num_rows()).filter(|row| amounts.is_valid(*row)) {
+            let (scale, unit) = scale_of(if units.is_valid(row) { units.value(row) } else { "" });
+            let group = groups.filter(|groups| groups.is_valid(row)).map_or("", |groups| groups.value(row));
+            let sums = found.entry(unit.to_owned()).or_default().entry(day).or_default();
+            let sum = sums.entry(Some(group.to_owned())).or_default();
+            *sum = sum.checked_add(pico(amounts.value(row) * scale)).ok_or_else(|| too_large(column))?;
+        }
+    }
+    Ok(found.into_iter().map(|(unit, days)| (unit, fold(days))).collect())
+}
+
+/// An amount in units of 10^-12, exact as far as a double is.
+fn pico(amount: f64) -> i128 {
+    // A double beyond an i128 saturates; the sum of two such is refused.
+    #[allow(clippy::cast_possible_truncation)]
+    let pico = (amount * ONE as f64).round() as i128;
+    pico
+}
+
+/// By kind the counted amount and what it is a share of; kinds without an amount are left out.
+fn shares(rows: &RecordBatch, share: &Share) -> Result<BTreeMap<String, (f64, f64)>> {
+    let names = share.kind.iter().map(|name| texts(rows, name)).collect::<Result<Vec<_>>>()?;
+    let (series, amounts) = (texts(rows, "series")?, floats(rows, share.column)?);
+    let mut kinds: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for row in (0..rows.num_rows()).filter(|row| amounts.is_valid(*row)) {
+        let (name, amount) = (series.value(row), amounts.value(row));
+        if !share.whole.is_empty() && !share.whole.contains(&name) {
+            continue;
+        }
+        let kind = names.iter().map(|column| column.value(row)).collect::<Vec<_>>().join(" ");
+        let (part, whole) = kinds.entry(kind).or_default();
+        *whole += amount;
+        if share.counted.contains(&name) {
+            *part += amount;
+        }
+    }
+    Ok(kinds)
+}
+
+fn utilization(rows: &RecordBatch) -> Result<BTreeMap<String, (f64, f64)>> {
     let names = [texts(rows, "provider")?, texts(rows, "product")?, texts(rows, "commitment_type")?];
     let ratios = floats(rows, "utilization")?;
-    let mut kinds: BTreeMap<String, (f64, u32)> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, (f64, f64)> = BTreeMap::new();
     for row in (0..rows.num_rows()).filter(|row| ratios.is_valid(*row)) {
         let kind = names.map(|column| column.value(row)).join(" ");
         let (sum, count) = kinds.entry(kind).or_default();
-        (*sum, *count) = (*sum + ratios.value(row), *count + 1);
+        (*sum, *count) = (*sum + ratios.value(row), *count + 1.0);
     }
     Ok(kinds)
 }
@@ -294,9 +404,59 @@ fn accounts(rows: &RecordBatch) -> Result<BTreeMap<Option<String>, i128>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KEPT_GROUPS, ONE, fold};
+    use super::{COVERED, KEPT_GROUPS, ONE, USED, costs, fold, shares};
+    use arrow::array::{Float64Array, RecordBatch, StringArray};
     use chrono::NaiveDate;
     use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    /// Rows of texts, and the numbers of one column.
+    fn rows(texts: &[(&str, &[&str])], name: &str, numbers: &[f64]) -> RecordBatch {
+        let text = |(name, values): &(&str, &[&str])| -> (String, arrow::array::ArrayRef) {
+            let values = values.iter().map(|value| Some(*value).filter(|value| *value != "null"));
+            ((*name).to_owned(), Arc::new(values.collect::<StringArray>()))
+        };
+        let mut columns: Vec<_> = texts.iter().map(text).collect();
+        columns.push((name.to_owned(), Arc::new(Float64Array::from(numbers.to_vec()))));
+        RecordBatch::try_from_iter(columns).expect("rows")
+    }
+
+    #[test]
+    fn costs_are_summed_by_unit_after_their_scale() {
+        let texts: &[(&str, &[&str])] = &[
+            ("unit", &["dollar", "cent", "0.01 dollar", "euro", "null"]),
+            ("tag_team", &["web", "web", "data", "web", "web"]),
+        ];
+        let slots = BTreeMap::from([(NaiveDate::MIN, rows(texts, "cost", &[1.5, 250.0, -100.0, 7.0, 9.0]))]);
+        let found = costs(slots.clone(), "cost", Some("tag_team")).expect("sums");
+        let of = |unit: &str| found[unit][&NaiveDate::MIN].clone();
+        let group = |name: &str, sum: i128| (Some(name.to_owned()), sum);
+        assert_eq!(of("dollar"), BTreeMap::from([group("data", -ONE), group("web", 4 * ONE)]));
+        assert_eq!(
+            (of("euro"), of("")),
+            (BTreeMap::from([group("web", 7 * ONE)]), BTreeMap::from([group("web", 9 * ONE)]))
+        );
+        assert_eq!(
+            costs(slots, "cost", None).expect("sums")["dollar"][&NaiveDate::MIN],
+            BTreeMap::from([group("", 3 * ONE)])
+        );
+        let huge = rows(&[("unit", &["euro", "euro"])], "cost", &[1e300, 1e300]);
+        assert!(costs(BTreeMap::from([(NaiveDate::MIN, huge)]), "cost", None).is_err(), "a wrong sum is not drawn");
+    }
+
+    #[test]
+    fn a_share_is_of_the_series_that_it_names_or_of_all() {
+        let names: &[(&str, &[&str])] = &[
+            ("provider", &["aws"; 4]),
+            ("product", &["ec2"; 4]),
+            ("commitment_type", &["sp"; 4]),
+            ("series", &["used", "unused", "total", "ri"]),
+        ];
+        let used = rows(names, "value", &[3.0, 1.0, 4.0, 2.0]);
+        assert_eq!(shares(&used, &USED).expect("a share")["aws ec2 sp"], (3.0, 4.0));
+        let covered = rows(names, "cost", &[3.0, 1.0, 4.0, 2.0]);
+        assert_eq!(shares(&covered, &COVERED).expect("a share")["aws ec2"], (2.0, 10.0));
+    }
 
     #[test]
     fn small_groups_are_kept_as_one_and_nothing_is_lost() {

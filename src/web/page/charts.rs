@@ -39,11 +39,6 @@ fn id(name: &str, index: usize) -> String {
     if index == 0 { name.to_owned() } else { format!("{name}-{}", index + 1) }
 }
 
-/// The display name of a unit of amounts.
-pub(super) fn unit_word(unit: &str) -> String {
-    if unit == "dollar" { "USD".to_owned() } else { format::label(unit) }
-}
-
 fn savings(grain: Grain, figures: &Savings, index: usize) -> Markup {
     let axis = Axis::new(grain, figures.days.keys().copied());
     let line = |name: &str, value: fn(&SavingsDay) -> Option<f64>| Line {
@@ -52,7 +47,8 @@ fn savings(grain: Grain, figures: &Savings, index: usize) -> Markup {
     };
     let costs = [line("on-demand equivalent", |day| day.on_demand), line("actual cost", |day| day.actual)];
     let rate = [line("effective savings rate", SavingsDay::rate)];
-    let title = format!("What was paid, and what it would have cost on demand, {} per day", unit_word(&figures.unit));
+    let title =
+        format!("What was paid, and what it would have cost on demand, {} per day", format::unit(&figures.unit));
     html! {
         (lines(&id("savings", index), &title, &axis, false, true, &costs))
         (lines(&id("rate", index), "Realized savings as a share of the on-demand equivalent", &axis, true, false, &rate))
@@ -74,5 +70,5 @@ fn utilization(grain: Grain, figures: &Utilization) -> Markup {
                 .collect(),
         })
         .collect();
-    lines("utilization", "Utilization of commitments: mean of each kind", &axis, true, false, &kinds)
+    lines("utilization", figures.title, &axis, true, false, &kinds)
 }

@@ -103,7 +103,7 @@ fn groups(job: &JobFacts, day: NaiveDate) -> Markup {
     let mut ranked: Vec<(&String, i128)> = figures.groups.iter().zip(amounts.iter().copied()).collect();
     ranked.retain(|(_, amount)| *amount != 0);
     ranked.sort_by_key(|(_, amount)| std::cmp::Reverse(*amount));
-    let title = format!("{} by {}, {}", figures.measure, grouping, format::label(&figures.unit)).replace('_', " ");
+    let title = format!("{} by {}, {}", figures.measure, grouping, format::unit(&figures.unit)).replace('_', " ");
     html! {
         div class="scroll" tabindex="0" role="region" aria-label=(title) {
             table {

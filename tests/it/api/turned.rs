@@ -1,10 +1,11 @@
-//! Datadog changes its values: another unit, percentages for ratios, nulls, fewer list elements.
+//! APIs without totals change their values: another unit, percentages for ratios, nulls, zeros, fewer list elements.
 
 use std::sync::{Arc, Mutex};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
+use crate::support::done::Done;
 use crate::support::lake::column;
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Asked, Reply, Script};
@@ -244,4 +245,58 @@ fn a_snapshot_of_days_that_move_on_may_be_shorter() {
     house.set("COSTLAKE_NOW", "2026-11-29T06:00:00Z");
     house.run_well();
     assert_eq!(house.rows("dog").len(), 6);
+}
+
+/// What a Savings Plans answer says of each day: used commitment of 240 and the percentage, or nothing of either.
+type Used = Option<(&'static str, &'static str)>;
+
+/// A table of Savings Plans whose days were used to 95.2 % and are told anew as `used`, of a commitment of `total`.
+fn plans_turned(total: &'static str, used: Used) -> (Lakehouse, Done) {
+    let told: Arc<Mutex<(&str, Used)>> = Arc::new(Mutex::new(("240", Some(("228.5", "95.2")))));
+    let says = Arc::clone(&told);
+    let script = Script::answering(move |asked| {
+        let period = &asked.json()["TimePeriod"];
+        let day = |name: &str| -> NaiveDate { period[name].as_str().expect("a day").parse().expect("a day") };
+        let (total, used) = *says.lock().expect("words");
+        let days = day("Start").iter_days().take_while(|date| *date < day("End")).map(|date| {
+            let mut utilization = json!({ "TotalCommitment": total });
+            if let Some((used, percentage)) = used {
+                utilization["UsedCommitment"] = used.into();
+                utilization["UtilizationPercentage"] = percentage.into();
+            }
+            let period = json!({ "Start": date, "End": date.succ_opt().expect("a day") });
+            json!({ "TimePeriod": period, "Utilization": utilization })
+        });
+        Reply::good(&json!({ "SavingsPlansUtilizationsByTime": days.collect::<Vec<_>>() }))
+    });
+    let mut house = Lakehouse::new(script.url(), NOW);
+    let job = "[source]\ntype = \"aws_savings_plans_utilization\"\n[window]\nbegin = \"2026-11-20\"\n";
+    house.job("plans", &format!("{job}[limits]\nrequests_per_second = 1000\n"));
+    house.run_well();
+    *told.lock().expect("words") = (total, used);
+    house.set("COSTLAKE_NOW", "2026-11-29T07:00:00Z");
+    let done = house.json(&["run"]);
+    (house, done)
+}
+
+/// A plan that nobody uses any more is what the table is for. A figure that is gone is not a zero, and a whole day of zeros
+/// is no answer about a commitment.
+#[test]
+fn a_utilization_of_zero_is_taken_and_one_that_is_gone_is_held() {
+    let (house, done) = plans_turned("240", Some(("0", "0")));
+    done.exits(0);
+    let rows = house.rows("plans");
+    let percentages = column(&rows, "utilization_percentage");
+    assert!(percentages.iter().all(|percentage| percentage.parse() == Ok(0.0)), "{percentages:?}");
+    for (total, used, words) in [
+        ("240", None, "would be null in 1 row where it had a value"),
+        ("0", Some(("0", "0")), "all amounts of 1 row would be zero and were not"),
+    ] {
+        let (house, done) = plans_turned(total, used);
+        done.exits(1).says(words);
+        let rows = house.rows("plans");
+        let held: Vec<_> = rows.iter().filter(|row| row["usage_date"].as_str() < "2026-11-28").collect();
+        assert_eq!(held.len(), 8, "{words}");
+        assert!(held.iter().all(|row| row["used_commitment"].starts_with("228.5")), "{words}: {held:?}");
+    }
 }

@@ -48,3 +48,16 @@ fn what_cannot_be_listed_is_told_before_anything_is_paid() {
     }
     assert!(api.take_asked().is_empty());
 }
+
+#[test]
+fn a_listing_waits_for_a_busy_api_as_a_run_does() {
+    let api = Script::new();
+    let page = Reply::new(200, r#"{"Tags":["a"]}"#);
+    api.then([Reply::fault("ThrottlingException", "Rate exceeded"), page]);
+    let done = house(&api).costlake(&["values", "aws_cost_and_usage.tag.team"]);
+    assert_eq!((done.code, done.stdout.as_str(), api.take_asked().len()), (Some(0), "a\n", 2), "{done}");
+    api.then([Reply::fault("ValidationException", "no such tag")]);
+    let done = house(&api).costlake(&["values", "aws_cost_and_usage.tag.team"]);
+    assert!(done.code != Some(0) && done.stderr.contains("request GetTags"), "{done}");
+    assert_eq!(api.take_asked().len(), 1, "what is refused is not sent again");
+}
