@@ -56,7 +56,13 @@ pub(super) fn section(question: &Question, table: &Table, section: &Section, bef
     rows.push((named("total", question.by.len().max(1)), totals, BOLD));
     let by = question.by_names(table);
     let by = if by.is_empty() { vec![""] } else { by };
-    let header = header(&by, &unit, before);
+    if before.is_none() && question.by.is_empty() {
+        rows.iter_mut().for_each(|(_, cells, _)| cells.truncate(1));
+    }
+    let mut header = header(&by, &unit, before);
+    if before.is_none() && question.by.is_empty() {
+        header.truncate(2);
+    }
     let mut lines: Vec<String> = laid_out(&header, by.len(), rows).lines().map(str::to_owned).collect();
     if !question.is_by_time() && section.days.len() > 1 {
         lines.push(sparks(section));
@@ -64,10 +70,12 @@ pub(super) fn section(question: &Question, table: &Table, section: &Section, bef
     lines
 }
 
-/// What stands above the amounts: the unit, the series, or the name of the measure.
+/// What stands above the amounts: the unit, or the name of the measure if it has none; with the series.
 fn unit(question: &Question, table: &Table, section: &Section) -> String {
-    let of: Vec<String> = section.of.iter().flatten().map(|text| printable(text)).collect();
-    if of.is_empty() { question.measure_name(table).to_owned() } else { of.join(", ") }
+    let name = || question.measure_name(table).to_owned();
+    let of = |index: usize| section.of.get(index).cloned().flatten().map(|text| printable(&text));
+    let unit = of(0).unwrap_or_else(name);
+    of(1).map_or(unit.clone(), |series| format!("{unit} ({series})"))
 }
 
 fn header(by: &[&str], unit: &str, before: Option<Window>) -> Vec<String> {
@@ -94,8 +102,8 @@ fn laid_out(header: &[String], by: usize, rows: Vec<(Vec<String>, Vec<String>, S
         rows.iter().map(of_row).max().unwrap_or(0).max(heads)
     };
     let mut widths: Vec<usize> = (0..header.len()).map(width).collect();
-    // Each column has a blank at either side.
-    while widths.iter().sum::<usize>() + 2 * widths.len() > WIDTH {
+    // Each column has a blank at either side, and one stands between two.
+    while widths.iter().sum::<usize>() + 3 * widths.len() > WIDTH + 1 {
         let Some(widest) = widths.iter_mut().take(by).max_by_key(|width| **width).filter(|width| **width > NARROW)
         else {
             break;
@@ -162,7 +170,11 @@ fn percent(part: i128, whole: i128, plus: &str) -> String {
     if thousandths.unsigned_abs() > 99_999 {
         return format!("{}>9,999 %", if thousandths < 0 { "-" } else { plus });
     }
-    let sign = if thousandths < 0 { "-" } else { plus };
+    let sign = match thousandths.signum() {
+        -1 => "-",
+        0 => "",
+        _ => plus,
+    };
     let size = thousandths.unsigned_abs();
     format!("{sign}{}.{} %", size / 10, size % 10)
 }

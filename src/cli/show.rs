@@ -220,7 +220,7 @@ pub(super) fn text(job: &Job, question: &Question, reply: &Reply, notes: &[Strin
     }
     if let Some(more) = reply.answer.sections.len().checked_sub(MOST_SECTIONS).filter(|more| *more > 0) {
         let name = apart(job, question).first().copied().unwrap_or_default();
-        lines.push(format!("\n{} more: --where {name}=… shows one of them", plural(more as u64, name)));
+        lines.push(format!("\n{more} more of other {name}: --where {name}=… shows one of them"));
     }
     if reply.answer.sections.is_empty() {
         lines.push("\nno row has a value here".to_owned());
