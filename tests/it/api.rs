@@ -15,6 +15,7 @@ mod grains;
 mod growth;
 mod identity;
 mod job_files;
+mod kept_current;
 mod keys;
 mod lags;
 mod large_answers;
