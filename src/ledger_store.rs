@@ -31,7 +31,7 @@ mod records;
 mod redefine;
 
 pub use compare::{Compared, Owner};
-pub use growth::{as_kept, keeps_metrics};
+pub use growth::{as_kept, keeps_lists, keeps_metrics};
 pub use history::{Kept, displaced_key, kept_generations, kept_key};
 pub use identity::{TableRecord, same_account};
 pub use observe::{Look, Observed, data_key, look, look_at, observe, partition_of};

@@ -65,6 +65,11 @@ pub(super) trait Endpoint: Debug + Send + Sync + 'static {
         BTreeSet::new()
     }
 
+    /// See [`Source::kept_list`].
+    fn kept_list(&self) -> Option<&'static str> {
+        None
+    }
+
     /// See [`Source::watched`].
     fn watched(&self) -> Watched {
         Watched::default()
@@ -81,6 +86,11 @@ pub(super) trait Endpoint: Debug + Send + Sync + 'static {
     /// Expected number of requests.
     fn expected_requests(&self, windows: &[Window], _learnt: &Learnt) -> u64 {
         self.requests(windows).len() as u64
+    }
+
+    /// See [`Source::may_take_more`].
+    fn may_take_more(&self, _windows: &[Window], _learnt: &Learnt) -> bool {
+        false
     }
 
     /// Reads one answer.
@@ -165,6 +175,10 @@ impl<E: Endpoint> Source for Listed<E> {
         self.endpoint.read_for()
     }
 
+    fn kept_list(&self) -> Option<&'static str> {
+        self.endpoint.kept_list()
+    }
+
     fn watched(&self) -> Watched {
         self.endpoint.watched()
     }
@@ -175,6 +189,10 @@ impl<E: Endpoint> Source for Listed<E> {
 
     fn expected_requests(&self, windows: &[Window], learnt: &Learnt) -> u64 {
         self.endpoint.expected_requests(&self.asked(windows), learnt)
+    }
+
+    fn may_take_more(&self, windows: &[Window], learnt: &Learnt) -> bool {
+        self.endpoint.may_take_more(&self.asked(windows), learnt)
     }
 
     fn requests(&self, windows: &[Window]) -> Vec<Request> {
@@ -193,6 +211,7 @@ impl<E: Endpoint> Source for Listed<E> {
             awaited,
             met: BTreeSet::new(),
             page_rows: 0,
+            full_page: 0,
             remarks: Remarks::default(),
             doubtful: BTreeMap::new(),
         })
@@ -224,6 +243,7 @@ struct ListReader<E: Endpoint> {
     awaited: BTreeSet<Name>,
     met: BTreeSet<NaiveDate>,
     page_rows: u64,
+    full_page: u64,
     remarks: Remarks,
     doubtful: BTreeMap<NaiveDate, String>,
 }
@@ -271,7 +291,11 @@ impl<E: Endpoint> Reader for ListReader<E> {
         let free = body.map(|body| Answer { body: body.into(), ..answer.clone() });
         let answer = free.as_ref().unwrap_or(answer);
         let page = endpoint.read(&mut self.state, request, answer).map_err(|error| placed(error, request))?;
-        self.page_rows = self.page_rows.max(page.rows.len() as u64);
+        let rows = page.rows.len() as u64;
+        self.page_rows = self.page_rows.max(rows);
+        if page.next.iter().any(|next| name_of(next) == name_of(request)) {
+            self.full_page = self.full_page.max(rows).max(1);
+        }
         for row in page.rows {
             self.push(request, row)?;
         }
@@ -314,6 +338,7 @@ impl<E: Endpoint> Reader for ListReader<E> {
             doubtful: self.doubtful,
             notes: remarks.into_notes(),
             page_rows: self.page_rows,
+            full_page: self.full_page,
         })
     }
 }

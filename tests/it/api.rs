@@ -19,6 +19,7 @@ mod kept_current;
 mod keys;
 mod lags;
 mod large_answers;
+mod lists;
 mod malformed;
 mod ninety_nights;
 mod nothing;
