@@ -25,6 +25,7 @@ use crate::ledger_store::{Observed, data_key, keeps_metrics, observe};
 use crate::plan::{Fetch, fetch_of, is_reachable, least_requests, shortened};
 use crate::report::{FetchReport, Outcome};
 use crate::sources::{Learnt, Source};
+use crate::text::plural;
 use crate::window::{Partition, first_of_month};
 
 use super::budget::Meter;
@@ -75,7 +76,9 @@ async fn note_failure(run: &JobRun<'_>, planned: &Fetch, error: &Error) {
 async fn attempt(run: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<()> {
     let read = read_and_publish(run, planned, report).await?;
     if read < planned.slots.len() {
-        report.notes.push(format!("shortened to {read} of {} days by the budget", planned.slots.len()));
+        report
+            .notes
+            .push(format!("shortened to {read} of {} by the budget", plural(planned.slots.len() as u64, "day")));
         return Err(run.budget.reached(None));
     }
     Ok(())

@@ -254,20 +254,23 @@ impl<E: Endpoint> ListReader<E> {
         for (column, cell) in self.rows.table().columns().iter().zip(&taken.cells) {
             let is_above = matches!(cell, Cell::Double(number) if *number > ABOVE_RATIO);
             if is_above && self.ratios.contains(&column.name.as_str()) {
-                let words =
-                    format!("rows have a {} above 1.5 where a ratio was expected; kept as it came", column.name);
-                self.remarks.count(words, 1);
+                let words = |rows: &str| {
+                    format!("{rows} a {} above 1.5 where a ratio was expected; kept as it came", column.name)
+                };
+                self.remarks.count(&words("row has"), &words("rows have"), 1);
             }
         }
         if !taken.left.is_empty() {
             let is_kept = self.rows.table().columns().iter().any(|column| column.name == row::EXTRA);
-            let words =
-                if is_kept { "rows have fields that went to `extra`" } else { "rows have fields without a column" };
-            self.remarks.name(words, taken.left);
+            let what = if is_kept { "fields that went to `extra`" } else { "fields without a column" };
+            self.remarks.name(&format!("row has {what}"), &format!("rows have {what}"), taken.left);
         }
         if taken.rounded > 0 {
-            let words = "amounts have more than 12 decimals and were rounded; their text is in `extra`";
-            self.remarks.count(words, taken.rounded);
+            let (one, several) = (
+                "amount has more than 12 decimals and was rounded; its text is in `extra`",
+                "amounts have more than 12 decimals and were rounded; their text is in `extra`",
+            );
+            self.remarks.count(one, several, taken.rounded);
         }
         self.rows.push(&taken.cells).map_err(|error| placed(error, request))
     }
