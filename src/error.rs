@@ -26,7 +26,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::redact::redact;
+use crate::redact::{redact, without_people};
 
 /// The kind of an error, by what the user does about it: see the table of the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -162,7 +162,7 @@ impl Error {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
-            message: printable(&message.into()),
+            message: shown(&message.into()),
             context: Vec::new(),
             advice: None,
             retry_after: None,
@@ -254,7 +254,7 @@ impl Error {
         let mut said = text.clone();
         let mut cause = std::error::Error::source(self);
         while let Some(inner) = cause {
-            let line = printable(&inner.to_string());
+            let line = shown(&inner.to_string());
             if !said.contains(&line) {
                 text.push_str("\n  because: ");
                 text.push_str(&line);
@@ -264,7 +264,7 @@ impl Error {
         }
         if let Some(advice) = self.advice() {
             text.push_str("\n  what to do: ");
-            text.push_str(&printable(advice));
+            text.push_str(&shown(advice));
         }
         text
     }
@@ -275,7 +275,7 @@ impl fmt::Display for Error {
         f.write_str(&self.0.message)?;
         for (index, (key, value)) in self.0.context.iter().enumerate() {
             f.write_str(if index == 0 { " (" } else { ", " })?;
-            write!(f, "{key} {}", printable(value))?;
+            write!(f, "{key} {}", shown(value))?;
         }
         if !self.0.context.is_empty() {
             f.write_str(")")?;
@@ -305,12 +305,27 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if hostile(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
+/// The text of an error: [`printable`], and without people.
+fn shown(text: &str) -> String {
+    without_people(&printable(text)).into_owned()
+}
+
 /// The result type of nearly every function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[cfg(test)]
 mod tests {
     use super::{Error, Kind, combined_exit_code, printable};
+
+    #[test]
+    fn nobody_is_named_in_an_error() {
+        let cause = std::io::Error::other("ask jo@acme.example");
+        let error = Error::new(Kind::Refused, "jo@acme.example may not").at("user", "jo@acme.example").because(cause);
+        let error = error.advise("write to jo@acme.example");
+        for text in [error.report(), error.to_string(), error.message().to_owned()] {
+            assert!(text.contains("[e-mail]") && !text.contains('@'), "{text}");
+        }
+    }
 
     #[test]
     fn exit_codes_combine_in_the_documented_order() {

@@ -16,6 +16,7 @@ use crate::generation::Footer;
 use crate::lake::Lake;
 use crate::ledger::{AcceptedClock, Ledger, Noted, ObjectId};
 use crate::report::JobReport;
+use crate::text::plural;
 use crate::window::{Grain, Partition};
 
 use keys::{record_key, sequence_of, snapshot_key};
@@ -31,7 +32,7 @@ mod records;
 mod redefine;
 
 pub use compare::{Compared, Owner};
-pub use growth::{as_kept, keeps_metrics};
+pub use growth::{as_kept, keeps_lists, keeps_metrics};
 pub use history::{Kept, displaced_key, kept_generations, kept_key};
 pub use identity::{TableRecord, same_account};
 pub use observe::{Look, Observed, data_key, look, look_at, observe, partition_of};
@@ -200,7 +201,7 @@ impl LedgerStore {
             notes.extend(history::rebuild(&self.lake, &mut self.ledger, grain, now).await?);
         }
         if found > 0 || !notes.is_empty() {
-            notes.insert(0, format!("{why}: rebuilt from the footers of {found} objects"));
+            notes.insert(0, format!("{why}: rebuilt from the footers of {}", plural(found as u64, "object")));
             notes.push(
                 "gone with the ledger: when each day was last read (shown is when its object was written), what answers \
                  taught about their size, objects that are gone as well, and older revisions than those of the objects \

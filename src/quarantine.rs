@@ -22,6 +22,7 @@ use crate::generation::{DayFacts, FetchedDays};
 use crate::job::Job;
 use crate::ledger::{Baseline, Ledger, Moves};
 use crate::sources::{ApiTotals, Review};
+use crate::text::plural;
 use crate::window::first_of_month;
 
 mod months;
@@ -126,7 +127,7 @@ fn changes<'a>(
 }
 
 fn rows(count: u64) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+    plural(count, "row")
 }
 
 /// Whether the old rows had costs: some cost column does not sum to zero. Without cost columns, any row counts.

@@ -9,6 +9,8 @@ use std::sync::{PoisonError, RwLock};
 
 use secrecy::{ExposeSecret, SecretString};
 
+/// The replacement of an e-mail address.
+pub const PERSON: &str = "[e-mail]";
 /// The replacement of a secret.
 pub const PLACE: &str = "[secret]";
 /// Shorter secrets are not redacted: they could be ordinary words.
@@ -60,6 +62,34 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// The text without e-mail addresses: an API may name in an error who asked, or whom to ask, and errors are kept.
+#[must_use]
+pub fn without_people(text: &str) -> Cow<'_, str> {
+    let is_user = |c: char| c.is_alphanumeric() || "._%+-".contains(c);
+    let is_host = |c: char| c.is_alphanumeric() || ".-".contains(c);
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('@') {
+        let user = before.trim_end_matches(is_user);
+        let host = &after[..after.len() - after.trim_start_matches(is_host).len()];
+        let host = host.trim_end_matches(['.', '-']);
+        let is_name = |(_, last): (&str, &str)| last.chars().count() > 1 && last.chars().all(char::is_alphabetic);
+        if user.len() < before.len() && host.rsplit_once('.').is_some_and(is_name) {
+            shown.push_str(user);
+            shown.push_str(PERSON);
+            rest = &after[host.len()..];
+        } else {
+            shown.push_str(before);
+            shown.push('@');
+            rest = after;
+        }
+    }
+    if shown.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
+}
+
 /// A URL without user, password and query; accepts any text.
 #[must_use]
 pub fn without_credentials(address: &str) -> String {
@@ -77,7 +107,7 @@ pub fn without_credentials(address: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{redact, remember, remember_address, without_credentials};
+    use super::{redact, remember, remember_address, without_credentials, without_people};
 
     #[test]
     fn what_is_remembered_is_left_out() {
@@ -102,6 +132,26 @@ mod tests {
     fn what_addresses_hide_is_left_out() {
         remember_address("https://somebody:hush-hush-2@host/x?token=hush-hush-3&key=hush-hush-4");
         assert_eq!(redact("hush-hush-2 hush-hush-3 hush-hush-4 host"), "[secret] [secret] [secret] host");
+    }
+
+    #[test]
+    fn e_mail_addresses_are_left_out() {
+        for (given, shown) in [
+            (
+                "User: arn:aws:sts::123456789012:assumed-role/X/jo.do+x@acme.example is not authorized",
+                "User: arn:aws:sts::123456789012:assumed-role/X/[e-mail] is not authorized",
+            ),
+            ("ask Jo <jo@acme.example>, or \"mo@a.b.example\".", "ask Jo <[e-mail]>, or \"[e-mail]\"."),
+            ("jo@acme.example.", "[e-mail]."),
+            ("jürgen@müller.example", "[e-mail]"),
+            (
+                "crate@1.2.3, @team, a @ b, x@localhost, https://…@host.example/p",
+                "crate@1.2.3, @team, a @ b, x@localhost, https://…@host.example/p",
+            ),
+            ("nobody", "nobody"),
+        ] {
+            assert_eq!(without_people(given), shown);
+        }
     }
 
     #[test]

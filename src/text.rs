@@ -40,7 +40,13 @@ pub fn hex(bytes: &[u8]) -> String {
 /// `1 day`, `2 days`.
 #[must_use]
 pub fn plural(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{} {what}s", count(number)) }
+    counted(number, what, &format!("{what}s"))
+}
+
+/// The number with the words for one, or those for any other number: `1 day is`, `2 days are`.
+#[must_use]
+pub fn counted(number: u64, one: &str, others: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { others })
 }
 
 /// A key as part of a column name: lower case, each run of other characters than ASCII letters and digits becomes one
@@ -64,7 +70,7 @@ pub fn slug(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, count, hex, plural, slug};
+    use super::{bytes, count, counted, hex, plural, slug};
 
     #[test]
     fn a_byte_is_two_digits() {
@@ -76,6 +82,10 @@ mod tests {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([5, 1_500, 22_300_000].map(bytes), ["5 B", "1.5 kB", "22.3 MB"]);
         assert_eq!([plural(1, "day"), plural(2, "day")], ["1 day", "2 days"]);
+        assert_eq!(
+            [1, 0, 1_200].map(|n| counted(n, "day is", "days are")),
+            ["1 day is", "0 days are", "1,200 days are"]
+        );
     }
 
     #[test]

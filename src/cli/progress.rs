@@ -14,7 +14,7 @@ use crate::redact::redact;
 use crate::report::RequestStats;
 
 use super::args::{Global, LogFormat};
-use super::screen::{count, is_watched, plural, words_written};
+use super::screen::{is_watched, plural, words_written};
 
 /// The bars of a run.
 #[derive(Clone, Default)]
@@ -80,7 +80,7 @@ impl State {
         }
         let cost = total.cost();
         let dollars = if cost > Cents::ZERO { format!("  {cost} USD") } else { String::new() };
-        bar.set_message(format!("{}  {} rows{dollars}", plural(total.pages, "page"), count(rows)));
+        bar.set_message(format!("{}  {}{dollars}", plural(total.pages, "page"), plural(rows, "row")));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result, combined_exit_code};
 use crate::job::Job;
 use crate::pipeline::totals::{Prices, Shared};
 use crate::pipeline::{Context, plan_job, run_job};
-use crate::plan::{Ask, OVER_CAP, PAGE_UNKNOWN, Plan, probes, range};
+use crate::plan::{Ask, OVER_CAP, Plan, probes, range};
 use crate::report::{FetchReport, JobReport, Outcome};
 use crate::window::{parse_date_argument, parse_month};
 
@@ -150,9 +150,7 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
         match plan_job(&context, job, ask, &mut prices).await {
             Ok((mut planned, store)) => {
                 planned.notes.extend(job.aws.note());
-                if is_paid(job) && store.ledger.learnt.page_rows == 0 {
-                    planned.notes.push(PAGE_UNKNOWN.to_owned());
-                }
+                planned.notes.extend(planned.page_note(job, &store.ledger.learnt).map(str::to_owned));
                 documents.push(plan_document(job, &planned, store.ledger.learnt.page_rows > 0));
                 plans.push((job, planned));
             }
@@ -194,6 +192,7 @@ fn plan_document(job: &Job, planned: &Plan, learnt: bool) -> serde_json::Value {
         .collect();
     json!({
         "job": job.name, "fetches": fetches, "totals_requests": planned.totals_requests(), "expected_requests": planned.expected_requests(), "expected_usd": price.to_string(),
+        "at_least": planned.at_least,
         "pages_learnt_from_earlier_runs": learnt, "max_requests_per_run": job.budget.max_requests_per_run, "notes": planned.notes,
     })
 }
@@ -249,7 +248,8 @@ fn print_plans(plans: &[(&Job, Plan)], ask: Ask) {
     let price: Cents =
         plans.iter().map(|(job, planned)| job.entry.provider.price_of(planned.expected_requests())).sum();
     let requests: u64 = plans.iter().map(|(_, planned)| planned.expected_requests()).sum();
-    screen::out(&format!("\nexpected: {}, {price} USD. Nothing was asked.", plural(requests, "request")));
+    let least = if plans.iter().any(|(job, planned)| is_paid(job) && planned.at_least) { "at least " } else { "" };
+    screen::out(&format!("\nexpected: {least}{}, {price} USD. Nothing was asked.", plural(requests, "request")));
     for (job, planned) in plans {
         if job.budget.max_requests_per_run.is_some_and(|cap| is_paid(job) && planned.expected_requests() > cap) {
             screen::out(&format!("{}: {OVER_CAP}", job.name));

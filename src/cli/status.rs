@@ -19,7 +19,7 @@ use crate::status;
 use crate::window::{Grain, Window, first_of_month, month_start};
 
 use super::args::{Global, Output};
-use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, count, plural};
+use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, plural};
 use super::{client_config, clock, open_lake, progress, select, shown, tell_broken, tell_clock};
 
 /// `costlake status`.
@@ -163,7 +163,7 @@ fn print(job: &Job, slots: &[Slot], notes: &[String], failed: Option<(&JobReport
     let rows: u64 = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|day| day.facts.rows).sum();
     let read = slots.iter().filter(|slot| slot.known.is_some()).count() as u64;
     let unit = if job.source.grain() == Grain::Monthly { "month" } else { "day" };
-    screen::out(&format!("{BOLD}{}{BOLD:#}  {}, {} rows", job.name, plural(read, unit), count(rows)));
+    screen::out(&format!("{BOLD}{}{BOLD:#}  {}, {}", job.name, plural(read, unit), plural(rows, "row")));
     if let Some(last) = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|day| day.read_at).max() {
         screen::out(&format!("  last read {}", shown(last)));
     }

@@ -35,10 +35,13 @@ pub(super) async fn values(global: &Global, what: &str, job: Option<&str>, yes: 
         .ok_or_else(|| Error::new(Kind::Internal, "there are no days before today"))?;
     let listing = entry.values.and_then(|listings| (listings.of)(key, window)).ok_or_else(|| unknown(entry, key))?;
     let job = job_of(global, entry, job)?;
-    if !yes && screen::can_be_asked() && entry.provider.is_paid() {
-        let price = entry.provider.price_of(1);
-        let question = format!("{} is asked for {key}, {price} USD a page. Go on?", entry.provider.name);
-        if !screen::ask(&question) {
+    if !yes && entry.provider.is_paid() {
+        let (name, price) = (entry.provider.name, entry.provider.price_of(1));
+        let priced =
+            format!("{name} is asked for {key}: {price} USD a page, at most {MAX_PAGES} pages, in no job's budget.");
+        if !screen::can_be_asked() {
+            screen::tell(&priced);
+        } else if !screen::ask(&format!("{priced} Go on?")) {
             return Ok(0);
         }
     }

@@ -71,7 +71,7 @@ fn document(job: &Job, checked: &Result<TableCheck>) -> Value {
 
 fn print(checked: &TableCheck) {
     let what = if checked.full { ", every row compared" } else { "" };
-    let right = format!("{} right, {} rows{what}", plural(checked.right, "object"), count(checked.rows));
+    let right = format!("{} right, {}{what}", plural(checked.right, "object"), plural(checked.rows, "row"));
     let wrong = checked.open().count() as u64;
     let mended = checked.findings.len() as u64 - wrong;
     let mut line = format!("{BOLD}{}{BOLD:#}  {GREEN}{right}{GREEN:#}", checked.table);

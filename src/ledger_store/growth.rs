@@ -8,7 +8,9 @@
 //! | a day that lacks some | due once, if the API still has it; else its new columns stay NULL |
 //! | a job that no longer names what any day has | refused |
 //!
-//! A costlake that does not know of this refuses the layout of such footers and ledgers.
+//! What a job lists under [`Source::kept_list`] may grow as well; rows of what it no longer lists would be lost.
+//!
+//! A costlake that does not know of grown metrics refuses the layout of such footers and ledgers.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -18,6 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::generation::DayFacts;
 use crate::job::Job;
 use crate::lake::Lake;
+use crate::ledger::Ledger;
 use crate::sources::Source;
 
 use super::TableRecord;
@@ -67,5 +70,26 @@ pub fn keeps_metrics<'f>(job: &Job, days: impl IntoIterator<Item = &'f DayFacts>
     Err(Error::new(Kind::Config, message).advise(
         "name them in source.metrics again, since a table may gain metrics but not lose them; or give the changed job a new \
          name (a new file in the jobs folder makes a new table)",
+    ))
+}
+
+/// Refuses a job that no longer lists what its table has rows of: they would be gone where days are read again.
+///
+/// # Errors
+/// [`Kind::Config`] naming what is missing.
+pub fn keeps_lists(job: &Job, ledger: &Ledger) -> Result<()> {
+    let Some(key) = job.source.kept_list() else { return Ok(()) };
+    let asked = job.source.read_for();
+    let has_rows = |name: &&String| ledger.found.get(*name).is_none_or(|any| *any);
+    let read = ledger.facts().flat_map(|(_, facts)| &facts.read_for).filter(has_rows);
+    let lost: BTreeSet<&str> = read.filter(|name| !asked.contains(*name)).map(String::as_str).collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let names = lost.into_iter().collect::<Vec<_>>().join(", ");
+    let message = format!("the table `{}` has rows of what {key} does not name: {names}", job.name);
+    Err(Error::new(Kind::Config, message).advise(
+        "name it again, since its rows would be lost where days are read again; or give the changed job a new name (a new \
+         file in the jobs folder makes a new table)",
     ))
 }

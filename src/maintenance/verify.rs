@@ -32,6 +32,7 @@ use crate::window::Partition;
 
 use crate::pipeline::Context;
 use crate::pipeline::retry::interrupted;
+use crate::text::plural;
 
 mod finding;
 mod history;
@@ -252,8 +253,8 @@ impl Verifier<'_> {
 
 fn missing(known: &PartitionState) -> Verdict {
     let rows: u64 = known.days.values().map(|day| day.facts.rows).sum();
-    let days = known.days.len();
-    wrong(Defect::Missing, true, format!("the ledger knows generation {}: {days} days, {rows} rows", known.epoch))
+    let (days, rows) = (plural(known.days.len() as u64, "day"), plural(rows, "row"));
+    wrong(Defect::Missing, true, format!("the ledger knows generation {}: {days}, {rows}", known.epoch))
 }
 
 fn against_ledger(seen: &Observed, known: Option<&PartitionState>) -> Verdict {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use crate::clients::Clients;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Identity, Job};
-use crate::ledger_store::{LedgerStore, TableRecord, keeps_metrics, same_account};
+use crate::ledger_store::{LedgerStore, TableRecord, keeps_lists, keeps_metrics, same_account};
 use crate::report::{Failure, JobReport};
 use crate::status::MADE_UP;
 
@@ -163,6 +163,7 @@ pub(super) async fn would_be_same(
     if !is_redefined {
         fits?;
         keeps_metrics(&record.job_of(job), store.ledger.facts().map(|(_, facts)| facts))?;
+        keeps_lists(job, &store.ledger)?;
     }
     let both = record.account.as_deref().zip(job.aws.account_id.as_deref());
     both.map_or(Ok(()), |(theirs, named)| same_account(&job.name, theirs, named))?;

@@ -110,11 +110,13 @@ impl Budget {
             Error::new(Kind::Budget, format!("the cap of {requests}, {price} USD, is reached")).at("key", self.key);
         match needed.filter(|needed| *needed > cap) {
             Some(needed) if self.key == PER_MONTH => error.advise(format!(
-                "the smallest step needs at least {needed} requests, and the month's dollars leave fewer: raise {}, or wait for the next month",
+                "the smallest step needs at least {}, and the month's dollars leave fewer: raise {}, or wait for the next month",
+                plural(needed, "request"),
                 self.key
             )),
             Some(needed) => error.advise(format!(
-                "the smallest step needs at least {needed} requests: raise {} to that or more",
+                "the smallest step needs at least {}: raise {} to that or more",
+                plural(needed, "request"),
                 self.key
             )),
             None => error.advise(format!(

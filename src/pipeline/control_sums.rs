@@ -63,9 +63,16 @@ pub(super) struct Compared {
     pub(super) differing: BTreeMap<NaiveDate, Differing>,
     /// What the job requests, and whether the rows have any of it.
     pub(super) found: BTreeMap<String, bool>,
+    pub(super) sizes: Sizes,
+    pub(super) answers: Vec<PendingAnswer>,
+}
+
+/// The rows of a fetch, on its longest page, and on its longest page that a list went on after.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sizes {
     pub(super) rows: u64,
     pub(super) page_rows: u64,
-    pub(super) answers: Vec<PendingAnswer>,
+    pub(super) full_page: u64,
 }
 
 /// Reads a fetch until its rows add up or the retries are used up.
@@ -184,9 +191,10 @@ async fn conclude(
     report.notes.extend(currency_note(run, known.as_deref(), &days).await);
     let slots = fetched.slots.iter().filter(|slot| !unsettled.contains_key(slot)).copied().collect();
     let rows = fetched.rows.num_rows() as u64;
+    let sizes = Sizes { rows, page_rows: fetched.page_rows, full_page: fetched.full_page };
     let found = unmatched::found(source.as_ref(), &fetched.rows);
-    let (doubtful, page_rows) = (fetched.doubtful.clone(), fetched.page_rows);
-    Ok(Compared { days, slots, totals, unsettled, doubtful, differing, found, rows, page_rows, answers })
+    let doubtful = fetched.doubtful.clone();
+    Ok(Compared { days, slots, totals, unsettled, doubtful, differing, found, sizes, answers })
 }
 
 /// The note of days at which the currency of the bill changes, within the fetch or from the day before it.

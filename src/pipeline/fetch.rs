@@ -25,10 +25,11 @@ use crate::ledger_store::{Observed, data_key, keeps_metrics, observe};
 use crate::plan::{Fetch, fetch_of, is_reachable, least_requests, shortened};
 use crate::report::{FetchReport, Outcome};
 use crate::sources::{Learnt, Source};
+use crate::text::plural;
 use crate::window::{Partition, first_of_month};
 
 use super::budget::Meter;
-use super::control_sums::Compared;
+use super::control_sums::{Compared, Sizes};
 use super::publish::{Target, publish};
 use super::quarantine::SetAside;
 use super::{Event, JobRun, account, archive, control_sums, displaced, quarantine, restore};
@@ -75,7 +76,9 @@ async fn note_failure(run: &JobRun<'_>, planned: &Fetch, error: &Error) {
 async fn attempt(run: &JobRun<'_>, planned: &Fetch, report: &mut FetchReport) -> Result<()> {
     let read = read_and_publish(run, planned, report).await?;
     if read < planned.slots.len() {
-        report.notes.push(format!("shortened to {read} of {} days by the budget", planned.slots.len()));
+        report
+            .notes
+            .push(format!("shortened to {read} of {} by the budget", plural(planned.slots.len() as u64, "day")));
         return Err(run.budget.reached(None));
     }
     Ok(())
@@ -115,7 +118,7 @@ async fn read_and_publish(run: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
         None => quarantine::set_aside(run, partition, &BTreeMap::new(), None, &mut read).await?,
     };
     failpoint::point("after_verify");
-    report.rows = read.rows;
+    report.rows = read.sizes.rows;
     let taken = Taken { fetch: &fetch, aside: &aside, seen, observed_at };
     if let Err(error) = take(run, &taken, &mut read, report).await {
         aside.undo(run).await;
@@ -331,13 +334,16 @@ async fn fit_budget<'j>(run: &'j JobRun<'_>, planned: &Fetch) -> Result<(Fetch, 
     }
 }
 
-fn learn(rows: u64, page_rows: u64, slots: u64, pages: u64) -> impl FnOnce(&mut Learnt) + use<> {
-    move |learnt| {
-        // Only a fetch of several pages has a full page.
-        learnt.page_rows = if pages > 1 { page_rows } else { learnt.page_rows.max(page_rows) };
-        let slot_rows = rows.div_ceil(slots.max(1));
-        learnt.slot_rows = if slots >= 5 { slot_rows } else { learnt.slot_rows.max(slot_rows) };
+/// Takes the sizes of a fetch of `slots` days in `pages` pages into what is known.
+fn learn(learnt: &mut Learnt, read: &Sizes, slots: u64, pages: u64) {
+    // Pages that are longer than a full one show that it is none any more.
+    if read.full_page > 0 || read.page_rows > learnt.full_page {
+        learnt.full_page = read.full_page;
     }
+    // Only a fetch of several pages has a full page.
+    learnt.page_rows = if pages > 1 { read.page_rows } else { learnt.page_rows.max(read.page_rows) };
+    let slot_rows = read.rows.div_ceil(slots.max(1));
+    learnt.slot_rows = if slots >= 5 { slot_rows } else { learnt.slot_rows.max(slot_rows) };
 }
 
 /// The object that the fetch replaces, read only if it is still the observed one: for the days that are kept, and to
@@ -409,7 +415,7 @@ async fn enter(
     }
     if !taken.fetch.slots.is_empty() {
         let slots = taken.fetch.slots.len() as u64;
-        learn(read.rows, read.page_rows, slots, report.asked.charged_pages)(&mut store.ledger.learnt);
+        learn(&mut store.ledger.learnt, &read.sizes, slots, report.asked.charged_pages);
     }
     store.ledger.stopped.remove(&taken.fetch.partition.to_string());
     store.save(&run.run_id, run.now()).await
@@ -417,12 +423,12 @@ async fn enter(
 
 #[cfg(test)]
 mod tests {
-    use super::learn;
+    use super::{Sizes, learn};
     use crate::sources::Learnt;
 
     #[test]
     fn pages_and_days_teach_how_many_rows_they_hold() {
-        let before = Learnt { page_rows: 40, slot_rows: 30, stopped: None };
+        let before = Learnt { page_rows: 40, slot_rows: 30, ..Learnt::default() };
         for (what, (rows, page_rows, slots, pages), wanted) in [
             ("one page of one day may be a short one", (10, 10, 1, 1), (40, 30)),
             ("one page that is longer", (50, 50, 1, 1), (50, 50)),
@@ -433,8 +439,19 @@ mod tests {
             ("no days at all", (0, 0, 0, 1), (40, 30)),
         ] {
             let mut learnt = before;
-            learn(rows, page_rows, slots, pages)(&mut learnt);
+            learn(&mut learnt, &Sizes { rows, page_rows, full_page: 0 }, slots, pages);
             assert_eq!((learnt.page_rows, learnt.slot_rows), wanted, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_a_list_went_on_after_is_full_until_a_longer_one_comes() {
+        let mut learnt = Learnt::default();
+        for (page_rows, full_page, wanted) in
+            [(31, 0, 0), (20, 20, 20), (20, 0, 20), (9, 0, 20), (15, 15, 15), (31, 0, 0)]
+        {
+            learn(&mut learnt, &Sizes { rows: 31, page_rows, full_page }, 31, 1);
+            assert_eq!(learnt.full_page, wanted, "{page_rows} {full_page}");
         }
     }
 }

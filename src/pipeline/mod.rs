@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::job::Job;
 use crate::lake::Lake;
-use crate::ledger_store::{LedgerStore, Owner, TableRecord, as_kept, keeps_metrics};
+use crate::ledger_store::{LedgerStore, Owner, TableRecord, as_kept, keeps_lists, keeps_metrics};
 use crate::plan::{Ask, Fetch, Moment, Plan, is_reachable, least_requests, plan, stages};
 use crate::report::{FetchReport, JobReport, Outcome, RequestStats};
 use crate::sources::Api;
@@ -293,6 +293,7 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     let meant =
         account::same_table(&mut store, job, &client.identity, client.elsewhere.is_some(), Some(report)).await?;
     keeps_metrics(job, store.ledger.facts().map(|(_, facts)| facts))?;
+    keeps_lists(job, &store.ledger)?;
     report.notes.extend(client.identity.account_check.note());
     report.notes.extend(client.elsewhere.as_deref().map(|address| account::asked_elsewhere(job, address)));
     let account = store.account().map(str::to_owned);

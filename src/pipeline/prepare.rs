@@ -10,6 +10,7 @@ use crate::job::Job;
 use crate::ledger_store::{LedgerStore, Spent};
 use crate::plan::{is_reachable, not_final, spending_since};
 use crate::report::JobReport;
+use crate::text::counted;
 
 use super::Context;
 use super::budget::{Budget, PER_MONTH, PER_RUN};
@@ -31,13 +32,19 @@ pub(super) fn accept(
         store.accept_slots(&left, now);
         report.notes.push(match store.ledger.accept(*month, now, beyond) {
             0 if !left.is_empty() => {
-                format!(
-                    "{shown} is accepted: {} days that were not final and are not available any more stay as they are",
-                    left.len()
-                )
+                let days = counted(
+                    left.len() as u64,
+                    "day that was not final and is not available any more stays as it is",
+                    "days that were not final and are not available any more stay as they are",
+                );
+                format!("{shown} is accepted: {days}")
             }
             0 => format!("nothing of {shown} was quarantined before; what comes is taken as it is"),
-            held => format!("{shown} is accepted: {held} days that waited for it are taken as they are"),
+            held => {
+                let (one, several) =
+                    ("day that waited for it is taken as it is", "days that waited for it are taken as they are");
+                format!("{shown} is accepted: {}", counted(held as u64, one, several))
+            }
         });
     }
     months

@@ -121,7 +121,11 @@ fn take(
         }
     }
     if let (Some(first), Some(last)) = (taken.first(), taken.last()) {
-        notes.push(format!("{} days from {first} to {last} are restored from {from}", taken.len()));
+        let days = match taken.len() {
+            1 => format!("{first} is"),
+            many => format!("{many} days from {first} to {last} are"),
+        };
+        notes.push(format!("{days} restored from {from}"));
     }
 }
 

@@ -47,6 +47,7 @@ pub use sizing::{fetch_of, least_requests, shortened, stages};
 use crate::error::{Error, Kind, Result};
 use crate::job::{Job, Refresh};
 use crate::ledger::{DayState, Ledger};
+use crate::sources::Learnt;
 use crate::totals::Totals;
 use crate::window::{Grain, Partition, Window, first_of_month, month_start, next_day};
 
@@ -94,13 +95,17 @@ pub struct Plan {
     pub fetches: Vec<Fetch>,
     /// The window whose totals are requested before the fetches, in one request; a probe may find more days due.
     pub totals: Option<Window>,
+    /// Whether the expected requests are the least: how much fits on a page is not learnt yet.
+    pub at_least: bool,
     /// Notes for the user.
     pub notes: Vec<String>,
 }
 
 /// Note on a plan whose expected requests are a guess.
-pub const PAGE_UNKNOWN: &str =
-    "how much fits on a page is not learnt yet: a page a day is assumed, usually far too many";
+const PAGE_UNKNOWN: &str = "how much fits on a page is not learnt yet: a page a day is assumed, usually far too many";
+/// The same where a list is one request, or more.
+const PAGES_AT_LEAST: &str =
+    "how much fits on a page is not learnt yet: a page for each list is assumed, which is the least";
 /// Note on a plan that needs more requests than one run may send.
 pub const OVER_CAP: &str = "more than budget.max_requests_per_run allows; it may take several runs";
 
@@ -115,6 +120,18 @@ impl Plan {
     #[must_use]
     pub fn expected_requests(&self) -> u64 {
         self.totals_requests() + self.fetches.iter().map(|fetch| fetch.expected_requests).sum::<u64>()
+    }
+
+    /// The note on requests that are a guess, for a job of which no page has been read, or none so long.
+    #[must_use]
+    pub fn page_note(&self, job: &Job, learnt: &Learnt) -> Option<&'static str> {
+        if !job.entry.provider.is_paid() {
+            None
+        } else if self.at_least {
+            Some(PAGES_AT_LEAST)
+        } else {
+            (job.entry.rules.has_totals && learnt.page_rows == 0).then_some(PAGE_UNKNOWN)
+        }
     }
 
     /// Slots the plan reads.
@@ -287,7 +304,10 @@ pub fn plan(job: &Job, ledger: &Ledger, at: impl Into<Moment>, ask: Ask, totals:
     let slots = with_displaced(job, ledger, now, ask, slots);
     let fetches = sizing::fetches(job, ledger, &slots);
     let totals = if totals.is_none() { totals_window(job, ledger, now, ask, &fetches) } else { None };
-    Ok(Plan { fetches, totals, notes })
+    let is_guess =
+        |fetch: &Fetch| job.source.may_take_more(&fetch.windows, &ledger.learnt_of(&fetch.partition.to_string()));
+    let at_least = fetches.iter().any(is_guess);
+    Ok(Plan { fetches, totals, at_least, notes })
 }
 
 /// Adds the days whose rows are not the committed ones and can be read again: those of the whole table, or of the

@@ -125,7 +125,7 @@ mod tests {
         let job = job(GROUPED, r#"begin = "2026-11-01""#);
         let day = |text: &str| day(&format!("2026-11-{text}"));
         let window = |(from, to)| Window::new(day(from), day(to)).expect("a window");
-        let learnt = Learnt { page_rows: 100, slot_rows: 20, stopped: None };
+        let learnt = Learnt { page_rows: 100, slot_rows: 20, ..Learnt::default() };
         for (due, wanted) in [
             (&[][..], &[][..]),
             (&["05"], &[("05", "06")]),

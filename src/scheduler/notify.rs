@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::clients::webhook::Webhook;
 use crate::error::Kind;
 use crate::report::{FailureKind, JobReport};
+use crate::text::counted;
 
 /// Capacity of the message queue; more are dropped, because no one reads that many.
 const WAITING: usize = 64;
@@ -58,7 +59,7 @@ pub fn of_run(before: Option<&JobReport>, report: &JobReport) -> Option<String> 
 /// The message for stale days.
 #[must_use]
 pub fn of_stale_days(job: &str, days: usize) -> String {
-    let days = if days == 1 { "1 day is".to_owned() } else { format!("{days} days are") };
+    let days = counted(days as u64, "day is", "days are");
     format!("costlake: {job} stale\n{days} out of date: the last runs did not look at them")
 }
 

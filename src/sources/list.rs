@@ -65,6 +65,11 @@ pub(super) trait Endpoint: Debug + Send + Sync + 'static {
         BTreeSet::new()
     }
 
+    /// See [`Source::kept_list`].
+    fn kept_list(&self) -> Option<&'static str> {
+        None
+    }
+
     /// See [`Source::watched`].
     fn watched(&self) -> Watched {
         Watched::default()
@@ -81,6 +86,11 @@ pub(super) trait Endpoint: Debug + Send + Sync + 'static {
     /// Expected number of requests.
     fn expected_requests(&self, windows: &[Window], _learnt: &Learnt) -> u64 {
         self.requests(windows).len() as u64
+    }
+
+    /// See [`Source::may_take_more`].
+    fn may_take_more(&self, _windows: &[Window], _learnt: &Learnt) -> bool {
+        false
     }
 
     /// Reads one answer.
@@ -168,6 +178,10 @@ impl<E: Endpoint> Source for Listed<E> {
         self.endpoint.read_for()
     }
 
+    fn kept_list(&self) -> Option<&'static str> {
+        self.endpoint.kept_list()
+    }
+
     fn watched(&self) -> Watched {
         self.endpoint.watched()
     }
@@ -178,6 +192,10 @@ impl<E: Endpoint> Source for Listed<E> {
 
     fn expected_requests(&self, windows: &[Window], learnt: &Learnt) -> u64 {
         self.endpoint.expected_requests(&self.asked(windows), learnt)
+    }
+
+    fn may_take_more(&self, windows: &[Window], learnt: &Learnt) -> bool {
+        self.endpoint.may_take_more(&self.asked(windows), learnt)
     }
 
     fn requests(&self, windows: &[Window]) -> Vec<Request> {
@@ -196,6 +214,7 @@ impl<E: Endpoint> Source for Listed<E> {
             awaited,
             met: BTreeSet::new(),
             page_rows: 0,
+            full_page: 0,
             remarks: Remarks::default(),
             doubtful: BTreeMap::new(),
         })
@@ -225,6 +244,7 @@ struct ListReader<E: Endpoint> {
     awaited: BTreeSet<Name>,
     met: BTreeSet<NaiveDate>,
     page_rows: u64,
+    full_page: u64,
     remarks: Remarks,
     doubtful: BTreeMap<NaiveDate, String>,
 }
@@ -235,22 +255,23 @@ impl<E: Endpoint> ListReader<E> {
         for (column, cell) in self.rows.table().columns().iter().zip(&taken.cells) {
             let is_above = matches!(cell, Cell::Double(number) if *number > ABOVE_RATIO);
             if is_above && self.ratios.contains(&column.name.as_str()) {
-                let words =
-                    format!("rows have a {} above 1.5 where a ratio was expected; kept as it came", column.name);
-                self.remarks.count(words, 1);
+                let words = |rows: &str| {
+                    format!("{rows} a {} above 1.5 where a ratio was expected; kept as it came", column.name)
+                };
+                self.remarks.count(&words("row has"), &words("rows have"), 1);
             }
         }
         if !taken.left.is_empty() {
-            let words = if keeps_extra(self.rows.table()) {
-                "rows have fields that went to `extra`"
-            } else {
-                "rows have fields without a column"
-            };
-            self.remarks.name(words, taken.left);
+            let is_kept = keeps_extra(self.rows.table());
+            let what = if is_kept { "fields that went to `extra`" } else { "fields without a column" };
+            self.remarks.name(&format!("row has {what}"), &format!("rows have {what}"), taken.left);
         }
         if taken.rounded > 0 {
-            let words = "amounts have more than 12 decimals and were rounded; their text is in `extra`";
-            self.remarks.count(words, taken.rounded);
+            let (one, several) = (
+                "amount has more than 12 decimals and was rounded; its text is in `extra`",
+                "amounts have more than 12 decimals and were rounded; their text is in `extra`",
+            );
+            self.remarks.count(one, several, taken.rounded);
         }
         self.rows.push(&taken.cells).map_err(|error| placed(error, request))
     }
@@ -274,7 +295,11 @@ impl<E: Endpoint> Reader for ListReader<E> {
         let reduced = body.map(|body| Answer { body: body.into(), ..answer.clone() });
         let answer = reduced.as_ref().unwrap_or(answer);
         let page = endpoint.read(&mut self.state, request, answer).map_err(|error| placed(error, request))?;
-        self.page_rows = self.page_rows.max(page.rows.len() as u64);
+        let rows = page.rows.len() as u64;
+        self.page_rows = self.page_rows.max(rows);
+        if page.next.iter().any(|next| name_of(next) == name_of(request)) {
+            self.full_page = self.full_page.max(rows).max(1);
+        }
         for row in page.rows {
             self.push(request, row)?;
         }
@@ -317,6 +342,7 @@ impl<E: Endpoint> Reader for ListReader<E> {
             doubtful: self.doubtful,
             notes: remarks.into_notes(),
             page_rows: self.page_rows,
+            full_page: self.full_page,
         })
     }
 }

@@ -110,16 +110,24 @@ pub static REGISTRY: &[&Entry] = &[
     &datadog_cloud_accounts::ENTRY,
 ];
 
-/// Sizes learnt from earlier answers: rows per page and rows per day.
+/// Sizes learnt from earlier answers: rows per page, and rows per day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Learnt {
     /// Most rows seen on one page.
     pub page_rows: u64,
     /// Rows per slot in the last complete fetch, rounded up.
     pub slot_rows: u64,
+    /// Most rows on a page that the same list went on after, in the last fetch that had one; 0 if none did.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub full_page: u64,
     /// A fetch that the budget stopped: its slots need more than this many pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A fetch that did not fit the budget.
@@ -138,7 +146,7 @@ impl Learnt {
     /// use costlake::sources::Learnt;
     ///
     /// assert_eq!(Learnt::default().pages(31), 31);
-    /// assert_eq!(Learnt { page_rows: 5_000, slot_rows: 2_000, stopped: None }.pages(30), 12);
+    /// assert_eq!(Learnt { page_rows: 5_000, slot_rows: 2_000, ..Learnt::default() }.pages(30), 12);
     /// ```
     #[must_use]
     pub fn pages(&self, slots: u64) -> u64 {
@@ -147,8 +155,18 @@ impl Learnt {
         } else {
             (slots * self.slot_rows).div_ceil(self.page_rows)
         };
-        let from_stop = self.stopped.map_or(0, |stop| (slots * stop.pages).div_ceil(stop.slots.max(1)));
-        from_rows.max(from_stop).max(1)
+        from_rows.max(self.pages_of_stopped(slots)).max(1)
+    }
+
+    /// Expected pages of `lists` lists of up to `rows` rows each, about `slots` days; one page each while none went on.
+    #[must_use]
+    pub fn pages_of_lists(&self, lists: u64, rows: u64, slots: u64) -> u64 {
+        let each = rows.checked_div(self.full_page).map_or(1, |_| rows.div_ceil(self.full_page).max(1));
+        (lists * each).max(self.pages_of_stopped(slots))
+    }
+
+    fn pages_of_stopped(&self, slots: u64) -> u64 {
+        self.stopped.map_or(0, |stop| (slots * stop.pages).div_ceil(stop.slots.max(1)))
     }
 }
 
@@ -183,6 +201,12 @@ pub trait Source: Send + Sync + Debug {
         false
     }
 
+    /// The key of the job that lists what [`Source::read_for`] holds, if rows of what it no longer lists would be missed:
+    /// they are gone where days are read again.
+    fn kept_list(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The same source for a table that was made with less, by the pairs of its fingerprint; `None` if it was not.
     fn grown_from(&self, _made_with: &[(String, String)]) -> Option<Arc<dyn Source>> {
         None
@@ -215,6 +239,11 @@ pub trait Source: Send + Sync + Debug {
 
     /// Expected number of requests for `windows`, estimated from earlier answers.
     fn expected_requests(&self, windows: &[Window], learnt: &Learnt) -> u64;
+
+    /// Whether nothing is known yet of how much of `windows` fits on a page, so that what is expected is the least.
+    fn may_take_more(&self, _windows: &[Window], _learnt: &Learnt) -> bool {
+        false
+    }
 
     /// The first requests of a fetch, one per pagination; `windows` are the runs of due days of one partition.
     fn requests(&self, windows: &[Window]) -> Vec<Request>;
@@ -288,6 +317,8 @@ pub struct Fetched {
     pub notes: Vec<String>,
     /// Most rows on one page.
     pub page_rows: u64,
+    /// Most rows on a page that the same list went on after; 0 if none did, or if the source does not tell.
+    pub full_page: u64,
 }
 
 /// Finds a source by `source.type`.
@@ -303,13 +334,20 @@ mod tests {
     #[test]
     fn a_day_is_a_page_until_more_is_known() {
         assert_eq!(Learnt::default().pages(31), 31);
-        assert_eq!(Learnt { page_rows: 5000, slot_rows: 2000, stopped: None }.pages(30), 12);
-        assert_eq!(Learnt { page_rows: 5000, slot_rows: 0, stopped: None }.pages(30), 1);
+        assert_eq!(Learnt { page_rows: 5000, slot_rows: 2000, ..Learnt::default() }.pages(30), 12);
+        assert_eq!(Learnt { page_rows: 5000, slot_rows: 0, ..Learnt::default() }.pages(30), 1);
     }
 
     #[test]
     fn a_stopped_fetch_is_expected_to_be_large_next_time() {
         let learnt = Learnt { stopped: Some(Stopped { slots: 10, pages: 40 }), ..Learnt::default() };
-        assert_eq!(learnt.pages(5), 20);
+        assert_eq!((learnt.pages(5), learnt.pages_of_lists(1, 5, 5)), (20, 20));
+    }
+
+    #[test]
+    fn a_list_is_a_page_until_one_went_on() {
+        let of = |full_page| Learnt { full_page, page_rows: 31, ..Learnt::default() };
+        assert_eq!([0, 20, 31, 40].map(|page| of(page).pages_of_lists(3, 31, 31)), [3, 6, 3, 3]);
+        assert_eq!(of(20).pages_of_lists(1, 0, 0), 1);
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::error::Error;
 use crate::generation::{self, Footer, digest, rows};
 use crate::sources::Source;
+use crate::text::plural;
 
 /// Reads every row of an object and compares rows, digests and sums with its footer; the error names the difference.
 pub(in crate::maintenance) async fn compare_rows(
@@ -32,7 +33,11 @@ fn compare_rows_now(source: &dyn Source, bytes: Bytes, footer: &Footer) -> Resul
     for (day, facts) in &footer.days {
         let batch = days.remove(day).unwrap_or_else(|| whole.slice(0, 0));
         if batch.num_rows() as u64 != facts.rows {
-            return Err(format!("{} rows of {day}, but its footer says {}", batch.num_rows(), facts.rows));
+            return Err(format!(
+                "{} of {day}, but its footer says {}",
+                plural(batch.num_rows() as u64, "row"),
+                facts.rows
+            ));
         }
         if digest::of_rows(table, &batch, &facts.read_for).map_err(said)? != facts.digest {
             return Err(format!("the rows of {day} are not those its footer was written for"));

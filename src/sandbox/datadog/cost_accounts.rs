@@ -3,6 +3,7 @@
 //! Accounts with a CUR 2.0 export are those that the integration has a configuration for. One account still has an old
 //! export. The Azure export cannot be read, so there are commitments of Azure but no costs; there is no Google Cloud.
 
+use chrono::Weekday;
 use serde_json::{Value, json};
 
 use crate::sandbox::catalog::{ACCOUNTS, Account};
@@ -20,13 +21,15 @@ fn number(account: &Account) -> usize {
     534 + 7 * ACCOUNTS.iter().position(|known| known == account).unwrap_or(0)
 }
 
-/// `cost/cloud_accounts`: the accounts with a CUR 2.0 export.
-pub(super) fn cloud_accounts(_: Company<'_>, parameters: &Parameters) -> Result<Value, Refusal> {
+/// `cost/cloud_accounts`: the accounts with a CUR 2.0 export. The late one is found late anew each Monday.
+pub(super) fn cloud_accounts(company: Company<'_>, parameters: &Parameters) -> Result<Value, Refusal> {
     let cloud = optional(parameters, "filter[cloud]").unwrap_or("aws_cur2");
     one_of(&["aws_cur2", "oci"], "filter[cloud]", cloud)?;
+    let monday = company.today().week(Weekday::Mon).first_day();
     let accounts = ACCOUNTS.iter().filter(|account| !WITHOUT_EXPORT.contains(&account.id));
     let data = accounts.filter(|_| cloud.eq_ignore_ascii_case("aws_cur2")).map(|account| {
         let late = account.id == LATE_EXPORT;
+        let since = if late { format!("{monday}T05:12:47Z") } else { "2025-09-01T05:12:47Z".to_owned() };
         let errors: &[&str] = if late { &["No new report version for more than 24 hours."] } else { &[] };
         json!({
             "id": number(account).to_string(),
@@ -37,7 +40,7 @@ pub(super) fn cloud_accounts(_: Company<'_>, parameters: &Parameters) -> Result<
                 "created_at": "2025-02-11T08:30:04Z",
                 "error_messages": errors,
                 "status": if late { "warn" } else { "active" },
-                "status_updated_at": "2025-09-01T05:12:47Z",
+                "status_updated_at": since,
                 "updated_at": "2025-09-01T05:12:47Z",
             },
         })
@@ -132,6 +135,8 @@ mod tests {
             }
             assert_eq!(listed.iter().filter(|a| a["attributes"]["status"] == "warn").count(), 1);
         }
+        let later = cloud_accounts(crate::sandbox::datadog::tests::company(&ce, "2026-11-23T04:00:00Z"), &nothing);
+        assert_ne!(later.unwrap(), cloud_accounts(company, &nothing).unwrap(), "a Monday later");
         let none = cloud_accounts(company, &parameters(&[("filter[cloud]", "oci")])).unwrap();
         assert_eq!(none, json!({ "data": [] }));
         assert_eq!(cloud_accounts(company, &parameters(&[("filter[cloud]", "gcp")])).unwrap_err().status, 400);

@@ -44,7 +44,7 @@ fn account_data(seed: u64, account: &Account) -> Value {
     })
 }
 
-/// `integration/aws/accounts/{id}/ccm_config`: the cost exports of one account.
+/// `integration/aws/accounts/{id}/ccm_config`: the cost exports of one account. Finance has a folder for each month.
 pub(super) fn ccm_config(company: Company<'_>, config_id: &str, _: &Parameters) -> Result<Value, Refusal> {
     if !is_uuid(config_id) {
         return Err(Refusal::invalid(
@@ -67,7 +67,8 @@ pub(super) fn ccm_config(company: Company<'_>, config_id: &str, _: &Parameters) 
     };
     let mut exports = vec![export("hourly-with-resources", "exports/cur2", format!("harbor-billing-{}", account.id))];
     if account.id == ACCOUNTS[0].id {
-        exports.push(export("organization", "exports/finance/monthly", "harbor-finance".to_owned()));
+        let folder = format!("exports/finance/{}", company.today().format("%Y-%m"));
+        exports.push(export("organization", &folder, "harbor-finance".to_owned()));
     }
     Ok(json!({
         "data": {

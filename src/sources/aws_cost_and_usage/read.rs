@@ -275,7 +275,8 @@ impl Reader for PageReader {
             Error::new(Kind::Internal, "the columns of an answer do not fit the table").because(error)
         })?;
         let (doubtful, notes) = (BTreeMap::new(), Vec::new());
-        Ok(Fetched { absent, partial, rows, slots, estimated, currencies, doubtful, notes, page_rows: self.page_rows })
+        let page_rows = self.page_rows;
+        Ok(Fetched { absent, partial, rows, slots, estimated, currencies, doubtful, notes, page_rows, full_page: 0 })
     }
 }
 

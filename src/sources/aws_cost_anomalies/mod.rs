@@ -64,7 +64,12 @@ impl Endpoint for Anomalies {
     type State = Seen;
 
     fn expected_requests(&self, _windows: &[Window], learnt: &Learnt) -> u64 {
-        learnt.slot_rows.div_ceil(PAGE).max(1)
+        let rows = learnt.slot_rows;
+        learnt.pages_of_lists(1, rows, 1).max(rows.div_ceil(PAGE))
+    }
+
+    fn may_take_more(&self, _windows: &[Window], learnt: &Learnt) -> bool {
+        learnt.page_rows == 0
     }
 
     fn requests(&self, windows: &[Window]) -> Vec<Request> {

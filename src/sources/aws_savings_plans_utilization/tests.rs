@@ -31,8 +31,8 @@ fn a_day_is_a_row_and_a_member_that_is_missing_is_null() {
     assert_eq!(
         fetched.notes,
         [
-            "1 amounts have more than 12 decimals and were rounded; their text is in `extra`",
-            "1 rows have fields that went to `extra`: novel",
+            "1 amount has more than 12 decimals and was rounded; its text is in `extra`",
+            "1 row has fields that went to `extra`: novel",
         ]
     );
 }

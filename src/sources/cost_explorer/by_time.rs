@@ -9,9 +9,13 @@
 //! |---|---|
 //! | a period | one day of the window, once per service |
 //! | a day without an object, or whose object has no figures | an empty day, never 0 % |
-//! | a refusal for want of data | the same for all days of the request |
+//! | a refusal for want of data | the same for all days of the request; it is believed at once |
 //! | a figure that is not in the object | NULL |
 //! | the page token | never one that was seen before |
+//!
+//! A refusal for want of data is what an account without such commitments gets every night, so it is not paid for twice:
+//! days that `window.refresh` covers are read again anyway, others by `costlake backfill`. One in place of rows is held
+//! for review, as any answer without them is.
 //!
 //! Granularity and grouping exclude each other in these operations, so a service is a request of its own; without a
 //! service the API answers for EC2 alone. Windows end before today. Pages hold 20 objects unless more are requested.
@@ -26,8 +30,8 @@ use crate::error::Result;
 use crate::job::keys::{Key, Shape, key};
 use crate::job::section::Section;
 use crate::request::{Answer, Request};
-use crate::sources::Source;
 use crate::sources::list::{self, Endpoint, Page, Row, read_table};
+use crate::sources::{Learnt, Source};
 use crate::window::Window;
 
 use super::{as_operation, bad_answer, flat, next_page, objects, operation, period_of, read_json, take_period};
@@ -124,6 +128,10 @@ impl Endpoint for ByTime {
         self.services.iter().cloned().collect()
     }
 
+    fn kept_list(&self) -> Option<&'static str> {
+        self.spec.by_service.then_some("source.services")
+    }
+
     fn query_columns(&self) -> &'static [&'static str] {
         &["service"]
     }
@@ -136,6 +144,16 @@ impl Endpoint for ByTime {
             services.iter().map(move |service| self.request(window, service))
         };
         windows.iter().flat_map(of_window).collect()
+    }
+
+    fn expected_requests(&self, windows: &[Window], learnt: &Learnt) -> u64 {
+        let lists = self.services.len().max(1) as u64;
+        windows.iter().map(|window| learnt.pages_of_lists(lists, window.len(), window.len() * lists)).sum()
+    }
+
+    fn may_take_more(&self, windows: &[Window], learnt: &Learnt) -> bool {
+        let longest = windows.iter().map(Window::len).max().unwrap_or(0);
+        self.spec.token.is_some() && learnt.full_page == 0 && longest > learnt.page_rows.max(USUAL_PAGE)
     }
 
     fn read<'a>(&self, seen: &mut Seen, request: &'a Request, answer: &'a Answer) -> Result<Page<'a>> {

@@ -34,6 +34,7 @@ use crate::request::{Answer, Call, Request};
 use crate::sources::list::row::{EXTRA, number};
 use crate::sources::list::{self, Cell, Endpoint, Fields, Members, Page, Row, Unique, keeps_extra, read_table};
 use crate::sources::{Source, Watched};
+use crate::text::plural;
 use crate::window::Window;
 
 use super::{CommitmentType, Object, QUERY_COLUMNS, Queries, Query, as_call, bad_answer, read_json, unit_name};
@@ -109,15 +110,19 @@ impl Endpoint for Timeseries {
         let metrics = self.spec.metrics.read(answer, self.has_extra)?;
         let mut page = Page::default();
         for metric in &metrics {
-            let words = "points were not at a UTC midnight and count for their UTC day";
-            page.remarks.count(words, metric.moved);
+            let (one, several) = (
+                "point was not at a UTC midnight and counts for its UTC day",
+                "points were not at a UTC midnight and count for their UTC day",
+            );
+            page.remarks.count(one, several, metric.moved);
             let told =
                 metric.doubtful.iter().map(|(day, why)| (*day, format!("{} of {}: {why}", metric.name, query.name())));
             page.doubtful.extend(told);
         }
         let (rows, dropped) = join(call, &metrics);
-        let place = format!("{} {}", call.purpose.subject, call.purpose.window);
-        page.remarks.count(format!("points outside the days asked for were dropped ({place})"), dropped);
+        let words = |what: &str| format!("{what} dropped ({} {})", call.purpose.subject, call.purpose.window);
+        let one = words("point outside the days asked for was");
+        page.remarks.count(&one, &words("points outside the days asked for were"), dropped);
         page.rows = rows.into_iter().map(|(key, values)| row_of(query, key, &values, &metrics)).collect();
         Ok(page)
     }
@@ -246,7 +251,11 @@ impl Metric {
             }
             let Some(values) = values else { continue };
             if values.len() != times.len() {
-                let message = format!("a series has {} values for {} times", values.len(), times.len());
+                let message = format!(
+                    "a series has {} for {}",
+                    plural(values.len() as u64, "value"),
+                    plural(times.len() as u64, "time")
+                );
                 return Err(bad(message).at("series", name));
             }
             let read = values.into_iter().map(|value| value.map(|value| read_value(value.get())).transpose());

@@ -127,7 +127,8 @@ fn read_budget<'a>(listed: &BTreeSet<String>, call: &Call, answer: &'a Answer) -
     let id = id.ok_or_else(|| Error::new(Kind::Internal, "an answer about a budget that was not listed"))?;
     if is_not_found(answer)? {
         let mut page = Page::default();
-        page.remarks.name("budgets are gone since they were listed", [id.to_owned()]);
+        let (one, several) = ("budget is gone since it was listed", "budgets are gone since they were listed");
+        page.remarks.name(one, several, [id.to_owned()]);
         return Ok(page);
     }
     let detail: Detail<'a> = read_json(answer)?;
@@ -149,7 +150,8 @@ fn read_budget<'a>(listed: &BTreeSet<String>, call: &Call, answer: &'a Answer) -
     };
     let mut page = Page::default();
     if entries.is_empty() {
-        page.remarks.name("budgets have no entries and so no rows", [id.to_owned()]);
+        let (one, several) = ("budget has no entries and so no rows", "budgets have no entries and so no rows");
+        page.remarks.name(one, several, [id.to_owned()]);
     }
     let unit = budget.attributes.remove("costs_unit").and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
     let unit = unit.as_ref().and_then(unit_name);

@@ -69,7 +69,7 @@ fn an_entry_is_a_row_beside_what_its_budget_says() {
             ),
         ]
     );
-    assert_eq!(fetched.notes, ["1 rows have fields that went to `extra`: entry_pinned"], "only what is not documented");
+    assert_eq!(fetched.notes, ["1 row has fields that went to `extra`: entry_pinned"], "only what is not documented");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn no_budget_and_no_entries_are_no_rows() {
     }
     for detail in [of("[]"), of("null"), r#"{"data":{"id":"B-1"},"meta":{"error":""}}"#.to_owned()] {
         let fetched = with(&detail).expect(&detail);
-        assert_eq!(fetched.notes, ["1 budgets have no entries and so no rows: b-1"], "{detail}");
+        assert_eq!(fetched.notes, ["1 budget has no entries and so no rows: b-1"], "{detail}");
     }
 }
 

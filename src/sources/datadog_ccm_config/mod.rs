@@ -109,7 +109,9 @@ fn read_accounts<'a>(known: &mut BTreeMap<String, String>, call: &Call, answer: 
     let count = all.len() as u64;
     let found: Vec<_> = all.into_iter().filter(|(_, account)| listed.is_none_or(|id| id == account)).collect();
     let mut page = Page::default();
-    page.remarks.count("accounts that were not asked for were left out", count - found.len() as u64);
+    let (one, several) =
+        ("account that was not asked for was left out", "accounts that were not asked for were left out");
+    page.remarks.count(one, several, count - found.len() as u64);
     match listed {
         Some(account) if found.is_empty() => {
             page.remarks.say(format!("AWS account {account} is listed in the job and not integrated with Datadog"));
@@ -138,7 +140,8 @@ fn read_configuration<'a>(known: &BTreeMap<String, String>, call: &Call, answer:
     let (exports, odd) = wire::read_configuration(id, answer)?;
     let mut page = Page::default();
     if !odd.is_empty() {
-        page.remarks.name("data exports have fields without a column", odd);
+        let (one, several) = ("data export has fields without a column", "data exports have fields without a column");
+        page.remarks.name(one, several, odd);
     }
     let mut met = BTreeSet::new();
     for export in &exports {

@@ -73,7 +73,7 @@ fn every_account_is_followed_by_its_configuration() {
             "2026-11-20|1c9a0a52-6e0b-4d6e-9f0a-0d5f2f1f0003|333333333333|false|-|-|-|-|-|-",
         ]
     );
-    assert_eq!(fetched.notes, ["1 data exports have fields without a column: cadence"]);
+    assert_eq!(fetched.notes, ["1 data export has fields without a column: cadence"]);
     assert_eq!((fetched.page_rows, fetched.slots.len()), (2, 1));
 }
 
@@ -137,7 +137,7 @@ fn a_listed_account_that_is_not_integrated_is_a_row_and_a_note() {
         fetched.notes,
         [
             "AWS account 999999999999 is listed in the job and not integrated with Datadog",
-            "1 accounts that were not asked for were left out",
+            "1 account that was not asked for was left out",
         ]
     );
 }

@@ -115,7 +115,9 @@ impl Endpoint for CloudAccounts {
         let list = list.ok_or_else(|| Error::new(Kind::Internal, "an answer to a list of another source"))?;
         let mut page = Page::default();
         if is_not_found(answer)? {
-            page.remarks.name("lists are not there (404) and count as empty", [list.kind.to_owned()]);
+            let (one, several) =
+                ("list is not there (404) and counts as empty", "lists are not there (404) and count as empty");
+            page.remarks.name(one, several, [list.kind.to_owned()]);
             return Ok(page);
         }
         let mut met = BTreeSet::new();
@@ -172,13 +174,21 @@ fn add<'a>(
     if let Some(filter) = list.filter
         && cloud.as_ref().is_some_and(|cloud| !cloud.eq_ignore_ascii_case(filter))
     {
-        page.remarks.count("accounts of a cloud that was not asked for were left out", 1);
+        let (one, several) = (
+            "account of a cloud that was not asked for was left out",
+            "accounts of a cloud that was not asked for were left out",
+        );
+        page.remarks.count(one, several, 1);
         return Ok(());
     }
     let cloud = cloud.map_or_else(|| list.cloud.to_owned(), std::borrow::Cow::into_owned);
     let dataset = text(&fields, "dataset_type").unwrap_or_default().into_owned();
     if !met.insert((id.to_owned(), dataset)) {
-        page.remarks.name("configurations are listed again in one answer, each time as a row", [id.to_owned()]);
+        let (one, several) = (
+            "configuration is listed again in one answer, each time as a row",
+            "configurations are listed again in one answer, each time as a row",
+        );
+        page.remarks.name(one, several, [id.to_owned()]);
     }
     fields.remove("cloud");
     let row = Row::new(fields).keeping(&KEPT).labelled("configuration", id).give("kind", list.kind);

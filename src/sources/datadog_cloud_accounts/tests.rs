@@ -72,7 +72,7 @@ fn accounts_of_all_clouds_are_rows() {
     );
     assert_eq!(
         fetched.notes,
-        ["1 rows have fields that went to `extra`: created_at, region"],
+        ["1 row has fields that went to `extra`: created_at, region"],
         "only what is not documented"
     );
 }
@@ -81,7 +81,7 @@ fn accounts_of_all_clouds_are_rows() {
 fn a_list_that_is_not_there_is_empty_if_the_api_says_so() {
     let fetched = with("gcp_uc_config", 404, r#"{"errors":[{"status":"404","title":"Not Found"}]}"#).expect("rows");
     assert_eq!((fetched.rows.num_rows(), fetched.slots.len()), (0, 1));
-    assert_eq!(fetched.notes, ["1 lists are not there (404) and count as empty: gcp_uc_config"]);
+    assert_eq!(fetched.notes, ["1 list is not there (404) and counts as empty: gcp_uc_config"]);
     for (body, wanted) in [
         ("<html>", "the answer is not a JSON object"),
         ("", "the answer is not a JSON object"),
@@ -98,13 +98,13 @@ fn what_is_listed_again_is_a_row_each_time_and_other_clouds_are_left_out() {
         {"id":1,"attributes":{"configs":[{"dataset_type":"actual"}]}},{"id":2,"attributes":{"configs":[]}},{"id":3}]}"#;
     let fetched = with("azure_uc_config", 200, twice).expect("rows");
     assert_eq!(column(&fetched, "config_id"), ["1", "1", "1", "2", "3"]);
-    assert_eq!(fetched.notes, ["1 configurations are listed again in one answer, each time as a row: 1"]);
+    assert_eq!(fetched.notes, ["1 configuration is listed again in one answer, each time as a row: 1"]);
     let both = r#"{"data":[{"id":"1","attributes":{"cloud":"oci"}},{"id":"2","attributes":{"cloud":"AWS_CUR2"}},
         {"id":"3","attributes":{"cloud":null}}]}"#;
     let fetched = with("cloud_accounts/aws_cur2", 200, both).expect("rows");
     assert_eq!(column(&fetched, "config_id"), ["2", "3"]);
     assert_eq!(column(&fetched, "cloud"), ["AWS_CUR2", "aws_cur2"]);
-    assert_eq!(fetched.notes, ["1 accounts of a cloud that was not asked for were left out"]);
+    assert_eq!(fetched.notes, ["1 account of a cloud that was not asked for was left out"]);
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn an_answer_that_cannot_be_trusted_is_refused() {
         (r#"{"cost":null,"hours":{"#, "the answer is not the JSON that the API documents"),
         (
             r#"{"cost":null,"hours":{"series":{"ri":[1]},"times":[1795046400,1795132800]}}"#,
-            "a series has 1 values for 2 times",
+            "a series has 1 value for 2 times",
         ),
     ] {
         let error = error(one().as_ref(), &[window("2026-11-19", "2026-11-20")], body);

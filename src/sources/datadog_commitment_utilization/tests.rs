@@ -63,7 +63,7 @@ fn an_answer_that_cannot_be_trusted_is_refused() {
         (r#"{"value":{"series":{},"times":[]}}"#, "the answer has no `series`"),
         (r#"{"series":{"used":[1]"#, json),
         (r#"{"series":[],"times":[]}"#, json),
-        (r#"{"series":{"used":[1]},"times":[]}"#, "a series has 1 values for 0 times"),
+        (r#"{"series":{"used":[1]},"times":[]}"#, "a series has 1 value for 0 times"),
         (r#"{"series":{"used":[1],"used":[1]},"times":[1795046400]}"#, "a series is there twice"),
         (r#"{"series":{"used":["1"]},"times":[1795046400]}"#, "a value is not a number that a double holds: \"1\""),
     ] {

@@ -116,7 +116,11 @@ impl Endpoint for Commitments {
                     .give("committed_spend_unit", unit.clone()),
             );
             if !ids.insert(id.clone()) {
-                page.remarks.name("commitments are listed again in one answer, each time as a row", [id]);
+                let (one, several) = (
+                    "commitment is listed again in one answer, each time as a row",
+                    "commitments are listed again in one answer, each time as a row",
+                );
+                page.remarks.name(one, several, [id]);
             }
         }
         Ok(page)

@@ -63,7 +63,7 @@ fn reservations_and_savings_plans_share_the_columns() {
     );
     assert_eq!(fetched.page_rows, 2);
     assert_eq!(fetched.slots.len(), 1);
-    assert_eq!(fetched.notes, ["1 rows have fields that went to `extra`: scope, tenancy"]);
+    assert_eq!(fetched.notes, ["1 row has fields that went to `extra`: scope, tenancy"]);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn an_id_that_is_listed_several_times_is_as_many_rows() {
     let fetched =
         fetch(one().as_ref(), &[window("2026-11-20", "2026-11-20")], |_| (200, body.to_owned())).expect("rows");
     assert_eq!(fetched.rows.num_rows(), 3);
-    assert_eq!(fetched.notes, ["1 commitments are listed again in one answer, each time as a row: a"]);
+    assert_eq!(fetched.notes, ["1 commitment is listed again in one answer, each time as a row: a"]);
     assert!(one().table().may_repeat());
 }
 

@@ -108,8 +108,11 @@ impl Endpoint for Cost {
         }
         let mut page = Page::default();
         if !unread.is_empty() {
-            let words = "answers do not cover the days asked for; these stay unread";
-            page.remarks.name(words, unread.iter().map(NaiveDate::to_string));
+            let (one, several) = (
+                "answer does not cover the days asked for; these stay unread",
+                "answers do not cover the days asked for; these stay unread",
+            );
+            page.remarks.name(one, several, unread.iter().map(NaiveDate::to_string));
         }
         page.unread = unread;
         for (day, cost) in all.iter().flat_map(|series| &series.costs) {

@@ -108,7 +108,7 @@ fn a_group_without_a_tag_is_empty_or_what_datadog_writes() {
             r#"2026-11-20||test|-1.5|-|["env:test"]|{"sketch":{"a":[],"b":1.5}}"#,
         ]
     );
-    assert_eq!(fetched.notes, ["1 rows have fields that went to `extra`: sketch"]);
+    assert_eq!(fetched.notes, ["1 row has fields that went to `extra`: sketch"]);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn an_answer_that_cannot_be_trusted_is_refused() {
         (with("{}", "1795046400", "7"), json),
         (with("{}", "1795046400", ""), "the answer has 1 series and values of 0"),
         (with("", "1795046400", "[1]"), "the answer has 0 series and values of 1"),
-        (with("{}", "1795046400", "[1,2]"), "a series has 2 values for 1 times"),
+        (with("{}", "1795046400", "[1,2]"), "a series has 2 values for 1 time"),
         (with("{}", "1795046401", "[1]"), midnight),
         (with("{}", "1795086000000", "[1]"), midnight),
         (with("{}", "1795132800,1795046400", "[1,2]"), step),
@@ -211,7 +211,7 @@ fn days_that_the_answer_does_not_tell_of_stay_unread() {
     assert_eq!(read, ["2026-11-19", "2026-11-20"]);
     assert_eq!(
         fetched.notes,
-        ["1 answers do not cover the days asked for; these stay unread: 2026-11-18, 2026-11-21, 2026-11-22"]
+        ["1 answer does not cover the days asked for; these stay unread: 2026-11-18, 2026-11-21, 2026-11-22"]
     );
     let lump = with("{}", "1795046400", "[3000]");
     let error = error(totals().as_ref(), &days(), &lump);

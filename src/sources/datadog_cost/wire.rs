@@ -22,6 +22,7 @@ use crate::request::Answer;
 use crate::sources::datadog::timeseries::{read_time, read_value};
 use crate::sources::datadog::{bad_answer, read_attributes, unit_name};
 use crate::sources::list::Fields;
+use crate::text::plural;
 use crate::window::Window;
 
 /// The costs of one group.
@@ -98,7 +99,11 @@ fn read_days(times: &[&RawValue], window: Window) -> Result<Vec<NaiveDate>> {
 
 fn read_costs(days: &[NaiveDate], values: &[&RawValue]) -> Result<Vec<(NaiveDate, f64)>> {
     if days.len() != values.len() {
-        return Err(bad_answer(format!("a series has {} values for {} times", values.len(), days.len())));
+        return Err(bad_answer(format!(
+            "a series has {} for {}",
+            plural(values.len() as u64, "value"),
+            plural(days.len() as u64, "time")
+        )));
     }
     let with_value = days.iter().zip(values).filter(|(_, raw)| raw.get() != "null");
     with_value.map(|(day, raw)| Ok((*day, read_value(raw.get()).map_err(bad_answer)?))).collect()

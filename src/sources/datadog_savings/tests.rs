@@ -140,7 +140,7 @@ fn a_day_with_two_values_is_doubtful_and_one_value_twice_is_not() {
 fn an_answer_that_cannot_be_trusted_is_refused() {
     let json = "the answer is not the JSON that the API documents";
     for (metric, wanted) in [
-        (r#"{"series":{"total":[1]},"times":[1795046400,1795132800]}"#, "a series has 1 values for 2 times"),
+        (r#"{"series":{"total":[1]},"times":[1795046400,1795132800]}"#, "a series has 1 value for 2 times"),
         (r#"{"series":{"total":[1,2]},"times":null}"#, "a series has 2 values for 0 times"),
         (r#"{"series":{},"times":[1795046400.5]}"#, "a time is not a whole number"),
         (r#"{"series":{},"times":["1795046400"]}"#, "a time is not a whole number"),

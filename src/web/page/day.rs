@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::ledger::DayState;
 use crate::plan::Slot;
 use crate::sums::Sums;
-use crate::text::count;
+use crate::text::{count, plural};
 use crate::web::calendar::look_of;
 use crate::web::chart::slot_name;
 use crate::web::chart_data::Figures;
@@ -133,7 +133,7 @@ fn changes(revisions: &[DayRevision]) -> Markup {
                         strong { "Generation " (revision.epoch) }
                         @if let Some(at) = revision.at { ", " time datetime=(format::machine(at)) { (format::instant(at)) " UTC" } }
                         @if let Some(rows) = revision.changes {
-                            ": " (count(rows.added)) " rows added, " (count(rows.removed)) " removed, " (count(rows.changed)) " changed"
+                            ": " (plural(rows.added, "row")) " added, " (count(rows.removed)) " removed, " (count(rows.changed)) " changed"
                         }
                         @if revision.estimated_before != revision.estimated {
                             "; " (if revision.estimated { "an estimate again" } else { "no estimate any more" })
@@ -189,7 +189,7 @@ mod tests {
             ..DayRevision::default()
         };
         let html = changes(&[revision]).into_string();
-        for part in ["Generation 4", "1 rows added", "no estimate any more", "1,200", "10.5", "1,234.75"] {
+        for part in ["Generation 4", "1 row added", "no estimate any more", "1,200", "10.5", "1,234.75"] {
             assert!(html.contains(part), "{part}\n{html}");
         }
         assert!(changes(&[]).into_string().is_empty());

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind};
 use crate::job::Job;
 use crate::pipeline::totals::Prices;
 use crate::pipeline::{Context, plan_job};
-use crate::plan::{Ask, OVER_CAP, PAGE_UNKNOWN, Plan, range};
+use crate::plan::{Ask, OVER_CAP, Plan, range};
 use crate::scheduler::jobs::Refusal;
 use crate::web::cache::{Shared, State};
 use crate::web::page;
@@ -36,7 +36,7 @@ struct Checked {
     missing: bool,
     ask: Ask,
     plan: Plan,
-    learnt: bool,
+    page_note: Option<&'static str>,
 }
 
 fn bad(error: &Error) -> Failed {
@@ -59,7 +59,8 @@ async fn check(state: &State, job: &Job, wanted: &Wanted) -> Result<Checked, Fai
     let context = Context { clock, ..state.scheduler.context().clone() };
     let mut prices = Prices::of(std::slice::from_ref(job), context.clock.now(), ask);
     let (plan, store) = plan_job(&context, job, ask, &mut prices).await.map_err(|error| bad(&error))?;
-    Ok(Checked { from, to, missing, ask, plan, learnt: store.ledger.learnt.page_rows > 0 })
+    let page_note = plan.page_note(job, &store.ledger.learnt);
+    Ok(Checked { from, to, missing, ask, plan, page_note })
 }
 
 /// Shows what a backfill would request and cost.
@@ -67,11 +68,7 @@ pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form
     let facts = state.page_facts().await;
     let job = find(&facts, &wanted.job)?;
     let checked = check(&state, &job.job, &wanted).await?;
-    let paid = job.job.entry.provider.is_paid();
-    let mut notes = Vec::new();
-    if paid && !checked.learnt {
-        notes.push(PAGE_UNKNOWN.to_owned());
-    }
+    let mut notes: Vec<String> = checked.page_note.map(str::to_owned).into_iter().collect();
     if job.job.budget.max_requests_per_run.is_some_and(|cap| checked.plan.expected_requests() > cap) {
         notes.push(OVER_CAP.to_owned());
     }

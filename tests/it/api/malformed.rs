@@ -136,7 +136,7 @@ fn the_answer_to_another_question() {
     refused_page(&tag, &["grouped by TAG SERVICE"]);
     refused_page(
         &with_group(json!({ "Keys": ["EC2", "x"], "Metrics": { "UnblendedCost": dollars("1") } })),
-        &["a group has 2 keys, but 1 were grouped by"],
+        &["a group has 2 keys, but 1 was grouped by"],
     );
     refused_page(&with_group(json!({ "Keys": [], "Metrics": { "UnblendedCost": dollars("1") } })), &["0 keys"]);
 }

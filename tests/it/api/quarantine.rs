@@ -126,7 +126,7 @@ fn a_settled_month_that_changes_a_lot_waits_for_a_word() {
     assert_eq!(world.script.take_asked().len(), 1, "what was refused and did not move is not paid for again");
 
     let done = world.run(&["--accept", "costs:2026-10"]);
-    done.exits(0).says("2026-10 is accepted: 1 days that waited for it");
+    done.exits(0).says("2026-10 is accepted: 1 day that waited for it");
     assert_eq!(sum(&world.rows(), "unblended_cost"), (31 + 9 + 19) * 1_000_000_000_000);
     assert_eq!(world.status("2026-10-05")["state"], "settled");
     world.run(&[]).exits(0);

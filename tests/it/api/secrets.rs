@@ -361,3 +361,20 @@ fn serving_shows_none(format: &str, crash: &str) {
         clean("a message to the chat", message.body.as_bytes());
     }
 }
+
+/// A refusal may name a person; a run record would keep the name.
+#[test]
+fn people_that_an_error_names_are_neither_said_nor_kept() {
+    let api = Script::new();
+    let words = "Not for finance-team, write to <jo.doe@acme.example>";
+    api.then([Reply::new(400, format!(r#"{{"__type":"ValidationException","message":"{words}"}}"#))]);
+    let house = Lakehouse::new(api.url(), NOW);
+    house.job("costs", DAILY);
+    let done = house.costlake(&["run"]);
+    done.exits(1).says("write to <[e-mail]>").hides("acme.example");
+    house.json(&["status"]).says("[e-mail]").hides("acme.example");
+    for file in files(&house.lake()) {
+        let bytes = fs::read(&file).expect("a file");
+        assert!(!String::from_utf8_lossy(&bytes).contains("acme.example"), "{}", file.display());
+    }
+}

@@ -18,6 +18,7 @@ fn values_of_all_pages_are_listed_once_and_priced() {
     assert_eq!(done.code, Some(0), "{done}");
     assert_eq!(done.stdout, "(empty: without one)\na\nb\n", "{done}");
     assert!(done.stderr.contains("3 values of 2026-10-04..2026-11-02 (2 requests, 0.02 USD)"), "{done}");
+    done.says("Cost Explorer is asked for tag.team: 0.01 USD a page, at most 100 pages, in no job's budget.");
     assert!(!house.lake().exists(), "a listing touches no lake");
 }
 

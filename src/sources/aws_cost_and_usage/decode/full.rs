@@ -13,6 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 
 use crate::decimal;
 use crate::sources::aws_cost_and_usage::query::Grouping;
+use crate::text::{counted, plural};
 
 use super::columns::{PageEnd, Period, Rows, Wanted};
 
@@ -251,7 +252,8 @@ list_seed!(KeysSeed, "a list of keys", |keys, seq| {
     if count == keys.wanted.groupings.len() {
         return Ok(());
     }
-    Err(A::Error::custom(format!("a group has {count} keys, but {} were grouped by", keys.wanted.groupings.len())))
+    let wanted = counted(keys.wanted.groupings.len() as u64, "was", "were");
+    Err(A::Error::custom(format!("a group has {}, but {wanted} grouped by", plural(count as u64, "key"))))
 });
 
 /// The value in a group's key: `web` for `team$web`. Only the requested key and its `$` are stripped, because values
