@@ -12,7 +12,6 @@ use super::amount::{ONE, share};
 use super::bill::Bill;
 use super::catalog::ACCOUNTS;
 use super::charges::spike;
-use super::datadog::spend::decimal;
 use super::dice::uuid;
 use super::dice::{chance, hex, mix};
 use super::fault::Fault;
@@ -165,6 +164,12 @@ pub(super) fn anomalies(question: &Question, bill: &Bill) -> Result<Value, Fault
     }
     let (page, token) = question.page(found, USUAL_PAGE, "NextPageToken")?;
     Ok(with_token(json!({ "Anomalies": page }), "NextPageToken", token))
+}
+
+/// `parts / of` as a double, as the amounts of this operation are.
+#[expect(clippy::cast_precision_loss, reason = "the parts are far below 2^53")]
+fn decimal(parts: i64, of: i64) -> f64 {
+    parts as f64 / of as f64
 }
 
 #[cfg(test)]

@@ -83,11 +83,6 @@ pub(super) fn estimated(day: NaiveDate, today: NaiveDate) -> bool {
     next_month(day).checked_add_days(Days::new(5)).is_some_and(|closing| today < closing)
 }
 
-/// The first day on which all usage of `day` has arrived, or `today` if that is later.
-pub(super) fn arrived_by(day: NaiveDate, today: NaiveDate) -> NaiveDate {
-    day.checked_add_days(Days::new(3)).map_or(today, |arrived| arrived.max(today))
-}
-
 fn accrued(month: NaiveDate, today: NaiveDate) -> i64 {
     let days = (next_month(month) - month).num_days() + 3;
     let elapsed = ((today - month).num_days() + 1).min(days);
@@ -155,7 +150,10 @@ impl Bill {
     fn items(&self, day: NaiveDate, stage: Stage) -> Vec<Item> {
         let own = self.lines.iter().enumerate().filter(|(_, line)| !line.correction);
         own.filter_map(|(index, line)| {
-            let amounts = charges::amounts(line, day, stage)?;
+            let amounts = match line.charge {
+                Charge::PlanFee(plan) => charges::plan_fee(&self.lines, plan, day),
+                _ => charges::amounts(line, day, stage)?,
+            };
             let line = line.corrected.filter(|_| stage.corrected).unwrap_or(index);
             Some(Item { line, amounts })
         })
@@ -166,7 +164,7 @@ impl Bill {
 /// True for charges that are computed from the usage of machines or meters.
 pub(super) fn is_usage(charge: Charge) -> bool {
     use Charge::{PlanCovered, PlanNegation, Reserved, Usage};
-    matches!(charge, Usage { .. } | PlanCovered { .. } | PlanNegation { .. } | Reserved { .. })
+    matches!(charge, Usage | PlanCovered | PlanNegation | Reserved)
 }
 
 #[cfg(test)]

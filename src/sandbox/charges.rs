@@ -17,6 +17,7 @@ use chrono::{Datelike, NaiveDate};
 use super::amount::{ONE, share};
 use super::bedrock::FIRST_DAY;
 use super::bill::{Amounts, Stage, is_usage, next_month};
+use super::commitments::{Bought, Plan, Terms, reservation_terms};
 use super::dice::{between, chance, mix};
 use super::lines::{Charge, Line};
 use super::meters::{Meter, Rhythm};
@@ -32,7 +33,7 @@ pub(super) fn amounts(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amoun
     fixed(line, day, stage)
 }
 
-fn day_hash(line: &Line, day: NaiveDate, what: u64) -> u64 {
+pub(super) fn day_hash(line: &Line, day: NaiveDate, what: u64) -> u64 {
     mix(&[line.salt, what, u64::from(day.num_days_from_ce().unsigned_abs())])
 }
 
@@ -53,21 +54,36 @@ pub(super) fn spike(line: &Line, day: NaiveDate) -> i64 {
     if hash.is_multiple_of(1_201) { between(mix(&[hash]), 2_000, 6_000) } else { 1_000 }
 }
 
-/// The quantity of a meter before it is split between charges, in 1e-10 units.
-fn quantity(line: &Line, meter: &Meter, day: NaiveDate, fleet_share: i64) -> i64 {
+/// The size of a meter on a day, in thousandths of a unit.
+fn grown(line: &Line, meter: &Meter, day: NaiveDate) -> i64 {
     let size = between(mix(&[line.salt, 42]), 550, 1_500);
     let thousandths = share(share(meter.quantity, line.account.weight, 1_000), size, 1_000);
-    let grown = share(thousandths, growth(day), 1_000);
-    match meter.rhythm {
-        Rhythm::Planned(_) | Rhythm::Reserved(_) => {
-            let machines = share(grown, fleet_share, 1_000_000).max(1);
+    share(thousandths, growth(day), 1_000)
+}
+
+/// Permille of the machines of a fleet on a day.
+pub(super) fn fleet(line: &Line, meter: &Meter, day: NaiveDate, permille: i64) -> i64 {
+    share(grown(line, meter, day), permille, 1_000_000)
+}
+
+/// The quantity of a line once it has arrived, in 1e-10 units.
+fn quantity(line: &Line, meter: &Meter, day: NaiveDate) -> i64 {
+    match (line.charge, meter.rhythm) {
+        (Charge::PlanCovered | Charge::PlanNegation, _) => Bought::under_plan(line, meter, day).used_hours * ONE,
+        (Charge::Reserved, _) => Bought::reserved(line, meter, day).used_hours * ONE,
+        (_, Rhythm::Planned(_) | Rhythm::Reserved(_)) => {
+            let machines = fleet(line, meter, day, 1_000);
             let evening = i64::from(day.weekday().num_days_from_monday() >= 5 && machines > 6);
-            (machines - evening * machines / 5) * 24 * ONE
+            let hours = (machines - evening * machines / 5) * 24;
+            let covered = [Bought::under_plan, Bought::reserved].map(|bought| bought(line, meter, day).used_hours);
+            (hours - covered.iter().sum::<i64>()).max(24) * ONE
         }
-        Rhythm::Steady => share(grown, 10_000_000 + between(day_hash(line, day, 43), -40_000, 40_000), 1),
-        Rhythm::Busy | Rhythm::Rare => {
+        (_, Rhythm::Steady) => {
+            share(grown(line, meter, day), 10_000_000 + between(day_hash(line, day, 43), -40_000, 40_000), 1)
+        }
+        (_, Rhythm::Busy | Rhythm::Rare) => {
             let noise = between(day_hash(line, day, 44), 880_000_000, 1_120_000_000);
-            let busy = share(grown, noise, 1_000);
+            let busy = share(grown(line, meter, day), noise, 1_000);
             share(share(busy, weekday(day), 100), spike(line, day), 1_000)
         }
     }
@@ -81,24 +97,18 @@ fn usage(line: &Line, meter: &Meter, day: NaiveDate, stage: Stage) -> Option<Amo
     if stage.arrived < 60 && chance(day_hash(line, day, 46), 12) {
         return None;
     }
-    let fleet_share = match line.charge {
-        Charge::Usage { share } | Charge::PlanCovered { share } | Charge::PlanNegation { share } => share,
-        Charge::Reserved { share } => share,
-        _ => return None,
-    };
-    let units = share(quantity(line, meter, day, fleet_share), stage.arrived, 100);
+    let units = share(quantity(line, meter, day), stage.arrived, 100);
     let cost = share(units, meter.price, ONE);
-    let normalized = match meter.rhythm {
-        Rhythm::Planned(each) | Rhythm::Reserved(each) => units.saturating_mul(each),
-        _ => 0,
-    };
+    let normalized = units.saturating_mul(meter.normalized());
     Some(match line.charge {
-        Charge::PlanCovered { .. } => {
-            analysed(row(cost, cost, share(cost, 72, 100), units, normalized), [0, net(cost), cost, 0, cost])
+        Charge::PlanCovered => {
+            let used = share(cost, Bought::under_plan(line, meter, day).percent, 100);
+            analysed(row(cost, cost, used, units, normalized), [0, net(cost), cost, 0, cost])
         }
-        Charge::PlanNegation { .. } => analysed(row(-cost, -cost, 0, 0, 0), [0; 5]),
-        Charge::Reserved { .. } => {
-            let old = row(0, share(cost, 58, 100), share(cost, 62, 100), units, normalized);
+        Charge::PlanNegation => analysed(row(-cost, -cost, 0, 0, 0), [0; 5]),
+        Charge::Reserved => {
+            let used = share(cost, Bought::reserved(line, meter, day).percent, 100);
+            let old = row(0, share(cost, 58, 100), used, units, normalized);
             analysed(old, [0, net(cost), cost, 0, cost])
         }
         _ => {
@@ -133,6 +143,30 @@ fn fee(fee: i64, unused: i64, hours: i64) -> Amounts {
     analysed(row(fee, fee, unused, hours, 0), [net(fee), net(fee), fee, fee, 0])
 }
 
+/// The amounts of the line of a savings plan's fee.
+pub(super) fn plan_fee(lines: &[Line], plan: &Plan, day: NaiveDate) -> Amounts {
+    let (committed, unused) = plan.on(lines, day);
+    fee(recurring(committed, plan.terms), unused, 24 * ONE)
+}
+
+/// The fee of a reservation for the month that begins on `first`; its unused part grows with the month.
+fn reservation_fee(line: &Line, meter: &Meter, first: NaiveDate, accrued: i64) -> Amounts {
+    let (mut paid, mut unused, mut hours) = (0, 0, 0);
+    for day in first.iter_days().take_while(|day| *day < next_month(first)) {
+        let bought = Bought::reserved(line, meter, day);
+        let (all, used) = bought.cost();
+        paid += recurring(all, reservation_terms(line));
+        unused += all - used;
+        hours += bought.machines * 24;
+    }
+    fee(paid, share(unused, accrued, 1_000), hours * ONE)
+}
+
+/// What of a commitment is not paid at the beginning of its term.
+fn recurring(committed: i64, terms: Terms) -> i64 {
+    committed - share(committed, terms.upfront_percent(), 100)
+}
+
 fn fixed(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amounts> {
     // A dollar amount for a typical account, scaled by account size and growth, with noise of ±`spread` permille.
     let about = |dollars: i64, spread: i64| {
@@ -142,16 +176,8 @@ fn fixed(line: &Line, day: NaiveDate, stage: Stage) -> Option<Amounts> {
     };
     let first = stage.accrued > 0;
     match line.charge {
-        Charge::PlanFee => {
-            let paid = share(1_560 * ONE, growth(day) / 40, 25);
-            let unused = between(day_hash(line, day, 52), 12, 60);
-            Some(fee(paid, share(paid, unused, 1_000), 24 * ONE))
-        }
-        Charge::ReservationFee if first => {
-            let hours = (next_month(day) - day).num_days() * 24;
-            let paid = share(about(3, 0), hours, 1);
-            let unused = share(share(paid, 7, 100), stage.accrued, 1_000);
-            Some(fee(paid, unused, hours * ONE))
+        Charge::ReservationFee { .. } if first => {
+            line.meter.map(|meter| reservation_fee(line, meter, day, stage.accrued))
         }
         Charge::Tax if first => Some(gross(share(about(2_100, 60), stage.accrued, 1_000))),
         Charge::Support if stage.support => Some(gross(about(5_600, 10))),

@@ -26,7 +26,7 @@ struct Level {
 
 fn is_monthly(line: &Line) -> bool {
     use Charge::{LateCredit, Refund, ReservationFee, Support, Tax};
-    matches!(line.charge, Tax | ReservationFee | Support | LateCredit | Refund)
+    matches!(line.charge, Tax | ReservationFee { .. } | Support | LateCredit | Refund)
 }
 
 impl Level {

@@ -4,25 +4,27 @@
 //! decides only once per line whether it passes the filter and which group it belongs to.
 
 use super::bedrock::{self, Model};
+use super::bill::is_usage;
 use super::catalog::{ACCOUNTS, Account, GLOBAL, NOWHERE, REGIONS, Region, TEAMS, product};
+use super::commitments::{PLANS, Plan};
 use super::dice::{between, chance, mix};
 use super::meters::{Meter, Rhythm, SERVICES, Service};
 
 /// How a line is charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Charge {
-    /// A meter at its public price; for machines, `share` permille of the fleet.
-    Usage { share: i64 },
+    /// A meter at its public price; of a fleet of machines, what no commitment covers.
+    Usage,
     /// Machines under a savings plan, shown at public price.
-    PlanCovered { share: i64 },
+    PlanCovered,
     /// The negative line that cancels the public price of the covered machines.
-    PlanNegation { share: i64 },
-    /// The savings plans' hourly commitment.
-    PlanFee,
+    PlanNegation,
+    /// The hourly commitment of a savings plan.
+    PlanFee(&'static Plan),
     /// Machines under a reservation.
-    Reserved { share: i64 },
-    /// The reservations' fee, booked on the 1st of the month.
-    ReservationFee,
+    Reserved,
+    /// The fee of a reservation, booked on the 1st of the month. One that is idle covers nothing.
+    ReservationFee { idle: bool },
     /// Tax of the month, booked on the 1st and growing until the invoice.
     Tax,
     /// The support plan, added to the first week of a month after the month's end.
@@ -49,6 +51,9 @@ pub(super) struct Line {
     pub(super) unit: &'static str,
     pub(super) charge: Charge,
     pub(super) meter: Option<&'static Meter>,
+    /// Permille of the fleet of machines bought under savings plans, and reserved.
+    pub(super) planned: i64,
+    pub(super) reserved: i64,
     /// The product attributes of a line of Amazon Bedrock.
     pub(super) model: Option<&'static Model>,
     /// Hash of the line; lines about the same machines share it.
@@ -63,12 +68,12 @@ impl Line {
     /// The value of the dimension RECORD_TYPE.
     pub(super) fn record_type(&self) -> &'static str {
         match self.charge {
-            Charge::Usage { .. } => "Usage",
-            Charge::PlanCovered { .. } => "SavingsPlanCoveredUsage",
-            Charge::PlanNegation { .. } => "SavingsPlanNegation",
-            Charge::PlanFee => "SavingsPlanRecurringFee",
-            Charge::Reserved { .. } => "DiscountedUsage",
-            Charge::ReservationFee => "RIFee",
+            Charge::Usage => "Usage",
+            Charge::PlanCovered => "SavingsPlanCoveredUsage",
+            Charge::PlanNegation => "SavingsPlanNegation",
+            Charge::PlanFee(_) => "SavingsPlanRecurringFee",
+            Charge::Reserved => "DiscountedUsage",
+            Charge::ReservationFee { .. } => "RIFee",
             Charge::Tax => "Tax",
             Charge::Support => "Support",
             Charge::Credit | Charge::LateCredit => "Credit",
@@ -85,6 +90,8 @@ pub(super) fn draw(seed: u64) -> Vec<Line> {
             let salt = mix(&[seed, a as u64, s as u64]);
             if chance(salt, service.spread) {
                 used_service(account, service, salt, &mut lines);
+            } else if account.weight > 1_000 {
+                idle_reservation(account, service, salt, &mut lines);
             }
         }
         bedrock::draw(account, mix(&[seed, a as u64, 0xA1]), &mut lines);
@@ -113,37 +120,67 @@ fn used_meters(account: &'static Account, service: &'static Service, region: Reg
         if m > 1 && !chance(salt, 80) {
             continue;
         }
-        let unnamed = meter.operation.is_empty();
-        lines.extend(charges_of(meter, salt).into_iter().map(|charge| Line {
+        let (planned, reserved) = commitments_of(meter, account, region, salt);
+        let usage = Line {
             account,
             service: service.name,
             usage_type: format!("{}{}", region.prefix, meter.usage_type),
             region: region.name,
-            operation: if unnamed { "NoOperation" } else { meter.operation },
+            operation: if meter.operation.is_empty() { "NoOperation" } else { meter.operation },
             team,
             env: if team.is_empty() { "" } else { account.env },
             product: product(team),
             unit: meter.unit,
-            charge,
+            charge: Charge::Usage,
             meter: Some(meter),
+            planned,
+            reserved,
             model: None,
             salt,
             corrected: None,
             correction: false,
+        };
+        let covered = [
+            (planned, Charge::PlanCovered),
+            (planned, Charge::PlanNegation),
+            (reserved, Charge::Reserved),
+            (reserved, Charge::ReservationFee { idle: false }),
+        ];
+        lines.push(usage.clone());
+        let covered = covered.into_iter().filter(|(permille, _)| *permille > 0);
+        lines.extend(covered.map(|(_, charge)| match charge {
+            Charge::ReservationFee { .. } => {
+                // Fees have no tags.
+                let usage_type = format!("{}HeavyUsage:{}", region.prefix, meter.instance_type());
+                Line { usage_type, charge, team: "", env: "", product: "", ..usage.clone() }
+            }
+            _ => Line { charge, ..usage.clone() },
         }));
     }
 }
 
-/// The charges of a meter; a fleet of machines is split between public price and commitments.
-fn charges_of(meter: &Meter, salt: u64) -> Vec<Charge> {
-    let share = between(mix(&[salt, 7]), 350, 700);
-    let rest = 1_000 - share;
+/// A large account keeps the reservations of machines that it does not run.
+fn idle_reservation(account: &'static Account, service: &'static Service, salt: u64, lines: &mut Vec<Line>) {
+    let mut former = Vec::new();
+    used_meters(account, service, account.region, salt, &mut former);
+    let fees = former.into_iter().filter(|line| matches!(line.charge, Charge::ReservationFee { .. }));
+    lines.extend(fees.map(|line| Line { charge: Charge::ReservationFee { idle: true }, ..line }));
+}
+
+/// The machines that production accounts have reserved beside what their savings plans cover.
+const RESERVED_MACHINES: [(&str, &str); 3] =
+    [("harbor-web-prod", "m6i.xlarge"), ("harbor-data-prod", "c6i.2xlarge"), ("harbor-mobile-prod", "r6i.2xlarge")];
+
+/// Permille of a fleet that are under savings plans, and reserved.
+fn commitments_of(meter: &Meter, account: &Account, region: Region, salt: u64) -> (i64, i64) {
+    let permille = between(mix(&[salt, 7]), 350, 700);
     match meter.rhythm {
         Rhythm::Planned(_) => {
-            vec![Charge::Usage { share: rest }, Charge::PlanCovered { share }, Charge::PlanNegation { share }]
+            let known = RESERVED_MACHINES.contains(&(account.name, meter.instance_type()));
+            if known && region == account.region { (permille - 150, 150) } else { (permille, 0) }
         }
-        Rhythm::Reserved(_) => vec![Charge::Usage { share: rest }, Charge::Reserved { share }],
-        Rhythm::Busy | Rhythm::Steady | Rhythm::Rare => vec![Charge::Usage { share: 1_000 }],
+        Rhythm::Reserved(_) => (0, permille),
+        Rhythm::Busy | Rhythm::Steady | Rhythm::Rare => (0, 0),
     }
 }
 
@@ -161,6 +198,8 @@ fn charge_line(account: &'static Account, service: &'static str, usage_type: &st
         unit: "",
         charge,
         meter: None,
+        planned: 0,
+        reserved: 0,
         model: None,
         salt,
         corrected: None,
@@ -178,9 +217,6 @@ fn account_lines(account: &'static Account, salt: u64, lines: &mut Vec<Line>) {
         lines.push(Line { usage_type, region: home.name, operation, ..line });
     };
     if account.weight > 1_000 {
-        let rds = "Amazon Relational Database Service";
-        let fee = line(rds, "HeavyUsage:db.r6g.xlarge", Charge::ReservationFee, 12);
-        at_home(Line { unit: "Hrs", ..fee }, "CreateDBInstance:0014");
         let late = line(SERVICES[0].name, "BoxUsage:m6i.xlarge", Charge::LateCredit, 13);
         at_home(late, "RunInstances");
     }
@@ -197,10 +233,11 @@ fn account_lines(account: &'static Account, salt: u64, lines: &mut Vec<Line>) {
 /// Lines of the payer account only.
 fn payer_lines(salt: u64, lines: &mut Vec<Line>) {
     let payer = &ACCOUNTS[0];
-    let plans = "Savings Plans for AWS Compute usage";
-    let mut fee = charge_line(payer, plans, "ComputeSP:1yrNoUpfront", Charge::PlanFee, mix(&[salt, 1]));
-    fee.region = GLOBAL.name;
-    lines.push(fee);
+    for (plan, what) in PLANS.iter().zip([1, 3]) {
+        let service = "Savings Plans for AWS Compute usage";
+        let fee = charge_line(payer, service, plan.usage_type, Charge::PlanFee(plan), mix(&[salt, what]));
+        lines.push(Line { region: GLOBAL.name, ..fee });
+    }
     lines.push(charge_line(payer, "AWS Support (Business)", "Dollar", Charge::Support, mix(&[salt, 2])));
 }
 
@@ -209,7 +246,9 @@ fn add_corrections(lines: &mut Vec<Line>) {
     let untagged: Vec<usize> = lines
         .iter()
         .enumerate()
-        .filter(|(_, line)| line.meter.is_some() && line.team.is_empty() && chance(mix(&[line.salt, 21]), 40))
+        .filter(|(_, line)| {
+            line.meter.is_some() && is_usage(line.charge) && line.team.is_empty() && chance(mix(&[line.salt, 21]), 40)
+        })
         .map(|(index, _)| index)
         .collect();
     for index in untagged {

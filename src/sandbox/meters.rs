@@ -30,12 +30,21 @@ pub(super) struct Meter {
     pub(super) rhythm: Rhythm,
 }
 
+/// What the usage types of machines paid by the hour begin with.
+const MACHINES: [&str; 3] = ["BoxUsage", "InstanceUsage", "NodeUsage"];
+
 impl Meter {
     /// The type of machine, such as `db.r6g.xlarge`; empty for a meter without one.
     pub(super) fn instance_type(&self) -> &'static str {
+        let machine = self.usage_type.split_once(':').filter(|(word, _)| MACHINES.contains(word));
+        machine.map_or("", |(_, kind)| kind)
+    }
+
+    /// Normalized units of a machine.
+    pub(super) fn normalized(&self) -> i64 {
         match self.rhythm {
-            Rhythm::Planned(_) | Rhythm::Reserved(_) => self.usage_type.split_once(':').map_or("", |(_, kind)| kind),
-            Rhythm::Busy | Rhythm::Steady | Rhythm::Rare => "",
+            Rhythm::Planned(each) | Rhythm::Reserved(each) => each,
+            Rhythm::Busy | Rhythm::Steady | Rhythm::Rare => 0,
         }
     }
 

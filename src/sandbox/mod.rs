@@ -8,7 +8,7 @@
 //! ```text
 //! server ─┬─ operations ─┬─ cost_explorer ── request, expression, product_attributes ── results ── paging
 //!         │              ├─ savings_plans, reservations, forecast, anomalies, values ── question
-//!         │              └─ bill ── lines, charges ── catalog, meters, bedrock
+//!         │              └─ bill ── lines, charges, commitments ── catalog, meters, bedrock
 //!         ├─ token_service ── catalog
 //!         └─ datadog ── bill, catalog; its own modules are listed there
 //! ```
@@ -20,6 +20,7 @@ mod bedrock;
 mod bill;
 mod catalog;
 mod charges;
+mod commitments;
 mod cost_explorer;
 mod datadog;
 mod dice;

@@ -1,78 +1,91 @@
 //! Utilization and coverage of the reservations, from the bill.
 //!
-//! A reservation here is what one account has for one service in one region: the bill has them for databases and caches,
-//! and its machines are under savings plans instead. So a question without a filter by SERVICE, which means machines
-//! alone, has an empty answer, as has one for any other service.
+//! A reservation here is what one account has of one type of machine in one region, as Datadog lists it. A question
+//! without a filter by SERVICE means machines of EC2 alone; a service without reservations has an empty answer.
 //!
 //! | figure | of the bill |
 //! |---|---|
 //! | TotalActualHours, TotalActualUnits, ReservedHours | UsageQuantity, NormalizedUsageAmount of DiscountedUsage |
 //! | OnDemandCostOfRIHoursUsed | PublicOnDemandCost of DiscountedUsage |
-//! | RICostForUnusedHours | a day's part of the month's AmortizedCost of RIFee, which the bill has on the 1st |
+//! | RICostForUnusedHours | the days of a month add up to AmortizedCost of RIFee, which the bill has on the 1st |
 //! | TotalAmortizedFee | both, used and unused |
-//! | OnDemandHours, OnDemandCost | Usage of the same machines |
+//! | OnDemandHours, OnDemandCost | Usage of machines paid by the hour |
 //!
 //! Purchased hours are known at once; what they were used for arrives over three days, and is unused until then. Names
 //! of the attributes of a group are camel-case as public readers of the API expect them; there is no list of them.
 
 use std::collections::BTreeMap;
 
-use chrono::{Datelike, Days, NaiveDate};
+use chrono::{Datelike, NaiveDate};
 use serde_json::{Map, Value, json};
 
 use super::amount::{ONE, percent, share, text};
-use super::bill::{Bill, arrived_by, first_of_month, next_month};
-use super::catalog::Account;
-use super::datadog::programs::{PROGRAMS, Program};
-use super::dice::{mix, of_text};
+use super::bill::Bill;
+use super::commitments::{Bought, Terms, reservation_terms};
+use super::dice::{hex, mix};
 use super::fault::Fault;
 use super::lines::{Charge, Line};
-use super::meters::{Meter, Rhythm, SERVICES};
+use super::meters::{Meter, SERVICES};
 use super::question::{Question, SMALL_PAGE, Scope, Span, with_token};
 use super::request::Metric;
-use super::savings_plans::upfront_percent;
 
-/// What one account has reserved for one service in one region.
+/// What one account has reserved of one type of machine in one region.
 #[derive(Debug)]
-struct Reservation {
-    account: &'static Account,
-    service: &'static str,
-    region: &'static str,
-    meter: &'static Meter,
-    /// The program that Datadog lists for such machines.
-    program: (u64, &'static Program),
+pub(super) struct Reservation<'a> {
+    fee: &'a Line,
+    pub(super) meter: &'static Meter,
 }
 
-impl Reservation {
+impl<'a> Reservation<'a> {
     /// All reservations of the bill.
-    fn all(bill: &Bill) -> Vec<Self> {
-        let mut found: Vec<Self> = Vec::new();
-        for line in bill.lines.iter().filter(|line| is_reserved(line) || line.charge == Charge::ReservationFee) {
-            let known = found.iter().any(|reservation| reservation.has(line));
-            if let (false, Some(meter)) = (known, reserved_meter(line.service))
-                && let Some(program) = program(line)
-            {
-                let (account, service, region) = (line.account, line.service, line.region);
-                found.push(Self { account, service, region, meter, program });
-            }
-        }
-        found
+    pub(super) fn all(bill: &'a Bill) -> impl Iterator<Item = Self> {
+        let fees = bill.lines.iter().filter(|line| matches!(line.charge, Charge::ReservationFee { .. }));
+        fees.filter_map(|fee| Some(Self { fee, meter: fee.meter? }))
     }
 
-    fn has(&self, line: &Line) -> bool {
-        line.account.id == self.account.id && line.service == self.service && line.region == self.region
+    pub(super) fn service(&self) -> &'static str {
+        self.fee.service
+    }
+
+    pub(super) fn region(&self) -> &'static str {
+        self.fee.region
+    }
+
+    pub(super) fn terms(&self) -> Terms {
+        reservation_terms(self.fee)
+    }
+
+    pub(super) fn bought(&self, day: NaiveDate) -> Bought {
+        Bought::reserved(self.fee, self.meter, day)
+    }
+
+    /// A number that belongs to this reservation.
+    pub(super) fn drawn(&self, seed: u64, what: u64) -> u64 {
+        mix(&[seed, what, self.fee.salt])
     }
 
     fn id(&self, seed: u64) -> String {
-        let words = [seed, 73, of_text(self.account.id), of_text(self.service), of_text(self.region)];
-        format!("{:010}", 1_000_000_000 + mix(&words) % 9_000_000_000)
+        format!("{:010}", 1_000_000_000 + self.drawn(seed, 73) % 9_000_000_000)
     }
 
-    fn value<'a>(&'a self, id: &'a str, key: &str) -> &'a str {
+    /// Its identifier in the term that begins on a day, which is that of Datadog.
+    pub(super) fn lease(&self, seed: u64, begin: NaiveDate) -> String {
+        let hash = mix(&[self.drawn(seed, 72), u64::from(begin.year().unsigned_abs())]);
+        match self.service() {
+            "Amazon Relational Database Service" => format!("ri-rds-{}", hex(hash, 12)),
+            "Amazon ElastiCache" => format!("ri-elasticache-{}", hex(hash, 12)),
+            _ => format!("ri-{}", hex(hash, 17)),
+        }
+    }
+
+    fn value<'b>(&self, id: &'b str, key: &str) -> &'b str
+    where
+        'a: 'b,
+    {
         match key {
-            "SERVICE" => self.service,
-            "LINKED_ACCOUNT" => self.account.id,
-            "REGION" => self.region,
+            "SERVICE" => self.fee.service,
+            "LINKED_ACCOUNT" => self.fee.account.id,
+            "REGION" => self.fee.region,
             "INSTANCE_TYPE" => self.meter.instance_type(),
             "INSTANCE_TYPE_FAMILY" => self.meter.family(),
             "SUBSCRIPTION_ID" => id,
@@ -81,56 +94,40 @@ impl Reservation {
     }
 
     fn attributes(&self, seed: u64, day: NaiveDate) -> Value {
-        let (index, program) = self.program;
-        let term = program.term_at(day);
+        let terms = self.terms();
+        let (begin, end) = terms.at(day);
         json!({
-            "accountId": self.account.id,
-            "accountName": self.account.name,
+            "accountId": self.fee.account.id,
+            "accountName": self.fee.account.name,
             "averageOnDemandHourlyRate": text(i128::from(self.meter.price)),
-            "endDateTime": format!("{}T00:00:00.000Z", term.1),
+            "endDateTime": format!("{end}T00:00:00.000Z"),
             "instanceType": self.meter.instance_type(),
-            "leaseId": program.id_of_term(seed, index, term),
-            "region": self.region,
-            "service": self.service,
-            "startDateTime": format!("{}T00:00:00.000Z", term.0),
+            "leaseId": self.lease(seed, begin),
+            "region": self.fee.region,
+            "service": self.fee.service,
+            "startDateTime": format!("{begin}T00:00:00.000Z"),
             "subscriptionId": self.id(seed),
             "subscriptionStatus": "Active",
-            "subscriptionType": program.purchase,
+            "subscriptionType": terms.purchase,
         })
     }
 
-    /// The cost of unused hours of a day: its part of what the month's fees leave unused.
-    fn unused_cost(&self, bill: &Bill, day: NaiveDate) -> i64 {
-        let first = first_of_month(day);
-        let closed = first.checked_add_days(Days::new(70)).unwrap_or(first);
-        let fees = bill.sum(first, closed, |line| line.charge == Charge::ReservationFee && self.has(line));
-        let month = of(&fees, Metric::AMORTIZED_COST);
-        let days = (next_month(day) - first).num_days();
-        let number = i64::from(day.day());
-        share(month, number, days) - share(month, number - 1, days)
-    }
-
-    fn used(&self, bill: &Bill, day: NaiveDate, today: NaiveDate) -> Use {
-        let mine = |line: &Line| is_reserved(line) && self.has(line);
-        let (known, settled) = (bill.sum(day, today, mine), bill.sum(day, arrived_by(day, today), mine));
-        let unused = self.unused_cost(bill, day);
-        // A reserved hour costs 62 % of its public price, as in the bill.
-        let unused_hours = share(unused, ONE, share(self.meter.price, 62, 100));
-        let each = match self.meter.rhythm {
-            Rhythm::Reserved(units) => units,
-            _ => 0,
-        };
-        let fee = of(&settled, Metric::AMORTIZED_COST) + unused;
+    /// What was bought for a day, and what is known of its use.
+    pub(super) fn used(&self, bill: &Bill, day: NaiveDate, today: NaiveDate) -> Use {
+        let known = bill.sum(day, today, |line| is_reserved(line) && line.salt == self.fee.salt);
+        let bought = self.bought(day);
+        let hours = bought.machines * 24 * ONE;
+        let (fee, _) = bought.cost();
         Use {
-            hours: of(&settled, Metric::USAGE_QUANTITY) + unused_hours,
+            hours,
             used_hours: of(&known, Metric::USAGE_QUANTITY),
-            units: of(&settled, Metric::NORMALIZED_USAGE) + unused_hours * each,
+            units: hours * self.meter.normalized(),
             used_units: of(&known, Metric::NORMALIZED_USAGE),
-            on_demand: of(&settled, Metric::PUBLIC_ON_DEMAND_COST) + share(unused_hours, self.meter.price, ONE),
+            on_demand: bought.public_cost(),
             used_on_demand: of(&known, Metric::PUBLIC_ON_DEMAND_COST),
             fee,
             used_fee: of(&known, Metric::AMORTIZED_COST),
-            upfront: share(fee, upfront_percent(self.program.1.purchase), 100),
+            upfront: share(fee, self.terms().upfront_percent(), 100),
         }
     }
 }
@@ -140,36 +137,20 @@ fn of(sums: &[i128], metric: Metric) -> i64 {
 }
 
 fn is_reserved(line: &Line) -> bool {
-    matches!(line.charge, Charge::Reserved { .. })
-}
-
-fn reserved_meter(service: &str) -> Option<&'static Meter> {
-    let service = SERVICES.iter().find(|known| known.name == service)?;
-    service.meters.iter().find(|meter| matches!(meter.rhythm, Rhythm::Reserved(_)))
-}
-
-/// Datadog's program for the machines of a line: the one of its region, else the first of the product.
-fn program(line: &Line) -> Option<(u64, &'static Program)> {
-    let product = match line.service {
-        "Amazon Relational Database Service" => "rds",
-        "Amazon ElastiCache" => "elasticache",
-        _ => return None,
-    };
-    let mut known = (0..).zip(PROGRAMS.iter()).filter(|(_, program)| program.product == product);
-    known.clone().find(|(_, program)| program.region == line.region).or_else(|| known.next())
+    line.charge == Charge::Reserved
 }
 
 /// Purchased and used hours, units and money, in 1e-10.
 #[derive(Debug, Clone, Copy, Default)]
-struct Use {
+pub(super) struct Use {
     hours: i64,
-    used_hours: i64,
+    pub(super) used_hours: i64,
     units: i64,
     used_units: i64,
     on_demand: i64,
-    used_on_demand: i64,
-    fee: i64,
-    used_fee: i64,
+    pub(super) used_on_demand: i64,
+    pub(super) fee: i64,
+    pub(super) used_fee: i64,
     upfront: i64,
 }
 
@@ -235,7 +216,7 @@ fn scope(question: &Question, filters: &[&str], services: usize) -> Result<Scope
 }
 
 fn service_in(scope: &Scope, service: &str) -> bool {
-    scope.values("SERVICE").is_some_and(|values| values.iter().any(|value| value == service))
+    scope.values("SERVICE").map_or(service == SERVICES[0].name, |values| values.iter().any(|value| value == service))
 }
 
 /// `GetReservationUtilization`: one row for each period, or for each reservation of the whole window.
@@ -244,10 +225,9 @@ pub(super) fn utilization(question: &Question, bill: &Bill) -> Result<Value, Fau
     let scope = scope(question, &FILTERS, 1)?;
     let grouped = !question.group_keys(&["SUBSCRIPTION_ID"])?.is_empty();
     let periods = question.periods(span, grouped)?;
-    let reservations: Vec<(String, Reservation)> = Reservation::all(bill)
-        .into_iter()
+    let reservations: Vec<(String, Reservation<'_>)> = Reservation::all(bill)
         .map(|reservation| (reservation.id(bill.seed), reservation))
-        .filter(|(id, own)| service_in(&scope, own.service) && scope.admits(|key| own.value(id, key)))
+        .filter(|(id, own)| service_in(&scope, own.service()) && scope.admits(|key| own.value(id, key)))
         .collect();
     let mut total = Use::default();
     let mut rows = Vec::new();
@@ -411,8 +391,8 @@ fn metrics(question: &Question) -> Result<Vec<String>, Fault> {
 }
 
 fn is_coverable(line: &Line) -> bool {
-    let kind = line.meter.is_some_and(|meter| matches!(meter.rhythm, Rhythm::Reserved(_)));
-    kind && matches!(line.charge, Charge::Reserved { .. } | Charge::Usage { .. })
+    let machine = line.meter.is_some_and(|meter| !meter.instance_type().is_empty());
+    machine && matches!(line.charge, Charge::Reserved | Charge::Usage)
 }
 
 /// `INSTANCE_TYPE` as `instanceType`.

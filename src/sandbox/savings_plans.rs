@@ -7,9 +7,9 @@
 //! | OnDemandCostEquivalent, SpendCoveredBySavingsPlans | PublicOnDemandCost of SavingsPlanCoveredUsage |
 //! | OnDemandCost | PublicOnDemandCost of usage that plans could cover: machines, Lambda, Fargate |
 //!
-//! The plans are those that Datadog lists, with the same ARNs; the bill's commitment is divided between them in
-//! proportion to their hourly commitments. A commitment is known at once, its use arrives over three days. The words of
-//! the values of SAVINGS_PLANS_TYPE and of the attributes of a coverage are not documented; these are the sandbox's own.
+//! The plans are those that Datadog lists, with the same ARNs. A commitment is known at once, its use arrives over three
+//! days. The words of the values of SAVINGS_PLANS_TYPE and of the attributes of a coverage are not documented; these are
+//! the sandbox's own.
 
 use std::collections::BTreeMap;
 
@@ -17,21 +17,22 @@ use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
 use super::amount::{percent, share, text};
-use super::bill::{Bill, arrived_by};
+use super::bill::Bill;
 use super::catalog::ACCOUNTS;
-use super::datadog::programs::{PROGRAMS, Variant};
+use super::commitments::{PLANS, Plan};
 use super::fault::Fault;
 use super::lines::{Charge, Line};
 use super::meters::Rhythm;
 use super::question::{Question, SMALL_PAGE, Scope, with_token};
 use super::request::Metric;
 
-/// Figures of commitments, in 1e-10 USD.
+/// Figures of savings plans: in 1e-10 USD, and the covered hours in 1e-10.
 #[derive(Debug, Clone, Copy, Default)]
-struct Commitment {
-    total: i64,
-    used: i64,
-    on_demand: i64,
+pub(super) struct Commitment {
+    pub(super) total: i64,
+    pub(super) used: i64,
+    pub(super) on_demand: i64,
+    pub(super) used_hours: i64,
     upfront: i64,
 }
 
@@ -40,18 +41,21 @@ impl Commitment {
         self.total += other.total;
         self.used += other.used;
         self.on_demand += other.on_demand;
+        self.used_hours += other.used_hours;
         self.upfront += other.upfront;
     }
 
-    /// All plans' figures of a day.
-    fn of(bill: &Bill, day: NaiveDate, today: NaiveDate) -> Self {
-        let covered = |line: &Line| matches!(line.charge, Charge::PlanCovered { .. });
-        let known = bill.sum(day, today, covered);
-        let settled = bill.sum(day, arrived_by(day, today), covered);
-        let fee = bill.sum(day, today, |line| line.charge == Charge::PlanFee);
-        let total = of(&settled, Metric::AMORTIZED_COST) + of(&fee, Metric::AMORTIZED_COST);
-        let used = of(&known, Metric::AMORTIZED_COST);
-        Self { total, used, on_demand: of(&known, Metric::PUBLIC_ON_DEMAND_COST), upfront: 0 }
+    /// A plan's figures of a day.
+    pub(super) fn of(bill: &Bill, plan: &Plan, day: NaiveDate, today: NaiveDate) -> Self {
+        let known = bill.sum(day, today, |line| plan.covers(line));
+        let (total, _) = plan.on(&bill.lines, day);
+        Self {
+            total,
+            used: of(&known, Metric::AMORTIZED_COST),
+            on_demand: of(&known, Metric::PUBLIC_ON_DEMAND_COST),
+            used_hours: of(&known, Metric::USAGE_QUANTITY),
+            upfront: share(total, plan.terms.upfront_percent(), 100),
+        }
     }
 
     fn members(self) -> Value {
@@ -80,45 +84,23 @@ fn of(sums: &[i128], metric: Metric) -> i64 {
     sums.get(metric.0).and_then(|sum| i64::try_from(*sum).ok()).unwrap_or(0)
 }
 
-/// The part of a day's commitment that belongs to the plans in scope; `None` if none of them is.
-fn in_scope(scope: &Scope, seed: u64, day: NaiveDate, all: Commitment) -> Option<Commitment> {
-    let plans = PROGRAMS.iter().enumerate().filter_map(|(index, program)| match program.variant {
-        Variant::AwsPlan { plan } => Some((index as u64, program, plan)),
-        _ => None,
-    });
-    let plans: Vec<_> = plans.collect();
-    let hourly: i64 = plans.iter().map(|(_, program, _)| program.hourly).sum();
-    let mut reached = 0;
+/// A day's figures of the plans in scope; `None` if none of them is.
+fn in_scope(scope: &Scope, bill: &Bill, day: NaiveDate, today: NaiveDate) -> Option<Commitment> {
     let mut found = None;
-    for (index, program, plan) in plans {
-        let (before, after) = (reached, reached + program.hourly);
-        let part = |amount: i64| share(amount, after, hourly) - share(amount, before, hourly);
-        reached = after;
-        let arn = program.id_of_term(seed, index, program.term_at(day));
+    for plan in &PLANS {
+        let arn = plan.arn(bill.seed, plan.terms.at(day).0);
         let admitted = scope.admits(|key| match key {
             "SAVINGS_PLAN_ARN" => &arn,
-            "SAVINGS_PLANS_TYPE" => plan,
-            "PAYMENT_OPTION" => program.purchase,
+            "SAVINGS_PLANS_TYPE" => plan.kind,
+            "PAYMENT_OPTION" => plan.terms.purchase,
             "LINKED_ACCOUNT" => ACCOUNTS[0].id,
             _ => "",
         });
         if admitted {
-            let total = part(all.total);
-            let upfront = share(total, upfront_percent(program.purchase), 100);
-            let own = Commitment { total, used: part(all.used), on_demand: part(all.on_demand), upfront };
-            found.get_or_insert_with(Commitment::default).add(own);
+            found.get_or_insert_with(Commitment::default).add(Commitment::of(bill, plan, day, today));
         }
     }
     found
-}
-
-/// The part of a commitment that is paid at its beginning.
-pub(super) fn upfront_percent(purchase: &str) -> i64 {
-    match purchase {
-        "All Upfront" => 100,
-        "Partial Upfront" => 50,
-        _ => 0,
-    }
 }
 
 const UTILIZATION_FILTERS: [&str; 6] =
@@ -133,8 +115,7 @@ pub(super) fn utilization(question: &Question, bill: &Bill) -> Result<Value, Fau
     for period in question.periods(span, false)? {
         let mut of_period = None;
         for day in period.days().filter(|day| *day >= bill.first_day) {
-            let all = Commitment::of(bill, day, question.today);
-            if let Some(commitment) = in_scope(&scope, bill.seed, day, all) {
+            if let Some(commitment) = in_scope(&scope, bill, day, question.today) {
                 of_period.get_or_insert_with(Commitment::default).add(commitment);
             }
         }
@@ -153,8 +134,8 @@ pub(super) fn utilization(question: &Question, bill: &Bill) -> Result<Value, Fau
 fn is_eligible(line: &Line) -> bool {
     let Some(meter) = line.meter else { return false };
     match line.charge {
-        Charge::PlanCovered { .. } => true,
-        Charge::Usage { .. } => {
+        Charge::PlanCovered => true,
+        Charge::Usage => {
             let serverless = meter.usage_type == "Lambda-GB-Second" || meter.usage_type.starts_with("Fargate-");
             serverless || matches!(meter.rhythm, Rhythm::Planned(_))
         }
@@ -194,7 +175,7 @@ pub(super) fn coverage(question: &Question, bill: &Bill) -> Result<Value, Fault>
                 let group = groups.entry(keys.iter().map(|key| value(line, key)).collect()).or_default();
                 let cost = item.amounts.get(Metric::PUBLIC_ON_DEMAND_COST.0).copied().unwrap_or(0);
                 let [covered, on_demand] = group;
-                let sum = if matches!(line.charge, Charge::Usage { .. }) { on_demand } else { covered };
+                let sum = if line.charge == Charge::Usage { on_demand } else { covered };
                 *sum += i128::from(cost);
             }
         }
@@ -246,6 +227,8 @@ mod tests {
         assert_eq!(amount_at(&answer, "/Total/Utilization/UsedCommitment"), used);
         assert_eq!(amount_at(&answer, "/Total/Utilization/UnusedCommitment"), unused);
         assert_eq!(amount_at(&answer, "/Total/AmortizedCommitment/TotalAmortizedCommitment"), used + unused);
+        let recurring = bill("UnblendedCost", "SavingsPlanRecurringFee");
+        assert_eq!(amount_at(&answer, "/Total/AmortizedCommitment/AmortizedRecurringCommitment"), recurring);
         let on_demand = bill("PublicOnDemandCost", "SavingsPlanCoveredUsage");
         assert_eq!(amount_at(&answer, "/Total/Savings/OnDemandCostEquivalent"), on_demand);
         assert_eq!(amount_at(&answer, "/Total/Savings/NetSavings"), on_demand - used - unused);

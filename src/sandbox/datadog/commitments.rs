@@ -5,8 +5,8 @@
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
-use super::spend::{Selection, Spend, Window, decimal};
-use super::{Company, Parameters, Refusal, dollars, milliseconds, missing, one_of, percent, required, window};
+use super::spend::{Selection, Spend, Window, ratio};
+use super::{Company, Parameters, Refusal, dollars, double, milliseconds, missing, one_of, percent, required, window};
 
 /// The parameters common to all commitments requests.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl<'a> Query<'a> {
 /// `commitment-list`.
 pub(super) fn list(company: Company<'_>, parameters: &Parameters) -> Result<Value, Refusal> {
     let query = Query::read(parameters, company)?;
-    let list = query.selection(Some(query.kind)).list(company.seed(), query.window);
+    let list = query.selection(Some(query.kind)).list(company.bill, query.window);
     let mut answer = json!({ "commitments": list });
     if query.kind.eq_ignore_ascii_case("sp")
         && let Some(members) = answer.as_object_mut()
@@ -55,22 +55,21 @@ pub(super) fn list(company: Company<'_>, parameters: &Parameters) -> Result<Valu
 pub(super) fn savings(company: Company<'_>, parameters: &Parameters) -> Result<Value, Refusal> {
     let query = Query::read(parameters, company)?;
     let points = points(company, &query.selection(None), query.window);
-    let cents = |figure: fn(&Spend) -> i64| metric(&points, &[("total", &|spend| decimal(figure(spend), 100))]);
-    let mut actual = cents(|spend| spend.actual);
+    let money = |figure: fn(&Spend) -> i64| metric(&points, &[("total", &|spend| double(figure(spend).into()))]);
+    let mut actual = money(|spend| spend.actual);
     if let Some(members) = actual.as_object_mut() {
         members.insert("unit".to_owned(), dollars());
     }
     Ok(json!({
         "actual_cost": actual,
         "effective_savings_rate": metric(&points, &[("total", &savings_rate)]),
-        "on_demand_equivalent_cost": cents(|spend| spend.on_demand),
-        "realized_savings": cents(|spend| spend.on_demand - spend.actual),
+        "on_demand_equivalent_cost": money(|spend| spend.on_demand),
+        "realized_savings": money(|spend| spend.on_demand - spend.actual),
     }))
 }
 
 fn savings_rate(spend: &Spend) -> f64 {
-    let saved = (spend.on_demand - spend.actual) * 10_000;
-    decimal(saved.checked_div(spend.on_demand).unwrap_or(0), 10_000)
+    ratio(spend.on_demand - spend.actual, spend.on_demand)
 }
 
 /// `savings/scalar`.
@@ -80,7 +79,7 @@ pub(super) fn savings_in_all(company: Company<'_>, parameters: &Parameters) -> R
         return Ok(json!({ "columns": [] }));
     };
     Ok(json!({ "columns": [
-        number("realized_savings", &[decimal(spend.on_demand - spend.actual, 100)], &dollars()),
+        number("realized_savings", &[double((spend.on_demand - spend.actual).into())], &dollars()),
         number("effective_savings_rate", &[savings_rate(&spend)], &percent()),
     ] }))
 }
@@ -91,7 +90,10 @@ pub(super) fn utilization(company: Company<'_>, parameters: &Parameters) -> Resu
     let points = points(company, &query.selection(Some(query.kind)), query.window);
     let mut answer = metric(
         &points,
-        &[("unused", &|spend| decimal(spend.actual - spend.used, 100)), ("used", &|spend| decimal(spend.used, 100))],
+        &[
+            ("unused", &|spend| double((spend.actual - spend.used).into())),
+            ("used", &|spend| double(spend.used.into())),
+        ],
     );
     if let Some(members) = answer.as_object_mut() {
         members.insert("unit".to_owned(), dollars());
@@ -106,7 +108,7 @@ pub(super) fn utilization_in_all(company: Company<'_>, parameters: &Parameters) 
         return Ok(json!({ "columns": [] }));
     };
     let product = query.product.to_ascii_lowercase();
-    let utilization = decimal(spend.used, spend.actual.max(1));
+    let utilization = ratio(spend.used, spend.actual);
     Ok(json!({
         "columns": [group("service", [&*product]), number("utilization", &[utilization], &percent())],
         "product_breakdown": [{ "product": product, "utilization": utilization }],
@@ -115,7 +117,7 @@ pub(super) fn utilization_in_all(company: Company<'_>, parameters: &Parameters) 
 
 /// The daily points of a window, up to yesterday.
 pub(super) fn points(company: Company<'_>, selection: &Selection<'_>, window: Window) -> Vec<(NaiveDate, Spend)> {
-    let spend = |day| selection.spend(company.seed(), day, window.today);
+    let spend = |day| selection.spend(company.bill, day, window.today);
     window.days().filter_map(|day| Some((day, spend(day)?))).collect()
 }
 
@@ -173,8 +175,8 @@ mod tests {
     /// From October 1 to yesterday: 51 days.
     const AUTUMN: (&str, &str) = ("2026-10-01", "2027-01-01");
 
-    fn cents(dollars: f64) -> f64 {
-        (dollars * 100.0).round()
+    fn are_equal(left: f64, right: f64) -> bool {
+        (left - right).abs() < 1e-6
     }
 
     #[test]
@@ -207,11 +209,11 @@ mod tests {
         assert_eq!(actual.len(), 51, "from October 1 to yesterday");
         assert!(answer["actual_cost"]["unit"].is_object() && answer["realized_savings"]["unit"].is_null());
         for ((actual, on_demand), saved) in actual.iter().zip(on_demand).zip(&saved) {
-            assert!((cents(on_demand) - cents(*actual) - cents(*saved)).abs() < 0.1);
+            assert!(are_equal(on_demand - actual, *saved));
         }
         let whole = savings_in_all(company(&ce, NOW), &asked).unwrap();
         let in_all = whole["columns"][0]["values"][0].as_f64().unwrap();
-        assert!((cents(in_all) - cents(saved.iter().sum())).abs() < 0.1, "{whole}");
+        assert!(are_equal(in_all, saved.iter().sum()), "{whole}");
     }
 
     #[test]
@@ -226,8 +228,8 @@ mod tests {
         let actual = numbers(&actual["actual_cost"]["series"]["total"]);
         let parts = [&reserved, &planned].map(|of| ["used", "unused"].map(|series| numbers(&of["series"][series])));
         for (day, actual) in actual.iter().enumerate() {
-            let sum: f64 = parts.iter().flatten().map(|values| cents(values[day])).sum();
-            assert!((sum - cents(*actual)).abs() < 0.1, "day {day}: {sum} of {actual}");
+            let sum: f64 = parts.iter().flatten().map(|values| values[day]).sum();
+            assert!(are_equal(sum, *actual), "day {day}: {sum} of {actual}");
         }
         let whole = utilization_in_all(company(&ce, NOW), &asked("aws", "ec2", "sp", AUTUMN)).unwrap();
         let (used, unused): (f64, f64) = (parts[1][0].iter().sum(), parts[1][1].iter().sum());

@@ -3,17 +3,17 @@
 //! | series | cost | hours |
 //! |---|---|---|
 //! | `on_demand_only`, `spot_only` | the bill's public price of machines without a commitment | the bill's |
-//! | `ri` | the used spend of the utilization endpoint | machines of the commitment list, as far as they were used |
-//! | `sp` | the used spend of the utilization endpoint | its public price, in hours of the day's other machines |
+//! | `ri`, `sp` | the used spend of the utilization endpoint | the bill's |
 //!
-//! The bill is of AWS only. Azure's machines without a commitment are a share of what its commitments would have cost.
+//! The bill is of AWS only. At Azure, machines without a commitment are a share of what its commitments would have cost,
+//! and the hours under a plan are its public price in hours of other machines.
 
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, NaiveDate};
 use serde_json::{Value, json};
 
-use crate::sandbox::amount::ONE;
+use crate::sandbox::amount::{ONE, share};
 use crate::sandbox::dice::{between, mix};
 use crate::sandbox::lines::{Charge, Line};
 
@@ -39,7 +39,7 @@ struct Covered {
 }
 
 /// The services of the bill by product, and the words in the usage types of their machines.
-const MACHINES: [(&str, &str, &str); 3] = [
+pub(super) const MACHINES: [(&str, &str, &str); 3] = [
     ("ec2", "Amazon Elastic Compute Cloud - Compute", "BoxUsage:"),
     ("rds", "Amazon Relational Database Service", "InstanceUsage:"),
     ("elasticache", "Amazon ElastiCache", "NodeUsage:"),
@@ -49,8 +49,7 @@ const SPOT: &str = "SpotUsage:";
 
 /// True for machines of the product that are paid by the hour, with `word` in their usage type.
 fn is_paid_hourly(line: &Line, service: &str, word: &str) -> bool {
-    let by_the_hour = matches!(line.charge, Charge::Usage { .. });
-    by_the_hour && line.service == service && line.usage_type.contains(word)
+    line.charge == Charge::Usage && line.service == service && line.usage_type.contains(word)
 }
 
 fn billed(company: Company<'_>, product: &str, word: Option<&str>, day: NaiveDate) -> Machines {
@@ -63,36 +62,42 @@ fn billed(company: Company<'_>, product: &str, word: Option<&str>, day: NaiveDat
     Machines { cost, hours }
 }
 
-/// Cents, and ten thousandths of an hour.
-fn committed(cents: i64, hours: i64) -> Machines {
-    let one = i128::from(ONE);
-    Machines { cost: i128::from(cents) * one / 100, hours: i128::from(hours) * one / 10_000 }
+/// What of the commitments was used.
+fn used(spend: &Spend) -> Machines {
+    Machines { cost: spend.used.into(), hours: spend.hours.into() }
 }
 
 impl Covered {
     /// The machines of a day; `None` if nothing is committed to for the product.
     fn of(company: Company<'_>, query: &Query<'_>, day: NaiveDate) -> Option<Self> {
-        let spend = |kind| query.selection(Some(kind)).spend(company.seed(), day, query.window.today);
+        let spend = |kind| query.selection(Some(kind)).spend(company.bill, day, query.window.today);
         let (reserved, planned) = (spend("ri"), spend("sp"));
         if reserved.is_none() && planned.is_none() {
             return None;
         }
         let (reserved, planned) = (reserved.unwrap_or_default(), planned.unwrap_or_default());
-        let at_public_price = committed(reserved.on_demand, reserved.hours);
-        let (on_demand, spot) = if query.is_azure() {
-            (uncovered(company, day, &(reserved + planned), at_public_price), Machines::default())
-        } else {
-            (billed(company, query.product, None, day), billed(company, query.product, Some(SPOT), day))
-        };
-        let price = if on_demand.hours > 0 { on_demand } else { at_public_price };
-        let public = committed(planned.on_demand, 0).cost;
-        let hours = (public * price.hours).checked_div(price.cost).unwrap_or(0);
+        if query.is_azure() {
+            return Some(Self::of_azure(company, day, &reserved, &planned));
+        }
         Some(Self {
-            on_demand,
-            reserved: committed(reserved.used, reserved.hours),
-            planned: Machines { hours, ..committed(planned.used, 0) },
-            spot,
+            on_demand: billed(company, query.product, None, day),
+            reserved: used(&reserved),
+            planned: used(&planned),
+            spot: billed(company, query.product, Some(SPOT), day),
         })
+    }
+
+    /// Without a commitment runs 12 to 25 % of the public price of the others. An hour costs what a reserved one would.
+    fn of_azure(company: Company<'_>, day: NaiveDate, reserved: &Spend, planned: &Spend) -> Self {
+        let percent = between(mix(&[company.seed(), 74, u64::from(day.num_days_from_ce().unsigned_abs())]), 12, 25);
+        let cost = share(reserved.on_demand + planned.on_demand, percent, 100);
+        let hours = |cost: i64| i128::from(share(cost, reserved.hours, reserved.on_demand));
+        Self {
+            on_demand: Machines { cost: cost.into(), hours: hours(cost) },
+            reserved: used(reserved),
+            planned: Machines { hours: hours(planned.on_demand), ..used(planned) },
+            spot: Machines::default(),
+        }
     }
 
     /// Hours of reserved and planned machines, and of all.
@@ -100,13 +105,6 @@ impl Covered {
         let covered = self.reserved.hours + self.planned.hours;
         (covered, covered + self.on_demand.hours + self.spot.hours)
     }
-}
-
-/// Azure's machines without a commitment: 12 to 25 % of the public price of the others, per hour as the reserved ones.
-fn uncovered(company: Company<'_>, day: NaiveDate, spend: &Spend, price: Machines) -> Machines {
-    let percent = between(mix(&[company.seed(), 74, u64::from(day.num_days_from_ce().unsigned_abs())]), 12, 25);
-    let cost = committed(spend.on_demand * percent / 100, 0).cost;
-    Machines { cost, hours: (cost * price.hours).checked_div(price.cost).unwrap_or(0) }
 }
 
 fn days(company: Company<'_>, query: &Query<'_>) -> Vec<(NaiveDate, Covered)> {

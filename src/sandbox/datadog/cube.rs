@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, NaiveDate};
 
 use crate::sandbox::amount::{ONE, share};
-use crate::sandbox::bill::{Bill, Item, first_of_month};
+use crate::sandbox::bill::{Bill, Item, first_of_month, is_usage};
 use crate::sandbox::lines::{Charge, Line};
 
 use super::{days_before, tags};
@@ -50,7 +50,7 @@ impl Metric {
     fn amount(self, line: &Line, item: &Item) -> Option<i64> {
         match self {
             Self::Amount(position) => item.amounts.get(position).copied(),
-            Self::OnDemand if matches!(line.charge, Charge::PlanNegation { .. }) => None,
+            Self::OnDemand if line.charge == Charge::PlanNegation || !is_usage(line.charge) => None,
             Self::OnDemand => line.meter.map(|meter| share(item.amounts[5], meter.price, ONE)),
         }
     }

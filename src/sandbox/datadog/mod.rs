@@ -10,21 +10,23 @@
 //! | `anomalies` | jumps of the bill |
 //! | `integration`, `cost_accounts` | which accounts are set up, and how |
 //!
-//! Costs are those of the bill that Cost Explorer answers, as of the same clock. Commitments are a fixed set of
-//! programs, of which the bill knows nothing: their spend is the same in all endpoints about commitments, but the bill
-//! has lines of its own for covered machines. Only what ran without a commitment is taken from the bill.
+//! Costs are those of the bill that Cost Explorer answers, as of the same clock, and so are the commitments at AWS: what
+//! one API says of a savings plan or of reserved machines, the other says, too. Commitments at Azure, where there is no
+//! bill, are a fixed set of programs; their spend is the same in all endpoints about commitments.
 
 mod anomalies;
+#[cfg(test)]
+mod both_sides;
 mod budgets;
 mod commitments;
 mod cost_accounts;
 mod coverage;
 mod cube;
 mod integration;
-pub(super) mod programs;
+mod programs;
 mod query;
 pub(super) mod routes;
-pub(super) mod spend;
+mod spend;
 mod tags;
 
 use std::collections::HashMap;

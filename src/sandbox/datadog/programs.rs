@@ -1,107 +1,88 @@
-//! The company's commitment programs: reservations and savings plans, with their terms and utilization.
+//! The company's commitments at Azure, whose bill the sandbox does not have: fixed programs, with a utilization drawn for
+//! each day.
+
+use chrono::{Datelike, NaiveDate};
+
+use crate::sandbox::amount::ONE;
+use crate::sandbox::commitments::Terms;
+use crate::sandbox::dice::{between, hex, mix, uuid};
+
+use super::spend::Spend;
 
 /// The fields specific to each kind of commitment.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::sandbox) enum Variant {
-    Ec2 { instance: &'static str, system: &'static str, class: &'static str, zone: Option<&'static str> },
-    Rds { instance: &'static str, engine: &'static str, multi_az: Option<bool> },
-    Cache { instance: &'static str, engine: &'static str },
-    AwsPlan { plan: &'static str },
-    AzureMachine { instance: &'static str, sub_category: &'static str, name: &'static str },
-    AzurePlan { name: &'static str },
+pub(super) enum Variant {
+    Machine { instance: &'static str, sub_category: &'static str, region: &'static str },
+    Plan,
 }
 
-/// One program. Money in cents, ratios in ten thousandths.
+/// One program. Ratios in ten thousandths.
 #[derive(Debug)]
-pub(in crate::sandbox) struct Program {
-    pub(in crate::sandbox) provider: &'static str,
-    pub(in crate::sandbox) product: &'static str,
-    pub(in crate::sandbox) kind: &'static str,
-    pub(in crate::sandbox) variant: Variant,
-    pub(in crate::sandbox) region: &'static str,
-    pub(in crate::sandbox) purchase: &'static str,
-    /// Length of a term in years, and the month and day it begins.
-    pub(in crate::sandbox) term: i32,
-    pub(in crate::sandbox) begins: (u32, u32),
-    pub(in crate::sandbox) count: i64,
+pub(super) struct Program {
+    pub(super) name: &'static str,
+    pub(super) variant: Variant,
+    pub(super) terms: Terms,
+    count: i64,
     /// Committed cents per hour, for all reservations together.
-    pub(in crate::sandbox) hourly: i64,
-    pub(in crate::sandbox) discount: i64,
-    pub(in crate::sandbox) usual_utilization: i64,
+    pub(super) hourly: i64,
+    discount: i64,
+    usual_utilization: i64,
 }
 
-const fn aws(
-    product: &'static str,
-    variant: Variant,
-    region: &'static str,
-    terms: (&'static str, i32, (u32, u32)),
-    size: (i64, i64, i64, i64),
-) -> Program {
-    let kind = if matches!(variant, Variant::AwsPlan { .. }) { "sp" } else { "ri" };
-    let (purchase, term, begins) = terms;
+const fn machine(instance: &'static str, sub_category: &'static str) -> Variant {
+    Variant::Machine { instance, sub_category, region: "westeurope" }
+}
+
+const fn azure(name: &'static str, variant: Variant, terms: (i32, (u32, u32)), size: (i64, i64, i64, i64)) -> Program {
     let (count, hourly, discount, usual_utilization) = size;
-    Program {
-        provider: "aws",
-        product,
-        kind,
-        variant,
-        region,
-        purchase,
-        term,
-        begins,
-        count,
-        hourly,
-        discount,
-        usual_utilization,
-    }
+    let terms = Terms { purchase: "", years: terms.0, begins: terms.1 };
+    Program { name, variant, terms, count, hourly, discount, usual_utilization }
 }
 
-const fn azure(
-    variant: Variant,
-    region: &'static str,
-    terms: (i32, (u32, u32)),
-    size: (i64, i64, i64, i64),
-) -> Program {
-    let kind = if matches!(variant, Variant::AzurePlan { .. }) { "sp" } else { "ri" };
-    let (count, hourly, discount, usual_utilization) = size;
-    Program {
-        provider: "azure",
-        product: "virtualmachines",
-        kind,
-        variant,
-        region,
-        purchase: "",
-        term: terms.0,
-        begins: terms.1,
-        count,
-        hourly,
-        discount,
-        usual_utilization,
-    }
-}
-
-const fn ec2(instance: &'static str, system: &'static str, class: &'static str, zone: Option<&'static str>) -> Variant {
-    Variant::Ec2 { instance, system, class, zone }
-}
-
-const fn rds(instance: &'static str, engine: &'static str, multi_az: Option<bool>) -> Variant {
-    Variant::Rds { instance, engine, multi_az }
-}
-
-/// All programs of the company.
+/// All programs.
 #[rustfmt::skip]
-pub(in crate::sandbox) static PROGRAMS: [Program; 13] = [
-    aws("ec2", ec2("m6i.xlarge", "Linux", "standard", None), "eu-west-1", ("No Upfront", 1, (2, 14)), (24, 290, 3_700, 9_300)),
-    aws("ec2", ec2("c6i.2xlarge", "Linux", "convertible", Some("us-east-1c")), "us-east-1", ("All Upfront", 3, (7, 1)), (8, 125, 5_400, 8_100)),
-    aws("ec2", ec2("r6i.2xlarge", "Windows", "standard", None), "eu-central-1", ("Partial Upfront", 1, (11, 3)), (3, 131, 3_300, 6_400)),
-    aws("rds", rds("db.r6g.xlarge", "PostgreSQL", Some(true)), "eu-west-1", ("Partial Upfront", 1, (4, 20)), (10, 310, 3_500, 9_700)),
-    aws("rds", rds("db.r6g.xlarge", "Aurora MySQL", Some(false)), "us-east-1", ("No Upfront", 1, (9, 9)), (6, 205, 3_000, 8_800)),
-    aws("rds", rds("db.t4g.large", "MySQL", None), "eu-central-1", ("All Upfront", 3, (1, 30)), (4, 41, 5_300, 7_200)),
-    aws("elasticache", Variant::Cache { instance: "cache.r6g.large", engine: "Redis" }, "eu-west-1", ("No Upfront", 1, (6, 17)), (9, 124, 3_200, 9_500)),
-    aws("elasticache", Variant::Cache { instance: "cache.r6g.large", engine: "Memcached" }, "us-east-1", ("All Upfront", 1, (3, 8)), (2, 25, 3_800, 5_900)),
-    aws("ec2", Variant::AwsPlan { plan: "ComputeSavingsPlans" }, "", ("No Upfront", 1, (5, 2)), (1, 6_850, 2_800, 9_600)),
-    aws("ec2", Variant::AwsPlan { plan: "EC2InstanceSavingsPlans" }, "", ("Partial Upfront", 3, (10, 12)), (1, 2_190, 4_700, 8_900)),
-    azure(Variant::AzureMachine { instance: "Standard_D4s_v5", sub_category: "Dsv5 Series", name: "core-d4s-weu" }, "westeurope", (1, (8, 21)), (12, 172, 3_600, 9_100)),
-    azure(Variant::AzureMachine { instance: "Standard_E8s_v5", sub_category: "Esv5 Series", name: "db-e8s-weu" }, "westeurope", (3, (12, 5)), (4, 98, 5_500, 7_700)),
-    azure(Variant::AzurePlan { name: "compute-plan-2" }, "", (1, (3, 27)), (1, 1_340, 2_600, 9_200)),
+pub(super) static PROGRAMS: [Program; 3] = [
+    azure("core-d4s-weu", machine("Standard_D4s_v5", "Dsv5 Series"), (1, (8, 21)), (12, 172, 3_600, 9_100)),
+    azure("db-e8s-weu", machine("Standard_E8s_v5", "Esv5 Series"), (3, (12, 5)), (4, 98, 5_500, 7_700)),
+    azure("compute-plan-2", Variant::Plan, (1, (3, 27)), (1, 1_340, 2_600, 9_200)),
 ];
+
+impl Program {
+    pub(super) fn kind(&self) -> &'static str {
+        if matches!(self.variant, Variant::Plan) { "sp" } else { "ri" }
+    }
+
+    fn hash(&self, seed: u64, what: u64, number: u32) -> u64 {
+        mix(&[seed, what, crate::sandbox::dice::of_text(self.name), u64::from(number)])
+    }
+
+    /// Utilization of a day in ten thousandths; the last two days have not settled.
+    fn utilization(&self, seed: u64, day: NaiveDate, today: NaiveDate) -> i64 {
+        let noise = between(self.hash(seed, 71, day.num_days_from_ce().unsigned_abs()), -450, 350);
+        let weekend = if day.weekday().num_days_from_monday() >= 5 { 700 } else { 0 };
+        let settled = (self.usual_utilization + noise - weekend).clamp(0, 10_000);
+        match (today - day).num_days() {
+            ..=1 => settled * 91 / 100,
+            2 => settled * 97 / 100,
+            _ => settled,
+        }
+    }
+
+    pub(super) fn spend(&self, seed: u64, day: NaiveDate, today: NaiveDate) -> Spend {
+        let cents = self.hourly * 24;
+        let utilization = self.utilization(seed, day, today);
+        let used = cents * utilization / 10_000;
+        let on_demand = used * 10_000 / (10_000 - self.discount);
+        let hours = if self.kind() == "ri" { self.count * 24 * utilization * (ONE / 10_000) } else { 0 };
+        Spend { actual: cents * (ONE / 100), used: used * (ONE / 100), on_demand: on_demand * (ONE / 100), hours }
+    }
+
+    /// The identifier of the commitment of the term that begins on a day.
+    pub(super) fn id(&self, seed: u64, begin: NaiveDate) -> String {
+        let orders = match self.variant {
+            Variant::Machine { .. } => "Microsoft.Capacity/reservationOrders",
+            Variant::Plan => "Microsoft.BillingBenefits/savingsPlanOrders",
+        };
+        format!("/providers/{orders}/{}", uuid(&hex(self.hash(seed, 72, begin.year().unsigned_abs()), 32)))
+    }
+}

@@ -1,13 +1,20 @@
-//! Reservations and savings plans: a fixed set of programs, each renewed at the end of its term.
+//! Reservations and savings plans: those of the bill at AWS, fixed programs at Azure; each renewed at the end of its term.
 //!
-//! The list, the savings, the utilization and the coverage are computed from the same programs and the same daily
-//! utilization, so they agree: a day's figures follow from the committed amount and how much of it was used.
+//! The list, the savings, the utilization and the coverage are computed from the same spend of a day, which at AWS is what
+//! GetSavingsPlansUtilization and GetReservationUtilization answer for that day.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 
-use crate::sandbox::dice::{between, hex, mix, uuid};
+use crate::sandbox::amount::{ONE, share};
+use crate::sandbox::bill::Bill;
+use crate::sandbox::commitments::{PLANS, Plan, Terms};
+use crate::sandbox::dice::chance;
+use crate::sandbox::reservations::Reservation;
+use crate::sandbox::savings_plans::Commitment;
 
+use super::coverage::MACHINES;
+use super::double;
 use super::programs::{PROGRAMS, Program, Variant};
 
 /// Which commitments a request selects; texts are compared ignoring case.
@@ -35,7 +42,7 @@ impl Window {
     }
 }
 
-/// Committed and used spend of one day, in cents.
+/// Committed and used spend of one day, and the hours of covered machines, in 1e-10.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Spend {
     /// Paid for the commitments, used or not.
@@ -44,7 +51,7 @@ pub(super) struct Spend {
     pub(super) on_demand: i64,
     /// The part of `actual` that was used.
     pub(super) used: i64,
-    /// Hours of reserved machines that were used, in ten thousandths; 0 for plans, which commit to money.
+    /// Hours of machines that were covered; 0 for Azure's plans.
     pub(super) hours: i64,
 }
 
@@ -62,82 +69,119 @@ impl std::ops::Add for Spend {
 }
 
 impl Selection<'_> {
-    fn programs(&self) -> impl Iterator<Item = (usize, &'static Program)> + '_ {
-        PROGRAMS.iter().enumerate().filter(|(_, program)| {
-            program.provider.eq_ignore_ascii_case(self.provider)
-                && program.product.eq_ignore_ascii_case(self.product)
-                && self.kind.is_none_or(|kind| program.kind.eq_ignore_ascii_case(kind))
+    fn held<'a>(&self, bill: &'a Bill) -> Vec<Held<'a>> {
+        let plans = PLANS.iter().map(Held::Plan);
+        let reservations = Reservation::all(bill).map(Held::Reservation);
+        let all = plans.chain(reservations).chain(PROGRAMS.iter().map(Held::Program));
+        all.filter(|held| {
+            held.provider().eq_ignore_ascii_case(self.provider)
+                && held.product().eq_ignore_ascii_case(self.product)
+                && self.kind.is_none_or(|kind| held.kind().eq_ignore_ascii_case(kind))
         })
+        .collect()
     }
 
     /// The commitments that overlap the window or expired within the 30 days before it.
-    pub(super) fn list(&self, seed: u64, window: Window) -> Vec<Value> {
+    pub(super) fn list(&self, bill: &Bill, window: Window) -> Vec<Value> {
         let mut list = Vec::new();
-        for (index, program) in self.programs() {
+        for held in self.held(bill) {
             let last = window.end.pred_opt().unwrap_or(window.end);
-            let previous = window.start.iter_days().rev().nth(30).map(|day| program.term_at(day));
-            let mut terms = vec![program.term_at(window.start), program.term_at(last)];
+            let previous = window.start.iter_days().rev().nth(30).map(|day| held.terms().at(day));
+            let mut terms = vec![held.terms().at(window.start), held.terms().at(last)];
             terms.extend(previous);
             terms.sort_unstable();
             terms.dedup();
-            list.extend(terms.into_iter().map(|term| program.item(seed, index as u64, term, window)));
+            list.extend(terms.into_iter().map(|term| held.item(bill, term, window)));
         }
         list
     }
 
     /// Spend of one day summed over the selected commitments; `None` if there are none.
-    pub(super) fn spend(&self, seed: u64, day: NaiveDate, today: NaiveDate) -> Option<Spend> {
-        self.programs().map(|(index, program)| program.spend(seed, index as u64, day, today)).reduce(|a, b| a + b)
+    pub(super) fn spend(&self, bill: &Bill, day: NaiveDate, today: NaiveDate) -> Option<Spend> {
+        self.held(bill).iter().filter_map(|held| held.spend(bill, day, today)).reduce(|a, b| a + b)
     }
 }
 
-impl Program {
-    /// Start and end of the term that contains `day`.
-    pub(in crate::sandbox) fn term_at(&self, day: NaiveDate) -> (NaiveDate, NaiveDate) {
-        let begin = |year| NaiveDate::from_ymd_opt(year, self.begins.0, self.begins.1).unwrap_or(day);
-        let year = if day < begin(day.year()) { day.year() - 1 } else { day.year() };
-        let year = year - year.rem_euclid(self.term);
-        (begin(year), begin(year + self.term))
+/// A commitment of the company.
+#[derive(Debug)]
+enum Held<'a> {
+    Plan(&'static Plan),
+    Reservation(Reservation<'a>),
+    Program(&'static Program),
+}
+
+impl Held<'_> {
+    fn provider(&self) -> &'static str {
+        if matches!(self, Self::Program(_)) { "azure" } else { "aws" }
     }
 
-    /// Utilization of a day in ten thousandths; the last two days have not settled.
-    fn utilization(&self, seed: u64, index: u64, day: NaiveDate, today: NaiveDate) -> i64 {
-        let noise = between(mix(&[seed, 71, index, u64::from(day.num_days_from_ce().unsigned_abs())]), -450, 350);
-        let weekend = if day.weekday().num_days_from_monday() >= 5 { 700 } else { 0 };
-        let settled = (self.usual_utilization + noise - weekend).clamp(0, 10_000);
-        match (today - day).num_days() {
-            ..=1 => settled * 91 / 100,
-            2 => settled * 97 / 100,
-            _ => settled,
+    fn product(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => "ec2",
+            Self::Reservation(own) => {
+                MACHINES.iter().find(|(_, service, _)| *service == own.service()).map_or("", |(product, _, _)| product)
+            }
+            Self::Program(_) => "virtualmachines",
         }
     }
 
-    fn spend(&self, seed: u64, index: u64, day: NaiveDate, today: NaiveDate) -> Spend {
-        let actual = self.hourly * 24;
-        let utilization = self.utilization(seed, index, day, today);
-        let used = actual * utilization / 10_000;
-        let hours = if self.kind == "ri" { self.count * 24 * utilization } else { 0 };
-        Spend { actual, used, on_demand: used * 10_000 / (10_000 - self.discount), hours }
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => "sp",
+            Self::Reservation(_) => "ri",
+            Self::Program(program) => program.kind(),
+        }
     }
 
-    /// The identifier of the commitment of a term; `index` is the program's place in [`PROGRAMS`].
-    pub(in crate::sandbox) fn id_of_term(&self, seed: u64, index: u64, term: (NaiveDate, NaiveDate)) -> String {
-        self.id(mix(&[seed, 72, index, u64::from(term.0.year().unsigned_abs())]))
+    fn terms(&self) -> Terms {
+        match self {
+            Self::Plan(plan) => plan.terms,
+            Self::Reservation(own) => own.terms(),
+            Self::Program(program) => program.terms,
+        }
     }
 
-    fn item(&self, seed: u64, index: u64, term: (NaiveDate, NaiveDate), window: Window) -> Value {
+    /// Its spend of a day; `None` on days before the bill.
+    fn spend(&self, bill: &Bill, day: NaiveDate, today: NaiveDate) -> Option<Spend> {
+        let known = matches!(self, Self::Program(_)) || day >= bill.first_day;
+        known.then(|| match self {
+            Self::Plan(plan) => {
+                let Commitment { total: actual, on_demand, used, used_hours: hours, .. } =
+                    Commitment::of(bill, plan, day, today);
+                Spend { actual, on_demand, used, hours }
+            }
+            Self::Reservation(own) => {
+                let figures = own.used(bill, day, today);
+                let (on_demand, used, hours) = (figures.used_on_demand, figures.used_fee, figures.used_hours);
+                Spend { actual: figures.fee, on_demand, used, hours }
+            }
+            Self::Program(program) => program.spend(bill.seed, day, today),
+        })
+    }
+
+    fn item(&self, bill: &Bill, term: (NaiveDate, NaiveDate), window: Window) -> Value {
         let active = window.days().filter(|day| (term.0..term.1).contains(day));
-        let used: Vec<i64> = active.map(|day| self.utilization(seed, index, day, window.today)).collect();
-        let days = i64::try_from(used.len()).unwrap_or(0);
-        let utilization = used.iter().sum::<i64>().checked_div(days).map(|mean| decimal(mean, 10_000));
+        let spend = active.filter_map(|day| self.spend(bill, day, window.today)).reduce(|a, b| a + b);
+        let id = match self {
+            Self::Plan(plan) => plan.arn(bill.seed, term.0),
+            Self::Reservation(own) => own.lease(bill.seed, term.0),
+            Self::Program(program) => program.id(bill.seed, term.0),
+        };
         let mut item = json!({
-            "commitment_id": self.id_of_term(seed, index, term),
+            "commitment_id": id,
             "start_date": format!("{}T00:00:00Z", term.0),
             "expiration_date": format!("{}T00:00:00Z", term.1),
-            "term_length": self.term,
-            "utilization": utilization,
+            "term_length": self.terms().years,
+            "utilization": spend.map(|spend| ratio(spend.used, spend.actual)),
         });
-        let own = self.own_fields(term.1, window.today);
+        let own = match self {
+            Self::Plan(plan) => json!({
+                "purchase_option": plan.terms.purchase, "savings_plan_type": plan.kind,
+                "committed_spend_per_hour": double((plan.on(&bill.lines, term.0).0 / 24).into()),
+            }),
+            Self::Reservation(own) => reserved_fields(own, bill.seed, term.0),
+            Self::Program(program) => program_fields(program, term.1, window.today),
+        };
         if let (Value::Object(item), Value::Object(own)) = (&mut item, own) {
             item.extend(own);
             // Fields a commitment does not have are omitted, never null.
@@ -145,64 +189,47 @@ impl Program {
         }
         item
     }
+}
 
-    /// The fields specific to this kind of commitment; null if this one lacks a field.
-    fn own_fields(&self, expires: NaiveDate, today: NaiveDate) -> Value {
-        let (region, purchase_option, count) = (self.region, self.purchase, self.count);
-        let spend = decimal(self.hourly, 100);
-        match self.variant {
-            Variant::Ec2 { instance, system, class, zone } => json!({
-                "region": region, "purchase_option": purchase_option, "instance_type": instance,
-                "operating_system": system, "offering_class": class, "availability_zone": zone,
-                "number_of_reservations": count,
-                "number_of_nfus": count * if instance.ends_with(".2xlarge") { 16 } else { 8 },
-            }),
-            Variant::Rds { instance, engine, multi_az } => json!({
-                "region": region, "purchase_option": purchase_option, "instance_type": instance,
-                "database_engine": engine, "is_multi_az": multi_az, "number_of_reservations": count,
-                "number_of_nfus": multi_az.map(|multi_az| count * if multi_az { 16 } else { 8 }),
-            }),
-            Variant::Cache { instance, engine } => json!({
-                "region": region, "purchase_option": purchase_option, "instance_type": instance,
-                "cache_engine": engine, "number_of_reservations": count,
-            }),
-            Variant::AwsPlan { plan } => json!({
-                "purchase_option": purchase_option, "savings_plan_type": plan,
-                "committed_spend_per_hour": spend,
-            }),
-            Variant::AzureMachine { instance, sub_category, name } => json!({
-                "region": region, "instance_type": instance, "meter_sub_category": sub_category,
-                "benefit_name": name, "status": if today < expires { "running" } else { "expired" },
-            }),
-            Variant::AzurePlan { name } => json!({
-                "benefit_name": name, "committed_spend_per_hour": spend,
-            }),
-        }
+/// The fields of a reservation of a product in the term that begins on a day; null if it lacks a field.
+fn reserved_fields(own: &Reservation<'_>, seed: u64, begin: NaiveDate) -> Value {
+    let count = own.bought(begin).machines;
+    let mut fields = json!({
+        "region": own.region(), "purchase_option": own.terms().purchase, "instance_type": own.meter.instance_type(),
+        "number_of_reservations": count, "number_of_nfus": count * own.meter.normalized(),
+    });
+    let drawn = own.drawn(seed, 79);
+    let special = match own.service() {
+        "Amazon Relational Database Service" => json!({
+            "database_engine": "PostgreSQL", "is_multi_az": if chance(drawn, 70) { json!(false) } else { Value::Null },
+        }),
+        "Amazon ElastiCache" => json!({ "cache_engine": "Redis", "number_of_nfus": null }),
+        _ => json!({
+            "operating_system": if own.meter.operation == "RunInstances" { "Linux" } else { "RHEL" },
+            "offering_class": if chance(drawn, 50) { "standard" } else { "convertible" },
+            "availability_zone": if drawn.is_multiple_of(3) { json!(format!("{}c", own.region())) } else { Value::Null },
+        }),
+    };
+    if let (Value::Object(fields), Value::Object(special)) = (&mut fields, special) {
+        fields.extend(special);
     }
+    fields
+}
 
-    fn id(&self, hash: u64) -> String {
-        let (word, long) = (hex(hash, 17), hex(hash, 32));
-        let dashed = uuid(&long);
-        match self.variant {
-            Variant::AwsPlan { .. } => {
-                format!("arn:aws:savingsplans::000123456789:savingsplan/{dashed}")
-            }
-            Variant::AzureMachine { .. } => {
-                format!("/providers/Microsoft.Capacity/reservationOrders/{dashed}")
-            }
-            Variant::AzurePlan { .. } => {
-                format!("/providers/Microsoft.BillingBenefits/savingsPlanOrders/{dashed}")
-            }
-            Variant::Ec2 { .. } => format!("ri-{word}"),
-            Variant::Rds { .. } | Variant::Cache { .. } => {
-                format!("ri-{}-{}", self.product, hex(hash, 12))
-            }
-        }
+fn program_fields(program: &Program, expires: NaiveDate, today: NaiveDate) -> Value {
+    match program.variant {
+        Variant::Machine { instance, sub_category, region } => json!({
+            "region": region, "instance_type": instance, "meter_sub_category": sub_category,
+            "benefit_name": program.name, "status": if today < expires { "running" } else { "expired" },
+        }),
+        Variant::Plan => json!({
+            "benefit_name": program.name,
+            "committed_spend_per_hour": double(i128::from(program.hourly) * i128::from(ONE / 100)),
+        }),
     }
 }
 
-/// `parts / of` as a double, the number type of this API.
-#[expect(clippy::cast_precision_loss, reason = "Datadog answers doubles; the parts are far below 2^53")]
-pub(in crate::sandbox) fn decimal(parts: i64, of: i64) -> f64 {
-    parts as f64 / of as f64
+/// A part of a whole as a double, to ten digits; 0 of nothing.
+pub(super) fn ratio(part: i64, whole: i64) -> f64 {
+    double(share(part, ONE, whole).into())
 }

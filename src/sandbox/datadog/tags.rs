@@ -65,7 +65,7 @@ fn region(line: &Line) -> &str {
 /// FOCUS's category of a charge.
 fn category(line: &Line) -> &str {
     match line.charge {
-        Charge::PlanFee | Charge::ReservationFee => "Purchase",
+        Charge::PlanFee(_) | Charge::ReservationFee { .. } => "Purchase",
         Charge::Tax => "Tax",
         Charge::Credit | Charge::LateCredit => "Credit",
         Charge::Refund => "Adjustment",
