@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::answer::{Against, Answer, Question, Tally, earlier};
+use crate::answer::{Against, Answer, Order, Question, Tally, earlier};
 use crate::error::{Error, Kind, Result};
 use crate::generation::scan;
 use crate::job::Job;
@@ -96,7 +96,7 @@ pub async fn ask(
     now: DateTime<Utc>,
     question: &Question,
     range: Range,
-    most: Option<usize>,
+    order: Order,
 ) -> Result<Reply> {
     let slots = calendar(job, ledger, now);
     let Some(window) = window_of(job, &slots, range)? else {
@@ -122,7 +122,7 @@ pub async fn ask(
         let read = read.unwrap_or_else(|_| Err(Error::new(Kind::Store, "an object of the table cannot be decoded")));
         read.map_err(|error| error.at("table", &job.name).at("partition", partition))?;
     }
-    let answer = tally.finish(question.is_by_time(), most)?;
+    let answer = tally.finish(order)?;
     let of = |window: Window| slots.iter().filter(|slot| window.contains(slot.day)).cloned().collect();
     let (in_window, slots_before) = (of(window), before.map(of).unwrap_or_default());
     Ok(Reply { window: Some(window), before, answer, slots: in_window, slots_before })

@@ -23,4 +23,4 @@ mod tally;
 
 pub use period::{Against, earlier};
 pub use question::{Filter, Grouping, MOST_GROUPINGS, Measure, Question, ROWS};
-pub use tally::{Answer, Group, Section, Tally};
+pub use tally::{Answer, Group, Order, Section, Tally};

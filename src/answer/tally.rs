@@ -67,6 +67,15 @@ pub struct Group {
     pub rows: u64,
 }
 
+/// The order of groups, and how many of them are shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Order {
+    /// In the order of their keys, instead of by size with the largest first.
+    pub by_key: bool,
+    /// After so many the others are one.
+    pub most: Option<usize>,
+}
+
 /// Most columns that are kept apart, a unit and a series, and the groupings after them.
 const KEY: usize = 2 + MOST_GROUPINGS;
 type Key = [u32; KEY];
@@ -179,12 +188,11 @@ impl<'q> Tally<'q> {
         Ok(())
     }
 
-    /// The answer: groups by size, largest first, or in the order of their keys if `by_key`; after `most` of them the
-    /// others are one.
+    /// The answer.
     ///
     /// # Errors
     /// [`Kind::BadAnswer`] when a sum exceeds the range of `DECIMAL(38,12)`.
-    pub fn finish(self, by_key: bool, most: Option<usize>) -> Result<Answer> {
+    pub fn finish(self, order: Order) -> Result<Answer> {
         let mut sections: BTreeMap<[u32; 2], Section> = BTreeMap::new();
         let apart = self.question.apart.len();
         for (key, sums) in &self.sums {
@@ -209,9 +217,9 @@ impl<'q> Tally<'q> {
             section.groups.sort_by(|a, b| {
                 let by_size = Reverse(a.sum).cmp(&Reverse(b.sum));
                 let by_name = a.key.cmp(&b.key);
-                if by_key { by_name } else { by_size.then(by_name) }
+                if order.by_key { by_name } else { by_size.then(by_name) }
             });
-            cut(&mut section, most)?;
+            cut(&mut section, order.most)?;
             found.push(section);
         }
         found.sort_by(|a, b| b.total.unsigned_abs().cmp(&a.total.unsigned_abs()).then_with(|| a.of.cmp(&b.of)));

@@ -5,7 +5,7 @@ use arrow::datatypes::DataType;
 use proptest::collection::vec;
 use proptest::{option, prop_assert_eq, proptest};
 
-use super::{Answer, Tally};
+use super::{Answer, Order, Tally};
 use crate::answer::{Grouping, Measure, Question};
 use crate::decimal::text;
 use crate::table::{Table, parse_schema};
@@ -54,7 +54,7 @@ fn days(from: u32, last: u32) -> Window {
 fn ask(question: &Question, now: Window, before: Option<Window>, most: Option<usize>, batches: &[&[Row]]) -> Answer {
     let mut tally = Tally::new(question, now, before);
     batches.iter().for_each(|rows| tally.add(&columns(question, rows)).unwrap());
-    tally.finish(question.is_by_time(), most).unwrap()
+    tally.finish(Order { by_key: question.is_by_time(), most }).unwrap()
 }
 
 /// The groups of the only section, as `key sum before`.

@@ -1,37 +1,26 @@
 //! `show`: exact sums of a table's own rows, on the terminal, as JSON or as CSV.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
-use crate::answer::{Against, Group, Question, Section};
+use crate::answer::{Group, Order, Question, Section};
 use crate::ask::{Range, Reply, ask, sentence};
 use crate::decimal;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
+use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord};
 use crate::status;
 use crate::text::plural;
 use crate::window::parse_date_argument;
 
-use super::args::{Global, Output};
+use super::args::{Global, Output, ShowArguments};
 use super::screen::{self, BOLD, DIM, YELLOW};
 use super::{clock, figures, open_lake, progress, select, shown, tell_broken, tell_clock};
 use crate::status::clock_document;
-
-/// The arguments of `show`.
-#[derive(Debug)]
-pub(super) struct Show<'a> {
-    pub(super) table: &'a str,
-    pub(super) by: &'a [String],
-    pub(super) from: Option<&'a str>,
-    pub(super) to: Option<&'a str>,
-    pub(super) top: Option<usize>,
-    pub(super) metric: Option<&'a str>,
-    pub(super) filters: &'a [String],
-    pub(super) against: Option<Against>,
-}
 
 /// Groups that a terminal shows without `--top`.
 const USUAL_TOP: usize = 20;
@@ -39,59 +28,78 @@ const USUAL_TOP: usize = 20;
 const MOST_SECTIONS: usize = 6;
 
 /// `costlake show`.
-pub(super) async fn show(global: &Global, asked: &Show<'_>) -> Result<u8> {
+pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
     progress::start(global);
-    let output = global.output;
-    let (jobs, broken) = select(global, &[asked.table.to_owned()])?;
+    let (jobs, broken) = select(global, std::slice::from_ref(&asked.table))?;
     let code = tell_broken(&broken);
     let Some(job) = jobs.first() else { return Ok(code) };
     let clock = clock()?;
-    if output == Output::Text {
-        tell_clock(clock);
-    }
-    let now = clock.now();
     let (_, lake) = open_lake(global).await?;
-    let (store, mut notes) = LedgerStore::open_to_show(Arc::clone(&lake), &job.name, job.source.grain(), now).await?;
-    let record = TableRecord::kept(&lake, &job.name).await?;
-    if record.as_ref().is_some_and(TableRecord::is_made_up) || store.ledger.made_up == Some(true) {
-        notes.push(status::MADE_UP.to_owned());
+    if global.output == Output::Text {
+        tell_clock(clock);
+        screen::out(&in_text(&lake, job, asked, clock.now()).await?);
+        return Ok(code);
     }
-    let job = record.as_ref().map_or(std::borrow::Cow::Borrowed(job), |record| record.job_of(job));
-    let question = Question::parse(job.source.table(), asked.metric, asked.by, asked.filters)
-        .map_err(|error| error.at("table", &job.name))?;
-    let range = range(asked, now.date_naive())?;
-    let most = match output {
-        Output::Text => Some(asked.top.unwrap_or(USUAL_TOP)),
-        Output::Json | Output::Csv => asked.top,
-    };
-    let by_size = asked.top.is_some();
-    let reply =
-        ask(&lake, &job, &store.ledger, now, &question, range, most.filter(|_| by_size || !question.is_by_time()))
-            .await?;
-    match output {
-        Output::Text => screen::out(&text(&job, &question, &reply, &notes)),
-        Output::Csv => screen::out(csv(&job, &question, &reply).trim_end()),
-        Output::Json => {
-            let mut document = document(&job, &question, &reply);
-            document["clock"] = clock_document(clock);
-            document["notes"] = json!(notes);
-            document["exit_code"] = json!(code);
-            screen::json(&document)?;
-        }
+    let Found { job, question, reply, notes } = find(&lake, job, asked, clock.now(), asked.top).await?;
+    if global.output == Output::Csv {
+        screen::out(csv(&job, &question, &reply).trim_end());
+        return Ok(code);
     }
+    let mut document = document(&job, &question, &reply);
+    document["clock"] = clock_document(clock);
+    document["notes"] = json!(notes);
+    document["exit_code"] = json!(code);
+    screen::json(&document)?;
     Ok(code)
 }
 
-fn range(asked: &Show<'_>, today: NaiveDate) -> Result<Range> {
+/// The answer for people.
+pub(super) async fn in_text(lake: &Arc<Lake>, job: &Job, asked: &ShowArguments, now: DateTime<Utc>) -> Result<String> {
+    let found = find(lake, job, asked, now, Some(asked.top.unwrap_or(USUAL_TOP))).await?;
+    Ok(text(&found.job, &found.question, &found.reply, &found.notes))
+}
+
+/// An answer, with the job as it writes its table.
+struct Found<'j> {
+    job: Cow<'j, Job>,
+    question: Question,
+    reply: Reply,
+    notes: Vec<String>,
+}
+
+/// Reads the lake. Groups in time are all shown, in their order, unless `--top` asks for the largest.
+async fn find<'j>(
+    lake: &Arc<Lake>,
+    job: &'j Job,
+    asked: &ShowArguments,
+    now: DateTime<Utc>,
+    most: Option<usize>,
+) -> Result<Found<'j>> {
+    let (store, mut notes) = LedgerStore::open_to_show(Arc::clone(lake), &job.name, job.source.grain(), now).await?;
+    let record = TableRecord::kept(lake, &job.name).await?;
+    if record.as_ref().is_some_and(TableRecord::is_made_up) || store.ledger.made_up == Some(true) {
+        notes.push(status::MADE_UP.to_owned());
+    }
+    let job = record.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
+    let question = Question::parse(job.source.table(), asked.metric.as_deref(), &asked.by, &asked.filters)
+        .map_err(|error| error.at("table", &job.name))?;
+    let range = range(asked, now.date_naive())?;
+    let in_time = question.is_by_time() && asked.top.is_none();
+    let order = Order { by_key: in_time, most: most.filter(|_| !in_time) };
+    let reply = ask(lake, &job, &store.ledger, now, &question, range, order).await?;
+    Ok(Found { job, question, reply, notes })
+}
+
+fn range(asked: &ShowArguments, today: NaiveDate) -> Result<Range> {
     let day = |text: Option<&str>, flag| {
         text.map(|text| parse_date_argument(text, today).map_err(|error: Error| error.at("flag", flag))).transpose()
     };
-    let from = day(asked.from, "--from")?.map(|(first, _)| first);
-    let to = day(asked.to, "--to")?.map(|(_, last)| last);
+    let from = day(asked.from.as_deref(), "--from")?.map(|(first, _)| first);
+    let to = day(asked.to.as_deref(), "--to")?.map(|(_, last)| last);
     if asked.top == Some(0) {
         return Err(Error::new(Kind::Config, "no group would be shown").at("flag", "--top"));
     }
-    Ok(Range { from, to, against: asked.against })
+    Ok(Range { from, to, against: asked.against.map(Into::into) })
 }
 
 /// The names of the columns that are kept apart, such as `currency`.
@@ -201,8 +209,7 @@ fn field(text: &str) -> String {
     if is_plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
 }
 
-/// The answer for people.
-pub(super) fn text(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> String {
+fn text(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> String {
     let table = job.source.table();
     let measure = question.measure_name(table);
     let by = question.by_names(table);
