@@ -4,6 +4,9 @@
 //! Objects are read one after the other, and only the columns that the question needs; memory is that of one partition
 //! and of the groups. Nothing is written and no API is asked.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::answer::{Against, Answer, Order, Question, Tally, earlier};
@@ -14,6 +17,7 @@ use crate::lake::Lake;
 use crate::ledger::Ledger;
 use crate::ledger_store::data_key;
 use crate::plan::{Slot, SlotState, calendar};
+use crate::table::Table;
 use crate::text::plural;
 use crate::window::{Grain, Partition, Window, next_day};
 
@@ -105,7 +109,6 @@ pub async fn ask(
     };
     let before = range.against.and_then(|against| earlier(window, against));
     let mut tally = Tally::new(question, window, before);
-    let columns = question.columns();
     for partition in partitions(job.source.grain(), ledger) {
         let is_in = |span: Window| partition.window().start() < span.end() && span.start() < partition.window().end();
         if !(is_in(window) || before.is_some_and(is_in)) {
@@ -117,15 +120,21 @@ pub async fn ask(
                 .at("partition", partition)
                 .advise(format!("costlake verify {} shows the damage, --repair reads the days again", job.name)));
         };
-        let read = || scan(job.source.table(), object.bytes, &columns, |columns| tally.add(columns));
-        let read = tokio::task::block_in_place(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)));
-        let read = read.unwrap_or_else(|_| Err(Error::new(Kind::Store, "an object of the table cannot be decoded")));
-        read.map_err(|error| error.at("table", &job.name).at("partition", partition))?;
+        let read = add(Arc::clone(job.source.table()), object.bytes, tally).await;
+        tally = read.map_err(|error| error.at("table", &job.name).at("partition", partition))?;
     }
     let answer = tally.finish(order)?;
     let of = |window: Window| slots.iter().filter(|slot| window.contains(slot.day)).cloned().collect();
     let (in_window, slots_before) = (of(window), before.map(of).unwrap_or_default());
     Ok(Reply { window: Some(window), before, answer, slots: in_window, slots_before })
+}
+
+/// Adds the rows of an object, on a blocking thread. A decoder that panics on damaged bytes is one that fails.
+async fn add(table: Arc<Table>, bytes: Bytes, mut tally: Tally) -> Result<Tally> {
+    let columns = tally.columns().to_vec();
+    let work = move || scan(&table, bytes, &columns, |arrays| tally.add(arrays)).map(|()| tally);
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Error::new(Kind::Store, "the object in the lake cannot be decoded")))
 }
 
 fn partitions(grain: Grain, ledger: &Ledger) -> Vec<Partition> {

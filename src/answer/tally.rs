@@ -89,8 +89,8 @@ struct Sums {
 
 /// Sums so far.
 #[derive(Debug)]
-pub struct Tally<'q> {
-    question: &'q Question,
+pub struct Tally {
+    question: Question,
     columns: Vec<usize>,
     now: Window,
     before: Option<Window>,
@@ -101,12 +101,12 @@ pub struct Tally<'q> {
     unknown_rows: u64,
 }
 
-impl<'q> Tally<'q> {
+impl Tally {
     /// Nothing yet, of a question over the days of `now`, and beside them those of `before`.
     #[must_use]
-    pub fn new(question: &'q Question, now: Window, before: Option<Window>) -> Self {
+    pub fn new(question: &Question, now: Window, before: Option<Window>) -> Self {
         Self {
-            question,
+            question: question.clone(),
             columns: question.columns(),
             now,
             before,
@@ -118,7 +118,13 @@ impl<'q> Tally<'q> {
         }
     }
 
-    /// Adds rows; `columns` are those of [`Question::columns`], in that order.
+    /// Positions of the columns to add, ascending.
+    #[must_use]
+    pub fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
+    /// Adds rows; `columns` are those at [`Tally::columns`], in that order.
     ///
     /// # Errors
     /// [`Kind::Internal`] when a column has another type than its schema says, [`Kind::BadAnswer`] when a sum exceeds
