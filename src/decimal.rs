@@ -14,6 +14,8 @@
 
 use std::fmt;
 
+use crate::text::thousands;
+
 /// Decimal places of every amount column.
 pub const SCALE: u32 = 12;
 /// Significant digits of every amount column.
@@ -223,9 +225,24 @@ pub fn text(value: i128) -> String {
     format!("{sign}{whole}.{}", fraction.trim_end_matches('0'))
 }
 
+/// Writes a count of 10^-12 for people: rounded to so many decimals (half away from zero), with thousands separators:
+/// `-1,234.57`.
+#[must_use]
+pub fn shown(value: i128, decimals: u32) -> String {
+    let unit = 10_u128.pow(SCALE - decimals.min(SCALE));
+    let rounded = (value.unsigned_abs() + unit / 2) / unit;
+    let one = 10_u128.pow(decimals.min(SCALE));
+    let sign = if value < 0 && rounded > 0 { "-" } else { "" };
+    let whole = thousands(&(rounded / one).to_string());
+    if decimals == 0 {
+        return format!("{sign}{whole}");
+    }
+    format!("{sign}{whole}.{:0width$}", rounded % one, width = decimals.min(SCALE) as usize)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Fault, eight_digits, parse, parse_rounded, text};
+    use super::{Fault, eight_digits, parse, parse_rounded, shown, text};
     use proptest::{prop_assert_eq, proptest};
 
     #[test]
@@ -282,6 +299,20 @@ mod tests {
             assert_eq!(parse_rounded(given), Err(Fault::NotANumber), "{given}");
         }
         assert_eq!(parse_rounded(&format!("{}.{}", "9".repeat(27), "1".repeat(20))), Err(Fault::TooLarge));
+    }
+
+    #[test]
+    fn amounts_for_people_are_rounded_half_away_from_zero() {
+        for (given, decimals, wanted) in [
+            ("1234567.005", 2, "1,234,567.01"),
+            ("-0.004", 2, "0.00"),
+            ("-0.005", 2, "-0.01"),
+            ("0.000123456789", 6, "0.000123"),
+            ("999.5", 0, "1,000"),
+            ("0.1", 12, "0.100000000000"),
+        ] {
+            assert_eq!(shown(parse(given).expect("a number"), decimals), wanted, "{given}");
+        }
     }
 
     proptest! {

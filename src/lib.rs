@@ -20,9 +20,9 @@
 //! | layer | modules |
 //! |---|---|
 //! | 0 values | [`redact`], [`error`], [`unreached`], [`text`], [`decimal`], [`cents`], [`sums`], [`window`], [`table`], [`request`] |
-//! | 1 pure rules | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`unmatched`], [`report`], [`sql`] |
+//! | 1 pure rules | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`unmatched`], [`report`], [`sql`], [`answer`] |
 //! | 2 the outside: each module hides one thing of it | [`clock`], [`failpoint`], [`lake`], [`clients`], [`ledger_store`], [`status`] |
-//! | 3 the flow of a run, and maintenance: the only modules where source, clients, lake and ledger meet | [`pipeline`], [`maintenance`] |
+//! | 3 the flow of a run, maintenance, and answers: the only modules where source, clients, lake and ledger meet | [`pipeline`], [`maintenance`], [`ask`] |
 //! | 4 programs | [`sandbox`], [`scheduler`], [`web`], [`cli`] |
 
 #![cfg_attr(
@@ -41,6 +41,7 @@ pub mod text;
 pub mod unreached;
 pub mod window;
 
+pub mod answer;
 pub mod generation;
 pub mod job;
 pub mod ledger;
@@ -59,6 +60,7 @@ pub mod lake;
 pub mod ledger_store;
 pub mod status;
 
+pub mod ask;
 pub mod maintenance;
 pub mod pipeline;
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::answer::Against;
 use crate::sql::Dialect;
 
 /// A cloud bill as exact, always-current Parquet: AWS Cost Explorer and Datadog to S3 or a local folder.
@@ -34,24 +35,31 @@ pub(super) struct Global {
         value_name = "DIR"
     )]
     pub(super) jobs: PathBuf,
-    /// Where the tables are: a folder, file:///folder or s3://bucket/prefix.
-    #[arg(long, global = true, env = "COSTLAKE_LAKE", default_value = "lake", value_name = "URL")]
-    pub(super) lake: String,
+    /// Where the tables are: a folder, file:///folder or s3://bucket/prefix [default: lake; of `demo`: demo-lake].
+    #[arg(id = "lake", long = "lake", global = true, env = "COSTLAKE_LAKE", value_name = "URL")]
+    pub(super) given_lake: Option<String>,
     /// Write to a store that ignores conditional writes (unsafe): only one costlake may ever run on it.
     #[arg(long, global = true)]
     pub(super) single_writer: bool,
     /// Allow plain http to hosts other than this machine.
     #[arg(long, global = true)]
     pub(super) allow_http: bool,
-    /// Result format; json: one document.
+    /// Result format; json: one document; csv: of `show`.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub(super) output: Output,
     /// Log format (on stderr); json: one JSON object per line.
-    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
-    pub(super) log_format: Output,
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub(super) log_format: LogFormat,
     /// No progress; only errors are logged.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
+}
+
+impl Global {
+    /// The lake as it was given.
+    pub(super) fn lake(&self) -> &str {
+        self.given_lake.as_deref().unwrap_or("lake")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,6 +68,34 @@ pub(super) enum Output {
     Text,
     /// For machines.
     Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// [`Against`] as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum AgainstName {
+    /// The range before: the month before, or as many days.
+    Previous,
+    /// The same days a year before.
+    LastYear,
+}
+
+impl From<AgainstName> for Against {
+    fn from(name: AgainstName) -> Self {
+        match name {
+            AgainstName::Previous => Self::Previous,
+            AgainstName::LastYear => Self::LastYear,
+        }
+    }
 }
 
 /// [`Dialect`] as it is typed.
@@ -84,6 +120,34 @@ impl From<DialectName> for Dialect {
             DialectName::Trino => Self::Trino,
         }
     }
+}
+
+/// The arguments of `show`.
+#[derive(Debug, Args)]
+pub(super) struct ShowArguments {
+    /// The table.
+    pub(super) table: String,
+    /// Group by a column, or by day, week or month (repeatable, or with commas; at most three).
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub(super) by: Vec<String>,
+    /// First day (default: the table's first; of a snapshot its newest).
+    #[arg(long, allow_hyphen_values = true, value_name = "DATE")]
+    pub(super) from: Option<String>,
+    /// Last day (default: the table's last).
+    #[arg(long, allow_hyphen_values = true, value_name = "DATE")]
+    pub(super) to: Option<String>,
+    /// Show the N largest groups, and the others as one.
+    #[arg(long, value_name = "N")]
+    pub(super) top: Option<usize>,
+    /// What is added up: a column (unblended_cost), the API's name (UnblendedCost), or rows.
+    #[arg(long, value_name = "METRIC")]
+    pub(super) metric: Option<String>,
+    /// Only rows with this value; several of one column are alternatives, an empty one finds what has none.
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    pub(super) filters: Vec<String>,
+    /// Put the same sums of an earlier range beside them.
+    #[arg(long, value_enum)]
+    pub(super) against: Option<AgainstName>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -159,6 +223,8 @@ pub(super) enum Command {
         #[arg(long = "allowed-host", value_name = "NAME")]
         allowed_hosts: Vec<String>,
     },
+    /// Show exact sums of a table: by service, account, day …; reads the lake, asks no API.
+    Show(ShowArguments),
     /// Show which days are in the lake.
     Status {
         /// Job names (default: all jobs).
@@ -232,5 +298,6 @@ mod tests {
         let typed = ["costlake", "run", "a_job", "--jobs", "elsewhere", "--lake", "s3://b/p"];
         let read = Arguments::try_parse_from(typed).expect("a command");
         assert_eq!(read.global.jobs, std::path::Path::new("elsewhere"));
+        assert_eq!(read.global.lake(), "s3://b/p");
     }
 }

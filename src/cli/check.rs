@@ -48,10 +48,10 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
         Output::Json => screen::json(&json!({
             "clock": clock_document(now), "jobs": documents, "broken": broken, "exit_code": code,
         }))?,
-        Output::Text if code == 0 => {
+        _ if code == 0 => {
             screen::out(&format!("{GREEN}all right{GREEN:#}: {}", screen::plural(jobs.len() as u64, "job")));
         }
-        Output::Text => {}
+        _ => {}
     }
     Ok(code)
 }

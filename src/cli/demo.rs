@@ -2,26 +2,32 @@
 
 use std::path::Path;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::Parser;
 
 use crate::clients::ClientConfig;
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::job::{self, BrokenJob, Job};
 use crate::plan::Ask;
 use crate::sandbox::{Sandbox, Settings, serve};
 use crate::sources::REGISTRY;
-use crate::sql::Dialect;
-use crate::window::month_start;
+use crate::window::{days_before, month_start};
 
-use super::args::{Global, Output};
+use super::args::{Arguments, Command, Global, Output};
 use super::run::{DEMO, finish, run_all};
-use super::{context, open_lake, progress, screen, tell_clock};
+use super::screen::{BOLD, DIM};
+use super::{context, open_lake, progress, screen, show, tell_clock};
 
+/// The lake of the demo: its made-up figures must not be where real ones go.
+const LAKE: &str = "demo-lake";
 /// Months of data before the current one.
 const MONTHS: i32 = -13;
 
 /// `costlake demo`.
 pub(super) async fn demo(global: &Global) -> Result<u8> {
+    let lake = global.given_lake.clone().unwrap_or_else(|| LAKE.to_owned());
+    let global = &Global { given_lake: Some(lake), ..global.clone() };
     let bars = progress::start(global);
     let failed = |error: std::io::Error| Error::new(Kind::Store, "cannot listen on this machine").because(error);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
@@ -45,8 +51,7 @@ pub(super) async fn demo(global: &Global) -> Result<u8> {
     server.abort();
     let code = finish(global, &context, &reports, 0, &serde_json::json!([]))?;
     if code == 0 && global.output == Output::Text {
-        let (location, _) = open_lake(global).await?;
-        screen::out(&next_steps(&location.to_string()));
+        answers(global, &jobs, context.clock).await?;
     }
     Ok(code)
 }
@@ -66,60 +71,49 @@ fn shipped_jobs(first_day: NaiveDate) -> Result<Vec<Job>> {
     Ok(jobs)
 }
 
-/// Three queries over the new lake, ready to paste.
-fn next_steps(lake: &str) -> String {
-    let pattern = Dialect::Duckdb.in_pattern(lake);
-    let table = |name: &str| {
-        let files = Dialect::Duckdb.literal(&format!("{pattern}/{name}/*/data.parquet"));
-        format!("read_parquet({files}, hive_partitioning = false)")
-    };
-    let queries = [
+/// Questions that the demo answers at its end: a title, and the arguments of `show`.
+fn questions(now: DateTime<Utc>) -> [(&'static str, Vec<String>); 3] {
+    let text = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let month = days_before(now.date_naive(), 1).format("%Y-%m");
+    let last = month_start(now.date_naive(), -1).format("%Y-%m");
+    [
         (
-            "What did each service cost this month and last?",
-            format!(
-                "SELECT service, sum(unblended_cost) FILTER (date_trunc('month', usage_date) = current_month) AS this_month, \
-                 sum(unblended_cost) FILTER (date_trunc('month', usage_date) = current_month - INTERVAL 1 MONTH) AS last_month \
-                 FROM {0}, (SELECT date_trunc('month', max(usage_date)) AS current_month FROM {0}) GROUP BY service ORDER BY this_month DESC NULLS LAST LIMIT 10",
-                table("aws_cost_by_service")
-            ),
+            "What does each service cost this month, and what did it cost in the same days of the last?",
+            text(&format!("aws_cost_by_service --by service --from {month} --against previous --top 8")),
         ),
         (
-            "How much has no team to pay for it, month by month?",
-            format!(
-                "SELECT strftime(usage_date, '%Y-%m') AS billing_period, sum(unblended_cost) FILTER (tag_team = '') AS untagged, sum(unblended_cost) AS total \
-                 FROM {} GROUP BY billing_period ORDER BY billing_period",
-                table("aws_cost_by_team")
-            ),
+            "How much has no team to pay for it?",
+            text(&format!("aws_cost_by_team --by tag_team --from {last} --to {last} --top 6")),
         ),
-        (
-            "What do commitments save, and what expires next?",
-            format!(
-                "SELECT s.product, round(sum(s.realized_savings), 2) AS saved, round(sum(s.realized_savings) / sum(s.on_demand_equivalent_cost), 3) AS rate, \
-                 (SELECT min(c.expiration_date) FROM {} c WHERE c.product = s.product AND c.expiration_date > cast(max(s.usage_date) AS VARCHAR)) AS next_expiry \
-                 FROM {} s GROUP BY s.product ORDER BY saved DESC",
-                table("datadog_commitments"),
-                table("datadog_savings")
-            ),
-        ),
-    ];
-    let mut text =
-        format!("\nThe lake is in {lake}. Ask it something (pip install duckdb-cli, or the duckdb of your system):\n");
-    for (question, sql) in queries {
-        text.push_str(&format!("\n# {question}\nduckdb -c \"{}\"\n", in_double_quotes(&sql)));
-    }
-    let lake = word(lake);
-    text.push_str(&format!(
-        "\nAll tables as views:  duckdb -init <(costlake connect --lake {lake})\n\
-         Which days are there: costlake status --lake {lake}\n\
-         Your own bill next:   edit jobs/aws_cost_by_service.toml, choose a lake of its own (--lake bills), then costlake check, plan, run"
-    ));
-    text
+        ("What do commitments save?", text("datadog_savings --by product --where series=total")),
+    ]
 }
 
-/// Escapes a text for use between double quotes in a shell.
-fn in_double_quotes(text: &str) -> String {
-    let special = |c: char| matches!(c, '\\' | '"' | '$' | '`');
-    text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
+/// Prints the answers, each below the command that gives it.
+async fn answers(global: &Global, jobs: &[Job], clock: Clock) -> Result<()> {
+    let (location, lake) = open_lake(global).await?;
+    let lake_flag = word(&location.to_string());
+    for (question, words) in questions(clock.now()) {
+        let line = format!("costlake show {} --lake {lake_flag}", words.join(" "));
+        screen::out(&format!("\n{BOLD}{question}{BOLD:#}\n{DIM}$ {line}{DIM:#}"));
+        let typed = ["costlake".to_owned(), "show".to_owned()].into_iter().chain(words);
+        if let Ok(Arguments { command: Command::Show(typed), .. }) = Arguments::try_parse_from(typed)
+            && let Some(job) = jobs.iter().find(|job| job.name == typed.table)
+        {
+            screen::out(&show::in_text(&lake, job, &typed, clock.now()).await?);
+        }
+    }
+    screen::out(&next_steps(&lake_flag));
+    Ok(())
+}
+
+fn next_steps(lake: &str) -> String {
+    format!(
+        "\nThe lake is in {lake}. What next:\n\
+         Which days are there:  costlake status --lake {lake}\n\
+         All tables in DuckDB:  costlake connect --lake {lake} > lake.sql; duckdb -init lake.sql\n\
+         Your own bill:         edit jobs/aws_cost_by_service.toml, then costlake check, plan, run"
+    )
 }
 
 /// Quotes a text as one shell word.
@@ -130,18 +124,25 @@ fn word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::next_steps;
+    use clap::Parser;
+
+    use super::{Arguments, Command, next_steps, questions, word};
+
+    #[test]
+    fn the_questions_are_commands() {
+        let now = "2026-12-01T06:00:00Z".parse().expect("an instant");
+        for (_, words) in questions(now) {
+            let typed = ["costlake", "show"].map(str::to_owned).into_iter().chain(words);
+            let read = Arguments::try_parse_from(typed).expect("a command");
+            assert!(matches!(read.command, Command::Show(_)));
+        }
+        let [(_, first), ..] = questions(now);
+        assert!(first.contains(&"2026-11".to_owned()), "on the 1st the month that has ended: {first:?}");
+    }
 
     #[test]
     fn what_is_printed_can_be_pasted() {
-        let plain = next_steps("lake");
-        assert!(
-            plain.contains("read_parquet('lake/aws_cost_by_team/*/data.parquet', hive_partitioning = false)"),
-            "{plain}"
-        );
-        assert!(plain.contains("costlake status --lake lake\n"), "{plain}");
-        let odd = next_steps("/data/a=b/it's [$x]");
-        assert!(odd.contains("read_parquet('/data/a=b/it''s [[]\\$x]/aws_cost_by_team/"), "{odd}");
+        let odd = next_steps(&word("/data/a=b/it's [$x]"));
         assert!(odd.contains("costlake status --lake '/data/a=b/it'\\''s [$x]'\n"), "{odd}");
     }
 }

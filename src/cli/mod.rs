@@ -26,6 +26,7 @@ mod check;
 mod connect;
 mod ddl;
 mod demo;
+mod figures;
 mod panics;
 mod progress;
 mod rebuild;
@@ -33,6 +34,7 @@ mod run;
 mod sandbox;
 mod screen;
 mod serve;
+mod show;
 mod status;
 mod values;
 mod verify;
@@ -135,6 +137,9 @@ fn report_error(global: &Global, error: &Error) {
 
 async fn dispatch(arguments: &Arguments) -> Result<u8> {
     let global = &arguments.global;
+    if global.output == Output::Csv && !matches!(arguments.command, Command::Show(_)) {
+        return Err(Error::new(Kind::Config, "csv is for `show` alone").at("flag", "--output").advise("use json"));
+    }
     match &arguments.command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -156,6 +161,7 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
                 serve::Serve { listen, token_file: token_file.as_ref(), allowed_hosts, allow_actions: *allow_actions };
             serve::serve(global, &asked).await
         }
+        Command::Show(asked) => show::show(global, asked).await,
         Command::Status { jobs, check } => status::status(global, jobs, *check).await,
         Command::Verify { jobs, full, repair } => verify::verify(global, jobs, *full, *repair).await,
         Command::Rebuild { job } => rebuild::rebuild(global, job).await,
@@ -215,11 +221,11 @@ fn client_config(global: &Global) -> ClientConfig {
 
 /// Opens the lake of `--lake`.
 async fn open_lake(global: &Global) -> Result<(Location, Arc<Lake>)> {
-    let location = Location::parse(&global.lake)?;
+    let location = Location::parse(global.lake())?;
     let lake = match &location {
         Location::Folder(path) => {
             let path = std::path::absolute(path).map_err(|error| {
-                Error::new(Kind::Config, "cannot tell where the lake is").at("lake", &global.lake).because(error)
+                Error::new(Kind::Config, "cannot tell where the lake is").at("lake", global.lake()).because(error)
             })?;
             Lake::Local(LocalLake::new(path))
         }

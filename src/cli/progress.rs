@@ -13,7 +13,7 @@ use crate::pipeline::{Event, Listener};
 use crate::redact::redact;
 use crate::report::RequestStats;
 
-use super::args::{Global, Output};
+use super::args::{Global, LogFormat};
 use super::screen::{is_watched, plural, words_written};
 
 /// The bars of a run.
@@ -116,7 +116,7 @@ impl<'a> MakeWriter<'a> for BetweenBars {
 
 /// Starts the log and, on a terminal, the bars. `COSTLAKE_LOG` takes a filter such as `costlake=debug`.
 pub(super) fn start(global: &Global) -> Option<Bars> {
-    let bars = (is_watched() && !global.quiet && global.log_format == Output::Text).then(Bars::default);
+    let bars = (is_watched() && !global.quiet && global.log_format == LogFormat::Text).then(Bars::default);
     let usual = match (global.quiet, &bars) {
         // The SDK warns about every place without credentials, and the TLS verifier about every rejected certificate;
         // our own error reports both once.
@@ -132,8 +132,8 @@ pub(super) fn start(global: &Global) -> Option<Bars> {
         .with_target(false);
     // A second start in one process (tests) keeps the first log.
     let _ = match global.log_format {
-        Output::Text => builder.try_init(),
-        Output::Json => {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => {
             super::screen::tell_in_the_log();
             builder.json().try_init()
         }

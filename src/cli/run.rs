@@ -164,11 +164,11 @@ async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
     let code = combined_exit_code(codes);
     match global.output {
         Output::Json => screen::json(&json!({
-            "clock": clock_document(context.clock), "lake": global.lake, "jobs": documents, "broken": broken, "exit_code": code,
+            "clock": clock_document(context.clock), "lake": global.lake(), "jobs": documents, "broken": broken, "exit_code": code,
         }))?,
         // Where nothing could be planned, the errors are all there is to say.
-        Output::Text if plans.is_empty() && code != 0 => {}
-        Output::Text => print_plans(&plans, ask),
+        _ if plans.is_empty() && code != 0 => {}
+        _ => print_plans(&plans, ask),
     }
     Ok(code)
 }
@@ -281,7 +281,7 @@ pub(super) fn finish(
     let code = combined_exit_code(reports.iter().map(|report| report.exit_code).chain([broken_code, interrupted]));
     if global.output == Output::Json {
         let document = json!({
-            "clock": clock_document(context.clock), "lake": global.lake, "jobs": reports, "broken": broken, "exit_code": code,
+            "clock": clock_document(context.clock), "lake": global.lake(), "jobs": reports, "broken": broken, "exit_code": code,
         });
         screen::json(&document)?;
     } else {

@@ -99,7 +99,7 @@ fn look_again_on_hangup(scheduler: &Arc<Scheduler>) -> Result<()> {
 
 fn tell_plans(scheduler: &Scheduler, address: SocketAddr, global: &Global) {
     let current = scheduler.jobs.states(scheduler.clock().now());
-    screen::out(&format!("page: http://{address}/   jobs: {}   lake: {}", global.jobs.display(), global.lake));
+    screen::out(&format!("page: http://{address}/   jobs: {}   lake: {}", global.jobs.display(), global.lake()));
     if current.is_empty() {
         screen::out("there are no job files yet; a new one starts when it is there");
     }

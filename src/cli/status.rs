@@ -58,7 +58,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
             screen::failure(&format!("{}: {what}: {}", job.name, failure.text));
         }
         match global.output {
-            Output::Text => {
+            Output::Text | Output::Csv => {
                 let notes: Vec<String> = notes.into_iter().chain(status::about(job, &store.ledger)).collect();
                 print(job, &slots, &notes, last.as_ref().zip(failed.as_ref()));
             }
@@ -80,7 +80,7 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Re
             let location = location.to_string();
             screen::json(&status::document(clock, &location, &documents, &without_job, &broken, code))?;
         }
-        Output::Text => without_job.iter().for_each(|name| {
+        Output::Text | Output::Csv => without_job.iter().for_each(|name| {
             screen::out(&format!("{BOLD}{name}{BOLD:#}  without a job: nothing brings it up to date"));
         }),
     }

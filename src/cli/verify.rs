@@ -43,7 +43,7 @@ pub(super) async fn verify(global: &Global, names: &[String], full: bool, mend: 
     if global.output == Output::Json {
         let clock = clock_document(context.clock);
         screen::json(&json!({
-            "clock": clock, "lake": global.lake, "tables": documents, "broken": broken, "exit_code": code,
+            "clock": clock, "lake": global.lake(), "tables": documents, "broken": broken, "exit_code": code,
         }))?;
     }
     Ok(code)

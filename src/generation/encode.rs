@@ -16,9 +16,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::concat_batches;
 use bytes::Bytes;
-use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::{ArrowSchemaConverter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{KeyValue, SortingColumn};
@@ -27,7 +27,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use crate::error::{Error, Kind, Result};
-use crate::table::{ColumnType, Table};
+use crate::table::{Column, ColumnType, Table};
 
 use super::footer::{self, FORMAT, Footer, KEY};
 use super::pages;
@@ -126,22 +126,63 @@ fn properties(table: &Table, record: String) -> Result<WriterProperties> {
 /// # Errors
 /// [`Kind::Store`] when the object is damaged or lacks a column that may not be null.
 pub fn decode(table: &Table, bytes: Bytes) -> Result<RecordBatch> {
-    let damaged = |error: &dyn std::error::Error| {
-        Error::new(Kind::Store, "the object in the lake cannot be read").because(error.to_string())
-    };
-    if !footer::is_bounded(&bytes) {
-        return Err(Error::new(Kind::Store, "the object in the lake cannot be read").because("its footer is damaged"));
-    }
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|error| damaged(&error))?;
-    if !pages::are_bounded(builder.metadata(), &bytes) {
-        return Err(Error::new(Kind::Store, "the object in the lake cannot be read").because("its pages are damaged"));
-    }
-    let reader = builder.with_batch_size(1 << 16).build().map_err(|error| damaged(&error))?;
+    let reader = open(bytes)?.with_batch_size(1 << 16).build().map_err(damaged)?;
     let mut batches = Vec::new();
     for batch in reader {
-        batches.push(align(table, &batch.map_err(|error| damaged(&error))?)?);
+        batches.push(align(table, &batch.map_err(damaged)?)?);
     }
-    concat_batches(table.schema(), &batches).map_err(|error| damaged(&error))
+    concat_batches(table.schema(), &batches).map_err(damaged)
+}
+
+fn damaged(error: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Store, "the object in the lake cannot be read").because(error.to_string())
+}
+
+/// A reader of an object, once its footer and the heads of its pages are known to be of plausible sizes.
+fn open(bytes: Bytes) -> Result<ParquetRecordBatchReaderBuilder<Bytes>> {
+    if !footer::is_bounded(&bytes) {
+        return Err(damaged("its footer is damaged"));
+    }
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(damaged)?;
+    if !pages::are_bounded(builder.metadata(), &bytes) {
+        return Err(damaged("its pages are damaged"));
+    }
+    Ok(builder)
+}
+
+/// Decodes some columns of an object, a batch at a time: those at these ascending positions of `table`, in that order;
+/// nullable columns missing from an older object are null.
+///
+/// # Errors
+/// [`Kind::Store`] when the object is damaged or lacks a column that may not be null; those of `each`.
+pub fn scan(
+    table: &Table,
+    bytes: Bytes,
+    columns: &[usize],
+    mut each: impl FnMut(&[ArrayRef]) -> Result<()>,
+) -> Result<()> {
+    let builder = open(bytes)?;
+    let wanted: Vec<&Column> = columns.iter().filter_map(|index| table.columns().get(*index)).collect();
+    let fields = builder.parquet_schema().root_schema().get_fields();
+    let is_wanted = |name: &str| wanted.iter().any(|column| column.name == name);
+    let places = fields.iter().enumerate().filter(|(_, field)| is_wanted(field.name())).map(|(place, _)| place);
+    let mask = ProjectionMask::roots(builder.parquet_schema(), places);
+    let reader = builder.with_projection(mask).with_batch_size(SLICE_ROWS).build().map_err(damaged)?;
+    for batch in reader {
+        let batch = batch.map_err(damaged)?;
+        let arrays: Vec<ArrayRef> = wanted.iter().map(|column| column_of(column, &batch)).collect::<Result<_>>()?;
+        each(&arrays)?;
+    }
+    Ok(())
+}
+
+/// A column of a batch; a nullable one that it does not have is null.
+fn column_of(column: &Column, batch: &RecordBatch) -> Result<ArrayRef> {
+    match batch.column_by_name(&column.name) {
+        Some(array) => Ok(Arc::clone(array)),
+        None if column.nullable => Ok(new_null_array(&column.kind.arrow(), batch.num_rows())),
+        None => Err(Error::new(Kind::Store, format!("the object in the lake has no column `{}`", column.name))),
+    }
 }
 
 /// The batch in the table's column order and schema; nullable columns that it does not have are null.
@@ -149,15 +190,8 @@ pub fn decode(table: &Table, bytes: Bytes) -> Result<RecordBatch> {
 /// # Errors
 /// [`Kind::Store`] when it lacks a column that may not be null.
 pub fn align(table: &Table, batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns: Vec<ArrayRef> = table
-        .columns()
-        .iter()
-        .map(|column| match batch.column_by_name(&column.name) {
-            Some(array) => Ok(Arc::clone(array)),
-            None if column.nullable => Ok(new_null_array(&column.kind.arrow(), batch.num_rows())),
-            None => Err(Error::new(Kind::Store, format!("the object in the lake has no column `{}`", column.name))),
-        })
-        .collect::<Result<_>>()?;
+    let columns: Vec<ArrayRef> =
+        table.columns().iter().map(|column| column_of(column, batch)).collect::<Result<_>>()?;
     RecordBatch::try_new(Arc::clone(table.schema()), columns).map_err(|error| {
         Error::new(Kind::Store, "the object in the lake has other columns than its table").because(error)
     })

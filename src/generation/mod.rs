@@ -31,7 +31,7 @@ pub mod rows;
 mod thrift;
 
 pub use changes::Changes;
-pub use encode::{align, decode, encode};
+pub use encode::{align, decode, encode, scan};
 pub use footer::{DayFacts, Footer, Replaced};
 
 /// A generation ready to be published.

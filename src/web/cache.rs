@@ -29,6 +29,7 @@ use crate::status;
 
 use super::auth::Access;
 use super::chart_data::{self, Summary};
+use super::money::{self, Money};
 use super::view::{JobFacts, PageFacts, last_run};
 
 /// A ledger is read again after this long.
@@ -62,6 +63,9 @@ pub(super) struct CachedTable {
     look: Look,
     runs: Arc<Vec<JobReport>>,
     summary: Option<Arc<Summary>>,
+    money: Option<Arc<Money>>,
+    /// The day on which the money was read.
+    money_of: NaiveDate,
     usd_this_month: Cents,
     /// The error of the last attempt to refresh it.
     failed: Option<String>,
@@ -218,6 +222,8 @@ fn facts_of(current: JobState, cached: Result<CachedTable>) -> JobFacts {
         look: Look::default(),
         runs: Arc::default(),
         summary: None,
+        money: None,
+        money_of: NaiveDate::MIN,
         usd_this_month: Cents::ZERO,
         failed: Some(error.report()),
     });
@@ -235,6 +241,7 @@ fn facts_of(current: JobState, cached: Result<CachedTable>) -> JobFacts {
         outlasted: current.outlasted,
         file_error: (!errors.is_empty()).then(|| errors.join("\n")),
         summary: cached.summary,
+        money: cached.money,
         usd_this_month: cached.usd_this_month,
     }
 }
@@ -265,9 +272,34 @@ impl Table {
         };
         let known = self.cached.as_ref().and_then(|cached| cached.summary.clone());
         let summary = chart_data::refresh(lake, &grown, &ledger, known.clone()).await.ok().or(known);
+        let money = self.money(lake, &grown, &ledger, now).await;
         let usd_this_month = self.records.iter().filter(|(key, _)| is_since(key, spending_since(now)));
         let usd_this_month = usd_this_month.map(|(_, record)| record.cost).sum();
-        Ok(CachedTable { record, ledger, notes, look, runs, summary, usd_this_month, failed: None })
+        Ok(CachedTable {
+            record,
+            ledger,
+            notes,
+            look,
+            runs,
+            summary,
+            money,
+            money_of: now.date_naive(),
+            usd_this_month,
+            failed: None,
+        })
+    }
+
+    /// The money of the table, read again when its ledger has changed or a day has passed. If an object cannot be read,
+    /// which the charts say, there is none.
+    async fn money(&self, lake: &Lake, job: &Job, ledger: &Arc<Ledger>, now: DateTime<Utc>) -> Option<Arc<Money>> {
+        let today = now.date_naive();
+        if let Some(cached) = &self.cached
+            && Arc::ptr_eq(&cached.ledger, ledger)
+            && cached.money_of == today
+        {
+            return cached.money.clone();
+        }
+        money::read(lake, job, ledger, now).await.ok().flatten().map(Arc::new)
     }
 
     /// Reads new run records; returns those that are shown, newest first.

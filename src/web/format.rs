@@ -67,10 +67,7 @@ pub(super) fn duration(ms: u64) -> String {
 
 /// An exact amount, in units of 10^-12, to two decimals: `-1,234.57`. Halves round away from zero.
 pub(super) fn amount(pico: i128) -> String {
-    let cent = 10_u128.pow(decimal::SCALE - 2);
-    let cents = (pico.unsigned_abs() + cent / 2) / cent;
-    let sign = if pico < 0 && cents > 0 { "-" } else { "" };
-    format!("{sign}{}.{:02}", thousands(&(cents / 100).to_string()), cents % 100)
+    decimal::shown(pico, 2)
 }
 
 /// Decimal text with thousands separators, every digit kept: `1,234.5600000001`.

@@ -24,6 +24,7 @@ pub mod chart_data;
 mod format;
 mod metrics;
 mod middleware;
+pub mod money;
 pub mod page;
 mod routes;
 pub mod server;

@@ -19,6 +19,7 @@ mod charts;
 mod day;
 mod job;
 mod layout;
+mod money;
 mod overview;
 mod progress;
 mod runs;

@@ -32,6 +32,7 @@ mod refusals;
 mod restated;
 mod secrets;
 mod settled;
+mod show;
 mod totals;
 mod trust;
 mod turned;

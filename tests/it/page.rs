@@ -70,6 +70,7 @@ async fn facts_of(house: &Lakehouse, job: Job) -> JobFacts {
         outlasted: None,
         file_error: None,
         summary: Some(summary),
+        money: None,
         usd_this_month: Cents(27),
     }
 }

@@ -15,7 +15,7 @@ use crate::window::Grain;
 use super::badge::{Badge, checked_at};
 use super::layout::frame;
 use super::overview::breakable;
-use super::{backfill, charts, day, progress, runs};
+use super::{backfill, charts, day, money, progress, runs};
 
 /// The page.
 pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate>) -> Markup {
@@ -48,6 +48,7 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate
         p class="hidden" role="status" data-status {}
         div data-live={ "/jobs/" (name) "/live" } class="panel running" { (progress::fragment(job)) }
         (at_a_glance(facts, job, &slots))
+        (money::section(job))
         section class="panel" aria-labelledby="calendar" {
             h2 id="calendar" { "Calendar" }
             (calendar(grain, &slots, selected))
@@ -68,7 +69,7 @@ fn at_a_glance(facts: &PageFacts, job: &JobFacts, slots: &[Slot]) -> Markup {
     html! {
         dl class="figures wide panel" {
             div {
-                dt { "Checked against the API" }
+                dt { "Last checked" }
                 dd { @match checked_at(job) {
                     Some(at) => { time datetime=(format::machine(at)) { (format::ago(at, facts.now)) } small { (format::instant(at)) " UTC" } }
                     None => "never",
@@ -86,7 +87,7 @@ fn at_a_glance(facts: &PageFacts, job: &JobFacts, slots: &[Slot]) -> Markup {
                 dd { (count(rows)) small { (plural(job.ledger.partitions.len() as u64, "object")) ", " (bytes(size)) } }
             }
             div {
-                dt { "Requests this month" }
+                dt { "API cost this month" }
                 dd { (job.usd_this_month) " USD" small { (budget(job)) } }
             }
         }

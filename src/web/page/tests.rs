@@ -97,6 +97,7 @@ fn hostile_job() -> JobFacts {
         outlasted: None,
         file_error: Some(HOSTILE.to_owned()),
         summary: Some(Arc::new(summary)),
+        money: None,
         usd_this_month: Cents(123),
     }
 }

@@ -1,0 +1,190 @@
+//! Answers a question from the objects of a table, and says what the answer rests on: which days it covers, when they
+//! were read, and which of them are missing, stale, held, estimated or unsettled.
+//!
+//! Objects are read one after the other, and only the columns that the question needs; memory is that of one partition
+//! and of the groups. Nothing is written and no API is asked.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::answer::{Against, Answer, Order, Question, Tally, earlier};
+use crate::error::{Error, Kind, Result};
+use crate::generation::scan;
+use crate::job::Job;
+use crate::lake::Lake;
+use crate::ledger::Ledger;
+use crate::ledger_store::data_key;
+use crate::plan::{Slot, SlotState, calendar};
+use crate::table::Table;
+use crate::text::plural;
+use crate::window::{Grain, Partition, Window, next_day};
+
+/// The days of an answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Range {
+    /// First day; without one the table's first day, of a snapshot its newest.
+    pub from: Option<NaiveDate>,
+    /// Last day; without one the table's last day.
+    pub to: Option<NaiveDate>,
+    /// The earlier range to compare with, if any.
+    pub against: Option<Against>,
+}
+
+/// An answer, and what it rests on.
+#[derive(Debug)]
+pub struct Reply {
+    /// The days that were asked for; `None` if the table holds none yet.
+    pub window: Option<Window>,
+    /// The earlier range beside them.
+    pub before: Option<Window>,
+    /// The sums.
+    pub answer: Answer,
+    /// The days of the range, with their states.
+    pub slots: Vec<Slot>,
+    /// The same of the earlier range.
+    pub slots_before: Vec<Slot>,
+}
+
+impl Reply {
+    /// When the day of the range was read that was read longest ago, and the one that was read last.
+    #[must_use]
+    pub fn read_at(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let times = || self.slots.iter().filter_map(|slot| Some(slot.known.as_ref()?.read_at));
+        times().min().zip(times().max())
+    }
+
+    /// The days of the range that are not final and current, by the word for what they are, the worst first.
+    #[must_use]
+    pub fn flags(&self) -> Vec<(&'static str, Vec<NaiveDate>)> {
+        flags(&self.slots)
+    }
+
+    /// The same of the earlier range.
+    #[must_use]
+    pub fn flags_before(&self) -> Vec<(&'static str, Vec<NaiveDate>)> {
+        flags(&self.slots_before)
+    }
+}
+
+/// The names of the flags in JSON documents, each with the days that have it.
+fn flags(slots: &[Slot]) -> Vec<(&'static str, Vec<NaiveDate>)> {
+    const STATES: [(&str, SlotState); 8] = [
+        ("missing", SlotState::Missing),
+        ("held", SlotState::Held),
+        ("unsettled", SlotState::Mismatch),
+        ("failed", SlotState::Failed),
+        ("not_final", SlotState::NotFinal),
+        ("differing", SlotState::Differing),
+        ("estimated", SlotState::Estimated),
+        ("out_of_reach", SlotState::NotAvailable),
+    ];
+    let days = |is: &dyn Fn(&Slot) -> bool| slots.iter().filter(|slot| is(slot)).map(|slot| slot.day).collect();
+    let stale = ("stale", days(&|slot| slot.stale));
+    let mut found: Vec<(&str, Vec<NaiveDate>)> =
+        STATES.into_iter().map(|(name, state)| (name, days(&|slot| slot.state == state))).collect();
+    found.insert(1, stale);
+    found.retain(|(_, days)| !days.is_empty());
+    found
+}
+
+/// Reads the objects of a table and answers. `job` is as it writes its table.
+///
+/// # Errors
+/// [`Kind::Config`] when the range is no range of this table, [`Kind::Store`] when an object is gone or damaged.
+pub async fn ask(
+    lake: &Lake,
+    job: &Job,
+    ledger: &Ledger,
+    now: DateTime<Utc>,
+    question: &Question,
+    range: Range,
+    order: Order,
+) -> Result<Reply> {
+    let slots = calendar(job, ledger, now);
+    let Some(window) = window_of(job, &slots, range)? else {
+        let nothing = Answer::default();
+        return Ok(Reply { window: None, before: None, answer: nothing, slots, slots_before: Vec::new() });
+    };
+    let before = range.against.and_then(|against| earlier(window, against));
+    let mut tally = Tally::new(question, window, before);
+    for partition in partitions(job.source.grain(), ledger) {
+        let is_in = |span: Window| partition.window().start() < span.end() && span.start() < partition.window().end();
+        if !(is_in(window) || before.is_some_and(is_in)) {
+            continue;
+        }
+        let Some(object) = lake.read(&data_key(&job.name, partition), None).await? else {
+            return Err(Error::new(Kind::Store, "an object of the table is gone")
+                .at("table", &job.name)
+                .at("partition", partition)
+                .advise(format!("costlake verify {} shows the damage, --repair reads the days again", job.name)));
+        };
+        let read = add(Arc::clone(job.source.table()), object.bytes, tally).await;
+        tally = read.map_err(|error| error.at("table", &job.name).at("partition", partition))?;
+    }
+    let answer = tally.finish(order)?;
+    let of = |window: Window| slots.iter().filter(|slot| window.contains(slot.day)).cloned().collect();
+    let (in_window, slots_before) = (of(window), before.map(of).unwrap_or_default());
+    Ok(Reply { window: Some(window), before, answer, slots: in_window, slots_before })
+}
+
+/// Adds the rows of an object, on a blocking thread. A decoder that panics on damaged bytes is one that fails.
+async fn add(table: Arc<Table>, bytes: Bytes, mut tally: Tally) -> Result<Tally> {
+    let columns = tally.columns().to_vec();
+    let work = move || scan(&table, bytes, &columns, |arrays| tally.add(arrays)).map(|()| tally);
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Error::new(Kind::Store, "the object in the lake cannot be decoded")))
+}
+
+fn partitions(grain: Grain, ledger: &Ledger) -> Vec<Partition> {
+    let mut found: Vec<Partition> = ledger.partitions.keys().filter_map(|name| grain.parse_partition(name)).collect();
+    found.sort_unstable();
+    found
+}
+
+/// The days to answer for: those asked for, within what the table can hold.
+fn window_of(job: &Job, slots: &[Slot], range: Range) -> Result<Option<Window>> {
+    let known = || slots.iter().filter(|slot| slot.known.is_some()).map(|slot| slot.day);
+    let grain = job.source.grain();
+    let Some((first, last)) = known().min().zip(known().max()) else { return Ok(None) };
+    let is_snapshot = job.entry.rules.snapshot;
+    let last = grain.slot_window(last).last();
+    let to = range.to.unwrap_or(last);
+    let from = range.from.unwrap_or(if is_snapshot { range.to.unwrap_or(last) } else { first });
+    let Some(window) = Window::new(from, next_day(to)) else {
+        return Err(Error::new(Kind::Config, format!("{from} is after {to}"))
+            .at("table", &job.name)
+            .advise(format!("the table reaches from {first} to {last}")));
+    };
+    if is_snapshot && window.len() > 1 {
+        let error = Error::new(Kind::Config, format!("{} holds a state of each day: days are not added up", job.name));
+        return Err(error.at("range", window).advise(format!("ask for one day, such as --from {last} --to {last}")));
+    }
+    let is_whole = |day: NaiveDate| grain.slot_of(day) == day;
+    if !(is_whole(window.start()) && is_whole(window.end())) {
+        let error = Error::new(Kind::Config, format!("{} is by month, and {window} is not whole months", job.name));
+        return Err(error.advise("write months, such as --from 2026-10 --to 2026-11"));
+    }
+    Ok(Some(window))
+}
+
+/// A sentence on days that are not final and current: `3 days estimated (2026-11-26 to 2026-11-28)`.
+#[must_use]
+pub fn sentence(flag: &str, days: &[NaiveDate]) -> String {
+    let words = match flag {
+        "held" => "held for review: the figures before them are shown",
+        "unsettled" => "unsettled: they do not add up to the API's totals, earlier figures are shown",
+        "not_final" => "not final, and no longer available",
+        "out_of_reach" => "not available from the API",
+        "failed" => "failed when last read",
+        "differing" => "differing from the API's totals",
+        other => other,
+    };
+    let range = match (days.first(), days.last()) {
+        (Some(first), Some(last)) if first == last => first.to_string(),
+        (Some(first), Some(last)) => format!("{first} to {last}"),
+        _ => String::new(),
+    };
+    format!("{} {words} ({range})", plural(days.len() as u64, "day"))
+}

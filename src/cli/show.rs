@@ -1,0 +1,272 @@
+//! `show`: exact sums of a table's own rows, on the terminal, as JSON or as CSV.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::{Value, json};
+
+use crate::answer::{Group, Order, Question, Section};
+use crate::ask::{Range, Reply, ask, sentence};
+use crate::decimal;
+use crate::error::{Error, Kind, Result};
+use crate::job::Job;
+use crate::lake::Lake;
+use crate::ledger_store::{LedgerStore, TableRecord};
+use crate::status;
+use crate::text::plural;
+use crate::window::parse_date_argument;
+
+use super::args::{Global, Output, ShowArguments};
+use super::screen::{self, BOLD, DIM, YELLOW};
+use super::{clock, figures, open_lake, progress, select, shown, tell_broken, tell_clock};
+use crate::status::clock_document;
+
+/// Groups that a terminal shows without `--top`.
+const USUAL_TOP: usize = 20;
+/// Sections that a terminal shows; units of usage are many.
+const MOST_SECTIONS: usize = 6;
+
+/// `costlake show`.
+pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
+    progress::start(global);
+    let (jobs, broken) = select(global, std::slice::from_ref(&asked.table))?;
+    let code = tell_broken(&broken);
+    let Some(job) = jobs.first() else { return Ok(code) };
+    let clock = clock()?;
+    let (_, lake) = open_lake(global).await?;
+    if global.output == Output::Text {
+        tell_clock(clock);
+        screen::out(&in_text(&lake, job, asked, clock.now()).await?);
+        return Ok(code);
+    }
+    let Found { job, question, reply, notes } = find(&lake, job, asked, clock.now(), asked.top).await?;
+    if global.output == Output::Csv {
+        screen::out(csv(&job, &question, &reply).trim_end());
+        return Ok(code);
+    }
+    let mut document = document(&job, &question, &reply);
+    document["clock"] = clock_document(clock);
+    document["notes"] = json!(notes);
+    document["exit_code"] = json!(code);
+    screen::json(&document)?;
+    Ok(code)
+}
+
+/// The answer for people.
+pub(super) async fn in_text(lake: &Arc<Lake>, job: &Job, asked: &ShowArguments, now: DateTime<Utc>) -> Result<String> {
+    let found = find(lake, job, asked, now, Some(asked.top.unwrap_or(USUAL_TOP))).await?;
+    Ok(text(&found.job, &found.question, &found.reply, &found.notes))
+}
+
+/// An answer, with the job as it writes its table.
+struct Found<'j> {
+    job: Cow<'j, Job>,
+    question: Question,
+    reply: Reply,
+    notes: Vec<String>,
+}
+
+/// Reads the lake. Groups in time are all shown, in their order, unless `--top` asks for the largest.
+async fn find<'j>(
+    lake: &Arc<Lake>,
+    job: &'j Job,
+    asked: &ShowArguments,
+    now: DateTime<Utc>,
+    most: Option<usize>,
+) -> Result<Found<'j>> {
+    let (store, mut notes) = LedgerStore::open_to_show(Arc::clone(lake), &job.name, job.source.grain(), now).await?;
+    let record = TableRecord::kept(lake, &job.name).await?;
+    if record.as_ref().is_some_and(TableRecord::is_made_up) || store.ledger.made_up == Some(true) {
+        notes.push(status::MADE_UP.to_owned());
+    }
+    let job = record.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
+    let question = Question::parse(job.source.table(), asked.metric.as_deref(), &asked.by, &asked.filters)
+        .map_err(|error| error.at("table", &job.name))?;
+    let range = range(asked, now.date_naive())?;
+    let in_time = question.is_by_time() && asked.top.is_none();
+    let order = Order { by_key: in_time, most: most.filter(|_| !in_time) };
+    let reply = ask(lake, &job, &store.ledger, now, &question, range, order).await?;
+    Ok(Found { job, question, reply, notes })
+}
+
+fn range(asked: &ShowArguments, today: NaiveDate) -> Result<Range> {
+    let day = |text: Option<&str>, flag| {
+        text.map(|text| parse_date_argument(text, today).map_err(|error: Error| error.at("flag", flag))).transpose()
+    };
+    let from = day(asked.from.as_deref(), "--from")?.map(|(first, _)| first);
+    let to = day(asked.to.as_deref(), "--to")?.map(|(_, last)| last);
+    if asked.top == Some(0) {
+        return Err(Error::new(Kind::Config, "no group would be shown").at("flag", "--top"));
+    }
+    Ok(Range { from, to, against: asked.against.map(Into::into) })
+}
+
+/// The names of the columns that are kept apart, such as `currency`.
+fn apart<'j>(job: &'j Job, question: &Question) -> Vec<&'j str> {
+    question.apart.iter().map(|index| job.source.table().columns()[*index].name.as_str()).collect()
+}
+
+fn document(job: &Job, question: &Question, reply: &Reply) -> Value {
+    let table = job.source.table();
+    let has_before = reply.before.is_some();
+    let group = |group: &Group, total: i128| {
+        let mut found =
+            json!({ "sum": decimal::text(group.sum), "rows": group.rows, "share": share(group.sum, total) });
+        if has_before {
+            found["previous"] = json!(decimal::text(group.before));
+            found["change"] = json!(decimal::text(group.sum - group.before));
+        }
+        found
+    };
+    let section = |section: &Section| {
+        let of: serde_json::Map<String, Value> = apart(job, question)
+            .into_iter()
+            .zip(&section.of)
+            .map(|(name, value)| (name.to_owned(), json!(value)))
+            .collect();
+        let groups = section.groups.iter().map(|each| {
+            let mut found = group(each, section.total);
+            let names = question.by_names(table).into_iter().zip(&each.key);
+            found["key"] = names.map(|(name, value)| (name.to_owned(), json!(value))).collect();
+            found
+        });
+        let rest = section.rest.as_ref().map(|(count, rest)| {
+            let mut found = group(rest, section.total);
+            found["groups"] = json!(count);
+            found
+        });
+        let days: serde_json::Map<String, Value> =
+            section.days.iter().map(|(day, sum)| (day.to_string(), json!(decimal::text(*sum)))).collect();
+        let mut found = json!({
+            "of": of, "total": decimal::text(section.total), "groups": groups.collect::<Vec<_>>(), "rest": rest,
+            "shown": decimal::text(section.shown()), "shown_share": share(section.shown(), section.total), "days": days,
+        });
+        if has_before {
+            found["previous_total"] = json!(decimal::text(section.before));
+        }
+        found
+    };
+    let read = reply.read_at();
+    json!({
+        "table": job.name, "metric": question.measure_name(table), "by": question.by_names(table),
+        "from": reply.window.map(|window| window.start()), "to": reply.window.map(|window| window.last()),
+        "previous": reply.before.map(|before| json!({ "from": before.start(), "to": before.last() })),
+        "read_at": read.map(|(oldest, newest)| json!({ "oldest": oldest, "newest": newest })),
+        "days": flagged(reply.flags()), "previous_days": flagged(reply.flags_before()),
+        "unknown_rows": reply.answer.unknown_rows,
+        "sections": reply.answer.sections.iter().map(section).collect::<Vec<_>>(),
+    })
+}
+
+fn flagged(flags: Vec<(&'static str, Vec<NaiveDate>)>) -> Value {
+    flags.into_iter().map(|(flag, days)| (flag.to_owned(), json!(days))).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// A share of a total as decimal text with four decimals; `None` of nothing.
+fn share(part: i128, total: i128) -> Option<String> {
+    let whole = part.checked_mul(100_000)?.checked_div(total)?;
+    let rounded = (whole + 5 * whole.signum()) / 10;
+    Some(decimal::text(rounded * 10_i128.pow(decimal::SCALE - 4)))
+}
+
+/// One line for each group; the others together have no key, and `groups` says how many they are.
+fn csv(job: &Job, question: &Question, reply: &Reply) -> String {
+    let table = job.source.table();
+    let mut header: Vec<&str> = question.by_names(table);
+    header.extend(apart(job, question));
+    header.push(question.measure_name(table));
+    if reply.before.is_some() {
+        header.push("previous");
+    }
+    header.extend(["rows", "groups"].map(|name| if header.contains(&name) { "row_count" } else { name }));
+    let mut lines = vec![header.join(",")];
+    for section in &reply.answer.sections {
+        let line = |keys: Vec<String>, group: &Group, count: u64| {
+            let of = section.of.iter().map(|value| field(value.as_deref().unwrap_or_default()));
+            let mut cells: Vec<String> = keys.into_iter().chain(of).collect();
+            cells.push(decimal::text(group.sum));
+            if reply.before.is_some() {
+                cells.push(decimal::text(group.before));
+            }
+            cells.extend([group.rows.to_string(), count.to_string()]);
+            cells.join(",")
+        };
+        for group in &section.groups {
+            let keys = group.key.iter().map(|value| field(value.as_deref().unwrap_or_default())).collect();
+            lines.push(line(keys, group, 1));
+        }
+        if let Some((count, rest)) = &section.rest {
+            lines.push(line(vec![String::new(); question.by.len()], rest, *count));
+        }
+    }
+    lines.join("\n")
+}
+
+/// A field as RFC 4180 writes it.
+fn field(text: &str) -> String {
+    let is_plain = !text.contains([',', '"', '\n', '\r']);
+    if is_plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
+}
+
+fn text(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> String {
+    let table = job.source.table();
+    let measure = question.measure_name(table);
+    let by = question.by_names(table);
+    let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
+    let mut lines = Vec::new();
+    let Some(window) = reply.window else {
+        return format!("{BOLD}{}{BOLD:#}  no data yet: costlake run {} fills it", job.name, job.name);
+    };
+    let days =
+        if window.len() == 1 { window.start().to_string() } else { format!("{} to {}", window.start(), window.last()) };
+    lines.push(format!("{BOLD}{}{BOLD:#}  {measure}{by}, {days}", job.name));
+    for section in reply.answer.sections.iter().take(MOST_SECTIONS) {
+        lines.push(String::new());
+        lines.extend(figures::section(question, table, section, reply.before));
+    }
+    if let Some(more) = reply.answer.sections.len().checked_sub(MOST_SECTIONS).filter(|more| *more > 0) {
+        let name = apart(job, question).first().copied().unwrap_or_default();
+        lines.push(format!("\n{more} more of other {name}: --where {name}=… shows one of them"));
+    }
+    if reply.answer.sections.is_empty() {
+        lines.push("\nno row has a value here".to_owned());
+    }
+    lines.push(String::new());
+    if let Some((oldest, newest)) = reply.read_at() {
+        let since = if oldest == newest { String::new() } else { format!("; its oldest day {}", shown(oldest)) };
+        lines.push(format!("{DIM}read {}{since}{DIM:#}", shown(newest)));
+    }
+    for (flag, days) in reply.flags() {
+        lines.push(format!("{YELLOW}{}{YELLOW:#}", sentence(flag, &days)));
+    }
+    for (flag, days) in reply.flags_before().iter().filter(|(flag, _)| *flag != "estimated") {
+        lines.push(format!("{YELLOW}before: {}{YELLOW:#}", sentence(flag, days)));
+    }
+    if reply.answer.unknown_rows > 0 {
+        lines.push(format!("{} without a value of {measure}", plural(reply.answer.unknown_rows, "row")));
+    }
+    lines.extend(notes.iter().map(|note| format!("{DIM}note: {note}{DIM:#}")));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{field, share};
+
+    #[test]
+    fn shares_are_rounded_to_four_decimals() {
+        for (part, total, wanted) in [(1, 3, "0.3333"), (2, 3, "0.6667"), (-1, 3, "-0.3333"), (5, 5, "1"), (0, 7, "0")]
+        {
+            assert_eq!(share(part, total).as_deref(), Some(wanted), "{part} of {total}");
+        }
+        assert_eq!(share(1, 0), None);
+    }
+
+    #[test]
+    fn fields_of_csv_are_quoted_where_they_must_be() {
+        for (text, wanted) in [("a b", "a b"), ("a,b", "\"a,b\""), ("say \"x\"", "\"say \"\"x\"\"\""), ("", "")] {
+            assert_eq!(field(text), wanted);
+        }
+    }
+}

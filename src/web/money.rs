@@ -1,0 +1,211 @@
+//! The money of a cost table: this month against the same days of the last one, the last full month, what moved most,
+//! and what was restated this week. Sums are those of `costlake show`.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Days, Utc};
+
+use crate::answer::{Against, Answer, Group, Measure, Order, Question, Section};
+use crate::ask::{Range, ask};
+use crate::decimal;
+use crate::error::Result;
+use crate::job::Job;
+use crate::lake::Lake;
+use crate::ledger::Ledger;
+use crate::table::{ColumnType, Sums, Table};
+use crate::window::{Window, first_of_month, month_start};
+
+/// Groups listed for each direction.
+const MOVERS: usize = 3;
+
+/// What the panel shows. Amounts are counts of 10^-12.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Money {
+    /// The summed column.
+    pub measure: String,
+    /// The grouping of the movers, if the table has one.
+    pub grouping: Option<String>,
+    /// One entry for each currency or unit, that of the largest total first.
+    pub units: Vec<OfUnit>,
+}
+
+/// The money of one currency or unit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OfUnit {
+    /// Its name, if the rows have one.
+    pub unit: Option<String>,
+    /// The month of the newest day so far, and the same days of the month before.
+    pub month: Option<Compared>,
+    /// The last full month, and the one before.
+    pub full: Option<Compared>,
+    /// Groups that grew most this month, the largest first.
+    pub up: Vec<Mover>,
+    /// Groups that fell most.
+    pub down: Vec<Mover>,
+    /// Days restated in the last seven days, and by how much all of them together.
+    pub restated: Option<(usize, i128)>,
+}
+
+/// A range beside an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compared {
+    /// The range.
+    pub window: Window,
+    /// The earlier one.
+    pub earlier: Window,
+    /// Its sum.
+    pub sum: i128,
+    /// The sum of the earlier one.
+    pub before: i128,
+}
+
+/// A group that moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mover {
+    /// Its name; `None` for NULL.
+    pub name: Option<String>,
+    /// Its sum in the range.
+    pub sum: i128,
+    /// What it grew by.
+    pub by: i128,
+}
+
+/// The question whose answers are the money of a table: its usual measure, if that is an amount of a currency or unit,
+/// by its first grouping.
+fn question(job: &Job) -> Option<Question> {
+    let table = job.source.table();
+    let usual = Question::parse(table, None, &[], &[]).ok()?;
+    let Measure::Column(index) = usual.measure else { return None };
+    let column = &table.columns()[index];
+    let is_money = match (column.kind, column.sums) {
+        (ColumnType::Decimal, Some(Sums::Rows)) => !usual.apart.is_empty(),
+        (ColumnType::Double, Some(Sums::Unit)) => usual.apart.len() == 1,
+        _ => false,
+    };
+    if job.entry.rules.snapshot || !is_money {
+        return None;
+    }
+    let by: Vec<String> = grouping(table).into_iter().collect();
+    Question::parse(table, None, &by, &[]).ok()
+}
+
+/// The first grouping of a table that is a text.
+fn grouping(table: &Table) -> Option<String> {
+    let column = table.sort_key().get(1).map(|index| &table.columns()[*index])?;
+    (column.kind == ColumnType::String).then(|| column.name.clone())
+}
+
+/// Reads the money of a table; `None` if it is no table of costs or has no day yet.
+///
+/// # Errors
+/// When an object cannot be read.
+pub(super) async fn read(lake: &Lake, job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Result<Option<Money>> {
+    let Some(question) = question(job) else { return Ok(None) };
+    let Some(newest) = ledger.facts().map(|(slot, _)| job.source.grain().slot_window(slot).last()).max() else {
+        return Ok(None);
+    };
+    let month = first_of_month(newest);
+    let range = |from, to| Range { from: Some(from), to: Some(to), against: Some(Against::Previous) };
+    let order = Order::default();
+    let this = ask(lake, job, ledger, now, &question, range(month, newest), order).await?;
+    let last = range(month_start(month, -1), month.pred_opt().unwrap_or(month));
+    let full = ask(lake, job, ledger, now, &question, last, order).await?;
+    let table = job.source.table();
+    let measure = question.measure_name(table).to_owned();
+    let names: BTreeSet<Option<String>> = [&this.answer, &full.answer].into_iter().flat_map(units).collect();
+    let mut found: Vec<OfUnit> = names
+        .into_iter()
+        .map(|unit| {
+            let of = |answer: &Answer| answer.sections.iter().find(|section| unit_of(section) == unit).cloned();
+            let section = of(&this.answer).unwrap_or_default();
+            let (up, down) = movers(&section.groups);
+            let full_section = of(&full.answer).unwrap_or_default();
+            OfUnit {
+                month: compared(this.window, this.before, &section),
+                full: compared(full.window, full.before, &full_section),
+                up,
+                down,
+                restated: restated(ledger, &measure, unit.as_deref(), now),
+                unit,
+            }
+        })
+        .collect();
+    let size = |of: &OfUnit| of.month.map_or(0, |month| month.sum.unsigned_abs());
+    found.sort_by_key(|of| std::cmp::Reverse(size(of)));
+    let grouping = grouping(table);
+    Ok(Some(Money { measure, grouping, units: found }))
+}
+
+fn unit_of(section: &Section) -> Option<String> {
+    section.of.first().cloned().flatten()
+}
+
+fn units(answer: &Answer) -> Vec<Option<String>> {
+    answer.sections.iter().map(unit_of).collect()
+}
+
+fn compared(window: Option<Window>, earlier: Option<Window>, section: &Section) -> Option<Compared> {
+    Some(Compared { window: window?, earlier: earlier?, sum: section.total, before: section.before })
+}
+
+/// The groups that grew and fell most.
+fn movers(groups: &[Group]) -> (Vec<Mover>, Vec<Mover>) {
+    let mover = |group: &Group| {
+        let name = group.key.first().cloned().flatten();
+        Mover { name, sum: group.sum, by: group.sum - group.before }
+    };
+    let mut all: Vec<Mover> = groups.iter().filter(|group| !group.key.is_empty()).map(mover).collect();
+    all.sort_by(|a, b| b.by.cmp(&a.by).then_with(|| a.name.cmp(&b.name)));
+    let up = all.iter().filter(|mover| mover.by > 0).take(MOVERS).cloned().collect();
+    let down = all.iter().rev().filter(|mover| mover.by < 0).take(MOVERS).cloned().collect();
+    (up, down)
+}
+
+/// Days whose figures were restated in the last seven days, and the sum of what they changed by.
+fn restated(ledger: &Ledger, measure: &str, unit: Option<&str>, now: DateTime<Utc>) -> Option<(usize, i128)> {
+    let since = now.checked_sub_days(Days::new(7))?;
+    let (mut days, mut change) = (BTreeSet::new(), 0_i128);
+    for history in ledger.partitions.values().map(|partition| &partition.history) {
+        for (slot, revisions) in &history.revisions {
+            for (epoch, revision) in revisions {
+                let is_recent = history.generations.get(epoch).is_some_and(|at| *at >= since);
+                let is_of_unit = revision.currency.as_deref() == unit && revision.currency_before.as_deref() == unit;
+                let sum = |sums: &crate::sums::Sums| sums.get(measure).and_then(|text| decimal::parse(text).ok());
+                if let (true, true, Some(before), Some(after)) =
+                    (is_recent, is_of_unit, sum(&revision.sums_before), sum(&revision.sums))
+                {
+                    days.insert(*slot);
+                    change = change.saturating_add(after - before);
+                }
+            }
+        }
+    }
+    (!days.is_empty()).then_some((days.len(), change))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mover, movers};
+    use crate::answer::Group;
+
+    #[test]
+    fn movers_are_the_largest_changes_either_way() {
+        let group = |name: &str, sum: i128, before: i128| Group {
+            key: vec![Some(name.to_owned())],
+            sum,
+            before,
+            ..Group::default()
+        };
+        let groups = [("a", 5, 1), ("b", 9, 9), ("c", 0, 7), ("d", 3, 2), ("e", 8, 2), ("f", 4, 3)];
+        let (up, down) = movers(&groups.map(|(name, sum, before)| group(name, sum, before)));
+        let names = |movers: &[Mover]| {
+            movers.iter().map(|mover| format!("{:?} {}", mover.name.as_deref(), mover.by)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(&up),
+            [r#"Some("e") 6"#, r#"Some("a") 4"#, r#"Some("d") 1"#],
+            "of two equal ones the first name"
+        );
+        assert_eq!(names(&down), [r#"Some("c") -7"#]);
+    }
+}
