@@ -10,6 +10,7 @@ use std::path::Path;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use bytes::Bytes;
+use costlake::answer::{Order, Question, Tally};
 use costlake::generation::{self, Footer, digest, rows};
 use costlake::job;
 use costlake::request::Answer;
@@ -99,6 +100,16 @@ fn steps(criterion: &mut Criterion) {
     });
     let object = Bytes::from(generation::encode(table, batches.to_vec(), &footer).expect("an object"));
     group.bench_function("decode Parquet", |bench| bench.iter(|| generation::decode(table, object.clone())));
+    let month = Window::new("2026-10-01".parse().unwrap(), "2026-11-01".parse().unwrap()).expect("a month");
+    let question = Question::parse(table, None, &["service".to_owned()], &[]).expect("a question");
+    group.bench_function("answer by service", |bench| {
+        bench.iter(|| {
+            let mut tally = Tally::new(&question, month, None);
+            let columns = question.columns();
+            generation::scan(table, object.clone(), &columns, |arrays| tally.add(arrays)).expect("rows");
+            tally.finish(Order::default())
+        });
+    });
     group.finish();
 }
 

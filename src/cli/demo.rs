@@ -57,7 +57,7 @@ pub(super) async fn demo(global: &Global) -> Result<u8> {
 }
 
 /// The jobs of the `jobs/` folder, built in so that the demo needs no files.
-fn shipped_jobs(first_day: NaiveDate) -> Result<Vec<Job>> {
+pub(super) fn shipped_jobs(first_day: NaiveDate) -> Result<Vec<Job>> {
     let mut jobs = Vec::new();
     for (name, text) in REGISTRY.iter().flat_map(|entry| entry.jobs) {
         let file = Path::new("jobs").join(format!("{name}.toml"));

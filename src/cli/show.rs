@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{Group, Order, Question, Section};
 use crate::ask::{Range, Reply, ask, sentence};
+use crate::clock::Clock;
 use crate::decimal;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
@@ -19,7 +20,7 @@ use crate::window::parse_date_argument;
 
 use super::args::{Global, Output, ShowArguments};
 use super::screen::{self, BOLD, DIM, YELLOW};
-use super::{clock, figures, open_lake, progress, select, shown, tell_broken, tell_clock};
+use super::{clock, demo, figures, open_lake, progress, select, shown, tell_broken, tell_clock};
 use crate::status::clock_document;
 
 /// Groups that a terminal shows without `--top`.
@@ -30,11 +31,14 @@ const MOST_SECTIONS: usize = 6;
 /// `costlake show`.
 pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
     progress::start(global);
-    let (jobs, broken) = select(global, std::slice::from_ref(&asked.table))?;
-    let code = tell_broken(&broken);
-    let Some(job) = jobs.first() else { return Ok(code) };
     let clock = clock()?;
     let (_, lake) = open_lake(global).await?;
+    let (jobs, broken) = match select(global, std::slice::from_ref(&asked.table)) {
+        Ok(found) => found,
+        Err(error) => (vec![shipped(&lake, &asked.table, clock).await?.ok_or(error)?], Vec::new()),
+    };
+    let code = tell_broken(&broken);
+    let Some(job) = jobs.first() else { return Ok(code) };
     if global.output == Output::Text {
         tell_clock(clock);
         screen::out(&in_text(&lake, job, asked, clock.now()).await?);
@@ -51,6 +55,13 @@ pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
     document["exit_code"] = json!(code);
     screen::json(&document)?;
     Ok(code)
+}
+
+/// The shipped job of a table that the lake has: that of `demo` can be asked where there are no job files.
+async fn shipped(lake: &Lake, table: &str, clock: Clock) -> Result<Option<Job>> {
+    let job = demo::shipped_jobs(clock.now().date_naive())?.into_iter().find(|job| job.name == table);
+    let is_there = job.is_some() && TableRecord::kept(lake, table).await?.is_some();
+    Ok(job.filter(|_| is_there))
 }
 
 /// The answer for people.

@@ -50,11 +50,11 @@ def wanted(db, source, column, kept_apart, by, days):
     return {tuple(row[:-2]): (row[-2], row[-1]) for row in rows if row[-2]}
 
 
-def shown(document, field="sum"):
+def shown(document, kept_apart, field="sum"):
     found = {}
     for section in document["sections"]:
         for group in section["groups"]:
-            key = tuple(section["of"].values()) + tuple(group["key"].values())
+            key = tuple(section["of"][name] for name in kept_apart) + tuple(group["key"].values())
             found[key] = (group["rows"], Decimal(group[field])) if field == "sum" else Decimal(group[field])
     return found
 
@@ -72,7 +72,7 @@ def check_table(group, costlake, db, root, name):
             flags = ["--metric", column["name"], *(["--by", by["name"]] if by else []), "--output", "json"]
             document = json.loads(costlake.run("show", name, *flags, lake=root).out)
             truth = wanted(db, source, column, kept_apart, by, None)
-            group.same_mapping(shown(document), truth, f"{name}.{column['name']} by {by and by['name']}")
+            group.same_mapping(shown(document, kept_apart), truth, f"{name}.{column['name']} by {by and by['name']}")
             for section in document["sections"]:
                 sums = sum((Decimal(group["sum"]) for group in section["groups"]), Decimal(0))
                 group.equal(Decimal(section["total"]), sums, "total")
@@ -82,7 +82,7 @@ def check_table(group, costlake, db, root, name):
         document = json.loads(costlake.run("show", name, *flags, lake=root).out)
         group.equal(document["previous"], {"from": BEFORE[0], "to": BEFORE[1]}, "the range before")
         truth = wanted(db, source, column, apart(column, there), None, BEFORE)
-        found = {key: value for key, value in shown(document, "previous").items() if key in truth}
+        found = {key: value for key, value in shown(document, apart(column, there), "previous").items() if key in truth}
         group.same_mapping(found, {key: value for key, (_, value) in truth.items()}, f"{name} in the month before")
     return len(adding) * (1 + len(groupings))
 
@@ -101,7 +101,7 @@ def check(tally, stack):
                 asked += done
                 document = json.loads(costlake.run("show", name, "--metric", "rows", "--output", "json", lake=root).out)
                 day = f"WHERE usage_date = '{document['from']}'" if document["from"] == document["to"] else ""
-                (count,) = db.sql(f"SELECT count(*) FROM read_parquet('{root}/{name}/*/*.parquet', hive_partitioning = false) {day}").fetchone()
+                ((count,),) = db.sql(f"SELECT count(*) FROM read_parquet('{root}/{name}/*/*.parquet', hive_partitioning = false) {day}").fetchall()
                 rows = sum(Decimal(section["total"]) for section in document["sections"])
                 group.equal(rows, Decimal(count), "rows")
         with tally.group("show: enough was asked") as group:
@@ -110,7 +110,7 @@ def check(tally, stack):
             text = costlake.run("show", "aws_cost_by_service", "--by", "service", "--top", "3", "--output", "csv", lake=root).out
             lines = list(csv.DictReader(io.StringIO(text)))
             group.equal(len(lines), 4, "three groups, and the others as one")
-            (total,) = db.sql(f"SELECT sum(unblended_cost) FROM read_parquet('{root}/aws_cost_by_service/*/*.parquet')").fetchone()
+            ((total,),) = db.sql(f"SELECT sum(unblended_cost) FROM read_parquet('{root}/aws_cost_by_service/*/*.parquet')").fetchall()
             group.equal(sum(Decimal(line["unblended_cost"]) for line in lines), total, "sum")
 
 

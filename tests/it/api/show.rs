@@ -100,6 +100,22 @@ fn what_cannot_be_answered_is_an_error_that_says_what_can() {
 }
 
 #[test]
+fn a_shipped_table_needs_no_job_file() {
+    let (_script, house) = house();
+    let bill = "aws_cost_by_service";
+    house.costlake(&["show", bill]).exits(2).says("there is no job `aws_cost_by_service`");
+    let shipped = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/datadog_cloud_accounts.toml"));
+    let (api, name) = (Script::new(), "datadog_cloud_accounts");
+    let none = r#"{"data":[],"meta":{}}"#;
+    api.then((0..9).map(|_| Reply::new(200, none)));
+    let house = Lakehouse::new(api.url(), NOW);
+    house.job(name, &shipped.expect("a shipped job"));
+    house.costlake(&["run"]).exits(0);
+    fs::remove_file(house.folder().join("jobs").join(format!("{name}.toml"))).expect("removed");
+    house.costlake(&["show", name]).exits(0).says("rows, 2026-11-03");
+}
+
+#[test]
 fn a_damaged_or_missing_object_is_no_answer() {
     let (_script, house) = house();
     let object = house.lake().join("costs/billing_period=2026-11/data.parquet");
