@@ -329,6 +329,8 @@ def check(tally, stack):
     uneven_in_all_readers(tally, costlake, root, spark)
     hours_through_definitions(tally, hourly_jobs, hourly_root, spark)
 
+    import duckdb
+
     with tally.group("the three commands that demo prints give the answers below them") as group:
         commands = printed_commands(printed)
         group.equal(len(commands), 3, "commands printed")
