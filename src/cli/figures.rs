@@ -110,7 +110,7 @@ fn laid_out(header: &[String], by: usize, rows: Vec<(Vec<String>, Vec<String>, S
         };
         *widest -= 1;
     }
-    let right: Vec<usize> = (by..header.len()).filter(|index| header[*index] != "").collect();
+    let right: Vec<usize> = (by..header.len()).filter(|index| !header[*index].is_empty()).collect();
     let header: Vec<String> = header.iter().zip(&widths).map(|(head, width)| cut(head, *width)).collect();
     let heads: Vec<&str> = header.iter().map(String::as_str).collect();
     let rows = rows.into_iter().map(|(names, cells, style)| {
