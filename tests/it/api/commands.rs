@@ -269,7 +269,7 @@ fn wrong_usage_is_exit_2() {
         &[],
         &["backfill", "costs"],
         &["backfill", "--from", "2026-11-01", "--to", "2026-11-02"],
-        &["plan", "--from", "2026-11-01"],
+        &["plan", "--to", "2026-11-01"],
         &["--output", "yaml", "run"],
         &["--jobs", "nowhere", "run"],
         &["--lake", "ftp://bucket/lake", "run"],
