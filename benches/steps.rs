@@ -106,7 +106,7 @@ fn steps(criterion: &mut Criterion) {
         bench.iter(|| {
             let mut tally = Tally::new(&question, month, None);
             let columns = question.columns();
-            generation::scan(table, object.clone(), &columns, |arrays| tally.add(arrays)).expect("rows");
+            generation::scan(table, object.clone(), &columns, |arrays| tally.add(month, arrays)).expect("rows");
             tally.finish(Order::default())
         });
     });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::answer::{Against, Answer, Order, Question, Tally, earlier};
+use crate::answer::{Against, Answer, Grouping, Order, Question, Tally, earlier};
 use crate::error::{Error, Kind, Result};
 use crate::generation::scan;
 use crate::job::Job;
@@ -45,6 +45,10 @@ pub struct Reply {
     pub slots: Vec<Slot>,
     /// The same of the earlier range.
     pub slots_before: Vec<Slot>,
+    /// Days of the range that the table does not have: before it begins, or to come.
+    pub absent: Vec<NaiveDate>,
+    /// The same of the earlier range.
+    pub absent_before: Vec<NaiveDate>,
 }
 
 impl Reply {
@@ -58,18 +62,18 @@ impl Reply {
     /// The days of the range that are not final and current, by the word for what they are, the worst first.
     #[must_use]
     pub fn flags(&self) -> Vec<(&'static str, Vec<NaiveDate>)> {
-        flags(&self.slots)
+        flags(&self.slots, &self.absent)
     }
 
     /// The same of the earlier range.
     #[must_use]
     pub fn flags_before(&self) -> Vec<(&'static str, Vec<NaiveDate>)> {
-        flags(&self.slots_before)
+        flags(&self.slots_before, &self.absent_before)
     }
 }
 
 /// The names of the flags in JSON documents, each with the days that have it.
-fn flags(slots: &[Slot]) -> Vec<(&'static str, Vec<NaiveDate>)> {
+fn flags(slots: &[Slot], absent: &[NaiveDate]) -> Vec<(&'static str, Vec<NaiveDate>)> {
     const STATES: [(&str, SlotState); 8] = [
         ("missing", SlotState::Missing),
         ("held", SlotState::Held),
@@ -85,6 +89,7 @@ fn flags(slots: &[Slot]) -> Vec<(&'static str, Vec<NaiveDate>)> {
     let mut found: Vec<(&str, Vec<NaiveDate>)> =
         STATES.into_iter().map(|(name, state)| (name, days(&|slot| slot.state == state))).collect();
     found.insert(1, stale);
+    found.insert(0, ("not_in_table", absent.to_vec()));
     found.retain(|(_, days)| !days.is_empty());
     found
 }
@@ -102,12 +107,27 @@ pub async fn ask(
     range: Range,
     order: Order,
 ) -> Result<Reply> {
+    check_times(job, question, range)?;
     let slots = calendar(job, ledger, now);
     let Some(window) = window_of(job, &slots, range)? else {
-        let nothing = Answer::default();
-        return Ok(Reply { window: None, before: None, answer: nothing, slots, slots_before: Vec::new() });
+        let (answer, nothing) = (Answer::default(), Vec::new);
+        return Ok(Reply {
+            window: None,
+            before: None,
+            answer,
+            slots,
+            slots_before: Vec::new(),
+            absent: nothing(),
+            absent_before: nothing(),
+        });
     };
-    let before = range.against.and_then(|against| earlier(window, against));
+    let before =
+        match range.against {
+            None => None,
+            Some(against) => Some(earlier(window, against).ok_or_else(|| {
+                Error::new(Kind::Config, format!("there is no earlier range to compare {window} with"))
+            })?),
+        };
     let mut tally = Tally::new(question, window, before);
     for partition in partitions(job.source.grain(), ledger) {
         let is_in = |span: Window| partition.window().start() < span.end() && span.start() < partition.window().end();
@@ -118,23 +138,63 @@ pub async fn ask(
             return Err(Error::new(Kind::Store, "an object of the table is gone")
                 .at("table", &job.name)
                 .at("partition", partition)
-                .advise(format!("costlake verify {} shows the damage, --repair reads the days again", job.name)));
+                .advise(way_out(job)));
         };
-        let read = add(Arc::clone(job.source.table()), object.bytes, tally).await;
-        tally = read.map_err(|error| error.at("table", &job.name).at("partition", partition))?;
+        let read = add(Arc::clone(job.source.table()), object.bytes, partition.window(), tally).await;
+        tally = read.map_err(|error| error.at("table", &job.name).at("partition", partition).advise(way_out(job)))?;
     }
-    let answer = tally.finish(order)?;
+    let answer = on_a_thread(move || tally.finish(order)).await?;
+    let grain = job.source.grain();
     let of = |window: Window| slots.iter().filter(|slot| window.contains(slot.day)).cloned().collect();
-    let (in_window, slots_before) = (of(window), before.map(of).unwrap_or_default());
-    Ok(Reply { window: Some(window), before, answer, slots: in_window, slots_before })
+    let absent = |window: Window| {
+        let is_absent = |day: &NaiveDate| slots.binary_search_by_key(day, |slot| slot.day).is_err();
+        grain.slots(window).filter(is_absent).collect()
+    };
+    Ok(Reply {
+        window: Some(window),
+        before,
+        answer,
+        absent: absent(window),
+        absent_before: before.map(absent).unwrap_or_default(),
+        slots_before: before.map(of).unwrap_or_default(),
+        slots: of(window),
+    })
+}
+
+fn way_out(job: &Job) -> String {
+    format!("costlake verify {} shows the damage, --repair reads the days again", job.name)
 }
 
 /// Adds the rows of an object, on a blocking thread. A decoder that panics on damaged bytes is one that fails.
-async fn add(table: Arc<Table>, bytes: Bytes, mut tally: Tally) -> Result<Tally> {
+async fn add(table: Arc<Table>, bytes: Bytes, within: Window, mut tally: Tally) -> Result<Tally> {
     let columns = tally.columns().to_vec();
-    let work = move || scan(&table, bytes, &columns, |arrays| tally.add(arrays)).map(|()| tally);
+    on_a_thread(move || scan(&table, bytes, &columns, |arrays| tally.add(within, arrays)).map(|()| tally)).await
+}
+
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(Error::new(Kind::Store, "the object in the lake cannot be decoded")))
+}
+
+/// Refuses groups in time that would stand for other days than they say.
+fn check_times(job: &Job, question: &Question, range: Range) -> Result<()> {
+    let has = |grouping: &Grouping| question.by.contains(grouping);
+    if job.source.grain() == Grain::Monthly && (has(&Grouping::Day) || has(&Grouping::Week)) {
+        return Err(Error::new(Kind::Config, format!("{} is by month: it has no days or weeks", job.name))
+            .at("flag", "--by")
+            .advise("group by month"));
+    }
+    let is_time =
+        |grouping: &Grouping| *grouping == Grouping::Column(question.time) || !matches!(grouping, Grouping::Column(_));
+    if range.against.is_some() && question.by.iter().any(is_time) {
+        return Err(Error::new(
+            Kind::Config,
+            "groups in time are of one range: they have no earlier figures beside them",
+        )
+        .at("flag", "--against")
+        .advise("group by another column, or leave --against out"));
+    }
+    Ok(())
 }
 
 fn partitions(grain: Grain, ledger: &Ledger) -> Vec<Partition> {
@@ -143,19 +203,25 @@ fn partitions(grain: Grain, ledger: &Ledger) -> Vec<Partition> {
     found
 }
 
-/// The days to answer for: those asked for, within what the table can hold.
+/// The days to answer for: those asked for, or all that the table has.
 fn window_of(job: &Job, slots: &[Slot], range: Range) -> Result<Option<Window>> {
-    let known = || slots.iter().filter(|slot| slot.known.is_some()).map(|slot| slot.day);
     let grain = job.source.grain();
-    let Some((first, last)) = known().min().zip(known().max()) else { return Ok(None) };
     let is_snapshot = job.entry.rules.snapshot;
+    if slots.iter().all(|slot| slot.known.is_none()) {
+        return Ok(None);
+    }
+    // Days that are missing at either end are of the table too, and are said. A snapshot has the days that it was taken.
+    let is_of_table = |slot: &&Slot| slot.known.is_some() || !is_snapshot && slot.state != SlotState::NotAvailable;
+    let days = || slots.iter().filter(is_of_table).map(|slot| slot.day);
+    let Some((first, last)) = days().min().zip(days().max()) else { return Ok(None) };
     let last = grain.slot_window(last).last();
     let to = range.to.unwrap_or(last);
     let from = range.from.unwrap_or(if is_snapshot { range.to.unwrap_or(last) } else { first });
     let Some(window) = Window::new(from, next_day(to)) else {
-        return Err(Error::new(Kind::Config, format!("{from} is after {to}"))
+        let what = if range.to.is_some() { format!("{from} is after {to}") } else { format!("the table ends on {to}") };
+        return Err(Error::new(Kind::Config, what)
             .at("table", &job.name)
-            .advise(format!("the table reaches from {first} to {last}")));
+            .advise(format!("ask for days from {first} to {last}")));
     };
     if is_snapshot && window.len() > 1 {
         let error = Error::new(Kind::Config, format!("{} holds a state of each day: days are not added up", job.name));
@@ -171,20 +237,29 @@ fn window_of(job: &Job, slots: &[Slot], range: Range) -> Result<Option<Window>> 
 
 /// A sentence on days that are not final and current: `3 days estimated (2026-11-26 to 2026-11-28)`.
 #[must_use]
-pub fn sentence(flag: &str, days: &[NaiveDate]) -> String {
+pub fn sentence(grain: Grain, flag: &str, days: &[NaiveDate]) -> String {
     let words = match flag {
-        "held" => "held for review: the figures before them are shown",
-        "unsettled" => "unsettled: they do not add up to the API's totals, earlier figures are shown",
+        "held" => "held for review: earlier figures are shown",
+        "unsettled" => "unsettled: earlier figures are shown",
         "not_final" => "not final, and no longer available",
+        "not_in_table" => "not in the table",
         "out_of_reach" => "not available from the API",
         "failed" => "failed when last read",
         "differing" => "differing from the API's totals",
         other => other,
     };
-    let range = match (days.first(), days.last()) {
-        (Some(first), Some(last)) if first == last => first.to_string(),
-        (Some(first), Some(last)) => format!("{first} to {last}"),
-        _ => String::new(),
-    };
-    format!("{} {words} ({range})", plural(days.len() as u64, "day"))
+    let unit = if grain == Grain::Monthly { "month" } else { "day" };
+    let runs = grain.windows(days.iter().copied());
+    let shown: Vec<String> = runs.iter().take(RUNS).map(|run| said(grain, *run)).collect();
+    let more = if runs.len() > RUNS { format!(" and {} more", runs.len() - RUNS) } else { String::new() };
+    format!("{} {words} ({}{more})", plural(days.len() as u64, unit), shown.join(", "))
+}
+
+/// Runs of days that a sentence names.
+const RUNS: usize = 3;
+
+fn said(grain: Grain, run: Window) -> String {
+    let text = |day: NaiveDate| day.format(if grain == Grain::Monthly { "%Y-%m" } else { "%Y-%m-%d" }).to_string();
+    let (first, last) = (text(run.start()), text(run.last()));
+    if first == last { first } else { format!("{first} to {last}") }
 }

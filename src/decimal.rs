@@ -240,9 +240,26 @@ pub fn shown(value: i128, decimals: u32) -> String {
     format!("{sign}{whole}.{:0width$}", rounded % one, width = decimals.min(SCALE) as usize)
 }
 
+/// `part / whole` as a count of 10^-`decimals`, rounded half away from zero; `None` of nothing, and where the digits do
+/// not suffice.
+#[must_use]
+pub fn ratio(part: i128, whole: i128, decimals: u32) -> Option<i128> {
+    let tenths = part.checked_mul(10_i128.checked_pow(decimals + 1)?)?.checked_div(whole)?;
+    Some((tenths + 5 * tenths.signum()) / 10)
+}
+
+/// A part as percent of a whole, for people: `66.7 %`.
+#[must_use]
+pub fn percent(part: i128, whole: i128) -> Option<String> {
+    let thousandths = ratio(part, whole, 3)?;
+    let sign = if thousandths < 0 { "-" } else { "" };
+    let size = thousandths.unsigned_abs();
+    Some(format!("{sign}{}.{} %", thousands(&(size / 10).to_string()), size % 10))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Fault, eight_digits, parse, parse_rounded, shown, text};
+    use super::{Fault, eight_digits, parse, parse_rounded, percent, ratio, shown, text};
     use proptest::{prop_assert_eq, proptest};
 
     #[test]
@@ -299,6 +316,20 @@ mod tests {
             assert_eq!(parse_rounded(given), Err(Fault::NotANumber), "{given}");
         }
         assert_eq!(parse_rounded(&format!("{}.{}", "9".repeat(27), "1".repeat(20))), Err(Fault::TooLarge));
+    }
+
+    #[test]
+    fn shares_are_rounded_and_have_the_sign_of_the_quotient() {
+        for (part, whole, wanted) in [
+            (2, 3, Some("66.7 %")),
+            (-1, 3, Some("-33.3 %")),
+            (-5, -20, Some("25.0 %")),
+            (123, 1, Some("12,300.0 %")),
+            (1, 0, None),
+        ] {
+            assert_eq!(percent(part, whole).as_deref(), wanted, "{part} of {whole}");
+        }
+        assert_eq!([ratio(2, 3, 4), ratio(-1, 3, 4), ratio(i128::MAX, 3, 4)], [Some(6_667), Some(-3_333), None]);
     }
 
     #[test]

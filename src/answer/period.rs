@@ -2,7 +2,7 @@
 
 use chrono::{Months, NaiveDate};
 
-use crate::window::{Window, first_of_month, month_start};
+use crate::window::{Window, first_of_month, month_start, next_day};
 
 /// What a range is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,9 @@ pub fn earlier(window: Window, against: Against) -> Option<Window> {
     match against {
         Against::LastYear => {
             let back = |day: NaiveDate| day.checked_sub_months(Months::new(12));
-            Window::new(back(start)?, back(end)?)
+            // A range that ends with a month ends with that month a year before, whatever day that is.
+            let end = if is_first(end) { back(end)? } else { next_day(back(window.last())?) };
+            Window::new(back(start)?, end)
         }
         Against::Previous if is_first(start) && is_first(end) => {
             let months = (1..).find(|count| month_start(start, *count) >= end)?;
@@ -61,6 +63,9 @@ mod tests {
             ("2026-11-09..2026-11-16", "2026-11-02..2026-11-09", "2025-11-09..2025-11-16"),
             ("2026-01-01..2026-01-02", "2025-12-01..2025-12-02", "2025-01-01..2025-01-02"),
             ("2024-02-29..2024-03-01", "2024-02-28..2024-02-29", "2023-02-28..2023-03-01"),
+            ("2024-02-01..2024-02-29", "2024-01-01..2024-01-29", "2023-02-01..2023-03-01"),
+            ("2024-02-28..2024-02-29", "2024-02-27..2024-02-28", "2023-02-28..2023-03-01"),
+            ("2025-02-01..2025-03-01", "2025-01-01..2025-02-01", "2024-02-01..2024-03-01"),
         ] {
             assert_eq!(earlier(window(given), Against::Previous), Some(window(previous)), "{given}");
             assert_eq!(earlier(window(given), Against::LastYear), Some(window(last_year)), "{given}");

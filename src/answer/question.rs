@@ -73,6 +73,10 @@ impl Question {
         let measure = measure.map_or_else(|| Ok(usual_measure(table)), |name| find_measure(table, name))?;
         let time = *table.sort_key().first().ok_or_else(|| Error::new(Kind::Internal, "the table has no time"))?;
         let by: Vec<Grouping> = by.iter().map(|name| find_grouping(table, name.trim())).collect::<Result<_>>()?;
+        if let Some(twice) = by.iter().enumerate().find(|(place, grouping)| by[..*place].contains(grouping)) {
+            let name = Self::by_names_of(table, &[*twice.1]).concat();
+            return Err(Error::new(Kind::Config, format!("`{name}` is named twice")).at("flag", "--by"));
+        }
         if by.len() > MOST_GROUPINGS {
             let many = format!("{} groupings; {MOST_GROUPINGS} are the most", by.len());
             return Err(Error::new(Kind::Config, many).at("flag", "--by"));
@@ -114,13 +118,17 @@ impl Question {
     /// The names of the groupings, in order.
     #[must_use]
     pub fn by_names<'t>(&self, table: &'t Table) -> Vec<&'t str> {
+        Self::by_names_of(table, &self.by)
+    }
+
+    fn by_names_of<'t>(table: &'t Table, by: &[Grouping]) -> Vec<&'t str> {
         let name = |grouping: &Grouping| match grouping {
             Grouping::Column(index) => table.columns()[*index].name.as_str(),
             Grouping::Day => "day",
             Grouping::Week => "week",
             Grouping::Month => "month",
         };
-        self.by.iter().map(name).collect()
+        by.iter().map(name).collect()
     }
 
     /// Whether the groups are in time, so that their order is worth more than their size.
@@ -141,7 +149,10 @@ fn adds_up(column: &Column) -> bool {
 }
 
 fn usual_measure(table: &Table) -> Measure {
-    let columns = || table.columns().iter().enumerate().filter(|(_, column)| adds_up(column));
+    // Columns that the table gained later are NULL on its older days.
+    let at_first = BTreeSet::new();
+    let is_usual = |(index, column): &(usize, &Column)| adds_up(column) && table.holds(*index, &at_first);
+    let columns = || table.columns().iter().enumerate().filter(is_usual);
     let drawn = columns().find(|(_, column)| column.chart.is_some()).or_else(|| columns().next());
     drawn.map_or(Measure::Rows, |(index, _)| Measure::Column(index))
 }
@@ -160,7 +171,7 @@ fn find_measure(table: &Table, name: &str) -> Result<Measure> {
         Some(index) if adds_up(&columns[index]) => Ok(Measure::Column(index)),
         None if name == ROWS => Ok(Measure::Rows),
         Some(index) => {
-            let doc = columns[index].doc.split(['.', ';']).next().unwrap_or_default();
+            let doc = columns[index].doc.split(". ").next().unwrap_or_default();
             let why = format!("the values of `{}` do not add up ({doc})", columns[index].name);
             Err(Error::new(Kind::Config, why).at("flag", "--metric").advise(format!("what adds up here: {}", listed())))
         }
@@ -266,6 +277,7 @@ mod tests {
             ("aws_cost_by_service", None, &[], &["service"], "is not COLUMN=VALUE"),
             ("aws_cost_by_service", None, &[], &["nothing=1"], "there is no column `nothing`"),
             ("aws_cost_by_service", None, &["service", "day", "week", "month"], &[], "3 are the most"),
+            ("aws_cost_by_service", None, &["month", "service", "billing_period"], &[], "`month` is named twice"),
         ] {
             let error = parse(table, measure, by, filters).expect_err("refused");
             assert!(error.contains(words), "{error}");

@@ -27,6 +27,8 @@ pub struct Answer {
     pub sections: Vec<Section>,
     /// Rows of the range whose value is NULL or no number; they are in no sum.
     pub unknown_rows: u64,
+    /// The same of the earlier range.
+    pub unknown_before: u64,
 }
 
 /// The sums of one unit and series. Amounts are counts of 10^-12, see [`crate::decimal`].
@@ -50,7 +52,7 @@ impl Section {
     /// The sum of the groups that are shown.
     #[must_use]
     pub fn shown(&self) -> i128 {
-        self.groups.iter().map(|group| group.sum).sum()
+        self.total - self.rest.as_ref().map_or(0, |(_, rest)| rest.sum)
     }
 }
 
@@ -72,7 +74,7 @@ pub struct Group {
 pub struct Order {
     /// In the order of their keys, instead of by size with the largest first.
     pub by_key: bool,
-    /// After so many the others are one.
+    /// Groups that are shown; the others are added up as one.
     pub most: Option<usize>,
 }
 
@@ -87,7 +89,7 @@ struct Sums {
     rows: u64,
 }
 
-/// Sums so far.
+/// The sums of the rows added so far.
 #[derive(Debug)]
 pub struct Tally {
     question: Question,
@@ -99,10 +101,11 @@ pub struct Tally {
     sums: HashMap<Key, Sums>,
     days: HashMap<([u32; 2], i32), i128>,
     unknown_rows: u64,
+    unknown_before: u64,
 }
 
 impl Tally {
-    /// Nothing yet, of a question over the days of `now`, and beside them those of `before`.
+    /// A tally without rows: of `question` over the days of `now`, and beside them those of `before`.
     #[must_use]
     pub fn new(question: &Question, now: Window, before: Option<Window>) -> Self {
         Self {
@@ -115,6 +118,7 @@ impl Tally {
             sums: HashMap::new(),
             days: HashMap::new(),
             unknown_rows: 0,
+            unknown_before: 0,
         }
     }
 
@@ -124,12 +128,13 @@ impl Tally {
         &self.columns
     }
 
-    /// Adds rows; `columns` are those at [`Tally::columns`], in that order.
+    /// Adds the rows of the days of `within`; `columns` are those at [`Tally::columns`], in that order.
     ///
     /// # Errors
+    /// [`Kind::Store`] when a row is of another day: it would be counted twice.
     /// [`Kind::Internal`] when a column has another type than its schema says, [`Kind::BadAnswer`] when a sum exceeds
-    /// the range of `DECIMAL(38,12)`.
-    pub fn add(&mut self, columns: &[ArrayRef]) -> Result<()> {
+    /// 8.5 × 10^25.
+    pub fn add(&mut self, within: Window, columns: &[ArrayRef]) -> Result<()> {
         let at = |index: usize| -> Result<Cells<'_>> {
             let place = self.columns.iter().position(|column| *column == index);
             place.and_then(|place| Cells::of(columns.get(place)?)).ok_or_else(unlike)
@@ -154,9 +159,13 @@ impl Tally {
                 _ => Ok(None),
             })
             .collect::<Result<_>>()?;
-        let (now, before) = (span(self.now), self.before.map(span));
+        let (within, now, before) = (span(within), span(self.now), self.before.map(span));
         for row in 0..columns.first().map_or(0, |column| column.len()) {
             let Some(day) = times.day(row) else { return Err(unlike()) };
+            if !within.contains(&day) {
+                let what = format!("the object holds rows of {}, which belong in another one", day_text(day.into()));
+                return Err(Error::new(Kind::Store, what));
+            }
             let (is_now, is_before) = (now.contains(&day), before.as_ref().is_some_and(|span| span.contains(&day)));
             if !(is_now || is_before) {
                 continue;
@@ -167,6 +176,7 @@ impl Tally {
             }
             let Some(value) = values.get(row)? else {
                 self.unknown_rows += u64::from(is_now);
+                self.unknown_before += u64::from(is_before);
                 continue;
             };
             let mut key = Key::default();
@@ -197,7 +207,7 @@ impl Tally {
     /// The answer.
     ///
     /// # Errors
-    /// [`Kind::BadAnswer`] when a sum exceeds the range of `DECIMAL(38,12)`.
+    /// [`Kind::BadAnswer`] when a sum exceeds 8.5 × 10^25.
     pub fn finish(self, order: Order) -> Result<Answer> {
         let mut sections: BTreeMap<[u32; 2], Section> = BTreeMap::new();
         let apart = self.question.apart.len();
@@ -229,7 +239,7 @@ impl Tally {
             found.push(section);
         }
         found.sort_by(|a, b| b.total.unsigned_abs().cmp(&a.total.unsigned_abs()).then_with(|| a.of.cmp(&b.of)));
-        Ok(Answer { sections: found, unknown_rows: self.unknown_rows })
+        Ok(Answer { sections: found, unknown_rows: self.unknown_rows, unknown_before: self.unknown_before })
     }
 }
 
@@ -252,10 +262,11 @@ fn unlike() -> Error {
 }
 
 fn plus(sum: i128, value: i128) -> Result<i128> {
-    const LIMIT: u128 = 10_u128.pow(decimal::PRECISION as u32);
-    sum.checked_add(value).filter(|sum| sum.unsigned_abs() < LIMIT).ok_or_else(|| {
-        Error::new(Kind::BadAnswer, "a sum does not fit DECIMAL(38,12)").advise("ask for fewer days, or other groups")
-    })
+    // Half of what fits, so that the difference of two sums fits too.
+    const LIMIT: u128 = i128::MAX.unsigned_abs() / 2;
+    sum.checked_add(value)
+        .filter(|sum| sum.unsigned_abs() < LIMIT)
+        .ok_or_else(|| Error::new(Kind::BadAnswer, "a sum is too large").advise("ask for fewer days, or other groups"))
 }
 
 /// The days of a window, as Arrow counts them.

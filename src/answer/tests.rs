@@ -51,9 +51,14 @@ fn days(from: u32, last: u32) -> Window {
     Window::new(day(from), next_day(day(last))).unwrap()
 }
 
+/// All days that rows are of here.
+fn all() -> Window {
+    Window::new(days(1, 1).start(), parse_day("2027-01-01").unwrap()).unwrap()
+}
+
 fn ask(question: &Question, now: Window, before: Option<Window>, most: Option<usize>, batches: &[&[Row]]) -> Answer {
     let mut tally = Tally::new(question, now, before);
-    batches.iter().for_each(|rows| tally.add(&columns(question, rows)).unwrap());
+    batches.iter().for_each(|rows| tally.add(all(), &columns(question, rows)).unwrap());
     tally.finish(Order { by_key: question.is_by_time(), most }).unwrap()
 }
 
@@ -115,6 +120,14 @@ fn an_earlier_range_stands_beside_and_may_overlap() {
 }
 
 #[test]
+fn rows_of_another_partition_are_refused() {
+    let (question, rows) = (question("cost", &[], &[]), [(31, None, Some(ONE), None, None)]);
+    let mut tally = Tally::new(&question, all(), None);
+    let error = tally.add(days(1, 30), &columns(&question, &rows)).expect_err("December in November's object");
+    assert!(error.report().contains("rows of 2026-12-01"), "{}", error.report());
+}
+
+#[test]
 fn time_is_grouped_by_day_week_and_month() {
     let rows = [8, 9, 15, 16, 31].map(|day| (day, None, Some(ONE), None, Some("USD")));
     let by = |grouping| {
@@ -160,15 +173,15 @@ fn groups_after_the_first_few_are_one() {
 
 #[test]
 fn a_sum_that_is_too_large_is_an_error() {
-    let largest = 10_i128.pow(38) - 1;
+    let largest = i128::MAX / 2;
     let rows = [(1, None, Some(largest), None, None), (1, None, Some(1), None, None)];
     let question = question("cost", &[], &[]);
     let mut tally = Tally::new(&question, days(1, 30), None);
-    let error = tally.add(&columns(&question, &rows)).expect_err("too large").report();
-    assert!(error.contains("does not fit DECIMAL(38,12)"), "{error}");
+    let error = tally.add(all(), &columns(&question, &rows)).expect_err("too large").report();
+    assert!(error.contains("a sum is too large"), "{error}");
     let rows = [(1, None, None, Some(1e30), None)];
     let question = Question { measure: Measure::Column(3), apart: Vec::new(), ..question };
-    let error = Tally::new(&question, days(1, 30), None).add(&columns(&question, &rows)).expect_err("too large");
+    let error = Tally::new(&question, days(1, 30), None).add(all(), &columns(&question, &rows)).expect_err("too large");
     assert!(error.report().contains("1e30"), "{}", error.report());
 }
 

@@ -150,13 +150,27 @@ pub(super) struct ShowArguments {
     pub(super) against: Option<AgainstName>,
 }
 
+/// A range of days, as typed.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Days {
+    /// First day of a range.
+    #[arg(long, allow_hyphen_values = true, value_name = "DATE")]
+    pub(super) from: Option<String>,
+    /// Last day of the range (default: yesterday).
+    #[arg(long, requires = "from", allow_hyphen_values = true, value_name = "DATE")]
+    pub(super) to: Option<String>,
+    /// The last days up to yesterday, such as 7d: the same as --from -7d.
+    #[arg(long, conflicts_with_all = ["from", "to"], value_name = "DAYS")]
+    pub(super) since: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run the shipped jobs against the built-in sandbox: no credentials, no cost.
     Demo,
     /// Validate job files; reports all problems at once.
     Check {
-        /// Job names (default: all jobs).
+        /// Jobs, by name, pattern ('aws_*') or file (default: all jobs).
         jobs: Vec<String>,
         /// Also test the credentials and the lake (makes no billable request).
         #[arg(long)]
@@ -164,18 +178,14 @@ pub(super) enum Command {
     },
     /// Preview the API requests and cost of a run (dry run).
     Plan {
-        /// Job names (default: all jobs).
+        /// Jobs, by name, pattern ('aws_*') or file (default: all jobs).
         jobs: Vec<String>,
-        /// First day of a range instead of what is due.
-        #[arg(long, requires = "to", allow_hyphen_values = true, value_name = "DATE")]
-        from: Option<String>,
-        /// Last day of the range.
-        #[arg(long, requires = "from", allow_hyphen_values = true, value_name = "DATE")]
-        to: Option<String>,
+        #[command(flatten)]
+        days: Days,
     },
     /// Fetch everything that is due (use this in cron).
     Run {
-        /// Job names (default: all jobs).
+        /// Jobs, by name, pattern ('aws_*') or file (default: all jobs).
         jobs: Vec<String>,
         /// Accept the held figures of a month (repeatable).
         #[arg(long, value_name = "JOB:YYYY-MM")]
@@ -183,18 +193,17 @@ pub(super) enum Command {
         /// If this clock is behind a table's newest run: treat that run's clock as wrong, and its days as never read.
         #[arg(long)]
         accept_clock: bool,
+        /// Show the plan and stop: the same as `plan`.
+        #[arg(long, conflicts_with_all = ["accept", "accept_clock"])]
+        dry_run: bool,
     },
     /// Re-fetch a date range.
     Backfill {
-        /// Jobs.
+        /// Jobs, by name, pattern ('aws_*') or file.
         #[arg(required = true)]
         jobs: Vec<String>,
-        /// First day.
-        #[arg(long, allow_hyphen_values = true, value_name = "DATE")]
-        from: String,
-        /// Last day.
-        #[arg(long, allow_hyphen_values = true, value_name = "DATE")]
-        to: String,
+        #[command(flatten)]
+        days: Days,
         /// Only days never read.
         #[arg(long)]
         missing: bool,
@@ -227,7 +236,7 @@ pub(super) enum Command {
     Show(ShowArguments),
     /// Show which days are in the lake.
     Status {
-        /// Job names (default: all jobs).
+        /// Jobs, by name, pattern ('aws_*') or file (default: all jobs).
         jobs: Vec<String>,
         /// Exit with 6 when days are missing or stale, or the last run failed.
         #[arg(long)]
@@ -235,7 +244,7 @@ pub(super) enum Command {
     },
     /// Compare the lake with its ledger and footers; exit with 6 on any defect.
     Verify {
-        /// Job names (default: all jobs).
+        /// Jobs, by name, pattern ('aws_*') or file (default: all jobs).
         jobs: Vec<String>,
         /// Read every row and compare digests and sums.
         #[arg(long)]
@@ -263,7 +272,7 @@ pub(super) enum Command {
     },
     /// Print table definitions and views for a query engine.
     Ddl {
-        /// Job names (default: all jobs).
+        /// Jobs, by name, pattern ('aws_*') or file (default: all jobs).
         jobs: Vec<String>,
         /// The engine.
         #[arg(long, value_enum)]
@@ -272,7 +281,7 @@ pub(super) enum Command {
         #[arg(long)]
         no_views: bool,
     },
-    /// Print a DuckDB script with a view per table: duckdb -init <(costlake connect)
+    /// Print a DuckDB script with a view per table: costlake connect > lake.sql; duckdb -init lake.sql
     Connect,
     /// Run a local mock of the AWS and Datadog APIs.
     Sandbox {

@@ -97,11 +97,10 @@ async fn answers(global: &Global, jobs: &[Job], clock: Clock) -> Result<()> {
         let line = format!("costlake show {} --lake {lake_flag}", words.join(" "));
         screen::out(&format!("\n{BOLD}{question}{BOLD:#}\n{DIM}$ {line}{DIM:#}"));
         let typed = ["costlake".to_owned(), "show".to_owned()].into_iter().chain(words);
-        if let Ok(Arguments { command: Command::Show(typed), .. }) = Arguments::try_parse_from(typed)
-            && let Some(job) = jobs.iter().find(|job| job.name == typed.table)
-        {
-            screen::out(&show::in_text(&lake, job, &typed, clock.now()).await?);
-        }
+        let Ok(Arguments { command: Command::Show(typed), .. }) = Arguments::try_parse_from(typed) else { continue };
+        let job = jobs.iter().find(|job| job.name == typed.table);
+        let job = job.ok_or_else(|| Error::new(Kind::Internal, format!("{} is no shipped job", typed.table)))?;
+        screen::out(&show::in_text(&lake, job, &typed, clock.now()).await?);
     }
     screen::out(&next_steps(&lake_flag));
     Ok(())

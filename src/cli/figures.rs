@@ -1,14 +1,16 @@
-//! Sums as a table of at most 80 columns: names, amounts, shares and bars; or amounts, earlier amounts and changes.
+//! Sums as a table for a screen of 80 columns: names, amounts, shares and bars; or amounts, earlier amounts and changes.
 
 use anstyle::Style;
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::answer::{Group, Measure, Question, Section};
 use crate::decimal;
 use crate::error::printable;
+use crate::job::Job;
 use crate::table::{ColumnType, Table};
 use crate::text::plural;
-use crate::window::Window;
+use crate::window::{Grain, Window};
 
 use super::screen::{BOLD, DIM, PLAIN, grid};
 
@@ -18,10 +20,13 @@ const WIDTH: usize = 80;
 const BAR: usize = 14;
 const SPARKS: usize = 56;
 /// Least characters of a name.
-const NARROW: usize = 8;
+const NARROW: usize = 5;
+/// Most characters of the head of an amount.
+const HEAD: usize = 18;
 
 /// The lines of one section.
-pub(super) fn section(question: &Question, table: &Table, section: &Section, before: Option<Window>) -> Vec<String> {
+pub(super) fn section(question: &Question, job: &Job, section: &Section, before: Option<Window>) -> Vec<String> {
+    let table = job.source.table();
     let unit = unit(question, table, section);
     let decimals = decimals(question, table, section);
     let mut rows: Vec<(Vec<String>, Vec<String>, Style)> = Vec::new();
@@ -29,11 +34,11 @@ pub(super) fn section(question: &Question, table: &Table, section: &Section, bef
     let cells = |group: &Group| {
         let sum = decimal::shown(group.sum, decimals);
         if before.is_some() {
-            let (earlier, by) = (decimal::shown(group.before, decimals), group.sum - group.before);
+            let (earlier, by) = (decimal::shown(group.before, decimals), group.sum.saturating_sub(group.before));
             let sign = if by > 0 { "+" } else { "" };
-            vec![sum, earlier, format!("{sign}{}", decimal::shown(by, decimals)), percent(by, group.before, "+")]
+            vec![sum, earlier, format!("{sign}{}", decimal::shown(by, decimals)), change(by, group.before)]
         } else {
-            vec![sum, percent(group.sum, section.total, ""), bar(group.sum, largest)]
+            vec![sum, decimal::percent(group.sum, section.total).unwrap_or_default(), bar(group.sum, largest)]
         }
     };
     if !question.by.is_empty() {
@@ -65,7 +70,7 @@ pub(super) fn section(question: &Question, table: &Table, section: &Section, bef
     }
     let mut lines: Vec<String> = laid_out(&header, by.len(), rows).lines().map(str::to_owned).collect();
     if !question.is_by_time() && section.days.len() > 1 {
-        lines.push(sparks(section));
+        lines.push(sparks(job.source.grain(), section));
     }
     lines
 }
@@ -79,16 +84,8 @@ fn unit(question: &Question, table: &Table, section: &Section) -> String {
 }
 
 fn header(by: &[&str], unit: &str, before: Option<Window>) -> Vec<String> {
-    let last = match before {
-        Some(before) if before.len() == 1 => vec![before.start().to_string(), "change".to_owned(), "%".to_owned()],
-        Some(before) => vec![
-            format!("{} to {}", before.start().format("%m-%d"), before.last().format("%m-%d")),
-            "change".to_owned(),
-            "%".to_owned(),
-        ],
-        None => vec!["share".to_owned(), String::new()],
-    };
-    by.iter().map(ToString::to_string).chain([unit.to_owned()]).chain(last).collect()
+    let last: &[&str] = if before.is_some() { &["earlier", "change", "%"] } else { &["share", ""] };
+    by.iter().map(ToString::to_string).chain([cut(unit, HEAD)]).chain(last.iter().map(ToString::to_string)).collect()
 }
 
 /// The table, with its names cut so that it fits the screen.
@@ -96,9 +93,9 @@ fn laid_out(header: &[String], by: usize, rows: Vec<(Vec<String>, Vec<String>, S
     let width = |index: usize| {
         let of_row = |(names, cells, _): &(Vec<String>, Vec<String>, Style)| {
             let cell = if index < by { names.get(index) } else { cells.get(index - by) };
-            cell.map_or(0, |cell| cell.chars().count())
+            cell.map_or(0, |cell| cell.width())
         };
-        let heads = header.get(index).map_or(0, |head| head.chars().count());
+        let heads = header.get(index).map_or(0, |head| head.width());
         rows.iter().map(of_row).max().unwrap_or(0).max(heads)
     };
     let mut widths: Vec<usize> = (0..header.len()).map(width).collect();
@@ -121,10 +118,15 @@ fn laid_out(header: &[String], by: usize, rows: Vec<(Vec<String>, Vec<String>, S
 }
 
 fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
+    if text.width() <= width {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    let (mut kept, mut room) = (String::new(), width.saturating_sub(1));
+    for c in text.chars() {
+        let Some(left) = room.checked_sub(c.width().unwrap_or(0)) else { break };
+        kept.push(c);
+        room = left;
+    }
     format!("{}…", kept.trim_end())
 }
 
@@ -133,7 +135,7 @@ fn names(key: &[Option<String>]) -> Vec<String> {
         .map(|value| match value.as_deref() {
             None => "(null)".to_owned(),
             Some("") => "(empty)".to_owned(),
-            Some(text) => printable(text),
+            Some(text) => printable(text).replace(['\n', '\t'], " "),
         })
         .collect()
 }
@@ -163,20 +165,11 @@ fn decimals(question: &Question, table: &Table, section: &Section) -> u32 {
     (decimal::SCALE + 3).saturating_sub(digits).clamp(2, decimal::SCALE)
 }
 
-/// A part as percent of a whole.
-fn percent(part: i128, whole: i128, plus: &str) -> String {
-    let thousandths = part.checked_mul(1_000).and_then(|part| part.checked_div(whole.abs()));
-    let Some(thousandths) = thousandths else { return String::new() };
-    if thousandths.unsigned_abs() > 99_999 {
-        return format!("{}>9,999 %", if thousandths < 0 { "-" } else { plus });
-    }
-    let sign = match thousandths.signum() {
-        -1 => "-",
-        0 => "",
-        _ => plus,
-    };
-    let size = thousandths.unsigned_abs();
-    format!("{sign}{}.{} %", size / 10, size % 10)
+/// A change as percent of what was before.
+fn change(by: i128, before: i128) -> String {
+    let percent = decimal::percent(by, before.saturating_abs()).unwrap_or_default();
+    let is_more = by > 0 && !percent.is_empty();
+    if percent.len() > 10 { "…".to_owned() } else { format!("{}{percent}", if is_more { "+" } else { "" }) }
 }
 
 /// A bar of a part of the largest.
@@ -187,22 +180,24 @@ fn bar(part: i128, largest: i128) -> String {
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
 }
 
-/// The days of a section as a line of small bars; several days are one bar where they are many.
-fn sparks(section: &Section) -> String {
+/// The days or months of a section as a line of small bars; several are one bar where they are many.
+fn sparks(grain: Grain, section: &Section) -> String {
     const SIGNS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let (Some(first), Some(last)) = (section.days.keys().next(), section.days.keys().last()) else {
-        return String::new();
+    let number = |day: NaiveDate| match grain {
+        Grain::Monthly => i64::from(day.year()) * 12 + i64::from(day.month0()),
+        _ => i64::from(day.num_days_from_ce()),
     };
-    let gap = section.days.keys().zip(section.days.keys().skip(1)).map(|(a, b)| (*b - *a).num_days()).min();
-    // The days of a MONTHLY table are months.
-    let step = if gap.is_some_and(|gap| gap >= 28) { 31 } else { 1 };
-    let count = usize::try_from((*last - *first).num_days() / step).unwrap_or(0) + 1;
+    let numbers = || section.days.keys().map(|day| number(*day));
+    let Some((first, last)) = numbers().min().zip(numbers().max()) else { return String::new() };
+    let count = usize::try_from(last - first).unwrap_or(0) + 1;
     let each = count.div_ceil(SPARKS);
-    let mut sums: Vec<Option<i128>> = vec![None; count.div_ceil(each)];
-    let place = |day: NaiveDate| usize::try_from((day - *first).num_days() / step).unwrap_or(0) / each;
+    let bars = count.div_ceil(each);
+    let mut sums: Vec<Option<i128>> = vec![None; bars];
     for (day, sum) in &section.days {
-        if let Some(sums) = sums.get_mut(place(*day)) {
-            *sums = Some(sums.unwrap_or(0) + sum);
+        // Counted from the last, so that a bar of fewer days is the first one.
+        let place = bars - 1 - usize::try_from(last - number(*day)).unwrap_or(0) / each;
+        if let Some(sums) = sums.get_mut(place) {
+            *sums = Some(sums.unwrap_or(0).saturating_add(*sum));
         }
     }
     let largest = sums.iter().flatten().max().copied().unwrap_or(0);
@@ -214,17 +209,16 @@ fn sparks(section: &Section) -> String {
         }
     };
     let line: String = sums.iter().map(sign).collect();
-    let what = match (step, each) {
-        (31, _) => "by month".to_owned(),
-        (_, 1) => "by day".to_owned(),
-        (_, each) => format!("by {each} days"),
-    };
+    let unit = if grain == Grain::Monthly { "month" } else { "day" };
+    let what = if each == 1 { format!("by {unit}") } else { format!("by {each} {unit}s") };
     format!(" {line} {DIM}{what}{DIM:#}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{bar, cut, percent};
+    use super::{bar, change, cut, sparks};
+    use crate::answer::Section;
+    use crate::window::{Grain, parse_day};
 
     #[test]
     fn bars_and_shares_are_of_the_largest_and_the_whole() {
@@ -233,15 +227,30 @@ mod tests {
             [14, 7, 0, 0]
         );
         assert_eq!(bar(1, 0), "");
-        for (part, whole, wanted) in
-            [(1, 3, "33.3 %"), (-1, 3, "-33.3 %"), (1, -2, "50.0 %"), (1, 0, ""), (500, 1, ">9,999 %")]
-        {
-            assert_eq!(percent(part, whole, ""), wanted);
+        for (by, before, wanted) in [(1, 3, "+33.3 %"), (-1, 3, "-33.3 %"), (1, -2, "+50.0 %"), (1, 0, "")] {
+            assert_eq!(change(by, before), wanted);
         }
     }
 
     #[test]
+    fn every_month_has_a_bar_and_a_short_one_is_the_first() {
+        let line = |grain, days: &[(&str, i128)]| {
+            let days = days.iter().map(|(day, sum)| (parse_day(day).expect("a day"), *sum)).collect();
+            let line = sparks(grain, &Section { days, ..Section::default() });
+            line.split(' ').nth(1).expect("bars").to_owned()
+        };
+        let months = ["2025-11-01", "2025-12-01", "2026-01-01", "2026-02-01", "2026-03-01"].map(|day| (day, 5));
+        assert_eq!(line(Grain::Monthly, &months), "█████");
+        let year: Vec<(String, i128)> = (0..57)
+            .map(|day| ((parse_day("2026-01-01").expect("a day") + chrono::Days::new(day)).to_string(), 1))
+            .collect();
+        let year: Vec<(&str, i128)> = year.iter().map(|(day, sum)| (day.as_str(), *sum)).collect();
+        let bars = line(Grain::Daily, &year);
+        assert_eq!((bars.chars().count(), bars.chars().next(), bars.chars().last()), (29, Some('▅'), Some('█')));
+    }
+
+    #[test]
     fn a_long_name_is_cut() {
-        assert_eq!([cut("abc", 3), cut("abcd", 3), cut("ab cd", 4)], ["abc", "ab…", "ab…"]);
+        assert_eq!([cut("abc", 3), cut("abcd", 3), cut("ab cd", 4), cut("日本語", 5)], ["abc", "ab…", "ab…", "日本…"]);
     }
 }

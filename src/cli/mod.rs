@@ -1,11 +1,14 @@
 //! The command line: parses arguments, calls the library, prints tables or JSON, and returns one exit code.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use clap::error::ContextKind;
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -77,7 +80,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
-        Err(error) => {
+        Err(mut error) => {
+            forget_risky_advice(&mut error);
             screen::answer(&error);
             return ExitCode::from(screen::settled(if error.use_stderr() { 2 } else { 0 }));
         }
@@ -100,6 +104,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Work interrupted by a signal may still hold a thread; none of it leaves partial state.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ExitCode::from(screen::settled(code))
+}
+
+/// Takes a flag that lifts a safeguard out of the advice on a mistyped one: it is no guess to try.
+fn forget_risky_advice(error: &mut clap::Error) {
+    const RISKY: [&str; 5] = ["--single-writer", "--allow-http", "--accept-clock", "--accept", "--yes"];
+    let advice = error.get(ContextKind::SuggestedArg).map(ToString::to_string);
+    if advice.is_some_and(|advice| RISKY.contains(&advice.as_str())) {
+        error.remove(ContextKind::SuggestedArg);
+    }
 }
 
 /// Refuses a setting that is not UTF-8: treated as unset, it would send keys or rows to another host.
@@ -150,10 +163,11 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
         Command::Sandbox { listen } => sandbox::serve(global, listen).await,
         Command::Demo => demo::demo(global).await,
         Command::Check { jobs, online } => check::check(global, jobs, *online).await,
-        Command::Plan { jobs, from, to } => run::plan(global, jobs, from.as_deref().zip(to.as_deref())).await,
-        Command::Run { jobs, accept, accept_clock } => run::run(global, jobs, accept, *accept_clock).await,
-        Command::Backfill { jobs, from, to, missing, accept, dry_run, yes } => {
-            let asked = run::Backfill { jobs, from, to, missing: *missing, accept, dry_run: *dry_run, yes: *yes };
+        Command::Plan { jobs, days } => run::plan(global, jobs, days).await,
+        Command::Run { jobs, dry_run: true, .. } => run::plan_due(global, jobs).await,
+        Command::Run { jobs, accept, accept_clock, .. } => run::run(global, jobs, accept, *accept_clock).await,
+        Command::Backfill { jobs, days, missing, accept, dry_run, yes } => {
+            let asked = run::Backfill { jobs, days, missing: *missing, accept, dry_run: *dry_run, yes: *yes };
             run::backfill(global, &asked).await
         }
         Command::Serve { listen, token_file, allow_actions, allowed_hosts } => {
@@ -303,19 +317,67 @@ fn select(global: &Global, names: &[String]) -> Result<(Vec<Job>, Vec<BrokenJob>
         }
         return Ok((jobs, broken));
     }
+    let known: Vec<String> =
+        jobs.iter().map(|job| job.name.clone()).chain(broken.iter().map(BrokenJob::name)).collect();
+    let mut wanted = BTreeSet::new();
     for name in names {
-        let known: Vec<String> =
-            jobs.iter().map(|job| job.name.clone()).chain(broken.iter().map(BrokenJob::name)).collect();
-        if !known.contains(name) {
-            let hint = nearest(name, known.iter().map(String::as_str));
-            return Err(
-                Error::new(Kind::Config, format!("there is no job `{name}`{hint}")).at("folder", global.jobs.display())
-            );
+        wanted.extend(named(global, &known, name)?);
+    }
+    let jobs = jobs.into_iter().filter(|job| wanted.contains(&job.name)).collect();
+    let broken = broken.into_iter().filter(|broken| wanted.contains(&broken.name())).collect();
+    Ok((jobs, broken))
+}
+
+/// The names among `known` that a person means by a name, a pattern with `*` and `?`, or a file.
+fn named(global: &Global, known: &[String], given: &str) -> Result<Vec<String>> {
+    let folder = || global.jobs.display();
+    if given.contains(['*', '?']) {
+        let found: Vec<String> = known.iter().filter(|name| is_like(given, name)).cloned().collect();
+        return if found.is_empty() {
+            Err(Error::new(Kind::Config, format!("no job is like `{given}`")).at("folder", folder()))
+        } else {
+            Ok(found)
+        };
+    }
+    let path = Path::new(given);
+    let name = match path.file_stem().and_then(|stem| stem.to_str()) {
+        Some(stem) if path.extension().is_some_and(|extension| extension == "toml") => {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            if parent.is_some_and(|parent| !is_same_folder(parent, &global.jobs)) {
+                return Err(Error::new(Kind::Config, format!("`{given}` is not in the folder of jobs"))
+                    .at("folder", folder())
+                    .advise("name its folder with --jobs"));
+            }
+            stem
+        }
+        _ => given,
+    };
+    if known.iter().any(|known| known == name) {
+        return Ok(vec![name.to_owned()]);
+    }
+    let hint = nearest(name, known.iter().map(String::as_str));
+    Err(Error::new(Kind::Config, format!("there is no job `{name}`{hint}")).at("folder", folder()))
+}
+
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    real(one) == real(other)
+}
+
+/// Whether a name fits a pattern, in which `*` is any text and `?` any one character.
+fn is_like(pattern: &str, name: &str) -> bool {
+    let mut patterns = pattern.chars();
+    match patterns.next() {
+        None => name.is_empty(),
+        Some('*') => {
+            let rest = patterns.as_str().trim_start_matches('*');
+            (0..=name.len()).filter_map(|from| name.get(from..)).any(|name| is_like(rest, name))
+        }
+        Some(first) => {
+            let mut names = name.chars();
+            names.next().is_some_and(|next| first == '?' || first == next) && is_like(patterns.as_str(), names.as_str())
         }
     }
-    let jobs = jobs.into_iter().filter(|job| names.contains(&job.name)).collect();
-    let broken = broken.into_iter().filter(|broken| names.contains(&broken.name())).collect();
-    Ok((jobs, broken))
 }
 
 /// Reports broken job files on stderr; returns their exit code.
@@ -324,4 +386,24 @@ fn tell_broken(broken: &[BrokenJob]) -> u8 {
         screen::failure(&line);
     }
     if broken.is_empty() { 0 } else { Kind::Config.exit_code() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_like;
+
+    #[test]
+    fn a_pattern_has_two_signs() {
+        for (pattern, name, wanted) in [
+            ("aws_*", "aws_cost", true),
+            ("aws_*", "datadog_cost", false),
+            ("*cost*", "aws_cost_monthly", true),
+            ("*_?ost", "aws_cost", true),
+            ("*_?ost", "aws_ost", false),
+            ("**", "a", true),
+            ("a?", "a", false),
+        ] {
+            assert_eq!(is_like(pattern, name), wanted, "{pattern} {name}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ use crate::plan::{Ask, OVER_CAP, Plan, probes, range};
 use crate::report::{FetchReport, JobReport, Outcome};
 use crate::window::{parse_date_argument, parse_month};
 
-use super::args::{Global, Output};
+use super::args::{Days, Global, Output};
 use super::screen::{self, BOLD, DIM, GREEN, PLAIN, RED, YELLOW, bytes, count, grid, plural};
 use super::{client_config, clock, clock_document, context, progress, select, tell_broken, tell_clock};
 
@@ -28,8 +28,7 @@ pub(super) const DEMO: &str = "demo";
 /// The arguments of `backfill`.
 pub(super) struct Backfill<'a> {
     pub(super) jobs: &'a [String],
-    pub(super) from: &'a str,
-    pub(super) to: &'a str,
+    pub(super) days: &'a Days,
     pub(super) missing: bool,
     pub(super) accept: &'a [String],
     pub(super) dry_run: bool,
@@ -51,7 +50,10 @@ pub(super) async fn run(global: &Global, names: &[String], accept: &[String], ac
 
 /// `costlake backfill`.
 pub(super) async fn backfill(global: &Global, asked: &Backfill<'_>) -> Result<u8> {
-    let ask = ask_of(asked.from, asked.to, asked.missing)?;
+    let ask = ask_of(asked.days, asked.missing)?.ok_or_else(|| {
+        Error::new(Kind::Config, "which days?")
+            .advise("--from and --to name the first and the last, --since 7d the last seven")
+    })?;
     if asked.dry_run {
         return show_plans(global, asked.jobs, ask).await;
     }
@@ -77,16 +79,26 @@ pub(super) async fn backfill(global: &Global, asked: &Backfill<'_>) -> Result<u8
 }
 
 /// `costlake plan`.
-pub(super) async fn plan(global: &Global, names: &[String], dates: Option<(&str, &str)>) -> Result<u8> {
-    let ask = dates.map_or(Ok(Ask::Due), |(from, to)| ask_of(from, to, false))?;
-    show_plans(global, names, ask).await
+pub(super) async fn plan(global: &Global, names: &[String], days: &Days) -> Result<u8> {
+    show_plans(global, names, ask_of(days, false)?.unwrap_or(Ask::Due)).await
 }
 
-fn ask_of(from: &str, to: &str, missing_only: bool) -> Result<Ask> {
+/// `costlake run --dry-run`.
+pub(super) async fn plan_due(global: &Global, names: &[String]) -> Result<u8> {
+    show_plans(global, names, Ask::Due).await
+}
+
+/// The range that was typed, if any; without a last day it ends yesterday.
+fn ask_of(days: &Days, missing_only: bool) -> Result<Option<Ask>> {
     let today = clock()?.now().date_naive();
-    let (first, _) = parse_date_argument(from, today).map_err(|error| error.at("flag", "--from"))?;
-    let (_, last) = parse_date_argument(to, today).map_err(|error| error.at("flag", "--to"))?;
-    Ok(Ask::Range { window: range(first, last)?, missing_only })
+    let read = |text: &str, flag| parse_date_argument(text, today).map_err(|error| error.at("flag", flag));
+    let first = match (&days.from, &days.since) {
+        (Some(from), _) => read(from, "--from")?.0,
+        (None, Some(since)) => read(&format!("-{}", since.trim_start_matches('-')), "--since")?.0,
+        (None, None) => return Ok(None),
+    };
+    let (_, last) = read(days.to.as_deref().unwrap_or("yesterday"), "--to")?;
+    Ok(Some(Ask::Range { window: range(first, last)?, missing_only }))
 }
 
 /// The months of `--accept JOB:YYYY-MM`; each job must be among those that run.

@@ -22,6 +22,18 @@ pub(super) fn out(text: &str) {
     result_written(written.and_then(|()| stdout.flush()));
 }
 
+/// Prints data on stdout: to a file or a program as it is, to a terminal without its escape sequences.
+pub(super) fn data(text: &str) {
+    if std::io::stdout().is_terminal() {
+        return out(text);
+    }
+    let mut stdout = std::io::stdout().lock();
+    let text = redact(text);
+    result_written(
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush()),
+    );
+}
+
 /// Prints the help, the version, or an error in the arguments.
 pub(super) fn answer(answer: &clap::Error) {
     result_written(answer.print().and_then(|()| std::io::stdout().flush()));

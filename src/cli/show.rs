@@ -1,12 +1,13 @@
 //! `show`: exact sums of a table's own rows, on the terminal, as JSON or as CSV.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
-use crate::answer::{Group, Order, Question, Section};
+use crate::answer::{Group, Measure, Order, Question, ROWS, Section};
 use crate::ask::{Range, Reply, ask, sentence};
 use crate::clock::Clock;
 use crate::decimal;
@@ -28,6 +29,9 @@ const USUAL_TOP: usize = 20;
 /// Sections that a terminal shows; units of usage are many.
 const MOST_SECTIONS: usize = 6;
 
+/// The unit of a group that mixes units.
+const MIXED: &str = "N/A";
+
 /// `costlake show`.
 pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
     progress::start(global);
@@ -35,10 +39,18 @@ pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
     let (_, lake) = open_lake(global).await?;
     let (jobs, broken) = match select(global, std::slice::from_ref(&asked.table)) {
         Ok(found) => found,
-        Err(error) => (vec![shipped(&lake, &asked.table, clock).await?.ok_or(error)?], Vec::new()),
+        Err(error) if error.kind() == Kind::Config => {
+            (vec![shipped(&lake, &asked.table, clock).await?.ok_or(error)?], Vec::new())
+        }
+        Err(error) => return Err(error),
     };
     let code = tell_broken(&broken);
-    let Some(job) = jobs.first() else { return Ok(code) };
+    let Some(job) = jobs.first() else {
+        if global.output == Output::Json {
+            screen::json(&json!({ "table": asked.table, "broken": broken, "exit_code": code }))?;
+        }
+        return Ok(code);
+    };
     if global.output == Output::Text {
         tell_clock(clock);
         screen::out(&in_text(&lake, job, asked, clock.now()).await?);
@@ -46,7 +58,9 @@ pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
     }
     let Found { job, question, reply, notes } = find(&lake, job, asked, clock.now(), asked.top).await?;
     if global.output == Output::Csv {
-        screen::out(csv(&job, &question, &reply).trim_end());
+        tell_clock(clock);
+        remarks(&job, &question, &reply, &notes).iter().for_each(|line| screen::tell(line));
+        screen::data(&csv(&job, &question, &reply));
         return Ok(code);
     }
     let mut document = document(&job, &question, &reply);
@@ -57,11 +71,19 @@ pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
     Ok(code)
 }
 
-/// The shipped job of a table that the lake has: that of `demo` can be asked where there are no job files.
-async fn shipped(lake: &Lake, table: &str, clock: Clock) -> Result<Option<Job>> {
-    let job = demo::shipped_jobs(clock.now().date_naive())?.into_iter().find(|job| job.name == table);
-    let is_there = job.is_some() && TableRecord::kept(lake, table).await?.is_some();
-    Ok(job.filter(|_| is_there))
+/// The shipped job of a table that the lake has, from its first day on: what `demo` fills can be asked where there are
+/// no job files.
+async fn shipped(lake: &Arc<Lake>, table: &str, clock: Clock) -> Result<Option<Job>> {
+    let now = clock.now();
+    let found = demo::shipped_jobs(now.date_naive())?.into_iter().find(|job| job.name == table);
+    let Some(mut job) = found else { return Ok(None) };
+    if TableRecord::kept(lake, table).await?.is_none() {
+        return Ok(None);
+    }
+    let (store, _) = LedgerStore::open(Arc::clone(lake), table, job.source.grain(), now).await?;
+    let first = store.ledger.facts().map(|(slot, _)| slot).min();
+    job.window.begin = job.window.begin.and(first);
+    Ok(Some(job))
 }
 
 /// The answer for people.
@@ -90,6 +112,9 @@ async fn find<'j>(
     let record = TableRecord::kept(lake, &job.name).await?;
     if record.as_ref().is_some_and(TableRecord::is_made_up) || store.ledger.made_up == Some(true) {
         notes.push(status::MADE_UP.to_owned());
+    }
+    if let Some(record) = &record {
+        record.check_offline(job, None)?;
     }
     let job = record.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
     let question = Question::parse(job.source.table(), asked.metric.as_deref(), &asked.by, &asked.filters)
@@ -126,7 +151,7 @@ fn document(job: &Job, question: &Question, reply: &Reply) -> Value {
             json!({ "sum": decimal::text(group.sum), "rows": group.rows, "share": share(group.sum, total) });
         if has_before {
             found["previous"] = json!(decimal::text(group.before));
-            found["change"] = json!(decimal::text(group.sum - group.before));
+            found["change"] = json!(decimal::text(group.sum.saturating_sub(group.before)));
         }
         found
     };
@@ -165,7 +190,7 @@ fn document(job: &Job, question: &Question, reply: &Reply) -> Value {
         "previous": reply.before.map(|before| json!({ "from": before.start(), "to": before.last() })),
         "read_at": read.map(|(oldest, newest)| json!({ "oldest": oldest, "newest": newest })),
         "days": flagged(reply.flags()), "previous_days": flagged(reply.flags_before()),
-        "unknown_rows": reply.answer.unknown_rows,
+        "unknown_rows": reply.answer.unknown_rows, "previous_unknown_rows": reply.answer.unknown_before,
         "sections": reply.answer.sections.iter().map(section).collect::<Vec<_>>(),
     })
 }
@@ -176,89 +201,111 @@ fn flagged(flags: Vec<(&'static str, Vec<NaiveDate>)>) -> Value {
 
 /// A share of a total as decimal text with four decimals; `None` of nothing.
 fn share(part: i128, total: i128) -> Option<String> {
-    let whole = part.checked_mul(100_000)?.checked_div(total)?;
-    let rounded = (whole + 5 * whole.signum()) / 10;
-    Some(decimal::text(rounded * 10_i128.pow(decimal::SCALE - 4)))
+    const DECIMALS: u32 = 4;
+    decimal::ratio(part, total, DECIMALS).map(|share| decimal::text(share * 10_i128.pow(decimal::SCALE - DECIMALS)))
 }
 
-/// One line for each group; the others together have no key, and `groups` says how many they are.
+/// One line for each group; `others` is empty but in the line of all others together, where it says how many they are.
 fn csv(job: &Job, question: &Question, reply: &Reply) -> String {
     let table = job.source.table();
     let mut header: Vec<&str> = question.by_names(table);
-    header.extend(apart(job, question));
+    let named: BTreeSet<&str> = header.iter().copied().collect();
+    let is_new: Vec<bool> = apart(job, question).iter().map(|name| !named.contains(name)).collect();
+    header.extend(apart(job, question).into_iter().filter(|name| !named.contains(name)));
     header.push(question.measure_name(table));
     if reply.before.is_some() {
         header.push("previous");
     }
-    header.extend(["rows", "groups"].map(|name| if header.contains(&name) { "row_count" } else { name }));
+    header.push(if question.measure == Measure::Rows { "row_count" } else { ROWS });
+    header.push("others");
     let mut lines = vec![header.join(",")];
     for section in &reply.answer.sections {
-        let line = |keys: Vec<String>, group: &Group, count: u64| {
-            let of = section.of.iter().map(|value| field(value.as_deref().unwrap_or_default()));
+        let line = |keys: Vec<String>, group: &Group, others: String| {
+            let of =
+                section.of.iter().zip(&is_new).filter(|(_, is_new)| **is_new).map(|(value, _)| field(value.as_deref()));
             let mut cells: Vec<String> = keys.into_iter().chain(of).collect();
             cells.push(decimal::text(group.sum));
             if reply.before.is_some() {
                 cells.push(decimal::text(group.before));
             }
-            cells.extend([group.rows.to_string(), count.to_string()]);
+            cells.extend([group.rows.to_string(), others]);
             cells.join(",")
         };
         for group in &section.groups {
-            let keys = group.key.iter().map(|value| field(value.as_deref().unwrap_or_default())).collect();
-            lines.push(line(keys, group, 1));
+            let keys = group.key.iter().map(|value| field(value.as_deref())).collect();
+            lines.push(line(keys, group, String::new()));
         }
         if let Some((count, rest)) = &section.rest {
-            lines.push(line(vec![String::new(); question.by.len()], rest, *count));
+            lines.push(line(vec![String::new(); question.by.len()], rest, count.to_string()));
         }
     }
     lines.join("\n")
 }
 
-/// A field as RFC 4180 writes it.
-fn field(text: &str) -> String {
-    let is_plain = !text.contains([',', '"', '\n', '\r']);
+/// A field as RFC 4180 writes it; NULL is nothing, the empty text is quoted.
+fn field(text: Option<&str>) -> String {
+    let Some(text) = text else { return String::new() };
+    let is_plain = !text.is_empty() && !text.contains([',', '"', '\n', '\r']);
     if is_plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
 }
 
 fn text(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> String {
     let table = job.source.table();
-    let measure = question.measure_name(table);
     let by = question.by_names(table);
     let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
-    let mut lines = Vec::new();
     let Some(window) = reply.window else {
-        return format!("{BOLD}{}{BOLD:#}  no data yet: costlake run {} fills it", job.name, job.name);
+        let nothing = format!("{BOLD}{}{BOLD:#}  no data yet: costlake run {} fills it", job.name, job.name);
+        return [nothing].into_iter().chain(remarks(job, question, reply, notes)).collect::<Vec<_>>().join("\n");
     };
-    let days =
-        if window.len() == 1 { window.start().to_string() } else { format!("{} to {}", window.start(), window.last()) };
-    lines.push(format!("{BOLD}{}{BOLD:#}  {measure}{by}, {days}", job.name));
+    let (first, last) = (window.start(), window.last());
+    let days = if first == last { first.to_string() } else { format!("{first} to {last}") };
+    let mut lines = vec![format!("{BOLD}{}{BOLD:#}  {}{by}, {days}", job.name, question.measure_name(table))];
+    if let Some(before) = reply.before {
+        lines.push(format!("{DIM}earlier: {} to {}{DIM:#}", before.start(), before.last()));
+    }
     for section in reply.answer.sections.iter().take(MOST_SECTIONS) {
         lines.push(String::new());
-        lines.extend(figures::section(question, table, section, reply.before));
+        lines.extend(figures::section(question, job, section, reply.before));
     }
-    if let Some(more) = reply.answer.sections.len().checked_sub(MOST_SECTIONS).filter(|more| *more > 0) {
+    let more = reply.answer.sections.len().saturating_sub(MOST_SECTIONS);
+    if more > 0 {
         let name = apart(job, question).first().copied().unwrap_or_default();
-        lines.push(format!("\n{more} more of other {name}: --where {name}=… shows one of them"));
+        lines.push(format!("\n{more} more values of {name}: --where {name}=VALUE shows one"));
     }
     if reply.answer.sections.is_empty() {
-        lines.push("\nno row has a value here".to_owned());
+        lines.push("\nno rows match".to_owned());
     }
     lines.push(String::new());
+    lines.extend(remarks(job, question, reply, notes));
+    lines.join("\n")
+}
+
+/// What an answer rests on: when its days were read, and which of them are not final and current.
+fn remarks(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> Vec<String> {
+    let grain = job.source.grain();
+    let mut lines = Vec::new();
     if let Some((oldest, newest)) = reply.read_at() {
         let since = if oldest == newest { String::new() } else { format!("; its oldest day {}", shown(oldest)) };
         lines.push(format!("{DIM}read {}{since}{DIM:#}", shown(newest)));
     }
     for (flag, days) in reply.flags() {
-        lines.push(format!("{YELLOW}{}{YELLOW:#}", sentence(flag, &days)));
+        lines.push(format!("{YELLOW}{}{YELLOW:#}", sentence(grain, flag, &days)));
     }
     for (flag, days) in reply.flags_before().iter().filter(|(flag, _)| *flag != "estimated") {
-        lines.push(format!("{YELLOW}before: {}{YELLOW:#}", sentence(flag, days)));
+        lines.push(format!("{YELLOW}of the earlier range: {}{YELLOW:#}", sentence(grain, flag, days)));
     }
     if reply.answer.unknown_rows > 0 {
+        let measure = question.measure_name(job.source.table());
         lines.push(format!("{} without a value of {measure}", plural(reply.answer.unknown_rows, "row")));
     }
+    if reply.answer.unknown_before > 0 {
+        lines.push(format!("of the earlier range: {} without a value", plural(reply.answer.unknown_before, "row")));
+    }
+    if reply.answer.sections.iter().any(|section| section.of.first().is_some_and(|of| of.as_deref() == Some(MIXED))) {
+        lines.push(format!("{YELLOW}{MIXED} is AWS's word for mixed units: such a sum means nothing{YELLOW:#}"));
+    }
     lines.extend(notes.iter().map(|note| format!("{DIM}note: {note}{DIM:#}")));
-    lines.join("\n")
+    lines
 }
 
 #[cfg(test)]
@@ -276,8 +323,9 @@ mod tests {
 
     #[test]
     fn fields_of_csv_are_quoted_where_they_must_be() {
-        for (text, wanted) in [("a b", "a b"), ("a,b", "\"a,b\""), ("say \"x\"", "\"say \"\"x\"\"\""), ("", "")] {
-            assert_eq!(field(text), wanted);
+        for (text, wanted) in [("a b", "a b"), ("a,b", "\"a,b\""), ("say \"x\"", "\"say \"\"x\"\"\""), ("", "\"\"")] {
+            assert_eq!(field(Some(text)), wanted);
         }
+        assert_eq!(field(None), "");
     }
 }

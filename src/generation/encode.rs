@@ -179,6 +179,9 @@ pub fn scan(
 /// A column of a batch; a nullable one that it does not have is null.
 fn column_of(column: &Column, batch: &RecordBatch) -> Result<ArrayRef> {
     match batch.column_by_name(&column.name) {
+        Some(array) if *array.data_type() != column.kind.arrow() => {
+            Err(damaged(format!("its column `{}` is of another type than the table's", column.name)))
+        }
         Some(array) => Ok(Arc::clone(array)),
         None if column.nullable => Ok(new_null_array(&column.kind.arrow(), batch.num_rows())),
         None => Err(Error::new(Kind::Store, format!("the object in the lake has no column `{}`", column.name))),

@@ -29,7 +29,7 @@ use crate::status;
 
 use super::auth::Access;
 use super::chart_data::{self, Summary};
-use super::money::{self, Money};
+use super::costs::{self, Costs};
 use super::view::{JobFacts, PageFacts, last_run};
 
 /// A ledger is read again after this long.
@@ -51,6 +51,15 @@ pub struct State {
     pub(super) lake: String,
     tables: Lock<BTreeMap<String, Arc<Mutex<Table>>>>,
     without_job: Mutex<Option<(Instant, Vec<String>)>>,
+    costs: Lock<HashMap<String, ReadCosts>>,
+}
+
+/// The costs of a table, with the ledger and the day that they were read for.
+#[derive(Debug, Clone)]
+struct ReadCosts {
+    ledger: Arc<Ledger>,
+    day: NaiveDate,
+    costs: Option<Arc<Costs>>,
 }
 
 /// A consistent snapshot of what the pages show of a table.
@@ -63,9 +72,6 @@ pub(super) struct CachedTable {
     look: Look,
     runs: Arc<Vec<JobReport>>,
     summary: Option<Arc<Summary>>,
-    money: Option<Arc<Money>>,
-    /// The day on which the money was read.
-    money_of: NaiveDate,
     usd_this_month: Cents,
     /// The error of the last attempt to refresh it.
     failed: Option<String>,
@@ -115,7 +121,14 @@ impl State {
     /// State for `scheduler`, whose lake is named `lake`.
     #[must_use]
     pub fn new(scheduler: Arc<Scheduler>, access: Access, lake: String) -> Arc<Self> {
-        Arc::new(Self { scheduler, access, lake, tables: Lock::default(), without_job: Mutex::default() })
+        Arc::new(Self {
+            scheduler,
+            access,
+            lake,
+            tables: Lock::default(),
+            without_job: Mutex::default(),
+            costs: Lock::default(),
+        })
     }
 
     /// The current time of the scheduler's clock.
@@ -182,6 +195,27 @@ impl State {
         facts_of(current, cached)
     }
 
+    /// The costs of a job's table for its page, read again when the ledger has changed or a day has passed. Where an
+    /// object cannot be read, they are those of before, and the next page tries again.
+    pub(super) async fn costs(&self, facts: &JobFacts) -> Option<Arc<Costs>> {
+        let (name, now) = (&facts.job.name, self.now());
+        let known = locked(&self.costs).get(name).cloned();
+        if let Some(known) = &known
+            && Arc::ptr_eq(&known.ledger, &facts.ledger)
+            && known.day == now.date_naive()
+        {
+            return known.costs.clone();
+        }
+        let lake = &self.scheduler.context().lake;
+        let Ok(costs) = costs::read(lake, &facts.job, &facts.ledger, now).await else {
+            return known.and_then(|known| known.costs);
+        };
+        let costs = costs.map(Arc::new);
+        let read = ReadCosts { ledger: Arc::clone(&facts.ledger), day: now.date_naive(), costs: costs.clone() };
+        locked(&self.costs).insert(name.clone(), read);
+        costs
+    }
+
     /// What every page shows.
     pub(super) async fn page_facts(&self) -> PageFacts {
         let clock = self.scheduler.clock();
@@ -202,7 +236,9 @@ impl State {
     }
 
     fn forget_but(&self, current: &[JobState]) {
-        locked(&self.tables).retain(|name, _| current.iter().any(|current| current.job.name == *name));
+        let is_current = |name: &String| current.iter().any(|current| current.job.name == *name);
+        locked(&self.tables).retain(|name, _| is_current(name));
+        locked(&self.costs).retain(|name, _| is_current(name));
     }
 }
 
@@ -222,8 +258,6 @@ fn facts_of(current: JobState, cached: Result<CachedTable>) -> JobFacts {
         look: Look::default(),
         runs: Arc::default(),
         summary: None,
-        money: None,
-        money_of: NaiveDate::MIN,
         usd_this_month: Cents::ZERO,
         failed: Some(error.report()),
     });
@@ -241,7 +275,6 @@ fn facts_of(current: JobState, cached: Result<CachedTable>) -> JobFacts {
         outlasted: current.outlasted,
         file_error: (!errors.is_empty()).then(|| errors.join("\n")),
         summary: cached.summary,
-        money: cached.money,
         usd_this_month: cached.usd_this_month,
     }
 }
@@ -272,34 +305,9 @@ impl Table {
         };
         let known = self.cached.as_ref().and_then(|cached| cached.summary.clone());
         let summary = chart_data::refresh(lake, &grown, &ledger, known.clone()).await.ok().or(known);
-        let money = self.money(lake, &grown, &ledger, now).await;
         let usd_this_month = self.records.iter().filter(|(key, _)| is_since(key, spending_since(now)));
         let usd_this_month = usd_this_month.map(|(_, record)| record.cost).sum();
-        Ok(CachedTable {
-            record,
-            ledger,
-            notes,
-            look,
-            runs,
-            summary,
-            money,
-            money_of: now.date_naive(),
-            usd_this_month,
-            failed: None,
-        })
-    }
-
-    /// The money of the table, read again when its ledger has changed or a day has passed. If an object cannot be read,
-    /// which the charts say, there is none.
-    async fn money(&self, lake: &Lake, job: &Job, ledger: &Arc<Ledger>, now: DateTime<Utc>) -> Option<Arc<Money>> {
-        let today = now.date_naive();
-        if let Some(cached) = &self.cached
-            && Arc::ptr_eq(&cached.ledger, ledger)
-            && cached.money_of == today
-        {
-            return cached.money.clone();
-        }
-        money::read(lake, job, ledger, now).await.ok().flatten().map(Arc::new)
+        Ok(CachedTable { record, ledger, notes, look, runs, summary, usd_this_month, failed: None })
     }
 
     /// Reads new run records; returns those that are shown, newest first.

@@ -11,15 +11,16 @@
 use chrono::NaiveDate;
 use maud::Markup;
 
+use super::costs::Costs;
 use super::view::{JobFacts, PageFacts, PlanFacts};
 
 mod backfill;
 mod badge;
 mod charts;
+mod costs;
 mod day;
 mod job;
 mod layout;
-mod money;
 mod overview;
 mod progress;
 mod runs;
@@ -45,10 +46,10 @@ pub fn overview(facts: &PageFacts) -> Markup {
     overview::page(facts)
 }
 
-/// `/jobs/<name>`: one job, with the details of the selected day.
+/// `/jobs/<name>`: one job, with the details of the selected day, and the costs of its table if it is one of costs.
 #[must_use]
-pub fn job(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate>) -> Markup {
-    job::page(facts, job, selected)
+pub fn job(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate>, costs: Option<&Costs>) -> Markup {
+    job::page(facts, job, selected, costs)
 }
 
 /// `/jobs/<name>/live`: the current run, as an HTML fragment that replaces the previous one.

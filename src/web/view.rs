@@ -16,7 +16,6 @@ use crate::sums::Sums;
 use crate::window::is_ahead;
 
 use super::chart_data::Summary;
-use super::money::Money;
 
 /// The last run of command `run` that was not interrupted and did not start after `now`; `runs` are newest first.
 pub(super) fn last_run(runs: &[JobReport], now: DateTime<Utc>) -> Option<&JobReport> {
@@ -46,8 +45,6 @@ pub struct JobFacts {
     pub file_error: Option<String>,
     /// What the charts show; `None` until it has been read.
     pub summary: Option<Arc<Summary>>,
-    /// The money of its table, if that is one of costs.
-    pub money: Option<Arc<Money>>,
     /// Cost of the requests of its runs in this calendar month.
     pub usd_this_month: Cents,
 }

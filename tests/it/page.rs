@@ -70,7 +70,6 @@ async fn facts_of(house: &Lakehouse, job: Job) -> JobFacts {
         outlasted: None,
         file_error: None,
         summary: Some(summary),
-        money: None,
         usd_this_month: Cents(27),
     }
 }
@@ -117,7 +116,7 @@ async fn the_chart_shows_every_cent_of_the_table() {
     let wanted = sandbox.total("DAILY", "2026-10-20", "2026-11-21", "UnblendedCost");
     assert!((drawn - wanted).abs() < decimal::parse("0.000001").expect("an amount"), "{drawn} {wanted}");
     assert_eq!((figures.days.len(), figures.unit.as_str()), (32, "USD"));
-    let html = page::job(&page_facts(vec![facts.clone()]), &facts, Some(day("2026-11-03"))).into_string();
+    let html = page::job(&page_facts(vec![facts.clone()]), &facts, Some(day("2026-11-03")), None).into_string();
     assert_eq!(html.matches("class=\"hit\"").count(), 32);
     let cells = |class: &str| html.matches(&format!("class=\"c {class}\" href")).count();
     assert_eq!((cells("good"), cells("soft")), (12, 20), "October settled on the 15th");
@@ -234,7 +233,7 @@ async fn costs_and_shares_of_datadog_are_those_of_the_rows() {
             assert!((ratios[0].expect("a ratio") - wanted).abs() < 1e-9 && wanted > 0.0, "{table} {date}: {wanted}");
         }
     }
-    let html = |index: usize| page::job(&page_facts(found.clone()), &found[index], None).into_string();
+    let html = |index: usize| page::job(&page_facts(found.clone()), &found[index], None, None).into_string();
     assert!(html(0).contains("Cost by tag providername per day, USD"), "{}", html(0));
     assert!(html(1).contains("the used share of what was paid for") && html(2).contains("their share of the cost"));
 }
@@ -311,7 +310,7 @@ async fn every_page_of_the_shipped_jobs_is_written_for_people() {
     write(&folder, "overview.html", &page::overview(&facts).into_string());
     for job in &facts.jobs {
         let selected = (job.job.name == "aws_cost_by_service").then(|| day("2026-11-03"));
-        write(&folder, &format!("{}.html", job.job.name), &page::job(&facts, job, selected).into_string());
+        write(&folder, &format!("{}.html", job.job.name), &page::job(&facts, job, selected, None).into_string());
     }
     let job = facts.jobs.iter().find(|job| job.job.name == "aws_cost_by_service").expect("the job");
     let (from, to) = (day("2026-03-01"), day("2026-05-31"));

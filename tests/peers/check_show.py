@@ -82,7 +82,7 @@ def check_table(group, costlake, db, root, name):
         document = json.loads(costlake.run("show", name, *flags, lake=root).out)
         group.equal(document["previous"], {"from": BEFORE[0], "to": BEFORE[1]}, "the range before")
         truth = wanted(db, source, column, apart(column, there), None, BEFORE)
-        found = {key: value for key, value in shown(document, apart(column, there), "previous").items() if key in truth}
+        found = {key: value for key, value in shown(document, apart(column, there), "previous").items() if key in truth or value}
         group.same_mapping(found, {key: value for key, (_, value) in truth.items()}, f"{name} in the month before")
     return len(adding) * (1 + len(groupings))
 

@@ -22,7 +22,7 @@ pub struct Bucket<'a> {
 #[must_use]
 pub fn opening() -> Vec<String> {
     [
-        "-- costlake connect: views of tables, revisions and runs. Use it as: duckdb -init <(costlake connect)",
+        "-- costlake connect: views of tables, revisions and runs. Use it as: costlake connect > lake.sql; duckdb -init lake.sql",
         "-- What a table said at the end of a UTC day, or at an instant: FROM <table>_as_of('2026-07-05')",
         "-- A view is right at every instant; a query that meets a replacement may end with an error: run it again.",
         "SET TimeZone = 'UTC';",

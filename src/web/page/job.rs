@@ -8,6 +8,7 @@ use crate::plan::{Slot, calendar as slots_of};
 use crate::status;
 use crate::text::{bytes, count, plural};
 use crate::web::calendar::calendar;
+use crate::web::costs::Costs;
 use crate::web::format;
 use crate::web::view::{JobFacts, PageFacts};
 use crate::window::Grain;
@@ -15,10 +16,10 @@ use crate::window::Grain;
 use super::badge::{Badge, checked_at};
 use super::layout::frame;
 use super::overview::breakable;
-use super::{backfill, charts, day, money, progress, runs};
+use super::{backfill, charts, costs, day, progress, runs};
 
 /// The page.
-pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate>) -> Markup {
+pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate>, costs: Option<&Costs>) -> Markup {
     let name = &job.job.name;
     let grain = job.job.source.grain();
     let slots = slots_of(&job.job, &job.ledger, facts.now);
@@ -48,7 +49,7 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate
         p class="hidden" role="status" data-status {}
         div data-live={ "/jobs/" (name) "/live" } class="panel running" { (progress::fragment(job)) }
         (at_a_glance(facts, job, &slots))
-        (money::section(job))
+        @if let Some(costs) = costs { (costs::section(costs)) }
         section class="panel" aria-labelledby="calendar" {
             h2 id="calendar" { "Calendar" }
             (calendar(grain, &slots, selected))

@@ -97,7 +97,6 @@ fn hostile_job() -> JobFacts {
         outlasted: None,
         file_error: Some(HOSTILE.to_owned()),
         summary: Some(Arc::new(summary)),
-        money: None,
         usd_this_month: Cents(123),
     }
 }
@@ -140,10 +139,10 @@ fn pages() -> Vec<(&'static str, Markup)> {
     vec![
         ("overview", overview(&all)),
         ("busy overview", overview(&facts(vec![busy.clone()]))),
-        ("job", super::job(&all, &idle, None)),
-        ("day", super::job(&all, &idle, Some(day("2026-11-02")))),
-        ("no such day", super::job(&all, &idle, Some(day("1999-01-01")))),
-        ("busy", super::job(&all, &busy, None)),
+        ("job", super::job(&all, &idle, None, None)),
+        ("day", super::job(&all, &idle, Some(day("2026-11-02")), None)),
+        ("no such day", super::job(&all, &idle, Some(day("1999-01-01")), None)),
+        ("busy", super::job(&all, &busy, None, None)),
         ("live", live(&busy)),
         ("plan", plan(&all, &idle, &a_plan(&idle))),
         ("login", login(true)),
@@ -213,7 +212,7 @@ fn every_page_has_landmarks_one_heading_and_a_way_past() {
 #[test]
 fn a_day_tells_what_is_known_of_it() {
     let job = hostile_job();
-    let html = super::job(&facts(vec![job.clone()]), &job, Some(day("2026-11-01"))).into_string();
+    let html = super::job(&facts(vec![job.clone()]), &job, Some(day("2026-11-01")), None).into_string();
     for part in [
         "aria-label=\"2026-11-01: estimated, 412 rows, read 2026-11-04 06:31\"",
         "aria-label=\"2026-11-02: mismatch, 7 rows, read 2026-11-04 06:31\"",
@@ -239,9 +238,9 @@ fn a_run_in_progress_is_told_in_figures() {
 fn actions_are_offered_only_where_they_are_allowed() {
     let job = hostile_job();
     let mut all = facts(vec![job.clone()]);
-    assert!(super::job(&all, &job, None).into_string().contains("action=\"/backfill/plan\""));
+    assert!(super::job(&all, &job, None, None).into_string().contains("action=\"/backfill/plan\""));
     all.actions = false;
-    let html = super::job(&all, &job, None).into_string();
+    let html = super::job(&all, &job, None, None).into_string();
     assert!(!html.contains("method=\"post\"") && !html.contains("/backfill"));
 }
 
@@ -296,7 +295,7 @@ fn a_job_is_told_in_one_word() {
 #[test]
 fn a_table_of_nothing_but_zeros_says_so() {
     let mut job = hostile_job();
-    let said = |job: &JobFacts| super::job(&facts(vec![job.clone()]), job, None).into_string();
+    let said = |job: &JobFacts| super::job(&facts(vec![job.clone()]), job, None, None).into_string();
     assert!(!said(&job).contains("nothing but zeros"));
     let mut ledger = (*job.ledger).clone();
     for day in ledger.partitions.values_mut().flat_map(|partition| partition.days.values_mut()) {
@@ -310,7 +309,7 @@ fn a_table_of_nothing_but_zeros_says_so() {
 fn a_table_without_anything_is_shown_all_the_same() {
     let mut job = hostile_job();
     (job.ledger, job.runs, job.summary) = (Arc::new(Ledger::empty("costs")), Arc::default(), None);
-    let html = super::job(&facts(vec![job.clone()]), &job, None).into_string();
+    let html = super::job(&facts(vec![job.clone()]), &job, None, None).into_string();
     for part in ["never read", "has not run yet", "being read from the lake", "2026-11-03: missing"] {
         assert!(html.contains(part), "{part}");
     }

@@ -43,7 +43,8 @@ pub(in crate::web) async fn job(
     let facts = state.page_facts().await;
     let job = find(&facts, &name)?;
     let day = selection.day.and_then(|day| day.parse::<NaiveDate>().ok());
-    Ok(page::job(&facts, job, day))
+    let costs = state.costs(job).await;
+    Ok(page::job(&facts, job, day, costs.as_deref()))
 }
 
 /// The facts of the job `name`.

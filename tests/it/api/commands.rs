@@ -72,6 +72,51 @@ fn a_plan_asks_nothing_and_writes_nothing() {
 }
 
 #[test]
+fn ranges_end_yesterday_unless_they_say_otherwise() {
+    let (_sandbox, house) = open();
+    let windows = |arguments: &[&str]| {
+        let plan = house.json(&[&["plan", "costs"], arguments].concat()).exits(0).document();
+        plan["jobs"][0]["fetches"][0]["windows"].clone()
+    };
+    let wanted = json!([{ "start": "2026-11-03", "end": "2026-11-10" }]);
+    assert_eq!(windows(&["--since", "7d"]), wanted);
+    assert_eq!(windows(&["--from", "-7d"]), wanted);
+    assert_eq!(windows(&["--from", "2026-11-03", "--to", "yesterday"]), wanted);
+    house.costlake(&["backfill", "costs", "--since", "7d", "--dry-run"]).exits(0).says("2026-11-03..2026-11-09");
+    house.costlake(&["backfill", "costs"]).exits(2).says("which days?");
+    house.costlake(&["plan", "costs", "--since", "soon"]).exits(2).says("flag --since");
+    assert_eq!(house.json(&["run", "--dry-run"]).stdout, house.json(&["plan"]).stdout);
+    assert!(!house.lake().exists(), "a dry run wrote something");
+}
+
+#[test]
+fn jobs_are_named_by_name_pattern_or_file() {
+    let (_sandbox, house) = open();
+    house.job("config", CONFIG);
+    house.job("other", CONFIG);
+    let jobs = |given: &[&str]| {
+        let document = house.json(&[&["check"], given].concat()).exits(0).document();
+        let names = document["jobs"].as_array().expect("jobs").iter().map(|job| job["job"].to_string());
+        names.collect::<Vec<_>>().join(" ").replace('"', "")
+    };
+    assert_eq!(jobs(&["co*"]), "config costs");
+    assert_eq!(jobs(&["jobs/costs.toml", "oth?r"]), "costs other");
+    assert_eq!(jobs(&["costs.toml"]), "costs");
+    house.costlake(&["check", "aws_*"]).exits(2).says("no job is like `aws_*`");
+    house.costlake(&["check", "cost.toml"]).exits(2).says("did you mean `costs`?");
+    house.costlake(&["check", "elsewhere/costs.toml"]).exits(2).says("is not in the folder of jobs");
+}
+
+#[test]
+fn no_flag_that_lifts_a_safeguard_is_advised() {
+    let (_sandbox, house) = open();
+    for typo in ["--single-writers", "--since", "--allow-https", "--accept-clocks"] {
+        house.costlake(&["run", typo]).exits(2).hides("a similar argument exists");
+    }
+    house.costlake(&["run", "--quite"]).exits(2).says("a similar argument exists: '--quiet'");
+}
+
+#[test]
 fn a_plan_learns_from_runs() {
     let (_sandbox, house) = open();
     let run = house.run_well();
@@ -224,7 +269,7 @@ fn wrong_usage_is_exit_2() {
         &[],
         &["backfill", "costs"],
         &["backfill", "--from", "2026-11-01", "--to", "2026-11-02"],
-        &["plan", "--from", "2026-11-01"],
+        &["plan", "--to", "2026-11-01"],
         &["--output", "yaml", "run"],
         &["--jobs", "nowhere", "run"],
         &["--lake", "ftp://bucket/lake", "run"],

@@ -76,9 +76,12 @@ fn text_fits_the_screen_and_csv_is_quoted() {
         assert!(longest <= Some(80), "{done}");
     }
     let done = house.costlake(&["show", "costs", "--by", "service", "--output", "csv"]);
-    let wanted = "service,currency,unblended_cost,rows,groups\n\
-                  S3,USD,1000000.75,2,1\nEC2,USD,0.3,2,1\n\"A,\"\"B\",USD,-3.0000000001,1,1\n";
+    let wanted = "service,currency,unblended_cost,rows,others\n\
+                  S3,USD,1000000.75,2,\nEC2,USD,0.3,2,\n\"A,\"\"B\",USD,-3.0000000001,1,\n";
     assert_eq!(done.stdout, wanted);
+    assert!(done.stderr.contains("2 days estimated"), "{done}");
+    let done = house.costlake(&["show", "costs", "--by", "service", "--top", "2", "--output", "csv"]);
+    assert!(done.stdout.ends_with("\n,USD,-3.0000000001,1,1\n"), "the others have no name, but a number: {done}");
     house.costlake(&["status", "--output", "csv"]).exits(2).says("csv is for `show` alone");
 }
 
@@ -91,6 +94,8 @@ fn what_cannot_be_answered_is_an_error_that_says_what_can() {
         (&["show", "costs", "--metric", "BlendedCost"], "there is no metric `BlendedCost`"),
         (&["show", "costs", "--from", "2026-11-02", "--to", "2026-11-01"], "2026-11-02 is after 2026-11-01"),
         (&["show", "costs", "--top", "0"], "no group would be shown"),
+        (&["show", "costs", "--by", "day", "--against", "previous"], "have no earlier figures"),
+        (&["show", "costs", "--from", "2026-11-20"], "the table ends on 2026-11-02"),
         (&["show", "costs", "--from", "2026-13"], "is not a date"),
     ] {
         house.costlake(arguments).exits(2).says(words);
@@ -113,6 +118,24 @@ fn a_shipped_table_needs_no_job_file() {
     house.costlake(&["run"]).exits(0);
     fs::remove_file(house.folder().join("jobs").join(format!("{name}.toml"))).expect("removed");
     house.costlake(&["show", name]).exits(0).says("rows, 2026-11-03");
+}
+
+#[test]
+fn a_job_that_does_not_fit_its_table_is_refused() {
+    let (_script, house) = house();
+    house.job("costs", &DAILY.replace("\"SERVICE\"", "\"REGION\""));
+    house.costlake(&["show", "costs"]).exits(2).says("holds something else than the job asks for");
+}
+
+#[test]
+fn an_object_in_the_place_of_another_is_not_counted_twice() {
+    let (_script, house) = house();
+    house.job("costs", &DAILY.replace("begin = \"2026-11-01\"", "begin = \"2026-10-01\""));
+    let (from, to) = ("costs/billing_period=2026-11", "costs/billing_period=2026-10");
+    fs::create_dir_all(house.lake().join(to)).expect("a folder");
+    fs::rename(house.lake().join(from).join("data.parquet"), house.lake().join(to).join("data.parquet"))
+        .expect("moved");
+    house.costlake(&["show", "costs"]).exits(1);
 }
 
 #[test]

@@ -264,6 +264,26 @@ async fn api_status_is_the_document_of_the_command() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_costs_of_a_page_are_those_of_show() {
+    let world = World::new(&[("costs", COSTS), ("config", CONFIG)]);
+    let scheduler = ran(&world).await;
+    let router = page(&scheduler, access(None, false));
+    let html = get(&router, "/jobs/costs").await.text;
+    let panel = html.split("id=\"costs\"").nth(1).and_then(|rest| rest.split("</section>").next()).expect("a panel");
+    let house = Lakehouse::new(&world.sandbox.url(), START);
+    let (jobs, lake) = (world.folder.path().join("jobs"), world.folder.path().join("lake"));
+    let (jobs, lake) = (jobs.to_str().expect("text"), lake.to_str().expect("text"));
+    let month = &START[..7];
+    let first = format!("{month}-01");
+    let shown = house.costlake(&["show", "costs", "--from", &first, "--jobs", jobs, "--lake", lake]);
+    let total = shown.exits(0).stdout.lines().find(|line| line.contains("total")).map(str::to_owned).expect("a total");
+    let total = total.split_whitespace().last().expect("an amount").to_owned();
+    assert!(panel.contains(&total) && total.contains('.'), "{total} is not in {panel}");
+    assert!(panel.contains(&format!("{month} so far")), "{panel}");
+    assert!(!get(&router, "/jobs/config").await.text.contains("id=\"costs\""), "a table of no costs has no panel");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn metrics_have_their_names() {
     let world = World::new(&[("costs", COSTS), ("config", CONFIG)]);
     let scheduler = ran(&world).await;

@@ -1,48 +1,49 @@
-//! The money of a cost table: this month against the same days of the last one, the last full month, what moved most,
-//! and what was restated this week. Sums are those of `costlake show`.
+//! The costs of a table for its page: the newest month against the same days of the one before, the month before it,
+//! what moved most, and what was restated this week. Sums are those of `costlake show`.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Days, Utc};
 
 use crate::answer::{Against, Answer, Group, Measure, Order, Question, Section};
-use crate::ask::{Range, ask};
+use crate::ask::{Range, Reply, ask};
 use crate::decimal;
 use crate::error::Result;
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
 use crate::table::{ColumnType, Sums, Table};
-use crate::window::{Window, first_of_month, month_start};
+use crate::window::{Grain, Window, first_of_month, month_start};
 
 /// Groups listed for each direction.
 const MOVERS: usize = 3;
 
 /// What the panel shows. Amounts are counts of 10^-12.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Money {
-    /// The summed column.
-    pub measure: String,
+pub struct Costs {
     /// The grouping of the movers, if the table has one.
     pub grouping: Option<String>,
+    /// Whether the slots of the table are months.
+    pub is_monthly: bool,
     /// One entry for each currency or unit, that of the largest total first.
-    pub units: Vec<OfUnit>,
+    pub units: Vec<UnitCosts>,
 }
 
-/// The money of one currency or unit.
+/// The costs of one currency or unit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OfUnit {
+pub struct UnitCosts {
     /// Its name, if the rows have one.
     pub unit: Option<String>,
-    /// The month of the newest day so far, and the same days of the month before.
+    /// The month of the newest day, up to that day, and the same days of the month before.
     pub month: Option<Compared>,
-    /// The last full month, and the one before.
+    /// The month before it, and the one before that.
     pub full: Option<Compared>,
-    /// Groups that grew most this month, the largest first.
+    /// Groups that grew most in the newest month, the largest first.
     pub up: Vec<Mover>,
     /// Groups that fell most.
     pub down: Vec<Mover>,
-    /// Days restated in the last seven days, and by how much all of them together.
+    /// Days (or months) restated in the last seven days, and by how much all of them together; `None` where the ledger
+    /// keeps no sums, which it does of decimals alone.
     pub restated: Option<(usize, i128)>,
 }
 
@@ -51,12 +52,10 @@ pub struct OfUnit {
 pub struct Compared {
     /// The range.
     pub window: Window,
-    /// The earlier one.
-    pub earlier: Window,
     /// Its sum.
     pub sum: i128,
-    /// The sum of the earlier one.
-    pub before: i128,
+    /// The earlier range and its sum, if the table has all of its days and both are of the same length.
+    pub earlier: Option<(Window, i128)>,
 }
 
 /// A group that moved.
@@ -70,7 +69,7 @@ pub struct Mover {
     pub by: i128,
 }
 
-/// The question whose answers are the money of a table: its usual measure, if that is an amount of a currency or unit,
+/// The question whose answers are the costs of a table: its usual measure, if that is an amount of a currency or unit,
 /// by its first grouping.
 fn question(job: &Job) -> Option<Question> {
     let table = job.source.table();
@@ -95,11 +94,11 @@ fn grouping(table: &Table) -> Option<String> {
     (column.kind == ColumnType::String).then(|| column.name.clone())
 }
 
-/// Reads the money of a table; `None` if it is no table of costs or has no day yet.
+/// Reads the costs of a table; `None` if it is no table of costs or has no day yet.
 ///
 /// # Errors
 /// When an object cannot be read.
-pub(super) async fn read(lake: &Lake, job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Result<Option<Money>> {
+pub(super) async fn read(lake: &Lake, job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Result<Option<Costs>> {
     let Some(question) = question(job) else { return Ok(None) };
     let Some(newest) = ledger.facts().map(|(slot, _)| job.source.grain().slot_window(slot).last()).max() else {
         return Ok(None);
@@ -110,30 +109,24 @@ pub(super) async fn read(lake: &Lake, job: &Job, ledger: &Ledger, now: DateTime<
     let this = ask(lake, job, ledger, now, &question, range(month, newest), order).await?;
     let last = range(month_start(month, -1), month.pred_opt().unwrap_or(month));
     let full = ask(lake, job, ledger, now, &question, last, order).await?;
-    let table = job.source.table();
-    let measure = question.measure_name(table).to_owned();
     let names: BTreeSet<Option<String>> = [&this.answer, &full.answer].into_iter().flat_map(units).collect();
-    let mut found: Vec<OfUnit> = names
+    let mut found: Vec<UnitCosts> = names
         .into_iter()
         .map(|unit| {
-            let of = |answer: &Answer| answer.sections.iter().find(|section| unit_of(section) == unit).cloned();
-            let section = of(&this.answer).unwrap_or_default();
-            let (up, down) = movers(&section.groups);
-            let full_section = of(&full.answer).unwrap_or_default();
-            OfUnit {
-                month: compared(this.window, this.before, &section),
-                full: compared(full.window, full.before, &full_section),
-                up,
-                down,
-                restated: restated(ledger, &measure, unit.as_deref(), now),
-                unit,
-            }
+            let of = |reply: &Reply| reply.answer.sections.iter().find(|section| unit_of(section) == unit).cloned();
+            let section = of(&this).unwrap_or_default();
+            let month = compared(job, &this, &section, now);
+            let moved = month.is_some_and(|month| month.earlier.is_some());
+            let (up, down) = movers(if moved { &section.groups } else { &[] });
+            let full = compared(job, &full, &of(&full).unwrap_or_default(), now);
+            UnitCosts { month, full, up, down, restated: restated(job, &question, ledger, unit.as_deref(), now), unit }
         })
         .collect();
-    let size = |of: &OfUnit| of.month.map_or(0, |month| month.sum.unsigned_abs());
+    let size = |of: &UnitCosts| of.month.map_or(0, |month| month.sum.unsigned_abs());
     found.sort_by_key(|of| std::cmp::Reverse(size(of)));
-    let grouping = grouping(table);
-    Ok(Some(Money { measure, grouping, units: found }))
+    let table = job.source.table();
+    let is_monthly = job.source.grain() == Grain::Monthly;
+    Ok(Some(Costs { grouping: grouping(table), is_monthly, units: found }))
 }
 
 fn unit_of(section: &Section) -> Option<String> {
@@ -144,8 +137,13 @@ fn units(answer: &Answer) -> Vec<Option<String>> {
     answer.sections.iter().map(unit_of).collect()
 }
 
-fn compared(window: Option<Window>, earlier: Option<Window>, section: &Section) -> Option<Compared> {
-    Some(Compared { window: window?, earlier: earlier?, sum: section.total, before: section.before })
+/// The sums of a range, if the table has a day of it. A month that has not ended is not compared with a whole one.
+fn compared(job: &Job, reply: &Reply, section: &Section, now: DateTime<Utc>) -> Option<Compared> {
+    let window = reply.window.filter(|_| reply.slots.iter().any(|slot| slot.known.is_some()))?;
+    let is_running = job.source.grain() == Grain::Monthly && window.end() > now.date_naive();
+    let is_whole = reply.absent_before.is_empty() && reply.slots_before.iter().all(|slot| slot.known.is_some());
+    let earlier = reply.before.filter(|_| is_whole && !is_running).map(|before| (before, section.before));
+    Some(Compared { window, sum: section.total, earlier })
 }
 
 /// The groups that grew and fell most.
@@ -161,26 +159,36 @@ fn movers(groups: &[Group]) -> (Vec<Mover>, Vec<Mover>) {
     (up, down)
 }
 
-/// Days whose figures were restated in the last seven days, and the sum of what they changed by.
-fn restated(ledger: &Ledger, measure: &str, unit: Option<&str>, now: DateTime<Utc>) -> Option<(usize, i128)> {
-    let since = now.checked_sub_days(Days::new(7))?;
-    let (mut days, mut change) = (BTreeSet::new(), 0_i128);
+/// Slots whose figures were restated in the last seven days, and the sum of what they changed by.
+fn restated(
+    job: &Job,
+    question: &Question,
+    ledger: &Ledger,
+    unit: Option<&str>,
+    now: DateTime<Utc>,
+) -> Option<(usize, i128)> {
+    let table = job.source.table();
+    let is_decimal =
+        matches!(question.measure, Measure::Column(index) if table.columns()[index].kind == ColumnType::Decimal);
+    let since = now.checked_sub_days(Days::new(7)).filter(|_| is_decimal)?;
+    let measure = question.measure_name(table);
+    let sum = |sums: &crate::sums::Sums| sums.get(measure).and_then(|text| decimal::parse(text).ok());
+    let (mut slots, mut change) = (BTreeSet::new(), 0_i128);
     for history in ledger.partitions.values().map(|partition| &partition.history) {
+        let is_recent = |epoch: &u64| history.generations.get(epoch).is_some_and(|at| *at >= since);
         for (slot, revisions) in &history.revisions {
-            for (epoch, revision) in revisions {
-                let is_recent = history.generations.get(epoch).is_some_and(|at| *at >= since);
-                let is_of_unit = revision.currency.as_deref() == unit && revision.currency_before.as_deref() == unit;
-                let sum = |sums: &crate::sums::Sums| sums.get(measure).and_then(|text| decimal::parse(text).ok());
-                if let (true, true, Some(before), Some(after)) =
-                    (is_recent, is_of_unit, sum(&revision.sums_before), sum(&revision.sums))
+            for revision in revisions.iter().filter(|(epoch, _)| is_recent(epoch)).map(|(_, revision)| revision) {
+                let is_of_unit = [&revision.currency, &revision.currency_before].map(|of| of.as_deref() == unit);
+                if let (true, Some(before), Some(after)) =
+                    (is_of_unit == [true, true], sum(&revision.sums_before), sum(&revision.sums))
                 {
-                    days.insert(*slot);
-                    change = change.saturating_add(after - before);
+                    slots.insert(*slot);
+                    change = change.saturating_add(after.saturating_sub(before));
                 }
             }
         }
     }
-    (!days.is_empty()).then_some((days.len(), change))
+    Some((slots.len(), change))
 }
 
 #[cfg(test)]
