@@ -9,9 +9,11 @@ use crate::clients::ClientConfig;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::job::{self, BrokenJob, Job};
+use crate::pipeline::Context;
 use crate::plan::Ask;
+use crate::report::JobReport;
 use crate::sandbox::{Sandbox, Settings, serve};
-use crate::sources::REGISTRY;
+use crate::sources::{Api, REGISTRY};
 use crate::window::{days_before, month_start};
 
 use super::args::{Arguments, Command, Global, Output};
@@ -47,13 +49,28 @@ pub(super) async fn demo(global: &Global) -> Result<u8> {
             jobs.len()
         ));
     }
-    let reports = run_all(&context, &jobs, DEMO, Ask::Due).await;
+    let reports = run_side_by_side(&context, &jobs).await?;
     server.abort();
     let code = finish(global, &context, &reports, 0, &serde_json::json!([]))?;
     if code == 0 && global.output == Output::Text {
         answers(global, &jobs, context.clock).await?;
     }
     Ok(code)
+}
+
+/// Runs the jobs of both APIs side by side, those of one API one after the other, as they share its totals; the reports
+/// are in the order of the jobs.
+async fn run_side_by_side(context: &Context, jobs: &[Job]) -> Result<Vec<JobReport>> {
+    let lane = |api: Api| {
+        let jobs: Vec<Job> = jobs.iter().filter(|job| job.entry.provider.api == api).cloned().collect();
+        let context = context.clone();
+        tokio::spawn(async move { run_all(&context, &jobs, DEMO, Ask::Due).await })
+    };
+    let (aws, datadog) = tokio::join!(lane(Api::CostExplorer), lane(Api::Datadog));
+    let failed = |error| Error::new(Kind::Internal, "a run of the demo ended early").because(error);
+    let mut reports: Vec<JobReport> = aws.map_err(failed)?.into_iter().chain(datadog.map_err(failed)?).collect();
+    reports.sort_by_key(|report| jobs.iter().position(|job| job.name == report.job));
+    Ok(reports)
 }
 
 /// The jobs of the `jobs/` folder, built in so that the demo needs no files.
