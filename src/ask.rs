@@ -184,9 +184,7 @@ fn check_times(job: &Job, question: &Question, range: Range) -> Result<()> {
             .at("flag", "--by")
             .advise("group by month"));
     }
-    let is_time =
-        |grouping: &Grouping| *grouping == Grouping::Column(question.time) || !matches!(grouping, Grouping::Column(_));
-    if range.against.is_some() && question.by.iter().any(is_time) {
+    if range.against.is_some() && question.by.iter().any(|grouping| question.is_time(*grouping)) {
         return Err(Error::new(
             Kind::Config,
             "groups in time are of one range: they have no earlier figures beside them",
@@ -202,6 +200,9 @@ fn partitions(grain: Grain, ledger: &Ledger) -> Vec<Partition> {
     found.sort_unstable();
     found
 }
+
+/// Days of the longest range: each day that the table does not have is said.
+const LONGEST: u64 = 36_525;
 
 /// The days to answer for: those asked for, or all that the table has.
 fn window_of(job: &Job, slots: &[Slot], range: Range) -> Result<Option<Window>> {
@@ -223,6 +224,11 @@ fn window_of(job: &Job, slots: &[Slot], range: Range) -> Result<Option<Window>> 
             .at("table", &job.name)
             .advise(format!("ask for days from {first} to {last}")));
     };
+    if window.len() > LONGEST {
+        return Err(Error::new(Kind::Config, format!("{window} is longer than a hundred years"))
+            .at("table", &job.name)
+            .advise(format!("ask for days from {first} to {last}")));
+    }
     if is_snapshot && window.len() > 1 {
         let error = Error::new(Kind::Config, format!("{} holds a state of each day: days are not added up", job.name));
         return Err(error.at("range", window).advise(format!("ask for one day, such as --from {last} --to {last}")));

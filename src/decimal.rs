@@ -18,6 +18,8 @@ use crate::text::thousands;
 
 /// Decimal places of every amount column.
 pub const SCALE: u32 = 12;
+/// 1, as a count of 10^-12.
+pub const ONE: i128 = 10_i128.pow(SCALE);
 /// Significant digits of every amount column.
 pub const PRECISION: u8 = 38;
 

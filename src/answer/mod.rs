@@ -15,7 +15,8 @@
 //! | two currencies, units or series | never added: each has a section of its own |
 //! | a column whose schema says `sums: never` | refused |
 //!
-//! Nothing here reads or writes: memory is that of one batch and of the groups.
+//! Nothing here reads or writes. Memory is that of one batch, of the groups, and of the different values of the columns
+//! that are grouped and filtered by.
 
 mod period;
 mod question;

@@ -131,13 +131,19 @@ impl Question {
         by.iter().map(name).collect()
     }
 
-    /// Whether the groups are in time, so that their order is worth more than their size.
+    /// Whether a grouping is by time.
+    #[must_use]
+    pub fn is_time(&self, grouping: Grouping) -> bool {
+        match grouping {
+            Grouping::Column(index) => index == self.time,
+            Grouping::Day | Grouping::Week | Grouping::Month => true,
+        }
+    }
+
+    /// Whether the groups are in time first, so that their order is worth more than their size.
     #[must_use]
     pub fn is_by_time(&self) -> bool {
-        self.by.first().is_some_and(|grouping| match grouping {
-            Grouping::Column(index) => *index == self.time,
-            _ => true,
-        })
+        self.by.first().is_some_and(|grouping| self.is_time(*grouping))
     }
 }
 
@@ -189,15 +195,13 @@ fn can_group(column: &Column) -> bool {
 fn find_column(table: &Table, name: &str, flag: &'static str) -> Result<usize> {
     let columns = table.columns();
     let known = || columns.iter().filter(|column| can_group(column)).map(|column| column.name.as_str());
-    match columns.iter().position(|column| column.name == name) {
-        Some(index) if can_group(&columns[index]) => Ok(index),
-        Some(_) => Err(Error::new(Kind::Config, format!("`{name}` is a number: rows cannot be grouped by it"))
-            .at("flag", flag)
-            .advise(format!("this table has {}", known().collect::<Vec<_>>().join(", ")))),
-        None => Err(Error::new(Kind::Config, format!("there is no column `{name}`{}", nearest(name, known())))
-            .at("flag", flag)
-            .advise(format!("this table has {}", known().collect::<Vec<_>>().join(", ")))),
-    }
+    let what = match columns.iter().position(|column| column.name == name) {
+        Some(index) if can_group(&columns[index]) => return Ok(index),
+        Some(_) => format!("`{name}` is a number: rows cannot be grouped by it"),
+        None => format!("there is no column `{name}`{}", nearest(name, known())),
+    };
+    let listed = known().collect::<Vec<_>>().join(", ");
+    Err(Error::new(Kind::Config, what).at("flag", flag).advise(format!("this table has {listed}")))
 }
 
 fn find_grouping(table: &Table, name: &str) -> Result<Grouping> {

@@ -6,16 +6,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
-use chrono::{DateTime, Datelike, Days, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate};
 
-use crate::decimal;
+use crate::decimal::{self, ONE};
 use crate::error::{Error, Kind, Result};
 use crate::window::Window;
 
 use super::question::{Filter, Grouping, MOST_GROUPINGS, Measure, Question};
 
-/// 1, as a count of 10^-12.
-const ONE: i128 = 10_i128.pow(decimal::SCALE);
 /// Day 0 of Arrow's dates in the count of days of `chrono`.
 const EPOCH: i32 = 719_163;
 const DAY_MS: i64 = 86_400_000;
@@ -293,9 +291,8 @@ fn time_text(grouping: Grouping, day: i64) -> String {
 }
 
 fn day_text(day: i64) -> String {
-    let after = |days: i64| NaiveDate::default().checked_add_days(Days::new(u64::try_from(days).ok()?));
-    let before = |days: i64| NaiveDate::default().checked_sub_days(Days::new(days.unsigned_abs()));
-    let date = if day < 0 { before(day) } else { after(day) };
+    let days = i32::try_from(day).ok().and_then(|day| day.checked_add(EPOCH));
+    let date = days.and_then(NaiveDate::from_num_days_from_ce_opt);
     date.map_or_else(|| day.to_string(), |date| date.to_string())
 }
 

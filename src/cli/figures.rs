@@ -24,50 +24,47 @@ const NARROW: usize = 5;
 /// Most characters of the head of an amount.
 const HEAD: usize = 18;
 
-/// The lines of one section.
+/// The lines of one section. After the sum of a row stand the earlier figures, or else, where there are groups, their
+/// shares and bars.
 pub(super) fn section(question: &Question, job: &Job, section: &Section, before: Option<Window>) -> Vec<String> {
     let table = job.source.table();
-    let unit = unit(question, table, section);
     let decimals = decimals(question, table, section);
-    let mut rows: Vec<(Vec<String>, Vec<String>, Style)> = Vec::new();
     let largest = section.groups.iter().map(|group| group.sum).max().unwrap_or(0);
-    let cells = |group: &Group| {
+    let share = |group: &Group| decimal::percent(group.sum, section.total).unwrap_or_default();
+    let cells = |group: &Group, share: String, bar: String| {
         let sum = decimal::shown(group.sum, decimals);
         if before.is_some() {
-            let (earlier, by) = (decimal::shown(group.before, decimals), group.sum.saturating_sub(group.before));
+            let by = group.sum.saturating_sub(group.before);
             let sign = if by > 0 { "+" } else { "" };
-            vec![sum, earlier, format!("{sign}{}", decimal::shown(by, decimals)), change(by, group.before)]
+            let by_text = format!("{sign}{}", decimal::shown(by, decimals));
+            vec![sum, decimal::shown(group.before, decimals), by_text, change(by, group.before)]
+        } else if question.by.is_empty() {
+            vec![sum]
         } else {
-            vec![sum, decimal::percent(group.sum, section.total).unwrap_or_default(), bar(group.sum, largest)]
+            vec![sum, share, bar]
         }
     };
+    let mut rows: Vec<(Vec<String>, Vec<String>, Style)> = Vec::new();
     if !question.by.is_empty() {
-        rows.extend(section.groups.iter().map(|group| (names(&group.key), cells(group), PLAIN)));
+        let row = |group: &Group| (names(&group.key), cells(group, share(group), bar(group.sum, largest)), PLAIN);
+        rows.extend(section.groups.iter().map(row));
     }
     if let Some((count, rest)) = &section.rest {
-        let mut others = cells(rest);
-        if before.is_none() {
-            others.pop();
-            others.push(String::new());
-        }
-        rows.push((named(&plural(*count, "other"), question.by.len()), others, DIM));
+        let name = named(&plural(*count, "other"), question.by.len());
+        rows.push((name, cells(rest, share(rest), String::new()), DIM));
     }
     let total = Group { sum: section.total, before: section.before, ..Group::default() };
-    let mut totals = cells(&total);
-    if before.is_none() {
-        totals.truncate(1);
-        totals.extend([String::new(), String::new()]);
-    }
-    rows.push((named("total", question.by.len().max(1)), totals, BOLD));
+    rows.push((named("total", question.by.len().max(1)), cells(&total, String::new(), String::new()), BOLD));
+    let after: &[&str] = match before {
+        Some(_) => &["earlier", "change", "%"],
+        None if question.by.is_empty() => &[],
+        None => &["share", ""],
+    };
     let by = question.by_names(table);
     let by = if by.is_empty() { vec![""] } else { by };
-    if before.is_none() && question.by.is_empty() {
-        rows.iter_mut().for_each(|(_, cells, _)| cells.truncate(1));
-    }
-    let mut header = header(&by, &unit, before);
-    if before.is_none() && question.by.is_empty() {
-        header.truncate(2);
-    }
+    let unit = cut(&unit(question, table, section), HEAD);
+    let header: Vec<String> =
+        by.iter().copied().chain([unit.as_str()]).chain(after.iter().copied()).map(str::to_owned).collect();
     let mut lines: Vec<String> = laid_out(&header, by.len(), rows).lines().map(str::to_owned).collect();
     if !question.is_by_time() && section.days.len() > 1 {
         lines.push(sparks(job.source.grain(), section));
@@ -81,11 +78,6 @@ fn unit(question: &Question, table: &Table, section: &Section) -> String {
     let of = |index: usize| section.of.get(index).cloned().flatten().map(|text| printable(&text));
     let unit = of(0).unwrap_or_else(name);
     of(1).map_or(unit.clone(), |series| format!("{unit} ({series})"))
-}
-
-fn header(by: &[&str], unit: &str, before: Option<Window>) -> Vec<String> {
-    let last: &[&str] = if before.is_some() { &["earlier", "change", "%"] } else { &["share", ""] };
-    by.iter().map(ToString::to_string).chain([cut(unit, HEAD)]).chain(last.iter().map(ToString::to_string)).collect()
 }
 
 /// The table, with its names cut so that it fits the screen.

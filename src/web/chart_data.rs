@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::NaiveDate;
 
+use crate::decimal::ONE;
 use crate::error::{Error, Kind, Result};
 use crate::generation::decode;
 use crate::job::Job;
@@ -131,7 +132,7 @@ impl Figures {
             Self::Nothing => Vec::new(),
             Self::Stacked(stacked) => {
                 let Some(stacked) = stacked.first() else { return Vec::new() };
-                let sum = |amounts: &Vec<i128>| amounts.iter().sum::<i128>() as f64 / part::ONE as f64;
+                let sum = |amounts: &Vec<i128>| amounts.iter().sum::<i128>() as f64 / ONE as f64;
                 stacked.days.iter().map(|(day, amounts)| (*day, sum(amounts))).collect()
             }
             Self::Savings(savings) => {

@@ -6,7 +6,7 @@ use arrow::array::{Array, AsArray, BooleanArray, Float64Array, RecordBatch, Stri
 use arrow::datatypes::{Decimal128Type, Float64Type};
 use chrono::NaiveDate;
 
-use crate::decimal;
+use crate::decimal::ONE;
 use crate::error::{Error, Kind, Result};
 use crate::generation::rows::split_by_slot;
 use crate::job::Job;
@@ -17,8 +17,6 @@ use crate::window::Grain;
 
 use super::SavingsDay;
 
-/// 1, in units of 10^-12.
-pub(super) const ONE: i128 = 10_i128.pow(decimal::SCALE);
 /// Groups of one object that are kept separately. A grouping by resource has tens of thousands, of which the smallest
 /// cannot be among the few that are drawn; they are merged into one.
 const KEPT_GROUPS: usize = 500;
@@ -404,7 +402,8 @@ fn accounts(rows: &RecordBatch) -> Result<BTreeMap<Option<String>, i128>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{COVERED, KEPT_GROUPS, ONE, USED, costs, fold, shares};
+    use super::{COVERED, KEPT_GROUPS, USED, costs, fold, shares};
+    use crate::decimal::ONE;
     use arrow::array::{Float64Array, RecordBatch, StringArray};
     use chrono::NaiveDate;
     use std::collections::BTreeMap;

@@ -97,6 +97,7 @@ fn what_cannot_be_answered_is_an_error_that_says_what_can() {
         (&["show", "costs", "--by", "day", "--against", "previous"], "have no earlier figures"),
         (&["show", "costs", "--from", "2026-11-20"], "the table ends on 2026-11-02"),
         (&["show", "costs", "--from", "2026-13"], "is not a date"),
+        (&["show", "costs", "--from", "0001-01"], "is longer than a hundred years"),
     ] {
         house.costlake(arguments).exits(2).says(words);
     }
