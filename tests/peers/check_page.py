@@ -104,6 +104,7 @@ class Visit:
         self.open("/login")
         self.page.fill("#token", TOKEN)
         self.page.click("button[type=submit]")
+        self.page.wait_for_load_state("load")
 
     def cells(self):
         """State by day as the calendar's accessible names say it."""
@@ -192,9 +193,9 @@ def check_small_dark_plain(tally, chromium, url):
         for scheme in ("light", "dark"):
             visit = Visit(chromium, url, viewport={"width": 1280, "height": 900}, color_scheme=scheme)
             visit.sign_in()
+            visit.open(paths[1])
             paint = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
             colours[scheme] = sum(int(part) for part in re.findall(r"\d+", paint)[:3])
-            visit.open(paths[1])
             visit.picture(f"job-{scheme}")
             visit.context.close()
         group.true(colours["light"] > 600 and colours["dark"] < 150, f"{colours}")
