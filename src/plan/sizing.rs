@@ -86,27 +86,29 @@ pub fn stages(job: &Job, ledger: &Ledger, fetches: &[Fetch], apart: bool) -> [Ve
 
 /// The windows over `due` with the fewest expected requests; among equals those with the fewest extra days.
 ///
-/// `best[i]` is the cheapest way to cover the first `i` due slots; each step adds one window over `due[j..i]`.
+/// Days in a row stay together, because a window in two never takes fewer requests than one. `best[i]` is the cheapest
+/// way to cover the first `i` rows of days; each step adds one window over those from `j` on.
 fn cheapest_windows(job: &Job, learnt: &Learnt, due: &[NaiveDate]) -> Vec<Window> {
     let grain = job.source.grain();
     let cost = |window: Window| {
         let requests = job.source.expected_requests(&[window], learnt);
         (requests, grain.slots(window).count())
     };
+    let runs = grain.windows(due.iter().copied());
     let mut best: Vec<((u64, usize), usize)> = vec![((0, 0), 0)];
-    for i in 1..=due.len() {
+    for i in 1..=runs.len() {
         let options = (0..i).filter_map(|j| {
-            let window = Window::new(due[j], grain.slot_window(due[i - 1]).end())?;
+            let window = Window::new(runs[j].start(), runs[i - 1].end())?;
             let ((requests, slots), (more, read)) = (best[j].0, cost(window));
             Some(((requests + more, slots + read), j))
         });
         best.push(options.min_by_key(|(total, j)| (*total, *j)).unwrap_or(((u64::MAX, 0), i - 1)));
     }
     let mut windows = Vec::new();
-    let mut i = due.len();
+    let mut i = runs.len();
     while i > 0 {
         let j = best[i].1;
-        windows.extend(Window::new(due[j], grain.slot_window(due[i - 1]).end()));
+        windows.extend(Window::new(runs[j].start(), runs[i - 1].end()));
         i = j;
     }
     windows.reverse();
