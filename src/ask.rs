@@ -11,6 +11,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::answer::{Against, Answer, Grouping, Order, Question, Tally, earlier};
 use crate::error::{Error, Kind, Result};
+use crate::generation::footer::{self, Suffix};
 use crate::generation::scan;
 use crate::job::Job;
 use crate::lake::Lake;
@@ -49,6 +50,9 @@ pub struct Reply {
     pub absent: Vec<NaiveDate>,
     /// The same of the earlier range.
     pub absent_before: Vec<NaiveDate>,
+    /// Days whose object is of another generation than the ledger knows: their figures are not those of `slots`. A run
+    /// is between its object and its ledger, or ended there.
+    pub displaced: Vec<NaiveDate>,
 }
 
 impl Reply {
@@ -62,7 +66,13 @@ impl Reply {
     /// The days of the range that are not final and current, by the word for what they are, the worst first.
     #[must_use]
     pub fn flags(&self) -> Vec<(&'static str, Vec<NaiveDate>)> {
-        flags(&self.slots, &self.absent)
+        let mut found = flags(&self.slots, &self.absent);
+        let displaced = |slot: &&Slot| self.displaced.contains(&slot.day);
+        let days: Vec<NaiveDate> = self.slots.iter().filter(displaced).map(|slot| slot.day).collect();
+        if !days.is_empty() {
+            found.insert(0, ("displaced", days));
+        }
+        found
     }
 
     /// The same of the earlier range.
@@ -119,6 +129,7 @@ pub async fn ask(
             slots_before: Vec::new(),
             absent: nothing(),
             absent_before: nothing(),
+            displaced: nothing(),
         });
     };
     let before =
@@ -129,6 +140,7 @@ pub async fn ask(
             })?),
         };
     let mut tally = Tally::new(question, window, before);
+    let mut displaced = Vec::new();
     for partition in partitions(job.source.grain(), ledger) {
         let is_in = |span: Window| partition.window().start() < span.end() && span.start() < partition.window().end();
         if !(is_in(window) || before.is_some_and(is_in)) {
@@ -140,6 +152,9 @@ pub async fn ask(
                 .at("partition", partition)
                 .advise(way_out(job)));
         };
+        if !is_of_ledger(ledger, partition, &object.bytes) {
+            displaced.extend(partition.window().days());
+        }
         let read = add(Arc::clone(job.source.table()), object.bytes, partition.window(), tally).await;
         tally = read.map_err(|error| error.at("table", &job.name).at("partition", partition).advise(way_out(job)))?;
     }
@@ -158,7 +173,14 @@ pub async fn ask(
         absent_before: before.map(absent).unwrap_or_default(),
         slots_before: before.map(of).unwrap_or_default(),
         slots: of(window),
+        displaced,
     })
+}
+
+/// Whether the object is of the generation that the ledger knows of its partition.
+fn is_of_ledger(ledger: &Ledger, partition: Partition, bytes: &[u8]) -> bool {
+    let known = ledger.partitions.get(&partition.to_string()).map(|state| state.epoch);
+    !matches!(footer::from_suffix(bytes), Ok(Suffix::Whole(footer)) if Some(footer.epoch) != known)
 }
 
 fn way_out(job: &Job) -> String {
@@ -252,6 +274,7 @@ pub fn sentence(grain: Grain, flag: &str, days: &[NaiveDate]) -> String {
         "out_of_reach" => "not available from the API",
         "failed" => "failed when last read",
         "differing" => "differing from the API's totals",
+        "displaced" => "with newer figures than their states: a run is writing, or ended early",
         other => other,
     };
     let unit = if grain == Grain::Monthly { "month" } else { "day" };

@@ -140,6 +140,21 @@ fn an_object_in_the_place_of_another_is_not_counted_twice() {
 }
 
 #[test]
+fn figures_that_are_newer_than_their_ledger_are_said() {
+    let (script, mut house) = house();
+    let days = [day("2026-11-01", &[("EC2", "0.5")]), day("2026-11-02", &[("EC2", "0.7")])];
+    script.then(vec![Reply::good(&page(&days, None))]);
+    house.set("COSTLAKE_CRASH", "before_ledger:1:die");
+    let died = house.costlake(&["backfill", "costs", "--from", "2026-11-01", "--to", "2026-11-02", "--yes"]);
+    assert!(died.stderr.contains("crash point before_ledger"), "{died}");
+    house.unset("COSTLAKE_CRASH");
+    let found = document(&house, &[]);
+    assert_eq!(found["sections"][0]["total"], "1.2", "the object is what every reader sees");
+    assert_eq!(found["days"]["displaced"], json!(["2026-11-01", "2026-11-02"]));
+    house.costlake(&["show", "costs"]).exits(0).says("2 days with newer figures than their states");
+}
+
+#[test]
 fn a_damaged_or_missing_object_is_no_answer() {
     let (_script, house) = house();
     let object = house.lake().join("costs/billing_period=2026-11/data.parquet");
