@@ -278,6 +278,12 @@ impl Ledger {
         }
     }
 
+    /// Whether anything was replaced before `limit`.
+    #[must_use]
+    pub fn has_expired(&self, limit: DateTime<Utc>) -> bool {
+        self.partitions.values().any(|state| state.history.clone().forget(limit))
+    }
+
     /// Forgets what was replaced before `limit`; returns whether there was anything. Current content always stays.
     pub fn forget_history(&mut self, limit: DateTime<Utc>) -> bool {
         let forgot = self.partitions.values_mut().filter_map(|state| state.history.forget(limit).then_some(()));

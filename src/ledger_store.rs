@@ -64,6 +64,8 @@ pub struct LedgerStore {
     rebuilt_from: BTreeMap<Partition, Footer>,
     /// Whether the ledger has changes that are in no snapshot.
     unsaved: bool,
+    /// Numbers of the snapshots in the lake when this store last wrote one.
+    stored: Vec<u64>,
     /// The state as last read or written, with all changes since.
     pub ledger: Ledger,
 }
@@ -87,6 +89,7 @@ impl LedgerStore {
             former: Vec::new(),
             rebuilt_from: BTreeMap::new(),
             unsaved: false,
+            stored: Vec::new(),
             ledger: Ledger::empty(table),
         };
         let snapshots = store.snapshots().await?;
@@ -135,17 +138,12 @@ impl LedgerStore {
         Ok(numbered)
     }
 
-    /// Number of the newest snapshot and when it was written.
-    async fn newest(&self) -> Result<Option<(u64, DateTime<Utc>)>> {
-        Ok(self.snapshots().await?.last().copied())
-    }
-
     /// Reads the newest snapshot if it is newer than the one held; returns whether it was read.
     ///
     /// # Errors
     /// When the lake cannot be read.
     pub(super) async fn refresh(&mut self) -> Result<bool> {
-        let newest = self.newest().await?.filter(|(newest, _)| *newest > self.sequence);
+        let newest = self.snapshots().await?.last().copied().filter(|(newest, _)| *newest > self.sequence);
         let Some((newest, written)) = newest else { return Ok(false) };
         let Some(mut ledger) = self.read(newest).await? else { return Ok(false) };
         ledger.date_generations();
@@ -229,10 +227,11 @@ impl LedgerStore {
             failpoint::point("ledger_written");
             // A writer that was suspended may find its number free because it was pruned: only the newest snapshot
             // counts.
-            let found = self.newest().await?;
-            let newest = found.map_or(next, |(sequence, _)| sequence);
+            let found = self.snapshots().await?;
+            self.stored = found.iter().map(|(sequence, _)| *sequence).collect();
+            let newest = found.last().map_or(next, |(sequence, _)| *sequence);
             self.sequence = newest.max(next);
-            self.lake_time = found.map(|(_, written)| written).or(self.lake_time);
+            self.lake_time = found.last().map(|(_, written)| *written).or(self.lake_time);
             if created && newest <= next {
                 return Ok(());
             }
@@ -293,15 +292,14 @@ impl LedgerStore {
         if self.unsaved { self.save(run_id, now).await } else { Ok(()) }
     }
 
-    /// Removes all but the newest 20 snapshots. Other files in the folder are neither counted nor removed.
+    /// Removes all but the newest 20 snapshots that were there when this store last wrote one. Other files in the folder
+    /// are neither counted nor removed.
     ///
     /// # Errors
-    /// When the lake cannot be listed or an old snapshot cannot be removed.
+    /// When an old snapshot cannot be removed.
     pub async fn prune(&self) -> Result<()> {
-        let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
-        let snapshots = listed.iter().filter(|entry| sequence_of(&self.table, &entry.key).is_some());
-        for entry in snapshots.rev().skip(KEPT_SNAPSHOTS) {
-            self.lake.remove_ledger_snapshot(&entry.key).await?;
+        for sequence in self.stored.iter().rev().skip(KEPT_SNAPSHOTS) {
+            self.lake.remove_ledger_snapshot(&snapshot_key(&self.table, *sequence)).await?;
         }
         Ok(())
     }

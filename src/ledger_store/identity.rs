@@ -222,31 +222,33 @@ pub fn same_account(table: &str, theirs: &str, now: &str) -> Result<()> {
 }
 
 impl LedgerStore {
+    /// The stored record of the table, without the account that became known later; `None` if there is none yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn named(&self) -> Result<Option<TableRecord>> {
+        TableRecord::named(&self.lake, &self.table).await
+    }
+
     /// Checks that the table, if it exists, is the one the job means.
     ///
     /// # Errors
     /// [`Kind::Config`] when its fingerprint differs, [`Kind::Auth`] when its account does.
     pub async fn check(&mut self, ours: &TableRecord) -> Result<()> {
-        self.check_as(|_| ours).await.map(|_| ())
+        let named = self.named().await?;
+        self.check_named(named.as_ref(), ours).await
     }
 
-    /// As [`LedgerStore::check`], for the record that `ours` returns for the stored one, if there is one. Returns the
-    /// stored record.
+    /// As [`LedgerStore::check`], for a stored record that was read after the ledger.
     ///
     /// # Errors
     /// As [`LedgerStore::check`].
-    pub async fn check_as<'a>(
-        &mut self,
-        ours: impl Fn(Option<&TableRecord>) -> &'a TableRecord,
-    ) -> Result<Option<TableRecord>> {
-        let named = TableRecord::named(&self.lake, &self.table).await?;
-        let ours = ours(named.as_ref());
-        if let Some(record) = &named {
+    pub async fn check_named(&mut self, named: Option<&TableRecord>, ours: &TableRecord) -> Result<()> {
+        if let Some(record) = named {
             record.check(ours)?;
         }
         let is_named = named.is_some();
-        let written =
-            [named.as_ref().and_then(|record| record.account.clone()), kept_account(&self.lake, &self.table).await?];
+        let written = [named.and_then(|record| record.account.clone()), kept_account(&self.lake, &self.table).await?];
         let has_account = written.iter().any(Option::is_some);
         let of_ledger = self.ledger.account.clone().filter(|_| !has_account);
         let known: Vec<String> = written.into_iter().chain([of_ledger]).flatten().collect();
@@ -261,8 +263,8 @@ impl LedgerStore {
         // run is.
         self.ledger.account.clone_from(&known);
         self.account = known.or_else(|| ours.account.clone());
-        self.former = named.as_ref().map(|record| record.former.clone()).unwrap_or_default();
-        Ok(named)
+        self.former = named.map(|record| record.former.clone()).unwrap_or_default();
+        Ok(())
     }
 
     /// The account of the table's figures, or the one that this run is the first to know.

@@ -96,13 +96,15 @@ impl Meant {
 
 /// The record of the job's table, checked against the stored one, if there is one. At an address that is not the API's
 /// own, the stored record says whether the figures are made up; the answers have to agree. A table that never held a
-/// row may have another definition: with a `report`, it gets the job's, and the report notes that.
+/// row may have another definition: with a `report`, it gets the job's, and the report notes that. `named` is the stored
+/// record, read after the ledger: a table that is defined anew changes its record first.
 ///
 /// # Errors
 /// [`crate::error::Kind::Config`] for another table; [`crate::error::Kind::Auth`] for another account; the error of AWS
 /// STS, if the table has an account and the one of the credentials is unknown.
 pub(super) async fn same_table(
     store: &mut LedgerStore,
+    named: Option<TableRecord>,
     job: &Job,
     identity: &Identity,
     is_elsewhere: bool,
@@ -113,7 +115,7 @@ pub(super) async fn same_table(
         Some(kept) if is_elsewhere && kept.is_made_up() => &meant.made_up.0,
         _ => meant.record(),
     };
-    let kept = match (store.check_as(ours).await, report) {
+    let kept = match (store.check_named(named.as_ref(), ours(named.as_ref())).await, report) {
         (Err(error), report) if error.kind() == Kind::Config => {
             if !store.may_be_redefined(job.source.grain()).await? {
                 return Err(error);
@@ -126,7 +128,7 @@ pub(super) async fn same_table(
                 None => None,
             }
         }
-        (checked, _) => checked?,
+        (checked, _) => checked.map(|()| named)?,
     };
     if let Some(kept) = kept {
         let _ = meant.is_made_up.set(kept.is_made_up());

@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::job::Job;
 use crate::lake::Lake;
-use crate::ledger_store::{LedgerStore, Owner, TableRecord, as_kept, keeps_lists, keeps_metrics};
+use crate::ledger_store::{LedgerStore, Owner, TableRecord, keeps_lists, keeps_metrics};
 use crate::plan::{Ask, Fetch, Moment, Plan, is_reachable, least_requests, plan, stages};
 use crate::report::{FetchReport, JobReport, Outcome, RequestStats};
 use crate::sources::Api;
@@ -284,14 +284,15 @@ async fn admit(context: &Context, job: &Job) -> Result<()> {
 async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, report: &mut JobReport) -> Result<()> {
     let client = context.clients.open(job).await?;
     let now = context.clock.now();
-    let kept = as_kept(&context.lake, job).await?;
-    let job = kept.as_ref();
     let (mut store, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
     report.notes.extend(notes);
+    let named = store.named().await?;
+    let kept = named.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
+    let job = kept.as_ref();
     let clocks::Timing { moment, behind, .. } = clocks::judge(context, job, &mut store, report).await?;
     plan(job, &store.ledger, moment, ask, None)?;
     let meant =
-        account::same_table(&mut store, job, &client.identity, client.elsewhere.is_some(), Some(report)).await?;
+        account::same_table(&mut store, named, job, &client.identity, client.elsewhere.is_some(), Some(report)).await?;
     keeps_metrics(job, store.ledger.facts().map(|(_, facts)| facts))?;
     keeps_lists(job, &store.ledger)?;
     report.notes.extend(client.identity.account_check.note());
@@ -371,7 +372,8 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
     clocks::conclude(context, ask, behind, report);
     report.notes.extend(status::fits_nothing(job, &store.ledger));
     report.notes.extend(run.meant.heard().filter(|made_up| *made_up).is_some().then(|| status::MADE_UP.to_owned()));
-    report.notes.extend(retention::tidy(run, &mut store).await);
+    let has_committed = report.fetches.iter().any(|fetch| fetch.outcome == Outcome::Committed);
+    report.notes.extend(retention::tidy(run, &mut store, has_committed).await);
     Ok(())
 }
 
@@ -452,8 +454,9 @@ pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
     let mut prices = totals::Prices::of(std::slice::from_ref(job), context.clock.now(), Ask::Due);
     let (_, mut store) = plan_job(context, job, Ask::Due, &mut prices).await?;
     let is_elsewhere = context.clients.elsewhere(job).await?.is_some();
-    let kept = as_kept(&context.lake, job).await?;
-    account::same_table(&mut store, &kept, &identity, is_elsewhere, None).await?;
+    let named = store.named().await?;
+    let kept = named.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
+    account::same_table(&mut store, named.clone(), &kept, &identity, is_elsewhere, None).await?;
     Ok(access)
 }
 

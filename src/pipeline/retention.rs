@@ -20,9 +20,9 @@ use crate::ledger_store::{LedgerStore, kept_generations};
 use super::JobRun;
 
 /// Deletes what has expired; returns notes about what could not be deleted.
-pub(super) async fn tidy(run: &JobRun<'_>, store: &mut LedgerStore) -> Vec<String> {
+pub(super) async fn tidy(run: &JobRun<'_>, store: &mut LedgerStore, has_committed: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Err(error) = forget(run, store).await {
+    if let Err(error) = forget(run, store, has_committed).await {
         notes.push(format!("history past its time stays, which harms nothing: {error}"));
     }
     if let Err(error) = store.prune().await {
@@ -31,10 +31,14 @@ pub(super) async fn tidy(run: &JobRun<'_>, store: &mut LedgerStore) -> Vec<Strin
     notes
 }
 
-async fn forget(run: &JobRun<'_>, store: &mut LedgerStore) -> Result<()> {
+/// Only a run that committed, or whose ledger knows of expired history, lists the kept objects.
+async fn forget(run: &JobRun<'_>, store: &mut LedgerStore, has_committed: bool) -> Result<()> {
     let (lake, job) = (&run.context.lake, run.job);
     let Some(now) = store.lake_time().map(|lake| lake.min(run.now())) else { return Ok(()) };
     let Some(limit) = now.checked_sub_days(Days::new(job.keep_history_days)) else { return Ok(()) };
+    if !(has_committed || store.ledger.has_expired(limit)) {
+        return Ok(());
+    }
     for kept in kept_generations(lake, &job.name, job.source.grain()).await? {
         let Some((partition, epoch)) = kept.generation else { continue };
         let state = store.ledger.partitions.get(&partition.to_string()).filter(|_| !kept.is_displaced);
