@@ -199,7 +199,7 @@ pub(super) struct InitArguments {
     /// What to read, such as aws_cost_and_usage.
     #[arg(long, value_name = "SOURCE")]
     pub(super) source: Option<String>,
-    /// Group by service, linked_account, tag:team, cost_category:x, product_attribute:model; Datadog: a tag (repeatable).
+    /// Group by service, tag:team, cost_category:x, product_attribute:model, …; Datadog: by a tag; none: totals (repeatable).
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     pub(super) group_by: Vec<String>,
     /// The API's name of a metric, such as UnblendedCost (repeatable).

@@ -133,7 +133,8 @@ struct List {
     question: &'static str,
 }
 
-const GROUP_BY: List = List { flag: "--group-by", keys: ["source.group_by"; 2], question: "Group by, with commas" };
+const GROUP_BY: List =
+    List { flag: "--group-by", keys: ["source.group_by"; 2], question: "Group by, with commas, or none" };
 const METRIC: List =
     List { flag: "--metric", keys: ["source.metrics", "source.metric"], question: "Metrics, with commas" };
 
@@ -149,10 +150,8 @@ fn several(entry: &'static Entry, list: &List, given: &[String], is_asking: bool
         };
     };
     let given = if given.is_empty() && is_asking {
-        let usual = file::usual(entry, key)?;
-        let answer = screen::ask_text(list.question, &usual)?;
-        let answers = answer.split(',').map(|text| text.trim().to_owned()).collect();
-        if answer == usual { Vec::new() } else { answers }
+        let answer = screen::ask_text(list.question, &file::usual(entry, key)?)?;
+        answer.split(',').map(|text| text.trim().to_owned()).collect()
     } else {
         given.to_vec()
     };

@@ -61,6 +61,7 @@ impl Wanted<'_> {
         let shown = || example.get(section)?.get(name).cloned();
         let texts = |texts: &[String]| Value::Array(texts.iter().cloned().map(Value::String).collect());
         match (section, name, key.shape) {
+            ("source", "group_by", _) if self.are_totals() => None,
             ("source", "group_by", Shape::Tables) if !self.group_by.is_empty() => {
                 Some(Value::Array(self.group_by.iter().map(|text| grouping(text)).collect()))
             }
@@ -77,6 +78,11 @@ impl Wanted<'_> {
         }
     }
 
+    /// Whether there is to be no grouping.
+    fn are_totals(&self) -> bool {
+        self.group_by == ["none"]
+    }
+
     /// The first day that the API still has.
     fn begin(&self) -> NaiveDate {
         match self.entry.rules.history {
@@ -87,7 +93,11 @@ impl Wanted<'_> {
 
     fn description(&self, example: &Table) -> String {
         let shown = example.get("description").and_then(Value::as_str).unwrap_or(self.entry.summary).to_owned();
-        if self.group_by.is_empty() { shown } else { format!("Daily costs by {}", self.group_by.join(" and ")) }
+        match self.group_by {
+            [] => shown,
+            _ if self.are_totals() => "Daily costs".to_owned(),
+            groups => format!("Daily costs by {}", groups.join(" and ")),
+        }
     }
 
     fn assignment(&self, text: &mut String, (name, key): (&str, &Key), value: &Value) {
@@ -252,6 +262,9 @@ mod tests {
         assert!(text.contains("\nbegin = \"2025-10-01\"\n"), "{text}");
         assert!(text.contains("\ndescription = \"Daily costs by linked-account and tag:Cost:Center\"\n"), "{text}");
         assert!(parse(Path::new("a_job.toml"), &text).is_ok());
+        let totals = Wanted { group_by: &["none".to_owned()], ..wanted(REGISTRY[0]) }.text().expect("a text");
+        assert!(!totals.contains("group_by =") && totals.contains("\ndescription = \"Daily costs\"\n"), "{totals}");
+        assert!(parse(Path::new("a_job.toml"), &totals).is_ok());
         assert_eq!(grouping("cost_category: Product").to_string(), "{ cost_category = \"Product\" }");
     }
 }

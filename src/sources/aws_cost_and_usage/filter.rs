@@ -158,7 +158,7 @@ mod tests {
             ),
             (
                 "filter = { Tags = { Key = 'a', Values = ['x'], MatchOptions = ['ABSENT'] } }",
-                "Values must be left out with ABSENT",
+                "Values: must be left out with ABSENT",
             ),
             (
                 "filter = { ProductAttributes = { Key = 'a-b', Values = ['x'] } }",

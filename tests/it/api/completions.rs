@@ -76,7 +76,9 @@ fn fish_completes_names() {
     for (line, wanted) in LINES {
         let script = format!("source $1; complete -C 'costlake {line}' | string replace -r '\\t.*' ''");
         let Some(found) = in_shell(&house, "fish", &script) else { return };
-        assert_eq!(found, wanted, "{line}");
+        // Folders are fish's own idea, where a flag takes any text.
+        let offered: Vec<&str> = found.split(' ').filter(|word| !word.ends_with('/')).collect();
+        assert_eq!(offered.join(" "), wanted, "{line}");
     }
 }
 

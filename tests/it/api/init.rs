@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use costlake::sources::REGISTRY;
 
 use crate::support::lakehouse::Lakehouse;
+use crate::support::sandbox::SandboxServer;
 
 const NOW: &str = "2026-11-10T06:00:00Z";
 
@@ -102,6 +103,7 @@ fn on_a_terminal(house: &Lakehouse, command: &str, answers: &str) -> Option<Stri
     let mut child = Command::new("script")
         .args(["-qec", &line, "/dev/null"])
         .current_dir(house.folder())
+        .envs(house.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))))
         .env("TERM", "xterm-256color")
         .env_remove("NO_COLOR")
         .stdin(Stdio::piped())
@@ -123,11 +125,11 @@ fn on_a_terminal_it_asks() {
         seen.contains("call it by_team") && seen.contains("table [by_team]: "),
         "a wrong name is asked again: {seen}"
     );
-    assert!(seen.contains("Group by, with commas [service,usage_type]: "), "{seen}");
+    assert!(seen.contains("Group by, with commas, or none [service,usage_type]: "), "{seen}");
     assert!(seen.contains("wrote jobs/by_team.toml"), "{seen}");
     let text = std::fs::read_to_string(house.folder().join("jobs/by_team.toml")).expect("a file");
     assert!(
-        text.contains("group_by = [{ tag = \"team\" }]\nmetrics") || text.contains("[{ tag = \"team\" }]"),
+        text.contains("\ngroup_by = [{ tag = \"team\" }]\n") && text.contains("    \"UsageQuantity\",\n"),
         "{text}"
     );
 }
@@ -156,8 +158,11 @@ fn colours_are_as_asked_for() {
 fn the_log_is_as_loud_as_asked_for() {
     let house = house();
     house.costlake(&["check", "-v", "--quiet"]).exits(2).says("cannot be used with");
-    house.costlake(&["check", "-vv"]).exits(2).says("there are no job files");
-    let Some(usual) = on_a_terminal(&house, "demo", "") else { return println!("skipped: no script") };
-    let louder = on_a_terminal(&house, "-v demo", "").unwrap_or_default();
-    assert!(!usual.contains(" INFO ") && louder.contains("INFO"), "{usual}\n{louder}");
+    let sandbox = SandboxServer::new(NOW, 1_000);
+    let house = Lakehouse::new(&sandbox.url(), NOW);
+    house.job("budgets", "[source]\ntype = \"datadog_budgets\"\n");
+    let Some(usual) = on_a_terminal(&house, "run", "") else { return println!("skipped: no script") };
+    let louder = on_a_terminal(&house, "run -v", "").unwrap_or_default();
+    assert!(!usual.contains("INFO") && louder.contains("INFO"), "{usual}\n{louder}");
+    house.costlake(&["run", "-vv"]).exits(0).says("INFO");
 }
