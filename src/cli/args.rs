@@ -1,5 +1,6 @@
 //! The command line, as typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -50,9 +51,15 @@ pub(super) struct Global {
     /// Log format (on stderr); json: one JSON object per line.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub(super) log_format: LogFormat,
+    /// Colours: auto is on a terminal, unless NO_COLOR is set, and where CLICOLOR_FORCE is.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(super) color: Color,
     /// No progress; only errors are logged.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
+    /// Log more on a terminal: what is done; twice, in detail.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub(super) verbose: u8,
 }
 
 impl Global {
@@ -70,6 +77,37 @@ pub(super) enum Output {
     Json,
     /// For spreadsheets.
     Csv,
+}
+
+/// When outputs have colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// The choice for everything that this process prints.
+    pub(super) fn choose(self) {
+        let choice = match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+
+    /// The choice among arguments that may be wrong otherwise, for the message about them.
+    pub(super) fn among(arguments: &[OsString]) -> Self {
+        let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+        let apart = texts.windows(2).find(|pair| pair[0] == "--color").map(|pair| pair[1]);
+        let joined = texts.iter().find_map(|text| text.strip_prefix("--color="));
+        apart.or(joined).and_then(|text| Self::from_str(text, false).ok()).unwrap_or(Self::Auto)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -150,6 +188,28 @@ pub(super) struct ShowArguments {
     pub(super) against: Option<AgainstName>,
 }
 
+/// The arguments of `init`.
+#[derive(Debug, Args)]
+pub(super) struct InitArguments {
+    /// Name of the job, of its file and of its table.
+    pub(super) name: Option<String>,
+    /// The same as NAME.
+    #[arg(long = "name", value_name = "NAME", conflicts_with = "name")]
+    pub(super) named: Option<String>,
+    /// What to read, such as aws_cost_and_usage.
+    #[arg(long, value_name = "SOURCE")]
+    pub(super) source: Option<String>,
+    /// Group by service, tag:team, cost_category:x, product_attribute:model, …; Datadog: by a tag; none: totals (repeatable).
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    pub(super) group_by: Vec<String>,
+    /// The API's name of a metric, such as UnblendedCost (repeatable).
+    #[arg(long = "metric", value_name = "METRIC", value_delimiter = ',')]
+    pub(super) metrics: Vec<String>,
+    /// Replace a job file that is already there.
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
 /// A range of days, as typed.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Days {
@@ -168,6 +228,8 @@ pub(super) struct Days {
 pub(super) enum Command {
     /// Run the shipped jobs against the built-in sandbox: no credentials, no cost.
     Demo,
+    /// Write a commented job file: from flags, or asks on a terminal.
+    Init(InitArguments),
     /// Validate job files; reports all problems at once.
     Check {
         /// Jobs, by name, pattern ('aws_*') or file (default: all jobs).
@@ -289,10 +351,17 @@ pub(super) enum Command {
         #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
         listen: String,
     },
-    /// Print shell completions.
+    /// Print shell completions, of the names of jobs and tables too.
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+    /// Print the names that can stand at the cursor, for completions.
+    #[command(hide = true)]
+    Names {
+        /// The words before the cursor.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
     },
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use clap::Parser;
 use clap::error::ContextKind;
-use clap::{CommandFactory, Parser};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -26,10 +26,13 @@ use crate::status::clock_document;
 
 mod args;
 mod check;
+mod completions;
 mod connect;
 mod ddl;
 mod demo;
 mod figures;
+mod init;
+mod names;
 mod panics;
 mod progress;
 mod rebuild;
@@ -42,7 +45,7 @@ mod status;
 mod values;
 mod verify;
 
-use args::{Arguments, Command, Global, Output};
+use args::{Arguments, Color, Command, Global, Output};
 
 /// Variables that hold URLs, which may contain credentials.
 const ADDRESSES: [&str; 6] = [
@@ -67,6 +70,8 @@ const SECRETS: [&str; 6] = [
 /// Runs the program on `arguments`, the first of which is its own name.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    Color::among(&arguments).choose();
     panics::tell_without_secrets();
     for name in ADDRESSES {
         std::env::var(name).iter().for_each(|address| redact::remember_address(address));
@@ -155,11 +160,11 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
     }
     match &arguments.command {
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Arguments::command(), "costlake", &mut script);
-            screen::out(String::from_utf8_lossy(&script).trim_end());
+            completions::print(*shell);
             Ok(0)
         }
+        Command::Names { words } => Ok(names::names(global, words)),
+        Command::Init(asked) => init::init(global, asked),
         Command::Sandbox { listen } => sandbox::serve(global, listen).await,
         Command::Demo => demo::demo(global).await,
         Command::Check { jobs, online } => check::check(global, jobs, *online).await,
@@ -313,7 +318,7 @@ fn select(global: &Global, names: &[String]) -> Result<(Vec<Job>, Vec<BrokenJob>
         if jobs.is_empty() && broken.is_empty() {
             return Err(Error::new(Kind::Config, "there are no job files")
                 .at("folder", global.jobs.display())
-                .advise("a job is a file <table>.toml in that folder; the README shows one"));
+                .advise("`costlake init` writes one; a job is a file <table>.toml in that folder"));
         }
         return Ok((jobs, broken));
     }

@@ -14,7 +14,7 @@ use crate::redact::redact;
 use crate::report::RequestStats;
 
 use super::args::{Global, LogFormat};
-use super::screen::{is_watched, plural, words_written};
+use super::screen::{has_colours, is_watched, plural, words_written};
 
 /// The bars of a run.
 #[derive(Clone, Default)]
@@ -41,9 +41,9 @@ impl Bars {
         match event {
             Event::Planned { job, fetches, .. } => {
                 let bar = self.all.add(ProgressBar::new(fetches));
-                if let Ok(style) =
-                    ProgressStyle::with_template("{prefix:<22} {bar:24.cyan/dim} {pos:>3}/{len} windows  {msg}")
-                {
+                let looks = if has_colours() { "{bar:24.cyan/dim}" } else { "{bar:24}" };
+                let line = format!("{{prefix:<22}} {looks} {{pos:>3}}/{{len}} windows  {{msg}}");
+                if let Ok(style) = ProgressStyle::with_template(&line) {
                     bar.set_style(style.progress_chars("━━╌"));
                 }
                 bar.set_prefix(job);
@@ -114,21 +114,29 @@ impl<'a> MakeWriter<'a> for BetweenBars {
     }
 }
 
-/// Starts the log and, on a terminal, the bars. `COSTLAKE_LOG` takes a filter such as `costlake=debug`.
+/// What is logged where neither `COSTLAKE_LOG` nor `RUST_LOG` says it. The SDK warns about every place without
+/// credentials, and the TLS verifier about every rejected certificate; our own error reports both once.
+fn usual_filter(quiet: bool, verbose: u8, on_terminal: bool) -> String {
+    let own = match (verbose, on_terminal) {
+        _ if quiet => return "error,rustls_platform_verifier=off".to_owned(),
+        (0, true) => "",
+        (0 | 1, _) => ",costlake=info",
+        _ => ",costlake=debug",
+    };
+    format!("warn,aws_config=error,rustls_platform_verifier=off{own}")
+}
+
+/// Starts the log and, on a terminal, the bars. `COSTLAKE_LOG` (or else `RUST_LOG`) takes a filter such as
+/// `costlake=debug`, and goes before `-v`.
 pub(super) fn start(global: &Global) -> Option<Bars> {
     let bars = (is_watched() && !global.quiet && global.log_format == LogFormat::Text).then(Bars::default);
-    let usual = match (global.quiet, &bars) {
-        // The SDK warns about every place without credentials, and the TLS verifier about every rejected certificate;
-        // our own error reports both once.
-        (true, _) => "error,rustls_platform_verifier=off",
-        (false, Some(_)) => "warn,aws_config=error,rustls_platform_verifier=off",
-        (false, None) => "warn,aws_config=error,rustls_platform_verifier=off,costlake=info",
-    };
-    let filter = std::env::var("COSTLAKE_LOG").ok().and_then(|text| EnvFilter::try_new(text).ok());
+    let usual = usual_filter(global.quiet, global.verbose, bars.is_some());
+    let given = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let filter = given("COSTLAKE_LOG").or_else(|| given("RUST_LOG")).and_then(|text| EnvFilter::try_new(text).ok());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(usual)))
         .with_writer(BetweenBars(bars.as_ref().map(|bars| bars.all.clone())))
-        .with_ansi(is_watched() && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty()))
+        .with_ansi(has_colours())
         .with_target(false);
     // A second start in one process (tests) keeps the first log.
     let _ = match global.log_format {
@@ -139,4 +147,20 @@ pub(super) fn start(global: &Global) -> Option<Bars> {
         }
     };
     bars
+}
+
+#[cfg(test)]
+mod tests {
+    use super::usual_filter;
+
+    #[test]
+    fn what_is_logged_by_default() {
+        let own = |quiet, verbose, on_terminal| {
+            let filter = usual_filter(quiet, verbose, on_terminal);
+            filter.split_once(",costlake=").map(|(_, level)| level.to_owned()).unwrap_or_default()
+        };
+        assert_eq!([own(false, 0, true), own(false, 1, true), own(false, 2, true)], ["", "info", "debug"]);
+        assert_eq!([own(false, 0, false), own(false, 1, false), own(false, 3, false)], ["info", "info", "debug"]);
+        assert_eq!(usual_filter(true, 0, true), "error,rustls_platform_verifier=off");
+    }
 }

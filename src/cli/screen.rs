@@ -1,5 +1,5 @@
 //! All output goes through here: results on stdout, messages on stderr. Colour only on a terminal and without
-//! `NO_COLOR`; it never carries information that the text does not. A failed write (full disk) sets the exit code.
+//! `NO_COLOR`, or as `--color` says; it never carries information that the text does not. A failed write (full disk) sets the exit code.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -111,6 +111,11 @@ pub(super) fn failure(text: &str) {
     tell(&format!("{style}error{style:#}: {text}"));
 }
 
+/// Whether stderr takes colours.
+pub(super) fn has_colours() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
 /// Whether stderr is a terminal.
 pub(super) fn is_watched() -> bool {
     std::io::stderr().is_terminal()
@@ -128,6 +133,19 @@ pub(super) fn ask(question: &str) -> bool {
     let mut line = String::new();
     let read = std::io::stdin().read_line(&mut line);
     read.is_ok() && matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+/// Asks for a text; an empty answer is `usual`.
+pub(super) fn ask_text(question: &str, usual: &str) -> Result<String> {
+    let mut stderr = anstream::stderr().lock();
+    let _ = write!(stderr, "{question} [{usual}]: ").and_then(|()| stderr.flush());
+    let mut line = String::new();
+    match std::io::stdin().read_line(&mut line) {
+        Ok(0) => Err(Error::new(Kind::Config, "there was no answer").advise("answer, or give it with a flag")),
+        Ok(_) if line.trim().is_empty() => Ok(usual.to_owned()),
+        Ok(_) => Ok(line.trim().to_owned()),
+        Err(error) => Err(Error::new(Kind::Config, "cannot read the answer").because(error)),
+    }
 }
 
 pub(super) const GREEN: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));

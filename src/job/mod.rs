@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::sources::{self, Source};
 
 pub mod keys;
+mod lines;
 mod read;
 pub mod section;
 
@@ -249,6 +250,25 @@ pub fn is_table_name(name: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_')
 }
 
+/// What [`is_table_name`] asks for, in words.
+pub const TABLE_NAME_RULE: &str = "it takes a-z first, then a-z, 0-9 and _, 63 at most";
+
+/// The name of a table that is nearest to a text: `aws_cost` for `AWS-Cost`; `None` if the text has no letter.
+#[must_use]
+pub fn table_name_like(text: &str) -> Option<String> {
+    let mut name = String::new();
+    for c in text.to_lowercase().chars() {
+        if c.is_ascii_lowercase() || (c.is_ascii_digit() && !name.is_empty()) {
+            name.push(c);
+        } else if !name.is_empty() && !name.ends_with('_') {
+            name.push('_');
+        }
+    }
+    name.truncate(63);
+    let name = name.trim_end_matches('_');
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 /// Parses the `text` of a job file at the path `file`.
 ///
 /// # Errors
@@ -257,10 +277,8 @@ pub fn parse(file: &Path, text: &str) -> Result<Job, Vec<Problem>> {
     let problems = Problems::default();
     let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
     if !is_table_name(&name) {
-        problems.note(
-            "",
-            format!("the file name `{name}` cannot name a table: it takes a-z first, then a-z, 0-9 and _, 63 at most"),
-        );
+        let instead = table_name_like(&name).map(|near| format!("; call it {near}.toml")).unwrap_or_default();
+        problems.note("", format!("the file name `{name}` cannot name a table: {TABLE_NAME_RULE}{instead}"));
     }
     let root = match text.parse::<toml::Table>() {
         Ok(root) => root,
@@ -268,14 +286,19 @@ pub fn parse(file: &Path, text: &str) -> Result<Job, Vec<Problem>> {
             // The message quotes the line, which may be as long as the file.
             let begin = |line: &str| line.chars().take(160).collect::<String>();
             let lines: Vec<String> = error.to_string().trim_end().lines().map(begin).collect();
-            problems.note("", format!("is not valid TOML: {}", lines.join("\n    ")));
-            return Err(problems.into_list());
+            let mut broken = Problem::new("", format!("is not valid TOML: {}", lines.join("\n    ")));
+            broken.line = error.span().map(|span| lines::line_at(text, span.start));
+            return Err(problems.into_list().into_iter().chain([broken]).collect());
         }
     };
     let job = read::job(file, name, &root, &problems);
+    let numbered = |mut list: Vec<Problem>| {
+        lines::number(text, &mut list);
+        list
+    };
     match job {
-        Some(job) if problems.is_empty() => Ok(Job { warnings: problems.into_warnings(), ..job }),
-        _ => Err(problems.into_list()),
+        Some(job) if problems.is_empty() => Ok(Job { warnings: numbered(problems.into_warnings()), ..job }),
+        _ => Err(numbered(problems.into_list())),
     }
 }
 
@@ -295,11 +318,12 @@ impl BrokenJob {
         self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
-    /// One line per problem: `jobs/x.toml: window.begin is missing`.
+    /// One line per problem, with the line in the file: `jobs/x.toml:7: window.begin: is missing`.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let file = self.file.display();
-        self.problems.iter().map(|problem| format!("{file}: {problem}")).collect()
+        let place = |problem: &Problem| problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+        self.problems.iter().map(|problem| format!("{file}{}: {problem}", place(problem))).collect()
     }
 }
 
@@ -349,7 +373,7 @@ pub fn read_text(file: &Path) -> std::io::Result<String> {
 pub fn load(file: &Path) -> Result<Job, BrokenJob> {
     let parsed = match read_text(file) {
         Ok(text) => parse(file, &text),
-        Err(error) => Err(vec![Problem { key: String::new(), message: format!("cannot be read: {error}") }]),
+        Err(error) => Err(vec![Problem::new("", format!("cannot be read: {error}"))]),
     };
     parsed.map_err(|problems| BrokenJob { file: file.to_owned(), problems })
 }

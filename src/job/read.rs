@@ -78,7 +78,7 @@ fn find_source(section: &Section<'_>, name: &str) -> Option<&'static sources::En
     if entry.is_none() {
         let known: Vec<&str> = sources::REGISTRY.iter().map(|entry| entry.name).collect();
         let hint = nearest(name, known.iter().copied());
-        section.note("type", format!("there is no source `{name}`{hint}; there are {}", known.join(", ")));
+        section.note("type", format!("unknown source `{name}`{hint}; available: {}", known.join(", ")));
     }
     entry
 }
@@ -94,9 +94,19 @@ fn check_keys(root: &toml::Table, entry: Option<&'static sources::Entry>, proble
                 }
             }
             _ if known_section => {}
+            _ if is_section_like(value) && keys::sources_of(name).is_empty() => {
+                let sections: Vec<String> = keys::sections().iter().map(|known| format!("[{known}]")).collect();
+                let hint = nearest(&format!("[{name}]"), sections.iter().map(String::as_str));
+                problems.note(name, format!("is not a section of a job file{hint}"));
+            }
             _ => check_key(name, name, entry, problems),
         }
     }
+}
+
+/// Whether a value was written as `[name]` or `[[name]]`.
+fn is_section_like(value: &toml::Value) -> bool {
+    value.is_table() || value.as_array().and_then(|list| list.first()).is_some_and(toml::Value::is_table)
 }
 
 fn check_key(path: &str, name: &str, entry: Option<&'static sources::Entry>, problems: &Problems) {
@@ -121,10 +131,10 @@ fn check_key(path: &str, name: &str, entry: Option<&'static sources::Entry>, pro
     // A table of the current state begins today, whatever its job says.
     let is_ignored = entry.rules.snapshot && path == "window.begin";
     if entry.rules.snapshot && DAYS.iter().any(|key| key.path == path) && !is_ignored {
-        problems.note(path, format!("means nothing to {}, which only tells today's state", entry.name));
+        problems.note(path, format!("has no use for {}, which only tells today's state; remove it", entry.name));
     } else if !is_ignored {
         let names: Vec<&str> = of.iter().map(|known| known.name).collect();
-        problems.note(path, format!("is for {} and means nothing to {}", names.join(", "), entry.name));
+        problems.note(path, format!("only applies to {}; remove it from a {} job", names.join(", "), entry.name));
     }
 }
 
@@ -132,8 +142,7 @@ fn read_schedule(section: &Section<'_>) -> Option<Schedule> {
     let timezone = section.text("timezone").and_then(|name| {
         let zone = name.parse::<chrono_tz::Tz>().ok();
         if zone.is_none() {
-            let hint = nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
-            section.note("timezone", format!("there is no time zone `{name}`{hint}"));
+            section.note("timezone", format!("unknown time zone `{name}`{}", zone_meant(name)));
         }
         zone
     });
@@ -166,6 +175,14 @@ fn read_schedule(section: &Section<'_>) -> Option<Schedule> {
         section.note("cron", format!("\"{cron}\" never fires"));
     }
     (!never).then(|| Schedule { cron: cron.to_owned(), parsed, timezone: timezone.unwrap_or(chrono_tz::UTC) })
+}
+
+/// What may be meant by an unknown time zone. An abbreviation such as IST is three zones, and near to none of them.
+fn zone_meant(name: &str) -> String {
+    if (2..=5).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return ": abbreviations are ambiguous; write a region and a city, such as Asia/Kolkata".to_owned();
+    }
+    nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()))
 }
 
 fn read_window(
@@ -238,7 +255,10 @@ fn read_refresh(section: &Section<'_>, text: &str, has_totals: bool, grain: Grai
         _ => parse_days(text).map(Refresh::Days),
     };
     match refresh {
-        None => section.note("refresh", format!("must be \"probe\", \"billing-close\" or \"N days\", not \"{text}\"")),
+        None => section.note(
+            "refresh",
+            format!("must be \"probe\", \"billing-close\" or \"N days\", not \"{text}\"{}", days_meant(text)),
+        ),
         Some(Refresh::Probe) if !has_totals => {
             section.note("refresh", "\"probe\" needs the totals that only Cost Explorer answers")
         }
@@ -252,7 +272,7 @@ fn read_days(section: &Section<'_>, key: &str) -> Option<u64> {
     let text = section.text(key)?;
     let days = parse_days(text);
     if days.is_none() {
-        section.note(key, format!("must be \"N days\", not \"{text}\""));
+        section.note(key, format!("must be \"N days\", not \"{text}\"{}", days_meant(text)));
     }
     days
 }
@@ -264,7 +284,7 @@ fn read_days_or_never(section: &Section<'_>, key: &str) -> Option<Option<u64>> {
         text => {
             let days = parse_days(text);
             if days.is_none() {
-                section.note(key, format!("must be \"N days\" or \"never\", not \"{text}\""));
+                section.note(key, format!("must be \"N days\" or \"never\", not \"{text}\"{}", days_meant(text)));
             }
             days.map(Some)
         }
@@ -276,6 +296,20 @@ fn parse_days(text: &str) -> Option<u64> {
     let (count, unit) = text.split_once(' ')?;
     let count = count.parse::<u64>().ok().filter(|count| (1..=1200).contains(count))?;
     (unit == "days" || (unit == "day" && count == 1)).then_some(count)
+}
+
+/// The right form of a number of days in another one, such as `7d`, `7 d` or `2w`.
+fn days_meant(text: &str) -> String {
+    let text = text.trim().to_lowercase();
+    let (count, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let days = match unit.trim_start() {
+        "" | "d" | "day" | "days" => 1,
+        "w" | "week" | "weeks" => 7,
+        _ => return String::new(),
+    };
+    let count = count.parse::<u64>().ok().and_then(|count| count.checked_mul(days));
+    let right = count.map(|count| if count == 1 { "1 day".to_owned() } else { format!("{count} days") });
+    right.filter(|right| parse_days(right).is_some()).map(|right| format!(": write \"{right}\"")).unwrap_or_default()
 }
 
 fn read_budget(section: &Section<'_>, entry: Option<&'static sources::Entry>) -> BudgetRules {

@@ -14,6 +14,17 @@ pub struct Problem {
     pub key: String,
     /// What is wrong and, if known, what would be right.
     pub message: String,
+    /// The line of the key, or of its section, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+}
+
+impl Problem {
+    /// A problem whose line is not known yet.
+    #[must_use]
+    pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { key: key.into(), message: message.into(), line: None }
+    }
 }
 
 /// Problems of one file that are reported; further ones are only counted.
@@ -25,7 +36,7 @@ const MOST_ENTRIES: usize = 1_000;
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let gap = if self.key.is_empty() { "" } else { " " };
+        let gap = if self.key.is_empty() { "" } else { ": " };
         write!(f, "{}{gap}{}", self.key, self.message)
     }
 }
@@ -45,7 +56,7 @@ impl Problems {
         if told.len() == MOST_PROBLEMS {
             self.more.set(self.more.get() + 1);
         } else {
-            told.push(Problem { key: cut(key.into()), message: cut(message.into()) });
+            told.push(Problem::new(cut(key.into()), cut(message.into())));
         }
     }
 
@@ -53,7 +64,7 @@ impl Problems {
     pub fn warn(&self, key: impl Into<String>, message: impl Into<String>) {
         let mut warnings = self.warnings.borrow_mut();
         if warnings.len() < MOST_PROBLEMS {
-            warnings.push(Problem { key: cut(key.into()), message: cut(message.into()) });
+            warnings.push(Problem::new(cut(key.into()), cut(message.into())));
         }
     }
 
@@ -69,7 +80,7 @@ impl Problems {
         let mut list = self.told.into_inner();
         if self.more.get() > 0 {
             let message = format!("{} more problems are not told; mend these first", self.more.get());
-            list.push(Problem { key: String::new(), message });
+            list.push(Problem::new("", message));
         }
         list
     }
@@ -220,16 +231,22 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A list of tables, such as `queries = [{ … }, { … }]`, each with its own dotted name for problems.
+    /// A list of tables, such as `queries = [{ … }, { … }]`, each with its own dotted name for problems. `form` is the
+    /// table that a person means who wrote a text in its place.
     #[must_use]
-    pub fn tables(&self, key: &str) -> Option<Vec<(String, &'a toml::Table)>> {
-        let list = self.entries(key, "a list of tables, [{ … }, { … }]")?;
+    pub fn tables(&self, key: &str, form: impl Fn(&str) -> String) -> Option<Vec<(String, &'a toml::Table)>> {
+        let meant = |value: &toml::Value| value.as_str().map_or_else(|| "{ … }".to_owned(), &form);
+        let wanted = match self.value(key) {
+            Some(value @ toml::Value::String(_)) => format!("a list, [{}]", meant(value)),
+            _ => "a list of tables, [{ … }, { … }]".to_owned(),
+        };
+        let list = self.entries(key, &wanted)?;
         let mut found = Vec::new();
         for (index, value) in list.iter().enumerate() {
             let path = format!("{}[{index}]", self.path(key));
             match value.as_table() {
                 Some(table) => found.push((path, table)),
-                None => self.problems.note(path, format!("must be a table {{ … }}, not {}", describe(value))),
+                None => self.problems.note(path, format!("must look like {}, not {}", meant(value), describe(value))),
             }
         }
         Some(found)

@@ -1,6 +1,8 @@
 //! All keys of a job file: the check for unknown keys, the published JSON Schema and the table in the README come from
 //! them.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::job::keys::{Key, Shape};
@@ -28,8 +30,14 @@ pub fn sources_of(path: &str) -> Vec<&'static Entry> {
 /// Whether a job file may have a section of this name.
 #[must_use]
 pub fn is_section(name: &str) -> bool {
-    let is_in = |key: &Key| key.path.split_once('.').is_some_and(|(section, _)| section == name);
-    REGISTRY.iter().any(|entry| entry.keys().any(is_in))
+    sections().contains(name)
+}
+
+/// The sections that a job file may have.
+#[must_use]
+pub fn sections() -> BTreeSet<&'static str> {
+    let keys = REGISTRY.iter().flat_map(|entry| entry.keys());
+    keys.filter_map(|key| key.path.split_once('.').map(|(section, _)| section)).collect()
 }
 
 /// The JSON Schema (draft 2020-12) of a job file, published as `schemas/job.schema.json`.

@@ -1,4 +1,5 @@
-//! The known dimensions of Cost Explorer. AWS adds new ones, so an unknown dimension is a warning, not an error.
+//! The known dimensions of Cost Explorer. AWS adds new ones, so an unknown dimension is a warning; but a known one that is
+//! misspelt is an error.
 
 use crate::job::section::{Problems, nearest};
 
@@ -41,17 +42,28 @@ const KNOWN: [&str; 36] = [
     "USAGE_TYPE_GROUP",
 ];
 
-/// Warns about an unknown dimension and suggests the nearest known one.
-pub(super) fn warn_unknown(path: &str, key: &str, problems: &Problems) {
-    if !KNOWN.contains(&key) {
-        let hint = nearest(key, KNOWN);
+/// Notes a dimension that is a known one with a slip of the pen, and warns about one that is wholly unknown.
+pub(super) fn check_key(path: &str, key: &str, problems: &Problems) {
+    if KNOWN.contains(&key) {
+        return;
+    }
+    let hint = nearest(key, KNOWN);
+    if KNOWN.iter().any(|known| is_slip(key, known)) {
+        problems.note(path, format!("unknown dimension \"{key}\"{hint}"));
+    } else {
         problems.warn(path, format!("\"{key}\" is no dimension that is known{hint}; the API may refuse it"));
     }
 }
 
+/// Whether a name is another with one letter more, less, changed or swapped; two in long names.
+fn is_slip(given: &str, known: &str) -> bool {
+    let most = if known.len() < 6 { 1 } else { 2 };
+    given.len().abs_diff(known.len()) <= most && strsim::damerau_levenshtein(given, known) <= most
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{KNOWN, warn_unknown};
+    use super::{KNOWN, check_key};
     use crate::job::section::Problems;
     use aws_sdk_costexplorer::types::Dimension;
 
@@ -63,20 +75,29 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_dimension_is_a_warning_with_the_nearest_name() {
-        let warned = |key| {
-            let problems = Problems::default();
-            warn_unknown("here", key, &problems);
-            assert!(problems.is_empty());
-            problems.into_warnings().into_iter().map(|warning| warning.to_string()).collect::<Vec<_>>()
-        };
+    fn no_known_dimension_is_refused() {
         for known in KNOWN {
-            assert_eq!(warned(known), Vec::<String>::new(), "{known}");
+            let problems = Problems::default();
+            check_key("here", known, &problems);
+            assert!(problems.is_empty() && problems.into_warnings().is_empty(), "{known}");
         }
-        let odd = |key: &str, hint: &str| {
-            format!("here \"{key}\" is no dimension that is known{hint}; the API may refuse it")
-        };
-        assert_eq!(warned("SERVCE"), [odd("SERVCE", " (did you mean `SERVICE`?)")]);
-        assert_eq!(warned("QUITE_NEW"), [odd("QUITE_NEW", "")]);
+    }
+
+    #[test]
+    fn a_slip_is_a_problem_with_the_known_name_and_a_new_dimension_a_warning() {
+        for (slip, known) in
+            [("SERVCE", "SERVICE"), ("SERVICES", "SERVICE"), ("USAGE_TPYE", "USAGE_TYPE"), ("AS", "AZ")]
+        {
+            let problems = Problems::default();
+            check_key("here", slip, &problems);
+            let told: Vec<String> = problems.into_list().iter().map(ToString::to_string).collect();
+            assert_eq!(told, [format!("here: unknown dimension \"{slip}\" (did you mean `{known}`?)")]);
+        }
+        for new in ["QUITE_NEW", "LINKED_ACCOUNT_OWNER", "ID"] {
+            let problems = Problems::default();
+            check_key("here", new, &problems);
+            assert!(problems.is_empty(), "{new}");
+            assert_eq!(problems.into_warnings().len(), 1, "{new}");
+        }
     }
 }

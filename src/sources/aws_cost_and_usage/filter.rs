@@ -48,7 +48,7 @@ fn read_at(path: &str, value: &toml::Value, problems: &Problems, depth: usize) -
         "Not" => read_at(&path, inner, problems, depth + 1).map(|inner| Expression::Not(Box::new(inner))),
         "Dimensions" => {
             let values = read_values(&path, inner, problems, false)?;
-            dimensions::warn_unknown(&format!("{path}.Key"), &values.key, problems);
+            dimensions::check_key(&format!("{path}.Key"), &values.key, problems);
             Some(Expression::Dimensions(values))
         }
         "Tags" => read_values(&path, inner, problems, true).map(Expression::Tags),
@@ -123,7 +123,7 @@ mod tests {
         let problems = Problems::default();
         let table: toml::Table = text.parse().expect("toml");
         let read = read("filter", &table["filter"], &problems);
-        let list: Vec<String> = problems.into_list().into_iter().map(|p| format!("{} {}", p.key, p.message)).collect();
+        let list: Vec<String> = problems.into_list().into_iter().map(|p| p.to_string()).collect();
         assert!(read.is_some() || !list.is_empty(), "a refused expression must say why");
         list
     }
@@ -144,31 +144,31 @@ mod tests {
     #[test]
     fn mistakes_are_named_where_they_are() {
         for (text, wanted) in [
-            ("filter = { And = [], Or = [] }", "filter must hold exactly one of"),
-            ("filter = {}", "filter must hold exactly one of"),
+            ("filter = { And = [], Or = [] }", "filter: must hold exactly one of"),
+            ("filter = {}", "filter: must hold exactly one of"),
             (
                 "filter = { Dimension = { Key = 'a', Values = ['b'] } }",
-                "filter.Dimension is not part of an expression (did you mean `Dimensions`?)",
+                "filter.Dimension: is not part of an expression (did you mean `Dimensions`?)",
             ),
-            ("filter = { And = [{ Not = 3 }, { Tags = { Values = ['x'] } }] }", "filter.And[0].Not must be a table"),
-            ("filter = { And = [{ Not = 3 }, { Tags = { Values = ['x'] } }] }", "filter.And[1].Tags.Key is missing"),
+            ("filter = { And = [{ Not = 3 }, { Tags = { Values = ['x'] } }] }", "filter.And[0].Not: must be a table"),
+            ("filter = { And = [{ Not = 3 }, { Tags = { Values = ['x'] } }] }", "filter.And[1].Tags.Key: is missing"),
             (
                 "filter = { Dimensions = { Key = 'SERVICE', Values = ['x'], MatchOptions = ['ABSENT'] } }",
                 "is not one of EQUALS",
             ),
             (
                 "filter = { Tags = { Key = 'a', Values = ['x'], MatchOptions = ['ABSENT'] } }",
-                "Values must be left out with ABSENT",
+                "Values: must be left out with ABSENT",
             ),
             (
                 "filter = { ProductAttributes = { Key = 'a-b', Values = ['x'] } }",
-                "filter.ProductAttributes.Key \"a-b\" is no product attribute",
+                "filter.ProductAttributes.Key: \"a-b\" is no product attribute",
             ),
             (
                 "filter = { ProductAttributes = { Key = 'model', Values = ['x'], MatchOptions = ['STARTS_WITH'] } }",
                 "is not one of EQUALS, CASE_SENSITIVE, ABSENT",
             ),
-            ("filter = { Tags = { Key = 'a' } }", "filter.Tags.Values must hold at least one value"),
+            ("filter = { Tags = { Key = 'a' } }", "filter.Tags.Values: must hold at least one value"),
         ] {
             let problems = problems_of(text);
             assert!(problems.iter().any(|problem| problem.contains(wanted)), "{text}: {problems:?}");

@@ -141,7 +141,7 @@ fn read_metrics(section: &Section<'_>) -> Option<Vec<&'static Metric>> {
     for (index, name) in names.iter().enumerate() {
         if !METRICS.iter().any(|metric| metric.name == name) {
             let hint = nearest(name, METRICS.iter().map(|metric| metric.name));
-            section.note("metrics", format!("there is no metric `{name}`{hint}"));
+            section.note("metrics", format!("unknown metric `{name}`{hint}"));
         }
         if names[..index].contains(name) {
             section.note("metrics", format!("names `{name}` twice"));
@@ -154,7 +154,7 @@ fn read_groupings(section: &Section<'_>) -> Option<Vec<Grouping>> {
     if section.value("group_by").is_none() {
         return Some(Vec::new());
     }
-    let tables = section.tables("group_by")?;
+    let tables = section.tables("group_by", |name| format!("{{ dimension = \"{}\" }}", name.to_uppercase()))?;
     if tables.len() > 2 {
         section.note("group_by", "has more than two groupings, which the API does not allow; make a second job");
     }
@@ -210,7 +210,7 @@ fn read_grouping(section: &Section<'_>, schema: &[Column], path: &str, table: &t
         return None;
     }
     match kind {
-        GroupingKind::Dimension => dimensions::warn_unknown(&format!("{path}.{name}"), key, problems),
+        GroupingKind::Dimension => dimensions::check_key(&format!("{path}.{name}"), key, problems),
         GroupingKind::ProductAttribute => product_attributes::check_key(&format!("{path}.{name}"), key, problems),
         GroupingKind::Tag | GroupingKind::CostCategory => {}
     }

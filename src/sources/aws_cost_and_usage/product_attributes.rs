@@ -201,7 +201,7 @@ mod tests {
         }
         let said = warned("Model");
         assert_eq!(said.len(), 2, "{said:?}");
-        assert!(said[0].starts_with("source.group_by[0].product_attribute \"Model\" is no product"), "{said:?}");
+        assert!(said[0].starts_with("source.group_by[0].product_attribute: \"Model\" is no product"), "{said:?}");
         assert!(said[1].starts_with("source.filter.ProductAttributes.Key"), "{said:?}");
         assert!(said[1].contains("did you mean `model`?"), "{said:?}");
     }
@@ -215,10 +215,10 @@ mod tests {
             (region.to_owned(), ""),
             (format!("{{ And = [{region}, {service}] }}"), ""),
             (format!("{{ Or = [{service}, {{ And = [{region}, {service}] }}] }}"), ""),
-            (format!("{{ Or = [{service}, {region}] }}"), "source.filter must bind the whole request"),
-            (format!("{{ And = [{region}, {{ Or = [{service}, {region}] }}] }}"), "source.filter must bind"),
-            (format!("{{ Not = {service} }}"), "source.filter has SERVICE inside Not"),
-            (format!("{{ And = [{service}, {{ Not = {service} }}] }}"), "source.filter has SERVICE inside Not"),
+            (format!("{{ Or = [{service}, {region}] }}"), "source.filter: must bind the whole request"),
+            (format!("{{ And = [{region}, {{ Or = [{service}, {region}] }}] }}"), "source.filter: must bind"),
+            (format!("{{ Not = {service} }}"), "source.filter: has SERVICE inside Not"),
+            (format!("{{ And = [{service}, {{ Not = {service} }}] }}"), "source.filter: has SERVICE inside Not"),
         ] {
             let said = read(&format!("{BY_MODEL}, filter = {filter}")).err().unwrap_or_default();
             assert!(said.starts_with(wanted) && said.is_empty() == wanted.is_empty(), "{filter}: {said}");

@@ -87,11 +87,11 @@ fn problems_are_named_with_their_key() {
     for (toml, wanted) in [
         (
             "metric = \"UnblendedCosts\"",
-            "source.metric `UnblendedCosts` cannot be predicted (did you mean `UnblendedCost`?); the API predicts UnblendedCost, BlendedCost, AmortizedCost, NetUnblendedCost, NetAmortizedCost",
+            "source.metric: `UnblendedCosts` cannot be predicted (did you mean `UnblendedCost`?); the API predicts UnblendedCost, BlendedCost, AmortizedCost, NetUnblendedCost, NetAmortizedCost",
         ),
-        ("granularity = \"HOURLY\"", "source.granularity must be \"DAILY\" or \"MONTHLY\", not \"HOURLY\""),
-        ("horizon_days = 91", "source.horizon_days must be a whole number from 1 to 90, not 91"),
-        ("level = 100", "source.level must be a whole number from 51 to 99, not 100"),
+        ("granularity = \"HOURLY\"", "source.granularity: must be \"DAILY\" or \"MONTHLY\", not \"HOURLY\""),
+        ("horizon_days = 91", "source.horizon_days: must be a whole number from 1 to 90, not 91"),
+        ("level = 100", "source.level: must be a whole number from 51 to 99, not 100"),
     ] {
         assert_eq!(problems(&ENTRY, toml), [wanted], "{toml}");
     }

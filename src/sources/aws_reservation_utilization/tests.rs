@@ -39,10 +39,10 @@ fn all_members_have_a_column_and_a_service_without_reservations_has_no_row() {
 fn services_have_to_be_named() {
     let example = "[\"Amazon Elastic Compute Cloud - Compute\", \"Amazon Relational Database Service\"]";
     for (toml, wanted) in [
-        ("", format!("source.services is missing: a list such as {example}")),
-        ("services = []", format!("source.services must name at least one service, such as {example}")),
-        ("services = [\"a\", \"a\"]", "source.services names \"a\" twice".to_owned()),
-        ("services = [\" a\"]", "source.services must hold names without spaces around them, not \" a\"".to_owned()),
+        ("", format!("source.services: is missing: a list such as {example}")),
+        ("services = []", format!("source.services: must name at least one service, such as {example}")),
+        ("services = [\"a\", \"a\"]", "source.services: names \"a\" twice".to_owned()),
+        ("services = [\" a\"]", "source.services: must hold names without spaces around them, not \" a\"".to_owned()),
     ] {
         assert_eq!(problems(&ENTRY, toml), [wanted], "{toml}");
     }

@@ -66,7 +66,7 @@ impl Queries {
         if section.value("queries").is_none() {
             section.note("queries", format!("is missing: a list such as [{example}]"));
         }
-        let tables = section.tables("queries")?;
+        let tables = section.tables("queries", |product| example.replace("\"ec2\"", &format!("\"{product}\"")))?;
         if section.value("queries").and_then(toml::Value::as_array).is_some_and(Vec::is_empty) {
             section.note("queries", format!("must hold at least one query, such as {example}"));
         }
@@ -186,7 +186,7 @@ mod tests {
         let table: toml::Table = toml.parse().expect("toml");
         let problems = Problems::default();
         let read = Queries::read(&Section::new("source", Some(&table), &problems), commitment_type);
-        let list: Vec<String> = problems.into_list().into_iter().map(|p| format!("{} {}", p.key, p.message)).collect();
+        let list: Vec<String> = problems.into_list().into_iter().map(|p| p.to_string()).collect();
         assert_eq!(
             read.is_none(),
             list.iter().any(|line| !["asks again", "not a key", "must go"].iter().any(|mild| line.contains(mild)))
@@ -206,26 +206,26 @@ mod tests {
     fn every_problem_is_named_with_its_key() {
         let example = r#"{ provider = "aws", product = "ec2", commitment_type = "ri" }"#;
         for (toml, wanted) in [
-            ("", vec![format!("source.queries is missing: a list such as [{example}]")]),
-            ("queries = []", vec![format!("source.queries must hold at least one query, such as {example}")]),
-            ("queries = [1]", vec!["source.queries[0] must be a table { … }, not 1".to_owned()]),
+            ("", vec![format!("source.queries: is missing: a list such as [{example}]")]),
+            ("queries = []", vec![format!("source.queries: must hold at least one query, such as {example}")]),
+            ("queries = [1]", vec!["source.queries[0]: must look like { … }, not 1".to_owned()]),
             (
                 r#"queries = [{ provider = " ", product = 5, comitment_type = "ri" }]"#,
                 vec![
-                    "source.queries[0].comitment_type is not a key of a query (did you mean `commitment_type`?)"
+                    "source.queries[0].comitment_type: is not a key of a query (did you mean `commitment_type`?)"
                         .to_owned(),
-                    "source.queries[0].provider must not be empty".to_owned(),
-                    "source.queries[0].product must be text in quotes, not 5".to_owned(),
-                    "source.queries[0].commitment_type is missing".to_owned(),
+                    "source.queries[0].provider: must not be empty".to_owned(),
+                    "source.queries[0].product: must be text in quotes, not 5".to_owned(),
+                    "source.queries[0].commitment_type: is missing".to_owned(),
                 ],
             ),
             (
                 r#"queries = [{ provider = "aws", product = "ec2 ", commitment_type = "ri" }]"#,
-                vec!["source.queries[0].product must not begin or end with a space: \"ec2 \"".to_owned()],
+                vec!["source.queries[0].product: must not begin or end with a space: \"ec2 \"".to_owned()],
             ),
             (
                 &format!(r#"queries = [{example}, {{ provider = "aws", product = "EC2", commitment_type = "RI" }}]"#),
-                vec!["source.queries[1] asks again for aws/ec2/ri".to_owned()],
+                vec!["source.queries[1]: asks again for aws/ec2/ri".to_owned()],
             ),
         ] {
             assert_eq!(problems_of(toml), wanted, "{toml}");
@@ -251,8 +251,8 @@ mod tests {
         assert_eq!(
             problems_with(toml, CommitmentType::Refused),
             [
-                "source.queries[0].commitment_type must go: this endpoint has no commitment type",
-                "source.queries[1] asks again for aws/ec2",
+                "source.queries[0].commitment_type: must go: this endpoint has no commitment type",
+                "source.queries[1]: asks again for aws/ec2",
             ]
         );
     }

@@ -29,7 +29,7 @@ mod tests {
         let table: toml::Table = toml.parse().expect("toml");
         let problems = Problems::default();
         let _ = super::read(&Section::new("source", Some(&table), &problems));
-        problems.into_list().into_iter().map(|p| format!("{} {}", p.key, p.message)).collect()
+        problems.into_list().into_iter().map(|p| p.to_string()).collect()
     }
 
     #[test]
@@ -37,13 +37,13 @@ mod tests {
         for (toml, wanted) in [
             ("", vec![]),
             (r#"aws_account_ids = ["000000000123", "123456789012"]"#, vec![]),
-            ("aws_account_ids = []", vec!["source.aws_account_ids is empty: leave it out to look at every account"]),
-            ("aws_account_ids = [123456789012]", vec!["source.aws_account_ids must be a list of texts, not a list"]),
+            ("aws_account_ids = []", vec!["source.aws_account_ids: is empty: leave it out to look at every account"]),
+            ("aws_account_ids = [123456789012]", vec!["source.aws_account_ids: must be a list of texts, not a list"]),
             (
                 r#"aws_account_ids = ["123", "000000000123", "000000000123"]"#,
                 vec![
-                    "source.aws_account_ids must hold ids of twelve digits in quotes, not \"123\"",
-                    "source.aws_account_ids names 000000000123 twice",
+                    "source.aws_account_ids: must hold ids of twelve digits in quotes, not \"123\"",
+                    "source.aws_account_ids: names 000000000123 twice",
                 ],
             ),
         ] {

@@ -124,7 +124,7 @@ mod tests {
         let table: toml::Table = toml.parse().expect("toml");
         let problems = Problems::default();
         let params = super::read(&Section::new("source", Some(&table), &problems));
-        let list: Vec<String> = problems.into_list().into_iter().map(|p| format!("{} {}", p.key, p.message)).collect();
+        let list: Vec<String> = problems.into_list().into_iter().map(|p| p.to_string()).collect();
         match params.filter(|_| list.is_empty()) {
             Some(params) => vec![params.query(true), params.query(false)],
             None => list,
@@ -153,36 +153,36 @@ mod tests {
     fn what_would_change_the_query_or_share_a_column_is_a_problem() {
         let metric = "metric = \"all.cost\"\n";
         for (toml, wanted) in [
-            ("", vec!["source.metric is missing"]),
-            ("metric = \" \"", vec!["source.metric must not be empty"]),
+            ("", vec!["source.metric: is missing"]),
+            ("metric = \" \"", vec!["source.metric: must not be empty"]),
             (
                 "metric = \"all.cost{*}\"",
-                vec!["source.metric must be the name of a metric alone, such as \"all.cost\", not \"all.cost{*}\""],
+                vec!["source.metric: must be the name of a metric alone, such as \"all.cost\", not \"all.cost{*}\""],
             ),
-            (&format!("{metric}group_by = []"), vec!["source.group_by is empty: leave it out for totals"]),
-            (&format!("{metric}group_by = \"team\""), vec!["source.group_by must be a list of texts, not \"team\""]),
+            (&format!("{metric}group_by = []"), vec!["source.group_by: is empty: leave it out for totals"]),
+            (&format!("{metric}group_by = \"team\""), vec!["source.group_by: must be a list of texts, not \"team\""]),
             (
                 &format!("{metric}group_by = [{{ tag = \"team\" }}]"),
-                vec!["source.group_by must be a list of texts, not a list"],
+                vec!["source.group_by: must be a list of texts, not a list"],
             ),
             (
                 &format!("{metric}group_by = [\"a\", \"b\", \"c\", \"d\", \"e\"]"),
-                vec!["source.group_by has 5 tags; 4 are the most"],
+                vec!["source.group_by: has 5 tags; 4 are the most"],
             ),
             (
                 &format!("{metric}group_by = [\"team:a\"]"),
-                vec!["source.group_by must hold tag keys alone, such as \"team\", not \"team:a\""],
+                vec!["source.group_by: must hold tag keys alone, such as \"team\", not \"team:a\""],
             ),
             (
                 &format!("{metric}group_by = [\"cost-center\", \"Cost_Center\"]"),
-                vec!["source.group_by `cost-center` and `Cost_Center` would both fill the column `tag_cost_center`"],
+                vec!["source.group_by: `cost-center` and `Cost_Center` would both fill the column `tag_cost_center`"],
             ),
             (
                 &format!("{metric}filter = \"{{env:prod}}\""),
-                vec!["source.filter must be what stands in the braces of a query, on one line and without the braces"],
+                vec!["source.filter: must be what stands in the braces of a query, on one line and without the braces"],
             ),
-            (&format!("{metric}filter = \"\""), vec!["source.filter must not be empty"]),
-            (&format!("{metric}filter = {{ }}"), vec!["source.filter must be text in quotes, not a table"]),
+            (&format!("{metric}filter = \"\""), vec!["source.filter: must not be empty"]),
+            (&format!("{metric}filter = {{ }}"), vec!["source.filter: must be text in quotes, not a table"]),
         ] {
             assert_eq!(said(toml), wanted, "{toml}");
         }

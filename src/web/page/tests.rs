@@ -113,7 +113,7 @@ fn running(mut job: JobFacts) -> JobFacts {
 }
 
 fn facts(jobs: Vec<JobFacts>) -> PageFacts {
-    let problems = vec![Problem { key: HOSTILE.to_owned(), message: HOSTILE.to_owned() }];
+    let problems = vec![Problem::new(HOSTILE, HOSTILE)];
     PageFacts {
         now: now(),
         clock_is_fixed: true,

@@ -255,7 +255,7 @@ fn documents_are_json_and_tell_the_clock() {
 fn a_broken_job_file_does_not_stop_the_others() {
     let (_sandbox, house) = open();
     house.job("broken", "[source]\ntype = \"aws_cost_and_usage\"\n");
-    house.costlake(&["run"]).exits(2).says("broken.toml: window.begin is missing");
+    house.costlake(&["run"]).exits(2).says("broken.toml: window.begin: is missing");
     assert_eq!(days_of(&house).len(), 21, "the good job ran");
 }
 

@@ -231,7 +231,7 @@ fn texts_of_a_job_that_go_to_aws_hold_no_control_characters() {
     for (key, value) in [("external_id", "a\\nHUSH"), ("profile", "a\\tb"), ("region", "us-east-1\\n"), ("region", "")]
     {
         house.job("costs", &DAILY.replace("[limits]", &format!("[aws]\n{role}{key} = \"{value}\"\n[limits]")));
-        house.costlake(&["check"]).exits(2).says(&format!("aws.{key} ")).hides("HUSH");
+        house.costlake(&["check"]).exits(2).says(&format!("aws.{key}: ")).hides("HUSH");
     }
 }
 
