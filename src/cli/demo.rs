@@ -17,6 +17,7 @@ use crate::sources::{Api, REGISTRY};
 use crate::window::{days_before, month_start};
 
 use super::args::{Arguments, Command, Global, Output};
+use super::failures::Failures;
 use super::run::{DEMO, finish, run_all};
 use super::screen::{BOLD, DIM};
 use super::{context, open_lake, progress, screen, show, tell_clock};
@@ -51,7 +52,7 @@ pub(super) async fn demo(global: &Global) -> Result<u8> {
     }
     let reports = run_side_by_side(&context, &jobs).await?;
     server.abort();
-    let code = finish(global, &context, &reports, 0, &serde_json::json!([]))?;
+    let code = finish(global, &context, &reports, Failures::default(), &[])?;
     if code == 0 && global.output == Output::Text {
         answers(global, &jobs, context.clock).await?;
     }
