@@ -88,7 +88,7 @@ pub(super) fn notes(jobs: usize, notes: &[(String, String)]) {
 /// The first few names, and how many more.
 fn named(of: &[&str], jobs: usize) -> String {
     if of.len() == jobs {
-        return format!("all {jobs} jobs");
+        return format!("all {jobs}");
     }
     match of.len().checked_sub(NAMED) {
         None | Some(0) => of.join(", "),
@@ -121,6 +121,6 @@ mod tests {
     fn a_few_jobs_are_named_and_many_counted() {
         assert_eq!(named(&["a", "b"], 5), "a, b");
         assert_eq!(named(&["a", "b", "c", "d"], 5), "a, b, c and 1 more");
-        assert_eq!(named(&["a", "b", "c", "d", "e"], 5), "all 5 jobs");
+        assert_eq!(named(&["a", "b", "c", "d", "e"], 5), "all 5");
     }
 }

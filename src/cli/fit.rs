@@ -6,6 +6,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// Least columns of a name, and of text that is folded.
 const LEAST_NAME: usize = 5;
 const LEAST_TEXT: usize = 14;
+/// Columns of text below which names are cut too.
+const USUAL_TEXT: usize = 24;
 
 /// What a table looks like.
 pub(super) struct Shape<'a> {
@@ -47,6 +49,10 @@ pub(super) fn taken(widths: &[usize], gap: usize) -> usize {
 /// The widths of the columns, the widest names made narrower until the table fits.
 fn fitted(mut widths: Vec<usize>, gap: usize, shape: &Shape<'_>) -> Vec<usize> {
     let last = widths.len().saturating_sub(1);
+    // Text that goes on below loses nothing, so it gives room first.
+    while taken(&widths, gap) > shape.width && !shape.right.contains(&last) && widths[last] > USUAL_TEXT {
+        widths[last] -= 1;
+    }
     while taken(&widths, gap) > shape.width {
         let least = |index: usize| if index == last { LEAST_TEXT } else { LEAST_NAME };
         let elastic = widths

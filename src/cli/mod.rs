@@ -43,6 +43,7 @@ mod screen;
 mod serve;
 mod show;
 mod status;
+mod unknown;
 mod values;
 mod verify;
 

@@ -27,7 +27,7 @@ pub(super) fn print(tables: &[Table<'_>], without_job: &[String], broken: &[Brok
     rows.sort_by_key(|(health, _)| *health);
     let well = rows.iter().filter(|(health, _)| *health == Health::Current).count();
     let other = |name: &str, state: &str| ([name, "-", "-", state].map(str::to_owned).to_vec(), RED);
-    let broken = broken.iter().map(|broken| other(&broken.name(), "job file has errors"));
+    let broken = broken.iter().map(|broken| other(&broken.name(), "errors in file"));
     let without_job = without_job.iter().map(|name| other(name, NO_JOB));
     let rows = broken.chain(rows.into_iter().map(|(_, row)| row)).chain(without_job);
     screen::out(&grid(&["table", "newest", "last run", "state"], &[], rows));
@@ -49,6 +49,8 @@ pub(super) fn print_without_job(names: &[String]) {
 
 fn row(table: &Table<'_>, now: DateTime<Utc>) -> (Health, (Vec<String>, Style)) {
     let newest = table.slots.iter().filter(|slot| slot.known.is_some()).map(|slot| slot.day).max();
+    let read = table.slots.iter().filter_map(|slot| Some(slot.known.as_ref()?.read_at)).max();
+    let last = table.read.last.as_ref().map(|run| run.started_at).or(read);
     let (health, state) = state(table);
     let style = match health {
         Health::Failed | Health::Gaps => RED,
@@ -58,7 +60,7 @@ fn row(table: &Table<'_>, now: DateTime<Utc>) -> (Health, (Vec<String>, Style)) 
     let cells = vec![
         table.read.job.name.clone(),
         newest.map_or_else(|| "-".to_owned(), |day| day.to_string()),
-        table.read.last.as_ref().map_or_else(|| "never".to_owned(), |run| age(run.started_at, now)),
+        last.map_or_else(|| "never".to_owned(), |at| age(at, now)),
         state,
     ];
     (health, (cells, style))
@@ -73,7 +75,7 @@ fn state(table: &Table<'_>) -> (Health, String) {
         return but(Health::Failed, format!("refused: {}", refused.words()));
     }
     if let Some(failed) = &table.failed {
-        return but(Health::Failed, format!("failed: {}", failed.words()));
+        return but(Health::Failed, failed.words());
     }
     if table.slots.iter().any(|slot| slot.gap().is_some()) {
         let is_empty = table.slots.iter().all(|slot| slot.known.is_none());
@@ -103,17 +105,17 @@ fn counted(slots: &[Slot]) -> Vec<String> {
     all.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", count(n as u64))).collect()
 }
 
-/// How long ago it was: `5 min ago`, `3 h ago`, `12 d ago`.
+/// How long ago it was: `5m ago`, `3h ago`, `12d ago`.
 fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let age = now - at;
     if age < TimeDelta::zero() {
         at.format("%Y-%m-%d").to_string()
     } else if age < TimeDelta::hours(1) {
-        format!("{} min ago", age.num_minutes())
+        format!("{}m ago", age.num_minutes())
     } else if age < TimeDelta::hours(48) {
-        format!("{} h ago", age.num_hours())
+        format!("{}h ago", age.num_hours())
     } else {
-        format!("{} d ago", age.num_days())
+        format!("{}d ago", age.num_days())
     }
 }
 
@@ -126,8 +128,7 @@ mod tests {
     #[test]
     fn an_age_is_short() {
         let at = DateTime::UNIX_EPOCH;
-        for (seconds, wanted) in [(59, "0 min ago"), (3_599, "59 min ago"), (7_300, "2 h ago"), (1_000_000, "11 d ago")]
-        {
+        for (seconds, wanted) in [(59, "0m ago"), (3_599, "59m ago"), (7_300, "2h ago"), (1_000_000, "11d ago")] {
             assert_eq!(age(at, at + TimeDelta::seconds(seconds)), wanted);
         }
         assert_eq!(age(at, at - TimeDelta::seconds(1)), "1970-01-01");

@@ -124,7 +124,7 @@ fn print_jobs(plans: &[Planned<'_>], broken: &[BrokenJob], ask: Ask) {
     });
     let broken = broken
         .iter()
-        .map(|broken| (vec![broken.name(), "-".to_owned(), "-".to_owned(), "job file has errors".to_owned()], RED));
+        .map(|broken| (vec![broken.name(), "-".to_owned(), "-".to_owned(), "errors in file".to_owned()], RED));
     screen::out(&grid(&["job", "requests", "USD", "for (UTC days, inclusive)"], &[1, 2], rows.chain(broken)));
 }
 
@@ -137,7 +137,7 @@ fn what(job: &Job, plan: &Plan, ask: Ask) -> String {
     let slots = || plan.fetches.iter().flat_map(|fetch| &fetch.slots);
     let probe = match (probes(job, ask), plan.totals.is_some()) {
         (true, true) => Some("change probe"),
-        (true, false) => Some("change probe shared with another job"),
+        (true, false) => Some("shared change probe"),
         (false, true) => Some("totals to check them against"),
         (false, false) => None,
     };
@@ -151,7 +151,7 @@ fn what(job: &Job, plan: &Plan, ask: Ask) -> String {
 }
 
 fn ranged(first: NaiveDate, last: NaiveDate, are_many: bool) -> String {
-    if are_many { format!("{first} to {last}") } else { first.to_string() }
+    if are_many { format!("{first}..{last}") } else { first.to_string() }
 }
 
 /// The months of the only job.

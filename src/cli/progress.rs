@@ -14,6 +14,7 @@ use crate::redact::redact;
 use crate::report::RequestStats;
 
 use super::args::{Global, LogFormat};
+use super::fit::cut;
 use super::screen::{is_watched, plural, words_written};
 
 /// The bars of a run.
@@ -42,11 +43,11 @@ impl Bars {
             Event::Planned { job, fetches, .. } => {
                 let bar = self.all.add(ProgressBar::new(fetches));
                 if let Ok(style) =
-                    ProgressStyle::with_template("{prefix:<22} {bar:24.cyan/dim} {pos:>3}/{len} windows  {msg}")
+                    ProgressStyle::with_template("{prefix:<24} {bar:12.cyan/dim} {pos:>3}/{len} {wide_msg}")
                 {
                     bar.set_style(style.progress_chars("━━╌"));
                 }
-                bar.set_prefix(job);
+                bar.set_prefix(cut(&job, 24));
                 bar.tick();
                 *state = State { bar: Some(bar), asked: HashMap::new() };
             }

@@ -265,7 +265,7 @@ fn print_totals(reports: &[JobReport], broken: &[BrokenJob]) {
     let broken = broken.iter().map(|broken| {
         let mut cells = vec!["-".to_owned(); header.len()];
         broken.name().clone_into(&mut cells[0]);
-        "job file has errors".clone_into(&mut cells[header.len() - 1]);
+        "errors in file".clone_into(&mut cells[header.len() - 1]);
         (cells, RED)
     });
     let right: Vec<usize> = (1..header.len() - 1).collect();

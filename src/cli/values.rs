@@ -68,7 +68,7 @@ fn parse(what: &str) -> Result<(&'static Entry, &str)> {
     let Some(entry) = sources::find(name) else {
         let hint = nearest(name, listed());
         let example = listed().next().unwrap_or_default();
-        return Err(Error::new(Kind::Config, format!("there is no source `{name}`{hint}"))
+        return Err(Error::new(Kind::Config, format!("unknown source `{name}`{hint}"))
             .advise(format!("write the name of a source, a dot and a key, such as {example}.SERVICE")));
     };
     if entry.values.is_none() {
@@ -152,7 +152,7 @@ fn show(entry: &Entry, found: &[KnownValue], window: Window, pages: u64, cents: 
     for known in found {
         let value = if known.value.is_empty() { "(empty: without one)" } else { &known.value };
         match &known.description {
-            Some(description) => screen::out(&printable(&format!("{value}  {description}"))),
+            Some(description) => screen::folded(&printable(&format!("{value}  {description}")), 4),
             None => screen::out(&printable(value)),
         }
     }
@@ -168,10 +168,7 @@ mod tests {
     #[test]
     fn a_source_without_listings_and_an_unknown_one_are_told() {
         for (what, wanted) in [
-            (
-                "aws_cost_and_usag.SERVICE",
-                "there is no source `aws_cost_and_usag` (did you mean `aws_cost_and_usage`?)",
-            ),
+            ("aws_cost_and_usag.SERVICE", "unknown source `aws_cost_and_usag` (did you mean `aws_cost_and_usage`?)"),
             ("datadog_savings.x", "datadog_savings has no groupings and filters whose values could be listed"),
         ] {
             assert_eq!(parse(what).expect_err(what).message(), wanted);

@@ -96,7 +96,9 @@ fn print(checked: &TableCheck) {
         let days = days.collect::<Vec<_>>().join(", ");
         screen::folded(&format!("  read again: {days}, {}, {} USD", plural(requests, "request"), run.usd), 2);
     }
-    checked.notes.iter().for_each(|note| screen::note(note));
+    if checked.right > 0 || !checked.findings.is_empty() {
+        checked.notes.iter().for_each(|note| screen::note(note));
+    }
     if !checked.findings.is_empty() {
         screen::out("");
     }

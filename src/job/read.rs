@@ -78,7 +78,7 @@ fn find_source(section: &Section<'_>, name: &str) -> Option<&'static sources::En
     if entry.is_none() {
         let known: Vec<&str> = sources::REGISTRY.iter().map(|entry| entry.name).collect();
         let hint = nearest(name, known.iter().copied());
-        section.note("type", format!("there is no source `{name}`{hint}; there are {}", known.join(", ")));
+        section.note("type", format!("names an unknown source `{name}`{hint}; available: {}", known.join(", ")));
     }
     entry
 }
@@ -121,10 +121,10 @@ fn check_key(path: &str, name: &str, entry: Option<&'static sources::Entry>, pro
     // A table of the current state begins today, whatever its job says.
     let is_ignored = entry.rules.snapshot && path == "window.begin";
     if entry.rules.snapshot && DAYS.iter().any(|key| key.path == path) && !is_ignored {
-        problems.note(path, format!("means nothing to {}, which only tells today's state", entry.name));
+        problems.note(path, format!("does not apply to {}, which only has today's state; remove it", entry.name));
     } else if !is_ignored {
         let names: Vec<&str> = of.iter().map(|known| known.name).collect();
-        problems.note(path, format!("is for {} and means nothing to {}", names.join(", "), entry.name));
+        problems.note(path, format!("only applies to {}; remove it from a {} job", names.join(", "), entry.name));
     }
 }
 
@@ -133,7 +133,7 @@ fn read_schedule(section: &Section<'_>) -> Option<Schedule> {
         let zone = name.parse::<chrono_tz::Tz>().ok();
         if zone.is_none() {
             let hint = nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
-            section.note("timezone", format!("there is no time zone `{name}`{hint}"));
+            section.note("timezone", format!("names an unknown time zone `{name}`{hint}"));
         }
         zone
     });

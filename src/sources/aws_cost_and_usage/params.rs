@@ -141,7 +141,7 @@ fn read_metrics(section: &Section<'_>) -> Option<Vec<&'static Metric>> {
     for (index, name) in names.iter().enumerate() {
         if !METRICS.iter().any(|metric| metric.name == name) {
             let hint = nearest(name, METRICS.iter().map(|metric| metric.name));
-            section.note("metrics", format!("there is no metric `{name}`{hint}"));
+            section.note("metrics", format!("names an unknown metric `{name}`{hint}"));
         }
         if names[..index].contains(name) {
             section.note("metrics", format!("names `{name}` twice"));

@@ -61,7 +61,7 @@ fn a_plan_asks_nothing_and_writes_nothing() {
     house
         .costlake(&["plan"])
         .exits(0)
-        .says("0.22 USD. Nothing was asked.")
+        .says("0.22 USD. No request was sent.")
         .says("2026-10-20..2026-10-31")
         .says("to check them against")
         .hides("what has moved");
@@ -353,7 +353,7 @@ fn a_plan_makes_the_checks_of_a_run() {
         }
     };
     house.job("costs", &COSTS.replace("SERVICE", "REGION"));
-    refused(&house, 2, "the table `costs` holds something else than the job asks for");
+    refused(&house, 2, "job `costs` no longer matches its table");
     house.job("costs", &format!("{COSTS}[budget]\nmax_usd_per_month = 0.01\n"));
     refused(&house, 4, "the runs of this month have spent");
     house.job("costs", COSTS);

@@ -48,14 +48,14 @@ const CASES: &[Case] = &[
         "timezone",
         "[limits]",
         "[schedule]\ntimezone = \"Europe/Berln\"\n[limits]",
-        &["schedule.timezone there is no time zone `Europe/Berln` (did you mean `Europe/Berlin`?)"],
+        &["schedule.timezone names an unknown time zone `Europe/Berln` (did you mean `Europe/Berlin`?)"],
     ),
     (
         "metrics_unknown",
         "[\"UnblendedCost\"]",
         "[\"UnblendedCosts\", \"BlendedCost\", \"BlendedCost\"]",
         &[
-            "source.metrics there is no metric `UnblendedCosts` (did you mean `UnblendedCost`?)",
+            "source.metrics names an unknown metric `UnblendedCosts` (did you mean `UnblendedCost`?)",
             "source.metrics names `BlendedCost` twice",
         ],
     ),
@@ -120,7 +120,7 @@ const CASES: &[Case] = &[
         "bad_type",
         "aws_cost_and_usage",
         "aws_cost_usage",
-        &["there is no source `aws_cost_usage`", "did you mean `aws_cost_and_usage`?"],
+        &["unknown source `aws_cost_usage`", "did you mean `aws_cost_and_usage`?"],
     ),
     (
         "literal_key",
@@ -155,7 +155,7 @@ const DATADOG: &[(&str, &str, &[&str])] = &[
         "[source]\ntype = \"datadog_savings\"\nqueries = [{ provider = \"aws\", product = \"ec2\" }]\n\
          [window]\nbegin = \"2026-11-01\"\ncontrol = \"report\"\nrefresh = \"probe\"\n",
         &[
-            "window.control is for aws_cost_and_usage and means nothing to datadog_savings",
+            "window.control only applies to aws_cost_and_usage; remove it from a datadog_savings job",
             "window.refresh \"probe\" needs",
         ],
     ),
@@ -211,7 +211,7 @@ fn a_good_file_shows_what_will_be() {
     assert_eq!(job["next_firings"][0], "2026-11-04 06:30 JST", "{done}");
     let columns = ["usage_date", "estimated", "service", "unblended_cost", "currency"];
     assert_eq!(job["columns"], serde_json::json!(columns), "{done}");
-    house.costlake(&["check"]).exits(0).says("all right: 1 job");
+    house.costlake(&["check"]).exits(0).says("1 job OK");
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn an_unknown_dimension_is_a_warning() {
     house.job("odd", &DAILY.replace("\"SERVICE\"", "\"SERVCE\"").replace("[window]", filter));
     let grouping = "source.group_by[0].dimension \"SERVCE\" is no dimension that is known (did you mean `SERVICE`?); the API may refuse it";
     let filtered = "source.filter.Dimensions.Key \"REGIN\" is no dimension that is known (did you mean `REGION`?); the API may refuse it";
-    house.costlake(&["check"]).exits(0).says(grouping).says(filtered).says("all right: 1 job");
+    house.costlake(&["check"]).exits(0).says(grouping).says(filtered).says("1 job OK");
     let document = house.json(&["check"]).exits(0).document();
     let warnings = document["jobs"][0]["warnings"].as_array().expect("warnings").clone();
     assert_eq!(warnings.len(), 2, "{document}");

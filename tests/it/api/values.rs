@@ -40,7 +40,7 @@ fn what_cannot_be_listed_is_told_before_anything_is_paid() {
     for (what, wanted) in [
         ("aws_cost_and_usage", "the key is missing"),
         ("aws_cost_and_usage.service", "aws_cost_and_usage knows no `service`"),
-        ("nothing.SERVICE", "there is no source `nothing`"),
+        ("nothing.SERVICE", "unknown source `nothing`"),
         ("datadog_savings.x", "whose values could be listed"),
     ] {
         let done = house(&api).costlake(&["values", what]);
