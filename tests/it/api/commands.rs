@@ -62,9 +62,10 @@ fn a_plan_asks_nothing_and_writes_nothing() {
         .costlake(&["plan"])
         .exits(0)
         .says("0.22 USD. No request was sent.")
-        .says("2026-10-20..2026-10-31")
-        .says("to check them against")
-        .hides("what has moved");
+        .says("at most 22 requests")
+        .says("21 days, 2026-10-20..2026-11-09; totals to check them against")
+        .hides("change probe");
+    house.costlake(&["plan", "costs"]).exits(0).says("2026-10-20..2026-10-31").says("page size unknown");
     house.json(&["plan", "costs", "--from", "2026-11-01", "--to", "2026-11-02"]).exits(0);
     house.json(&backfill("2026-11", "yesterday", &["--dry-run"])).exits(0);
     assert_eq!(sandbox.requests(), before, "a plan asked something");
@@ -187,7 +188,8 @@ fn ranges_that_cannot_be_asked_are_refused() {
 #[test]
 fn status_shows_every_day_and_checks_for_gaps() {
     let (_sandbox, mut house) = open();
-    house.json(&["status", "--check"]).exits(6).says("2026-10-20 missing").says("costlake run costs");
+    house.json(&["status", "--check"]).exits(6).says("the lake lake does not exist yet").says("`costlake run`");
+    house.costlake(&["status"]).exits(0).says("does not exist yet").hides("missing");
     house.json(&["status"]).exits(0);
     house.run_well();
     let status = house.json(&["status", "--check"]).exits(0).document();
