@@ -59,15 +59,9 @@ impl Failures {
     }
 }
 
-/// The problems of a job file: one on its line, several below it.
+/// The problems of a job file, a line each.
 fn text_of(broken: &BrokenJob) -> String {
-    match broken.lines().as_slice() {
-        [one] => one.clone(),
-        _ => {
-            let problems = broken.problems.iter().map(|problem| format!("\n  {problem}"));
-            format!("{}: {} problems{}", broken.file.display(), broken.problems.len(), problems.collect::<String>())
-        }
-    }
+    broken.lines().join("\n  ")
 }
 
 /// Prints notes below a table: each text once, with the jobs it is about where there are several jobs.
@@ -109,7 +103,7 @@ mod tests {
         let mut broken = BrokenJob { file: "jobs/x.toml".into(), problems: vec![problem("is missing")] };
         assert_eq!(text_of(&broken), "jobs/x.toml: window.begin is missing");
         broken.problems.push(problem("is odd"));
-        assert_eq!(text_of(&broken), "jobs/x.toml: 2 problems\n  window.begin is missing\n  window.begin is odd");
+        assert_eq!(text_of(&broken), "jobs/x.toml: window.begin is missing\n  jobs/x.toml: window.begin is odd");
         let mut failures = Failures::of(&[broken]);
         assert_eq!(failures.code(), 2);
         failures.add("a", &Error::new(Kind::Interrupted, "stopped"));
