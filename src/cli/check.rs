@@ -69,7 +69,9 @@ fn firings(job: &Job, now: crate::clock::Clock) -> Vec<String> {
 }
 
 fn print(job: &Job, firings: &[String], access: Option<&str>) {
-    screen::out(&format!("{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}", job.name, job.file.display()));
+    let file = job.file.display().to_string();
+    let gap = if job.name.len() + 2 + file.len() <= screen::width() { "  " } else { "\n  " };
+    screen::out(&format!("{BOLD}{}{BOLD:#}{gap}{DIM}{file}{DIM:#}", job.name));
     if let Some(description) = &job.description {
         screen::folded(&format!("  {description}"), 0);
     }
