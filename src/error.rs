@@ -97,6 +97,31 @@ impl Kind {
         }
     }
 
+    /// What happened, for people: the result of a run or of a fetch.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Config => "wrong settings",
+            Self::Auth => "access denied",
+            Self::Budget => "budget reached",
+            Self::Superseded => "another run was first",
+            Self::Gap => "days missing or stale",
+            Self::OutcomeUnknown => "write not confirmed",
+            Self::Throttled => "throttled by the API",
+            Self::Unavailable => "no answer from the API",
+            Self::Restart => "pages of the API broke off",
+            Self::Refused => "rejected by the API",
+            Self::BadAnswer => "unusable answer",
+            Self::Unsettled => "does not add up",
+            Self::Quarantined => "held for review",
+            Self::Displaced => "replaced from outside",
+            Self::Store => "lake not usable",
+            Self::Clock => "wrong clock",
+            Self::Interrupted => "interrupted",
+            Self::Internal => "internal error",
+        }
+    }
+
     /// Whether the same request may be sent again.
     #[must_use]
     pub fn is_transient(self) -> bool {

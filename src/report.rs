@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::cents::Cents;
 use crate::error::{Error, Kind, combined_exit_code};
 use crate::request::Operation;
+use crate::text::plural;
+
+mod causes;
+
+pub use causes::{Cause, Said, causes};
 
 /// The outcome of one fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +42,21 @@ pub struct Failure {
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
         Self { kind: error.kind().into(), text: error.report(), exit_code: error.kind().exit_code() }
+    }
+}
+
+impl Failure {
+    /// What happened in two or three words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let says = |words: &str| self.text.lines().next().is_some_and(|line| line.contains(words));
+        match &self.kind {
+            FailureKind::Known(Kind::Config) if says("no longer matches its table") => "job does not fit its table",
+            FailureKind::Known(Kind::Auth) if says("there are no ") => "no credentials",
+            FailureKind::Known(kind) => kind.words(),
+            FailureKind::Newer(name) => name,
+        }
+        .replace('_', " ")
     }
 }
 
@@ -268,6 +288,40 @@ impl JobReport {
         self.asked.requests == 0 && reasons.contains(&self.exit_code)
     }
 
+    /// Its result in words: `up to date`, `done`, or the failure that decides on the exit code.
+    #[must_use]
+    pub fn result(&self) -> String {
+        if self.exit_code == 0 {
+            return if self.objects_written == 0 { "up to date" } else { "done" }.to_owned();
+        }
+        let of_fetches = || self.fetches.iter().filter_map(|fetch| fetch.failure.as_ref());
+        let mut all = self.failure.iter().chain(of_fetches());
+        let Some(first) = all.find(|failure| failure.exit_code == self.exit_code) else {
+            return format!("failed, exit code {}", self.exit_code);
+        };
+        let months = plural(of_fetches().filter(|failure| failure.kind == first.kind).count().max(1) as u64, "month");
+        match first.kind {
+            FailureKind::Known(Kind::Quarantined) => format!("{months} held for review"),
+            FailureKind::Known(Kind::Unsettled) => format!("{months} not adding up"),
+            FailureKind::Known(Kind::Displaced) => format!("{months} replaced from outside"),
+            _ => first.words(),
+        }
+    }
+
+    /// Every failure with what it is said of, for [`causes`].
+    pub fn said(&self) -> impl Iterator<Item = Said> {
+        let of = |partitions: Vec<String>, failure: &Failure| Said {
+            job: self.job.clone(),
+            partitions,
+            text: failure.text.clone(),
+        };
+        let of_fetches = self
+            .fetches
+            .iter()
+            .filter_map(move |fetch| fetch.failure.as_ref().map(|failure| of(vec![fetch.partition.clone()], failure)));
+        self.failure.iter().map(move |failure| of(Vec::new(), failure)).chain(of_fetches)
+    }
+
     /// Every failure with the partitions it concerns, each text once.
     #[must_use]
     pub fn failures(&self) -> Vec<(String, &Failure)> {
@@ -290,7 +344,7 @@ impl JobReport {
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, FailureKind};
+    use super::{Failure, FailureKind, FetchReport, JobReport, Outcome};
     use crate::error::{Error, Kind};
 
     #[test]
@@ -322,6 +376,34 @@ mod tests {
             let read: Failure = serde_json::from_value(stored).unwrap();
             assert!(read == failure && read.kind.is(kind), "{read:?}");
         }
+    }
+
+    #[test]
+    fn a_result_is_said_in_words() {
+        let ended = |failures: &[Error]| {
+            let mut report = JobReport::begin("a", "id", "run", chrono::DateTime::UNIX_EPOCH, false);
+            report.fetches = failures
+                .iter()
+                .map(|error| FetchReport {
+                    failure: Some(error.into()),
+                    ..FetchReport::begin("2026-10".to_owned(), Outcome::Failed)
+                })
+                .collect();
+            report.close();
+            report.result()
+        };
+        let held = || Error::new(Kind::Quarantined, "the month changed");
+        let unknown = || Error::new(Kind::Auth, "there are no AWS credentials to use");
+        assert_eq!(ended(&[]), "up to date");
+        assert_eq!(ended(&[held()]), "1 month held for review");
+        assert_eq!(ended(&[held(), held()]), "2 months held for review");
+        assert_eq!(ended(&[held(), unknown()]), "no credentials", "what decides on the exit code");
+        assert_eq!(ended(&[Error::new(Kind::Auth, "AWS denies it")]), "access denied");
+        assert_eq!(
+            ended(&[Error::new(Kind::Config, "job `a` no longer matches its table")]),
+            "job does not fit its table"
+        );
+        assert_eq!(ended(&[Error::new(Kind::Refused, "no")]), "rejected by the API");
     }
 
     #[test]

@@ -296,13 +296,16 @@ pub(super) enum Command {
     },
     /// Show exact sums of a table: by service, account, day …; reads the lake, asks no API.
     Show(ShowArguments),
-    /// Show which days are in the lake.
+    /// Show the state of the tables: a line each, what is not well first; of a single one its days.
     Status {
         /// Jobs, by name, pattern ('aws_*') or file (default: all jobs).
         jobs: Vec<String>,
         /// Exit with 6 when days are missing or stale, or the last run failed.
         #[arg(long)]
         check: bool,
+        /// Show every day of every table.
+        #[arg(long)]
+        calendar: bool,
     },
     /// Compare the lake with its ledger and footers; exit with 6 on any defect.
     Verify {

@@ -3,13 +3,17 @@
 use serde_json::json;
 
 use crate::clients::Clients;
-use crate::error::{Result, combined_exit_code};
+use crate::error::Result;
 use crate::job::Job;
 use crate::pipeline::{shown_elsewhere, try_credentials};
 
 use super::args::{Global, Output};
+use super::failures::{Failures, notes};
 use super::screen::{self, BOLD, DIM, GREEN, YELLOW};
-use super::{client_config, clock, clock_document, context, progress, select, tell_broken, tell_clock};
+use super::{client_config, clock, clock_document, context, progress, select, tell_clock};
+
+/// How far the second line of a value is indented beyond the first.
+const INDENT: usize = 10;
 
 /// `costlake check`.
 pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Result<u8> {
@@ -17,42 +21,45 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
     let (jobs, broken) = select(global, names)?;
     let now = clock()?;
     tell_clock(now);
-    let mut codes = vec![tell_broken(&broken)];
+    let mut failures = Failures::of(&broken);
     let context = if online { Some(context(global, client_config(global), None).await?) } else { None };
     let clients = Clients::new(client_config(global));
-    let mut documents = Vec::new();
+    let (mut documents, mut told) = (Vec::new(), Vec::new());
     for job in &jobs {
         let tried = match &context {
             Some(context) => Some(try_credentials(context, job).await),
             None => None,
         };
         if let Some(Err(error)) = &tried {
-            screen::failure(&format!("{}: {}", job.name, error.report()));
-            codes.push(error.kind().exit_code());
+            failures.add(&job.name, error);
         }
         let firings: Vec<String> = firings(job, now);
         let access = tried.and_then(Result::ok);
-        let notes: Vec<String> = job.aws.note().into_iter().chain(shown_elsewhere(&clients, job).await).collect();
+        let of_job: Vec<String> = job.aws.note().into_iter().chain(shown_elsewhere(&clients, job).await).collect();
         if global.output == Output::Text {
-            print(job, &firings, access.as_deref(), &notes);
+            print(job, &firings, access.as_deref());
+            told.extend(of_job.iter().map(|note| (job.name.clone(), note.clone())));
         }
         let columns: Vec<&str> = job.source.table().columns().iter().map(|column| column.name.as_str()).collect();
         documents.push(json!({
             "job": job.name, "file": job.file, "source": job.entry.name, "next_firings": firings, "columns": columns, "access": access,
-            "notes": notes,
+            "notes": of_job,
             "warnings": job.warnings,
         }));
     }
-    let code = combined_exit_code(codes);
+    let code = failures.code();
     match global.output {
         Output::Json => screen::json(&json!({
             "clock": clock_document(now), "jobs": documents, "broken": broken, "exit_code": code,
         }))?,
-        _ if code == 0 => {
-            screen::out(&format!("{GREEN}all right{GREEN:#}: {}", screen::plural(jobs.len() as u64, "job")));
+        Output::Text | Output::Csv => {
+            notes(jobs.len(), &told);
+            if code == 0 {
+                screen::out(&format!("{GREEN}{} OK{GREEN:#}", screen::plural(jobs.len() as u64, "job")));
+            }
         }
-        _ => {}
     }
+    failures.tell();
     Ok(code)
 }
 
@@ -61,29 +68,27 @@ fn firings(job: &Job, now: crate::clock::Clock) -> Vec<String> {
     next.unwrap_or_default().iter().map(|at| at.format("%Y-%m-%d %H:%M %Z").to_string()).collect()
 }
 
-fn print(job: &Job, firings: &[String], access: Option<&str>, notes: &[String]) {
-    screen::out(&format!("{BOLD}{}{BOLD:#}  {DIM}{}{DIM:#}", job.name, job.file.display()));
+fn print(job: &Job, firings: &[String], access: Option<&str>) {
+    let file = job.file.display().to_string();
+    let gap = if job.name.len() + 2 + file.len() <= screen::width() { "  " } else { "\n  " };
+    screen::out(&format!("{BOLD}{}{BOLD:#}{gap}{DIM}{file}{DIM:#}", job.name));
     if let Some(description) = &job.description {
-        screen::out(&format!("  {description}"));
+        screen::folded(&format!("  {description}"), 0);
     }
     let grain = job.source.grain().name().to_lowercase();
     let columns: Vec<&str> = job.source.table().columns().iter().map(|column| column.name.as_str()).collect();
     screen::out(&format!("  source    {}, {grain} rows", job.entry.name));
-    screen::out(&format!("  columns   {}", columns.join(", ")));
-    match &job.schedule {
-        Some(schedule) => {
-            screen::out(&format!("  schedule  {} ({}), next {}", schedule.cron, schedule.timezone, firings.join(", ")));
-        }
-        None => screen::out("  schedule  none: by hand only"),
-    }
+    screen::folded(&format!("  columns   {}", columns.join(", ")), INDENT);
+    let schedule = job.schedule.as_ref().map_or_else(
+        || "none: by hand only".to_owned(),
+        |schedule| format!("{} ({}), next {}", schedule.cron, schedule.timezone, firings.join(", ")),
+    );
+    screen::folded(&format!("  schedule  {schedule}"), INDENT);
     if let Some(access) = access {
-        screen::out(&format!("  access    {access}"));
-    }
-    for note in notes {
-        screen::out(&format!("  {DIM}note: {note}{DIM:#}"));
+        screen::folded(&format!("  access    {access}"), INDENT);
     }
     for warning in &job.warnings {
-        screen::out(&format!("  {YELLOW}warning{YELLOW:#}   {warning}"));
+        screen::folded(&format!("  {YELLOW}warning{YELLOW:#}   {warning}"), INDENT);
     }
     screen::out("");
 }

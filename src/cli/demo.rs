@@ -17,6 +17,8 @@ use crate::sources::{Api, REGISTRY};
 use crate::window::{days_before, month_start};
 
 use super::args::{Arguments, Command, Global, Output};
+use super::failures::Failures;
+use super::fit;
 use super::run::{DEMO, finish, run_all};
 use super::screen::{BOLD, DIM};
 use super::{context, open_lake, progress, screen, show, tell_clock};
@@ -51,7 +53,7 @@ pub(super) async fn demo(global: &Global) -> Result<u8> {
     }
     let reports = run_side_by_side(&context, &jobs).await?;
     server.abort();
-    let code = finish(global, &context, &reports, 0, &serde_json::json!([]))?;
+    let code = finish(global, &context, &reports, Failures::default(), &[])?;
     if code == 0 && global.output == Output::Text {
         answers(global, &jobs, context.clock).await?;
     }
@@ -112,7 +114,14 @@ async fn answers(global: &Global, jobs: &[Job], clock: Clock) -> Result<()> {
     let lake_flag = word(&location.to_string());
     for (question, words) in questions(clock.now()) {
         let line = format!("costlake show {} --lake {lake_flag}", words.join(" "));
-        screen::out(&format!("\n{BOLD}{question}{BOLD:#}\n{DIM}$ {line}{DIM:#}"));
+        screen::out("");
+        for part in fit::fold(question, screen::width(), 0) {
+            screen::out(&format!("{BOLD}{part}{BOLD:#}"));
+        }
+        // Broken where a shell goes on reading.
+        for part in fit::fold(&format!("$ {line}"), screen::width() - 2, 2).join(" \\\n").lines() {
+            screen::out(&format!("{DIM}{part}{DIM:#}"));
+        }
         let typed = ["costlake".to_owned(), "show".to_owned()].into_iter().chain(words);
         let Ok(Arguments { command: Command::Show(typed), .. }) = Arguments::try_parse_from(typed) else { continue };
         let job = jobs.iter().find(|job| job.name == typed.table);
@@ -127,8 +136,11 @@ fn next_steps(lake: &str) -> String {
     format!(
         "\nThe lake is in {lake}. What next:\n\
          Which days are there:  costlake status --lake {lake}\n\
-         All tables in DuckDB:  costlake connect --lake {lake} > lake.sql; duckdb -init lake.sql\n\
-         Your own bill:         edit jobs/aws_cost_by_service.toml, then costlake check, plan, run"
+         All tables in DuckDB:  costlake connect --lake {lake} > lake.sql\n\
+         {indent}duckdb -init lake.sql\n\
+         Your own bill:         edit jobs/aws_cost_by_service.toml, then\n\
+         {indent}costlake check; costlake plan; costlake run",
+        indent = " ".repeat(23)
     )
 }
 

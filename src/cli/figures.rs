@@ -1,8 +1,8 @@
-//! Sums as a table for a screen of 80 columns: names, amounts, shares and bars; or amounts, earlier amounts and changes.
+//! Sums as a table for the screen: names, amounts, shares and bars; or amounts, earlier amounts and changes.
 
 use anstyle::Style;
 use chrono::{Datelike, NaiveDate};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use crate::answer::{Group, Measure, Question, Section};
 use crate::decimal;
@@ -12,15 +12,13 @@ use crate::table::{ColumnType, Table};
 use crate::text::plural;
 use crate::window::{Grain, Window};
 
-use super::screen::{BOLD, DIM, PLAIN, grid};
+use super::fit::{self, cut};
+use super::screen::{self, BOLD, DIM, PLAIN};
 
-/// Columns of the screen.
-const WIDTH: usize = 80;
-/// Characters of a bar, and of a line of bars for the days.
+/// Characters of a bar, the least that tell something, and of a line of bars for the days.
 const BAR: usize = 14;
+const LEAST_BAR: usize = 4;
 const SPARKS: usize = 56;
-/// Least characters of a name.
-const NARROW: usize = 5;
 /// Most characters of the head of an amount.
 const HEAD: usize = 18;
 
@@ -44,17 +42,20 @@ pub(super) fn section(question: &Question, job: &Job, section: &Section, before:
             vec![sum, share, bar]
         }
     };
-    let mut rows: Vec<(Vec<String>, Vec<String>, Style)> = Vec::new();
+    let mut rows: Vec<(Vec<String>, Style)> = Vec::new();
+    let row = |names: Vec<String>, cells: Vec<String>| names.into_iter().chain(cells).collect::<Vec<String>>();
     if !question.by.is_empty() {
-        let row = |group: &Group| (names(&group.key), cells(group, share(group), bar(group.sum, largest)), PLAIN);
-        rows.extend(section.groups.iter().map(row));
+        let line =
+            |group: &Group| (row(names(&group.key), cells(group, share(group), bar(group.sum, largest, BAR))), PLAIN);
+        rows.extend(section.groups.iter().map(line));
     }
     if let Some((count, rest)) = &section.rest {
         let name = named(&plural(*count, "other"), question.by.len());
-        rows.push((name, cells(rest, share(rest), String::new()), DIM));
+        rows.push((row(name, cells(rest, share(rest), String::new())), DIM));
     }
     let total = Group { sum: section.total, before: section.before, ..Group::default() };
-    rows.push((named("total", question.by.len().max(1)), cells(&total, String::new(), String::new()), BOLD));
+    let name = named("total", question.by.len().max(1));
+    rows.push((row(name, cells(&total, String::new(), String::new())), BOLD));
     let after: &[&str] = match before {
         Some(_) => &["earlier", "change", "%"],
         None if question.by.is_empty() => &[],
@@ -63,9 +64,11 @@ pub(super) fn section(question: &Question, job: &Job, section: &Section, before:
     let by = question.by_names(table);
     let by = if by.is_empty() { vec![""] } else { by };
     let unit = cut(&unit(question, table, section), HEAD);
-    let header: Vec<String> =
-        by.iter().copied().chain([unit.as_str()]).chain(after.iter().copied()).map(str::to_owned).collect();
-    let mut lines: Vec<String> = laid_out(&header, by.len(), rows).lines().map(str::to_owned).collect();
+    let header: Vec<&str> = by.iter().copied().chain([unit.as_str()]).chain(after.iter().copied()).collect();
+    let bars: Option<Vec<i128>> =
+        (after == ["share", ""]).then(|| section.groups.iter().map(|group| group.sum).collect());
+    let text = laid_out(header, by.len(), rows, bars.as_deref(), screen::width());
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     if !question.is_by_time() && section.days.len() > 1 {
         lines.push(sparks(job.source.grain(), section));
     }
@@ -80,46 +83,36 @@ fn unit(question: &Question, table: &Table, section: &Section) -> String {
     of(1).map_or(unit.clone(), |series| format!("{unit} ({series})"))
 }
 
-/// The table, with its names cut so that it fits the screen.
-fn laid_out(header: &[String], by: usize, rows: Vec<(Vec<String>, Vec<String>, Style)>) -> String {
-    let width = |index: usize| {
-        let of_row = |(names, cells, _): &(Vec<String>, Vec<String>, Style)| {
-            let cell = if index < by { names.get(index) } else { cells.get(index - by) };
-            cell.map_or(0, |cell| cell.width())
+/// The table. Its bars, the last column, give their room to the names.
+fn laid_out(
+    mut header: Vec<&str>,
+    by: usize,
+    mut rows: Vec<(Vec<String>, Style)>,
+    bars: Option<&[i128]>,
+    width: usize,
+) -> String {
+    if let Some(sums) = bars {
+        let last = header.len() - 1;
+        let of_column = |index: usize| {
+            let cells = rows.iter().filter_map(|(cells, _)| cells.get(index)).map(|cell| cell.width());
+            cells.chain(header.get(index).map(|head| head.width())).max().unwrap_or(0)
         };
-        let heads = header.get(index).map_or(0, |head| head.width());
-        rows.iter().map(of_row).max().unwrap_or(0).max(heads)
-    };
-    let mut widths: Vec<usize> = (0..header.len()).map(width).collect();
-    // Each column has a blank at either side, and one stands between two.
-    while widths.iter().sum::<usize>() + 3 * widths.len() > WIDTH + 1 {
-        let Some(widest) = widths.iter_mut().take(by).max_by_key(|width| **width).filter(|width| **width > NARROW)
-        else {
-            break;
-        };
-        *widest -= 1;
+        let others: Vec<usize> = (0..last).map(of_column).collect();
+        let with = |bar: usize, gap: usize| fit::taken(&others, gap) + gap + bar;
+        let room = if with(BAR, 3) <= width { BAR } else { (BAR + width).saturating_sub(with(BAR, 2)).min(BAR) };
+        if room < LEAST_BAR {
+            header.pop();
+            rows.iter_mut().for_each(|(cells, _)| cells.truncate(last));
+        } else if room < BAR {
+            let largest = sums.iter().copied().max().unwrap_or(0);
+            for ((cells, _), sum) in rows.iter_mut().zip(sums) {
+                cells.truncate(last);
+                cells.push(bar(*sum, largest, room));
+            }
+        }
     }
     let right: Vec<usize> = (by..header.len()).filter(|index| !header[*index].is_empty()).collect();
-    let header: Vec<String> = header.iter().zip(&widths).map(|(head, width)| cut(head, *width)).collect();
-    let heads: Vec<&str> = header.iter().map(String::as_str).collect();
-    let rows = rows.into_iter().map(|(names, cells, style)| {
-        let names = names.iter().zip(&widths).map(|(name, width)| cut(name, *width));
-        (names.chain(cells).collect(), style)
-    });
-    grid(&heads, &right, rows)
-}
-
-fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let (mut kept, mut room) = (String::new(), width.saturating_sub(1));
-    for c in text.chars() {
-        let Some(left) = room.checked_sub(c.width().unwrap_or(0)) else { break };
-        kept.push(c);
-        room = left;
-    }
-    format!("{}…", kept.trim_end())
+    fit::table(&fit::Shape { header: &header, right: &right, paints_last: false, width }, &rows)
 }
 
 fn names(key: &[Option<String>]) -> Vec<String> {
@@ -164,11 +157,11 @@ fn change(by: i128, before: i128) -> String {
     if percent.len() > 10 { "…".to_owned() } else { format!("{}{percent}", if is_more { "+" } else { "" }) }
 }
 
-/// A bar of a part of the largest.
-fn bar(part: i128, largest: i128) -> String {
+/// A bar of a part of the largest, which has `most` characters.
+fn bar(part: i128, largest: i128, most: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let eighths = part.max(0).checked_mul(8 * BAR as i128).and_then(|part| part.checked_div(largest));
-    let eighths = usize::try_from(eighths.unwrap_or(0)).unwrap_or(0).min(8 * BAR);
+    let eighths = part.max(0).checked_mul(8 * most as i128).and_then(|part| part.checked_div(largest));
+    let eighths = usize::try_from(eighths.unwrap_or(0)).unwrap_or(0).min(8 * most);
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
 }
 
@@ -208,17 +201,19 @@ fn sparks(grain: Grain, section: &Section) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{bar, change, cut, sparks};
+    use unicode_width::UnicodeWidthStr;
+
+    use super::{PLAIN, bar, change, laid_out, sparks};
     use crate::answer::Section;
     use crate::window::{Grain, parse_day};
 
     #[test]
     fn bars_and_shares_are_of_the_largest_and_the_whole() {
         assert_eq!(
-            [bar(4, 4).chars().count(), bar(2, 4).chars().count(), bar(0, 4).len(), bar(-1, 4).len()],
+            [bar(4, 4, 14).chars().count(), bar(2, 4, 14).chars().count(), bar(0, 4, 14).len(), bar(-1, 4, 14).len()],
             [14, 7, 0, 0]
         );
-        assert_eq!(bar(1, 0), "");
+        assert_eq!(bar(1, 0, 14), "");
         for (by, before, wanted) in [(1, 3, "+33.3 %"), (-1, 3, "-33.3 %"), (1, -2, "+50.0 %"), (1, 0, "")] {
             assert_eq!(change(by, before), wanted);
         }
@@ -242,7 +237,17 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_is_cut() {
-        assert_eq!([cut("abc", 3), cut("abcd", 3), cut("ab cd", 4), cut("日本語", 5)], ["abc", "ab…", "ab…", "日本…"]);
+    fn bars_make_room_for_names() {
+        let laid = |name: &str| {
+            let row = [name, name, "1,234.00", "50.0 %", &bar(1, 1, 14)].map(str::to_owned).to_vec();
+            let text = laid_out(vec!["a", "b", "USD", "share", ""], 2, vec![(row, PLAIN)], Some(&[1]), 80);
+            let text = anstream::adapter::strip_str(&text).to_string();
+            assert!(text.lines().all(|line| line.width() <= 80), "{text}");
+            (text.matches('█').count(), text.matches(name).count())
+        };
+        assert_eq!(laid("short"), (14, 2));
+        assert_eq!(laid(&"x".repeat(25)), (7, 2), "shorter bars");
+        assert_eq!(laid(&"x".repeat(29)), (0, 2), "no bars");
+        assert_eq!(laid(&"x".repeat(40)), (0, 0), "names are cut last");
     }
 }

@@ -30,10 +30,14 @@ mod completions;
 mod connect;
 mod ddl;
 mod demo;
+mod failures;
 mod figures;
+mod fit;
 mod init;
 mod names;
+mod overview;
 mod panics;
+mod plan;
 mod progress;
 mod rebuild;
 mod run;
@@ -42,6 +46,7 @@ mod screen;
 mod serve;
 mod show;
 mod status;
+mod unknown;
 mod values;
 mod verify;
 
@@ -181,7 +186,7 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
             serve::serve(global, &asked).await
         }
         Command::Show(asked) => show::show(global, asked).await,
-        Command::Status { jobs, check } => status::status(global, jobs, *check).await,
+        Command::Status { jobs, check, calendar } => status::status(global, jobs, *check, *calendar).await,
         Command::Verify { jobs, full, repair } => verify::verify(global, jobs, *full, *repair).await,
         Command::Rebuild { job } => rebuild::rebuild(global, job).await,
         Command::Ddl { jobs, dialect, no_views } => ddl::ddl(global, jobs, (*dialect).into(), !no_views).await,
@@ -387,10 +392,16 @@ fn is_like(pattern: &str, name: &str) -> bool {
 
 /// Reports broken job files on stderr; returns their exit code.
 fn tell_broken(broken: &[BrokenJob]) -> u8 {
-    for line in broken.iter().flat_map(BrokenJob::lines) {
-        screen::failure(&line);
-    }
-    if broken.is_empty() { 0 } else { Kind::Config.exit_code() }
+    let failures = failures::Failures::of(broken);
+    failures.tell();
+    failures.code()
+}
+
+/// The sentence on a lake that is not there; a bucket is never said to be missing.
+fn missing(lake: &Location, command: &str) -> Option<String> {
+    let Location::Folder(path) = lake else { return None };
+    let is_missing = path.try_exists().is_ok_and(|exists| !exists);
+    is_missing.then(|| format!("the lake {lake} does not exist yet: check --lake, or make it with `{command}`"))
 }
 
 #[cfg(test)]

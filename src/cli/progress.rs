@@ -14,6 +14,7 @@ use crate::redact::redact;
 use crate::report::RequestStats;
 
 use super::args::{Global, LogFormat};
+use super::fit::cut;
 use super::screen::{has_colours, is_watched, plural, words_written};
 
 /// The bars of a run.
@@ -41,12 +42,12 @@ impl Bars {
         match event {
             Event::Planned { job, fetches, .. } => {
                 let bar = self.all.add(ProgressBar::new(fetches));
-                let looks = if has_colours() { "{bar:24.cyan/dim}" } else { "{bar:24}" };
-                let line = format!("{{prefix:<22}} {looks} {{pos:>3}}/{{len}} windows  {{msg}}");
+                let looks = if has_colours() { "{bar:12.cyan/dim}" } else { "{bar:12}" };
+                let line = format!("{{prefix:<24}} {looks} {{pos:>3}}/{{len}} {{wide_msg}}");
                 if let Ok(style) = ProgressStyle::with_template(&line) {
                     bar.set_style(style.progress_chars("━━╌"));
                 }
-                bar.set_prefix(job);
+                bar.set_prefix(cut(&job, 24));
                 bar.tick();
                 *state = State { bar: Some(bar), asked: HashMap::new() };
             }

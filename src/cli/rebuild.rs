@@ -1,24 +1,22 @@
 //! `rebuild`: rebuilds a table from its stored raw responses.
 
-use serde_json::json;
-
 use crate::error::Result;
 use crate::maintenance::rebuild::rebuild_job;
 
 use super::args::Global;
+use super::failures::Failures;
 use super::run::finish;
-use super::{client_config, context, progress, select, tell_broken, tell_clock};
+use super::{client_config, context, progress, select, tell_clock};
 
 /// `costlake rebuild`.
 pub(super) async fn rebuild(global: &Global, name: &str) -> Result<u8> {
     progress::start(global);
     let (jobs, broken) = select(global, &[name.to_owned()])?;
-    let broken_code = tell_broken(&broken);
     let context = context(global, client_config(global), None).await?;
     tell_clock(context.clock);
     let mut reports = Vec::new();
     for job in &jobs {
         reports.push(rebuild_job(&context, job).await);
     }
-    finish(global, &context, &reports, broken_code, &json!(broken))
+    finish(global, &context, &reports, Failures::of(&broken), &broken)
 }

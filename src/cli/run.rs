@@ -1,4 +1,4 @@
-//! `run`, `backfill` and `plan`.
+//! `run` and `backfill`; what is typed for `plan`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,17 +10,18 @@ use chrono::NaiveDate;
 use serde_json::json;
 
 use crate::cents::Cents;
-use crate::error::{Error, Kind, Result, combined_exit_code};
-use crate::job::Job;
+use crate::error::{Error, Kind, Result};
+use crate::job::{BrokenJob, Job};
 use crate::pipeline::totals::{Prices, Shared};
 use crate::pipeline::{Context, plan_job, run_job};
-use crate::plan::{Ask, OVER_CAP, Plan, probes, range};
-use crate::report::{FetchReport, JobReport, Outcome};
+use crate::plan::{Ask, range};
+use crate::report::{Failure, FetchReport, JobReport, Outcome};
 use crate::window::{parse_date_argument, parse_month};
 
 use super::args::{Days, Global, Output};
-use super::screen::{self, BOLD, DIM, GREEN, PLAIN, RED, YELLOW, bytes, count, grid, plural};
-use super::{client_config, clock, clock_document, context, progress, select, tell_broken, tell_clock};
+use super::failures::{Failures, notes};
+use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, bytes, count, grid, plural};
+use super::{client_config, clock, clock_document, context, plan, progress, select, tell_clock};
 
 /// The command whose reports show totals only: its partitions all look the same.
 pub(super) const DEMO: &str = "demo";
@@ -43,9 +44,8 @@ pub(super) async fn run(global: &Global, names: &[String], accept: &[String], ac
     let context = context(global, client_config(global), bars.map(|bars| bars.listener())).await?;
     let context = Context { accepted, accept_clock, ..context };
     tell_clock(context.clock);
-    let broken_code = tell_broken(&broken);
     let reports = run_all(&context, &jobs, "run", Ask::Due).await;
-    finish(global, &context, &reports, broken_code, &json!(broken))
+    finish(global, &context, &reports, Failures::of(&broken), &broken)
 }
 
 /// `costlake backfill`.
@@ -55,16 +55,17 @@ pub(super) async fn backfill(global: &Global, asked: &Backfill<'_>) -> Result<u8
             .advise("--from and --to name the first and the last, --since 7d the last seven")
     })?;
     if asked.dry_run {
-        return show_plans(global, asked.jobs, ask).await;
+        return plan::show_plans(global, asked.jobs, ask).await;
     }
     let bars = progress::start(global);
     let (jobs, broken) = select(global, asked.jobs)?;
-    let broken_code = tell_broken(&broken);
-    if broken_code != 0 {
+    let failures = Failures::of(&broken);
+    if failures.code() != 0 {
         if global.output == Output::Json {
-            screen::json(&json!({ "jobs": [], "broken": broken, "exit_code": broken_code }))?;
+            screen::json(&json!({ "jobs": [], "broken": broken, "exit_code": failures.code() }))?;
         }
-        return Ok(broken_code);
+        failures.tell();
+        return Ok(failures.code());
     }
     let accepted = Arc::new(accepted(&jobs, asked.accept)?);
     let context =
@@ -75,17 +76,17 @@ pub(super) async fn backfill(global: &Global, asked: &Backfill<'_>) -> Result<u8
         return Ok(0);
     }
     let reports = run_all(&context, &jobs, "backfill", ask).await;
-    finish(global, &context, &reports, 0, &json!([]))
+    finish(global, &context, &reports, failures, &[])
 }
 
 /// `costlake plan`.
 pub(super) async fn plan(global: &Global, names: &[String], days: &Days) -> Result<u8> {
-    show_plans(global, names, ask_of(days, false)?.unwrap_or(Ask::Due)).await
+    plan::show_plans(global, names, ask_of(days, false)?.unwrap_or(Ask::Due)).await
 }
 
 /// `costlake run --dry-run`.
 pub(super) async fn plan_due(global: &Global, names: &[String]) -> Result<u8> {
-    show_plans(global, names, Ask::Due).await
+    plan::show_plans(global, names, Ask::Due).await
 }
 
 /// The range that was typed, if any; without a last day it ends yesterday.
@@ -150,202 +151,69 @@ async fn confirm(context: &Context, jobs: &[Job], ask: Ask) -> Result<bool> {
     Ok(slots == 0 || screen::ask(&format!("{what} Go on?")))
 }
 
-async fn show_plans(global: &Global, names: &[String], ask: Ask) -> Result<u8> {
-    progress::start(global);
-    let (jobs, broken) = select(global, names)?;
-    let context = context(global, client_config(global), None).await?;
-    tell_clock(context.clock);
-    let mut codes = vec![tell_broken(&broken)];
-    let (mut plans, mut documents) = (Vec::new(), Vec::new());
-    let mut prices = Prices::of(&jobs, context.clock.now(), ask);
-    for job in &jobs {
-        match plan_job(&context, job, ask, &mut prices).await {
-            Ok((mut planned, store)) => {
-                planned.notes.extend(job.aws.note());
-                planned.notes.extend(planned.page_note(job, &store.ledger.learnt).map(str::to_owned));
-                documents.push(plan_document(job, &planned, store.ledger.learnt.page_rows > 0));
-                plans.push((job, planned));
-            }
-            Err(error) => {
-                let error = error.at("job", &job.name);
-                screen::error(&error);
-                codes.push(error.kind().exit_code());
-            }
-        }
-    }
-    let code = combined_exit_code(codes);
-    match global.output {
-        Output::Json => screen::json(&json!({
-            "clock": clock_document(context.clock), "lake": global.lake(), "jobs": documents, "broken": broken, "exit_code": code,
-        }))?,
-        // Where nothing could be planned, the errors are all there is to say.
-        _ if plans.is_empty() && code != 0 => {}
-        _ => print_plans(&plans, ask),
-    }
-    Ok(code)
-}
-
-fn is_paid(job: &Job) -> bool {
-    job.entry.provider.is_paid()
-}
-
-fn plan_document(job: &Job, planned: &Plan, learnt: bool) -> serde_json::Value {
-    let price = job.entry.provider.price_of(planned.expected_requests());
-    let fetches: Vec<_> = planned
-        .fetches
-        .iter()
-        .map(|fetch| {
-            let windows: Vec<_> = fetch.windows.iter().map(|w| json!({ "start": w.start(), "end": w.end() })).collect();
-            json!({
-                "partition": fetch.partition.to_string(), "windows": windows,
-                "days": fetch.slots.len(), "expected_requests": fetch.expected_requests,
-            })
-        })
-        .collect();
-    json!({
-        "job": job.name, "fetches": fetches, "totals_requests": planned.totals_requests(), "expected_requests": planned.expected_requests(), "expected_usd": price.to_string(),
-        "at_least": planned.at_least,
-        "pages_learnt_from_earlier_runs": learnt, "max_requests_per_run": job.budget.max_requests_per_run, "notes": planned.notes,
-    })
-}
-
-fn print_plans(plans: &[(&Job, Plan)], ask: Ask) {
-    let mut rows = Vec::new();
-    for (job, planned) in plans {
-        let probe = probes(job, ask);
-        if planned.totals.is_some() {
-            let what = if probe {
-                "totals of every day, to find what has moved"
-            } else {
-                "totals of the days read, to check them against"
-            };
-            let cells = [job.name.as_str(), "-", what, "-", "1", &job.entry.provider.price_of(1).to_string()];
-            rows.push((cells.map(str::to_owned).to_vec(), PLAIN));
-        }
-        for fetch in &planned.fetches {
-            let windows: Vec<String> = fetch.windows.iter().map(ToString::to_string).collect();
-            let provider = job.entry.provider;
-            let dollars = if provider.is_paid() {
-                provider.price_of(fetch.expected_requests).to_string()
-            } else {
-                "free".to_owned()
-            };
-            rows.push((
-                vec![
-                    job.name.clone(),
-                    fetch.partition.to_string(),
-                    abbreviated(&windows),
-                    fetch.slots.len().to_string(),
-                    fetch.expected_requests.to_string(),
-                    dollars,
-                ],
-                PLAIN,
-            ));
-        }
-        if planned.fetches.is_empty() {
-            rows.push((
-                vec![
-                    job.name.clone(),
-                    "-".to_owned(),
-                    if probe { "nothing else is known to be due" } else { "nothing is due" }.to_owned(),
-                    "0".to_owned(),
-                    "0".to_owned(),
-                    "-".to_owned(),
-                ],
-                PLAIN,
-            ));
-        }
-    }
-    screen::out(&grid(&["job", "partition", "windows (UTC, inclusive)", "days", "requests", "USD"], &[3, 4, 5], rows));
-    let price: Cents =
-        plans.iter().map(|(job, planned)| job.entry.provider.price_of(planned.expected_requests())).sum();
-    let requests: u64 = plans.iter().map(|(_, planned)| planned.expected_requests()).sum();
-    let least = if plans.iter().any(|(job, planned)| is_paid(job) && planned.at_least) { "at least " } else { "" };
-    screen::out(&format!("\nexpected: {least}{}, {price} USD. Nothing was asked.", plural(requests, "request")));
-    for (job, planned) in plans {
-        if job.budget.max_requests_per_run.is_some_and(|cap| is_paid(job) && planned.expected_requests() > cap) {
-            screen::out(&format!("{}: {OVER_CAP}", job.name));
-        }
-        for note in &planned.notes {
-            screen::out(&format!("{}: {note}", job.name));
-        }
-    }
-}
-
-fn abbreviated(windows: &[String]) -> String {
-    match windows {
-        [] => "-".to_owned(),
-        [one] => one.clone(),
-        [first, .., last] if windows.len() > 3 => format!("{first}, … {} more, {last}", windows.len() - 2),
-        few => few.join(", "),
-    }
-}
-
-/// Prints the reports and returns the exit code.
+/// Prints the reports, and what went wrong last; returns the exit code.
 pub(super) fn finish(
     global: &Global,
     context: &Context,
     reports: &[JobReport],
-    broken_code: u8,
-    broken: &serde_json::Value,
+    mut failures: Failures,
+    broken: &[BrokenJob],
 ) -> Result<u8> {
-    let interrupted = if context.cancel.is_cancelled() { Kind::Interrupted.exit_code() } else { 0 };
-    let code = combined_exit_code(reports.iter().map(|report| report.exit_code).chain([broken_code, interrupted]));
+    reports.iter().for_each(|report| failures.add_run(report));
+    if context.cancel.is_cancelled() {
+        failures.add_code(Kind::Interrupted.exit_code());
+    }
+    let code = failures.code();
     if global.output == Output::Json {
         let document = json!({
             "clock": clock_document(context.clock), "lake": global.lake(), "jobs": reports, "broken": broken, "exit_code": code,
         });
         screen::json(&document)?;
     } else {
-        for report in reports.iter().filter(|report| report.command != DEMO || report.exit_code != 0) {
-            print_report(report);
-        }
-        print_totals(reports);
-    }
-    for report in reports {
-        for (partitions, failure) in report.failures() {
-            let whole = if partitions.contains(", ") {
-                format!("{} (also {partitions})", failure.text)
-            } else {
-                failure.text.clone()
-            };
-            screen::failure(&whole);
+        let shown = |report: &&JobReport| report.command != DEMO || report.exit_code != 0;
+        reports.iter().filter(shown).for_each(|report| print_report(report, reports.len() == 1));
+        print_totals(reports, broken);
+        if reports.iter().any(|report| shown(&report)) {
+            notes(reports.len(), &reports.iter().filter(shown).flat_map(notes_of).collect::<Vec<_>>());
         }
     }
+    failures.tell();
     Ok(code)
 }
 
-fn print_report(report: &JobReport) {
-    screen::out(&format!("{BOLD}{}{BOLD:#}", report.job));
-    if report.fetches.is_empty() && report.failure.is_none() {
-        screen::out("  nothing was due");
-    }
+/// The notes of a run, each with its job.
+fn notes_of(report: &JobReport) -> Vec<(String, String)> {
+    let all = report.notes.iter().chain(report.fetches.iter().flat_map(|fetch| &fetch.notes));
+    all.map(|note| (report.job.clone(), note.clone())).collect()
+}
+
+/// The months that were read. A job without any is in the table of all jobs; the only one is told in a sentence.
+fn print_report(report: &JobReport, is_only: bool) {
     if !report.fetches.is_empty() {
-        let header = ["partition", "windows", "pages", "rows", "days changed", "object", "outcome"];
+        let header = ["month", "days read (UTC)", "pages", "rows", "changed", "size", "outcome"];
         let table = grid(&header, &[2, 3, 4, 5], report.fetches.iter().map(fetch_row));
-        screen::out(&table);
+        screen::out(&format!("{BOLD}{}{BOLD:#}\n{table}\n", report.job));
+    } else if is_only && report.failure.is_none() {
+        let probe = match report.asked.requests {
+            0 => String::new(),
+            requests => format!(" (checked for changes: {})", plural(requests, "request")),
+        };
+        screen::out(&format!("{BOLD}{}{BOLD:#}  up to date{probe}\n", report.job));
     }
-    for note in report.notes.iter().chain(report.fetches.iter().flat_map(|fetch| &fetch.notes)) {
-        screen::out(&format!("  {DIM}note: {note}{DIM:#}"));
-    }
-    screen::out("");
 }
 
 fn fetch_row(fetch: &FetchReport) -> (Vec<String>, Style) {
     let (outcome, style) = match (fetch.outcome, fetch.epoch) {
-        (Outcome::Committed, Some(epoch)) => (format!("committed, generation {epoch}"), GREEN),
+        (Outcome::Committed, Some(epoch)) => (format!("generation {epoch}"), GREEN),
         (Outcome::Committed, None) => ("committed".to_owned(), GREEN),
         (Outcome::Unchanged, _) => ("unchanged".to_owned(), DIM),
-        (Outcome::Failed, _) => {
-            let kind = fetch.failure.as_ref().map_or("", |failure| failure.kind.name());
-            (format!("failed: {}", kind.replace('_', " ")), RED)
-        }
+        (Outcome::Failed, _) => (fetch.failure.as_ref().map_or_else(|| "failed".to_owned(), Failure::words), RED),
         (Outcome::Stopped, _) => ("stopped, nothing written".to_owned(), YELLOW),
         (Outcome::NotStarted, _) => ("not started".to_owned(), YELLOW),
     };
     let cells = vec![
         fetch.partition.clone(),
-        abbreviated(&fetch.windows),
+        spanned(&fetch.windows),
         count(fetch.asked.pages),
         count(fetch.rows),
         count(fetch.changed_days),
@@ -355,29 +223,64 @@ fn fetch_row(fetch: &FetchReport) -> (Vec<String>, Style) {
     (cells, style)
 }
 
-fn print_totals(reports: &[JobReport]) {
+/// The days of several ranges: `2026-06-01..2026-06-30`, with `…` between the two where days in between are left out.
+fn spanned(windows: &[String]) -> String {
+    match windows {
+        [] => "-".to_owned(),
+        [one] => one.clone(),
+        [first, .., last] => {
+            let (start, _) = first.split_once("..").unwrap_or((first, first));
+            let (_, end) = last.split_once("..").unwrap_or((last, last));
+            format!("{start} … {end}")
+        }
+    }
+}
+
+/// A line for each job, and one for each job file that has errors.
+fn print_totals(reports: &[JobReport], broken: &[BrokenJob]) {
     if reports.is_empty() {
         return;
     }
-    let header = ["job", "requests", "USD", "rows", "objects", "retries", "seconds", "result"];
+    let retried = reports.iter().any(|report| report.asked.retries > 0);
+    let mut header = vec!["job", "requests", "USD", "rows", "files", "seconds", "result"];
+    if retried {
+        header.insert(5, "retries");
+    }
     let rows = reports.iter().map(|report| {
-        let (result, style) = match report.exit_code {
-            0 if report.objects_written == 0 => ("current".to_owned(), GREEN),
-            0 => ("done".to_owned(), GREEN),
-            code => (format!("exit {code}"), RED),
-        };
         let seconds = Duration::from_millis(report.duration_ms).as_secs_f64();
-        let cells = vec![
+        let mut cells = vec![
             report.job.clone(),
             count(report.asked.requests),
             report.usd.clone(),
             count(report.rows),
             count(report.objects_written),
-            count(report.asked.retries),
             format!("{seconds:.1}"),
-            result,
+            report.result(),
         ];
-        (cells, style)
+        if retried {
+            cells.insert(5, count(report.asked.retries));
+        }
+        (cells, if report.exit_code == 0 { GREEN } else { RED })
     });
-    screen::out(&grid(&header, &[1, 2, 3, 4, 5, 6], rows));
+    let broken = broken.iter().map(|broken| {
+        let mut cells = vec!["-".to_owned(); header.len()];
+        broken.name().clone_into(&mut cells[0]);
+        "errors in file".clone_into(&mut cells[header.len() - 1]);
+        (cells, RED)
+    });
+    let right: Vec<usize> = (1..header.len() - 1).collect();
+    screen::out(&grid(&header, &right, rows.chain(broken)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spanned;
+
+    #[test]
+    fn days_that_are_left_out_are_a_sign() {
+        let text = |windows: &[&str]| spanned(&windows.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(text(&[]), "-");
+        assert_eq!(text(&["2026-06-01..2026-06-03"]), "2026-06-01..2026-06-03");
+        assert_eq!(text(&["2026-06-01..2026-06-03", "2026-06-05", "2026-06-09"]), "2026-06-01 … 2026-06-09");
+    }
 }

@@ -5,12 +5,12 @@ use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
-
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table as Grid, TableStyle};
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result, combined_exit_code};
 use crate::redact::redact;
+
+use super::fit;
 
 pub(super) use crate::text::{bytes, count, plural};
 
@@ -85,6 +85,10 @@ pub(super) fn tell(text: &str) {
         return;
     }
     let text = redact(text);
+    let text = match message_width() {
+        Some(width) => fit::fold(&text, width, 2).join("\n"),
+        None => text.into_owned(),
+    };
     let mut stderr = anstream::stderr().lock();
     words_written(&stderr.write_all(text.as_bytes()).and_then(|()| stderr.write_all(b"\n")));
 }
@@ -155,31 +159,39 @@ pub(super) const DIM: Style = Style::new().dimmed();
 pub(super) const PLAIN: Style = Style::new();
 pub(super) const BOLD: Style = Style::new().bold();
 
-/// A table with a rule under its header; the columns in `right` are right-aligned. The style of a row applies to its
-/// last cell.
+/// A table for the screen; the columns in `right` are right-aligned. The style of a row applies to its last cell.
 pub(super) fn grid(header: &[&str], right: &[usize], rows: impl IntoIterator<Item = (Vec<String>, Style)>) -> String {
-    let mut grid = Grid::new();
-    let rule = LineStyle::none().fill('─').junction('─');
-    grid.load_style(TableStyle::new().header_separator(rule));
-    grid.set_content_arrangement(ContentArrangement::Disabled);
-    grid.set_header(header.iter().map(ToString::to_string).collect::<Vec<_>>());
-    let mut ends = Vec::new();
-    for (row, style) in rows {
-        ends.push((row.last().cloned().unwrap_or_default(), style));
-        grid.add_row(row);
+    let rows: Vec<_> = rows.into_iter().collect();
+    fit::table(&fit::Shape { header, right, paints_last: true, width: width() }, &rows)
+}
+
+/// Columns of the screen: those of `COLUMNS` or of the terminal, within bounds; 80 elsewhere.
+pub(super) fn width() -> usize {
+    asked_width().or_else(|| terminal_width(&std::io::stdout())).unwrap_or(80).clamp(40, 160)
+}
+
+/// Columns of messages; `None` where each stays one line, to be searched: in a log.
+fn message_width() -> Option<usize> {
+    asked_width().or_else(|| terminal_width(&std::io::stderr())).map(|width| width.clamp(40, 160))
+}
+
+fn asked_width() -> Option<usize> {
+    std::env::var("COLUMNS").ok()?.parse().ok().filter(|width| *width > 0)
+}
+
+fn terminal_width(stream: &(impl IsTerminal + std::os::fd::AsFd)) -> Option<usize> {
+    let size = if stream.is_terminal() { rustix::termios::tcgetwinsize(stream).ok() } else { None };
+    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0)
+}
+
+/// Prints a text on stdout, folded; what follows a break is indented by `indent` more.
+pub(super) fn folded(text: &str, indent: usize) {
+    out(&fit::fold(text, width(), indent).join("\n"));
+}
+
+/// Prints a note below a table.
+pub(super) fn note(text: &str) {
+    for line in fit::fold(&format!("  note: {text}"), width(), 2) {
+        out(&format!("{DIM}{line}{DIM:#}"));
     }
-    for index in right {
-        if let Some(column) = grid.column_mut(*index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let lines = grid.lines().enumerate().map(|(number, line)| {
-        let line = line.trim_end().to_owned();
-        let end = number.checked_sub(2).and_then(|row| ends.get(row));
-        match end.and_then(|(text, style)| Some((line.strip_suffix(text.as_str())?.to_owned(), text, style))) {
-            Some((rest, text, style)) => format!("{rest}{style}{text}{style:#}"),
-            None => line,
-        }
-    });
-    lines.collect::<Vec<_>>().join("\n")
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
 
 use crate::answer::{Group, Measure, Order, Question, ROWS, Section};
 use crate::ask::{Range, Reply, ask, sentence};
@@ -20,8 +21,10 @@ use crate::text::plural;
 use crate::window::parse_date_argument;
 
 use super::args::{Global, Output, ShowArguments};
+use super::fit;
 use super::screen::{self, BOLD, DIM, YELLOW};
-use super::{clock, demo, figures, open_lake, progress, select, shown, tell_broken, tell_clock};
+use super::unknown::unknown_values;
+use super::{clock, demo, figures, missing, open_lake, progress, select, shown, tell_broken, tell_clock};
 use crate::status::clock_document;
 
 /// Groups that a terminal shows without `--top`.
@@ -36,7 +39,7 @@ const MIXED: &str = "N/A";
 pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
     progress::start(global);
     let clock = clock()?;
-    let (_, lake) = open_lake(global).await?;
+    let (location, lake) = open_lake(global).await?;
     let (jobs, broken) = match select(global, std::slice::from_ref(&asked.table)) {
         Ok(found) => found,
         Err(error) if error.kind() == Kind::Config => {
@@ -53,7 +56,10 @@ pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
     };
     if global.output == Output::Text {
         tell_clock(clock);
-        screen::out(&in_text(&lake, job, asked, clock.now()).await?);
+        match missing(&location, &format!("costlake run {}", job.name)) {
+            Some(nowhere) => screen::folded(&nowhere, 2),
+            None => screen::out(&in_text(&lake, job, asked, clock.now()).await?),
+        }
         return Ok(code);
     }
     let Found { job, question, reply, notes } = find(&lake, job, asked, clock.now(), asked.top).await?;
@@ -123,6 +129,9 @@ async fn find<'j>(
     let in_time = question.is_by_time() && asked.top.is_none();
     let order = Order { by_key: in_time, most: most.filter(|_| !in_time) };
     let reply = ask(lake, &job, &store.ledger, now, &question, range, order).await?;
+    if reply.answer.sections.is_empty() {
+        notes.extend(unknown_values(lake, &job, &store.ledger, now, &question, range).await?);
+    }
     Ok(Found { job, question, reply, notes })
 }
 
@@ -254,12 +263,15 @@ fn text(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> Stri
     let by = question.by_names(table);
     let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
     let Some(window) = reply.window else {
-        let nothing = format!("{BOLD}{}{BOLD:#}  no data yet: costlake run {} fills it", job.name, job.name);
+        let nothing = format!("{BOLD}{}{BOLD:#}  no data yet: `costlake run {}` fills it", job.name, job.name);
         return [nothing].into_iter().chain(remarks(job, question, reply, notes)).collect::<Vec<_>>().join("\n");
     };
     let (first, last) = (window.start(), window.last());
     let days = if first == last { first.to_string() } else { format!("{first} to {last}") };
-    let mut lines = vec![format!("{BOLD}{}{BOLD:#}  {}{by}, {days}", job.name, question.measure_name(table))];
+    let what = format!("{}{by}, {days}", question.measure_name(table));
+    let fits = job.name.width() + 2 + what.width() <= screen::width();
+    let gap = if fits { "  " } else { "\n  " };
+    let mut lines = vec![format!("{BOLD}{}{BOLD:#}{gap}{what}", job.name)];
     if let Some(before) = reply.before {
         lines.push(format!("{DIM}earlier: {} to {}{DIM:#}", before.start(), before.last()));
     }
@@ -289,10 +301,10 @@ fn remarks(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> V
         lines.push(format!("{DIM}read {}{since}{DIM:#}", shown(newest)));
     }
     for (flag, days) in reply.flags() {
-        lines.push(format!("{YELLOW}{}{YELLOW:#}", sentence(grain, flag, &days)));
+        lines.extend(painted(YELLOW, &sentence(grain, flag, &days)));
     }
     for (flag, days) in reply.flags_before().iter().filter(|(flag, _)| *flag != "estimated") {
-        lines.push(format!("{YELLOW}of the earlier range: {}{YELLOW:#}", sentence(grain, flag, days)));
+        lines.extend(painted(YELLOW, &format!("of the earlier range: {}", sentence(grain, flag, days))));
     }
     if reply.answer.unknown_rows > 0 {
         let measure = question.measure_name(job.source.table());
@@ -304,8 +316,14 @@ fn remarks(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> V
     if reply.answer.sections.iter().any(|section| section.of.first().is_some_and(|of| of.as_deref() == Some(MIXED))) {
         lines.push(format!("{YELLOW}{MIXED} is AWS's word for mixed units: such a sum means nothing{YELLOW:#}"));
     }
-    lines.extend(notes.iter().map(|note| format!("{DIM}note: {note}{DIM:#}")));
+    lines.extend(notes.iter().flat_map(|note| painted(DIM, &format!("note: {note}"))));
     lines
+}
+
+/// The lines of a sentence.
+fn painted(style: anstyle::Style, text: &str) -> Vec<String> {
+    let lines = fit::fold(text, screen::width(), 2);
+    lines.into_iter().map(|line| format!("{style}{line}{style:#}")).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `status`: a calendar of every table, a line per month and a cell per day.
+//! `status`: a line for each table, or its calendar: a line per month and a cell per day.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use anstyle::Style;
 use chrono::{DateTime, Datelike, Utc};
 
 use crate::clients::Clients;
-use crate::error::{Kind, Result, combined_exit_code};
+use crate::error::{Kind, Result};
 use crate::job::{BrokenJob, Job};
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord, last_run};
@@ -19,83 +19,121 @@ use crate::status;
 use crate::window::{Grain, Window, first_of_month, month_start};
 
 use super::args::{Global, Output};
+use super::failures::Failures;
 use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, plural};
-use super::{client_config, clock, open_lake, progress, select, shown, tell_broken, tell_clock};
+use super::{client_config, clock, missing, open_lake, overview, progress, select, shown, tell_clock};
 
 /// `costlake status`.
-pub(super) async fn status(global: &Global, names: &[String], check: bool) -> Result<u8> {
+pub(super) async fn status(global: &Global, names: &[String], check: bool, calendars: bool) -> Result<u8> {
     progress::start(global);
     let (jobs, broken) = select(global, names)?;
     let clock = clock()?;
     tell_clock(clock);
     let now = clock.now();
     let (location, lake) = open_lake(global).await?;
+    let nowhere = missing(&location, "costlake run");
     let clients = Clients::new(client_config(global));
-    let mut codes = vec![tell_broken(&broken)];
-    let mut documents = Vec::new();
+    let mut failures = Failures::of(&broken);
+    let (mut tables, mut documents) = (Vec::new(), Vec::new());
     for job in &jobs {
-        let Read { job, store, notes, refused, last } = match read(&lake, &clients, job, now).await {
-            Ok(found) => found,
+        let table = match read(&lake, &clients, job, now).await {
+            Ok(read) => Table::of(read, now),
             Err(error) => {
-                let error = error.at("job", &job.name);
-                screen::error(&error);
-                codes.push(error.kind().exit_code());
+                failures.add(&job.name, &error.at("job", &job.name));
                 continue;
             }
         };
-        let job = job.as_ref();
-        let slots = calendar(job, &store.ledger, now);
-        let gaps: Vec<&Slot> = slots.iter().filter(|slot| slot.gap().is_some()).collect();
-        if check && !gaps.is_empty() {
-            codes.push(Kind::Gap.exit_code());
-            screen::failure(&gap_text(job, &gaps));
+        if check {
+            table.check(&mut failures, nowhere.as_deref());
         }
-        let failed = status::last_failure(last.as_ref());
-        let refusal = refused.as_ref().map(|failure| (failure, "runs of this job are refused"));
-        let told = refusal.or_else(|| failed.as_ref().map(|failure| (failure, "its last run failed")));
-        if let Some((failure, what)) = told.filter(|_| check) {
-            codes.push(Kind::Gap.exit_code());
-            screen::failure(&format!("{}: {what}: {}", job.name, failure.text));
-        }
-        match global.output {
-            Output::Text | Output::Csv => {
-                let notes: Vec<String> = notes.into_iter().chain(status::about(job, &store.ledger)).collect();
-                print(job, &slots, &notes, last.as_ref().zip(failed.as_ref()));
-            }
-            Output::Json => documents.push(status::table(job, &slots, &store.ledger, &notes, last.as_ref())),
+        if global.output == Output::Json {
+            documents.push(table.document());
+        } else {
+            tables.push(table);
         }
     }
     // If the lake could not be read, do not list its other tables.
-    let is_readable = codes.iter().all(|code| [0, Kind::Gap.exit_code(), Kind::Config.exit_code()].contains(code));
+    let is_readable = [0, Kind::Gap.exit_code(), Kind::Config.exit_code()].contains(&failures.code());
     let is_whole = names.is_empty() && is_readable;
     let without_job = if is_whole { without_job(&lake, &jobs, &broken).await } else { Ok(Vec::new()) };
     let without_job = without_job.unwrap_or_else(|error| {
-        screen::error(&error);
-        codes.push(error.kind().exit_code());
+        failures.add("", &error);
         Vec::new()
     });
-    let code = combined_exit_code(codes);
-    match global.output {
-        Output::Json => {
+    let code = failures.code();
+    match (global.output, nowhere) {
+        (Output::Json, _) => {
             let location = location.to_string();
             screen::json(&status::document(clock, &location, &documents, &without_job, &broken, code))?;
         }
-        Output::Text | Output::Csv => without_job.iter().for_each(|name| {
-            screen::out(&format!("{BOLD}{name}{BOLD:#}  without a job: nothing brings it up to date"));
-        }),
+        (_, Some(nowhere)) => screen::folded(&nowhere, 2),
+        _ if calendars || jobs.len() == 1 => {
+            tables.iter().for_each(Table::print);
+            overview::print_without_job(&without_job);
+        }
+        _ => overview::print(&tables, &without_job, &broken, now),
     }
+    failures.tell();
     Ok(code)
 }
 
+/// What is known of a table.
+pub(super) struct Table<'j> {
+    pub(super) read: Read<'j>,
+    pub(super) slots: Vec<Slot>,
+    /// The failure of its last run, if that is not over.
+    pub(super) failed: Option<Failure>,
+}
+
+impl<'j> Table<'j> {
+    fn of(read: Read<'j>, now: DateTime<Utc>) -> Self {
+        let slots = calendar(&read.job, &read.store.ledger, now);
+        let failed = status::last_failure(read.last.as_ref());
+        Self { read, slots, failed }
+    }
+
+    /// Adds what `--check` finds.
+    fn check(&self, failures: &mut Failures, nowhere: Option<&str>) {
+        let job = &self.read.job;
+        let gaps: Vec<&Slot> = self.slots.iter().filter(|slot| slot.gap().is_some()).collect();
+        if !gaps.is_empty() {
+            let text = nowhere.map_or_else(|| gap_text(job, &gaps), str::to_owned);
+            failures.add_text(&job.name, text, Kind::Gap);
+        }
+        let refused = self.read.refused.as_ref().map(|failure| (failure, "runs of this job are refused"));
+        if let Some((failure, what)) =
+            refused.or_else(|| self.failed.as_ref().map(|failure| (failure, "its last run failed")))
+        {
+            failures.add_text(&job.name, format!("{}: {what}: {}", job.name, failure.text), Kind::Gap);
+        }
+    }
+
+    fn document(&self) -> serde_json::Value {
+        let Read { job, store, notes, last, .. } = &self.read;
+        status::table(job, &self.slots, &store.ledger, notes, last.as_ref())
+    }
+
+    /// Everything to note about it.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let Read { job, store, notes, .. } = &self.read;
+        notes.iter().cloned().chain(status::about(job, &store.ledger)).collect()
+    }
+
+    fn print(&self) {
+        let failed = self.read.last.as_ref().zip(self.failed.as_ref());
+        print(&self.read.job, &self.slots, &self.notes(), failed);
+    }
+}
+
 /// The ledger, notes and last run of a job's table.
-struct Read<'j> {
+pub(super) struct Read<'j> {
     /// The job as it writes its table.
-    job: Cow<'j, Job>,
-    store: LedgerStore,
-    notes: Vec<String>,
+    pub(super) job: Cow<'j, Job>,
+    pub(super) store: LedgerStore,
+    pub(super) notes: Vec<String>,
     /// Why every run would be refused.
-    refused: Option<Failure>,
-    last: Option<JobReport>,
+    pub(super) refused: Option<Failure>,
+    pub(super) last: Option<JobReport>,
 }
 
 /// Reads the ledger, the notes and the last run of a job's table.
@@ -171,18 +209,19 @@ fn print(job: &Job, slots: &[Slot], notes: &[String], failed: Option<(&JobReport
         // `--check` and the page of the job show the context and the advice.
         let words = failure.text.lines().next().unwrap_or_default();
         let words = words.split(" (").next().unwrap_or_default();
-        screen::out(&format!("  {RED}last run failed{RED:#} {}, exit {}", shown(run.started_at), run.exit_code));
-        screen::out(&format!("    {words}"));
+        screen::out(&format!("  {RED}last run failed{RED:#} {}: {}", shown(run.started_at), failure.words()));
+        screen::folded(&format!("    {words}"), 0);
     }
-    for note in notes {
-        screen::out(&format!("  {DIM}note: {note}{DIM:#}"));
-    }
+    notes.iter().for_each(|note| screen::note(note));
     if job.source.grain() == Grain::Monthly {
         print_months(slots)
     } else {
         print_days(slots)
     }
-    screen::out(&format!("  {}\n", legend(slots)));
+    for line in legend(slots) {
+        screen::out(&format!("  {line}"));
+    }
+    screen::out("");
 }
 
 fn print_days(slots: &[Slot]) {
@@ -226,8 +265,11 @@ fn print_months(slots: &[Slot]) {
     }
 }
 
+/// Signs on a line of the legend.
+const SIGNS: usize = 4;
+
 /// The signs that occur, with their counts.
-fn legend(slots: &[Slot]) -> String {
+fn legend(slots: &[Slot]) -> Vec<String> {
     let states = [
         SlotState::Final,
         SlotState::Estimated,
@@ -251,5 +293,5 @@ fn legend(slots: &[Slot]) -> String {
     if stale > 0 {
         parts.push(format!("{RED}!{RED:#} stale {stale}"));
     }
-    parts.join("   ")
+    parts.chunks(SIGNS).map(|parts| parts.join("   ")).collect()
 }

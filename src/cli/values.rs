@@ -152,7 +152,7 @@ fn show(entry: &Entry, found: &[KnownValue], window: Window, pages: u64, cents: 
     for known in found {
         let value = if known.value.is_empty() { "(empty: without one)" } else { &known.value };
         match &known.description {
-            Some(description) => screen::out(&printable(&format!("{value}  {description}"))),
+            Some(description) => screen::folded(&printable(&format!("{value}  {description}")), 4),
             None => screen::out(&printable(value)),
         }
     }

@@ -151,27 +151,52 @@ impl TableRecord {
         }
     }
 
+    /// What differs in a job: the first few parts of its definition, each before and after.
+    fn changes(&self, ours: &Self) -> Vec<String> {
+        let of = |record: &Self, name: &str| {
+            record
+                .fingerprint
+                .iter()
+                .filter(|(known, _)| known == name)
+                .map(|(_, text)| text.clone())
+                .collect::<Vec<_>>()
+        };
+        let names: BTreeSet<&String> = self.fingerprint.iter().chain(&ours.fingerprint).map(|(name, _)| name).collect();
+        let changes = names.into_iter().filter_map(|name| {
+            let (before, after) = (of(self, name), of(ours, name));
+            let only = |these: &[String], others: &[String]| {
+                let only: Vec<&str> = these.iter().filter(|text| !others.contains(text)).map(String::as_str).collect();
+                only.join(", ")
+            };
+            let (gone, new) = (only(&before, &after), only(&after, &before));
+            match (before == after, gone.is_empty(), new.is_empty()) {
+                (true, ..) => None,
+                (_, false, false) => Some(format!("{name} changed from {gone} to {new}")),
+                (_, false, true) => Some(format!("{name} {gone} was removed")),
+                (_, true, false) => Some(format!("{name} {new} was added")),
+                (_, true, true) => Some(format!("{name} stands in another order")),
+            }
+        });
+        changes.take(SHOWN).collect()
+    }
+
     /// Refuses a job that would write something else into the table than it holds.
     pub(super) fn check(&self, ours: &Self) -> Result<()> {
-        let shown = |record: &Self, other: &Self| {
-            let both: BTreeSet<_> = other.fingerprint.iter().collect();
-            let own = record.fingerprint.iter().filter(|pair| !both.contains(pair));
-            let pairs: Vec<String> = own.take(SHOWN).map(|(name, text)| format!("{name} {text}")).collect();
-            if pairs.is_empty() { "nothing of it".to_owned() } else { pairs.join(", ") }
-        };
-        let way_out = if self.is_made_up() != ours.is_made_up() {
-            "one of the two is a sandbox's made-up bill: choose another --lake"
-        } else {
-            "give the changed job a new name (a new file in the jobs folder makes a new table), or change the job back"
-        };
+        if self.is_made_up() != ours.is_made_up() {
+            return Err(if self.is_made_up() {
+                Error::new(Kind::Config, format!("the table `{}` holds demo data, made up by a sandbox", self.table))
+                    .advise("use another --lake for real data")
+            } else {
+                Error::new(Kind::Config, format!("the table `{}` holds real data, and a sandbox is asked", self.table))
+                    .advise("use another --lake for made-up data")
+            });
+        }
         if self.fingerprint != ours.fingerprint {
-            return Err(Error::new(
-                Kind::Config,
-                format!("the table `{}` holds something else than the job asks for", self.table),
-            )
-            .at("table has", shown(self, ours))
-            .at("job asks for", shown(ours, self))
-            .advise(way_out));
+            let changes = self.changes(ours).join("; ");
+            let message = format!("job `{}` no longer matches its table: {changes}", self.table);
+            return Err(Error::new(Kind::Config, message).advise(
+                "give the changed job a new name (a new file in the jobs folder makes a new table), or change the job back",
+            ));
         }
         Ok(())
     }

@@ -147,7 +147,10 @@ impl Sender<'_> {
             attempt += 1;
             meter.stats.retries += 1;
             let wait = self.retries.wait(attempt, error.wait_hint());
-            span.in_scope(|| warn!(wait_ms = wait.as_millis(), attempt, "{error}; sending again"));
+            span.in_scope(|| {
+                let (wait, attempts) = (wait.as_millis(), self.retries.attempts);
+                warn!("{error}; retrying in {wait} ms (attempt {attempt} of {attempts})");
+            });
             unless_cancelled(self.cancel, tokio::time::sleep(wait)).await?;
         }
     }

@@ -102,10 +102,10 @@ pub struct Plan {
 }
 
 /// Note on a plan whose expected requests are a guess.
-const PAGE_UNKNOWN: &str = "how much fits on a page is not learnt yet: a page a day is assumed, usually far too many";
+const PAGE_UNKNOWN: &str =
+    "page size unknown until the first run: assuming one request per day, usually a large overestimate";
 /// The same where a list is one request, or more.
-const PAGES_AT_LEAST: &str =
-    "how much fits on a page is not learnt yet: a page for each list is assumed, which is the least";
+const PAGES_AT_LEAST: &str = "page size unknown until the first run: assuming one request per list, which is the least";
 /// Note on a plan that needs more requests than one run may send.
 pub const OVER_CAP: &str = "more than budget.max_requests_per_run allows; it may take several runs";
 

@@ -42,5 +42,6 @@ mod turned;
 mod unreached;
 mod unusual;
 mod values;
+mod widths;
 mod wrong_clocks;
 mod young;

@@ -61,10 +61,11 @@ fn a_plan_asks_nothing_and_writes_nothing() {
     house
         .costlake(&["plan"])
         .exits(0)
-        .says("0.22 USD. Nothing was asked.")
-        .says("2026-10-20..2026-10-31")
-        .says("to check them against")
-        .hides("what has moved");
+        .says("0.22 USD. No request was sent.")
+        .says("at most ")
+        .says("21 days, 2026-10-20..2026-11-09; totals to check them against")
+        .hides("change probe");
+    house.costlake(&["plan", "costs"]).exits(0).says("2026-10-20..2026-10-31").says("page size unknown");
     house.json(&["plan", "costs", "--from", "2026-11-01", "--to", "2026-11-02"]).exits(0);
     house.json(&backfill("2026-11", "yesterday", &["--dry-run"])).exits(0);
     assert_eq!(sandbox.requests(), before, "a plan asked something");
@@ -187,7 +188,8 @@ fn ranges_that_cannot_be_asked_are_refused() {
 #[test]
 fn status_shows_every_day_and_checks_for_gaps() {
     let (_sandbox, mut house) = open();
-    house.json(&["status", "--check"]).exits(6).says("2026-10-20 missing").says("costlake run costs");
+    house.json(&["status", "--check"]).exits(6).says("the lake lake does not exist yet").says("`costlake run`");
+    house.costlake(&["status"]).exits(0).says("does not exist yet").hides("missing");
     house.json(&["status"]).exits(0);
     house.run_well();
     let status = house.json(&["status", "--check"]).exits(0).document();
@@ -353,7 +355,7 @@ fn a_plan_makes_the_checks_of_a_run() {
         }
     };
     house.job("costs", &COSTS.replace("SERVICE", "REGION"));
-    refused(&house, 2, "the table `costs` holds something else than the job asks for");
+    refused(&house, 2, "job `costs` no longer matches its table");
     house.job("costs", &format!("{COSTS}[budget]\nmax_usd_per_month = 0.01\n"));
     refused(&house, 4, "the runs of this month have spent");
     house.job("costs", COSTS);

@@ -187,8 +187,8 @@ fn a_metric_is_not_taken_away_and_a_grouping_not_changed() {
     for (text, said) in [
         (job(FEW), "has metrics that the job does not name: ListCost, UsageQuantity"),
         (job(r#""UnblendedCost", "ListCost""#), "has metrics that the job does not name: UsageQuantity"),
-        (job(r#""ListCost", "UsageQuantity""#), "holds something else than the job asks for"),
-        (job(MORE).replace("SERVICE", "REGION"), "holds something else than the job asks for"),
+        (job(r#""ListCost", "UsageQuantity""#), "no longer matches its table"),
+        (job(MORE).replace("SERVICE", "REGION"), "no longer matches its table"),
     ] {
         house.job("costs", &text);
         for command in [

@@ -72,16 +72,16 @@ fn an_account_that_is_told_later_is_remembered() {
 fn a_job_that_asks_for_something_else_is_refused_with_the_way_out() {
     let (script, house) = read_once();
     for (from, to, words) in [
-        ("[\"UnblendedCost\"]", "[\"BlendedCost\", \"ListCost\"]", "metrics BlendedCost,ListCost"),
+        ("[\"UnblendedCost\"]", "[\"BlendedCost\", \"ListCost\"]", "to BlendedCost,ListCost"),
         ("\"SERVICE\"", "\"REGION\"", "DIMENSION:REGION"),
-        ("DAILY", "MONTHLY", "granularity MONTHLY"),
+        ("DAILY", "MONTHLY", "granularity changed from DAILY to MONTHLY"),
         ("[window]", "filter = { Tags = { Key = \"a\", Values = [\"b\"] } }\n[window]", "filter"),
     ] {
         house.job("costs", &DAILY.replacen(from, to, 1));
-        let shared = ["holds something else than the job asks for", "give the changed job a new name"];
+        let shared = ["no longer matches its table", "give the changed job a new name"];
         let check = house.json(&["status", "--check"]);
-        check.exits(6).says("costs: runs of this job are refused: the table").says(shared[1]).says(words);
-        assert!(check.document()["tables"][0]["notes"].to_string().contains("every run of this job is refused: the"));
+        check.exits(6).says("costs: runs of this job are refused: job `costs`").says(shared[1]).says(words);
+        assert!(check.document()["tables"][0]["notes"].to_string().contains("every run of this job is refused: job"));
         refused(&script, &house, 2, &[shared[0], shared[1], words]);
     }
     house.job("costs", DAILY);

@@ -265,7 +265,7 @@ fn a_good_file_shows_what_will_be() {
     assert_eq!(job["next_firings"][0], "2026-11-04 06:30 JST", "{done}");
     let columns = ["usage_date", "estimated", "service", "unblended_cost", "currency"];
     assert_eq!(job["columns"], serde_json::json!(columns), "{done}");
-    house.costlake(&["check"]).exits(0).says("all right: 1 job");
+    house.costlake(&["check"]).exits(0).says("1 job OK");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn an_unknown_dimension_is_a_warning() {
     house.job("odd", &DAILY.replace("\"SERVICE\"", "\"SHOE_SIZE\"").replace("[window]", filter));
     let grouping = "source.group_by[0].dimension: \"SHOE_SIZE\" is no dimension that is known; the API may refuse it";
     let filtered = "source.filter.Dimensions.Key: \"WEATHER\" is no dimension that is known; the API may refuse it";
-    house.costlake(&["check"]).exits(0).says(grouping).says(filtered).says("all right: 1 job");
+    house.costlake(&["check"]).exits(0).says(grouping).says(filtered).says("1 job OK");
     let document = house.json(&["check"]).exits(0).document();
     let warnings = document["jobs"][0]["warnings"].as_array().expect("warnings").clone();
     assert_eq!(warnings.len(), 2, "{document}");

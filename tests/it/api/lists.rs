@@ -52,8 +52,8 @@ fn pages_of_a_list_are_counted_once_they_were_seen() {
     let script = Script::answering(|asked| answer(asked, 10));
     let house = Lakehouse::new(script.url(), NOW);
     house.job("covered", &job(&[EC2, RDS], ""));
-    let words = "a page for each list is assumed, which is the least";
-    house.costlake(&["plan"]).exits(0).says("expected: at least 6 requests, 0.06 USD").says(words);
+    let words = "assuming one request per list, which is the least";
+    house.costlake(&["plan"]).exits(0).says("at least 6 requests, 0.06 USD").says(words);
     assert_eq!(house.json(&["plan"]).exits(0).document()["jobs"][0]["at_least"], true);
     let sent = house.run_well()["asked"]["requests"].clone();
     assert_eq!(sent, 2 * (3 + 4 + 1), "30, 31 and 5 days, 10 on a page");

@@ -105,7 +105,7 @@ fn a_table_that_never_held_a_row_may_be_given_another_definition() {
     house.job("costs", &filtered("Amazon Simple Storage Service"));
     let before = house.objects();
     for command in ["plan", "run"] {
-        house.json(&[command]).exits(2).says("holds something else than the job asks for");
+        house.json(&[command]).exits(2).says("no longer matches its table");
     }
     assert_eq!(house.objects(), before);
 }
@@ -165,7 +165,7 @@ fn a_table_of_days_never_becomes_one_of_months_by_another_definition() {
         }
         house.job("costs", DAILY);
         for command in ["plan", "run"] {
-            house.json(&[command]).exits(2).says("holds something else than the job asks for");
+            house.json(&[command]).exits(2).says("no longer matches its table");
         }
         assert_eq!(house.objects(), before, "{lost}");
         house.job("costs", &hourly);

@@ -102,7 +102,7 @@ fn what_cannot_be_answered_is_an_error_that_says_what_can() {
         house.costlake(arguments).exits(2).says(words);
     }
     house.job("young", DAILY);
-    house.costlake(&["show", "young"]).exits(0).says("no data yet: costlake run young fills it");
+    house.costlake(&["show", "young"]).exits(0).says("no data yet: `costlake run young` fills it");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_shipped_table_needs_no_job_file() {
 fn a_job_that_does_not_fit_its_table_is_refused() {
     let (_script, house) = house();
     house.job("costs", &DAILY.replace("\"SERVICE\"", "\"REGION\""));
-    house.costlake(&["show", "costs"]).exits(2).says("holds something else than the job asks for");
+    house.costlake(&["show", "costs"]).exits(2).says("no longer matches its table");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn at_once(house: &Lakehouse, arguments: &[&str]) -> Done {
     let begun = Instant::now();
     let done = house.costlake(arguments);
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}: {done}", begun.elapsed());
-    done.hides("sending again").hides("failed to verify");
+    done.hides("; retrying in ").hides("failed to verify");
     done
 }
 

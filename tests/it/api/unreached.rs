@@ -99,7 +99,7 @@ fn a_proxy_that_wants_a_password_is_asked_once() {
     for job in [DAILY, SAVINGS] {
         house.job("table", job);
         let done = house.costlake(&["run"]);
-        done.exits(2).hides("sending again").says("put the user and password of the proxy into HTTPS_PROXY");
+        done.exits(2).hides("; retrying in ").says("put the user and password of the proxy into HTTPS_PROXY");
     }
 }
 

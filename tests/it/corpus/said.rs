@@ -92,7 +92,9 @@ fn plain(house: &Lakehouse, done: &Done) -> String {
         if line.starts_with("20") && line.get(10..11) == Some("T") {
             line = line.split_once(' ').map_or(String::new(), |(_, rest)| rest.trim_start().to_owned());
         }
-        for (before, mask) in [("127.0.0.1:", "<port>"), ("wait_ms=", "<wait>"), (" run=", "<run>")] {
+        for (before, mask) in
+            [("127.0.0.1:", "<port>"), ("wait_ms=", "<wait>"), ("retrying in ", "<wait>"), (" run=", "<run>")]
+        {
             line = masked(&line, before, mask);
         }
         text.push_str(&line);

@@ -214,7 +214,7 @@ async fn the_demos_bill_and_a_real_one_are_not_laid_over_each_other() {
     let report = costlake::pipeline::run_job(&world.context(), &job, "run", ask).await;
     assert_eq!(report.exit_code, 2, "{report:#?}");
     let text = failures(&report);
-    assert!(text.contains("holds something else than the job asks for") && text.contains("made-up bill"), "{text}");
+    assert!(text.contains("holds real data, and a sandbox is asked") && text.contains("another --lake"), "{text}");
     assert!((world.rows(&job), world.sandbox.requests()) == before, "something was asked or written");
     world.set(EARLY);
     assert!(verify(&world.context(), &job, Depth::Rows).await.is_ok(), "looking costs nothing and is allowed");

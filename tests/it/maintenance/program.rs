@@ -48,7 +48,7 @@ async fn verify_repair_and_rebuild_from_the_command_line() {
     let program = Program::new(&world);
     assert_eq!(program.run(&["run"]).await.0, 0);
     let (code, out, _) = program.run(&["verify"]).await;
-    assert!(code == 0 && out.contains("2 objects right"), "{code}: {out}");
+    assert!(code == 0 && out.contains("2 files OK"), "{code}: {out}");
 
     let object = world.path("savings/billing_period=2026-10/data.parquet");
     let bytes = fs::read(&object).expect("an object");

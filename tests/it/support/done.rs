@@ -19,17 +19,24 @@ impl Done {
         self
     }
 
+    /// Whether the text was printed, on stdout or stderr; a sentence may be folded there.
+    fn has(&self, words: &str) -> bool {
+        let unfolded = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let printed = [&self.stdout, &self.stderr];
+        printed.iter().any(|text| text.contains(words) || unfolded(text).contains(words))
+    }
+
     /// Asserts that the text was printed, on stdout or stderr.
     #[track_caller]
     pub(crate) fn says(&self, words: &str) -> &Self {
-        assert!(self.stdout.contains(words) || self.stderr.contains(words), "does not say `{words}`: {self}");
+        assert!(self.has(words), "does not say `{words}`: {self}");
         self
     }
 
     /// Asserts that the text was not printed on either.
     #[track_caller]
     pub(crate) fn hides(&self, words: &str) -> &Self {
-        assert!(!self.stdout.contains(words) && !self.stderr.contains(words), "says `{words}`: {self}");
+        assert!(!self.has(words), "says `{words}`: {self}");
         self
     }
 

@@ -96,7 +96,7 @@ pub fn explain_code(operation: &str, code: Option<&str>, message: &str, status: 
             .advise("after enabling Cost Explorer data come within a day; for older days move window.begin to the first day that has data"),
         "BillExpirationException" => refused("the days are older than Cost Explorer keeps them")
             .advise("move window.begin or --from to a later day; MONTHLY data reach further back where multi-year data is enabled"),
-        "ValidationException" => refused("Cost Explorer refuses the request").advise("correct the job's source or the range; the words after the colon are the API's"),
+        "ValidationException" => refused("Cost Explorer refuses the request").advise("fix `source` or the date range (the text above is AWS's own message)"),
         "ResourceNotFoundException" | "BillingViewHealthStatusException" => {
             refused("the billing view cannot be read").advise("check aws.billing_view_arn and that the view is healthy")
         }
