@@ -1,7 +1,7 @@
 -- Budgets of the newest snapshot beside what was spent and what is expected, by month and tags. forecast is the one that
 -- someone set, else the forecast of the answer, else the one that Datadog made itself. Shares are of the budgeted amount,
 -- null where it is 0 or unknown.
-{create} {view} AS
+{create} {view} AS{open}
 WITH newest AS (
   SELECT max(usage_date) AS usage_date
   FROM {table}
@@ -34,4 +34,4 @@ SELECT
   forecast / nullif(amount, 0) AS forecast_share,
   actual > amount AS is_over,
   forecast > amount AS will_be_over
-FROM entries;
+FROM entries{close}

@@ -2,7 +2,7 @@
 -- before is null where it is not in the table, and days and previous_days tell how much of both is.
 -- previous_same_days_cost is the month before up to the same day of the month as the newest day of this one. Costs per -- if daily
 -- day are doubles: the cost divided by the days of the month that are in the table. -- if daily
-{create} {view} AS
+{create} {view} AS{open}
 WITH entries AS (
   SELECT
     12 * CAST(substr({partition}, 1, 4) AS integer) + CAST(substr({partition}, 6, 2) AS integer) AS month_number,
@@ -20,7 +20,7 @@ months AS (
     billing_period,
     count(DISTINCT slot) AS days, -- if not monthly
     max(extract(DAY FROM slot)) AS last_day, -- if daily
-    bool_or(estimated) AS estimated
+    {any}(estimated) AS estimated
   FROM entries
   GROUP BY month_number, billing_period
 ),
@@ -91,4 +91,4 @@ SELECT
   m.estimated
 FROM compared c
 JOIN months m ON m.month_number = c.month_number
-LEFT JOIN months p ON p.month_number = c.month_number - 1;
+LEFT JOIN months p ON p.month_number = c.month_number - 1{close}

@@ -2,7 +2,7 @@
 -- the plain average, the other two are weighted by committed spend (Savings Plans, if in units of one kind) and by
 -- normalized units (reservations). Amounts are brought to one scale: cents are told in dollars. A day that only one of the
 -- two tables has is there with nulls for the other.
-{create} {view} AS
+{create} {view} AS{open}
 WITH committed AS (
   SELECT
     usage_date,
@@ -61,4 +61,4 @@ SELECT
   s.on_demand_equivalent_cost_unit,
   s.realized_savings_unit
 FROM used u
-FULL JOIN saved s ON s.usage_date = u.usage_date AND s.provider = u.provider AND s.product = u.product;
+FULL JOIN saved s ON s.usage_date = u.usage_date AND s.provider = u.provider AND s.product = u.product{close}

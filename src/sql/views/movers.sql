@@ -1,6 +1,6 @@
 -- Cost by day and first grouping, beside the day before, ranked by how far it moved. A group that is absent from a day
 -- costs 0 on it. The change is null where the day before is not in the table.
-{create} {view} AS
+{create} {view} AS{open}
 WITH days AS (
   SELECT DISTINCT usage_date
   FROM {table}
@@ -49,4 +49,4 @@ SELECT
   change,
   CASE WHEN change IS NOT NULL
     THEN rank() OVER (PARTITION BY usage_date, currency ORDER BY abs(change) DESC NULLS LAST) END AS movement_rank
-FROM moved;
+FROM moved{close}

@@ -3,7 +3,7 @@
 -- bill is in datadog_unit. They are AWS less Datadog, rounded to a millionth, since Datadog answers doubles. A day whose
 -- amounts are in several units has no figures of Datadog. A day that only one of the two has is there with nulls for the
 -- other.
-{create} {view} AS
+{create} {view} AS{open}
 WITH bought AS (
   SELECT
     usage_date,
@@ -40,4 +40,4 @@ SELECT
   round(CAST(b.unused_commitment AS double) - t.unused, 6) AS unused_difference,
   t.unit AS datadog_unit
 FROM bought b
-FULL JOIN told t ON t.usage_date = b.usage_date;
+FULL JOIN told t ON t.usage_date = b.usage_date{close}

@@ -44,14 +44,19 @@ fn job(name: &str, text: &str) -> Job {
 
 fn place(job: &Job, lake: &str, has_objects: bool) -> Place {
     let begin = job.window.begin.expect("a first day");
-    Place { lake: lake.to_owned(), first_partition: job.source.grain().partition_of(begin).to_string(), has_objects }
+    let first_partition = job.source.grain().partition_of(begin).to_string();
+    Place { lake: lake.to_owned(), first_partition, has_objects, http: None }
 }
 
 fn definitions(dialect: Dialect) -> String {
     let jobs = [job("hostile", HOSTILE), job("hourly", HOURLY), job("commitments", COMMITMENTS)];
     let mut statements = Vec::new();
     for (job, has_objects) in jobs.iter().zip([true, true, false]) {
-        let lake = if dialect == Dialect::Duckdb { "/lakes/it's \"here\"" } else { "s3://bucket/it's/${here}" };
+        let lake = match dialect {
+            Dialect::Duckdb => "/lakes/it's \"here\"",
+            Dialect::Clickhouse => "s3://bucket/it's/$here",
+            Dialect::Athena | Dialect::Spark | Dialect::Trino => "s3://bucket/it's/${here}",
+        };
         statements.push(table(dialect, job, &place(job, lake, has_objects)).expect("a definition"));
     }
     statements.join("\n\n") + "\n"
