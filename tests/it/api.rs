@@ -33,6 +33,7 @@ mod restated;
 mod secrets;
 mod settled;
 mod show;
+mod tables;
 mod totals;
 mod trust;
 mod turned;

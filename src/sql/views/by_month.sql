@@ -26,9 +26,9 @@ months AS (
 ),
 costs AS (
   SELECT
-    e.month_number,
-    e.{group}, -- if grouped
-    e.currency,
+    e.month_number AS month_number,
+    e.{group} AS {group}, -- if grouped
+    e.currency AS currency,
     CAST(sum(CASE WHEN extract(DAY FROM e.slot) <= n.last_day THEN e.cost -- if daily
       ELSE CAST(0 AS decimal(38, 12)) END) AS decimal(37, 12)) AS same_days_cost, -- if daily
     CAST(sum(e.cost) AS decimal(37, 12)) AS cost
@@ -74,21 +74,21 @@ compared AS (
     currency
 )
 SELECT
-  m.billing_period,
-  c.{group}, -- if grouped
-  c.currency,
+  m.billing_period AS billing_period,
+  c.{group} AS {group}, -- if grouped
+  c.currency AS currency,
   CAST(c.cost AS decimal(38, 12)) AS cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_same_days_cost AS decimal(38, 12)) END AS previous_same_days_cost, -- if daily
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change,
   CASE WHEN p.month_number IS NOT NULL AND c.previous_cost <> 0
     THEN CAST(c.cost - c.previous_cost AS double) / CAST(c.previous_cost AS double) END AS change_share,
-  m.days, -- if not monthly
+  m.days AS days, -- if not monthly
   p.days AS previous_days, -- if not monthly
   CAST(CAST(c.cost AS {text}) AS double) / CAST(m.days AS double) AS cost_per_day, -- if daily
   CASE WHEN p.month_number IS NOT NULL -- if daily
     THEN CAST(CAST(c.previous_cost AS {text}) AS double) / CAST(p.days AS double) END AS previous_cost_per_day, -- if daily
-  m.estimated
+  m.estimated AS estimated
 FROM compared c
 JOIN months m ON m.month_number = c.month_number
 LEFT JOIN months p ON p.month_number = c.month_number - 1{close}

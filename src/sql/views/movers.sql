@@ -30,9 +30,9 @@ compared AS (
 ),
 moved AS (
   SELECT
-    d.usage_date,
-    c.{group},
-    c.currency,
+    d.usage_date AS usage_date,
+    c.{group} AS {group},
+    c.currency AS currency,
     CAST(c.cost AS decimal(38, 12)) AS cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change

@@ -82,3 +82,19 @@ fn athena_is_refused_for_a_folder() {
     let error = table(Dialect::Athena, &job, &place(&job, "/lake", true)).expect_err("no bucket");
     assert!(error.report().contains("--lake s3://"), "{}", error.report());
 }
+
+#[test]
+fn a_path_that_an_engine_would_take_for_a_pattern_is_refused() {
+    let job = job("hourly", HOURLY);
+    for (dialect, path) in [
+        (Dialect::Clickhouse, "/a*b"),
+        (Dialect::Clickhouse, "/a?b"),
+        (Dialect::Clickhouse, "/{a,b}"),
+        (Dialect::Clickhouse, "/a.zip :: b"),
+        (Dialect::Duckdb, "/a\\b"),
+    ] {
+        let error = table(dialect, &job, &place(&job, path, true)).expect_err("a pattern");
+        assert!(error.report().contains("cannot read a path with"), "{}", error.report());
+        assert!(table(Dialect::Spark, &job, &place(&job, path, true)).is_ok(), "{path}");
+    }
+}
