@@ -23,7 +23,8 @@ def typed(command, folder, root):
         "PATH": os.pathsep.join([*map(str, programs), os.environ["PATH"]]), "COSTLAKE_LAKE": str(root), "COSTLAKE_JOBS": str(lake.JOBS),
         "COSTLAKE_NOW": NOW,
     }
-    done = subprocess.run(command, input=QUESTION, capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False)
+    done = subprocess.run(command, input=QUESTION, capture_output=True, text=True, errors="replace", cwd=folder,
+                          env=environment, timeout=120, check=False)
     return done.stdout.strip().splitlines(), done.stderr
 
 
