@@ -49,18 +49,18 @@ SELECT
   coalesce(u.usage_date, s.usage_date) AS usage_date,
   coalesce(u.provider, s.provider) AS provider,
   coalesce(u.product, s.product) AS product,
-  s.series,
-  u.commitments,
-  u.utilization,
-  u.utilization_by_spend,
-  u.utilization_by_units,
-  s.actual_cost,
-  s.on_demand_equivalent_cost,
-  s.realized_savings,
-  s.effective_savings_rate,
-  s.actual_cost_unit,
-  s.on_demand_equivalent_cost_unit,
-  s.realized_savings_unit
+  s.series AS series,
+  u.commitments AS commitments,
+  u.utilization AS utilization,
+  u.utilization_by_spend AS utilization_by_spend,
+  u.utilization_by_units AS utilization_by_units,
+  s.actual_cost AS actual_cost,
+  s.on_demand_equivalent_cost AS on_demand_equivalent_cost,
+  s.realized_savings AS realized_savings,
+  s.effective_savings_rate AS effective_savings_rate,
+  s.actual_cost_unit AS actual_cost_unit,
+  s.on_demand_equivalent_cost_unit AS on_demand_equivalent_cost_unit,
+  s.realized_savings_unit AS realized_savings_unit
 FROM used u
 FULL JOIN saved s ON s.usage_date = u.usage_date AND s.provider = u.provider AND s.product = u.product
 )
