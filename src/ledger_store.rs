@@ -28,6 +28,7 @@ mod history;
 mod identity;
 mod keys;
 mod observe;
+mod recorded;
 mod records;
 mod redefine;
 
@@ -36,6 +37,7 @@ pub use growth::{as_kept, keeps_lists, keeps_metrics};
 pub use history::{Kept, displaced_key, kept_generations, kept_key};
 pub use identity::{TableRecord, same_account};
 pub use observe::{Look, Observed, data_key, look, look_at, observe, partition_of};
+pub use recorded::recorded_jobs;
 pub use records::{Records, Spent, StartRecord, last_attempt, last_run, read_record, record_keys};
 
 /// Number of snapshots that are kept; the newest suffices, the others are for people.

@@ -8,14 +8,14 @@ WITH newest AS (
 ),
 entries AS (
   SELECT
-    b.usage_date,
-    b.budget_id,
-    b.name,
-    b.month,
-    b.tag_filters,
-    b.unit,
-    b.amount,
-    b.actual,
+    b.usage_date AS usage_date,
+    b.budget_id AS budget_id,
+    b.name AS name,
+    b.month AS month,
+    b.tag_filters AS tag_filters,
+    b.unit AS unit,
+    b.amount AS amount,
+    b.actual AS actual,
     coalesce(b.custom_forecast, b.forecast, b.ootb_forecast) AS forecast
   FROM "datadog_budgets" b
   JOIN newest n ON n.usage_date = b.usage_date

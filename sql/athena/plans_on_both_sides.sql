@@ -32,10 +32,10 @@ told AS (
 )
 SELECT
   coalesce(b.usage_date, t.usage_date) AS usage_date,
-  b.used_commitment,
+  b.used_commitment AS used_commitment,
   t.used AS datadog_used,
   round(CAST(b.used_commitment AS double) - t.used, 6) AS used_difference,
-  b.unused_commitment,
+  b.unused_commitment AS unused_commitment,
   t.unused AS datadog_unused,
   round(CAST(b.unused_commitment AS double) - t.unused, 6) AS unused_difference,
   t.unit AS datadog_unit

@@ -13,14 +13,14 @@ net AS (
     job,
     day,
     metric,
-    first(total_before ORDER BY epoch) AS total_before,
-    last(total ORDER BY epoch) AS total,
-    first(currency_before ORDER BY epoch) AS currency_before,
-    last(currency ORDER BY epoch) AS currency,
+    first(total_before ORDER BY generation) AS total_before,
+    last(total ORDER BY generation) AS total,
+    first(currency_before ORDER BY generation) AS currency_before,
+    last(currency ORDER BY generation) AS currency,
     count(*) AS revisions,
     min(committed_at) AS first_committed_at,
     max(committed_at) AS last_committed_at,
-    last(estimated ORDER BY epoch) AS estimated
+    last(estimated ORDER BY generation) AS estimated
   FROM revised
   GROUP BY job, day, metric
 )

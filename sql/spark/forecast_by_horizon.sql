@@ -12,14 +12,14 @@ newest AS (
 ),
 compared AS (
   SELECT
-    f.usage_date,
-    f.period_start,
+    f.usage_date AS usage_date,
+    f.period_start AS period_start,
     date_diff(f.period_start, f.usage_date) AS horizon_days,
-    f.currency,
-    f.level,
-    f.mean,
-    f.lower_bound,
-    f.upper_bound,
+    f.currency AS currency,
+    f.level AS level,
+    f.mean AS mean,
+    f.lower_bound AS lower_bound,
+    f.upper_bound AS upper_bound,
     CAST(a.actual AS decimal(38, 12)) AS actual,
     CAST(a.actual - CAST(f.mean AS decimal(37, 12)) AS decimal(38, 12)) AS error,
     a.actual BETWEEN f.lower_bound AND f.upper_bound AS within_bounds
@@ -52,14 +52,14 @@ newest AS (
 ),
 compared AS (
   SELECT
-    f.usage_date,
-    f.period_start,
+    f.usage_date AS usage_date,
+    f.period_start AS period_start,
     date_diff(f.period_start, f.usage_date) AS horizon_days,
-    f.currency,
-    f.level,
-    f.mean,
-    f.lower_bound,
-    f.upper_bound,
+    f.currency AS currency,
+    f.level AS level,
+    f.mean AS mean,
+    f.lower_bound AS lower_bound,
+    f.upper_bound AS upper_bound,
     CAST(a.actual AS decimal(38, 12)) AS actual,
     CAST(a.actual - CAST(f.mean AS decimal(37, 12)) AS decimal(38, 12)) AS error,
     a.actual BETWEEN f.lower_bound AND f.upper_bound AS within_bounds

@@ -26,9 +26,9 @@ months AS (
 ),
 costs AS (
   SELECT
-    e.month_number,
-    e."product_attribute_model",
-    e.currency,
+    e.month_number AS month_number,
+    e."product_attribute_model" AS "product_attribute_model",
+    e.currency AS currency,
     CAST(sum(CASE WHEN extract(DAY FROM e.slot) <= n.last_day THEN e.cost
       ELSE CAST(0 AS decimal(38, 12)) END) AS decimal(37, 12)) AS same_days_cost,
     CAST(sum(e.cost) AS decimal(37, 12)) AS cost
@@ -74,21 +74,21 @@ compared AS (
     currency
 )
 SELECT
-  m.billing_period,
-  c."product_attribute_model",
-  c.currency,
+  m.billing_period AS billing_period,
+  c."product_attribute_model" AS "product_attribute_model",
+  c.currency AS currency,
   CAST(c.cost AS decimal(38, 12)) AS cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_same_days_cost AS decimal(38, 12)) END AS previous_same_days_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change,
   CASE WHEN p.month_number IS NOT NULL AND c.previous_cost <> 0
     THEN CAST(c.cost - c.previous_cost AS double) / CAST(c.previous_cost AS double) END AS change_share,
-  m.days,
+  m.days AS days,
   p.days AS previous_days,
   CAST(CAST(c.cost AS varchar) AS double) / CAST(m.days AS double) AS cost_per_day,
   CASE WHEN p.month_number IS NOT NULL
     THEN CAST(CAST(c.previous_cost AS varchar) AS double) / CAST(p.days AS double) END AS previous_cost_per_day,
-  m.estimated
+  m.estimated AS estimated
 FROM compared c
 JOIN months m ON m.month_number = c.month_number
 LEFT JOIN months p ON p.month_number = c.month_number - 1;
@@ -121,9 +121,9 @@ months AS (
 ),
 costs AS (
   SELECT
-    e.month_number,
-    e."linked_account",
-    e.currency,
+    e.month_number AS month_number,
+    e."linked_account" AS "linked_account",
+    e.currency AS currency,
     CAST(sum(CASE WHEN extract(DAY FROM e.slot) <= n.last_day THEN e.cost
       ELSE CAST(0 AS decimal(38, 12)) END) AS decimal(37, 12)) AS same_days_cost,
     CAST(sum(e.cost) AS decimal(37, 12)) AS cost
@@ -169,21 +169,21 @@ compared AS (
     currency
 )
 SELECT
-  m.billing_period,
-  c."linked_account",
-  c.currency,
+  m.billing_period AS billing_period,
+  c."linked_account" AS "linked_account",
+  c.currency AS currency,
   CAST(c.cost AS decimal(38, 12)) AS cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_same_days_cost AS decimal(38, 12)) END AS previous_same_days_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change,
   CASE WHEN p.month_number IS NOT NULL AND c.previous_cost <> 0
     THEN CAST(c.cost - c.previous_cost AS double) / CAST(c.previous_cost AS double) END AS change_share,
-  m.days,
+  m.days AS days,
   p.days AS previous_days,
   CAST(CAST(c.cost AS varchar) AS double) / CAST(m.days AS double) AS cost_per_day,
   CASE WHEN p.month_number IS NOT NULL
     THEN CAST(CAST(c.previous_cost AS varchar) AS double) / CAST(p.days AS double) END AS previous_cost_per_day,
-  m.estimated
+  m.estimated AS estimated
 FROM compared c
 JOIN months m ON m.month_number = c.month_number
 LEFT JOIN months p ON p.month_number = c.month_number - 1;
@@ -216,9 +216,9 @@ months AS (
 ),
 costs AS (
   SELECT
-    e.month_number,
-    e."service",
-    e.currency,
+    e.month_number AS month_number,
+    e."service" AS "service",
+    e.currency AS currency,
     CAST(sum(CASE WHEN extract(DAY FROM e.slot) <= n.last_day THEN e.cost
       ELSE CAST(0 AS decimal(38, 12)) END) AS decimal(37, 12)) AS same_days_cost,
     CAST(sum(e.cost) AS decimal(37, 12)) AS cost
@@ -264,21 +264,21 @@ compared AS (
     currency
 )
 SELECT
-  m.billing_period,
-  c."service",
-  c.currency,
+  m.billing_period AS billing_period,
+  c."service" AS "service",
+  c.currency AS currency,
   CAST(c.cost AS decimal(38, 12)) AS cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_same_days_cost AS decimal(38, 12)) END AS previous_same_days_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change,
   CASE WHEN p.month_number IS NOT NULL AND c.previous_cost <> 0
     THEN CAST(c.cost - c.previous_cost AS double) / CAST(c.previous_cost AS double) END AS change_share,
-  m.days,
+  m.days AS days,
   p.days AS previous_days,
   CAST(CAST(c.cost AS varchar) AS double) / CAST(m.days AS double) AS cost_per_day,
   CASE WHEN p.month_number IS NOT NULL
     THEN CAST(CAST(c.previous_cost AS varchar) AS double) / CAST(p.days AS double) END AS previous_cost_per_day,
-  m.estimated
+  m.estimated AS estimated
 FROM compared c
 JOIN months m ON m.month_number = c.month_number
 LEFT JOIN months p ON p.month_number = c.month_number - 1;
@@ -311,9 +311,9 @@ months AS (
 ),
 costs AS (
   SELECT
-    e.month_number,
-    e."tag_team",
-    e.currency,
+    e.month_number AS month_number,
+    e."tag_team" AS "tag_team",
+    e.currency AS currency,
     CAST(sum(CASE WHEN extract(DAY FROM e.slot) <= n.last_day THEN e.cost
       ELSE CAST(0 AS decimal(38, 12)) END) AS decimal(37, 12)) AS same_days_cost,
     CAST(sum(e.cost) AS decimal(37, 12)) AS cost
@@ -359,21 +359,21 @@ compared AS (
     currency
 )
 SELECT
-  m.billing_period,
-  c."tag_team",
-  c.currency,
+  m.billing_period AS billing_period,
+  c."tag_team" AS "tag_team",
+  c.currency AS currency,
   CAST(c.cost AS decimal(38, 12)) AS cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_same_days_cost AS decimal(38, 12)) END AS previous_same_days_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change,
   CASE WHEN p.month_number IS NOT NULL AND c.previous_cost <> 0
     THEN CAST(c.cost - c.previous_cost AS double) / CAST(c.previous_cost AS double) END AS change_share,
-  m.days,
+  m.days AS days,
   p.days AS previous_days,
   CAST(CAST(c.cost AS varchar) AS double) / CAST(m.days AS double) AS cost_per_day,
   CASE WHEN p.month_number IS NOT NULL
     THEN CAST(CAST(c.previous_cost AS varchar) AS double) / CAST(p.days AS double) END AS previous_cost_per_day,
-  m.estimated
+  m.estimated AS estimated
 FROM compared c
 JOIN months m ON m.month_number = c.month_number
 LEFT JOIN months p ON p.month_number = c.month_number - 1;
@@ -401,9 +401,9 @@ months AS (
 ),
 costs AS (
   SELECT
-    e.month_number,
-    e."service",
-    e.currency,
+    e.month_number AS month_number,
+    e."service" AS "service",
+    e.currency AS currency,
     CAST(sum(e.cost) AS decimal(37, 12)) AS cost
   FROM entries e
   GROUP BY
@@ -443,15 +443,15 @@ compared AS (
     currency
 )
 SELECT
-  m.billing_period,
-  c."service",
-  c.currency,
+  m.billing_period AS billing_period,
+  c."service" AS "service",
+  c.currency AS currency,
   CAST(c.cost AS decimal(38, 12)) AS cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change,
   CASE WHEN p.month_number IS NOT NULL AND c.previous_cost <> 0
     THEN CAST(c.cost - c.previous_cost AS double) / CAST(c.previous_cost AS double) END AS change_share,
-  m.estimated
+  m.estimated AS estimated
 FROM compared c
 JOIN months m ON m.month_number = c.month_number
 LEFT JOIN months p ON p.month_number = c.month_number - 1;
@@ -484,9 +484,9 @@ months AS (
 ),
 costs AS (
   SELECT
-    e.month_number,
-    e."service",
-    e.currency,
+    e.month_number AS month_number,
+    e."service" AS "service",
+    e.currency AS currency,
     CAST(sum(CASE WHEN extract(DAY FROM e.slot) <= n.last_day THEN e.cost
       ELSE CAST(0 AS decimal(38, 12)) END) AS decimal(37, 12)) AS same_days_cost,
     CAST(sum(e.cost) AS decimal(37, 12)) AS cost
@@ -532,21 +532,21 @@ compared AS (
     currency
 )
 SELECT
-  m.billing_period,
-  c."service",
-  c.currency,
+  m.billing_period AS billing_period,
+  c."service" AS "service",
+  c.currency AS currency,
   CAST(c.cost AS decimal(38, 12)) AS cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_same_days_cost AS decimal(38, 12)) END AS previous_same_days_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change,
   CASE WHEN p.month_number IS NOT NULL AND c.previous_cost <> 0
     THEN CAST(c.cost - c.previous_cost AS double) / CAST(c.previous_cost AS double) END AS change_share,
-  m.days,
+  m.days AS days,
   p.days AS previous_days,
   CAST(CAST(c.cost AS varchar) AS double) / CAST(m.days AS double) AS cost_per_day,
   CASE WHEN p.month_number IS NOT NULL
     THEN CAST(CAST(c.previous_cost AS varchar) AS double) / CAST(p.days AS double) END AS previous_cost_per_day,
-  m.estimated
+  m.estimated AS estimated
 FROM compared c
 JOIN months m ON m.month_number = c.month_number
 LEFT JOIN months p ON p.month_number = c.month_number - 1;

@@ -7,14 +7,14 @@ WITH newest AS (
 ),
 dated AS (
   SELECT
-    c.usage_date,
-    c.provider,
-    c.product,
-    c.commitment_type,
-    c.commitment_id,
-    c.expiration_date,
+    c.usage_date AS usage_date,
+    c.provider AS provider,
+    c.product AS product,
+    c.commitment_type AS commitment_type,
+    c.commitment_id AS commitment_id,
+    c.expiration_date AS expiration_date,
     CASE WHEN c.expiration_date LIKE '____-__-__%' THEN TRY_CAST(substr(c.expiration_date, 1, 10) AS date) END AS expires,
-    c.utilization
+    c.utilization AS utilization
   FROM "datadog_commitments" c
   JOIN newest n ON n.usage_date = c.usage_date
 ),

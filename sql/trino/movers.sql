@@ -30,9 +30,9 @@ compared AS (
 ),
 moved AS (
   SELECT
-    d.usage_date,
-    c."product_attribute_model",
-    c.currency,
+    d.usage_date AS usage_date,
+    c."product_attribute_model" AS "product_attribute_model",
+    c.currency AS currency,
     CAST(c.cost AS decimal(38, 12)) AS cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change
@@ -83,9 +83,9 @@ compared AS (
 ),
 moved AS (
   SELECT
-    d.usage_date,
-    c."linked_account",
-    c.currency,
+    d.usage_date AS usage_date,
+    c."linked_account" AS "linked_account",
+    c.currency AS currency,
     CAST(c.cost AS decimal(38, 12)) AS cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change
@@ -136,9 +136,9 @@ compared AS (
 ),
 moved AS (
   SELECT
-    d.usage_date,
-    c."service",
-    c.currency,
+    d.usage_date AS usage_date,
+    c."service" AS "service",
+    c.currency AS currency,
     CAST(c.cost AS decimal(38, 12)) AS cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change
@@ -189,9 +189,9 @@ compared AS (
 ),
 moved AS (
   SELECT
-    d.usage_date,
-    c."tag_team",
-    c.currency,
+    d.usage_date AS usage_date,
+    c."tag_team" AS "tag_team",
+    c.currency AS currency,
     CAST(c.cost AS decimal(38, 12)) AS cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change
@@ -242,9 +242,9 @@ compared AS (
 ),
 moved AS (
   SELECT
-    d.usage_date,
-    c."service",
-    c.currency,
+    d.usage_date AS usage_date,
+    c."service" AS "service",
+    c.currency AS currency,
     CAST(c.cost AS decimal(38, 12)) AS cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change

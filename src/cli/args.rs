@@ -141,6 +141,8 @@ impl From<AgainstName> for Against {
 pub(super) enum DialectName {
     /// Amazon Athena.
     Athena,
+    /// ClickHouse.
+    Clickhouse,
     /// DuckDB.
     Duckdb,
     /// Spark SQL.
@@ -153,6 +155,7 @@ impl From<DialectName> for Dialect {
     fn from(name: DialectName) -> Self {
         match name {
             DialectName::Athena => Self::Athena,
+            DialectName::Clickhouse => Self::Clickhouse,
             DialectName::Duckdb => Self::Duckdb,
             DialectName::Spark => Self::Spark,
             DialectName::Trino => Self::Trino,
@@ -347,7 +350,11 @@ pub(super) enum Command {
         no_views: bool,
     },
     /// Print a DuckDB script with a view per table: costlake connect > lake.sql; duckdb -init lake.sql
-    Connect,
+    Connect {
+        /// Write the script to this file, as UTF-8 (where the shell's > does not, such as Windows PowerShell).
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Run a local mock of the AWS and Datadog APIs.
     Sandbox {
         /// Address to listen on.

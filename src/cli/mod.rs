@@ -46,6 +46,7 @@ mod screen;
 mod serve;
 mod show;
 mod status;
+mod tables;
 mod unknown;
 mod values;
 mod verify;
@@ -191,7 +192,7 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
         Command::Rebuild { job } => rebuild::rebuild(global, job).await,
         Command::Ddl { jobs, dialect, no_views } => ddl::ddl(global, jobs, (*dialect).into(), !no_views).await,
         Command::Values { what, job, yes } => values::values(global, what, job.as_deref(), *yes).await,
-        Command::Connect => connect::connect(global).await,
+        Command::Connect { out } => connect::connect(global, out.as_deref()).await,
     }
 }
 
@@ -319,12 +320,22 @@ async fn wait_for_signal() {
 /// The jobs named on the command line, or all of them, and the broken job files among these.
 fn select(global: &Global, names: &[String]) -> Result<(Vec<Job>, Vec<BrokenJob>)> {
     let (jobs, broken) = job::load_all(&global.jobs)?;
+    if names.is_empty() && jobs.is_empty() && broken.is_empty() {
+        return Err(Error::new(Kind::Config, "there are no job files")
+            .at("folder", global.jobs.display())
+            .advise("`costlake init` writes one; a job is a file <table>.toml in that folder"));
+    }
+    chosen(global, jobs, broken, names)
+}
+
+/// Those of the jobs that `names` mean; all of them without names.
+fn chosen(
+    global: &Global,
+    jobs: Vec<Job>,
+    broken: Vec<BrokenJob>,
+    names: &[String],
+) -> Result<(Vec<Job>, Vec<BrokenJob>)> {
     if names.is_empty() {
-        if jobs.is_empty() && broken.is_empty() {
-            return Err(Error::new(Kind::Config, "there are no job files")
-                .at("folder", global.jobs.display())
-                .advise("`costlake init` writes one; a job is a file <table>.toml in that folder"));
-        }
         return Ok((jobs, broken));
     }
     let known: Vec<String> =

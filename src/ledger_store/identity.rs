@@ -78,6 +78,11 @@ impl TableRecord {
         self
     }
 
+    /// The text of one pair of the fingerprint.
+    pub(super) fn setting(&self, name: &str) -> Option<&str> {
+        self.fingerprint.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str())
+    }
+
     /// Whether the table's figures are made up.
     #[must_use]
     pub fn is_made_up(&self) -> bool {
@@ -142,10 +147,9 @@ impl TableRecord {
 
     /// Whose the table is according to this record; `site` is the Datadog site that would be requested, if known.
     pub(super) fn identity(&self, site: Option<String>) -> Identity {
-        let text = |name: &str| self.fingerprint.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone());
         Identity {
             aws_account: self.account.clone(),
-            datadog_site: text("datadog_site").map(|of_table| site.unwrap_or(of_table)),
+            datadog_site: self.setting("datadog_site").map(|of_table| site.unwrap_or(of_table.to_owned())),
             account_check: AccountCheck::None,
             sandbox: self.is_made_up(),
         }

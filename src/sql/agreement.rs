@@ -4,7 +4,7 @@ use crate::job::{AwsSettings, Job};
 use crate::window::Grain;
 
 use super::Dialect;
-use super::views::{Subject, View, account, begin, costs};
+use super::views::{Subject, View, account, any_true, begin, costs};
 
 const NAME: &str = "costlake_agreement";
 
@@ -64,9 +64,10 @@ fn part(dialect: Dialect, scope: &Scope<'_>, metric: &str, jobs: &[&Job]) -> Str
         .map(|job| {
             format!(
                 "SELECT {} AS table_name, usage_date, currency, CAST(sum({}) AS decimal(37, 12)) AS total, \
-                 count(*) AS row_count, bool_or(estimated) AS estimated FROM {} GROUP BY usage_date, currency",
+                 count(*) AS row_count, {}(estimated) AS estimated FROM {} GROUP BY usage_date, currency",
                 dialect.literal(&job.name),
                 dialect.identifier(metric),
+                any_true(dialect),
                 dialect.identifier(&job.name)
             )
         })

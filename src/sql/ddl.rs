@@ -16,6 +16,8 @@ pub struct Place {
     pub first_partition: String,
     /// Whether the table has any object yet.
     pub has_objects: bool,
+    /// The address of a bucket's lake over HTTP, without a slash at the end, if it is known.
+    pub http: Option<String>,
 }
 
 impl Place {
@@ -31,19 +33,20 @@ impl Place {
 /// The statement that defines a job's table, ended by a semicolon.
 ///
 /// # Errors
-/// [`Kind::Config`] for Athena if the lake is not a bucket, and for DuckDB if its path contains a backslash.
+/// [`Kind::Config`] for Athena if the lake is not a bucket, and for a path that the engine cannot read as it is.
 pub fn table(dialect: Dialect, job: &Job, place: &Place) -> Result<String> {
+    if let Some(sign) = dialect.no_pattern(&place.lake) {
+        return Err(Error::new(Kind::Config, format!("{} cannot read a path with `{sign}` in it", dialect.name()))
+            .at("lake", &place.lake)
+            .advise(format!("move the lake to a folder without `{sign}` in its path")));
+    }
     Ok(match dialect {
         Dialect::Athena if !place.is_bucket() => {
             return Err(Error::new(Kind::Config, "Athena reads only S3")
                 .at("lake", &place.lake)
                 .advise("name the lake's bucket: --lake s3://bucket/prefix"));
         }
-        Dialect::Duckdb if place.lake.contains('\\') => {
-            return Err(Error::new(Kind::Config, "DuckDB takes a backslash in a path for a slash")
-                .at("lake", &place.lake)
-                .advise("move the lake to a folder without a backslash in its path"));
-        }
+        Dialect::Clickhouse => clickhouse(job, place),
         Dialect::Athena => athena(job, place),
         Dialect::Trino => trino(job, place),
         Dialect::Duckdb => duckdb(job, place),
@@ -178,6 +181,36 @@ fn duckdb(job: &Job, place: &Place) -> String {
         statements.push(format!("COMMENT ON COLUMN {name}.{column_name} IS {};", dialect.literal(&column.doc)));
     }
     statements.join("\n")
+}
+
+/// A view with the columns of the schema: one that no object has is NULL, one that only objects have is not there. The
+/// partition comes from the path, because folders above the lake may look like partitions.
+fn clickhouse(job: &Job, place: &Place) -> String {
+    let dialect = Dialect::Clickhouse;
+    let name = dialect.identifier(&job.name);
+    let partition = dialect.identifier(job.source.grain().partition_column());
+    let text = dialect.type_name(crate::table::ColumnType::String);
+    let body = if place.has_objects {
+        let table = if place.is_bucket() { "s3" } else { "file" };
+        let folder = place.http.as_ref().filter(|_| place.is_bucket()).unwrap_or(&place.lake);
+        let files = dialect.literal(&format!("{folder}/{}/*/data.parquet", job.name));
+        let list = job.source.table().columns().iter();
+        let structure: Vec<String> = list
+            .map(|column| format!("{} {}", dialect.identifier(&column.name), dialect.type_name(column.kind)))
+            .collect();
+        format!(
+            "SELECT *, splitByChar('=', splitByChar('/', _path)[-2])[2] AS {partition}\nFROM {table}({files}, 'Parquet', {})\n\
+             SETTINGS use_hive_partitioning = 0",
+            dialect.literal(&structure.join(", ")),
+        )
+    } else {
+        without_rows(dialect, job)
+    };
+    format!(
+        "CREATE OR REPLACE VIEW {name} (\n{},\n  {partition} {text} COMMENT 'partition of the lake'\n) AS\n{body}\nCOMMENT {};",
+        columns(job, |column| described(dialect, column)),
+        dialect.literal(&comment(job)),
+    )
 }
 
 fn spark(job: &Job, place: &Place) -> String {

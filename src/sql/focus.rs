@@ -45,6 +45,7 @@ pub(super) fn columns(dialect: Dialect, job: &Job) -> String {
 /// Charge and billing periods, both with exclusive ends.
 fn periods(dialect: Dialect, grain: Grain) -> Vec<(String, String)> {
     let instant = match dialect {
+        Dialect::Clickhouse => "DateTime64(3, 'UTC')",
         Dialect::Duckdb => "timestamp",
         Dialect::Spark => "timestamp_ntz",
         Dialect::Athena | Dialect::Trino => "timestamp(3)",

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | Athena | an external table over the folder | projection: no crawler, nothing to repair when a month begins |
 //! | Trino (Hive connector) | an external table over the folder | projection |
+//! | ClickHouse | a view over the objects, by `file` or `s3` | the names of the objects, at every query |
 //! | DuckDB | a view over the objects | the names of the objects, at every query |
 //! | Spark | a temporary view over the folder | a listing when the view is created: recreate it after a month begins |
 //!
@@ -11,8 +12,8 @@
 //! decides which table has which. What only DuckDB gets is in [`duckdb`].
 //!
 //! Names and texts from a bill are untrusted: they enter a statement only through [`Dialect::identifier`] and
-//! [`Dialect::literal`]. So is the path of a lake: glob characters in it are escaped by [`Dialect::in_pattern`], and
-//! partition discovery is off, because DuckDB would take a folder such as `/data/service=x/lake` for the column; the
+//! [`Dialect::literal`]. So is the path of a lake: glob characters in it are escaped by [`Dialect::in_pattern`], or
+//! refused where that is not possible, and partition discovery is off, because DuckDB would take a folder such as `/data/service=x/lake` for the column; the
 //! partition comes from [`FILE`] instead.
 
 use crate::table::ColumnType;
@@ -40,6 +41,8 @@ const GLUE_COMMENT: usize = 255;
 pub enum Dialect {
     /// Amazon Athena: definitions in Hive's grammar.
     Athena,
+    /// ClickHouse.
+    Clickhouse,
     /// DuckDB.
     Duckdb,
     /// Spark SQL.
@@ -50,13 +53,14 @@ pub enum Dialect {
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 4] = [Self::Athena, Self::Duckdb, Self::Spark, Self::Trino];
+    pub const ALL: [Self; 5] = [Self::Athena, Self::Clickhouse, Self::Duckdb, Self::Spark, Self::Trino];
 
     /// The name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Athena => "athena",
+            Self::Clickhouse => "clickhouse",
             Self::Duckdb => "duckdb",
             Self::Spark => "spark",
             Self::Trino => "trino",
@@ -74,30 +78,43 @@ impl Dialect {
     pub fn identifier(self, name: &str) -> String {
         match self {
             Self::Athena | Self::Spark => format!("`{}`", name.replace('`', "``")),
+            Self::Clickhouse => format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`")),
             Self::Duckdb | Self::Trino => format!("\"{}\"", name.replace('"', "\"\"")),
         }
     }
 
-    /// A string literal. A backslash is an escape in Hive and Spark, and literal elsewhere; Spark substitutes `${…}`
+    /// A string literal. A backslash is an escape in Hive, ClickHouse and Spark, and literal elsewhere; Spark substitutes `${…}`
     /// with settings before parsing, even inside quotes.
     #[must_use]
     pub fn literal(self, text: &str) -> String {
         let escaped = || text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n");
         match self {
-            Self::Athena => format!("'{}'", escaped()),
+            Self::Athena | Self::Clickhouse => format!("'{}'", escaped()),
             Self::Spark => format!("'{}'", escaped().replace("${", "\\u0024{")),
             Self::Duckdb | Self::Trino => format!("'{}'", text.replace('\'', "''")),
         }
     }
 
-    /// A folder escaped for use in a glob pattern. Athena and Trino take locations, which are not patterns.
+    /// A folder escaped for use in a glob pattern. Athena and Trino take locations, which are not patterns; ClickHouse has
+    /// no escape, see [`Self::no_pattern`].
     #[must_use]
     pub fn in_pattern(self, folder: &str) -> String {
         match self {
             Self::Duckdb => escaped(folder, &['*', '?', '[', '{'], |c| format!("[{c}]")),
             Self::Spark => escaped(folder, &['*', '?', '[', ']', '{', '}', '\\'], |c| format!("\\{c}")),
-            Self::Athena | Self::Trino => folder.to_owned(),
+            Self::Athena | Self::Clickhouse | Self::Trino => folder.to_owned(),
         }
+    }
+
+    /// What a folder holds that this engine would take for something else, and cannot be told not to.
+    #[must_use]
+    pub fn no_pattern(self, folder: &str) -> Option<&'static str> {
+        let signs: &[&str] = match self {
+            Self::Clickhouse => &["*", "?", "{", "}", "::"],
+            Self::Duckdb => &["\\"],
+            Self::Athena | Self::Spark | Self::Trino => &[],
+        };
+        signs.iter().copied().find(|sign| folder.contains(sign))
     }
 
     /// A quoted comment on a column. The Glue catalog behind Athena, and often behind Trino, takes 255 bytes.
@@ -115,6 +132,14 @@ impl Dialect {
     #[must_use]
     pub fn type_name(self, kind: ColumnType) -> &'static str {
         match (kind, self) {
+            (ColumnType::Boolean, Self::Clickhouse) => "Nullable(Bool)",
+            (ColumnType::Int, Self::Clickhouse) => "Nullable(Int32)",
+            (ColumnType::Bigint, Self::Clickhouse) => "Nullable(Int64)",
+            (ColumnType::Double, Self::Clickhouse) => "Nullable(Float64)",
+            (ColumnType::String, Self::Clickhouse) => "Nullable(String)",
+            (ColumnType::Date, Self::Clickhouse) => "Nullable(Date32)",
+            (ColumnType::Timestamp, Self::Clickhouse) => "Nullable(DateTime64(3, 'UTC'))",
+            (ColumnType::Decimal, Self::Clickhouse) => "Nullable(Decimal(38, 12))",
             (ColumnType::Boolean, _) => "boolean",
             (ColumnType::Int, Self::Athena | Self::Spark) => "int",
             (ColumnType::Int, _) => "integer",
@@ -144,7 +169,7 @@ fn escaped(text: &str, special: &[char], with: impl Fn(char) -> String) -> Strin
 
 #[cfg(test)]
 mod tests {
-    use super::Dialect::{Athena, Duckdb, Spark, Trino};
+    use super::Dialect::{Athena, Clickhouse, Duckdb, Spark, Trino};
 
     #[test]
     fn a_folder_is_no_pattern() {
@@ -170,5 +195,7 @@ mod tests {
         assert_eq!(Athena.identifier("a`b"), "`a``b`");
         assert_eq!(Spark.literal("it's \\' --\n"), "'it\\'s \\\\\\' --\\n'");
         assert_eq!(Spark.literal("${x}"), "'\\u0024{x}'");
+        assert_eq!(Clickhouse.identifier("a`b\\"), "`a\\`b\\\\`");
+        assert_eq!(Clickhouse.literal("it's \\' --\n"), "'it\\'s \\\\\\' --\\n'");
     }
 }

@@ -9,7 +9,7 @@ pub(super) fn scale(dialect: Dialect, column: &str) -> String {
     let cases = SCALES.iter().filter(|(_, scale, _)| (*scale - 1.0).abs() > f64::EPSILON);
     let cases = cases.map(|(name, scale, _)| format!("WHEN {} THEN {scale:e}", dialect.literal(name)));
     let known = SCALES.iter().map(|(name, ..)| dialect.literal(name)).collect::<Vec<_>>().join(", ");
-    let (factor, name) = (factor(column), name(column));
+    let (factor, name) = (factor(dialect, column), name(dialect, column));
     format!(
         "(CASE WHEN {name} IN ({known}) THEN coalesce({factor}, 1) ELSE 1 END * CASE {name} {} ELSE 1e0 END)",
         cases.collect::<Vec<_>>().join(" ")
@@ -19,17 +19,27 @@ pub(super) fn scale(dialect: Dialect, column: &str) -> String {
 /// The expression of the base unit, in which the scaled amount is.
 pub(super) fn base(dialect: Dialect, column: &str) -> String {
     let cases = SCALES.map(|(name, _, base)| format!("WHEN {} THEN {}", dialect.literal(name), dialect.literal(base)));
-    format!("CASE {} {} ELSE {column} END", name(column), cases.join(" "))
+    format!("CASE {} {} ELSE {column} END", name(dialect, column), cases.join(" "))
 }
 
 /// The expression of the number before the unit's name, NULL if there is none.
-fn factor(column: &str) -> String {
-    format!("TRY_CAST(split_part({column}, ' ', 1) AS double)")
+fn factor(dialect: Dialect, column: &str) -> String {
+    let first = first(dialect, column);
+    match dialect {
+        Dialect::Clickhouse => format!("toFloat64OrNull({first})"),
+        Dialect::Athena | Dialect::Duckdb | Dialect::Spark | Dialect::Trino => format!("TRY_CAST({first} AS double)"),
+    }
 }
 
-fn name(column: &str) -> String {
-    let factor = factor(column);
-    format!(
-        "CASE WHEN {factor} IS NULL THEN {column} ELSE substr({column}, length(split_part({column}, ' ', 1)) + 2) END"
-    )
+/// The expression of the text before the first space.
+fn first(dialect: Dialect, column: &str) -> String {
+    match dialect {
+        Dialect::Clickhouse => format!("substringIndex({column}, ' ', 1)"),
+        Dialect::Athena | Dialect::Duckdb | Dialect::Spark | Dialect::Trino => format!("split_part({column}, ' ', 1)"),
+    }
+}
+
+fn name(dialect: Dialect, column: &str) -> String {
+    let (factor, first) = (factor(dialect, column), first(dialect, column));
+    format!("CASE WHEN {factor} IS NULL THEN {column} ELSE substr({column}, length({first}) + 2) END")
 }

@@ -36,6 +36,10 @@ pub struct View {
 /// What the names of product attributes begin with.
 pub(super) const ATTRIBUTE: &str = "product_attribute_";
 
+/// What makes ClickHouse read a view as the other engines do: an alias does not hide the column of its name, a cast keeps
+/// NULL, and so does a side of a join that has no row.
+const CLICKHOUSE_SETTINGS: &str = "prefer_column_name_to_alias = 1, cast_keep_nullable = 1, join_use_nulls = 1";
+
 /// Names of the program's views and macros.
 const OWN: [&str; 4] = ["costlake_runs", "costlake_run_records", "cost_revisions", "costlake_generations"];
 
@@ -65,7 +69,7 @@ pub fn api_spend(dialect: Dialect) -> Option<View> {
     let month = match dialect {
         Dialect::Duckdb => "strftime(started_at AT TIME ZONE 'UTC', '%Y-%m')",
         Dialect::Spark => "date_format(to_utc_timestamp(started_at, current_timezone()), 'yyyy-MM')",
-        Dialect::Athena | Dialect::Trino => return None,
+        Dialect::Athena | Dialect::Clickhouse | Dialect::Trino => return None,
     };
     let words = begin(dialect, "costlake_api_spend").with("run_month", month);
     Some(view("api_spend", "costlake_api_spend", &words, include_str!("views/api_spend.sql")))
@@ -88,10 +92,17 @@ pub(super) fn account<'a>(subject: &'a Subject<'_>) -> (Option<&'a str>, Option<
 pub(super) fn begin(dialect: Dialect, name: &str) -> Words {
     let create = match dialect {
         Dialect::Spark => "CREATE OR REPLACE TEMPORARY VIEW",
-        Dialect::Athena | Dialect::Duckdb | Dialect::Trino => "CREATE OR REPLACE VIEW",
+        Dialect::Athena | Dialect::Clickhouse | Dialect::Duckdb | Dialect::Trino => "CREATE OR REPLACE VIEW",
+    };
+    let (open, close) = match dialect {
+        Dialect::Clickhouse => ("\nSELECT * FROM (", format!("\n)\nSETTINGS {CLICKHOUSE_SETTINGS};")),
+        Dialect::Athena | Dialect::Duckdb | Dialect::Spark | Dialect::Trino => ("", ";".to_owned()),
     };
     Words::default()
         .with("create", create)
+        .with("open", open)
+        .with("close", close)
+        .with("any", any_true(dialect))
         .with("view", dialect.identifier(name))
         .with("text", dialect.type_name(ColumnType::String))
 }
@@ -129,7 +140,26 @@ pub(super) fn costs(job: &Job) -> Vec<String> {
 pub(super) fn days_between(dialect: Dialect, from: &str, to: &str) -> String {
     match dialect {
         Dialect::Spark => format!("date_diff({to}, {from})"),
-        Dialect::Athena | Dialect::Duckdb | Dialect::Trino => format!("date_diff('day', {from}, {to})"),
+        Dialect::Athena | Dialect::Clickhouse | Dialect::Duckdb | Dialect::Trino => {
+            format!("date_diff('day', {from}, {to})")
+        }
+    }
+}
+
+/// The aggregate that is true if any value is.
+pub(super) fn any_true(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Clickhouse => "max",
+        Dialect::Athena | Dialect::Duckdb | Dialect::Spark | Dialect::Trino => "bool_or",
+    }
+}
+
+/// The date that a text begins with, NULL if it is none. ClickHouse reads month 13 as some other day.
+fn date_of(dialect: Dialect, text: &str) -> String {
+    let day = format!("substr({text}, 1, 10)");
+    match dialect {
+        Dialect::Clickhouse => format!("if(toString(toDate32OrNull({day})) = {day}, toDate32OrNull({day}), NULL)"),
+        Dialect::Athena | Dialect::Duckdb | Dialect::Spark | Dialect::Trino => format!("TRY_CAST({day} AS date)"),
     }
 }
 
@@ -206,6 +236,7 @@ fn words(dialect: Dialect, job: &Job, shape: &Shape, name: &str) -> Words {
         .with("label", shape.key.clone().unwrap_or_default())
         .with("attributes", attributes.join(", "))
         .with("columns", focus::columns(dialect, job))
+        .with("expires", date_of(dialect, "c.expiration_date"))
         .with("days_left", days_between(dialect, "usage_date", "expires"))
         .when("grouped", !shape.groups.is_empty())
         .when("daily", grain == Grain::Daily)

@@ -36,6 +36,7 @@ mod secrets;
 mod settled;
 mod show;
 mod store_requests;
+mod tables;
 mod totals;
 mod trust;
 mod turned;

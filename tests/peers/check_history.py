@@ -52,12 +52,12 @@ begin = "2026-07-20"
 KEYS = {"daily": ("usage_date", "service"), "savings": ("usage_date", "provider", "product", "series")}
 AMOUNTS = {"daily": ("unblended_cost", "usage_quantity"), "savings": ()}
 REVISIONS = {
-    "job": "VARCHAR", "partition": "VARCHAR", "day": "DATE", "epoch": "BIGINT", "replaced_epoch": "BIGINT",
+    "job": "VARCHAR", "billing_period": "VARCHAR", "day": "DATE", "generation": "BIGINT", "replaced_generation": "BIGINT",
     "committed_at": "TIMESTAMP WITH TIME ZONE", "estimated_before": "BOOLEAN", "estimated": "BOOLEAN", "rows_before": "BIGINT",
     "rows": "BIGINT", "rows_added": "BIGINT", "rows_removed": "BIGINT", "rows_changed": "BIGINT", "metric": "VARCHAR",
     "total_before": "DECIMAL(38,12)", "total": "DECIMAL(38,12)", "currency_before": "VARCHAR", "currency": "VARCHAR",
 }
-GENERATIONS = {"job": "VARCHAR", "partition": "VARCHAR", "epoch": "BIGINT", "committed_at": "TIMESTAMP WITH TIME ZONE"}
+GENERATIONS = {"job": "VARCHAR", "billing_period": "VARCHAR", "generation": "BIGINT", "committed_at": "TIMESTAMP WITH TIME ZONE"}
 
 
 def connected(costlake, root):
@@ -193,7 +193,7 @@ def check(tally, stack):
                 ).fetchall()
                 told = {}
                 for part, epoch, at in db.sql(
-                    f"SELECT \"partition\", epoch, strftime(committed_at, '%Y-%m-%d %H:%M') FROM costlake_generations WHERE job = '{name}' ORDER BY ALL"
+                    f"SELECT billing_period, generation, strftime(committed_at, '%Y-%m-%d %H:%M') FROM costlake_generations WHERE job = '{name}' ORDER BY ALL"
                 ).fetchall():
                     told.setdefault(part, []).append(epoch)
                     group.true(at[:10] in NIGHTS and at[11:] == "06:30", f"{name} {part} {epoch} at {at}")

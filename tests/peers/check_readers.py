@@ -1,4 +1,6 @@
-"""The demo's lake, read by DuckDB, pyarrow, polars and Spark: equal rows, equal exact sums, and the types of the schema files."""
+"""The demo's lake, read by DuckDB, pyarrow, polars, pandas, ClickHouse (chdb), DataFusion, Daft and Spark: equal rows, equal
+exact sums, and the types of the schema files.
+"""
 
 import datetime
 import json
@@ -20,6 +22,10 @@ POLARS = {"boolean": "Boolean", "int": "Int32", "bigint": "Int64", "double": "Fl
           "timestamp": "Datetime(time_unit='ms', time_zone='UTC')", "decimal(38,12)": "Decimal(precision=38, scale=12)"}
 SPARK = {"boolean": "boolean", "int": "int", "bigint": "bigint", "double": "double", "string": "string", "date": "date",
          "timestamp": "timestamp", "decimal(38,12)": "decimal(38,12)"}
+CLICKHOUSE = {"boolean": "Bool", "int": "Int32", "bigint": "Int64", "double": "Float64", "string": "String", "date": "Date32",
+              "timestamp": "DateTime64(3, 'UTC')", "decimal(38,12)": "Decimal(38, 12)"}
+DAFT = {"boolean": "Bool", "int": "Int32", "bigint": "Int64", "double": "Float64", "string": "String", "date": "Date",
+        "timestamp": "Timestamp[ms; UTC]", "decimal(38,12)": "Decimal[precision: 38, scale: 12]"}
 
 # The columns of the view over the run records.
 RUNS = {
@@ -135,6 +141,65 @@ def read_polars(table, decimals, doubles, columns):
     return types, {r[0].isoformat(): answer(r[1:], decimals, doubles, columns) for r in grouped.rows()}
 
 
+def read_chdb(table, decimals, doubles, columns):
+    import chdb
+
+    source = f"file('{table.glob}', 'Parquet')"
+    options = "SETTINGS use_hive_partitioning = 0"
+    ask = lambda sql: lake.arrow_rows(chdb.query(f"{sql} {options}", "Arrow").bytes())  # noqa: E731
+    types = {r[0]: re.sub(r"^Nullable\((.*)\)$", r"\1", r[1]) for r in ask(f"DESCRIBE TABLE {source}")[1]}
+    wanted = ["count(*)"] + [f"sum(`{c}`)" for c in decimals] + [f"{f}(`{c}`)" for c in doubles for f in ("min", "max")]
+    wanted += [f"count(`{c}`)" for c in columns]
+    _, rows = ask(f"SELECT toDate32({day_column(columns)}) AS `the day`, {', '.join(wanted)} FROM {source} GROUP BY `the day`")
+    return types, {r[0].isoformat(): answer(r[1:], decimals, doubles, columns) for r in rows}
+
+
+def read_datafusion(table, decimals, doubles, columns):
+    import datafusion
+
+    context = datafusion.SessionContext()
+    context.register_parquet("said", f"{table.directory}/")
+    types = {f.name: str(f.type).removesuffix("_view") for f in context.table("said").schema() if f.name in columns}
+    wanted = ["count(*)"] + [f'sum("{c}")' for c in decimals] + [f'{f}("{c}")' for c in doubles for f in ("min", "max")]
+    wanted += [f'count("{c}")' for c in columns]
+    frame = context.sql(f'SELECT CAST({day_column(columns)} AS DATE), {", ".join(wanted)} FROM said GROUP BY 1')
+    rows = [tuple(row) for batch in frame.collect() for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
+    return types, {r[0].isoformat(): answer(r[1:], decimals, doubles, columns) for r in rows}
+
+
+def read_daft(table, decimals, doubles, columns):
+    import daft
+    from daft import DataType, col
+
+    frame = daft.read_parquet(table.files)
+    types = {f.name: str(f.dtype) for f in frame.schema()}
+    wanted = [col(columns[0]).count(mode="all").alias("n")] + [col(c).sum().alias("sum " + c) for c in decimals]
+    wanted += [getattr(col(c), f)().alias(f"{f} {c}") for c in doubles for f in ("min", "max")]
+    wanted += [col(c).count().alias("set " + c) for c in columns]
+    grouped = frame.groupby(col(day_column(columns)).cast(DataType.date()).alias("the day")).agg(*wanted).to_pydict()
+    rows = zip(*grouped.values(), strict=True)
+    return types, {r[0].isoformat(): answer(r[1:], decimals, doubles, columns) for r in rows}
+
+
+def read_pandas(table, decimals, doubles, columns):
+    import pandas as pd
+
+    frame = pd.read_parquet(table.files, dtype_backend="pyarrow", partitioning=None)
+    types = {c: re.sub(r"^dictionary<values=(\w+),.*>$", r"\1", str(t).removesuffix("[pyarrow]")) for c, t in frame.dtypes.items()}
+    by_day = frame.groupby(frame[day_column(columns)].astype("date32[pyarrow]"))
+    counts, sums = by_day.count(), by_day[decimals].sum(min_count=1) if decimals else None
+    rows = by_day.size()
+    exact = lambda value: None if value is pd.NA or value is None else value  # noqa: E731
+    days = {}
+    ends = {f: getattr(by_day[doubles], f)() for f in ("min", "max")} if doubles else {}
+    for day in rows.index:
+        values = [int(rows[day])] + [exact(sums[c][day]) for c in decimals]
+        values += [exact(ends[f][c][day]) for c in doubles for f in ("min", "max")]
+        values += [int(counts[c][day]) if c in counts else int(rows[day]) for c in columns]
+        days[day.isoformat()] = answer(values, decimals, doubles, columns)
+    return types, days
+
+
 class Spark:
     def __init__(self, stack):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -192,6 +257,21 @@ def in_all_readers(tally, tables, readers):
                 for column in decimals[:1]:
                     total = sum(d[column] for d in days.values() if d[column] is not None)
                     group.note(f"{column} {total:f}")
+
+
+def statements(script):
+    """The statements of a script whose only semicolons at the end of a line end one."""
+    return [part for part in re.split(r";\n", script.strip().rstrip(";") + "\n") if part.strip()]
+
+
+def ask_chdb(script, questions, before=()):
+    """Name -> (columns, rows) of each question to ClickHouse, after the statements of a script."""
+    from chdb.session import Session
+
+    with Session() as session:
+        for statement in [*before, *statements(script)]:
+            session.query(statement)
+        return {name: lake.arrow_rows(session.query(sql, "Arrow").bytes()) for name, sql in questions.items()}
 
 
 def uneven(root):
@@ -261,7 +341,12 @@ def uneven_in_all_readers(tally, costlake, root, spark):
         wanted = [pl.len(), pl.col("unblended_cost").sum(), amortized.alias("amortized")]
         return frame.group_by("billing_period").agg(wanted).collect().rows()
 
-    for name, read in (("DuckDB", by_duckdb), ("pyarrow", by_pyarrow), ("polars", by_polars), ("Spark", by_spark)):
+    def by_clickhouse():
+        script = costlake.run("ddl", "aws_cost_by_account", "--dialect", "clickhouse", "--no-views", lake=at).out
+        return ask_chdb(script, {"": sql})[""][1]
+
+    readers = (("DuckDB", by_duckdb), ("pyarrow", by_pyarrow), ("polars", by_polars), ("ClickHouse", by_clickhouse), ("Spark", by_spark))
+    for name, read in readers:
         with tally.group(f"{name} reads a column that older objects lack, one that only newer ones have, and a month without a row") as group:
             found = {month: dict(zip(("rows", "unblended_cost", "amortized_cost"), rest, strict=True)) for month, *rest in read()}
             group.same_mapping(found, expected, "per month")
@@ -323,7 +408,9 @@ def check(tally, stack):
 
     spark = Spark(stack)
     in_all_readers(tally, tables, {
-        "pyarrow": (read_arrow, ARROW), "DuckDB": (read_duckdb, DUCKDB), "polars": (read_polars, POLARS), "Spark": (spark, SPARK),
+        "pyarrow": (read_arrow, ARROW), "DuckDB": (read_duckdb, DUCKDB), "polars": (read_polars, POLARS),
+        "pandas": (read_pandas, ARROW), "ClickHouse": (read_chdb, CLICKHOUSE), "DataFusion": (read_datafusion, ARROW),
+        "Daft": (read_daft, DAFT), "Spark": (spark, SPARK),
     })
 
     uneven_in_all_readers(tally, costlake, root, spark)

@@ -1,5 +1,5 @@
-"""Every view in DuckDB and Spark against figures worked out again in Python, and every definition in the grammars of Athena
-and Trino.
+"""Every view in DuckDB, ClickHouse (chdb) and Spark against figures worked out again in Python, and every definition in the
+grammars of Athena and Trino.
 
 Two lakes: the demo's, and a small one made by hand with what the demo has not: a day that was not read, a group that
 vanished, a month that is missing, tables that disagree for every reason there is, and dates that nobody can read.
@@ -8,6 +8,7 @@ vanished, a month that is missing, tables that disagree for every reason there i
 import datetime
 import json
 import logging
+import os
 import re
 import shutil
 import time
@@ -15,7 +16,7 @@ from decimal import Decimal
 
 import lake
 import recomputed as again
-from check_readers import Spark, grouping_columns
+from check_readers import Spark, ask_chdb, grouping_columns, statements
 
 NOW = "2026-11-16T12:00:00Z"
 ARROW = {"boolean": "bool_", "double": "float64", "string": "string", "date": "date32", "bigint": "int64"}
@@ -293,11 +294,6 @@ def compare(group, view, names, answered, wanted):
                 group.equal(b, a, f"{view}: {key}: {column}")
 
 
-def statements(script):
-    """The statements of a script whose only semicolons at the end of a line end one."""
-    return [part for part in re.split(r";\n", script.strip().rstrip(";") + "\n") if part.strip()]
-
-
 def ask_duckdb(script, questions, before=()):
     import duckdb
 
@@ -333,6 +329,8 @@ def figures(tally, costlake, jobs, lakes, spark):
         engines = {"DuckDB, connect": lambda: ask_duckdb(costlake.run("connect", lake=root).out, everything(wanted, '"'))}
         own = [view for view in wanted if view != "costlake_api_spend"]
         engines["DuckDB, ddl"] = lambda: ask_duckdb(costlake.run("ddl", "--dialect", "duckdb", lake=root).out, everything(own, '"'))
+        clickhouse = lambda: costlake.run("ddl", "--dialect", "clickhouse", lake=root).out  # noqa: E731
+        engines["ClickHouse"] = lambda: ask_chdb(clickhouse(), everything(own, "`"))
         if with_spark:
             script = lambda: costlake.run("ddl", "--dialect", "spark", lake=root).out  # noqa: E731
             asked = [view for view in wanted if root.name.startswith("odd") or view.startswith(SPARK_ASKS)]
@@ -415,6 +413,7 @@ def empty_lakes(tally, costlake, jobs, spark):
         for script, ask, quote in (
             (costlake.run("connect", lake=root).out, ask_duckdb, '"'),
             (costlake.run("ddl", "--dialect", "duckdb", lake=root).out, ask_duckdb, '"'),
+            (costlake.run("ddl", "--dialect", "clickhouse", lake=root).out, ask_chdb, "`"),
             (costlake.run("ddl", "--dialect", "spark", lake=root).out, lambda *a: ask_spark(spark.session, *a), "`"),
         ):
             names = re.findall(rf"^CREATE OR REPLACE (?:TEMPORARY )?VIEW {quote}?(\w+)", script, re.MULTILINE)
@@ -428,7 +427,7 @@ REVISIONS = """CREATE OR REPLACE VIEW cost_revisions AS
     ('a', DATE '2026-10-30', 2, TIMESTAMPTZ '2026-10-31 23:59:59+00', true, 'unblended_cost', 1.5::DECIMAL(38,12), 1.6::DECIMAL(38,12)),
     ('a', DATE '2026-10-30', 3, TIMESTAMPTZ '2026-11-01 00:00:00+00', true, 'unblended_cost', 1.6, 1.7),
     ('a', DATE '2026-10-30', 10, TIMESTAMPTZ '2026-11-03 00:00:00+00', false, 'unblended_cost', 1.7, NULL)
-  ) AS t(job, day, epoch, committed_at, estimated, metric, total_before, total);"""
+  ) AS t(job, day, generation, committed_at, estimated, metric, total_before, total);"""
 
 
 def changed_since(tally, costlake, root):
@@ -471,6 +470,12 @@ def hostile(tally, spark):
             group.equal(known, {"costs", *names, *more}, f"tables and views after {command[0]}")
             group.equal(answers["costs"][1], [(42,)], "the bystander")
             group.equal([len(answers[n][1]) for n in names], [1] * len(names), "rows")
+        script = costlake.run("ddl", "--dialect", "clickhouse", lake=root).out
+        there = {"there": "SHOW TABLES", "costs": "SELECT * FROM costs"}
+        answers = ask_chdb(script, everything(names, "`") | there, ["CREATE VIEW costs AS SELECT 42 AS answer"])
+        group.equal({r[0] for r in answers["there"][1]}, {"costs", *names}, "views in ClickHouse")
+        group.equal(answers["costs"][1], [(42,)], "the bystander in ClickHouse")
+        group.equal([len(answers[n][1]) for n in names], [1] * len(names), "rows in ClickHouse")
         session = spark.session
         for view in session.catalog.listTables():
             session.catalog.dropTempView(view.name)
@@ -483,6 +488,26 @@ def hostile(tally, spark):
         described = [r[2] for r in session.sql("DESCRIBE hostile").collect()]
         group.true(any("Bob's `team\";" in (text or "") for text in described), "the comment of the tag's column in Spark")
     return folder, root
+
+
+def clickhouse_in_a_bucket(tally, costlake, odd):
+    """The same views where the lake is in a bucket, which ClickHouse reads with its own credentials."""
+    os.environ |= {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "SK"}  # chdb runs in this process
+    with lake.Moto() as moto, tally.group("ClickHouse reads the lake made by hand in a bucket, and prunes months by their names") as group:
+        bucket = lake.Bucket(moto.url, "costs", "bills")
+        bucket.client.create_bucket(Bucket="costs")
+        for file in odd.glob("*/billing_period=*/data.parquet"):
+            bucket.client.put_object(Bucket="costs", Key=f"bills/{file.relative_to(odd)}", Body=file.read_bytes())
+        script = costlake.run("ddl", "--dialect", "clickhouse", lake=bucket.lake, AWS_ENDPOINT_URL_S3=moto.url).out
+        at_home = costlake.run("ddl", "--dialect", "clickhouse", lake=odd).out
+        names = ["aws_cost_by_service", "aws_cost_by_service_by_month", "aws_cost_by_account_movers"]
+        sorted_by_all = {name: f"SELECT * FROM `{name}` ORDER BY ALL" for name in names}
+        group.equal(ask_chdb(script, sorted_by_all), ask_chdb(at_home, sorted_by_all), "rows")
+        before = len(moto.recording.read_text().splitlines())
+        ask_chdb(script, {"": "SELECT sum(unblended_cost) FROM aws_cost_by_service WHERE billing_period = '2026-09'"})
+        asked = [json.loads(line)["url"] for line in moto.recording.read_text().splitlines()[before:]]
+        read = {re.search(r"aws_cost_by_service/billing_period(?:=|%3D)([\d-]+)/data", url) for url in asked}
+        group.equal({found[1] for found in read if found}, {"2026-09"}, "months read")
 
 
 def grammars(tally, costlake, hostile_folder, hostile_root):
@@ -532,6 +557,7 @@ def check(tally, stack):
     lakes = [("the demo", demo, False), ("the demo's last months", recent, True), ("the lake made by hand", odd, True)]
     figures(tally, costlake, jobs, lakes, spark)
     only_what_is_asked(tally, costlake, demo)
+    clickhouse_in_a_bucket(tally, costlake, odd)
     registry(tally, costlake, jobs, demo)
     changed_since(tally, costlake, demo)
     empty_lakes(tally, costlake, jobs, spark)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, pyarrow, polars, Spark,
-# Chromium, and the grammars of Athena and Trino as sqlglot has them.
+# Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, ClickHouse, pyarrow, polars,
+# pandas, DataFusion, Daft, Spark, fish, Chromium, and the grammars of Athena and Trino as sqlglot has them.
 #
 #   tests/peers/run.sh [CHECK...]     for example: tests/peers/run.sh s3 readers; without names, all of them
 #   tests/peers/run.sh --prepare      only installs what all of them need, which can go on while the program is built
@@ -58,7 +58,7 @@ apt_install() { # says what it installs; its chatter only when it fails
 
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
-wanted=$(sha256sum <$here/requirements.txt)
+wanted=$(cat $here/requirements*.txt | sha256sum)
 if [ "$(cat "$cache/installed" 2>/dev/null)" != "$wanted" ]; then
   echo "peers: installing the Python packages of $here/requirements.txt"
   rm -rf "$cache/venv" "$cache/installed"
@@ -68,9 +68,11 @@ if [ "$(cat "$cache/installed" 2>/dev/null)" != "$wanted" ]; then
     python3 -m venv "$cache/venv"
   fi
   "$cache/venv/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements.txt </dev/null
+  "$cache/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r $here/requirements-alone.txt </dev/null
   echo "$wanted" >"$cache/installed"
 fi
 if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
+if needed shells && ! command -v fish >/dev/null; then apt_install fish; fi
 if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
 if needed page && ! command -v faketime >/dev/null; then apt_install faketime; fi
 if needed outside && ! command -v openssl >/dev/null; then apt_install openssl; fi

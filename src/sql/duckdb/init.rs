@@ -10,8 +10,8 @@ pub struct Bucket<'a> {
     pub name: &'a str,
     /// The lake's part of it; empty for all.
     pub prefix: &'a str,
-    /// Its region.
-    pub region: &'a str,
+    /// Its region, if it is known.
+    pub region: Option<&'a str>,
     /// The address of the store, if DuckDB would not find it by the region.
     pub url: Option<&'a str>,
     /// Whether the bucket is a part of the path instead of the host.
@@ -46,7 +46,7 @@ pub fn bucket_access(bucket: Bucket<'_>) -> Vec<String> {
     if by_path {
         options.push("URL_STYLE 'path'".to_owned());
     }
-    options.push(format!("REGION {}", literal(region)));
+    options.extend(region.map(|region| format!("REGION {}", literal(region))));
     vec![
         "INSTALL httpfs; LOAD httpfs;".to_owned(),
         "INSTALL aws; LOAD aws;".to_owned(),
@@ -59,7 +59,7 @@ mod tests {
     use super::{Bucket, bucket_access};
 
     fn secret(url: Option<&str>, by_path: bool) -> String {
-        let bucket = Bucket { name: "bills", prefix: "it's", region: "cn-north-1", url, by_path };
+        let bucket = Bucket { name: "bills", prefix: "it's", region: Some("cn-north-1"), url, by_path };
         bucket_access(bucket).pop().expect("a statement")
     }
 

@@ -18,10 +18,10 @@ const PARTITION: &str = "STRUCT(epoch BIGINT, history STRUCT(generations MAP(BIG
 /// Column, type, and the expression over [`LINES`].
 const REVISION_COLUMNS: [(&str, &str, &str); 18] = [
     ("job", "VARCHAR", "job"),
-    ("partition", "VARCHAR", "part"),
+    ("billing_period", "VARCHAR", "part"),
     ("day", "DATE", "slot"),
-    ("epoch", "BIGINT", "epoch"),
-    ("replaced_epoch", "BIGINT", "r.replaced_epoch"),
+    ("generation", "BIGINT", "epoch"),
+    ("replaced_generation", "BIGINT", "r.replaced_epoch"),
     ("committed_at", "TIMESTAMP WITH TIME ZONE", "map_extract(history.generations, epoch)[1]"),
     ("estimated_before", "BOOLEAN", "coalesce(r.estimated_before, false)"),
     ("estimated", "BOOLEAN", "coalesce(r.estimated, false)"),
@@ -39,8 +39,8 @@ const REVISION_COLUMNS: [(&str, &str, &str); 18] = [
 
 const GENERATION_COLUMNS: [(&str, &str, &str); 4] = [
     ("job", "VARCHAR", "job"),
-    ("partition", "VARCHAR", "part"),
-    ("epoch", "BIGINT", "generation.key"),
+    ("billing_period", "VARCHAR", "part"),
+    ("generation", "BIGINT", "generation.key"),
     ("committed_at", "TIMESTAMP WITH TIME ZONE", "generation.value"),
 ];
 

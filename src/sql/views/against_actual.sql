@@ -1,21 +1,21 @@
 -- Budgets of the newest snapshot beside what was spent and what is expected, by month and tags. forecast is the one that
 -- someone set, else the forecast of the answer, else the one that Datadog made itself. Shares are of the budgeted amount,
 -- null where it is 0 or unknown.
-{create} {view} AS
+{create} {view} AS{open}
 WITH newest AS (
   SELECT max(usage_date) AS usage_date
   FROM {table}
 ),
 entries AS (
   SELECT
-    b.usage_date,
-    b.budget_id,
-    b.name,
-    b.month,
-    b.tag_filters,
-    b.unit,
-    b.amount,
-    b.actual,
+    b.usage_date AS usage_date,
+    b.budget_id AS budget_id,
+    b.name AS name,
+    b.month AS month,
+    b.tag_filters AS tag_filters,
+    b.unit AS unit,
+    b.amount AS amount,
+    b.actual AS actual,
     coalesce(b.custom_forecast, b.forecast, b.ootb_forecast) AS forecast
   FROM {table} b
   JOIN newest n ON n.usage_date = b.usage_date
@@ -34,4 +34,4 @@ SELECT
   forecast / nullif(amount, 0) AS forecast_share,
   actual > amount AS is_over,
   forecast > amount AS will_be_over
-FROM entries;
+FROM entries{close}

@@ -24,7 +24,7 @@ FROM (
     max(total) AS greatest_total,
     CAST(max(total) - min(total) AS decimal(38, 12)) AS spread,
     sum(row_count) + {count} AS row_count,
-    bool_or(estimated) AS estimated,
+    {any}(estimated) AS estimated,
     concat(
       {absent}
     ) AS absent

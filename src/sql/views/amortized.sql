@@ -1,6 +1,6 @@
 -- What was charged beside what was used up, by month and first grouping: the difference is what upfront and recurring
 -- commitment fees move between months and groups.
-{create} {view} AS
+{create} {view} AS{open}
 WITH sums AS (
   SELECT
     substr({partition}, 1, 7) AS billing_period,
@@ -21,4 +21,4 @@ SELECT
   CAST(unblended_cost AS decimal(38, 12)) AS unblended_cost,
   CAST(amortized_cost AS decimal(38, 12)) AS amortized_cost,
   CAST(amortized_cost - unblended_cost AS decimal(38, 12)) AS difference
-FROM sums;
+FROM sums{close}

@@ -1,5 +1,5 @@
 -- What asking cost, by calendar month (UTC) of the run and by job.
-{create} {view} AS
+{create} {view} AS{open}
 WITH asked AS (
   SELECT {run_month} AS run_month, job, requests, pages, charged_pages, usd
   FROM costlake_runs
@@ -13,4 +13,4 @@ SELECT
   CAST(sum(charged_pages) AS bigint) AS charged_pages,
   CAST(sum(usd) AS decimal(18, 2)) AS usd
 FROM asked
-GROUP BY run_month, job;
+GROUP BY run_month, job{close}

@@ -2,7 +2,7 @@
 -- before is null where it is not in the table, and days and previous_days tell how much of both is.
 -- previous_same_days_cost is the month before up to the same day of the month as the newest day of this one. Costs per -- if daily
 -- day are doubles: the cost divided by the days of the month that are in the table. -- if daily
-{create} {view} AS
+{create} {view} AS{open}
 WITH entries AS (
   SELECT
     12 * CAST(substr({partition}, 1, 4) AS integer) + CAST(substr({partition}, 6, 2) AS integer) AS month_number,
@@ -20,15 +20,15 @@ months AS (
     billing_period,
     count(DISTINCT slot) AS days, -- if not monthly
     max(extract(DAY FROM slot)) AS last_day, -- if daily
-    bool_or(estimated) AS estimated
+    {any}(estimated) AS estimated
   FROM entries
   GROUP BY month_number, billing_period
 ),
 costs AS (
   SELECT
-    e.month_number,
-    e.{group}, -- if grouped
-    e.currency,
+    e.month_number AS month_number,
+    e.{group} AS {group}, -- if grouped
+    e.currency AS currency,
     CAST(sum(CASE WHEN extract(DAY FROM e.slot) <= n.last_day THEN e.cost -- if daily
       ELSE CAST(0 AS decimal(38, 12)) END) AS decimal(37, 12)) AS same_days_cost, -- if daily
     CAST(sum(e.cost) AS decimal(37, 12)) AS cost
@@ -74,21 +74,21 @@ compared AS (
     currency
 )
 SELECT
-  m.billing_period,
-  c.{group}, -- if grouped
-  c.currency,
+  m.billing_period AS billing_period,
+  c.{group} AS {group}, -- if grouped
+  c.currency AS currency,
   CAST(c.cost AS decimal(38, 12)) AS cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.previous_same_days_cost AS decimal(38, 12)) END AS previous_same_days_cost, -- if daily
   CASE WHEN p.month_number IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change,
   CASE WHEN p.month_number IS NOT NULL AND c.previous_cost <> 0
     THEN CAST(c.cost - c.previous_cost AS double) / CAST(c.previous_cost AS double) END AS change_share,
-  m.days, -- if not monthly
+  m.days AS days, -- if not monthly
   p.days AS previous_days, -- if not monthly
   CAST(CAST(c.cost AS {text}) AS double) / CAST(m.days AS double) AS cost_per_day, -- if daily
   CASE WHEN p.month_number IS NOT NULL -- if daily
     THEN CAST(CAST(c.previous_cost AS {text}) AS double) / CAST(p.days AS double) END AS previous_cost_per_day, -- if daily
-  m.estimated
+  m.estimated AS estimated
 FROM compared c
 JOIN months m ON m.month_number = c.month_number
-LEFT JOIN months p ON p.month_number = c.month_number - 1;
+LEFT JOIN months p ON p.month_number = c.month_number - 1{close}

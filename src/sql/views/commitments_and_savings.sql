@@ -2,7 +2,7 @@
 -- the plain average, the other two are weighted by committed spend (Savings Plans, if in units of one kind) and by
 -- normalized units (reservations). Amounts are brought to one scale: cents are told in dollars. A day that only one of the
 -- two tables has is there with nulls for the other.
-{create} {view} AS
+{create} {view} AS{open}
 WITH committed AS (
   SELECT
     usage_date,
@@ -48,17 +48,17 @@ SELECT
   coalesce(u.usage_date, s.usage_date) AS usage_date,
   coalesce(u.provider, s.provider) AS provider,
   coalesce(u.product, s.product) AS product,
-  s.series,
-  u.commitments,
-  u.utilization,
-  u.utilization_by_spend,
-  u.utilization_by_units,
-  s.actual_cost,
-  s.on_demand_equivalent_cost,
-  s.realized_savings,
-  s.effective_savings_rate,
-  s.actual_cost_unit,
-  s.on_demand_equivalent_cost_unit,
-  s.realized_savings_unit
+  s.series AS series,
+  u.commitments AS commitments,
+  u.utilization AS utilization,
+  u.utilization_by_spend AS utilization_by_spend,
+  u.utilization_by_units AS utilization_by_units,
+  s.actual_cost AS actual_cost,
+  s.on_demand_equivalent_cost AS on_demand_equivalent_cost,
+  s.realized_savings AS realized_savings,
+  s.effective_savings_rate AS effective_savings_rate,
+  s.actual_cost_unit AS actual_cost_unit,
+  s.on_demand_equivalent_cost_unit AS on_demand_equivalent_cost_unit,
+  s.realized_savings_unit AS realized_savings_unit
 FROM used u
-FULL JOIN saved s ON s.usage_date = u.usage_date AND s.provider = u.provider AND s.product = u.product;
+FULL JOIN saved s ON s.usage_date = u.usage_date AND s.provider = u.provider AND s.product = u.product{close}

@@ -2,7 +2,7 @@
 -- which have no service, cover in money, and what reservations cover in hours. uncovered_cost is the gap: usage at on-demand
 -- prices. coverage_percentage is as AWS tells it. The gaps of the two kinds overlap, so never add them up. The answers do
 -- not name a currency: amounts are in that of the bill.
-{create} {view} AS
+{create} {view} AS{open}
 SELECT
   usage_date,
   'savings plan' AS kind,
@@ -23,4 +23,4 @@ SELECT
   on_demand_hours,
   on_demand_cost,
   coverage_hours_percentage
-FROM {other};
+FROM {other}{close}

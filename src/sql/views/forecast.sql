@@ -3,7 +3,7 @@
 -- tables on, which may not be over. error is actual less mean. within_bounds is null where a bound it takes is missing. -- if not by_horizon
 -- How far off forecasts are, by days ahead: over all days that have come, the mean of the absolute errors, of the errors -- if by_horizon
 -- (positive: more was spent than predicted), and the share of days within the bounds, of those that have them. -- if by_horizon
-{create} {view} AS
+{create} {view} AS{open}
 WITH actuals AS (
   SELECT usage_date, currency, CAST(sum({cost}) AS decimal(37, 12)) AS actual
   FROM {costs}
@@ -15,14 +15,14 @@ newest AS (
 ),
 compared AS (
   SELECT
-    f.usage_date,
-    f.period_start,
+    f.usage_date AS usage_date,
+    f.period_start AS period_start,
     {horizon} AS horizon_days,
-    f.currency,
-    f.level,
-    f.mean,
-    f.lower_bound,
-    f.upper_bound,
+    f.currency AS currency,
+    f.level AS level,
+    f.mean AS mean,
+    f.lower_bound AS lower_bound,
+    f.upper_bound AS upper_bound,
     CAST(a.actual AS decimal(38, 12)) AS actual,
     CAST(a.actual - CAST(f.mean AS decimal(37, 12)) AS decimal(38, 12)) AS error,
     a.actual BETWEEN f.lower_bound AND f.upper_bound AS within_bounds
@@ -31,7 +31,7 @@ compared AS (
   LEFT JOIN actuals a ON a.usage_date = f.period_start AND a.currency = f.currency AND a.usage_date < n.usage_date
 )
 SELECT * -- if not by_horizon
-FROM compared; -- if not by_horizon
+FROM compared{close} -- if not by_horizon
 SELECT -- if by_horizon
   horizon_days, -- if by_horizon
   currency, -- if by_horizon
@@ -41,4 +41,4 @@ SELECT -- if by_horizon
   CAST(count(CASE WHEN within_bounds THEN 1 END) AS double) / nullif(count(within_bounds), 0) AS within_share -- if by_horizon
 FROM compared -- if by_horizon
 WHERE error IS NOT NULL -- if by_horizon
-GROUP BY horizon_days, currency; -- if by_horizon
+GROUP BY horizon_days, currency{close} -- if by_horizon

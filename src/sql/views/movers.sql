@@ -1,6 +1,6 @@
 -- Cost by day and first grouping, beside the day before, ranked by how far it moved. A group that is absent from a day
 -- costs 0 on it. The change is null where the day before is not in the table.
-{create} {view} AS
+{create} {view} AS{open}
 WITH days AS (
   SELECT DISTINCT usage_date
   FROM {table}
@@ -30,9 +30,9 @@ compared AS (
 ),
 moved AS (
   SELECT
-    d.usage_date,
-    c.{group},
-    c.currency,
+    d.usage_date AS usage_date,
+    c.{group} AS {group},
+    c.currency AS currency,
     CAST(c.cost AS decimal(38, 12)) AS cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.previous_cost AS decimal(38, 12)) END AS previous_cost,
     CASE WHEN p.usage_date IS NOT NULL THEN CAST(c.cost - c.previous_cost AS decimal(38, 12)) END AS change
@@ -49,4 +49,4 @@ SELECT
   change,
   CASE WHEN change IS NOT NULL
     THEN rank() OVER (PARTITION BY usage_date, currency ORDER BY abs(change) DESC NULLS LAST) END AS movement_rank
-FROM moved;
+FROM moved{close}

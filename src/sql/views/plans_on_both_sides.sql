@@ -3,7 +3,7 @@
 -- bill is in datadog_unit. They are AWS less Datadog, rounded to a millionth, since Datadog answers doubles. A day whose
 -- amounts are in several units has no figures of Datadog. A day that only one of the two has is there with nulls for the
 -- other.
-{create} {view} AS
+{create} {view} AS{open}
 WITH bought AS (
   SELECT
     usage_date,
@@ -32,12 +32,12 @@ told AS (
 )
 SELECT
   coalesce(b.usage_date, t.usage_date) AS usage_date,
-  b.used_commitment,
+  b.used_commitment AS used_commitment,
   t.used AS datadog_used,
   round(CAST(b.used_commitment AS double) - t.used, 6) AS used_difference,
-  b.unused_commitment,
+  b.unused_commitment AS unused_commitment,
   t.unused AS datadog_unused,
   round(CAST(b.unused_commitment AS double) - t.unused, 6) AS unused_difference,
   t.unit AS datadog_unit
 FROM bought b
-FULL JOIN told t ON t.usage_date = b.usage_date;
+FULL JOIN told t ON t.usage_date = b.usage_date{close}

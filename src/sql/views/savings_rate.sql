@@ -1,7 +1,7 @@
 -- What commitments and discounts save, by day and first grouping: what the usage would have cost at public on-demand
 -- prices, less its amortized cost. savings_rate is the share of it, the effective savings rate, and null where the
 -- on-demand cost is 0. AWS books unused commitment on the 1st of the month, which lowers the rate of that day.
-{create} {view} AS
+{create} {view} AS{open}
 WITH sums AS (
   SELECT
     usage_date,
@@ -24,4 +24,4 @@ SELECT
   CAST(public_on_demand_cost - amortized_cost AS decimal(38, 12)) AS savings,
   CASE WHEN public_on_demand_cost <> 0
     THEN CAST(public_on_demand_cost - amortized_cost AS double) / CAST(public_on_demand_cost AS double) END AS savings_rate
-FROM sums;
+FROM sums{close}

@@ -1,7 +1,7 @@
 -- What each AI model costs, and what a million of its tokens costs, by month and product attributes. Tokens are the usage
 -- whose unit counts them (Tokens, 1K tokens, 1M tokens), brought to single tokens. Usage in every other unit (images, hours,
 -- N/A where a group mixes units) is never added: its cost is in cost and not in token_cost, which the rate is made of.
-{create} {view} AS
+{create} {view} AS{open}
 WITH entries AS (
   SELECT
     substr({partition}, 1, 7) AS billing_period,
@@ -45,4 +45,4 @@ SELECT
   tokens,
   CASE WHEN tokens <> 0
     THEN CAST(token_cost AS double) / CAST(tokens AS double) * 1e6 END AS cost_per_million_tokens
-FROM sums;
+FROM sums{close}

@@ -1,5 +1,5 @@
 -- How much of every month has no {label}: the cost of rows whose {label} is the empty string, beside all of it.
-{create} {view} AS
+{create} {view} AS{open}
 WITH sums AS (
   SELECT
     substr({partition}, 1, 7) AS billing_period,
@@ -15,4 +15,4 @@ SELECT
   unallocated_cost,
   total_cost,
   CASE WHEN total_cost <> 0 THEN CAST(unallocated_cost AS double) / CAST(total_cost AS double) END AS unallocated_share
-FROM sums;
+FROM sums{close}

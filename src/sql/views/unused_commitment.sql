@@ -2,7 +2,7 @@
 -- no service, and the cost of unused hours of reservations. unused_share is the share of all that was committed: of the
 -- commitment, or of the amortized fee. It is null where nothing was committed or AWS does not tell. The answers do not name
 -- a currency: amounts are in that of the bill.
-{create} {view} AS
+{create} {view} AS{open}
 WITH commitments AS (
   SELECT
     usage_date,
@@ -38,4 +38,4 @@ SELECT
   committed_amount,
   CASE WHEN committed_amount <> 0
     THEN CAST(unused_amount AS double) / CAST(committed_amount AS double) END AS unused_share
-FROM sums;
+FROM sums{close}

@@ -44,14 +44,19 @@ fn job(name: &str, text: &str) -> Job {
 
 fn place(job: &Job, lake: &str, has_objects: bool) -> Place {
     let begin = job.window.begin.expect("a first day");
-    Place { lake: lake.to_owned(), first_partition: job.source.grain().partition_of(begin).to_string(), has_objects }
+    let first_partition = job.source.grain().partition_of(begin).to_string();
+    Place { lake: lake.to_owned(), first_partition, has_objects, http: None }
 }
 
 fn definitions(dialect: Dialect) -> String {
     let jobs = [job("hostile", HOSTILE), job("hourly", HOURLY), job("commitments", COMMITMENTS)];
     let mut statements = Vec::new();
     for (job, has_objects) in jobs.iter().zip([true, true, false]) {
-        let lake = if dialect == Dialect::Duckdb { "/lakes/it's \"here\"" } else { "s3://bucket/it's/${here}" };
+        let lake = match dialect {
+            Dialect::Duckdb => "/lakes/it's \"here\"",
+            Dialect::Clickhouse => "s3://bucket/it's/$here",
+            Dialect::Athena | Dialect::Spark | Dialect::Trino => "s3://bucket/it's/${here}",
+        };
         statements.push(table(dialect, job, &place(job, lake, has_objects)).expect("a definition"));
     }
     statements.join("\n\n") + "\n"
@@ -76,4 +81,20 @@ fn athena_is_refused_for_a_folder() {
     let job = job("hourly", HOURLY);
     let error = table(Dialect::Athena, &job, &place(&job, "/lake", true)).expect_err("no bucket");
     assert!(error.report().contains("--lake s3://"), "{}", error.report());
+}
+
+#[test]
+fn a_path_that_an_engine_would_take_for_a_pattern_is_refused() {
+    let job = job("hourly", HOURLY);
+    for (dialect, path) in [
+        (Dialect::Clickhouse, "/a*b"),
+        (Dialect::Clickhouse, "/a?b"),
+        (Dialect::Clickhouse, "/{a,b}"),
+        (Dialect::Clickhouse, "/a.zip :: b"),
+        (Dialect::Duckdb, "/a\\b"),
+    ] {
+        let error = table(dialect, &job, &place(&job, path, true)).expect_err("a pattern");
+        assert!(error.report().contains("cannot read a path with"), "{}", error.report());
+        assert!(table(Dialect::Spark, &job, &place(&job, path, true)).is_ok(), "{path}");
+    }
 }

@@ -1,0 +1,230 @@
+//! What `connect` and `ddl` know of the tables: from the job files and the lake, or from one of the two.
+//!
+//! | job files | the lake | the tables are |
+//! |---|---|---|
+//! | some | can be read | those of the jobs, as they are in the lake |
+//! | some | is a bucket that cannot be read | those of the jobs, taken to be there |
+//! | none | has tables | those that have a record in the lake |
+//! | none | has none, or cannot be read | not known: an error |
+
+use std::sync::Arc;
+
+use crate::error::{Error, Kind, Result};
+use crate::job::{self, Job};
+use crate::lake::{BucketAddress, Lake, Location};
+use crate::ledger_store::{TableRecord, as_kept, kept_generations, partition_of, record_keys, recorded_jobs};
+use crate::sql::ddl::Place;
+use crate::sql::duckdb::as_of::InLake;
+use crate::sql::views::Subject;
+
+use super::args::Global;
+use super::{chosen, clock, open_lake, screen, select, tell_broken};
+
+/// What is said where the lake could not be read, in a comment of the script; no engine splits it.
+pub(super) const UNREAD: &str =
+    "-- The lake could not be read when this was printed, so all tables are taken to be there.";
+
+/// The tables to print.
+pub(super) struct Tables {
+    /// The path or URL of the lake in SQL, without a slash at the end.
+    pub(super) base: String,
+    /// Where the lake is.
+    pub(super) location: Location,
+    /// The address of its bucket, if it was opened.
+    pub(super) address: Option<BucketAddress>,
+    /// The tables.
+    pub(super) found: Vec<Known>,
+    /// Whether the lake was read.
+    pub(super) is_read: bool,
+    /// The exit code: that of broken job files.
+    pub(super) code: u8,
+}
+
+/// A table.
+pub(super) struct Known {
+    /// Its job, as it writes the table.
+    pub(super) job: Job,
+    account: Option<String>,
+    /// Where it is.
+    pub(super) place: Place,
+    /// What of it is in the lake.
+    pub(super) has: InLake,
+    /// Whether it has run records.
+    pub(super) has_runs: bool,
+}
+
+impl Tables {
+    /// The tables of these jobs, or of all; `with_history` also looks for ledgers and kept generations.
+    pub(super) async fn find(global: &Global, names: &[String], with_history: bool) -> Result<Self> {
+        let location = Location::parse(global.lake())?;
+        let opened = open_lake(global).await.map(|(_, lake)| lake);
+        let (jobs, broken) = match select(global, names) {
+            Ok(found) => found,
+            Err(error) if job::files(&global.jobs).is_ok_and(|files| !files.is_empty()) => return Err(error),
+            Err(error) => (of_lake(global, opened.as_ref(), names, error).await?, Vec::new()),
+        };
+        let code = tell_broken(&broken);
+        let base = opened.as_ref().map_or_else(|_| location.to_string(), |lake| base_of(&location, lake));
+        let base = base.trim_end_matches('/').to_owned();
+        let address = opened.as_ref().ok().and_then(address_of);
+        let http = address.as_ref().and_then(|address| http_of(address, &location));
+        let place = Place { lake: base.clone(), first_partition: String::new(), has_objects: true, http };
+        let read = match opened {
+            Ok(lake) => read(&jobs, &lake, &place, with_history).await,
+            Err(error) => Err(error),
+        };
+        let (found, is_read) = match read {
+            Ok(found) => (found, true),
+            Err(error) if matches!(location, Location::Bucket { .. }) && is_of_reading(&error) => {
+                screen::tell(&format!(
+                    "the lake could not be read: the definitions follow from the job files\n  {error}"
+                ));
+                (assumed(jobs, &place)?, false)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Self { base, location, address, found, is_read, code })
+    }
+
+    /// The tables as views are made of them.
+    pub(super) fn subjects(&self) -> Vec<Subject<'_>> {
+        self.found.iter().map(|known| Subject { job: &known.job, account: known.account.clone() }).collect()
+    }
+
+    /// Whether any of them has run records.
+    pub(super) fn have_runs(&self) -> bool {
+        self.found.iter().any(|known| known.has_runs)
+    }
+}
+
+/// Whether an error says nothing but that the lake is out of reach.
+fn is_of_reading(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Auth | Kind::Store | Kind::Unavailable | Kind::Throttled)
+}
+
+/// The tables of the lake that have a record; `no_jobs` says why there are no jobs.
+async fn of_lake(
+    global: &Global,
+    opened: Result<&Arc<Lake>, &Error>,
+    names: &[String],
+    no_jobs: Error,
+) -> Result<Vec<Job>> {
+    let listed = match opened {
+        Ok(lake) => recorded_jobs(lake, clock()?).await,
+        Err(error) => return Err(no_jobs.at("lake", error)),
+    };
+    match listed {
+        Ok(jobs) if jobs.is_empty() => Err(no_jobs.at("lake", format!("{}, which has no table", global.lake()))),
+        Ok(jobs) => Ok(chosen(global, jobs, Vec::new(), names)?.0),
+        Err(error) if is_of_reading(&error) => Err(no_jobs.at("lake", error)),
+        Err(error) => Err(error),
+    }
+}
+
+async fn read(jobs: &[Job], lake: &Lake, place: &Place, with_history: bool) -> Result<Vec<Known>> {
+    let mut found = Vec::new();
+    for job in jobs {
+        let job = as_kept(lake, job).await?.into_owned();
+        let kept = TableRecord::kept(lake, &job.name).await?.and_then(|record| record.account);
+        let place = place_of(&job, lake, place).await?;
+        let (ledger, kept_generations) = if with_history {
+            (has_ledger(lake, &job.name).await?, has_kept(lake, &job).await?)
+        } else {
+            (false, false)
+        };
+        found.push(Known {
+            account: kept.or_else(|| job.aws.account_id.clone()),
+            has: InLake { objects: place.has_objects, ledger, kept: kept_generations },
+            has_runs: !record_keys(lake, &job.name).await?.is_empty(),
+            place,
+            job,
+        });
+    }
+    Ok(found)
+}
+
+/// The tables as they are after their first run.
+fn assumed(jobs: Vec<Job>, place: &Place) -> Result<Vec<Known>> {
+    let mut found = Vec::new();
+    for job in jobs {
+        found.push(Known {
+            account: job.aws.account_id.clone(),
+            place: Place { first_partition: first_of(&job)?, ..place.clone() },
+            has: InLake { objects: true, ledger: true, kept: false },
+            has_runs: true,
+            job,
+        });
+    }
+    Ok(found)
+}
+
+/// The first partition that a job asks for.
+fn first_of(job: &Job) -> Result<String> {
+    let begin = job.window.begin.map_or_else(|| clock().map(|clock| clock.now().date_naive()), Ok)?;
+    Ok(job.source.grain().partition_of(begin).to_string())
+}
+
+/// The location of a job's table and its first partition.
+async fn place_of(job: &Job, lake: &Lake, place: &Place) -> Result<Place> {
+    let listed = lake.list(&job.name).await?;
+    let there = listed.iter().filter_map(|entry| partition_of(&job.name, job.source.grain(), &entry.key));
+    let oldest = there.map(|partition| partition.to_string()).min();
+    let first = first_of(job)?;
+    let (has_objects, oldest) = (oldest.is_some(), oldest.unwrap_or_else(|| first.clone()));
+    Ok(Place { first_partition: oldest.min(first), has_objects, ..place.clone() })
+}
+
+/// The path or URL of the lake in SQL.
+fn base_of(location: &Location, lake: &Lake) -> String {
+    match lake {
+        Lake::Local(local) => local.root().display().to_string(),
+        Lake::S3(_) => location.to_string(),
+    }
+}
+
+fn address_of(lake: &Arc<Lake>) -> Option<BucketAddress> {
+    match &**lake {
+        Lake::Local(_) => None,
+        Lake::S3(s3) => s3.address().cloned(),
+    }
+}
+
+/// The URL of a lake in a bucket for an engine that does not find the bucket by its name and region.
+fn http_of(address: &BucketAddress, location: &Location) -> Option<String> {
+    let Location::Bucket { bucket, prefix } = location else { return None };
+    let own = || format!("https://{bucket}.s3.{}.amazonaws.com", address.region);
+    let store = address.of(bucket).map(|url| url.trim_end_matches('/').to_owned());
+    let store = store.map(|url| if address.by_path { format!("{url}/{bucket}") } else { url });
+    Some(format!("{}/{prefix}", store.unwrap_or_else(own)).trim_end_matches('/').to_owned())
+}
+
+/// Whether a table has any ledger snapshot.
+async fn has_ledger(lake: &Lake, table: &str) -> Result<bool> {
+    let listed = lake.list(&format!("_costlake/{table}/ledger")).await?;
+    Ok(listed.iter().any(|entry| entry.key.ends_with(".json")))
+}
+
+/// Whether any older generation of a table is kept.
+async fn has_kept(lake: &Lake, job: &Job) -> Result<bool> {
+    let kept = kept_generations(lake, &job.name, job.source.grain()).await?;
+    Ok(kept.iter().any(|kept| kept.generation.is_some() && !kept.is_displaced))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::http_of;
+    use crate::lake::{BucketAddress, Location};
+
+    #[test]
+    fn a_bucket_has_a_url() {
+        let location = Location::parse("s3://bills/x").expect("a location");
+        let at = |url: Option<&str>, by_path| {
+            let address =
+                BucketAddress { region: "eu-west-1".to_owned(), url: url.map(str::to_owned), is_own: false, by_path };
+            http_of(&address, &location).expect("a URL")
+        };
+        assert_eq!(at(None, false), "https://bills.s3.eu-west-1.amazonaws.com/x");
+        assert_eq!(at(Some("http://127.0.0.1:9000"), true), "http://127.0.0.1:9000/bills/x");
+        assert_eq!(at(Some("https://s3.example.org/"), false), "https://bills.s3.example.org/x");
+    }
+}
