@@ -219,7 +219,7 @@ impl Plot<'_> {
         for (index, value) in &self.beyond {
             let is_free = shown.last().is_none_or(|(last, _, _)| (index - last) * 18 >= width);
             if is_free {
-                shown.push((*index, brief(*value), shown.len() % 3 != 0));
+                shown.push((*index, brief(*value), !shown.len().is_multiple_of(3)));
             }
         }
         html! {
