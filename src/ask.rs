@@ -117,33 +117,90 @@ pub async fn ask(
     range: Range,
     order: Order,
 ) -> Result<Reply> {
-    check_times(job, question, range)?;
+    let replies = ask_each(lake, job, ledger, now, question, &[range], order).await?;
+    replies.into_iter().next().ok_or_else(|| Error::new(Kind::Internal, "a question had no answer"))
+}
+
+/// The same question over several ranges, one answer each: every object is read once.
+///
+/// # Errors
+/// As for [`ask`].
+pub async fn ask_each(
+    lake: &Lake,
+    job: &Job,
+    ledger: &Ledger,
+    now: DateTime<Utc>,
+    question: &Question,
+    ranges: &[Range],
+    order: Order,
+) -> Result<Vec<Reply>> {
     let slots = calendar(job, ledger, now);
-    let Some(window) = window_of(job, &slots, range)? else {
-        let (answer, nothing) = (Answer::default(), Vec::new);
-        return Ok(Reply {
+    let mut spans = Vec::new();
+    for range in ranges {
+        check_times(job, question, *range)?;
+        spans.push(match window_of(job, &slots, *range)? {
+            Some(window) => Some((window, before_of(window, range.against)?)),
+            None => None,
+        });
+    }
+    let new = |(window, before): &(Window, Option<Window>)| Tally::new(question, *window, *before);
+    let tallies = spans.iter().flatten().map(new).collect();
+    let (tallies, displaced) = add_up(lake, job, ledger, tallies).await?;
+    let answers = on_a_thread(move || tallies.into_iter().map(|tally| tally.finish(order)).collect::<Result<_>>());
+    let mut answers = Vec::into_iter(answers.await?);
+    let reply = |span: Option<(Window, Option<Window>)>| match span {
+        Some((window, before)) => {
+            let of = |window: Window| slots.iter().filter(|slot| window.contains(slot.day)).cloned().collect();
+            let absent = |window: Window| absent(job, &slots, window);
+            Reply {
+                window: Some(window),
+                before,
+                answer: answers.next().unwrap_or_default(),
+                absent: absent(window),
+                absent_before: before.map(absent).unwrap_or_default(),
+                slots_before: before.map(of).unwrap_or_default(),
+                slots: of(window),
+                displaced: displaced.clone(),
+            }
+        }
+        None => Reply {
             window: None,
             before: None,
-            answer,
-            slots,
+            answer: Answer::default(),
+            slots: slots.clone(),
             slots_before: Vec::new(),
-            absent: nothing(),
-            absent_before: nothing(),
-            displaced: nothing(),
-        });
+            absent: Vec::new(),
+            absent_before: Vec::new(),
+            displaced: Vec::new(),
+        },
     };
-    let before =
-        match range.against {
-            None => None,
-            Some(against) => Some(earlier(window, against).ok_or_else(|| {
-                Error::new(Kind::Config, format!("there is no earlier range to compare {window} with"))
-            })?),
-        };
-    let mut tally = Tally::new(question, window, before);
+    Ok(spans.into_iter().map(reply).collect())
+}
+
+/// The earlier range beside a window.
+fn before_of(window: Window, against: Option<Against>) -> Result<Option<Window>> {
+    let Some(against) = against else { return Ok(None) };
+    let none = || Error::new(Kind::Config, format!("there is no earlier range to compare {window} with"));
+    earlier(window, against).ok_or_else(none).map(Some)
+}
+
+/// The days of a window that the table does not have.
+fn absent(job: &Job, slots: &[Slot], window: Window) -> Vec<NaiveDate> {
+    let is_absent = |day: &NaiveDate| slots.binary_search_by_key(day, |slot| slot.day).is_err();
+    job.source.grain().slots(window).filter(is_absent).collect()
+}
+
+/// Adds every object up that one of the tallies has days of; also returns the days of objects that are of another
+/// generation than the ledger knows.
+async fn add_up(
+    lake: &Lake,
+    job: &Job,
+    ledger: &Ledger,
+    mut tallies: Vec<Tally>,
+) -> Result<(Vec<Tally>, Vec<NaiveDate>)> {
     let mut displaced = Vec::new();
     for partition in partitions(job.source.grain(), ledger) {
-        let is_in = |span: Window| partition.window().start() < span.end() && span.start() < partition.window().end();
-        if !(is_in(window) || before.is_some_and(is_in)) {
+        if !tallies.iter().any(|tally| tally.touches(partition.window())) {
             continue;
         }
         let Some(object) = lake.read(&data_key(&job.name, partition), None).await? else {
@@ -155,26 +212,16 @@ pub async fn ask(
         if !is_of_ledger(ledger, partition, &object.bytes) {
             displaced.extend(partition.window().days());
         }
-        let read = add(Arc::clone(job.source.table()), object.bytes, partition.window(), tally).await;
-        tally = read.map_err(|error| error.at("table", &job.name).at("partition", partition).advise(way_out(job)))?;
+        let read = add(Arc::clone(job.source.table()), object.bytes, partition.window(), tallies).await;
+        tallies = read.map_err(|error| error.at("table", &job.name).at("partition", partition).advise(way_out(job)))?;
     }
-    let answer = on_a_thread(move || tally.finish(order)).await?;
-    let grain = job.source.grain();
-    let of = |window: Window| slots.iter().filter(|slot| window.contains(slot.day)).cloned().collect();
-    let absent = |window: Window| {
-        let is_absent = |day: &NaiveDate| slots.binary_search_by_key(day, |slot| slot.day).is_err();
-        grain.slots(window).filter(is_absent).collect()
-    };
-    Ok(Reply {
-        window: Some(window),
-        before,
-        answer,
-        absent: absent(window),
-        absent_before: before.map(absent).unwrap_or_default(),
-        slots_before: before.map(of).unwrap_or_default(),
-        slots: of(window),
-        displaced,
-    })
+    Ok((tallies, displaced))
+}
+
+/// Whether the object is of the generation that the ledger knows of its partition.
+fn is_of_ledger(ledger: &Ledger, partition: Partition, bytes: &[u8]) -> bool {
+    let known = ledger.partitions.get(&partition.to_string()).map(|state| state.epoch);
+    !matches!(footer::from_suffix(bytes), Ok(Suffix::Whole(footer)) if Some(footer.epoch) != known)
 }
 
 /// Whether the object is of the generation that the ledger knows of its partition.
@@ -187,10 +234,15 @@ fn way_out(job: &Job) -> String {
     format!("costlake verify {} shows the damage, --repair reads the days again", job.name)
 }
 
-/// Adds the rows of an object, on a blocking thread. A decoder that panics on damaged bytes is one that fails.
-async fn add(table: Arc<Table>, bytes: Bytes, within: Window, mut tally: Tally) -> Result<Tally> {
-    let columns = tally.columns().to_vec();
-    on_a_thread(move || scan(&table, bytes, &columns, |arrays| tally.add(within, arrays)).map(|()| tally)).await
+/// Adds the rows of an object, on a blocking thread; the tallies are of one question. A decoder that panics on damaged
+/// bytes is one that fails.
+async fn add(table: Arc<Table>, bytes: Bytes, within: Window, mut tallies: Vec<Tally>) -> Result<Vec<Tally>> {
+    let columns = tallies.first().map(|tally| tally.columns().to_vec()).unwrap_or_default();
+    let work = move || {
+        let enter = |arrays: &[_]| tallies.iter_mut().try_for_each(|tally| tally.add(within, arrays));
+        scan(&table, bytes, &columns, enter).map(|()| tallies)
+    };
+    on_a_thread(work).await
 }
 
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

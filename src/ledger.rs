@@ -31,7 +31,7 @@ mod standing;
 
 pub use baseline::{Baseline, Figure, Moves, add};
 pub use history::{History, Revision};
-pub use outcome::{AcceptedClock, Differing, Nights, Noted, Quarantined};
+pub use outcome::{AcceptedClock, Differing, Nights, Noted, Quarantined, Refused, RefusedGroup};
 pub use standing::Standing;
 
 /// Version of the snapshot layout. Format 1 had no object identities, and notes without a time; it can be read. A

@@ -92,6 +92,22 @@ impl Question {
         Ok(Self { measure, by, filters: found, apart: kept_apart(table, measure), time })
     }
 
+    /// The question whose answers are the costs of a table: its usual measure, if that is an amount of a currency or
+    /// unit, by its first grouping that is a text.
+    #[must_use]
+    pub fn of_costs(table: &Table) -> Option<Self> {
+        let usual = Self::parse(table, None, &[], &[]).ok()?;
+        let Measure::Column(index) = usual.measure else { return None };
+        let column = &table.columns()[index];
+        let is_money = match (column.kind, column.sums) {
+            (ColumnType::Decimal, Some(Sums::Rows)) => !usual.apart.is_empty(),
+            (ColumnType::Double, Some(Sums::Unit)) => usual.apart.len() == 1,
+            _ => false,
+        };
+        let by: Vec<String> = first_grouping(table).into_iter().collect();
+        if is_money { Self::parse(table, None, &by, &[]).ok() } else { None }
+    }
+
     /// Positions of the columns to read, ascending.
     #[must_use]
     pub fn columns(&self) -> Vec<usize> {
@@ -152,6 +168,13 @@ fn adds_up(column: &Column) -> bool {
     let is_number =
         matches!(column.kind, ColumnType::Decimal | ColumnType::Double | ColumnType::Int | ColumnType::Bigint);
     is_number && column.sums.is_some_and(|sums| sums != Sums::Never)
+}
+
+/// The first grouping of a table, if it is a text.
+#[must_use]
+pub fn first_grouping(table: &Table) -> Option<String> {
+    let column = table.sort_key().get(1).map(|index| &table.columns()[*index])?;
+    (column.kind == ColumnType::String).then(|| column.name.clone())
 }
 
 fn usual_measure(table: &Table) -> Measure {

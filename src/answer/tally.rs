@@ -126,6 +126,13 @@ impl Tally {
         &self.columns
     }
 
+    /// Whether some of these days are in the range, or in the earlier one.
+    #[must_use]
+    pub fn touches(&self, days: Window) -> bool {
+        let is_in = |span: Window| days.start() < span.end() && span.start() < days.end();
+        is_in(self.now) || self.before.is_some_and(is_in)
+    }
+
     /// Adds the rows of the days of `within`; `columns` are those at [`Tally::columns`], in that order.
     ///
     /// # Errors

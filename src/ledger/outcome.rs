@@ -65,6 +65,45 @@ pub struct Quarantined {
     /// Whether the API calls them an estimate.
     #[serde(default)]
     pub estimated: bool,
+    /// What they hold, beside the rows that stay in the lake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Refused>,
+}
+
+/// The figures of refused rows by group, beside those of the rows in the lake. Amounts are decimal text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Refused {
+    /// Number of refused rows.
+    pub rows: u64,
+    /// The summed column; empty for a table whose values do not add up.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub measure: String,
+    /// The grouping column, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The groups whose figures differ most, the largest difference first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<RefusedGroup>,
+    /// All other groups, one entry for each unit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<RefusedGroup>,
+}
+
+/// A group of [`Refused`], or several together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct RefusedGroup {
+    /// Its name; `None` for NULL, and for several groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Currency or unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Number of groups.
+    pub number: u64,
+    /// The sum of the rows in the lake.
+    pub before: String,
+    /// The sum of the refused rows.
+    pub refused: String,
 }
 
 /// Rows that were taken although a metric that is only reported does not add up to the API's total.

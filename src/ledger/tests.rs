@@ -226,6 +226,7 @@ fn held(at: i64) -> Quarantined {
         totals: Sums::default(),
         currency: None,
         estimated: false,
+        figures: None,
     }
 }
 

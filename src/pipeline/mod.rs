@@ -42,6 +42,7 @@ mod paginate;
 mod prepare;
 pub mod publish;
 mod quarantine;
+mod refused;
 pub(crate) mod replay;
 mod restore;
 mod retention;
@@ -423,6 +424,9 @@ pub async fn plan_job(
     let mut ledger = Cow::Borrowed(&store.ledger);
     if redefined.is_some() {
         ledger.to_mut().forget_definition();
+    }
+    for (_, month) in context.accepted.iter().filter(|(name, _)| *name == job.name) {
+        ledger.to_mut().accept(*month, now, |slot| !is_reachable(job, slot, now));
     }
     let mut planned = plan(job, &ledger, moment, ask, None)?;
     prices.share(job, &mut planned);

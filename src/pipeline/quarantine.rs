@@ -15,8 +15,8 @@ use crate::quarantine::{Known, Verdict, judge, needs_rows};
 use crate::sources::Review;
 use crate::window::{Partition, first_of_month};
 
-use super::JobRun;
 use super::control_sums::Compared;
+use super::{JobRun, refused};
 
 /// Reasons that are listed; further ones are counted.
 const SHOWN: usize = 3;
@@ -45,14 +45,25 @@ pub(super) async fn set_aside(
     observed: Option<&Observed>,
     read: &mut Compared,
 ) -> Result<SetAside> {
-    let (rows, earlier) = rows_before(run, partition, observed, days, &read.days).await?;
+    let (mut rows, earlier) = rows_before(run, partition, observed, days, &read.days).await?;
     let mut store = run.store.lock().await;
     let earlier = earlier.as_ref().map(|(slot, rows)| (*slot, rows));
     let known = Known { ledger: &store.ledger, days, rows: &rows, earlier };
     let Verdict { held: reasons, baselines, moves } =
         judge(run.job, known, &read.days, &read.doubtful, &run.accepted, run.now())?;
     store.ledger.baselines.extend(baselines);
-    let held = reasons.into_iter().map(|(slot, why)| (slot, refused(run, &store.ledger, read, slot, why))).collect();
+    if rows.is_empty() && observed.is_some() && !reasons.is_empty() {
+        // Only to show them beside the refused ones: what cannot be read is not shown.
+        rows = rows_of(&run.context.lake, run, partition, observed).await.unwrap_or_default();
+    }
+    let mut held = BTreeMap::new();
+    for (slot, why) in reasons {
+        let old = rows.get(&slot).filter(|_| days.contains_key(&slot));
+        let is_unread = old.is_none() && days.get(&slot).is_some_and(|facts| facts.rows > 0);
+        let new = read.days.get(&slot).map(|(rows, _)| rows).filter(|_| !is_unread);
+        let figures = new.and_then(|new| refused::figures(run.job, slot, old, new));
+        held.insert(slot, Quarantined { figures, ..refused(run, &store.ledger, read, slot, why) });
+    }
     if run.job.entry.rules.snapshot {
         // A past day cannot be requested again: only today's state can be accepted.
         store.ledger.quarantined.clear();
@@ -69,7 +80,7 @@ fn refused(run: &JobRun<'_>, ledger: &Ledger, read: &mut Compared, slot: NaiveDa
     let totals = read.totals.remove(&slot).unwrap_or_default();
     let estimated = facts.as_ref().is_some_and(|facts| facts.estimated);
     let currency = facts.and_then(|facts| facts.currency);
-    Quarantined { at: run.now(), since, why, totals, currency, estimated }
+    Quarantined { at: run.now(), since, why, totals, currency, estimated, figures: None }
 }
 
 /// The known facts of the days of a partition: from the ledger, and for other days from the object's footer.

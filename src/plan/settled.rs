@@ -130,7 +130,15 @@ mod tests {
         let old = known.partitions.get_mut("2026-03").unwrap().days.get_mut(&day("2026-03-05")).unwrap();
         old.read_at = at("2026-05-01");
         let (at, why) = (at("2026-11-19"), "odd".to_owned());
-        let held = Quarantined { at, since: at, why, totals: Sums::default(), currency: None, estimated: false };
+        let held = Quarantined {
+            at,
+            since: at,
+            why,
+            totals: Sums::default(),
+            currency: None,
+            estimated: false,
+            figures: None,
+        };
         known.quarantined.insert(day("2026-03-05"), Quarantined { totals: crate::plan::tests::sums("1"), ..held });
         let told = totals(&slots, "1", false);
         let wanted = due(&job, &known, "2026-11-20", Some(&told));

@@ -238,6 +238,7 @@ fn days_that_did_not_add_up_are_due_and_quarantined_ones_when_there_is_something
         totals: sums("5"),
         currency: None,
         estimated: false,
+        figures: None,
     };
     let slot = day("2026-10-20");
     for (window, now, quarantined) in [

@@ -15,11 +15,13 @@
 //!
 //! With a clock fixed by `COSTLAKE_NOW`, due jobs run once; no later firing ever comes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -73,6 +75,23 @@ pub struct Scheduler {
     tasks: TaskTracker,
     notifier: Option<Notifier>,
     stale: stale::Watch,
+}
+
+/// What a run is to do.
+struct Wanted {
+    /// The command that its record names.
+    command: &'static str,
+    ask: Ask,
+    /// Requests for totals that it shares with other runs.
+    totals: Arc<Shared>,
+    /// Job and first day of each month whose held figures it takes.
+    accepted: Arc<BTreeSet<(String, NaiveDate)>>,
+}
+
+impl Wanted {
+    fn of(command: &'static str, ask: Ask) -> Self {
+        Self { command, ask, totals: Arc::default(), accepted: Arc::default() }
+    }
 }
 
 impl Scheduler {
@@ -157,7 +176,7 @@ impl Scheduler {
             let jobs: Vec<Job> = due.iter().map(|start| Job::clone(&start.job)).collect();
             let totals = Arc::new(Shared::of(&jobs, clock.now(), Ask::Due));
             for start in due {
-                self.spawn(start, "run", Ask::Due, totals.clone(), clock);
+                self.spawn(start, Wanted { totals: totals.clone(), ..Wanted::of("run", Ask::Due) }, clock);
             }
         }
         self.stale.look(self);
@@ -194,16 +213,31 @@ impl Scheduler {
     /// # Errors
     /// When there is no such job, it is already running, or the process is shutting down.
     pub fn start(self: &Arc<Self>, name: &str, command: &'static str, ask: Ask) -> Result<(), Refusal> {
+        self.start_wanted(name, Wanted::of(command, ask))
+    }
+
+    /// Starts the run of `costlake run --accept JOB:YYYY-MM`: the held figures of a month, given by its first day, are
+    /// taken, and whatever else is due is read.
+    ///
+    /// # Errors
+    /// As for [`Scheduler::start`].
+    pub fn accept(self: &Arc<Self>, name: &str, month: NaiveDate) -> Result<(), Refusal> {
+        let accepted = Arc::new(BTreeSet::from([(name.to_owned(), month)]));
+        self.start_wanted(name, Wanted { accepted, ..Wanted::of("run", Ask::Due) })
+    }
+
+    fn start_wanted(self: &Arc<Self>, name: &str, wanted: Wanted) -> Result<(), Refusal> {
         if self.context.cancel.is_cancelled() {
             return Err(Refusal::Stopping);
         }
         let clock = self.clock();
-        let start = self.jobs.take(name, command, clock.now())?;
-        self.spawn(start, command, ask, Arc::default(), clock);
+        let start = self.jobs.take(name, wanted.command, clock.now())?;
+        self.spawn(start, wanted, clock);
         Ok(())
     }
 
-    fn spawn(self: &Arc<Self>, start: Start, command: &'static str, ask: Ask, totals: Arc<Shared>, clock: Clock) {
+    fn spawn(self: &Arc<Self>, start: Start, wanted: Wanted, clock: Clock) {
+        let Wanted { command, ask, totals, accepted } = wanted;
         let scheduler = self.clone();
         self.tasks.spawn(async move {
             let turn = scheduler.turns.clone().acquire_owned().await;
@@ -214,6 +248,7 @@ impl Scheduler {
             let context = Context {
                 listener: Some(scheduler.listener(&start)),
                 totals,
+                accepted,
                 clock,
                 elsewhere: Arc::default(),
                 ..scheduler.context.clone()

@@ -28,7 +28,7 @@ use crate::scheduler::jobs::{JobState, locked};
 use crate::status;
 
 use super::auth::Access;
-use super::chart_data::{self, Summary};
+use super::chart_data::{self, Drawn, Summary};
 use super::costs::{self, Costs};
 use super::view::{JobFacts, PageFacts, last_run};
 
@@ -52,6 +52,19 @@ pub struct State {
     tables: Lock<BTreeMap<String, Arc<Mutex<Table>>>>,
     without_job: Mutex<Option<(Instant, Vec<String>)>>,
     costs: Lock<HashMap<String, ReadCosts>>,
+    charts: Mutex<Vec<ReadCharts>>,
+}
+
+/// Charts of a choice that are kept; the one that was asked for longest ago makes room for another one.
+const KEPT_CHARTS: usize = 16;
+
+/// The charts of a choice, with the ledger that they were read for.
+#[derive(Debug, Clone)]
+struct ReadCharts {
+    table: String,
+    drawn: Drawn,
+    ledger: Arc<Ledger>,
+    summary: Arc<Summary>,
 }
 
 /// The costs of a table, with the ledger and the day that they were read for.
@@ -128,6 +141,7 @@ impl State {
             tables: Lock::default(),
             without_job: Mutex::default(),
             costs: Lock::default(),
+            charts: Mutex::default(),
         })
     }
 
@@ -214,6 +228,35 @@ impl State {
         let read = ReadCosts { ledger: Arc::clone(&facts.ledger), day: now.date_naive(), costs: costs.clone() };
         locked(&self.costs).insert(name.clone(), read);
         costs
+    }
+
+    /// The figures of a table for a choice of charts. The usual ones are at hand; others are read one choice at a time,
+    /// again when the ledger has changed, and of the changed objects only. `None` if they cannot be read.
+    pub(super) async fn charts(&self, facts: &JobFacts, drawn: &Drawn) -> Option<Arc<Summary>> {
+        if *drawn == Drawn::default() {
+            return facts.summary.clone();
+        }
+        let name = &facts.job.name;
+        let mut kept = self.charts.lock().await;
+        let place = kept.iter().position(|read| read.table == *name && read.drawn == *drawn);
+        let known = place.map(|place| kept.remove(place));
+        let read = match known {
+            Some(known) if Arc::ptr_eq(&known.ledger, &facts.ledger) => known,
+            known => {
+                let lake = &self.scheduler.context().lake;
+                let previous = known.map(|known| known.summary);
+                let read = chart_data::refresh_drawn(lake, &facts.job, &facts.ledger, drawn, previous).await;
+                let summary = read.ok()?;
+                let ledger = Arc::clone(&facts.ledger);
+                ReadCharts { table: name.clone(), drawn: drawn.clone(), ledger, summary }
+            }
+        };
+        let summary = Arc::clone(&read.summary);
+        if kept.len() >= KEPT_CHARTS {
+            kept.remove(0);
+        }
+        kept.push(read);
+        Some(summary)
     }
 
     /// What every page shows.

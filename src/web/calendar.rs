@@ -11,6 +11,7 @@ use crate::text::{count, plural};
 use crate::window::{Grain, Partition, first_of_month, month_start};
 
 use super::chart::slot_name;
+use super::choice::Choice;
 use super::format;
 
 /// How a state is shown.
@@ -79,14 +80,14 @@ pub(super) fn words_of(grain: Grain, slot: &Slot) -> String {
 }
 
 /// The calendar, with the last thirteen months open and older ones collapsed.
-pub(super) fn calendar(grain: Grain, slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
+pub(super) fn calendar(grain: Grain, slots: &[Slot], choice: &Choice, selected: Option<NaiveDate>) -> Markup {
     let Some(last) = slots.last() else {
         return html! { p class="empty" { "There is nothing in the table yet." } };
     };
     let first = month_start(last.day, if grain == Grain::Monthly { -24 } else { -12 });
     let (older, recent) = slots.split_at(slots.partition_point(|slot| slot.day < first));
     let table = |slots: &[Slot]| {
-        if grain == Grain::Monthly { months(slots, selected) } else { days(grain, slots, selected) }
+        if grain == Grain::Monthly { months(slots, choice, selected) } else { days(grain, slots, choice, selected) }
     };
     html! {
         a class="skip" href="#day" { "Skip the calendar" }
@@ -101,13 +102,13 @@ pub(super) fn calendar(grain: Grain, slots: &[Slot], selected: Option<NaiveDate>
     }
 }
 
-fn days(grain: Grain, slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
+fn days(grain: Grain, slots: &[Slot], choice: &Choice, selected: Option<NaiveDate>) -> Markup {
     let by_day: BTreeMap<NaiveDate, &Slot> = slots.iter().map(|slot| (slot.day, slot)).collect();
     let (first, last) = (slots.first().map(|slot| slot.day), slots.last().map(|slot| slot.day));
     let months = std::iter::successors(first.map(first_of_month), |month| Some(month_start(*month, 1)))
         .take_while(|month| Some(*month) <= last);
     html! {
-        table class="calendar days" {
+        div class="days-scroll" { table class="calendar days" {
             caption class="hidden" { "State of every day, a row per month" }
             thead {
                 tr {
@@ -122,16 +123,16 @@ fn days(grain: Grain, slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
                     tr {
                         th scope="row" { (month.format("%b")) span class="year" { (month.format(" %Y")) } }
                         @for day in Partition::Month(month).window().days() {
-                            td { @if let Some(slot) = by_day.get(&day) { (cell(grain, slot, selected)) } }
+                            td { @if let Some(slot) = by_day.get(&day) { (cell(grain, slot, choice, selected)) } }
                         }
                     }
                 }
             }
-        }
+        } }
     }
 }
 
-fn months(slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
+fn months(slots: &[Slot], choice: &Choice, selected: Option<NaiveDate>) -> Markup {
     let mut years: BTreeMap<i32, BTreeMap<u32, &Slot>> = BTreeMap::new();
     for slot in slots {
         years.entry(slot.day.year()).or_default().insert(slot.day.month(), slot);
@@ -151,7 +152,7 @@ fn months(slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
                     tr {
                         th scope="row" { (year) }
                         @for month in 1..=12 {
-                            td { @if let Some(slot) = months.get(&month) { (cell(Grain::Monthly, slot, selected)) } }
+                            td { @if let Some(slot) = months.get(&month) { (cell(Grain::Monthly, slot, choice, selected)) } }
                         }
                     }
                 }
@@ -160,11 +161,11 @@ fn months(slots: &[Slot], selected: Option<NaiveDate>) -> Markup {
     }
 }
 
-fn cell(grain: Grain, slot: &Slot, selected: Option<NaiveDate>) -> Markup {
+fn cell(grain: Grain, slot: &Slot, choice: &Choice, selected: Option<NaiveDate>) -> Markup {
     let look = look_of(slot);
     let current = (selected == Some(slot.day)).then_some("date");
     html! {
-        a class={ "c " (look.class) } href={ "?day=" (slot.day) "#day" } aria-label=(words_of(grain, slot))
+        a class={ "c " (look.class) } href=(choice.link(&format!("day={}", slot.day), "day")) aria-label=(words_of(grain, slot))
             aria-current=[current] { (look.symbol) }
     }
 }
@@ -186,6 +187,7 @@ fn legend(slots: &[Slot]) -> Markup {
 mod tests {
     use super::{calendar, look, look_of, tally_words};
     use crate::plan::{Slot, SlotState};
+    use crate::web::choice::Choice;
     use crate::window::{Grain, parse_day};
     use std::collections::BTreeSet;
 
@@ -234,7 +236,7 @@ mod tests {
             "2026-11-06",
         ];
         let slots: Vec<Slot> = days.iter().zip(STATES).map(|(day, state)| slot(day, state, false)).collect();
-        let html = calendar(Grain::Daily, &slots, parse_day("2026-11-02")).into_string();
+        let html = calendar(Grain::Daily, &slots, &Choice::default(), parse_day("2026-11-02")).into_string();
         for (day, state) in days.iter().zip(STATES) {
             let look = look(state);
             let cell =
@@ -253,17 +255,19 @@ mod tests {
     #[test]
     fn months_are_cells_and_an_empty_table_says_so() {
         let slots = [slot("2025-11-01", SlotState::Final, false), slot("2026-01-01", SlotState::Final, true)];
-        let html = calendar(Grain::Monthly, &slots, None).into_string();
+        let html = calendar(Grain::Monthly, &slots, &Choice::default(), None).into_string();
         assert!(html.contains("aria-label=\"2025-11: final\"") && html.contains("aria-label=\"2026-01: stale\""));
         assert_eq!(html.matches("<td>").count(), 24);
-        assert!(calendar(Grain::Daily, &[], None).into_string().contains("nothing in the table yet"));
+        assert!(
+            calendar(Grain::Daily, &[], &Choice::default(), None).into_string().contains("nothing in the table yet")
+        );
     }
 
     #[test]
     fn older_months_are_folded_away() {
         let slots = [slot("2025-01-01", SlotState::Final, false), slot("2026-11-01", SlotState::Final, false)];
-        let html = calendar(Grain::Daily, &slots, None).into_string();
+        let html = calendar(Grain::Daily, &slots, &Choice::default(), None).into_string();
         assert!(html.contains("<details class=\"older\"><summary>Older: 1 final"), "{html}");
-        assert!(calendar(Grain::Daily, &slots, Some(slots[0].day)).into_string().contains("open"));
+        assert!(calendar(Grain::Daily, &slots, &Choice::default(), Some(slots[0].day)).into_string().contains("open"));
     }
 }

@@ -4,17 +4,22 @@
 //! the axis labels are separate SVGs beside it and keep their size.
 //!
 //! ```text
+//!         the value under the pointer or with the focus, else the newest one
 //!  y axis │ plot, one unit wide per slot, 240 px high │ letters
 //!         │ x axis: months or days, placed in percent │
 //!  legend, and the same figures as a table
 //! ```
+//! Over the plot lies a link for each slot, whose text is its value: the style sheet shows the one that is pointed at or
+//! focused. One of them is in the order of the Tab key; the script moves to the others with the arrow keys.
+//!
 //! Colour is never the only cue: bands and lines have letters, textures or dashes, and their figures are in the table.
 
 use chrono::{Datelike, NaiveDate};
 use maud::{Markup, html};
 
-use crate::window::{Grain, Window, next_day};
+use crate::window::Grain;
 
+use super::choice::{Choice, Step};
 use super::format;
 
 mod lines;
@@ -22,11 +27,11 @@ mod scale;
 mod spark;
 mod stacked;
 
-pub(super) use lines::{Line, lines};
+pub(super) use lines::{About, Line, lines};
 pub(super) use spark::{sparkline, strip};
 pub(super) use stacked::stacked;
 
-use scale::Scale;
+use scale::{Scale, brief};
 
 /// Height of a plot in pixels.
 const HEIGHT: f64 = 240.0;
@@ -37,19 +42,36 @@ const MIN_SLOTS: usize = 14;
 /// Maximum number of slots drawn as bars; more are drawn as one outline.
 const MOST_BARS: usize = 70;
 
+/// What the charts of a page share.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// What a slot stands for.
+    pub(super) step: Step,
+    /// What the page shows: links keep it.
+    pub(super) choice: &'a Choice,
+}
+
+impl Place<'_> {
+    /// The link to the details of a slot.
+    fn link(&self, slot: NaiveDate) -> String {
+        self.choice.link(&format!("day={slot}"), "day")
+    }
+}
+
 /// The slots of a chart from left to right, without gaps.
 pub(super) struct Axis {
     slots: Vec<NaiveDate>,
-    grain: Grain,
+    step: Step,
 }
 
 impl Axis {
     /// Every slot from the first to the last of `days`, which are in order.
-    pub(super) fn new(grain: Grain, mut days: impl DoubleEndedIterator<Item = NaiveDate>) -> Self {
+    pub(super) fn new(step: impl Into<Step>, mut days: impl DoubleEndedIterator<Item = NaiveDate>) -> Self {
+        let step = step.into();
         let first = days.next();
         let last = days.next_back().or(first);
-        let window = first.zip(last).and_then(|(first, last)| Window::new(first, next_day(last)));
-        Self { slots: window.into_iter().flat_map(|window| grain.slots(window)).collect(), grain }
+        let slots = std::iter::successors(first.map(|day| step.start(day)), |slot| Some(step.next(*slot)));
+        Self { slots: slots.take_while(|slot| Some(*slot) <= last).collect(), step }
     }
 
     /// The slots.
@@ -64,11 +86,17 @@ impl Axis {
 
     /// The name of a slot.
     fn name(&self, slot: NaiveDate) -> String {
-        slot_name(self.grain, slot)
+        match self.step {
+            Step::Day => slot_name(Grain::Daily, slot),
+            Step::Week => format!("week of {slot}"),
+            Step::Month => slot_name(Grain::Monthly, slot),
+        }
     }
 
     fn has_january(&self) -> bool {
-        self.slots.iter().any(|slot| slot.month() == 1 && slot.day() == 1)
+        self.slots
+            .iter()
+            .any(|slot| slot.month() == 1 && (slot.day() == 1 || self.step == Step::Week && slot.day() < 8))
     }
 
     /// Labels below the plot: slot index, text, and whether it is hidden on a narrow screen.
@@ -78,13 +106,14 @@ impl Axis {
         let dated = |slot: NaiveDate, index: usize| slot.month() == 1 || (index == 0 && !self.has_january());
         let mut marks: Vec<(usize, String, bool)> = Vec::new();
         for (index, slot) in self.slots.iter().enumerate() {
-            let begins = slot.day() == 1;
-            let text = match self.grain {
-                Grain::Monthly if dated(*slot, index) => slot.format("%b %y").to_string(),
-                Grain::Monthly => slot.format("%b").to_string(),
+            let begins = slot.day() == 1 || (self.step == Step::Week && slot.day() < 8);
+            let text = match self.step {
+                Step::Month if dated(*slot, index) => slot.format("%b %y").to_string(),
+                Step::Month => slot.format("%b").to_string(),
                 _ if is_long && begins && dated(*slot, marks.len()) => slot.format("%b %y").to_string(),
                 _ if is_long && begins => slot.format("%b").to_string(),
-                _ if !is_long && (index == 0 || slot.day() % 7 == 1 && slot.day() < 29) => {
+                Step::Week if !is_long && (index == 0 || index % 4 == 0) => slot.format("%-d %b").to_string(),
+                Step::Day if !is_long && (index == 0 || slot.day() % 7 == 1 && slot.day() < 29) => {
                     slot.format("%-d %b").to_string()
                 }
                 _ => continue,
@@ -111,6 +140,8 @@ struct Key {
     letter: char,
     name: String,
     figure: String,
+    /// Where its days are, if anywhere.
+    link: Option<String>,
 }
 
 /// The letter of the key at `index`.
@@ -131,29 +162,27 @@ struct Plot<'a> {
     tick: fn(f64) -> String,
     /// Vertical positions of the letters at the right end.
     letters: Vec<(f64, char)>,
-    /// Slots whose value exceeds the scale.
-    over: Vec<usize>,
+    /// Slots whose value is beyond the scale, each with its value.
+    beyond: Vec<(usize, f64)>,
 }
 
 impl Plot<'_> {
-    /// The chart around the plot `drawn`; `told` returns the tooltip of a slot.
-    fn frame(&self, drawn: &Markup, told: impl Fn(usize) -> String) -> Markup {
+    /// The chart around the plot `drawn`; `told` returns the text of a slot.
+    fn frame(&self, place: Place<'_>, drawn: &Markup, told: impl Fn(usize) -> String) -> Markup {
         let width = self.axis.width();
         let view = format!("0 {} {width} {}", -MARGIN, HEIGHT + 2.0 * MARGIN);
         let (title_id, text_id) = (format!("{}-title", self.id), format!("{}-text", self.id));
+        let newest = self.axis.slots().len().checked_sub(1);
         html! {
             div class="plot" {
-                svg class="over" height="10" aria-hidden="true" {
-                    @for index in &self.over {
-                        text x={ (format!("{:.2}", (*index as f64 + 0.5) * 100.0 / width as f64)) "%" } y="9" text-anchor="middle" { "▲" }
-                    }
-                }
+                p class="readout" aria-hidden="true" { @if let Some(newest) = newest { (told(newest)) } }
+                @if !self.beyond.is_empty() { (self.marks_above()) }
                 svg class="y" width="52" height=(HEIGHT + 2.0 * MARGIN) aria-hidden="true" {
                     @for tick in self.scale.ticks() {
                         text x="100%" dx="-6" y=(px(self.scale.y(tick) + MARGIN + 4.0)) text-anchor="end" { ((self.tick)(tick)) }
                     }
                 }
-                svg class="area" viewBox=(view) preserveAspectRatio="none" role="group"
+                svg class="area" viewBox=(view) preserveAspectRatio="none" role="img"
                     aria-labelledby={ (title_id) " " (text_id) } {
                     title id=(title_id) { (self.title) }
                     desc id=(text_id) { (self.description) }
@@ -162,13 +191,14 @@ impl Plot<'_> {
                             y1=(px(self.scale.y(tick))) y2=(px(self.scale.y(tick))) {}
                     }
                     (drawn)
+                    @for (index, value) in &self.beyond { path class="cut" d=(torn(*index, *value)) {} }
+                }
+                div class="points" role="group" aria-label={ "Values of: " (self.title) } data-points {
                     @for (index, slot) in self.axis.slots().iter().enumerate() {
-                        a href={ "?day=" (slot) "#day" } tabindex="-1" {
-                            rect class="hit" x=(index) y=(-MARGIN) width="1" height=(HEIGHT + 2.0 * MARGIN) {
-                                title { (told(index)) }
-                            }
-                        }
+                        a class="hit" href=(place.link(*slot)) aria-label=(told(index))
+                            tabindex=(if Some(index) == newest { "0" } else { "-1" }) {}
                     }
+                    @for _ in self.axis.slots().len()..width { span {} }
                 }
                 svg class="ends" width="16" height=(HEIGHT + 2.0 * MARGIN) aria-hidden="true" {
                     @for (y, letter) in apart(&self.letters) { text x="4" y=(px(y + MARGIN + 4.0)) { (letter) } }
@@ -181,6 +211,40 @@ impl Plot<'_> {
             }
         }
     }
+
+    /// A mark over each slot beyond the scale, with its value where there is room for it.
+    fn marks_above(&self) -> Markup {
+        let width = self.axis.width();
+        let mut shown: Vec<(usize, String, bool)> = Vec::new();
+        for (index, value) in &self.beyond {
+            let is_free = shown.last().is_none_or(|(last, _, _)| (index - last) * 18 >= width);
+            if is_free {
+                shown.push((*index, brief(*value), !shown.len().is_multiple_of(3)));
+            }
+        }
+        html! {
+            svg class="over" height="26" aria-hidden="true" {
+                @for (index, value, minor) in &shown {
+                    text class=[minor.then_some("minor")] x={ (middle_of(*index, width)) "%" } y="12" text-anchor="middle" { (value) }
+                }
+                @for (index, value) in &self.beyond {
+                    text class="arrow" x={ (middle_of(*index, width)) "%" } y="24" text-anchor="middle" {
+                        (if *value < 0.0 { "▼" } else { "▲" })
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A tear across a bar that is cut: near the top, or near the bottom for a negative one.
+fn torn(index: usize, value: f64) -> String {
+    let (high, low) = if value < 0.0 { (HEIGHT - 18.0, HEIGHT - 12.0) } else { (12.0, 18.0) };
+    format!("M{index} {low}L{index}.25 {high}L{index}.5 {low}L{index}.75 {high}L{} {low}", index + 1)
+}
+
+fn middle_of(index: usize, width: usize) -> String {
+    format!("{:.2}", (index as f64 + 0.5) * 100.0 / width as f64)
 }
 
 /// The letters without those that would overlap an earlier one.
@@ -217,7 +281,10 @@ fn legend(keys: &[Key], figure: &str, swatch: impl Fn(usize) -> Markup) -> Marku
                 li {
                     svg class="swatch" width="16" height="12" aria-hidden="true" { (swatch(index)) }
                     span class="letter" { (key.letter) }
-                    bdi { (format::label(&key.name)) }
+                    @match &key.link {
+                        Some(link) => a href=(link) { bdi { (format::label(&key.name)) } },
+                        None => bdi { (format::label(&key.name)) },
+                    }
                     span class="figure" { (key.figure) }
                 }
             }
@@ -226,7 +293,12 @@ fn legend(keys: &[Key], figure: &str, swatch: impl Fn(usize) -> Markup) -> Marku
 }
 
 /// The figures of a chart as a table, newest first.
-fn table(axis: &Axis, caption: &str, keys: &[Key], cell: impl Fn(usize, usize) -> String) -> Markup {
+fn table(place: Place<'_>, axis: &Axis, caption: &str, keys: &[Key], cell: impl Fn(usize, usize) -> String) -> Markup {
+    let head = match axis.step {
+        Step::Day => "Day",
+        Step::Week => "Week",
+        Step::Month => "Month",
+    };
     html! {
         details class="figures" {
             summary { "The same figures as a table" }
@@ -235,14 +307,14 @@ fn table(axis: &Axis, caption: &str, keys: &[Key], cell: impl Fn(usize, usize) -
                     caption { (caption) }
                     thead {
                         tr {
-                            th scope="col" { (if axis.grain == Grain::Monthly { "Month" } else { "Day" }) }
+                            th scope="col" { (head) }
                             @for key in keys { th scope="col" class="n" { (key.letter) " " bdi { (format::label(&key.name)) } } }
                         }
                     }
                     tbody {
                         @for (index, slot) in axis.slots().iter().enumerate().rev() {
                             tr {
-                                th scope="row" { (axis.name(*slot)) }
+                                th scope="row" { a href=(place.link(*slot)) { (axis.name(*slot)) } }
                                 @for column in 0..keys.len() { td { (cell(index, column)) } }
                             }
                         }
@@ -256,6 +328,7 @@ fn table(axis: &Axis, caption: &str, keys: &[Key], cell: impl Fn(usize, usize) -
 #[cfg(test)]
 mod tests {
     use super::{Axis, apart, px};
+    use crate::web::choice::Step;
     use crate::window::Grain;
     use chrono::NaiveDate;
 
@@ -285,6 +358,19 @@ mod tests {
                 assert!((pair[1].0 - pair[0].0) * 20 >= axis.width(), "{days}: {marks:?}");
             }
         }
+    }
+
+    #[test]
+    fn weeks_have_names_and_marks_of_their_own() {
+        let axis = Axis::new(Step::Week, [day("2026-10-07"), day("2026-11-10")].into_iter());
+        let names: Vec<String> = axis.slots().iter().map(|slot| axis.name(*slot)).collect();
+        assert_eq!(
+            (names.len(), names[0].as_str(), names[5].as_str()),
+            (6, "week of 2026-10-05", "week of 2026-11-09")
+        );
+        assert_eq!(axis.marks().iter().map(|(_, text, _)| text.as_str()).collect::<Vec<_>>(), ["5 Oct", "2 Nov"]);
+        let long = Axis::new(Step::Week, [day("2024-11-01"), day("2026-11-10")].into_iter());
+        assert!(long.marks().iter().any(|(_, text, _)| text == "Jan 25"), "{:?}", long.marks());
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::window::{Partition, month_start};
 
 mod join;
 mod part;
+mod steps;
+
+pub(super) use steps::{MOST_POINTS, Shown};
 
 use part::{Part, Shape};
 
@@ -68,12 +71,21 @@ pub struct Stacked {
     pub grouping: Option<String>,
     /// Unit, such as `USD`.
     pub unit: String,
-    /// Names of the groups, largest first; if there are more than [`TOP_GROUPS`], the last one is all the others.
-    pub groups: Vec<String>,
+    /// The groups, largest first; if there are more than [`TOP_GROUPS`], the last one is all the others.
+    pub groups: Vec<Band>,
     /// By day the amount of each group, in units of 10^-12.
     pub days: BTreeMap<NaiveDate, Vec<i128>>,
     /// Whether the values are counts as of each day, so that days must not be added up.
     pub is_count: bool,
+}
+
+/// A group of a chart.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Band {
+    /// Its value in the grouping column; `None` for all others together.
+    pub id: Option<String>,
+    /// Its name for people.
+    pub name: String,
 }
 
 impl Stacked {
@@ -150,13 +162,56 @@ impl Figures {
     }
 }
 
+/// What is read of a table for its charts; what it usually draws, over the last thirteen months, without a choice.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Drawn {
+    /// One of [`metrics`].
+    pub metric: Option<String>,
+    /// The only group.
+    pub group: Option<String>,
+    /// Whether older months are read, too.
+    pub is_all: bool,
+}
+
+/// The columns of a table that can be drawn, the usual one first; none where there is no choice.
+#[must_use]
+pub fn metrics(job: &Job) -> Vec<String> {
+    let table = job.source.table();
+    let mut found: Vec<_> = part::amounts(table).collect();
+    if let Some(usual) = found.iter().position(|column| column.chart.is_some()) {
+        found[..=usual].rotate_right(1);
+    }
+    let is_drawn_so = matches!(Shape::of(job, &Drawn::default()), Shape::Amounts { .. });
+    found.into_iter().map(|column| column.name.clone()).filter(|_| is_drawn_so).collect()
+}
+
+/// Whether the charts of a table are by group.
+#[must_use]
+pub fn can_filter(job: &Job) -> bool {
+    Shape::of(job, &Drawn::default()).grouping().is_some()
+}
+
 /// Brings the summary of a table up to date with its ledger. An object that cannot be decoded is left out and noted.
 ///
 /// # Errors
 /// When the lake cannot be read.
 pub async fn refresh(lake: &Lake, job: &Job, ledger: &Ledger, previous: Option<Arc<Summary>>) -> Result<Arc<Summary>> {
-    let shape = Arc::new(Shape::of(job));
-    let wanted = recent(job, ledger);
+    refresh_drawn(lake, job, ledger, &Drawn::default(), previous).await
+}
+
+/// The same of a choice; `previous` is an earlier summary of the same choice.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn refresh_drawn(
+    lake: &Lake,
+    job: &Job,
+    ledger: &Ledger,
+    drawn: &Drawn,
+    previous: Option<Arc<Summary>>,
+) -> Result<Arc<Summary>> {
+    let shape = Arc::new(Shape::of(job, drawn));
+    let wanted = partitions(job, ledger, drawn.is_all);
     let (mut parts, mut notes) = (BTreeMap::new(), Vec::new());
     for (partition, state) in &wanted {
         let name = partition.to_string();
@@ -203,8 +258,8 @@ fn stopped(error: tokio::task::JoinError) -> Error {
     Error::new(Kind::Internal, "the charts of a table could not be made").because(error)
 }
 
-/// The partitions of the last thirteen months that the table has, oldest first.
-fn recent<'a>(job: &Job, ledger: &'a Ledger) -> Vec<(Partition, &'a PartitionState)> {
+/// The partitions of the last thirteen months that the table has, or all of them, oldest first.
+fn partitions<'a>(job: &Job, ledger: &'a Ledger, is_all: bool) -> Vec<(Partition, &'a PartitionState)> {
     let grain = job.source.grain();
     let mut found: Vec<_> = ledger
         .partitions
@@ -212,7 +267,7 @@ fn recent<'a>(job: &Job, ledger: &'a Ledger) -> Vec<(Partition, &'a PartitionSta
         .filter_map(|(name, state)| grain.parse_partition(name).map(|partition| (partition, state)))
         .collect();
     found.sort_by_key(|(partition, _)| *partition);
-    let first = found.last().map(|(partition, _)| month_start(partition.window().start(), -12));
+    let first = found.last().map(|(partition, _)| month_start(partition.window().start(), -12)).filter(|_| !is_all);
     found.retain(|(partition, _)| Some(partition.window().start()) >= first);
     found
 }

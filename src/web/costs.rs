@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Days, Utc};
 
-use crate::answer::{Against, Answer, Group, Measure, Order, Question, Section};
-use crate::ask::{Range, Reply, ask};
+use crate::answer::{Against, Answer, Group, Measure, Order, Question, Section, first_grouping};
+use crate::ask::{Range, Reply, ask_each};
 use crate::decimal;
 use crate::error::Result;
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
-use crate::table::{ColumnType, Sums, Table};
+use crate::table::ColumnType;
 use crate::window::{Grain, Window, first_of_month, month_start};
+
+use super::chart_data::can_filter;
 
 /// Groups listed for each direction.
 const MOVERS: usize = 3;
@@ -23,6 +25,8 @@ const MOVERS: usize = 3;
 pub struct Costs {
     /// The grouping of the movers, if the table has one.
     pub grouping: Option<String>,
+    /// Whether the charts of the table can show one group of it.
+    pub has_days: bool,
     /// Whether the slots of the table are months.
     pub is_monthly: bool,
     /// One entry for each currency or unit, that of the largest total first.
@@ -69,29 +73,9 @@ pub struct Mover {
     pub by: i128,
 }
 
-/// The question whose answers are the costs of a table: its usual measure, if that is an amount of a currency or unit,
-/// by its first grouping.
+/// The question whose answers are the costs of a table; `None` for a table that has none.
 fn question(job: &Job) -> Option<Question> {
-    let table = job.source.table();
-    let usual = Question::parse(table, None, &[], &[]).ok()?;
-    let Measure::Column(index) = usual.measure else { return None };
-    let column = &table.columns()[index];
-    let is_money = match (column.kind, column.sums) {
-        (ColumnType::Decimal, Some(Sums::Rows)) => !usual.apart.is_empty(),
-        (ColumnType::Double, Some(Sums::Unit)) => usual.apart.len() == 1,
-        _ => false,
-    };
-    if job.entry.rules.snapshot || !is_money {
-        return None;
-    }
-    let by: Vec<String> = grouping(table).into_iter().collect();
-    Question::parse(table, None, &by, &[]).ok()
-}
-
-/// The first grouping of a table that is a text.
-fn grouping(table: &Table) -> Option<String> {
-    let column = table.sort_key().get(1).map(|index| &table.columns()[*index])?;
-    (column.kind == ColumnType::String).then(|| column.name.clone())
+    if job.entry.rules.snapshot { None } else { Question::of_costs(job.source.table()) }
 }
 
 /// Reads the costs of a table; `None` if it is no table of costs or has no day yet.
@@ -106,19 +90,19 @@ pub(super) async fn read(lake: &Lake, job: &Job, ledger: &Ledger, now: DateTime<
     let month = first_of_month(newest);
     let range = |from, to| Range { from: Some(from), to: Some(to), against: Some(Against::Previous) };
     let order = Order::default();
-    let this = ask(lake, job, ledger, now, &question, range(month, newest), order).await?;
     let last = range(month_start(month, -1), month.pred_opt().unwrap_or(month));
-    let full = ask(lake, job, ledger, now, &question, last, order).await?;
+    let replies = ask_each(lake, job, ledger, now, &question, &[range(month, newest), last], order).await?;
+    let [this, full] = &replies[..] else { return Ok(None) };
     let names: BTreeSet<Option<String>> = [&this.answer, &full.answer].into_iter().flat_map(units).collect();
     let mut found: Vec<UnitCosts> = names
         .into_iter()
         .map(|unit| {
             let of = |reply: &Reply| reply.answer.sections.iter().find(|section| unit_of(section) == unit).cloned();
-            let section = of(&this).unwrap_or_default();
-            let month = compared(job, &this, &section, now);
+            let section = of(this).unwrap_or_default();
+            let month = compared(job, this, &section, now);
             let moved = month.is_some_and(|month| month.earlier.is_some());
             let (up, down) = movers(if moved { &section.groups } else { &[] });
-            let full = compared(job, &full, &of(&full).unwrap_or_default(), now);
+            let full = compared(job, full, &of(full).unwrap_or_default(), now);
             UnitCosts { month, full, up, down, restated: restated(job, &question, ledger, unit.as_deref(), now), unit }
         })
         .collect();
@@ -126,7 +110,7 @@ pub(super) async fn read(lake: &Lake, job: &Job, ledger: &Ledger, now: DateTime<
     found.sort_by_key(|of| std::cmp::Reverse(size(of)));
     let table = job.source.table();
     let is_monthly = job.source.grain() == Grain::Monthly;
-    Ok(Some(Costs { grouping: grouping(table), is_monthly, units: found }))
+    Ok(Some(Costs { grouping: first_grouping(table), has_days: can_filter(job), is_monthly, units: found }))
 }
 
 fn unit_of(section: &Section) -> Option<String> {

@@ -70,6 +70,11 @@ pub(super) fn amount(pico: i128) -> String {
     decimal::shown(pico, 2)
 }
 
+/// The same as a change: `+1,234.57`.
+pub(super) fn signed(pico: i128) -> String {
+    format!("{}{}", if pico > 0 { "+" } else { "" }, amount(pico))
+}
+
 /// Decimal text with thousands separators, every digit kept: `1,234.5600000001`.
 pub(super) fn exact(text: &str) -> String {
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));

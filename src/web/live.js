@@ -27,3 +27,16 @@ for (const place of document.querySelectorAll("[data-live]")) {
   const running = place.querySelector("[data-running=yes]");
   setTimeout(refresh, running ? FAST : SLOW, place);
 }
+
+// The arrow keys move along the points of a chart; without them the newest point can be reached, and its table has all.
+for (const points of document.querySelectorAll("[data-points]")) {
+  points.addEventListener("keydown", (event) => {
+    const all = [...points.querySelectorAll("a")], at = all.indexOf(document.activeElement);
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: all.length - 1 }[event.key];
+    if (at < 0 || to === undefined || !all[to]) return;
+    event.preventDefault();
+    all[at].tabIndex = -1;
+    all[to].tabIndex = 0;
+    all[to].focus();
+  });
+}

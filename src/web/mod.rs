@@ -21,6 +21,7 @@ pub mod cache;
 mod calendar;
 mod chart;
 pub mod chart_data;
+pub mod choice;
 pub mod costs;
 mod format;
 mod metrics;
@@ -31,7 +32,7 @@ pub mod server;
 pub mod view;
 
 use cache::State;
-use routes::{actions, api, html};
+use routes::{accept, actions, api, html};
 
 /// Largest request body, in bytes.
 const BODY_BYTES: usize = 16 << 10;
@@ -48,6 +49,8 @@ pub fn router(state: Arc<State>) -> axum::Router {
         .route("/login", get(html::ask_for_token).post(html::take_token))
         .route("/backfill/plan", post(actions::plan))
         .route("/backfill", post(actions::start))
+        .route("/accept/plan", post(accept::plan))
+        .route("/accept", post(accept::start))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))
         .route("/metrics", get(api::metrics))

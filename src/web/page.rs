@@ -6,19 +6,19 @@
 //! | [`fn@job`] | one job: calendar, the selected day, charts, runs |
 //! | [`live`] | the part of a job's page that the script refreshes |
 //! | [`plan`] | what a backfill would do, with the button that starts it |
+//! | [`accept`] | what accepting held figures takes, with the button that does it |
 //! | [`login`], [`problem`] | the login form; an error |
 
-use chrono::NaiveDate;
 use maud::Markup;
 
-use super::costs::Costs;
-use super::view::{JobFacts, PageFacts, PlanFacts};
+use super::view::{AcceptFacts, JobFacts, PageFacts, PlanFacts, Selected};
 
 mod backfill;
 mod badge;
 mod charts;
 mod costs;
 mod day;
+mod held;
 mod job;
 mod layout;
 mod overview;
@@ -46,10 +46,10 @@ pub fn overview(facts: &PageFacts) -> Markup {
     overview::page(facts)
 }
 
-/// `/jobs/<name>`: one job, with the details of the selected day, and the costs of its table if it is one of costs.
+/// `/jobs/<name>`: one job, with the details of the selected day and the chosen charts.
 #[must_use]
-pub fn job(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate>, costs: Option<&Costs>) -> Markup {
-    job::page(facts, job, selected, costs)
+pub fn job(facts: &PageFacts, job: &JobFacts, selected: &Selected) -> Markup {
+    job::page(facts, job, selected)
 }
 
 /// `/jobs/<name>/live`: the current run, as an HTML fragment that replaces the previous one.
@@ -62,6 +62,12 @@ pub fn live(job: &JobFacts) -> Markup {
 #[must_use]
 pub fn plan(facts: &PageFacts, job: &JobFacts, plan: &PlanFacts) -> Markup {
     backfill::plan(facts, job, plan)
+}
+
+/// What accepting held figures takes, and the button that does it.
+#[must_use]
+pub fn accept(facts: &PageFacts, job: &JobFacts, accept: &AcceptFacts) -> Markup {
+    held::confirm(facts, job, accept)
 }
 
 /// The login form; `failed` after a wrong token.

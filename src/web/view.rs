@@ -1,5 +1,6 @@
 //! What the pages show, as plain values: `state` collects them and the pages only render them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -7,15 +8,17 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::cents::Cents;
 use crate::generation::Changes;
 use crate::job::{BrokenJob, Job};
-use crate::ledger::{Ledger, Revision};
+use crate::ledger::{Ledger, Quarantined, Revision};
 use crate::pipeline::Look;
 use crate::plan::Plan;
 use crate::report::JobReport;
 use crate::scheduler::progress::Progress;
 use crate::sums::Sums;
-use crate::window::is_ahead;
+use crate::window::{first_of_month, is_ahead};
 
 use super::chart_data::Summary;
+use super::choice::Choice;
+use super::costs::Costs;
 
 /// The last run of command `run` that was not interrupted and did not start after `now`; `runs` are newest first.
 pub(super) fn last_run(runs: &[JobReport], now: DateTime<Utc>) -> Option<&JobReport> {
@@ -83,6 +86,52 @@ pub struct PlanFacts {
     pub price: Cents,
     /// Notes to show before confirming, in addition to those of the plan.
     pub notes: Vec<String>,
+}
+
+/// An acceptance of held figures to confirm.
+#[derive(Debug, Clone)]
+pub struct AcceptFacts {
+    /// The first day of the month.
+    pub month: NaiveDate,
+    /// Requests that its run is expected to send.
+    pub requests: u64,
+    /// What they are expected to cost.
+    pub price: Cents,
+    /// Notes to show before confirming.
+    pub notes: Vec<String>,
+}
+
+/// What is selected on the page of a job.
+#[derive(Debug, Clone, Default)]
+pub struct Selected {
+    /// The day (or month) whose details are shown.
+    pub day: Option<NaiveDate>,
+    /// What the charts show.
+    pub choice: Choice,
+    /// Its figures; `None` if they are not the usual ones and cannot be read.
+    pub summary: Option<Arc<Summary>>,
+    /// The costs of the table, if it is one of costs.
+    pub costs: Option<Arc<Costs>>,
+}
+
+impl Selected {
+    /// What is shown of a job where nothing is selected.
+    #[must_use]
+    pub fn usual(job: &JobFacts) -> Self {
+        Self { summary: job.summary.clone(), ..Self::default() }
+    }
+
+    /// The same with the details of a day.
+    #[must_use]
+    pub fn of_day(job: &JobFacts, day: NaiveDate) -> Self {
+        Self { day: Some(day), ..Self::usual(job) }
+    }
+}
+
+/// The held slots of a month.
+pub(super) fn held_of(ledger: &Ledger, month: NaiveDate) -> BTreeMap<NaiveDate, &Quarantined> {
+    let of_month = ledger.quarantined.iter().filter(|(slot, _)| first_of_month(**slot) == month);
+    of_month.map(|(slot, held)| (*slot, held)).collect()
 }
 
 /// One revision of a day.

@@ -17,9 +17,9 @@ use costlake::pipeline::Look;
 use costlake::plan::{Ask, plan, range};
 use costlake::report::{Failure, JobReport, Outcome, RequestStats};
 use costlake::scheduler::progress::{PartitionProgress, Progress};
-use costlake::web::chart_data::{self, Figures, Stacked, Summary};
+use costlake::web::chart_data::{self, Drawn, Figures, Stacked, Summary};
 use costlake::web::page;
-use costlake::web::view::{JobFacts, PageFacts, PlanFacts};
+use costlake::web::view::{JobFacts, PageFacts, PlanFacts, Selected};
 
 use crate::support::cost_explorer::DAILY;
 use crate::support::lake::{files, sum};
@@ -116,10 +116,50 @@ async fn the_chart_shows_every_cent_of_the_table() {
     let wanted = sandbox.total("DAILY", "2026-10-20", "2026-11-21", "UnblendedCost");
     assert!((drawn - wanted).abs() < decimal::parse("0.000001").expect("an amount"), "{drawn} {wanted}");
     assert_eq!((figures.days.len(), figures.unit.as_str()), (32, "USD"));
-    let html = page::job(&page_facts(vec![facts.clone()]), &facts, Some(day("2026-11-03")), None).into_string();
+    let html =
+        page::job(&page_facts(vec![facts.clone()]), &facts, &Selected::of_day(&facts, day("2026-11-03"))).into_string();
     assert_eq!(html.matches("class=\"hit\"").count(), 32);
     let cells = |class: &str| html.matches(&format!("class=\"c {class}\" href")).count();
     assert_eq!((cells("good"), cells("soft")), (12, 20), "October settled on the 15th");
+}
+
+#[tokio::test]
+async fn a_chosen_metric_and_group_are_drawn_to_the_cent_and_units_are_never_added() {
+    let sandbox = SandboxServer::new(NOW, 1_000);
+    let house = Lakehouse::new(&sandbox.url(), NOW);
+    let metrics = "metrics = [\"UnblendedCost\", \"AmortizedCost\", \"UsageQuantity\"]";
+    let job = DAILY.replace("metrics = [\"UnblendedCost\"]", metrics);
+    assert!(job.contains(metrics), "{job}");
+    house.job("costs", &job);
+    house.run_well();
+    let (mut jobs, _) = job::load_all(&house.folder().join("jobs")).expect("jobs");
+    let job = jobs.remove(0);
+    let lake = lake_of(&house);
+    let ledger = ledger_of(&lake, &job).await;
+    let offered = chart_data::metrics(&job);
+    assert_eq!(offered[0], "unblended_cost", "the usual one first: {offered:?}");
+    let draw = async |metric: &str, group: Option<&str>| {
+        let drawn = Drawn { metric: Some(metric.to_owned()), group: group.map(str::to_owned), ..Drawn::default() };
+        let summary = chart_data::refresh_drawn(&lake, &job, &ledger, &drawn, None).await.expect("a summary");
+        let Figures::Stacked(all) = &summary.figures else { panic!("{summary:?}") };
+        all.clone()
+    };
+    let rows = house.rows("costs");
+    let drawn = |of: &Stacked| of.days.values().flatten().sum::<i128>();
+    let amortized = draw("amortized_cost", None).await;
+    assert_eq!(drawn(&amortized[0]), sum(&rows, "amortized_cost"));
+    let group = amortized[0].groups[1].id.clone().expect("a service");
+    let of_group: Vec<_> = rows.iter().filter(|row| row["service"] == group).cloned().collect();
+    let only = draw("amortized_cost", Some(&group)).await;
+    assert_eq!((drawn(&only[0]), only[0].groups.len()), (sum(&of_group, "amortized_cost"), 1));
+    let units = draw("usage_quantity", None).await;
+    assert!(units.len() > 1, "{units:?}");
+    for of in &units {
+        let own =
+            |row: &&BTreeMap<String, String>| row.get("usage_quantity_unit").map_or("", String::as_str) == of.unit;
+        let of_unit: Vec<_> = rows.iter().filter(own).cloned().collect();
+        assert_eq!(drawn(of), sum(&of_unit, "usage_quantity"), "{}", of.unit);
+    }
 }
 
 #[tokio::test]
@@ -187,7 +227,8 @@ async fn savings_utilization_and_accounts_are_those_of_the_rows() {
         assert!((ratios[0].expect("a ratio") - mean).abs() < 1e-9, "{day}");
     }
     let accounts = stacked(&found[2]);
-    assert_eq!(accounts.groups, ["with an export", "without an export"]);
+    let names: Vec<&str> = accounts.groups.iter().map(|band| band.name.as_str()).collect();
+    assert_eq!(names, ["with an export", "without an export"]);
     let without = house.rows("c_accounts").iter().filter(|row| row["configured"] == "false").count() as i128;
     assert_eq!(accounts.days[&day("2026-11-21")][1], without * 1_000_000_000_000);
 }
@@ -233,7 +274,9 @@ async fn costs_and_shares_of_datadog_are_those_of_the_rows() {
             assert!((ratios[0].expect("a ratio") - wanted).abs() < 1e-9 && wanted > 0.0, "{table} {date}: {wanted}");
         }
     }
-    let html = |index: usize| page::job(&page_facts(found.clone()), &found[index], None, None).into_string();
+    let html = |index: usize| {
+        page::job(&page_facts(found.clone()), &found[index], &Selected::usual(&found[index])).into_string()
+    };
     assert!(html(0).contains("Cost by tag providername per day, USD"), "{}", html(0));
     assert!(html(1).contains("the used share of what was paid for") && html(2).contains("their share of the cost"));
 }
@@ -309,8 +352,9 @@ async fn every_page_of_the_shipped_jobs_is_written_for_people() {
     let facts = page_facts(all);
     write(&folder, "overview.html", &page::overview(&facts).into_string());
     for job in &facts.jobs {
-        let selected = (job.job.name == "aws_cost_by_service").then(|| day("2026-11-03"));
-        write(&folder, &format!("{}.html", job.job.name), &page::job(&facts, job, selected, None).into_string());
+        let day = (job.job.name == "aws_cost_by_service").then(|| day("2026-11-03"));
+        let selected = Selected { day, ..Selected::usual(job) };
+        write(&folder, &format!("{}.html", job.job.name), &page::job(&facts, job, &selected).into_string());
     }
     let job = facts.jobs.iter().find(|job| job.job.name == "aws_cost_by_service").expect("the job");
     let (from, to) = (day("2026-03-01"), day("2026-05-31"));

@@ -37,6 +37,17 @@ begin = "2025-11-01"
 [limits]
 requests_per_second = 1000
 """,
+    "held": """[source]
+type = "aws_cost_and_usage"
+granularity = "DAILY"
+metrics = ["UnblendedCost", "UsageQuantity"]
+group_by = [{ dimension = "SERVICE" }]
+[window]
+begin = "2026-09-01"
+quarantine_share = 0.0001
+[limits]
+requests_per_second = 1000
+""",
     "monthly": """[source]
 type = "aws_cost_and_usage"
 granularity = "MONTHLY"
@@ -169,11 +180,104 @@ def check_pages(tally, chromium, costlake, root, url):
 
         for scheme in ("light", "dark"):
             visit.page.emulate_media(color_scheme=scheme)
-            for path in ("/", "/jobs/costs?day=2026-10-05", "/jobs/savings", "/jobs/never"):
+            for path in ("/", "/jobs/costs?day=2026-10-05", "/jobs/costs?range=30d&by=week", "/jobs/savings", "/jobs/never"):
                 visit.open(path)
                 found = Axe().run(visit.page, options={"runOnly": ["wcag2a", "wcag2aa"]}).response["violations"]
                 seen = [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in found]
                 group.equal(seen, [], f"{path} in {scheme} mode")
+        visit.context.close()
+
+
+def check_charts(tally, chromium, url):
+    with tally.group("a chart shows the value of the point under the pointer, and of the one with the focus") as group:
+        visit = Visit(chromium, url, viewport={"width": 1280, "height": 900})
+        visit.sign_in()
+        visit.open("/jobs/costs?range=90d")
+        points = visit.page.locator(".points").first.locator("a.hit")
+        shown = lambda point: point.evaluate("point => getComputedStyle(point, '::after').content")
+        group.equal(points.count(), 90, "a link for each day")
+        group.equal(shown(points.nth(3)), "none", "what an untouched point shows")
+        points.nth(3).hover()
+        group.true(re.search(r"2026-\d\d-\d\d: [\d,.-]+ USD", shown(points.nth(3))), f"on hover: {shown(points.nth(3))}")
+        visit.picture("chart-hover")
+        visit.page.mouse.move(0, 0)
+        points.last.focus()
+        visit.page.keyboard.press("ArrowLeft")
+        named = visit.page.evaluate("document.activeElement.getAttribute('aria-label')")
+        group.equal(named, points.nth(88).get_attribute("aria-label"), "the point that the left arrow leads to")
+        group.true(named in shown(points.nth(88)).replace("\\", ""), f"on focus: {shown(points.nth(88))}")
+        visit.page.keyboard.press("Home")
+        with visit.page.expect_navigation():
+            visit.page.keyboard.press("Enter")
+        group.true("day=" in visit.page.url and "range=90d" in visit.page.url, f"a point leads to {visit.page.url}")
+        with visit.page.expect_navigation():
+            visit.page.click("nav.choices a:text-is('week')")
+        group.true("range=90d" in visit.page.url and "by=week" in visit.page.url, f"a choice keeps the others: {visit.page.url}")
+        group.true(12 <= visit.page.locator(".points").first.locator("a.hit").count() <= 14, "weeks of 90 days")
+        visit.picture("chart-weeks")
+        with visit.page.expect_navigation():
+            visit.page.locator(".chart .legend a").first.click()
+        group.true("Show all" in visit.page.inner_text("main") and "group=" in visit.page.url, f"a group has its days: {visit.page.url}")
+        visit.open("/jobs/held?metric=usage_quantity")
+        titles = visit.page.locator(".chart figcaption").all_inner_texts()
+        group.true(len(titles) > 1 and len(set(titles)) == len(titles), f"a chart for each unit: {titles}")
+        visit.picture("chart-units")
+        group.equal(visit.open("/jobs/costs?range=5y"), 400, "a range that there is not")
+        group.equal([text for text in visit.wrong if "400" not in text], [], "what the browser complained about")
+        visit.context.close()
+
+
+def check_phone(tally, chromium, url):
+    with tally.group("at 375 px the proof of a day and the calendar can be read") as group:
+        visit = Visit(chromium, url, viewport={"width": 375, "height": 812}, device_scale_factor=2)
+        visit.sign_in()
+        visit.open("/jobs/costs?day=2026-10-05")
+        cells = visit.page.locator("table.proof tbody td")
+        group.equal(visit.page.locator("table.proof tbody td").count() % 3, 0, "API total, rows and difference")
+        for index in range(cells.count()):
+            box = cells.nth(index).bounding_box()
+            group.true(box["x"] >= 0 and box["x"] + box["width"] <= 375, f"a number of the proof at {box}")
+        label = visit.page.evaluate("getComputedStyle(document.querySelector('table.proof td'), '::before').content")
+        group.equal(label, '"API total"', "what a number of the proof is called")
+        widths = visit.page.eval_on_selector_all("table.calendar a.c", "cells => cells.map(cell => cell.getBoundingClientRect().width)")
+        group.true(min(widths) >= 16, f"the narrowest cell: {min(widths)} px")
+        group.true(visit.fits(), "the page is no wider than the screen")
+        visit.picture("phone-day")
+        visit.context.close()
+
+
+def check_held(tally, chromium, costlake, root, url):
+    from axe_playwright_python.sync_playwright import Axe
+
+    held = lambda: [day for day, state in states(costlake, root)["held"].items() if state == "held for review"]
+    (day,) = held()
+    path = f"/jobs/held?day={day}"
+    with tally.group("a held day shows why and by how much, and nothing on it violates WCAG A or AA") as group:
+        for scheme, width in (("light", 1280), ("dark", 1280), ("light", 375)):
+            visit = Visit(chromium, url, viewport={"width": width, "height": 900}, color_scheme=scheme)
+            visit.sign_in()
+            visit.open(path)
+            text = visit.page.inner_text("section.held")
+            for word in ("of the settled month 2026-09 was", "In the lake", "Refused", "Difference", "Accept 1 day of 2026-09"):
+                group.true(word.lower() in text.lower() or width == 375 and word in ("In the lake", "Refused", "Difference"), f"{word} in: {text}")
+            found = Axe().run(visit.page, options={"runOnly": ["wcag2a", "wcag2aa"]}).response["violations"]
+            group.equal([f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in found], [], f"{scheme}, {width} px")
+            group.true(visit.fits(), f"it fits {width} px")
+            visit.picture(f"held-{scheme}-{width}")
+            visit.context.close()
+    with tally.group("accepting it ends with the month accepted") as group:
+        visit = Visit(chromium, url, viewport={"width": 1280, "height": 900})
+        visit.sign_in()
+        visit.open(path)
+        with visit.page.expect_navigation():
+            visit.page.click("form[action='/accept/plan'] button")
+        plan = visit.page.inner_text("main")
+        group.true("Accept 1 held day of 2026-09" in plan and "USD" in plan, plan[:400])
+        visit.picture("accept")
+        visit.page.click("form[action='/accept'] button[type=submit]")
+        lake.wait_for(lambda: not held(), 60, "the month to be accepted")
+        group.true(any("is accepted" in note for record in run_records(root, "held", "run") for note in record["notes"]), "the run's note")
+        group.equal(visit.wrong, [], "what the browser complained about")
         visit.context.close()
 
 
@@ -377,6 +481,11 @@ def check(tally, stack):
     root = costlake.home / "lake"
     earlier = costlake.environment | {"COSTLAKE_NOW": "2026-11-14T06:00:00Z"}
     costlake.run("run", "savings", lake=root, COSTLAKE_NOW=earlier["COSTLAKE_NOW"])
+    # September has settled; a refund of one of its days comes four days later and is held.
+    before = "2026-10-16T06:00:00Z"
+    with lake.sandbox(before) as settled:
+        costlake.run("run", "held", lake=root, COSTLAKE_NOW=before, **lake.against(settled))
+    costlake.run("run", "held", lake=root, expect=1)
     for job in ("costs", "monthly", "snapshots"):
         costlake.run("run", job, lake=root)
     token = costlake.home / "token"
@@ -386,10 +495,13 @@ def check(tally, stack):
     arguments = ("--token-file", token, "--allow-actions")
     with serve(costlake, root, port, *arguments) as page, browser() as chromium:
         check_pages(tally, chromium, costlake, root, page.url)
+        check_charts(tally, chromium, page.url)
+        check_phone(tally, chromium, page.url)
         check_small_dark_plain(tally, chromium, page.url)
         check_refusals(tally, page.url)
         check_documents(tally, costlake, root, page.url)
         check_backfill(tally, chromium, root, page.url)
+        check_held(tally, chromium, costlake, root, page.url)
     check_weeks(tally)
 
 

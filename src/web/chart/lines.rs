@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::web::format;
 
 use super::scale::{Scale, compact};
-use super::{Axis, Key, Plot, legend, letter, px, table};
+use super::{Axis, Key, Place, Plot, legend, letter, px, table};
 
 /// One line; days without a value are gaps in it.
 pub(in crate::web) struct Line {
@@ -20,8 +20,21 @@ pub(in crate::web) struct Line {
 /// Formats a number.
 type Writer = fn(f64) -> String;
 
-/// A line chart. `ratios` formats values as percent, and `band` fills the area between the first two lines.
-pub(in crate::web) fn lines(id: &str, title: &str, axis: &Axis, ratios: bool, band: bool, lines: &[Line]) -> Markup {
+/// How lines are drawn.
+pub(in crate::web) struct About<'a> {
+    /// Unique on the page.
+    pub(in crate::web) id: &'a str,
+    /// What is drawn.
+    pub(in crate::web) title: &'a str,
+    /// Whether values are formatted as percent.
+    pub(in crate::web) ratios: bool,
+    /// Whether the area between the first two lines is filled.
+    pub(in crate::web) band: bool,
+}
+
+/// A line chart.
+pub(in crate::web) fn lines(place: Place<'_>, about: &About<'_>, axis: &Axis, lines: &[Line]) -> Markup {
+    let About { id, title, ratios, band } = *about;
     let (tick, value): (Writer, Writer) =
         if ratios { (percent_tick, format::percent) } else { (compact, format::float) };
     let full = if ratios { Some(1.0) } else { None };
@@ -31,7 +44,12 @@ pub(in crate::web) fn lines(id: &str, title: &str, axis: &Axis, ratios: bool, ba
     let keys: Vec<Key> = lines
         .iter()
         .enumerate()
-        .map(|(index, line)| Key { letter: letter(index), name: line.name.clone(), figure: shown(last(line)) })
+        .map(|(index, line)| Key {
+            letter: letter(index),
+            name: line.name.clone(),
+            figure: shown(last(line)),
+            link: None,
+        })
         .collect();
     let plot = Plot {
         id,
@@ -45,7 +63,7 @@ pub(in crate::web) fn lines(id: &str, title: &str, axis: &Axis, ratios: bool, ba
             .enumerate()
             .filter_map(|(index, line)| Some((scale.y(last(line)?), letter(index))))
             .collect(),
-        over: Vec::new(),
+        beyond: Vec::new(),
     };
     let told = |index: usize| {
         let slot = axis.slots().get(index).map(|slot| axis.name(*slot)).unwrap_or_default();
@@ -55,9 +73,9 @@ pub(in crate::web) fn lines(id: &str, title: &str, axis: &Axis, ratios: bool, ba
     html! {
         figure class="chart" {
             figcaption { (title) }
-            (plot.frame(&drawn(lines, band, &scale), told))
+            (plot.frame(place, &drawn(lines, band, &scale), told))
             (legend(&keys, "Newest:", swatch))
-            (table(axis, title, &keys, |index, column| shown(lines.get(column).and_then(|line| at(line, index)))))
+            (table(place, axis, title, &keys, |index, column| shown(lines.get(column).and_then(|line| at(line, index)))))
         }
     }
 }
@@ -137,9 +155,10 @@ fn swatch(index: usize) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::{Line, lines, path, runs};
-    use crate::web::chart::Axis;
+    use super::{About, Line, lines, path, runs};
     use crate::web::chart::scale::Scale;
+    use crate::web::chart::{Axis, Place};
+    use crate::web::choice::{Choice, Step};
     use crate::window::Grain;
     use chrono::{Days, NaiveDate};
 
@@ -156,7 +175,9 @@ mod tests {
         let first = NaiveDate::from_ymd_opt(2026, 11, 1).unwrap_or_default();
         let axis = Axis::new(Grain::Daily, (0..3).map(|day| first + Days::new(day)));
         let hostile = Line { name: "<script>\0\"".to_owned(), values: vec![Some(0.25), None, Some(0.5)] };
-        let html = lines("x", "Rate", &axis, true, false, &[hostile]).into_string();
+        let place = Place { step: Step::Day, choice: &Choice::default() };
+        let about = About { id: "x", title: "Rate", ratios: true, band: false };
+        let html = lines(place, &about, &axis, &[hostile]).into_string();
         assert!(html.contains(">100 %</text>") && html.contains("50.0 %"), "{html}");
         assert!(!html.contains("<script>") && !html.contains('\0') && !html.contains("style="));
     }

@@ -12,10 +12,12 @@ pub(super) struct Scale {
 
 /// Target number of steps.
 const STEPS: f64 = 4.0;
-/// Minimum number of days for cutting outliers.
-const CUT_DAYS: usize = 20;
-/// The scale is cut if the highest day exceeds the 90th percentile by this factor.
+/// Minimum number of values for cutting outliers.
+const CUT_VALUES: usize = 7;
+/// The scale is cut if the highest value is this many times that of nine in ten.
 const CUT_FACTOR: f64 = 2.0;
+/// A scale that is cut ends this much above nine in ten values.
+const ROOM: f64 = 1.15;
 
 impl Scale {
     /// A scale that includes zero and all `values`; NaN and infinities are skipped.
@@ -33,18 +35,20 @@ impl Scale {
     /// A scale for the highs and lows of many days. With a few outliers, such as the fees on the 1st of a month, it
     /// ends slightly above the other days; the outliers are drawn up to its end.
     pub(super) fn cut(highs: &[f64], lows: &[f64]) -> Self {
-        let mut sorted: Vec<f64> = highs.iter().copied().filter(|high| high.is_finite()).collect();
-        sorted.sort_by(f64::total_cmp);
-        let usual = sorted.get(sorted.len() * 9 / 10).copied().unwrap_or(0.0);
-        let highest = sorted.last().copied().unwrap_or(0.0);
-        let is_cut = sorted.len() >= CUT_DAYS && usual > 0.0 && highest > usual * CUT_FACTOR;
-        let limit = if is_cut { usual * 1.15 } else { f64::INFINITY };
-        Self::new(highs.iter().map(|high| high.min(limit)).chain(lows.iter().map(|low| low.clamp(-limit, 0.0))))
+        let (usual, highest) = most(highs.iter().copied());
+        let is_cut = highs.len() >= CUT_VALUES && usual > 0.0 && highest > usual * CUT_FACTOR;
+        let above = if is_cut { usual * ROOM } else { highest };
+        // Credits are mostly small beside costs: they are cut only where they would take more room than those.
+        let (usual, lowest) = most(lows.iter().map(|low| -low));
+        let below = (usual * ROOM).max(above);
+        let is_cut = highs.len() >= CUT_VALUES && below > 0.0 && lowest > below * CUT_FACTOR;
+        let below = if is_cut { below } else { lowest };
+        Self::new(highs.iter().map(|high| high.min(above)).chain(lows.iter().map(|low| low.clamp(-below, 0.0))))
     }
 
-    /// Whether a value exceeds the upper end.
-    pub(super) fn is_over(&self, value: f64) -> bool {
-        value > self.high() + self.step / 1e6
+    /// Whether a value is beyond either end.
+    pub(super) fn is_beyond(&self, value: f64) -> bool {
+        value > self.high() + self.step / 1e6 || value < self.low - self.step / 1e6
     }
 
     fn high(&self) -> f64 {
@@ -68,6 +72,14 @@ impl Scale {
     }
 }
 
+/// What nine in ten values are at most, and the highest one; neither is below zero.
+fn most(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let mut sorted: Vec<f64> = values.filter(|value| value.is_finite()).map(|value| value.max(0.0)).collect();
+    sorted.sort_by(f64::total_cmp);
+    let usual = sorted.get(sorted.len().saturating_sub(1) * 9 / 10).copied().unwrap_or(0.0);
+    (usual, sorted.last().copied().unwrap_or(0.0))
+}
+
 /// Rounds a step up to 1, 2, 2.5, 5 or 10 times a power of ten.
 fn round_step(rough: f64) -> f64 {
     let power = 10_f64.powf(rough.log10().floor());
@@ -88,9 +100,15 @@ pub(super) fn compact(value: f64) -> String {
     format!("{text}{suffix}")
 }
 
+/// The same with three digits, for a mark in a chart.
+pub(super) fn brief(value: f64) -> String {
+    let unit = 10_f64.powf(value.abs().log10().floor() - 2.0);
+    compact(if value == 0.0 { 0.0 } else { (value / unit).round() * unit })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{HEIGHT, Scale, compact, round_step};
+    use super::{HEIGHT, Scale, brief, compact, round_step};
 
     #[test]
     fn ticks_are_round_and_hold_every_value() {
@@ -123,11 +141,13 @@ mod tests {
         days[3] = 5_000.0;
         let scale = Scale::cut(&days, &[-10.0, -9_000.0]);
         assert_eq!(scale.ticks(), [-200.0, -100.0, 0.0, 100.0, 200.0]);
-        assert!(scale.is_over(5_000.0) && !scale.is_over(100.0));
+        assert!(scale.is_beyond(5_000.0) && scale.is_beyond(-9_000.0) && !scale.is_beyond(100.0));
         assert_eq!((scale.y(5_000.0), scale.y(-9_000.0)), (0.0, HEIGHT), "drawn to the end of the scale");
         days.iter_mut().take(10).for_each(|day| *day = 5_000.0);
-        assert!(!Scale::cut(&days, &[]).is_over(5_000.0), "a quarter of the days is no exception");
-        assert!(!Scale::cut(&[1.0, 1.0, 50.0], &[]).is_over(50.0), "three days are not enough to tell");
+        assert!(!Scale::cut(&days, &[]).is_beyond(5_000.0), "a quarter of the days is no exception");
+        let month = [[100.0; 10].as_slice(), &[5_000.0], &[100.0; 19]].concat();
+        assert!(Scale::cut(&month, &[]).is_beyond(5_000.0), "a month with one first day");
+        assert!(!Scale::cut(&[1.0, 1.0, 50.0], &[]).is_beyond(50.0), "three days are not enough to tell");
     }
 
     #[test]
@@ -135,5 +155,6 @@ mod tests {
         assert_eq!([0.9, 1.0, 1.1, 2.1, 3.0, 6.0].map(round_step), [1.0, 1.0, 2.0, 2.5, 5.0, 10.0]);
         let shown = [0.0, 0.05, 20.0, -1_500.0, 2.5e6, 3e9];
         assert_eq!(shown.map(compact), ["0", "0.05", "20", "-1.5k", "2.5M", "3bn"]);
+        assert_eq!([0.0, 5_002.0, -12_345.6, 0.012_34].map(brief), ["0", "5k", "-12.3k", "0.0123"]);
     }
 }

@@ -4,33 +4,33 @@ use std::fmt::Write;
 
 use maud::{Markup, html};
 
-use crate::text::plural;
-use crate::web::chart_data::Stacked;
+use crate::text::counted;
+use crate::web::chart_data::{Band, Stacked};
+use crate::web::choice::Choice;
 use crate::web::format;
-use crate::window::Grain;
 
 use super::scale::{Scale, compact};
-use super::{Axis, Key, MOST_BARS, Plot, legend, letter, px, table};
+use super::{Axis, Key, MOST_BARS, Place, Plot, legend, letter, px, table};
 
 /// The two edges of a group's band on one day, as exact sums.
 type Edges = (i128, i128);
 
 /// The chart of a table's amounts.
-pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked, id: &str) -> Markup {
-    let axis = Axis::new(grain, figures.days.keys().copied());
+pub(in crate::web) fn stacked(place: Place<'_>, figures: &Stacked, id: &str) -> Markup {
+    let axis = Axis::new(place.step, figures.days.keys().copied());
     let empty = vec![0; figures.groups.len()];
     let rows: Vec<&Vec<i128>> = axis.slots().iter().map(|day| figures.days.get(day).unwrap_or(&empty)).collect();
     let bands = bands(&rows, figures.groups.len());
     let (highs, lows) = extremes(&bands, rows.len());
     let scale = Scale::cut(&highs, &lows);
-    let keys = keys(figures);
-    let measure = words_of(&figures.measure);
-    let per = if grain == Grain::Monthly { "month" } else { "day" };
-    let unit = format::unit(&figures.unit);
-    let unit = if unit.is_empty() { unit } else { format!(", {unit}") };
-    let by = figures.grouping.as_ref().map(|name| format!(" by {}", words_of(name))).unwrap_or_default();
-    let title = capital(&format!("{measure}{by} per {per}{unit}"));
-    let over: Vec<usize> = (0..highs.len()).filter(|index| scale.is_over(highs[*index])).collect();
+    let keys = keys(place, figures);
+    let beyond = beyond(&scale, &highs, &lows);
+    let mut title = title(place, figures);
+    if !beyond.is_empty() {
+        let cut =
+            counted(beyond.len() as u64, "bar is cut, with its value above", "bars are cut, with their values above");
+        title = format!("{title}; {cut}");
+    }
     let plot = Plot {
         id,
         title: &title,
@@ -39,11 +39,10 @@ pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked, id: &str) -> Mark
         scale: &scale,
         tick: compact,
         letters: letters(&bands, &scale),
-        over: over.clone(),
+        beyond,
     };
-    let sum = |index: usize| rows.get(index).map_or(0, |row| row.iter().sum::<i128>());
     let name = |index: usize| axis.slots().get(index).map(|slot| axis.name(*slot)).unwrap_or_default();
-    let told = |index: usize| format!("{}: {} {unit}", name(index), written(figures, sum(index)));
+    let told = |index: usize| told(figures, &name(index), rows.get(index).map_or(&[], |row| row.as_slice()));
     let cell = |index: usize, column: usize| {
         written(figures, rows.get(index).and_then(|row| row.get(column)).copied().unwrap_or(0))
     };
@@ -51,17 +50,49 @@ pub(in crate::web) fn stacked(grain: Grain, figures: &Stacked, id: &str) -> Mark
         figure class="chart" {
             figcaption { (title) }
             (textures())
-            (plot.frame(&drawn(&bands, &scale), told))
-            @if let Some(highest) = over.iter().max_by_key(|index| sum(**index)) {
-                p class="fine" {
-                    "▲ " (plural(over.len() as u64, per)) " beyond the scale, the highest " (name(*highest)) ": "
-                    (format::amount(sum(*highest))) " " (unit) "."
-                }
-            }
-            (legend(&keys, if figures.is_count { "Newest:" } else { "Sum of all:" }, swatch))
-            (table(&axis, &title, &keys, cell))
+            (plot.frame(place, &drawn(&bands, &scale), told))
+            (legend(&keys, if figures.is_count { "Newest:" } else { "Total over the period:" }, swatch))
+            (table(place, &axis, &title, &keys, cell))
         }
     }
+}
+
+/// `Unblended cost by service per day, USD`.
+fn title(place: Place<'_>, figures: &Stacked) -> String {
+    let of = match (&place.choice.group, figures.groups.first()) {
+        (Some(_), Some(band)) => format!(" of {}", format::label(&band.name)),
+        _ => figures.grouping.as_ref().map(|name| format!(" by {}", words_of(name))).unwrap_or_default(),
+    };
+    let unit = format::unit(&figures.unit);
+    let unit = if unit.is_empty() { unit } else { format!(", {unit}") };
+    capital(&format!("{}{of} per {}{unit}", words_of(&figures.measure), place.step.key()))
+}
+
+/// Groups that the text of a slot names.
+const NAMED: usize = 3;
+
+/// A slot as text: `2026-11-03: 1,234.50 USD (AmazonEC2 900.00, AmazonRDS 334.50)`.
+fn told(figures: &Stacked, slot: &str, row: &[i128]) -> String {
+    let sum = written(figures, row.iter().sum());
+    let mut largest: Vec<(&str, i128)> =
+        figures.groups.iter().zip(row).map(|(band, amount)| (band.name.as_str(), *amount)).collect();
+    largest.retain(|(_, amount)| *amount != 0);
+    largest.sort_by_key(|(_, amount)| std::cmp::Reverse(amount.unsigned_abs()));
+    let named: Vec<String> = largest
+        .iter()
+        .take(NAMED)
+        .map(|(name, amount)| format!("{} {}", format::label(name), written(figures, *amount)))
+        .collect();
+    let groups =
+        if figures.groups.len() > 1 && !named.is_empty() { format!(" ({})", named.join(", ")) } else { String::new() };
+    format!("{slot}: {sum} {}{groups}", format::unit(&figures.unit))
+}
+
+/// The slots that reach beyond the scale, each with where it ends.
+fn beyond(scale: &Scale, highs: &[f64], lows: &[f64]) -> Vec<(usize, f64)> {
+    let end = |high: f64, low: f64| if scale.is_beyond(high) { high } else { low };
+    let ends = highs.iter().zip(lows).map(|(high, low)| end(*high, *low));
+    ends.enumerate().filter(|(_, end)| scale.is_beyond(*end)).collect()
 }
 
 /// The bands of all groups, from the bottom: per group the edges of each day.
@@ -183,10 +214,20 @@ fn written(figures: &Stacked, pico: i128) -> String {
     if figures.is_count { text.trim_end_matches(".00").to_owned() } else { text }
 }
 
-fn keys(figures: &Stacked) -> Vec<Key> {
-    let figure = |group: usize| written(figures, whole(figures, group));
-    let named = figures.groups.iter().enumerate();
-    named.map(|(index, name)| Key { letter: letter(index), name: name.clone(), figure: figure(index) }).collect()
+/// The legend: a group links to its own days.
+fn keys(place: Place<'_>, figures: &Stacked) -> Vec<Key> {
+    let can_link = figures.grouping.is_some() && !figures.is_count && place.choice.group.is_none();
+    let link = |group: &Option<String>| {
+        let group = group.clone().filter(|_| can_link)?;
+        Some(Choice { group: Some(group), ..place.choice.clone() }.link("", "figures"))
+    };
+    let key = |(index, band): (usize, &Band)| Key {
+        letter: letter(index),
+        name: band.name.clone(),
+        figure: written(figures, whole(figures, index)),
+        link: link(&band.id),
+    };
+    figures.groups.iter().enumerate().map(key).collect()
 }
 
 /// A short description for screen readers.
@@ -195,7 +236,7 @@ fn describe(figures: &Stacked) -> String {
         return "There are no figures yet.".to_owned();
     };
     let all: i128 = (0..figures.groups.len()).map(|group| whole(figures, group)).sum();
-    let names: Vec<String> = figures.groups.iter().take(3).map(|name| format::label(name)).collect();
+    let names: Vec<String> = figures.groups.iter().take(3).map(|band| format::label(&band.name)).collect();
     format!(
         "From {first} to {last}: {} {} {}. Largest: {}.",
         written(figures, all),
@@ -218,10 +259,11 @@ pub(in crate::web) fn words_of(column: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Edges, bands, outline, stacked, units};
+    use super::{Edges, bands, outline, units};
+    use crate::web::chart::Place;
     use crate::web::chart::scale::Scale;
-    use crate::web::chart_data::Stacked;
-    use crate::window::Grain;
+    use crate::web::chart_data::{Band, Stacked};
+    use crate::web::choice::{Choice, Step};
     use chrono::{Days, NaiveDate};
     use proptest::{prop_assert_eq, proptest};
 
@@ -261,13 +303,21 @@ mod tests {
         assert_eq!(outline.matches('z').count(), 2, "a day without an amount parts the shape");
     }
 
+    fn band(name: &str) -> Band {
+        Band { id: Some(name.to_owned()), name: name.to_owned() }
+    }
+
+    fn stacked(figures: &Stacked, choice: &Choice) -> String {
+        super::stacked(Place { step: Step::Day, choice }, figures, "cost").into_string()
+    }
+
     fn figures(days: u64) -> Stacked {
         let first = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap_or_default();
         Stacked {
             measure: "unblended_cost".to_owned(),
             grouping: Some("service".to_owned()),
             unit: "USD".to_owned(),
-            groups: vec!["<script>alert(1)</script>".to_owned(), "\"quoted\" \u{202e}".to_owned()],
+            groups: ["<script>alert(1)</script>", "\"quoted\" \u{202e}"].map(band).into(),
             days: (0..days).map(|day| (first + Days::new(day), vec![ONE, 2 * ONE])).collect(),
             is_count: false,
         }
@@ -276,15 +326,40 @@ mod tests {
     #[test]
     fn one_day_and_many_are_drawn_and_names_are_escaped() {
         for days in [1, 2, 70, 71, 400] {
-            let html = stacked(Grain::Daily, &figures(days), "cost").into_string();
+            let html = stacked(&figures(days), &Choice::default());
             assert_eq!(html.matches("class=\"hit\"").count() as u64, days);
             assert!(html.contains(&format!("{}.00 USD in all", 3 * days).replace("1200", "1,200")), "{html}");
             assert!(!html.contains("<script") && !html.contains('\u{202e}') && !html.contains("style="));
         }
     }
+
+    #[test]
+    fn a_point_tells_its_value_and_leads_to_its_day() {
+        let html = stacked(&figures(3), &Choice { group: Some("x".to_owned()), ..Choice::default() });
+        let point = "<a class=\"hit\" href=\"?group=x&amp;day=2026-01-03#day\" aria-label=\"2026-01-03: 3.00 USD (";
+        assert!(html.contains(point), "{html}");
+        assert_eq!(html.matches("tabindex=\"0\"").count(), 2, "the newest point, and the table");
+        let legend = stacked(&figures(3), &Choice::default());
+        assert!(legend.contains("href=\"?group=%3Cscript%3Ealert%281%29%3C%2Fscript%3E#figures\""), "{legend}");
+    }
+
+    #[test]
+    fn a_first_of_the_month_is_cut_and_says_its_value() {
+        let mut spiked = figures(40);
+        assert!(!stacked(&spiked, &Choice::default()).contains("class=\"cut\""));
+        let first = NaiveDate::from_ymd_opt(2026, 2, 1).unwrap_or_default();
+        spiked.days.insert(first, vec![5_000 * ONE, 2 * ONE]);
+        let html = stacked(&spiked, &Choice::default());
+        assert_eq!(html.matches("class=\"cut\"").count(), 1);
+        assert!(html.contains(">5k</text>") && html.contains("2026-02-01: 5,002.00 USD"), "{html}");
+        assert!(html.contains("per day, USD; 1 bar is cut, with its value above"), "{html}");
+        spiked.days.insert(first, vec![-5_000 * ONE, 0]);
+        assert!(stacked(&spiked, &Choice::default()).contains("▼"), "so is a refund");
+    }
+
     #[test]
     fn what_is_counted_does_not_add_up_over_days() {
-        let html = stacked(Grain::Daily, &Stacked { is_count: true, ..figures(5) }, "cost").into_string();
+        let html = stacked(&Stacked { is_count: true, ..figures(5) }, &Choice::default());
         assert!(html.contains(": 3 USD on the last day.") && html.contains("Newest:"), "{html}");
         assert!(html.contains("<td>1</td>") && !html.contains(".00 USD"), "{html}");
     }

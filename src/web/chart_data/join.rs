@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use super::part::{Days, Part, Shape, Sums, weights};
-use super::{Figures, Savings, SavingsDay, Stacked, TOP_GROUPS, Utilization};
+use super::{Band, Figures, Savings, SavingsDay, Stacked, TOP_GROUPS, Utilization};
+use crate::totals::CURRENCY;
 
 /// The figures of all parts together.
 pub(super) fn figures<'a>(shape: &Shape, parts: impl Iterator<Item = &'a Part> + Clone) -> Figures {
     let unit = parts.clone().filter_map(|part| part.unit.clone()).last();
     let figures = match shape {
+        Shape::Amounts { column, unit, grouping, .. } if unit != CURRENCY => {
+            Figures::Stacked(costs(parts, column, grouping.as_ref()))
+        }
         Shape::Amounts { column, grouping, .. } => {
             let unit = unit.unwrap_or_default();
             let of_currency = |currency: String| stacked(parts.clone(), column, grouping.clone(), currency);
@@ -20,7 +24,7 @@ pub(super) fn figures<'a>(shape: &Shape, parts: impl Iterator<Item = &'a Part> +
             let counts = stacked(parts, "AWS accounts", Some("export".to_owned()), "accounts".to_owned());
             Figures::Stacked(vec![Stacked { is_count: true, ..counts }])
         }
-        Shape::Costs { column, grouping } => Figures::Stacked(costs(parts, column, grouping.as_ref())),
+        Shape::Costs { column, grouping, .. } => Figures::Stacked(costs(parts, column, grouping.as_ref())),
         Shape::Savings => Figures::Savings(savings(parts)),
         Shape::Utilization => Figures::Utilization(ratios(parts, "Utilization of commitments: mean of each kind")),
         Shape::Shares(share) => Figures::Utilization(ratios(parts, share.title)),
@@ -28,7 +32,7 @@ pub(super) fn figures<'a>(shape: &Shape, parts: impl Iterator<Item = &'a Part> +
     };
     let is_empty = match &figures {
         Figures::Nothing => true,
-        Figures::Stacked(stacked) => stacked.iter().all(|stacked| stacked.days.is_empty()),
+        Figures::Stacked(all) => all.iter().all(|stacked| stacked.days.is_empty() || stacked.groups.is_empty()),
         Figures::Savings(savings) => savings.is_empty(),
         Figures::Utilization(utilization) => utilization.days.is_empty(),
     };
@@ -77,9 +81,12 @@ fn stacked<'a>(
     };
     let days: BTreeMap<NaiveDate, Vec<i128>> = amounts.iter().map(|(day, sums)| (**day, row(sums))).collect();
     let names: BTreeMap<&String, &String> = parts.flat_map(|part| &part.names).collect();
-    let mut groups: Vec<String> = top.iter().map(|group| name_of(group, grouping.as_deref(), &names)).collect();
+    let mut groups: Vec<Band> = top
+        .iter()
+        .map(|group| Band { id: Some((*group).clone()), name: name_of(group, grouping.as_deref(), &names) })
+        .collect();
     if rest {
-        groups.push("all others".to_owned());
+        groups.push(Band { id: None, name: "all others".to_owned() });
     }
     Stacked { measure: measure.to_owned(), grouping, unit, groups, days, is_count: false }
 }
@@ -94,19 +101,22 @@ fn name_of(group: &String, grouping: Option<&str>, names: &BTreeMap<&String, &St
     }
 }
 
-/// Costs, one entry per unit: that of the newest day first.
-fn costs<'a>(parts: impl Iterator<Item = &'a Part>, measure: &str, grouping: Option<&String>) -> Vec<Stacked> {
+/// Costs, one entry per unit: that of the newest day first, of two the one with more figures.
+fn costs<'a>(parts: impl Iterator<Item = &'a Part> + Clone, measure: &str, grouping: Option<&String>) -> Vec<Stacked> {
     let mut by_unit: BTreeMap<&String, Sums> = BTreeMap::new();
     let of_part = |part: &'a Part| if let Days::Costs(units) = &part.days { Some(units) } else { None };
-    for (unit, days) in parts.filter_map(of_part).flatten() {
+    for (unit, days) in parts.clone().filter_map(of_part).flatten() {
         by_unit.entry(unit).or_default().extend(days.clone());
     }
+    let names: BTreeMap<String, String> = parts.flat_map(|part| part.names.clone()).collect();
     let of_unit = |(unit, days): (&String, Sums)| {
-        stacked([Part::of(Days::Amounts(days))].iter(), measure, grouping.cloned(), unit.clone())
+        let size = days.values().map(BTreeMap::len).sum::<usize>();
+        let part = Part { names: names.clone(), ..Part::of(Days::Amounts(days)) };
+        (size, stacked([part].iter(), measure, grouping.cloned(), unit.clone()))
     };
-    let mut found: Vec<Stacked> = by_unit.into_iter().map(of_unit).collect();
-    found.sort_by_key(|stacked| std::cmp::Reverse(stacked.days.keys().next_back().copied()));
-    found
+    let mut found: Vec<(usize, Stacked)> = by_unit.into_iter().map(of_unit).collect();
+    found.sort_by_key(|(size, stacked)| std::cmp::Reverse((stacked.days.keys().next_back().copied(), *size)));
+    found.into_iter().map(|(_, stacked)| stacked).collect()
 }
 
 fn savings<'a>(parts: impl Iterator<Item = &'a Part>) -> Vec<Savings> {
@@ -161,8 +171,13 @@ mod tests {
         let parts = [part(1, &many), part(2, &[("g11", 500), ("credit", -900)])];
         let found = stacked(parts.iter(), "unblended_cost", Some("service".to_owned()), "USD".to_owned());
         assert_eq!(found.groups.len(), 9);
-        assert_eq!(found.groups[..3], ["credit", "g11", "g00"], "a credit counts by its size");
-        assert_eq!(found.groups[8], "all others");
+        let named = |index: usize| (found.groups[index].id.as_deref(), found.groups[index].name.as_str());
+        assert_eq!(
+            [0, 1, 2].map(named),
+            ["credit", "g11", "g00"].map(|name| (Some(name), name)),
+            "a credit counts by its size"
+        );
+        assert_eq!(named(8), (None, "all others"));
         assert_eq!(found.total(day(1)), Some(many.iter().map(|(_, sum)| sum).sum()));
         assert_eq!(found.total(day(2)), Some(-400));
         assert_eq!(found.days[&day(2)], [-900, 500, 0, 0, 0, 0, 0, 0, 0]);
@@ -174,7 +189,7 @@ mod tests {
             let currencies = BTreeMap::from([(day(number), currency.to_owned())]);
             Part { currencies, ..part(number, &[("EC2", sum)]) }
         };
-        let shape = Shape::Amounts { column: "x".to_owned(), unit: "currency".to_owned(), grouping: None };
+        let shape = Shape::Amounts { column: "x".to_owned(), unit: "currency".to_owned(), grouping: None, only: None };
         let parts = [of(1, "USD", 5), of(2, "USD", 6), of(3, "EUR", 7)];
         let Figures::Stacked(found) = figures(&shape, parts.iter()) else { panic!("amounts") };
         let told: Vec<_> = found.iter().map(|s| (s.unit.as_str(), s.days.len(), s.total(day(3)))).collect();
@@ -187,12 +202,13 @@ mod tests {
             let days = BTreeMap::from([(day(number), BTreeMap::from([(Some("web".to_owned()), sum)]))]);
             Part::of(Days::Costs(BTreeMap::from([(unit.to_owned(), days)])))
         };
-        let shape = Shape::Costs { column: "cost".to_owned(), grouping: Some("tag_team".to_owned()) };
+        let shape = Shape::Costs { column: "cost".to_owned(), grouping: Some("tag_team".to_owned()), only: None };
         let parts = [of(1, "dollar", 5), of(2, "dollar", 6), of(3, "euro", 7)];
         let Figures::Stacked(found) = figures(&shape, parts.iter()) else { panic!("costs") };
         let told: Vec<_> = found.iter().map(|s| (s.unit.as_str(), s.days.len(), s.total(day(2)))).collect();
         assert_eq!(told, [("euro", 1, None), ("dollar", 2, Some(6))]);
-        assert_eq!(found[1].groups, ["web"]);
+        assert_eq!(found[1].groups.len(), 1);
+        assert_eq!(found[1].groups[0].name, "web");
     }
 
     #[test]
@@ -209,17 +225,19 @@ mod tests {
     #[test]
     fn what_has_no_name_gets_a_word() {
         let names = |grouping: Option<&str>| {
-            stacked([part(1, &[("", 1)])].iter(), "x", grouping.map(str::to_owned), String::new()).groups
+            stacked([part(1, &[("", 1)])].iter(), "x", grouping.map(str::to_owned), String::new()).groups[0]
+                .name
+                .clone()
         };
-        assert_eq!(names(None), ["total"]);
-        assert_eq!(names(Some("tag_team")), ["untagged"]);
-        assert_eq!(names(Some("service")), ["without a value"]);
+        assert_eq!(names(None), "total");
+        assert_eq!(names(Some("tag_team")), "untagged");
+        assert_eq!(names(Some("service")), "without a value");
     }
 
     #[test]
     fn an_empty_table_has_nothing_to_draw() {
-        let shape = Shape::Amounts { column: "x".to_owned(), unit: "currency".to_owned(), grouping: None };
-        let costs = Shape::Costs { column: "cost".to_owned(), grouping: None };
+        let shape = Shape::Amounts { column: "x".to_owned(), unit: "currency".to_owned(), grouping: None, only: None };
+        let costs = Shape::Costs { column: "cost".to_owned(), grouping: None, only: None };
         for shape in [shape, costs, Shape::Savings, Shape::Utilization, Shape::Accounts, Shape::Nothing] {
             assert_eq!(figures(&shape, std::iter::empty()), Figures::Nothing);
         }

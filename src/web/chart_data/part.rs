@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{Array, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, BooleanArray, Decimal128Array, Float64Array, RecordBatch, StringArray};
 use arrow::datatypes::{Decimal128Type, Float64Type};
 use chrono::NaiveDate;
 
@@ -15,7 +15,7 @@ use crate::table::{self, Chart, Column, ColumnType, Table};
 use crate::totals::CURRENCY;
 use crate::window::Grain;
 
-use super::SavingsDay;
+use super::{Drawn, SavingsDay};
 
 /// Groups of one object that are kept separately. A grouping by resource has tens of thousands, of which the smallest
 /// cannot be among the few that are drawn; they are merged into one.
@@ -61,6 +61,8 @@ pub(super) enum Shape {
         unit: String,
         /// Column of the group.
         grouping: Option<String>,
+        /// The only group that is summed.
+        only: Option<String>,
     },
     /// An amount as a double, by the first grouping that people assign if there is one.
     Costs {
@@ -68,6 +70,8 @@ pub(super) enum Shape {
         column: String,
         /// Column of the group.
         grouping: Option<String>,
+        /// The only group that is summed.
+        only: Option<String>,
     },
     /// Actual cost, on-demand equivalent and savings.
     Savings,
@@ -82,19 +86,14 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// The shape of a job's table, derived from its columns.
-    pub(super) fn of(job: &Job) -> Self {
+    /// The shape of a job's table, derived from its columns, with what was chosen of it.
+    pub(super) fn of(job: &Job, drawn: &Drawn) -> Self {
         let table = job.source.table();
-        // Columns that the table gained later are not drawn: older days do not have them.
-        let at_first = BTreeSet::new();
-        let amounts = || {
-            let columns = table.amounts(&at_first).map(|index| &table.columns()[index]);
-            columns.filter(|column| column.sums != Some(table::Sums::Never))
-        };
         let is_drawn = |column: &&Column| column.chart.is_some() && column.kind != ColumnType::Decimal;
         let others = table.columns().iter().find(is_drawn);
-        let drawn = amounts().find(|column| column.chart.is_some()).or_else(|| amounts().next()).or(others);
-        match drawn.map(|column| (column, column.chart.unwrap_or(Chart::Amount))) {
+        let named = drawn.metric.as_ref().and_then(|name| amounts(table).find(|column| column.name == *name));
+        let usual = amounts(table).find(|column| column.chart.is_some()).or_else(|| amounts(table).next()).or(others);
+        let shape = match named.or(usual).map(|column| (column, column.chart.unwrap_or(Chart::Amount))) {
             Some((column, Chart::Amount)) if column.kind == ColumnType::Double => Self::costs(table, column),
             Some((column, Chart::Amount)) => Self::amounts(table, column),
             Some((_, Chart::Savings)) => Self::Savings,
@@ -103,13 +102,35 @@ impl Shape {
             Some((_, Chart::CoveredShare)) => Self::Shares(&COVERED),
             Some((_, Chart::Accounts)) => Self::Accounts,
             None => Self::Nothing,
+        };
+        shape.only(drawn.group.clone())
+    }
+
+    /// The same of one group alone.
+    fn only(self, group: Option<String>) -> Self {
+        match self {
+            Self::Amounts { column, unit, grouping: Some(grouping), .. } => {
+                Self::Amounts { column, unit, grouping: Some(grouping), only: group }
+            }
+            Self::Costs { column, grouping: Some(grouping), .. } => {
+                Self::Costs { column, grouping: Some(grouping), only: group }
+            }
+            other => other,
+        }
+    }
+
+    /// The column whose groups are drawn.
+    pub(super) fn grouping(&self) -> Option<&str> {
+        match self {
+            Self::Amounts { grouping, .. } | Self::Costs { grouping, .. } => grouping.as_deref(),
+            _ => None,
         }
     }
 
     fn costs(table: &Table, column: &Column) -> Self {
         let first = table.sort_key().get(1).map(|index| &table.columns()[*index]);
         let grouping = first.filter(|column| column.assigned).map(|column| column.name.clone());
-        Self::Costs { column: column.name.clone(), grouping }
+        Self::Costs { column: column.name.clone(), grouping, only: None }
     }
 
     fn amounts(table: &Table, column: &Column) -> Self {
@@ -117,8 +138,16 @@ impl Shape {
         let has_own = table.columns().iter().any(|column| column.name == own);
         let unit = if has_own { own } else { CURRENCY.to_owned() };
         let grouping = table.sort_key().get(1).map(|index| table.columns()[*index].name.clone());
-        Self::Amounts { column: column.name.clone(), unit, grouping }
+        Self::Amounts { column: column.name.clone(), unit, grouping, only: None }
     }
+}
+
+/// The exact amounts of a table that add up. Columns that the table gained later are not drawn: older days do not have
+/// them.
+pub(super) fn amounts(table: &Table) -> impl Iterator<Item = &Column> {
+    static AT_FIRST: BTreeSet<String> = BTreeSet::new();
+    let columns = table.amounts(&AT_FIRST).map(|index| &table.columns()[index]);
+    columns.filter(|column| column.sums != Some(table::Sums::Never))
 }
 
 /// The sums of one object.
@@ -165,20 +194,24 @@ pub(super) fn read(shape: &Shape, table: &Table, grain: Grain, rows: &RecordBatc
     let slots = split_by_slot(table, grain, rows)?;
     let mut part = Part { epoch, ..Part::of(Days::Amounts(BTreeMap::new())) };
     match shape {
-        Shape::Amounts { column, unit, grouping } => {
+        Shape::Amounts { column, unit, grouping, only } if unit == CURRENCY => {
             part.unit = first_text(rows, unit);
             part.names = account_names(rows, grouping.as_deref());
-            if unit == CURRENCY {
-                let of_day = |(day, rows): (&NaiveDate, &RecordBatch)| Some((*day, first_text(rows, unit)?));
-                part.currencies = slots.iter().filter_map(of_day).collect();
-            }
-            let days = by_day(slots, |batch| amounts_by_group(batch, column, grouping.as_deref()))?;
+            let of_day = |(day, rows): (&NaiveDate, &RecordBatch)| Some((*day, first_text(rows, unit)?));
+            part.currencies = slots.iter().filter_map(of_day).collect();
+            let days = by_day(slots, |batch| amounts_by_group(batch, column, grouping.as_deref(), only.as_deref()))?;
             part.days = Days::Amounts(fold(days));
+        }
+        Shape::Amounts { column, unit, grouping, only } => {
+            part.names = account_names(rows, grouping.as_deref());
+            part.days = Days::Costs(by_unit(slots, column, unit, grouping.as_deref(), only.as_deref())?);
         }
         Shape::Savings => {
             part.days = Days::Savings(by_day(slots, savings)?);
         }
-        Shape::Costs { column, grouping } => part.days = Days::Costs(costs(slots, column, grouping.as_deref())?),
+        Shape::Costs { column, grouping, only } => {
+            part.days = Days::Costs(costs(slots, column, grouping.as_deref(), only.as_deref())?);
+        }
         Shape::Utilization => part.days = Days::Ratios(by_day(slots, utilization)?),
         Shape::Shares(share) => part.days = Days::Ratios(by_day(slots, |rows| shares(rows, share))?),
         Shape::Accounts => part.days = Days::Amounts(by_day(slots, accounts)?),
@@ -226,21 +259,74 @@ fn account_names(rows: &RecordBatch, grouping: Option<&str>) -> BTreeMap<String,
     known.filter(|(_, name)| !name.is_empty()).map(|(id, name)| (id.to_owned(), name.to_owned())).collect()
 }
 
+/// The group of each row; the empty text for a row without one.
+struct Groups<'a> {
+    names: Option<&'a StringArray>,
+    only: Option<&'a str>,
+}
+
+impl<'a> Groups<'a> {
+    fn of(rows: &'a RecordBatch, grouping: Option<&str>, only: Option<&'a str>) -> Result<Self> {
+        Ok(Self { names: grouping.map(|name| texts(rows, name)).transpose()?, only })
+    }
+
+    /// The group of a row; `None` if another one was asked for.
+    fn get(&self, row: usize) -> Option<&'a str> {
+        let name = self.names.filter(|names| names.is_valid(row)).map_or("", |names| names.value(row));
+        Some(name).filter(|name| self.only.is_none_or(|only| only == *name))
+    }
+}
+
+fn decimals<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a Decimal128Array> {
+    let column = rows.column_by_name(name).and_then(|column| column.as_primitive_opt::<Decimal128Type>());
+    column.ok_or_else(|| unlike(name))
+}
+
 fn amounts_by_group(
     rows: &RecordBatch,
     column: &str,
     grouping: Option<&str>,
+    only: Option<&str>,
 ) -> Result<BTreeMap<Option<String>, i128>> {
-    let amounts = rows.column_by_name(column).and_then(|column| column.as_primitive_opt::<Decimal128Type>());
-    let amounts = amounts.ok_or_else(|| unlike(column))?;
-    let groups = grouping.map(|name| texts(rows, name)).transpose()?;
+    let (amounts, groups) = (decimals(rows, column)?, Groups::of(rows, grouping, only)?);
     let mut sums: BTreeMap<&str, i128> = BTreeMap::new();
     for (row, amount) in amounts.iter().enumerate() {
-        let group = groups.filter(|groups| groups.is_valid(row)).map_or("", |groups| groups.value(row));
+        let Some(group) = groups.get(row) else { continue };
         let sum = sums.entry(group).or_default();
         *sum = sum.checked_add(amount.unwrap_or(0)).ok_or_else(|| too_large(column))?;
     }
     Ok(sums.into_iter().map(|(group, sum)| (Some(group.to_owned()), sum)).collect())
+}
+
+/// Sums amounts by the unit of their row: those of two units are never added.
+fn by_unit(
+    slots: BTreeMap<NaiveDate, RecordBatch>,
+    column: &str,
+    unit: &str,
+    grouping: Option<&str>,
+    only: Option<&str>,
+) -> Result<BTreeMap<String, Sums>> {
+    let mut found: BTreeMap<String, Sums> = BTreeMap::new();
+    for (day, rows) in slots {
+        let (amounts, units) = (decimals(&rows, column)?, texts(&rows, unit)?);
+        let groups = Groups::of(&rows, grouping, only)?;
+        for row in (0..rows.num_rows()).filter(|row| amounts.is_valid(*row)) {
+            let Some(group) = groups.get(row) else { continue };
+            let unit = if units.is_valid(row) { units.value(row) } else { "" };
+            enter(&mut found, unit, day, group, amounts.value(row)).ok_or_else(|| too_large(column))?;
+        }
+    }
+    Ok(found.into_iter().map(|(unit, days)| (unit, fold(days))).collect())
+}
+
+/// Adds an amount to the sum of its unit, day and group; `None` if that is too large.
+fn enter(found: &mut BTreeMap<String, Sums>, unit: &str, day: NaiveDate, group: &str, amount: i128) -> Option<()> {
+    if !found.contains_key(unit) {
+        found.insert(unit.to_owned(), Sums::new());
+    }
+    let sum = found.get_mut(unit)?.entry(day).or_default().entry(Some(group.to_owned())).or_default();
+    *sum = sum.checked_add(amount)?;
+    Some(())
 }
 
 /// The share of a chart that each group takes: the sum of its absolute daily amounts.
@@ -325,17 +411,17 @@ fn costs(
     slots: BTreeMap<NaiveDate, RecordBatch>,
     column: &str,
     grouping: Option<&str>,
+    only: Option<&str>,
 ) -> Result<BTreeMap<String, Sums>> {
     let mut found: BTreeMap<String, Sums> = BTreeMap::new();
     for (day, rows) in slots {
         let (amounts, units) = (floats(&rows, column)?, texts(&rows, "unit")?);
-        let groups = grouping.map(|name| texts(&rows, name)).transpose()?;
+        let groups = Groups::of(&rows, grouping, only)?;
         for row in (0..rows.num_rows()).filter(|row| amounts.is_valid(*row)) {
+            let Some(group) = groups.get(row) else { continue };
             let (scale, unit) = scale_of(if units.is_valid(row) { units.value(row) } else { "" });
-            let group = groups.filter(|groups| groups.is_valid(row)).map_or("", |groups| groups.value(row));
-            let sums = found.entry(unit.to_owned()).or_default().entry(day).or_default();
-            let sum = sums.entry(Some(group.to_owned())).or_default();
-            *sum = sum.checked_add(pico(amounts.value(row) * scale)).ok_or_else(|| too_large(column))?;
+            let amount = pico(amounts.value(row) * scale);
+            enter(&mut found, unit, day, group, amount).ok_or_else(|| too_large(column))?;
         }
     }
     Ok(found.into_iter().map(|(unit, days)| (unit, fold(days))).collect())
@@ -427,7 +513,7 @@ mod tests {
             ("tag_team", &["web", "web", "data", "web", "web"]),
         ];
         let slots = BTreeMap::from([(NaiveDate::MIN, rows(texts, "cost", &[1.5, 250.0, -100.0, 7.0, 9.0]))]);
-        let found = costs(slots.clone(), "cost", Some("tag_team")).expect("sums");
+        let found = costs(slots.clone(), "cost", Some("tag_team"), None).expect("sums");
         let of = |unit: &str| found[unit][&NaiveDate::MIN].clone();
         let group = |name: &str, sum: i128| (Some(name.to_owned()), sum);
         assert_eq!(of("dollar"), BTreeMap::from([group("data", -ONE), group("web", 4 * ONE)]));
@@ -436,11 +522,14 @@ mod tests {
             (BTreeMap::from([group("web", 7 * ONE)]), BTreeMap::from([group("web", 9 * ONE)]))
         );
         assert_eq!(
-            costs(slots, "cost", None).expect("sums")["dollar"][&NaiveDate::MIN],
+            costs(slots, "cost", None, None).expect("sums")["dollar"][&NaiveDate::MIN],
             BTreeMap::from([group("", 3 * ONE)])
         );
         let huge = rows(&[("unit", &["euro", "euro"])], "cost", &[1e300, 1e300]);
-        assert!(costs(BTreeMap::from([(NaiveDate::MIN, huge)]), "cost", None).is_err(), "a wrong sum is not drawn");
+        assert!(
+            costs(BTreeMap::from([(NaiveDate::MIN, huge)]), "cost", None, None).is_err(),
+            "a wrong sum is not drawn"
+        );
     }
 
     #[test]

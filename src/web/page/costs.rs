@@ -4,22 +4,23 @@ use maud::{Markup, html};
 
 use crate::decimal;
 use crate::text::plural;
+use crate::web::choice::Choice;
 use crate::web::costs::{Compared, Costs, Mover, UnitCosts};
-use crate::web::format;
+use crate::web::format::{self, signed};
 use crate::window::{Window, first_of_month};
 
 /// The panel.
-pub(super) fn section(costs: &Costs) -> Markup {
+pub(super) fn section(costs: &Costs, choice: &Choice) -> Markup {
     html! {
         section class="panel" aria-labelledby="costs" {
             h2 id="costs" { "Cost" }
             @if costs.units.is_empty() { p class="empty" { "The newest two months have no row." } }
-            @for of in &costs.units { (of_unit(costs, of)) }
+            @for of in &costs.units { (of_unit(costs, choice, of)) }
         }
     }
 }
 
-fn of_unit(costs: &Costs, of: &UnitCosts) -> Markup {
+fn of_unit(costs: &Costs, choice: &Choice, of: &UnitCosts) -> Markup {
     let unit = of.unit.as_deref().map(format::unit).unwrap_or_default();
     html! {
         dl class="figures wide" {
@@ -38,8 +39,8 @@ fn of_unit(costs: &Costs, of: &UnitCosts) -> Markup {
         }
         @if let Some(month) = of.month.filter(|_| !(of.up.is_empty() && of.down.is_empty())) {
             div class="movers" {
-                (movers(costs, &format!("Up most in {}", title(month.window)), &of.up, &unit))
-                (movers(costs, &format!("Down most in {}", title(month.window)), &of.down, &unit))
+                (movers(costs, choice, &format!("Up most in {}", title(month.window)), &of.up, &unit))
+                (movers(costs, choice, &format!("Down most in {}", title(month.window)), &of.down, &unit))
             }
         }
     }
@@ -63,7 +64,7 @@ fn figure(of: &Compared, unit: &str) -> Markup {
     }
 }
 
-fn movers(costs: &Costs, title: &str, of: &[Mover], unit: &str) -> Markup {
+fn movers(costs: &Costs, choice: &Choice, title: &str, of: &[Mover], unit: &str) -> Markup {
     let Some(grouping) = costs.grouping.as_deref().filter(|_| !of.is_empty()) else { return html! {} };
     html! {
         div class="scroll" { table {
@@ -72,7 +73,7 @@ fn movers(costs: &Costs, title: &str, of: &[Mover], unit: &str) -> Markup {
             tbody {
                 @for mover in of {
                     tr {
-                        th scope="row" { (name(mover.name.as_deref())) }
+                        th scope="row" { (linked(costs, choice, mover)) }
                         td class="n" { (signed(mover.by)) }
                         td class="n" { (format::amount(mover.sum)) }
                     }
@@ -80,6 +81,16 @@ fn movers(costs: &Costs, title: &str, of: &[Mover], unit: &str) -> Markup {
             }
         } }
     }
+}
+
+/// The name of a group, with a link to its days where the charts have them.
+fn linked(costs: &Costs, choice: &Choice, mover: &Mover) -> Markup {
+    let shown = name(mover.name.as_deref());
+    if !costs.has_days {
+        return html! { (shown) };
+    }
+    let only = Choice { group: Some(mover.name.clone().unwrap_or_default()), metric: None, ..choice.clone() };
+    html! { a href=(only.link("", "figures")) { (shown) } }
 }
 
 fn name(name: Option<&str>) -> String {
@@ -109,10 +120,6 @@ fn days(window: Window) -> String {
     }
 }
 
-fn signed(amount: i128) -> String {
-    format!("{}{}", if amount > 0 { "+" } else { "" }, format::amount(amount))
-}
-
 /// The change as a share of what was before: ` (+4.1 %)`.
 fn share(sum: i128, before: i128) -> String {
     decimal::percent(sum.saturating_sub(before), before.saturating_abs())
@@ -121,7 +128,8 @@ fn share(sum: i128, before: i128) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{days, share, signed, title};
+    use super::{days, share, title};
+    use crate::web::format::signed;
     use crate::window::{Window, parse_day};
 
     #[test]

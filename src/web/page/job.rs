@@ -1,6 +1,5 @@
 //! The page of one job.
 
-use chrono::NaiveDate;
 use maud::{Markup, html};
 
 use crate::job::Refresh;
@@ -8,9 +7,8 @@ use crate::plan::{Slot, calendar as slots_of};
 use crate::status;
 use crate::text::{bytes, count, plural};
 use crate::web::calendar::calendar;
-use crate::web::costs::Costs;
 use crate::web::format;
-use crate::web::view::{JobFacts, PageFacts};
+use crate::web::view::{JobFacts, PageFacts, Selected};
 use crate::window::Grain;
 
 use super::badge::{Badge, checked_at};
@@ -19,11 +17,11 @@ use super::overview::breakable;
 use super::{backfill, charts, costs, day, progress, runs};
 
 /// The page.
-pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate>, costs: Option<&Costs>) -> Markup {
+pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: &Selected) -> Markup {
     let name = &job.job.name;
     let grain = job.job.source.grain();
     let slots = slots_of(&job.job, &job.ledger, facts.now);
-    let selected = selected.map(|day| grain.slot_of(day));
+    let (day, choice) = (selected.day.map(|day| grain.slot_of(day)), &selected.choice);
     let body = html! {
         nav class="crumbs" aria-label="Breadcrumb" { a href="/" { "Tables" } " / " (name) }
         div class="title" {
@@ -49,13 +47,13 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: Option<NaiveDate
         p class="hidden" role="status" data-status {}
         div data-live={ "/jobs/" (name) "/live" } class="panel running" { (progress::fragment(job)) }
         (at_a_glance(facts, job, &slots))
-        @if let Some(costs) = costs { (costs::section(costs)) }
+        @if let Some(costs) = &selected.costs { (costs::section(costs, choice)) }
         section class="panel" aria-labelledby="calendar" {
             h2 id="calendar" { "Calendar" }
-            (calendar(grain, &slots, selected))
-            (day::section(facts, job, &slots, selected))
+            (calendar(grain, &slots, choice, day))
+            (day::section(facts, job, &slots, choice, day))
         }
-        (charts::section(job))
+        (charts::section(job, choice, selected.summary.as_deref()))
         (runs::section(facts, job))
         (backfill::form(facts, job))
         (definition(job))
@@ -118,7 +116,7 @@ fn definition(job: &JobFacts) -> Markup {
                     div { dt { (if job.job.source.grows() { "Metrics added later" } else { "Queries" }) } dd { ul { @for query in queries { li { (format::visible(&query)) } } } } }
                 }
                 @if let Some(begin) = job.job.window.begin { div { dt { "Begins" } dd { (begin) } } }
-                div { dt { "Read again" } dd { (refresh_rule(job)) } }
+                div { dt { "Refresh" } dd { (refresh_rule(job)) } }
                 div { dt { "Schedule" } dd { (schedule(job)) } }
                 div { dt { "Requests in a run" } dd { @match job.job.budget.max_requests_per_run { Some(most) => { "at most " (count(most)) } None => "no limit" } } }
                 div { dt { "File" } dd { code { (format::visible(&job.job.file.display().to_string())) } } }
@@ -151,7 +149,7 @@ fn refresh_rule(job: &JobFacts) -> String {
     let unit = if job.job.source.grain() == Grain::Monthly { "months" } else { "days" };
     match rules.refresh {
         Refresh::Probe => format!(
-            "{unit} whose total the API says has moved; open months in full every {}; a month once when it has settled on day {} of the next",
+            "{unit} whose total changed; current month in full every {}; each month once more after day {} of the next",
             plural(rules.full_read_every_days, "day"),
             rules.settle_day
         ),

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::report::{FetchReport, JobReport};
-use crate::text::{bytes, count, plural};
+use crate::text::{bytes, count, counted, plural};
 use crate::web::format;
 use crate::web::view::{JobFacts, PageFacts};
 
@@ -47,8 +47,8 @@ fn entry(facts: &PageFacts, run: &JobReport) -> Markup {
                 @if !run.fetches.is_empty() { (fetches(&run.fetches)) }
                 p class="fine" {
                     "Run " code { (format::visible(&run.run_id)) } ", exit code " (run.exit_code) ", "
-                    (plural(run.asked.pages, "page")) ", " (run.asked.retries) " sent again, " (run.asked.throttles) " throttled, "
-                    (bytes(run.asked.answer_bytes)) " of answers"
+                    (plural(run.asked.pages, "page")) ", " (counted(run.asked.retries, "retry", "retries")) ", " (count(run.asked.throttles)) " throttled, "
+                    (bytes(run.asked.answer_bytes)) " received"
                     @if run.clock_is_fixed { ", clock fixed by COSTLAKE_NOW" }
                     "."
                 }
@@ -66,7 +66,7 @@ fn is_newest(facts: &PageFacts, run: &JobReport) -> bool {
 /// Sign, word and CSS class of an exit code.
 pub(super) fn verdict(code: u8) -> (char, &'static str, &'static str) {
     match code {
-        0 => ('✓', "well", "good"),
+        0 => ('✓', "succeeded", "good"),
         2 => ('✕', "configuration", "bad"),
         3 => ('✕', "permission", "bad"),
         4 => ('‖', "budget reached", "late"),

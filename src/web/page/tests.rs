@@ -12,18 +12,19 @@ use crate::error::Kind;
 use crate::generation::DayFacts;
 use crate::job::section::Problem;
 use crate::job::{self, BrokenJob};
-use crate::ledger::{DayState, History, Ledger, Noted, PartitionState, Quarantined};
+use crate::ledger::{DayState, History, Ledger, Noted, PartitionState, Quarantined, Refused, RefusedGroup};
 use crate::pipeline::Look;
 use crate::plan::{Ask, plan as plan_of, range};
 use crate::report::{Failure, FetchReport, JobReport, Outcome, RequestStats};
 use crate::scheduler::progress::{PartitionProgress, Progress};
 use crate::sums::Sums;
-use crate::web::chart_data::{Figures, Stacked, Summary};
-use crate::web::view::{JobFacts, PageFacts, PlanFacts};
+use crate::web::chart_data::{Band, Figures, Stacked, Summary};
+use crate::web::choice::{Choice, Range, Step};
+use crate::web::view::{AcceptFacts, JobFacts, PageFacts, PlanFacts, Selected};
 use crate::window::parse_day;
 
 use super::badge::Badge;
-use super::{live, login, overview, plan, problem};
+use super::{accept, live, login, overview, plan, problem};
 
 const HOSTILE: &str = "<script>alert(1)</script>\"' onload=x \u{202e}\0 &amp; style=\"x\"";
 
@@ -81,7 +82,7 @@ fn hostile_job() -> JobFacts {
         measure: "unblended_cost".to_owned(),
         grouping: Some("tag_x".to_owned()),
         unit: HOSTILE.to_owned(),
-        groups: vec![HOSTILE.repeat(200)],
+        groups: vec![Band { id: Some(HOSTILE.to_owned()), name: HOSTILE.repeat(200) }],
         days: BTreeMap::from([(day("2026-11-01"), vec![5_000_000_000_000])]),
         is_count: false,
     };
@@ -132,6 +133,51 @@ fn a_plan(job: &JobFacts) -> PlanFacts {
     PlanFacts { from, to, missing: true, plan, price: Cents(4), notes: vec![HOSTILE.to_owned()] }
 }
 
+/// One group of a month, by week.
+fn chosen(job: &JobFacts) -> Selected {
+    let choice =
+        Choice { group: Some(HOSTILE.to_owned()), range: Range::Days30, step: Some(Step::Week), ..Choice::default() };
+    Selected { choice, ..Selected::usual(job) }
+}
+
+/// A hostile job whose first day is held.
+fn held_job() -> JobFacts {
+    let mut job = hostile_job();
+    let mut ledger = (*job.ledger).clone();
+    let group = |number| RefusedGroup {
+        name: Some(HOSTILE.repeat(20)),
+        unit: Some(HOSTILE.to_owned()),
+        number,
+        before: "100".to_owned(),
+        refused: HOSTILE.to_owned(),
+    };
+    let figures = Refused {
+        rows: 3,
+        measure: "unblended_cost".to_owned(),
+        by: Some(HOSTILE.to_owned()),
+        groups: vec![group(1), RefusedGroup { refused: "40.5".to_owned(), ..group(1) }],
+        others: vec![group(7)],
+    };
+    let (at, why) = (now(), HOSTILE.to_owned());
+    let held = Quarantined {
+        at,
+        since: at,
+        why,
+        totals: Sums::default(),
+        currency: None,
+        estimated: false,
+        figures: Some(figures),
+    };
+    let old = Quarantined { figures: None, totals: [("unblended_cost", "5")].into_iter().collect(), ..held.clone() };
+    ledger.quarantined.extend([(day("2026-11-01"), held), (day("2026-11-02"), old)]);
+    job.ledger = Arc::new(ledger);
+    job
+}
+
+fn acceptance() -> AcceptFacts {
+    AcceptFacts { month: day("2026-11-01"), requests: 3, price: Cents(3), notes: vec![HOSTILE.to_owned()] }
+}
+
 /// Every page there is, with hostile facts.
 fn pages() -> Vec<(&'static str, Markup)> {
     let (idle, busy) = (hostile_job(), running(hostile_job()));
@@ -139,12 +185,16 @@ fn pages() -> Vec<(&'static str, Markup)> {
     vec![
         ("overview", overview(&all)),
         ("busy overview", overview(&facts(vec![busy.clone()]))),
-        ("job", super::job(&all, &idle, None, None)),
-        ("day", super::job(&all, &idle, Some(day("2026-11-02")), None)),
-        ("no such day", super::job(&all, &idle, Some(day("1999-01-01")), None)),
-        ("busy", super::job(&all, &busy, None, None)),
+        ("job", super::job(&all, &idle, &Selected::usual(&idle))),
+        ("day", super::job(&all, &idle, &Selected::of_day(&idle, day("2026-11-02")))),
+        ("no such day", super::job(&all, &idle, &Selected::of_day(&idle, day("1999-01-01")))),
+        ("busy", super::job(&all, &busy, &Selected::usual(&busy))),
         ("live", live(&busy)),
         ("plan", plan(&all, &idle, &a_plan(&idle))),
+        ("held", super::job(&all, &held_job(), &Selected::of_day(&held_job(), day("2026-11-01")))),
+        ("held of old", super::job(&all, &held_job(), &Selected::of_day(&held_job(), day("2026-11-02")))),
+        ("chosen", super::job(&all, &idle, &chosen(&idle))),
+        ("accept", accept(&all, &held_job(), &acceptance())),
         ("login", login(true)),
         ("problem", problem(404, HOSTILE, HOSTILE)),
     ]
@@ -212,7 +262,7 @@ fn every_page_has_landmarks_one_heading_and_a_way_past() {
 #[test]
 fn a_day_tells_what_is_known_of_it() {
     let job = hostile_job();
-    let html = super::job(&facts(vec![job.clone()]), &job, Some(day("2026-11-01")), None).into_string();
+    let html = super::job(&facts(vec![job.clone()]), &job, &Selected::of_day(&job, day("2026-11-01"))).into_string();
     for part in [
         "aria-label=\"2026-11-01: estimated, 412 rows, read 2026-11-04 06:31\"",
         "aria-label=\"2026-11-02: mismatch, 7 rows, read 2026-11-04 06:31\"",
@@ -238,10 +288,61 @@ fn a_run_in_progress_is_told_in_figures() {
 fn actions_are_offered_only_where_they_are_allowed() {
     let job = hostile_job();
     let mut all = facts(vec![job.clone()]);
-    assert!(super::job(&all, &job, None, None).into_string().contains("action=\"/backfill/plan\""));
+    assert!(super::job(&all, &job, &Selected::usual(&job)).into_string().contains("action=\"/backfill/plan\""));
     all.actions = false;
-    let html = super::job(&all, &job, None, None).into_string();
+    let html = super::job(&all, &job, &Selected::usual(&job)).into_string();
     assert!(!html.contains("method=\"post\"") && !html.contains("/backfill"));
+}
+
+#[test]
+fn a_held_day_says_why_and_what_it_would_be() {
+    let job = held_job();
+    let mut all = facts(vec![job.clone()]);
+    let html = super::job(&all, &job, &Selected::of_day(&job, day("2026-11-01"))).into_string();
+    for part in [
+        "Held for review",
+        "-59.50 ",
+        "7 other groups",
+        "action=\"/accept/plan\"",
+        "name=\"month\" value=\"2026-11\"",
+        "Accept 2 days of 2026-11",
+        "2 days of 2026-11 are held; they are accepted together",
+        "day=2026-11-02#day",
+    ] {
+        assert!(html.contains(part), "{part}\n{html}");
+    }
+    let other = super::job(&all, &job, &Selected::of_day(&job, day("2026-11-02"))).into_string();
+    assert!(other.contains("the groups of the refused rows were not kept"), "{other}");
+    all.actions = false;
+    let html = super::job(&all, &job, &Selected::of_day(&job, day("2026-11-01"))).into_string();
+    assert!(html.contains("costlake run costs --accept costs:2026-11") && !html.contains("/accept"), "{html}");
+    let confirmed = accept(&all, &job, &acceptance()).into_string();
+    for part in ["action=\"/accept\"", "0.03 USD", "Accept 2 held days of 2026-11"] {
+        assert!(confirmed.contains(part), "{part}\n{confirmed}");
+    }
+}
+
+#[test]
+fn the_proof_of_a_day_is_a_line_of_three_numbers() {
+    let mut job = hostile_job();
+    let mut ledger = (*job.ledger).clone();
+    let days = ledger.partitions.values_mut().flat_map(|partition| partition.days.values_mut());
+    days.for_each(|day| day.facts.totals = [("unblended_cost", "1234.6")].into_iter().collect());
+    job.ledger = Arc::new(ledger);
+    let html = super::job(&facts(vec![job.clone()]), &job, &Selected::of_day(&job, day("2026-11-01"))).into_string();
+    for (label, number) in [("API total", "1,234.6"), ("Our rows", "1,234.5"), ("Difference", "-0.1")] {
+        assert!(html.contains(&format!("data-label=\"{label}\">{number}</td>")), "{label}\n{html}");
+    }
+}
+
+#[test]
+fn what_is_drawn_is_chosen_by_links_that_keep_the_rest() {
+    let job = hostile_job();
+    let html = super::job(&facts(vec![job.clone()]), &job, &chosen(&job)).into_string();
+    for part in ["range=30d&amp;by=week", "aria-current=\"true\">30 days", "aria-current=\"true\">week", "Show all"] {
+        assert!(html.contains(part), "{part}\n{html}");
+    }
+    assert!(html.contains("<input type=\"hidden\" name=\"range\" value=\"30d\">"), "the form of a day keeps them");
 }
 
 #[test]
@@ -276,7 +377,8 @@ fn a_job_is_told_in_one_word() {
     assert_eq!(failed, "stale", "a run of a clock that was ahead says nothing");
     let mut held = (*job.ledger).clone();
     let (at, why) = (DateTime::UNIX_EPOCH, String::new());
-    let first = Quarantined { at, since: at, why, totals: Sums::default(), currency: None, estimated: false };
+    let first =
+        Quarantined { at, since: at, why, totals: Sums::default(), currency: None, estimated: false, figures: None };
     held.quarantined.insert(day("2026-11-01"), first);
     assert_eq!(word(&JobFacts { ledger: Arc::new(held), ..job.clone() }, soon), "quarantined");
     job.runs = Arc::default();
@@ -295,7 +397,7 @@ fn a_job_is_told_in_one_word() {
 #[test]
 fn a_table_of_nothing_but_zeros_says_so() {
     let mut job = hostile_job();
-    let said = |job: &JobFacts| super::job(&facts(vec![job.clone()]), job, None, None).into_string();
+    let said = |job: &JobFacts| super::job(&facts(vec![job.clone()]), job, &Selected::usual(job)).into_string();
     assert!(!said(&job).contains("nothing but zeros"));
     let mut ledger = (*job.ledger).clone();
     for day in ledger.partitions.values_mut().flat_map(|partition| partition.days.values_mut()) {
@@ -309,7 +411,7 @@ fn a_table_of_nothing_but_zeros_says_so() {
 fn a_table_without_anything_is_shown_all_the_same() {
     let mut job = hostile_job();
     (job.ledger, job.runs, job.summary) = (Arc::new(Ledger::empty("costs")), Arc::default(), None);
-    let html = super::job(&facts(vec![job.clone()]), &job, None, None).into_string();
+    let html = super::job(&facts(vec![job.clone()]), &job, &Selected::usual(&job)).into_string();
     for part in ["never read", "has not run yet", "being read from the lake", "2026-11-03: missing"] {
         assert!(html.contains(part), "{part}");
     }

@@ -39,7 +39,8 @@ struct Checked {
     page_note: Option<&'static str>,
 }
 
-fn bad(error: &Error) -> Failed {
+/// The error page of what cannot be planned.
+pub(super) fn bad(error: &Error) -> Failed {
     let status = match error.kind() {
         Kind::Config => StatusCode::BAD_REQUEST,
         _ => StatusCode::SERVICE_UNAVAILABLE,
@@ -87,11 +88,15 @@ pub(in crate::web) async fn start(Given(state): Given<Shared>, Form(wanted): For
     let checked = check(&state, &current.job, &wanted).await?;
     match state.scheduler.start(&wanted.job, "backfill", checked.ask) {
         Ok(()) => Ok(Redirect::to(&format!("/jobs/{}", current.job.name)).into_response()),
-        Err(Refusal::Unknown) => Err(no_such_job()),
-        Err(Refusal::Busy) => {
-            let words = "a run of this job goes on: start the backfill when it has ended";
-            Err(Failed(StatusCode::CONFLICT, words.to_owned()))
-        }
-        Err(Refusal::Stopping) => Err(Failed(StatusCode::SERVICE_UNAVAILABLE, "costlake is about to end".to_owned())),
+        Err(refusal) => Err(refused(&refusal, "start the backfill when it has ended")),
+    }
+}
+
+/// The error page of a run that could not be started; `then` is what to do while another one goes on.
+pub(super) fn refused(refusal: &Refusal, then: &str) -> Failed {
+    match refusal {
+        Refusal::Unknown => no_such_job(),
+        Refusal::Busy => Failed(StatusCode::CONFLICT, format!("a run of this job goes on: {then}")),
+        Refusal::Stopping => Failed(StatusCode::SERVICE_UNAVAILABLE, "costlake is about to end".to_owned()),
     }
 }

@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use crate::web::auth::COOKIE;
 use crate::web::cache::Shared;
+use crate::web::choice::{Choice, Words};
 use crate::web::page;
-use crate::web::view::{JobFacts, PageFacts};
+use crate::web::view::{JobFacts, PageFacts, Selected};
 
 /// An error page.
 pub(in crate::web) struct Failed(pub(in crate::web) StatusCode, pub(in crate::web) String);
@@ -30,21 +31,18 @@ pub(in crate::web) async fn overview(Given(state): Given<Shared>) -> Markup {
     page::overview(&state.page_facts().await)
 }
 
-#[derive(Deserialize)]
-pub(in crate::web) struct Selection {
-    day: Option<String>,
-}
-
 pub(in crate::web) async fn job(
     Given(state): Given<Shared>,
     Path(name): Path<String>,
-    Query(selection): Query<Selection>,
+    Query(words): Query<Words>,
 ) -> Result<Markup, Failed> {
     let facts = state.page_facts().await;
     let job = find(&facts, &name)?;
-    let day = selection.day.and_then(|day| day.parse::<NaiveDate>().ok());
-    let costs = state.costs(job).await;
-    Ok(page::job(&facts, job, day, costs.as_deref()))
+    let day = words.day.as_ref().and_then(|day| day.parse::<NaiveDate>().ok());
+    let choice = Choice::read(&job.job, &words).map_err(|text| Failed(StatusCode::BAD_REQUEST, text))?;
+    let summary = state.charts(job, &choice.drawn()).await;
+    let selected = Selected { day, summary, costs: state.costs(job).await, choice };
+    Ok(page::job(&facts, job, &selected))
 }
 
 /// The facts of the job `name`.

@@ -16,22 +16,22 @@ use tower::ServiceExt;
 use super::world::{CONFIG, COSTS, START, World, job_state, last, records, settle, until};
 use crate::support::lakehouse::Lakehouse;
 
-const TOKEN: &str = "canary-token-5f1e77aa";
-const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
-const SAME: (&str, &str) = ("sec-fetch-site", "same-origin");
-const BEARER: (&str, &str) = ("authorization", "Bearer canary-token-5f1e77aa");
+pub(super) const TOKEN: &str = "canary-token-5f1e77aa";
+pub(super) const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+pub(super) const SAME: (&str, &str) = ("sec-fetch-site", "same-origin");
+pub(super) const BEARER: (&str, &str) = ("authorization", "Bearer canary-token-5f1e77aa");
 
 /// Every route that shows data.
 const PAGES: [&str; 8] =
     ["/", "/jobs/costs", "/jobs/costs/live", "/jobs/nothing", "/metrics", "/api/status", "/nothing", "/backfill"];
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
 }
 
-async fn ask(router: &Router, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub(super) async fn ask(router: &Router, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut request = Request::builder().method(method).uri(path).header("host", "localhost:8080");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -47,11 +47,11 @@ async fn get(router: &Router, path: &str) -> Answer {
     ask(router, "GET", path, &[], "").await
 }
 
-fn access(token: Option<&str>, actions: bool) -> Access {
+pub(super) fn access(token: Option<&str>, actions: bool) -> Access {
     Access::new(token, "127.0.0.1".parse().expect("an address"), &[], actions).expect("access")
 }
 
-fn page(scheduler: &Arc<Scheduler>, access: Access) -> Router {
+pub(super) fn page(scheduler: &Arc<Scheduler>, access: Access) -> Router {
     router(State::new(scheduler.clone(), access, "lake".to_owned()))
 }
 
@@ -88,7 +88,7 @@ async fn without_a_token_this_machine_may_look_and_nothing_else() {
     for path in ["/nothing", "/jobs/..%2f..%2fetc%2fpasswd", "/../Cargo.toml", "/lake/costs"] {
         assert_eq!(get(&router, path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
-    for path in ["/backfill", "/backfill/plan", "/", "/jobs/costs"] {
+    for path in ["/backfill", "/backfill/plan", "/accept", "/accept/plan", "/", "/jobs/costs"] {
         let answer = ask(&router, "POST", path, &[FORM, SAME], "job=costs&from=yesterday&to=yesterday").await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
     }
@@ -281,6 +281,36 @@ async fn the_costs_of_a_page_are_those_of_show() {
     assert!(panel.contains(&total) && total.contains('.'), "{total} is not in {panel}");
     assert!(panel.contains(&format!("{month} so far")), "{panel}");
     assert!(!get(&router, "/jobs/config").await.text.contains("id=\"costs\""), "a table of no costs has no panel");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn charts_are_chosen_by_the_address_and_nothing_else_is_drawn() {
+    let world = World::new(&[("costs", COSTS), ("config", CONFIG)]);
+    let router = page(&ran(&world).await, access(None, false));
+    let html = get(&router, "/jobs/costs").await.text;
+    let link = html.split("href=\"?group=").nth(1).and_then(|rest| rest.split('#').next()).expect("a group's link");
+    let points = |html: &str| html.matches("class=\"hit\"").count();
+    assert_eq!(points(&html), 9, "a link for each day");
+    for (query, wanted, words) in [
+        (format!("group={link}"), 9, "Only service"),
+        ("by=week".to_owned(), 3, "Unblended cost by service per week"),
+        ("by=month&range=30d".to_owned(), 1, "per month"),
+        ("range=all".to_owned(), 9, "per day"),
+        ("group=no%20such%20service".to_owned(), 0, "This group has no rows in this range."),
+        ("day=2026-11-03&day2=x".to_owned(), 9, "2026-11-03"),
+    ] {
+        let answer = get(&router, &format!("/jobs/costs?{query}")).await;
+        assert_eq!((answer.status, points(&answer.text)), (StatusCode::OK, wanted), "{query}: {}", answer.text);
+        assert!(answer.text.contains(words), "{query}: {words}");
+    }
+    let long = format!("group={}", "x".repeat(3_000));
+    for query in ["metric=blended_cost", "range=5y", "by=hour", "range=%3Cscript%3E", &long] {
+        let answer = get(&router, &format!("/jobs/costs?{query}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+        assert!(!answer.text.contains("<script>"), "{query}");
+    }
+    let grouped = get(&router, "/jobs/config?group=x").await;
+    assert!(grouped.status == StatusCode::BAD_REQUEST, "a table without groups");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
