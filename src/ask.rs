@@ -224,12 +224,6 @@ fn is_of_ledger(ledger: &Ledger, partition: Partition, bytes: &[u8]) -> bool {
     !matches!(footer::from_suffix(bytes), Ok(Suffix::Whole(footer)) if Some(footer.epoch) != known)
 }
 
-/// Whether the object is of the generation that the ledger knows of its partition.
-fn is_of_ledger(ledger: &Ledger, partition: Partition, bytes: &[u8]) -> bool {
-    let known = ledger.partitions.get(&partition.to_string()).map(|state| state.epoch);
-    !matches!(footer::from_suffix(bytes), Ok(Suffix::Whole(footer)) if Some(footer.epoch) != known)
-}
-
 fn way_out(job: &Job) -> String {
     format!("costlake verify {} shows the damage, --repair reads the days again", job.name)
 }
