@@ -7,13 +7,14 @@ use chrono::{DateTime, Days, Utc};
 
 use crate::answer::{Against, Answer, Group, Measure, Order, Question, Section};
 use crate::ask::{Range, Reply, ask};
-use crate::decimal;
 use crate::error::Result;
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
 use crate::table::{ColumnType, Sums, Table};
 use crate::window::{Grain, Window, first_of_month, month_start};
+
+use super::restated;
 
 /// Groups listed for each direction.
 const MOVERS: usize = 3;
@@ -172,20 +173,15 @@ fn restated(
         matches!(question.measure, Measure::Column(index) if table.columns()[index].kind == ColumnType::Decimal);
     let since = now.checked_sub_days(Days::new(7)).filter(|_| is_decimal)?;
     let measure = question.measure_name(table);
-    let sum = |sums: &crate::sums::Sums| sums.get(measure).and_then(|text| decimal::parse(text).ok());
+    let sum = |sums: &crate::sums::Sums| restated::sum(sums, measure);
     let (mut slots, mut change) = (BTreeSet::new(), 0_i128);
-    for history in ledger.partitions.values().map(|partition| &partition.history) {
-        let is_recent = |epoch: &u64| history.generations.get(epoch).is_some_and(|at| *at >= since);
-        for (slot, revisions) in &history.revisions {
-            for revision in revisions.iter().filter(|(epoch, _)| is_recent(epoch)).map(|(_, revision)| revision) {
-                let is_of_unit = [&revision.currency, &revision.currency_before].map(|of| of.as_deref() == unit);
-                if let (true, Some(before), Some(after)) =
-                    (is_of_unit == [true, true], sum(&revision.sums_before), sum(&revision.sums))
-                {
-                    slots.insert(*slot);
-                    change = change.saturating_add(after.saturating_sub(before));
-                }
-            }
+    for (_, slot, revision) in restated::since(ledger, since) {
+        let is_of_unit = [&revision.currency, &revision.currency_before].map(|of| of.as_deref() == unit);
+        if let (true, Some(before), Some(after)) =
+            (is_of_unit == [true, true], sum(&revision.sums_before), sum(&revision.sums))
+        {
+            slots.insert(slot);
+            change = change.saturating_add(after.saturating_sub(before));
         }
     }
     Some((slots.len(), change))
