@@ -296,7 +296,7 @@ def check_polls(tally, chromium, url):
         visit = Visit(chromium, url)
         visit.page.clock.install()
         asked = []
-        visit.page.on("request", lambda request: asked.append(request.url.removeprefix(url)))
+        visit.page.on("request", lambda request: request.url.endswith(".svg") or asked.append(request.url.removeprefix(url)))
         visit.open("/")
         hide = lambda value: visit.page.evaluate(
             "value => { Object.defineProperty(document, 'hidden', { configurable: true, get: () => value }); document.dispatchEvent(new Event('visibilitychange')); }", value
