@@ -90,8 +90,9 @@ fn within(facts: &PageFacts, search: &str) -> Markup {
     // Sorted by name already.
     tables.sort_by_key(|table| table.standing);
     let view = View { facts, tables, is_long: number > MOST_CARDS, is_search };
-    let (urgent, fine): (Vec<&Table<'_>>, Vec<&Table<'_>>) =
+    let (urgent, mut fine): (Vec<&Table<'_>>, Vec<&Table<'_>>) =
         view.tables.iter().partition(|table| table.needs_a_person());
+    fine.sort_by(|a, b| a.job.job.name.cmp(&b.job.job.name));
     html! {
         p class="lead" { (lead) }
         p class="found" role="status" data-found data-all=(number) data-part=[is_search.then_some("yes")] {
@@ -170,9 +171,8 @@ fn groups(view: &View<'_>, tables: &[&Table<'_>]) -> Markup {
     names.dedup();
     html! {
         @for group in names {
-            @let mut of_group: Vec<&Table<'_>> = tables.iter().copied().filter(|table| name(table) == group).collect();
+            @let of_group: Vec<&Table<'_>> = tables.iter().copied().filter(|table| name(table) == group).collect();
             @let elsewhere = view.tables.iter().filter(|table| name(table) == group).count() - of_group.len();
-            @let _ = of_group.sort_by(|a, b| a.job.job.name.cmp(&b.job.job.name));
             (group_of(view, group, &of_group, elsewhere))
         }
     }

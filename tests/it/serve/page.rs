@@ -409,6 +409,7 @@ async fn one_small_answer_tells_whether_any_table_has_changed() {
     let tables = get(&router, "/tables/live").await.text;
     assert!(tables.contains("job-config") && tables.contains("2026-11-10") && !tables.contains("<html"), "{tables}");
     world.job("another", CONFIG);
+    scheduler.look_again();
     world.pass(&scheduler, "2026-11-11T06:31:00Z").await;
     assert_ne!(mark(&get(&router, "/live").await.text), second, "there is another job");
 }
