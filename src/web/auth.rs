@@ -76,7 +76,7 @@ impl Refusal {
                 StatusCode::MISDIRECTED_REQUEST,
                 "this name is not the server's: start it with --allowed-host NAME to be asked by another one",
             ),
-            Self::Token => (StatusCode::UNAUTHORIZED, "the token is missing or another one"),
+            Self::Token => (StatusCode::UNAUTHORIZED, "missing or wrong token"),
             Self::ReadOnly => {
                 (StatusCode::FORBIDDEN, "nothing can be started here: serve runs without --allow-actions")
             }

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex as Lock};
 use std::time::Duration;
 
@@ -34,8 +35,10 @@ use super::view::{JobFacts, PageFacts, last_run};
 
 /// A ledger is read again after this long.
 const FRESH: Duration = Duration::from_secs(2);
-/// The same for live progress, which needs no recent ledger.
-const FRESH_FOR_PROGRESS: Duration = Duration::from_secs(60);
+/// The same for an overview that is open and asks again by itself.
+const FRESH_WHILE_OPEN: Duration = Duration::from_secs(60);
+/// Seconds after which an overview that is open is made again even if nothing ran.
+const MADE_AGAIN: i64 = 300;
 /// Run records shown per job.
 const SHOWN_RUNS: usize = 50;
 /// Concurrent reads of run records.
@@ -197,18 +200,6 @@ impl State {
         Ok(names)
     }
 
-    /// What the pages show of one job.
-    pub(super) async fn job_facts(&self, current: JobState) -> JobFacts {
-        let cached = self.cached(&current).await;
-        facts_of(current, cached)
-    }
-
-    /// The same for its live progress, from a snapshot up to 60 s old.
-    pub(super) async fn progress(&self, current: JobState) -> JobFacts {
-        let cached = self.cached_within(&current, FRESH_FOR_PROGRESS).await;
-        facts_of(current, cached)
-    }
-
     /// The costs of a job's table for its page, read again when the ledger has changed or a day has passed. Where an
     /// object cannot be read, they are those of before, and the next page tries again.
     pub(super) async fn costs(&self, facts: &JobFacts) -> Option<Arc<Costs>> {
@@ -261,11 +252,25 @@ impl State {
 
     /// What every page shows.
     pub(super) async fn page_facts(&self) -> PageFacts {
+        self.facts_within(FRESH).await
+    }
+
+    /// The same for an overview that is open, from snapshots up to 60 s old of tables without a run since.
+    pub(super) async fn overview_facts(&self) -> PageFacts {
+        self.facts_within(FRESH_WHILE_OPEN).await
+    }
+
+    async fn facts_within(&self, age: Duration) -> PageFacts {
         let clock = self.scheduler.clock();
         let current = self.scheduler.jobs.states(clock.now());
         self.forget_but(&current);
-        let jobs = futures::future::join_all(current.into_iter().map(|current| self.job_facts(current))).await;
         let broken = self.scheduler.jobs.broken();
+        let mark = mark(&current, &broken, clock.now());
+        let read = async |current: JobState| {
+            let cached = self.cached_within(&current, age).await;
+            facts_of(current, cached)
+        };
+        let jobs = futures::future::join_all(current.into_iter().map(read)).await;
         let in_use = |file: &std::path::Path| jobs.iter().any(|facts| facts.job.file == file);
         PageFacts {
             now: clock.now(),
@@ -274,6 +279,7 @@ impl State {
             broken: broken.into_iter().filter(|broken| !in_use(&broken.file)).collect(),
             jobs,
             actions: self.access.actions(),
+            mark,
             version: env!("CARGO_PKG_VERSION"),
         }
     }
@@ -283,6 +289,21 @@ impl State {
         locked(&self.tables).retain(|name, _| is_current(name));
         locked(&self.costs).retain(|name, _| is_current(name));
     }
+}
+
+/// A text that changes when an overview that is open is out of date: with every run that begins or ends, with every
+/// job file, and every five minutes, since days become stale with time. Nothing is read for it.
+pub(super) fn mark(current: &[JobState], broken: &[BrokenJob], now: DateTime<Utc>) -> String {
+    let mut hasher = DefaultHasher::new();
+    for state in current {
+        let of_job = (&state.job.name, Arc::as_ptr(&state.job) as usize, &state.file_error);
+        (of_job, state.runs_ended, state.live.is_some()).hash(&mut hasher);
+    }
+    for broken in broken {
+        broken.lines().hash(&mut hasher);
+    }
+    (now.timestamp() / MADE_AGAIN).hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// The recorded runs, plus the last run if it has no record because its clock or the lake was refused.
@@ -305,8 +326,6 @@ fn facts_of(current: JobState, cached: Result<CachedTable>) -> JobFacts {
         failed: Some(error.report()),
     });
     let job = cached.job_of(&current.job);
-    let failed = cached.failed.map(|text| format!("the lake cannot be read, so what is shown is older: {text}"));
-    let errors: Vec<String> = current.file_error.into_iter().chain(failed).collect();
     JobFacts {
         job,
         ledger: cached.ledger,
@@ -316,7 +335,8 @@ fn facts_of(current: JobState, cached: Result<CachedTable>) -> JobFacts {
         live: current.live,
         next: current.next,
         outlasted: current.outlasted,
-        file_error: (!errors.is_empty()).then(|| errors.join("\n")),
+        file_error: current.file_error,
+        lake_error: cached.failed,
         summary: cached.summary,
         usd_this_month: cached.usd_this_month,
     }

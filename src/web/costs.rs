@@ -7,7 +7,6 @@ use chrono::{DateTime, Days, Utc};
 
 use crate::answer::{Against, Answer, Group, Measure, Order, Question, Section, first_grouping};
 use crate::ask::{Range, Reply, ask_each};
-use crate::decimal;
 use crate::error::Result;
 use crate::job::Job;
 use crate::lake::Lake;
@@ -16,6 +15,7 @@ use crate::table::ColumnType;
 use crate::window::{Grain, Window, first_of_month, month_start};
 
 use super::chart_data::can_filter;
+use super::restated;
 
 /// Groups listed for each direction.
 const MOVERS: usize = 3;
@@ -156,20 +156,15 @@ fn restated(
         matches!(question.measure, Measure::Column(index) if table.columns()[index].kind == ColumnType::Decimal);
     let since = now.checked_sub_days(Days::new(7)).filter(|_| is_decimal)?;
     let measure = question.measure_name(table);
-    let sum = |sums: &crate::sums::Sums| sums.get(measure).and_then(|text| decimal::parse(text).ok());
+    let sum = |sums: &crate::sums::Sums| restated::sum(sums, measure);
     let (mut slots, mut change) = (BTreeSet::new(), 0_i128);
-    for history in ledger.partitions.values().map(|partition| &partition.history) {
-        let is_recent = |epoch: &u64| history.generations.get(epoch).is_some_and(|at| *at >= since);
-        for (slot, revisions) in &history.revisions {
-            for revision in revisions.iter().filter(|(epoch, _)| is_recent(epoch)).map(|(_, revision)| revision) {
-                let is_of_unit = [&revision.currency, &revision.currency_before].map(|of| of.as_deref() == unit);
-                if let (true, Some(before), Some(after)) =
-                    (is_of_unit == [true, true], sum(&revision.sums_before), sum(&revision.sums))
-                {
-                    slots.insert(*slot);
-                    change = change.saturating_add(after.saturating_sub(before));
-                }
-            }
+    for (_, slot, revision) in restated::since(ledger, since) {
+        let is_of_unit = [&revision.currency, &revision.currency_before].map(|of| of.as_deref() == unit);
+        if let (true, Some(before), Some(after)) =
+            (is_of_unit == [true, true], sum(&revision.sums_before), sum(&revision.sums))
+        {
+            slots.insert(slot);
+            change = change.saturating_add(after.saturating_sub(before));
         }
     }
     Some((slots.len(), change))

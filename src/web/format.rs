@@ -46,6 +46,14 @@ pub(super) fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     if minutes < 0 { format!("in {span}") } else { format!("{span} ago") }
 }
 
+/// The time since an instant: `2 min`, `less than a minute`.
+pub(super) fn lasting(since: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    if (now - since).num_minutes() < 1 {
+        return "less than a minute".to_owned();
+    }
+    ago(since, now).trim_end_matches(" ago").to_owned()
+}
+
 /// An instant to the minute, in UTC.
 pub(super) fn instant(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M").to_string()

@@ -27,6 +27,7 @@ mod format;
 mod metrics;
 mod middleware;
 pub mod page;
+pub mod restated;
 mod routes;
 pub mod server;
 pub mod view;
@@ -41,6 +42,9 @@ const BODY_BYTES: usize = 16 << 10;
 pub fn router(state: Arc<State>) -> axum::Router {
     axum::Router::new()
         .route("/", get(html::overview))
+        .route("/live", get(html::running))
+        .route("/tables/live", get(html::tables))
+        .route("/restatements", get(html::restatements))
         .route("/jobs/{name}", get(html::job))
         .route("/jobs/{name}/live", get(html::live))
         .route(page::STYLE_PATH, get(html::style))

@@ -2,19 +2,25 @@
 //!
 //! | page | shows |
 //! |---|---|
-//! | [`fn@overview`] | every job with its state, and job files that are broken |
+//! | [`fn@overview`] | every table with its state, those that need a person first, and job files that are broken |
+//! | [`tables`], [`running`] | the parts of it that the script refreshes |
+//! | [`restatements`] | what was restated lately, in all tables |
 //! | [`fn@job`] | one job: calendar, the selected day, charts, runs |
 //! | [`live`] | the part of a job's page that the script refreshes |
 //! | [`plan`] | what a backfill would do, with the button that starts it |
 //! | [`accept`] | what accepting held figures takes, with the button that does it |
 //! | [`login`], [`problem`] | the login form; an error |
 
+use chrono::{DateTime, Utc};
 use maud::Markup;
 
-use super::view::{AcceptFacts, JobFacts, PageFacts, PlanFacts, Selected};
+use super::restated::Log;
+use super::view::{AcceptFacts, JobFacts, PageFacts, PlanFacts, Run, Selected};
+use crate::scheduler::progress::Progress;
 
 mod backfill;
 mod badge;
+mod card;
 mod charts;
 mod costs;
 mod day;
@@ -23,6 +29,7 @@ mod job;
 mod layout;
 mod overview;
 mod progress;
+mod restated;
 mod runs;
 #[cfg(test)]
 mod tests;
@@ -40,10 +47,28 @@ pub const ICON: &str = include_str!("icon.svg");
 /// Path of [`ICON`].
 pub const ICON_PATH: &str = "/icon.svg";
 
-/// `/`: every job at a glance.
+/// `/`: every table at a glance, or those that `search` finds.
 #[must_use]
-pub fn overview(facts: &PageFacts) -> Markup {
-    overview::page(facts)
+pub fn overview(facts: &PageFacts, search: &str) -> Markup {
+    overview::page(facts, search)
+}
+
+/// `/tables/live`: the tables of the overview, as an HTML fragment that replaces the previous one.
+#[must_use]
+pub fn tables(facts: &PageFacts) -> Markup {
+    overview::fragment(facts)
+}
+
+/// `/live`: what runs, as an HTML fragment that replaces the previous one; `mark` says whether the tables have changed.
+#[must_use]
+pub fn running(runs: &[Run<'_>], mark: &str, now: DateTime<Utc>) -> Markup {
+    progress::list(runs, mark, now)
+}
+
+/// `/restatements`: what was restated lately.
+#[must_use]
+pub fn restatements(facts: &PageFacts, log: &Log) -> Markup {
+    restated::page(facts, log)
 }
 
 /// `/jobs/<name>`: one job, with the details of the selected day and the chosen charts.
@@ -54,8 +79,8 @@ pub fn job(facts: &PageFacts, job: &JobFacts, selected: &Selected) -> Markup {
 
 /// `/jobs/<name>/live`: the current run, as an HTML fragment that replaces the previous one.
 #[must_use]
-pub fn live(job: &JobFacts) -> Markup {
-    progress::fragment(job)
+pub fn live(live: Option<&Progress>, outlasted: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Markup {
+    progress::of(live, outlasted, now)
 }
 
 /// The plan of a requested backfill: what it would do and cost, and the button that starts it.

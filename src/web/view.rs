@@ -44,8 +44,10 @@ pub struct JobFacts {
     pub next: Vec<DateTime<chrono_tz::Tz>>,
     /// A firing that passed during a run.
     pub outlasted: Option<DateTime<Utc>>,
-    /// The error in its file while the last good version is in use, and a failure to read the lake.
+    /// The error in its file, while the last good version is in use.
     pub file_error: Option<String>,
+    /// Why its table could not be read: what is shown is older, or nothing.
+    pub lake_error: Option<String>,
     /// What the charts show; `None` until it has been read.
     pub summary: Option<Arc<Summary>>,
     /// Cost of the requests of its runs in this calendar month.
@@ -67,8 +69,21 @@ pub struct PageFacts {
     pub broken: Vec<BrokenJob>,
     /// Whether the page may start a backfill.
     pub actions: bool,
+    /// What the overview was made of, see [`super::cache::mark`].
+    pub mark: String,
     /// Version of costlake.
     pub version: &'static str,
+}
+
+/// A run in progress.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// Its table.
+    pub table: &'a str,
+    /// Its progress.
+    pub live: &'a Progress,
+    /// A firing that passed since it began.
+    pub outlasted: Option<DateTime<Utc>>,
 }
 
 /// A backfill to confirm.

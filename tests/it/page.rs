@@ -69,6 +69,7 @@ async fn facts_of(house: &Lakehouse, job: Job) -> JobFacts {
         live: None,
         outlasted: None,
         file_error: None,
+        lake_error: None,
         summary: Some(summary),
         usd_this_month: Cents(27),
     }
@@ -82,6 +83,7 @@ fn page_facts(jobs: Vec<JobFacts>) -> PageFacts {
         jobs,
         broken: Vec::new(),
         actions: true,
+        mark: String::new(),
         version: env!("CARGO_PKG_VERSION"),
     }
 }
@@ -350,7 +352,7 @@ async fn every_page_of_the_shipped_jobs_is_written_for_people() {
         }
     }
     let facts = page_facts(all);
-    write(&folder, "overview.html", &page::overview(&facts).into_string());
+    write(&folder, "overview.html", &page::overview(&facts, "").into_string());
     for job in &facts.jobs {
         let day = (job.job.name == "aws_cost_by_service").then(|| day("2026-11-03"));
         let selected = Selected { day, ..Selected::usual(job) };

@@ -317,6 +317,114 @@ def check_small_dark_plain(tally, chromium, url):
         visit.context.close()
 
 
+def many(folder, number):
+    """Small jobs of three sources, as a company of many teams has them."""
+    dated = lambda source, begin: f"[source]\n{source}\n[window]\nbegin = \"{begin}\"\n"
+    kinds = {
+        "cost": dated('type = "aws_cost_and_usage"\ngranularity = "DAILY"\nmetrics = ["UnblendedCost"]', "2026-11-01"),
+        "month": dated('type = "aws_cost_and_usage"\ngranularity = "MONTHLY"\nmetrics = ["UnblendedCost"]', "2026-09-01"),
+        "saved": dated('type = "datadog_savings"\nqueries = [{ provider = "aws", product = "ec2" }]', "2026-11-10"),
+        "accounts": '[source]\ntype = "datadog_ccm_config"\n',
+    }
+    for index in range(number):
+        name = f"{list(kinds)[index % 4]}_of_team_{index // 4:02}"
+        text = f'description = "Team {index // 4:02} of {number // 4}"\n{kinds[name.split("_")[0]]}[limits]\nrequests_per_second = 1000\n'
+        (folder / f"{name}.toml").write_text(text)
+
+
+def shown(visit):
+    return visit.page.eval_on_selector_all("[data-words]", "all => all.filter(one => !one.hidden && !one.closest('[hidden]')).length")
+
+
+def check_many(tally, chromium, server):
+    """An overview of 200 tables; one of them was never read, and some were restated."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    jobs = lake.temporary("many-jobs")
+    many(jobs, 199)
+    costlake = lake.Costlake(NOW, jobs=jobs, **lake.against(server))
+    root, earlier = costlake.home / "lake", "2026-11-18T06:00:00Z"
+    with lake.sandbox(earlier) as before:
+        costlake.run("run", lake=root, COSTLAKE_NOW=earlier, **lake.against(before))
+    costlake.run("run", lake=root)
+    (jobs / "waiting.toml").write_text(JOBS["never"])
+    (jobs / "broken.toml").write_text("[source]\ntype = \"nonesuch\"\n")
+    (port,) = lake.free_ports(1)
+    with serve(costlake, root, port) as page:
+        paths = ("/", "/?search=team_07", "/restatements")
+        with tally.group("200 tables: what needs a person first, the rest folded by source") as group:
+            visit = Visit(chromium, page.url, viewport={"width": 1280, "height": 900})
+            visit.open("/")
+            group.equal(visit.page.locator("li.row").count(), 200, "rows")
+            heads = visit.page.locator("main h2").all_inner_texts()
+            group.equal(heads, ["1 job file has errors", "1 table needs attention", "aws_cost_and_usage", "datadog_ccm_config", "datadog_savings"], "headings in order")
+            group.equal(visit.page.locator("details[open]").count(), 0, "sources that are unfolded")
+            visit.picture("overview-200")
+            for scheme in ("light", "dark"):
+                visit.page.emulate_media(color_scheme=scheme)
+                for path in paths:
+                    visit.open(path)
+                    found = Axe().run(visit.page, options={"runOnly": ["wcag2a", "wcag2aa", "best-practice"]}).response["violations"]
+                    group.equal([f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in found], [], f"{path} in {scheme} mode")
+            visit.picture("restatements-dark")
+            group.true(visit.page.locator("table.log tbody tr").count() > 40, "lines of the log")
+            group.equal(visit.wrong, [], "what the browser complained about")
+        with tally.group("a search narrows the tables as it is typed, and without scripts") as group:
+            visit.open("/")
+            visit.page.fill("#search", "TEAM_07 savings")
+            group.equal(shown(visit), 1, "tables shown for two words")
+            group.equal(visit.page.inner_text("[data-found]"), "1 of 200 tables found.", "what is said")
+            visit.page.fill("#search", "")
+            group.equal((shown(visit), visit.page.locator("details[open]").count()), (200, 0), "after it")
+            visit.open("/?search=team_07")
+            group.equal(shown(visit), 4, "tables that the server finds")
+            visit.page.fill("#search", "team_08")
+            visit.page.wait_for_function("document.querySelector('[data-found]').textContent.startsWith('4 of 200')")
+            group.true(visit.page.locator("#job-cost_of_team_08").is_visible(), "a table that the server had left out")
+            visit.context.close()
+            plain = Visit(chromium, page.url, java_script_enabled=False, viewport={"width": 375, "height": 812})
+            plain.open("/")
+            plain.page.fill("#search", "team_07")
+            plain.page.click("form.search button")
+            group.equal(plain.page.locator("li.row").count(), 4, "tables found without scripts")
+            for path in paths:
+                plain.open(path)
+                group.true(plain.fits(), f"{path} fits 375 px")
+                plain.picture(f"phone-200-{len(path)}")
+            plain.context.close()
+        check_polls(tally, chromium, page.url)
+
+
+def check_polls(tally, chromium, url):
+    with tally.group("one request for all 200 tables, none while the page is hidden") as group:
+        visit = Visit(chromium, url)
+        visit.page.clock.install()
+        asked = []
+        visit.page.on("request", lambda request: request.url.endswith(".svg") or asked.append(request.url.removeprefix(url)))
+        visit.open("/")
+        hide = lambda value: visit.page.evaluate(
+            "value => { Object.defineProperty(document, 'hidden', { configurable: true, get: () => value }); document.dispatchEvent(new Event('visibilitychange')); }", value
+        )
+
+        def pass_a_minute(is_seen):
+            asked.clear()
+            for _ in range(4):
+                with visit.page.expect_response("**/live") if is_seen else contextlib.nullcontext():
+                    visit.page.clock.run_for(15_000)
+                visit.page.wait_for_timeout(300)
+            return list(asked)
+
+        group.equal(pass_a_minute(True), ["/live"] * 4, "requests of a visible minute")
+        hide(True)
+        group.equal(pass_a_minute(False), [], "requests of a hidden minute")
+        asked.clear()
+        with visit.page.expect_response("**/live"):
+            hide(False)
+        group.equal(asked, ["/live"], "requests when it is seen again")
+        group.equal(visit.wrong, [], "what the browser complained about")
+        visit.context.close()
+
+
 def backfill(visit, job, first, last):
     visit.open(f"/jobs/{job}")
     visit.page.fill("#from", first)
@@ -502,6 +610,7 @@ def check(tally, stack):
         check_documents(tally, costlake, root, page.url)
         check_backfill(tally, chromium, root, page.url)
         check_held(tally, chromium, costlake, root, page.url)
+        check_many(tally, chromium, server)
     check_weeks(tally)
 
 

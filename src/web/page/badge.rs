@@ -13,16 +13,16 @@ const GRACE_HOURS: i64 = 48;
 /// The overall state of a job, most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Badge {
-    /// A run is in progress.
-    Running,
-    /// Days in quarantine wait for a user's decision.
-    Quarantined,
-    /// The last run failed, or the next one could not begin.
+    /// The last run failed, the next one could not begin, or the table cannot be read.
     Failed,
-    /// Nothing has been read yet.
-    NeverRead,
+    /// Days are held for review by a person.
+    Held,
     /// Days are missing or out of date.
     Stale,
+    /// Nothing has been read yet.
+    NeverRead,
+    /// A run is in progress.
+    Running,
     /// Nothing is missing or out of date.
     Current,
 }
@@ -30,13 +30,16 @@ pub(super) enum Badge {
 impl Badge {
     /// The standing of a job with these slots at `now`.
     pub(super) fn of(job: &JobFacts, slots: &[Slot], now: DateTime<Utc>) -> Self {
-        if job.live.is_some() {
-            return Self::Running;
-        }
+        if job.live.is_some() { Self::Running } else { Self::at_rest(job, slots, now) }
+    }
+
+    /// The same, whether or not a run is in progress.
+    pub(super) fn at_rest(job: &JobFacts, slots: &[Slot], now: DateTime<Utc>) -> Self {
         if slots.iter().any(|slot| slot.state == SlotState::Held) {
-            return Self::Quarantined;
+            return Self::Held;
         }
-        if job.look.refused.is_some() || last_failure(last_run(&job.runs, now)).is_some() {
+        let has_error = job.look.refused.is_some() || job.lake_error.is_some();
+        if has_error || last_failure(last_run(&job.runs, now)).is_some() {
             return Self::Failed;
         }
         if slots.iter().all(|slot| slot.known.is_none()) {
@@ -48,11 +51,11 @@ impl Badge {
     /// Sign, word and CSS class.
     pub(super) fn look(self) -> (char, &'static str, &'static str) {
         match self {
-            Self::Running => ('▶', "running", "busy"),
-            Self::Quarantined => ('‖', "quarantined", "bad"),
             Self::Failed => ('✕', "failed", "bad"),
-            Self::NeverRead => ('○', "never read", "far"),
+            Self::Held => ('‖', "held for review", "bad"),
             Self::Stale => ('!', "stale", "late"),
+            Self::NeverRead => ('○', "never read", "far"),
+            Self::Running => ('▶', "running", "busy"),
             Self::Current => ('✓', "current", "good"),
         }
     }

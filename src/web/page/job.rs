@@ -12,8 +12,8 @@ use crate::web::view::{JobFacts, PageFacts, Selected};
 use crate::window::Grain;
 
 use super::badge::{Badge, checked_at};
+use super::card::breakable;
 use super::layout::frame;
-use super::overview::breakable;
 use super::{backfill, charts, costs, day, progress, runs};
 
 /// The page.
@@ -35,6 +35,12 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: &Selected) -> Ma
                 pre { (format::visible(error)) }
             }
         }
+        @if let Some(error) = &job.lake_error {
+            section class="panel alert" role="alert" {
+                strong { "The table cannot be read; what is shown is older." }
+                pre { (format::visible(error)) }
+            }
+        }
         @if let Some(failure) = &job.look.refused {
             section class="panel alert" role="alert" {
                 strong { "Every run of this job is refused." }
@@ -45,7 +51,7 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: &Selected) -> Ma
             p class="note" { (format::visible(&note)) }
         }
         p class="hidden" role="status" data-status {}
-        div data-live={ "/jobs/" (name) "/live" } class="panel running" { (progress::fragment(job)) }
+        div data-live={ "/jobs/" (name) "/live" } class="panel running" { (progress::fragment(job, facts.now)) }
         (at_a_glance(facts, job, &slots))
         @if let Some(costs) = &selected.costs { (costs::section(costs, choice)) }
         section class="panel" aria-labelledby="calendar" {

@@ -26,7 +26,14 @@ pub(super) fn frame(title: &str, facts: Option<&PageFacts>, body: &Markup) -> Ma
                 a class="skip" href="#main" { "Skip to the content" }
                 header class="top" {
                     a class="brand" href="/" { (mark()) "costlake" }
-                    @if let Some(facts) = facts { (lake_and_clock(facts)) }
+                    @if let Some(facts) = facts {
+                        nav class="pages" aria-label="Pages" {
+                            @for (path, name) in [("/", "Tables"), ("/restatements", "Restatements")] {
+                                a href=(path) aria-current=[(name == title).then_some("page")] { (name) }
+                            }
+                        }
+                        (lake_and_clock(facts))
+                    }
                 }
                 main id="main" tabindex="-1" { (body) }
                 footer {
@@ -95,7 +102,7 @@ pub(super) fn problem(status: u16, title: &str, words: &str) -> Markup {
             p class="eyebrow" { (status) }
             h1 { (format::visible(title)) }
             p class="lead pre" { (format::visible(words)) }
-            p { a href="/" { "All jobs" } }
+            p { a href="/" { "All tables" } }
         }
     };
     frame(title, None, &body)

@@ -1,171 +1,204 @@
-//! The overview: every job at a glance.
+//! The overview: every table at a glance, those that need a person first, the others by where they come from.
+
+use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
 use crate::cents::Cents;
 use crate::job::BrokenJob;
-use crate::plan::{Slot, calendar as slots_of};
 use crate::text::{count, plural};
-use crate::web::calendar::{tally_words, words_of};
-use crate::web::chart::{slot_name, sparkline, strip};
 use crate::web::format;
-use crate::web::view::{JobFacts, PageFacts};
-use crate::window::{Grain, month_start};
+use crate::web::view::{PageFacts, Run};
 
-use super::badge::{Badge, checked_at};
+use super::badge::Badge;
+use super::card::{Table, card, row};
 use super::layout::frame;
 use super::progress;
-use super::runs::verdict;
 
-/// Minimum number of values for a sparkline.
-const FEWEST: usize = 7;
+/// With more tables than this each is a row instead of a card, and the groups are sources instead of APIs.
+const MOST_CARDS: usize = 24;
+/// A group with more rows than this is folded: nothing in it needs a person.
+const MOST_ROWS: usize = 8;
+/// Longest text that is searched for, in characters.
+const LONGEST: usize = 100;
+
+/// What is shown of the tables, and how.
+struct View<'a> {
+    facts: &'a PageFacts,
+    /// Those that the search finds.
+    tables: Vec<Table<'a>>,
+    /// Whether each is a row instead of a card.
+    is_long: bool,
+    is_search: bool,
+}
+
+impl View<'_> {
+    fn item(&self, table: &Table<'_>) -> Markup {
+        html! {
+            li data-words=(table.words()) class=[self.is_long.then_some("row")] {
+                @if self.is_long { (row(self.facts, table)) } @else { (card(self.facts, table)) }
+            }
+        }
+    }
+
+    fn list(&self, tables: &[&Table<'_>]) -> Markup {
+        html! { ul class=(if self.is_long { "rows" } else { "cards" }) { @for table in tables { (self.item(table)) } } }
+    }
+}
 
 /// The page.
-pub(super) fn page(facts: &PageFacts) -> Markup {
-    let jobs: Vec<(&JobFacts, Vec<Slot>, Badge)> = facts
+pub(super) fn page(facts: &PageFacts, search: &str) -> Markup {
+    let search: String = search.trim().chars().take(LONGEST).collect();
+    let runs = facts
         .jobs
         .iter()
-        .map(|job| {
-            let slots = slots_of(&job.job, &job.ledger, facts.now);
-            let badge = Badge::of(job, &slots, facts.now);
-            (job, slots, badge)
-        })
-        .collect();
-    let spent: Cents = facts.jobs.iter().map(|job| job.usd_this_month).sum();
+        .filter_map(|job| Some(Run { table: &job.job.name, live: job.live.as_ref()?, outlasted: job.outlasted }));
+    let runs: Vec<Run<'_>> = runs.collect();
     let body = html! {
-        div class="title" {
+        div class="title overview" {
             h1 { "Tables" }
-            p class="lead" { (in_words(&jobs)) ". " (spent) " USD spent on requests this month." }
+            @if !facts.jobs.is_empty() { (search_form(&search)) }
         }
-        @if !facts.broken.is_empty() { (broken(&facts.broken)) }
-        @if jobs.is_empty() && facts.broken.is_empty() {
-            p class="empty" { "There is no job yet: a file " code { "jobs/<table>.toml" } " makes one." }
-        }
-        ul class="cards" {
-            @for (job, slots, badge) in &jobs { li { (card(facts, job, slots, *badge)) } }
-        }
+        p class="hidden" role="status" data-status {}
+        div id="tables" { (within(facts, &search)) }
+        div data-live="/live" class="panel running" { (progress::list(&runs, &facts.mark, facts.now)) }
     };
     frame("Tables", Some(facts), &body)
 }
 
-/// The number of jobs in each standing: `5 current, 1 failed`.
-fn in_words(jobs: &[(&JobFacts, Vec<Slot>, Badge)]) -> String {
-    let mut badges: Vec<Badge> = jobs.iter().map(|(_, _, badge)| *badge).collect();
+/// All tables, as a fragment.
+pub(super) fn fragment(facts: &PageFacts) -> Markup {
+    within(facts, "")
+}
+
+fn search_form(search: &str) -> Markup {
+    html! {
+        form class="search" role="search" method="get" action="/" {
+            label for="search" { "Find tables" }
+            input id="search" name="search" type="search" value=(format::visible(search)) autocomplete="off" spellcheck="false"
+                placeholder="name, source or state";
+            button class="quiet" type="submit" { "Search" }
+        }
+    }
+}
+
+fn within(facts: &PageFacts, search: &str) -> Markup {
+    let all: Vec<Table<'_>> = facts.jobs.iter().map(|job| Table::of(job, facts.now)).collect();
+    let lead = lead(facts, &all);
+    let (number, is_search) = (all.len(), !search.is_empty());
+    let mut tables: Vec<Table<'_>> = all.into_iter().filter(|table| table.is_found(search)).collect();
+    // Sorted by name already.
+    tables.sort_by_key(|table| table.standing);
+    let view = View { facts, tables, is_long: number > MOST_CARDS, is_search };
+    let (urgent, mut fine): (Vec<&Table<'_>>, Vec<&Table<'_>>) =
+        view.tables.iter().partition(|table| table.needs_a_person());
+    fine.sort_by(|a, b| a.job.job.name.cmp(&b.job.job.name));
+    html! {
+        p class="lead" { (lead) }
+        p class="found" role="status" data-found data-all=(number) data-part=[is_search.then_some("yes")] {
+            @if is_search {
+                (view.tables.len()) " of " (plural(number as u64, "table")) " found. " a href="/" { "Show all" }
+            }
+        }
+        @if !facts.broken.is_empty() { (broken(&facts.broken)) }
+        @if number == 0 && facts.broken.is_empty() {
+            p class="empty" { "There is no job yet: a file " code { "jobs/<table>.toml" } " makes one." }
+        }
+        (notes(facts))
+        @if !urgent.is_empty() {
+            section class="group" aria-labelledby="urgent" data-group {
+                h2 id="urgent" { (plural(urgent.len() as u64, "table")) (if urgent.len() == 1 { " needs" } else { " need" }) " attention" }
+                (view.list(&urgent))
+            }
+        }
+        (groups(&view, &fine))
+    }
+}
+
+/// `1 failed, 5 current. API cost this month: 0.25 USD.`
+fn lead(facts: &PageFacts, tables: &[Table<'_>]) -> String {
+    let spent: Cents = facts.jobs.iter().map(|job| job.usd_this_month).sum();
+    format!("{}. API cost this month: {spent} USD.", in_words(tables.iter().map(|table| table.badge)))
+}
+
+/// The number of tables in each standing: `1 failed, 5 current`.
+fn in_words(badges: impl Iterator<Item = Badge>) -> String {
+    let mut badges: Vec<Badge> = badges.collect();
     badges.sort_unstable();
     let parts: Vec<String> = badges
         .chunk_by(|a, b| a == b)
-        .filter_map(|group| group.first().map(|badge| format!("{} {}", group.len(), badge.look().1)))
+        .filter_map(|group| Some(format!("{} {}", count(group.len() as u64), group.first()?.look().1)))
         .collect();
-    if parts.is_empty() { "No jobs".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() { "No tables".to_owned() } else { parts.join(", ") }
 }
 
 fn broken(broken: &[BrokenJob]) -> Markup {
     html! {
         section class="panel alert" aria-labelledby="broken" {
-            h2 id="broken" { (plural(broken.len() as u64, "job file")) " cannot be used" }
+            h2 id="broken" { (plural(broken.len() as u64, "job file")) (if broken.len() == 1 { " has errors" } else { " have errors" }) }
             ul class="problems" {
                 @for line in broken.iter().flat_map(BrokenJob::lines) { li class="pre" { (format::visible(&line)) } }
             }
-            p { "Each is read again as soon as it changes." }
+            p { (if broken.len() == 1 { "Fix the file; it is" } else { "Fix the files; they are" }) " reloaded automatically." }
         }
     }
 }
 
-fn card(facts: &PageFacts, job: &JobFacts, slots: &[Slot], badge: Badge) -> Markup {
-    let name = &job.job.name;
+/// Where the figures come from, if that is not the API itself: each note once, with its tables.
+fn notes(facts: &PageFacts) -> Markup {
+    let mut notes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for job in &facts.jobs {
+        job.look.origin.iter().for_each(|note| notes.entry(note).or_default().push(&job.job.name));
+    }
+    let of = |tables: &[&str]| match tables {
+        [one] => (*one).to_owned(),
+        all if all.len() == facts.jobs.len() => "all tables".to_owned(),
+        some => plural(some.len() as u64, "table"),
+    };
     html! {
-        article class="panel card" aria-labelledby={ "job-" (name) } {
-            header {
-                h2 id={ "job-" (name) } { a href={ "/jobs/" (name) } { (breakable(name)) } }
-                (badge.badge())
-            }
-            @if let Some(description) = &job.job.description { p class="what" { (format::visible(description)) } }
-            @if let Some(error) = &job.file_error {
-                p class="alert pre" { strong { "The job file is broken; its last good version is in use. " } (format::visible(error)) }
-            }
-            @for note in &job.look.origin { p class="note" { (format::visible(note)) } }
-            (glance(job, slots))
-            (figures(facts, job, slots))
-            div data-live={ "/jobs/" (name) "/live" } class="brief" { (progress::fragment(job)) }
+        @for (note, tables) in &notes { p class="note" { (of(tables)) ": " (format::visible(note)) } }
+    }
+}
+
+/// The tables that need nobody, by source, or by API where they are few.
+fn groups(view: &View<'_>, tables: &[&Table<'_>]) -> Markup {
+    let name = |table: &Table<'_>| {
+        let entry = table.job.job.entry;
+        if view.is_long { entry.name } else { entry.provider.name }
+    };
+    let mut names: Vec<&'static str> = tables.iter().map(|table| name(table)).collect();
+    names.sort_unstable();
+    names.dedup();
+    html! {
+        @for group in names {
+            @let of_group: Vec<&Table<'_>> = tables.iter().copied().filter(|table| name(table) == group).collect();
+            @let elsewhere = view.tables.iter().filter(|table| name(table) == group).count() - of_group.len();
+            (group_of(view, group, &of_group, elsewhere))
         }
     }
 }
 
-/// A name that may wrap after an underscore.
-pub(super) fn breakable(name: &str) -> Markup {
-    html! { @for (index, part) in name.split('_').enumerate() { @if index > 0 { "_" wbr; } (part) } }
-}
-
-/// The last thirteen months as a sparkline and a strip.
-fn glance(job: &JobFacts, slots: &[Slot]) -> Markup {
-    let grain = job.job.source.grain();
-    let Some(last) = slots.last() else { return html! {} };
-    let first = month_start(last.day, -12);
-    let recent = &slots[slots.partition_point(|slot| slot.day < first)..];
-    let line = job.summary.as_ref().map(|summary| summary.figures.line()).unwrap_or_default();
-    html! {
-        div class="glance" {
-            @if line.len() >= FEWEST { (sparkline(grain, recent, &line)) }
-            (strip(grain, recent))
-            p class="range" aria-hidden="true" {
-                span { (recent.first().map(|slot| slot_name(grain, slot.day)).unwrap_or_default()) }
-                span { (slot_name(grain, last.day)) }
-            }
+fn group_of(view: &View<'_>, name: &str, tables: &[&Table<'_>], elsewhere: usize) -> Markup {
+    let id = format!("of-{}", name.to_lowercase().replace(' ', "-"));
+    let is_folded = view.is_long && !view.is_search && tables.len() > MOST_ROWS;
+    let title = html! {
+        h2 id=(id) { (name) }
+        span class="fine" {
+            (in_words(tables.iter().map(|table| table.badge)))
+            @if elsewhere > 0 { ", " (count(elsewhere as u64)) " listed above" }
         }
-        p class="states" { (tally_words(slots)) }
-    }
-}
-
-fn figures(facts: &PageFacts, job: &JobFacts, slots: &[Slot]) -> Markup {
-    let rows: u64 = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|known| known.facts.rows).sum();
-    let grain = job.job.source.grain();
-    let newest = slots.iter().rev().find(|slot| slot.known.is_some());
+    };
     html! {
-        dl class="figures" {
-            div {
-                dt { "Checked" }
-                dd { @match checked_at(job) {
-                    Some(at) => time datetime=(format::machine(at)) title={ (format::instant(at)) " UTC" } { (format::ago(at, facts.now)) },
-                    None => "never",
-                } }
+        section class="group" aria-labelledby=(id) data-group {
+            @if view.is_long {
+                details id={ "fold-" (name) } open[!is_folded] data-folded[is_folded] {
+                    summary { (title) }
+                    (view.list(tables))
+                }
+            } @else {
+                div class="head" { (title) }
+                (view.list(tables))
             }
-            div {
-                dt { "Next run" }
-                dd { (next(facts, job)) }
-            }
-            div {
-                dt { "Newest " (if grain == Grain::Monthly { "month" } else { "day" }) }
-                dd { @match newest {
-                    Some(slot) => span title=(words_of(grain, slot)) { (slot_name(grain, slot.day)) },
-                    None => "none",
-                } }
-            }
-            div { dt { "Rows" } dd { (count(rows)) } }
-            div { dt { "This month" } dd { (job.usd_this_month) " USD" } }
-            div { dt { "Last run" } dd { (last_run(facts, job)) } }
-        }
-    }
-}
-
-fn next(facts: &PageFacts, job: &JobFacts) -> Markup {
-    html! {
-        @match job.next.first() {
-            Some(at) => time datetime=(at.format("%Y-%m-%dT%H:%M:%S%:z")) title=(at.format("%Y-%m-%d %H:%M %Z")) {
-                (format::ago(at.to_utc(), facts.now))
-            },
-            None => "by hand",
-        }
-    }
-}
-
-fn last_run(facts: &PageFacts, job: &JobFacts) -> Markup {
-    html! {
-        @match job.runs.first() {
-            Some(run) => {
-                (format::ago(run.started_at, facts.now))
-                small { (verdict(run.exit_code).1) }
-            }
-            None => "none",
         }
     }
 }

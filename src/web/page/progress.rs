@@ -1,47 +1,97 @@
-//! The current run of a job: an HTML fragment that the script refreshes.
+//! Runs in progress: HTML fragments that the script refreshes.
 
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use crate::cents::Cents;
 use crate::report::Outcome;
 use crate::scheduler::progress::{PartitionProgress, Progress};
-use crate::text::{count, plural};
+use crate::text::{count, counted, plural};
 use crate::web::format;
-use crate::web::view::JobFacts;
+use crate::web::view::{JobFacts, Run};
 
-/// The fragment: its first element tells the script whether the job is running.
-pub(super) fn fragment(job: &JobFacts) -> Markup {
+/// Runs listed on the overview.
+const LISTED: usize = 8;
+
+/// The fragment of a job's page: its first element tells the script whether the job is running.
+pub(super) fn fragment(job: &JobFacts, now: DateTime<Utc>) -> Markup {
+    of(job.live.as_ref(), job.outlasted, now)
+}
+
+/// The same of a run.
+pub(super) fn of(live: Option<&Progress>, outlasted: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Markup {
     html! {
-        div class="now" data-running=(if job.live.is_some() { "yes" } else { "no" }) {
-            @if let Some(live) = &job.live { (running(job, live)) }
+        div class="now" data-running=(if live.is_some() { "yes" } else { "no" }) {
+            @if let Some(live) = live { (running(live, outlasted, now)) }
         }
     }
 }
 
-fn running(job: &JobFacts, live: &Progress) -> Markup {
+/// The fragment of the overview: what runs, and a mark that changes when the tables have changed.
+pub(super) fn list(runs: &[Run<'_>], mark: &str, now: DateTime<Utc>) -> Markup {
+    let rest = runs.len().saturating_sub(LISTED);
+    html! {
+        div class="now" data-running=(if runs.is_empty() { "no" } else { "yes" }) data-mark=(mark) {
+            @if !runs.is_empty() {
+                h2 data-say { (counted(runs.len() as u64, "table is", "tables are")) " being updated" }
+                ul class="updates" {
+                    @for run in runs.iter().take(LISTED) {
+                        li {
+                            p { a id={ "run-" (run.table) } href={ "/jobs/" (run.table) } { (run.table) } " " (words(run.live, now, false)) }
+                            (bar(run.live))
+                            (left_out(run.outlasted))
+                        }
+                    }
+                }
+                @if rest > 0 { p class="fine" { "and " (count(rest as u64)) " more" } }
+            }
+        }
+    }
+}
+
+/// `running for 2 min: 3 of 13 partitions done, 4 pages, 9 rows, 0.04 USD`.
+fn words(live: &Progress, now: DateTime<Utc>, aloud: bool) -> Markup {
     let rows: u64 = live.partitions.values().map(|partition| partition.rows).sum();
     let pages: u64 = live.partitions.values().map(|partition| partition.asked.pages).sum();
     let cost: Cents = live.partitions.values().map(|partition| partition.asked.cost()).sum();
+    let done = match live.fetches {
+        Some(fetches) => format!("{} of {} done", live.fetches_done, plural(fetches, "partition")),
+        None => "planning".to_owned(),
+    };
     html! {
-        p class="lead" {
-            strong { (format::visible(&live.command)) " since " (format::instant(live.started_at)) " UTC" } ": "
-            span data-say {
-                @match live.fetches {
-                    Some(fetches) => { (live.fetches_done) " of " (plural(fetches, "partition")) " done" }
-                    None => "planning",
-                }
-            }
-            ", " (plural(pages, "page")) ", " (plural(rows, "row")) ", " (cost) " USD"
-        }
+        strong title={ "since " (format::instant(live.started_at)) " UTC" } {
+            @if live.command != "run" { (format::visible(&live.command)) " " }
+            "running for " (format::lasting(live.started_at, now))
+        } ": "
+        span data-say[aloud] { (done) }
+        ", " (plural(pages, "page")) ", " (plural(rows, "row")) ", " (cost) " USD"
+    }
+}
+
+fn bar(live: &Progress) -> Markup {
+    html! {
         @match live.fetches {
             Some(fetches) if fetches > 0 => progress max=(fetches) value=(live.fetches_done) aria-label="Partitions done" {
                 (live.fetches_done) " of " (fetches)
             },
             _ => progress aria-label="Planning" {},
         }
-        @if let Some(at) = job.outlasted {
-            p class="note" { "It was due again at " (format::instant(at)) " UTC while this run went on; that time was left out." }
+    }
+}
+
+fn left_out(outlasted: Option<DateTime<Utc>>) -> Markup {
+    html! {
+        @if let Some(at) = outlasted {
+            p class="note" { "Skipped the run of " (format::instant(at)) " UTC because this one was still going." }
         }
+    }
+}
+
+fn running(live: &Progress, outlasted: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Markup {
+    html! {
+        p class="lead" { (words(live, now, true)) }
+        (bar(live))
+        (left_out(outlasted))
         @if !live.partitions.is_empty() {
             div class="scroll parts" tabindex="0" role="region" aria-label="Partitions of this run" {
                 table {

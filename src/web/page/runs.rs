@@ -66,7 +66,7 @@ fn is_newest(facts: &PageFacts, run: &JobReport) -> bool {
 /// Sign, word and CSS class of an exit code.
 pub(super) fn verdict(code: u8) -> (char, &'static str, &'static str) {
     match code {
-        0 => ('✓', "succeeded", "good"),
+        0 => ('✓', "ok", "good"),
         2 => ('✕', "configuration", "bad"),
         3 => ('✕', "permission", "bad"),
         4 => ('‖', "budget reached", "late"),

@@ -12,7 +12,7 @@ use crate::error::Kind;
 use crate::generation::DayFacts;
 use crate::job::section::Problem;
 use crate::job::{self, BrokenJob};
-use crate::ledger::{DayState, History, Ledger, Noted, PartitionState, Quarantined, Refused, RefusedGroup};
+use crate::ledger::{DayState, History, Ledger, Noted, PartitionState, Quarantined, Refused, RefusedGroup, Revision};
 use crate::pipeline::Look;
 use crate::plan::{Ask, plan as plan_of, range};
 use crate::report::{Failure, FetchReport, JobReport, Outcome, RequestStats};
@@ -20,11 +20,14 @@ use crate::scheduler::progress::{PartitionProgress, Progress};
 use crate::sums::Sums;
 use crate::web::chart_data::{Band, Figures, Stacked, Summary};
 use crate::web::choice::{Choice, Range, Step};
-use crate::web::view::{AcceptFacts, JobFacts, PageFacts, PlanFacts, Selected};
+use crate::web::restated;
+use crate::web::view::{AcceptFacts, JobFacts, PageFacts, PlanFacts, Run, Selected};
 use crate::window::parse_day;
 
 use super::badge::Badge;
-use super::{accept, live, login, overview, plan, problem};
+use super::{accept, live, login, overview, plan, problem, restatements, running as running_list, tables};
+
+mod log;
 
 const HOSTILE: &str = "<script>alert(1)</script>\"' onload=x \u{202e}\0 &amp; style=\"x\"";
 
@@ -97,6 +100,7 @@ fn hostile_job() -> JobFacts {
         live: None,
         outlasted: None,
         file_error: Some(HOSTILE.to_owned()),
+        lake_error: None,
         summary: Some(Arc::new(summary)),
         usd_this_month: Cents(123),
     }
@@ -122,8 +126,60 @@ fn facts(jobs: Vec<JobFacts>) -> PageFacts {
         jobs,
         broken: vec![BrokenJob { file: HOSTILE.into(), problems }],
         actions: true,
+        mark: "0".to_owned(),
         version: "1",
     }
+}
+
+/// The same facts of a table of another name.
+fn renamed(job: &JobFacts, name: &str) -> JobFacts {
+    JobFacts { job: Arc::new(job::Job { name: name.to_owned(), ..(*job.job).clone() }), ..job.clone() }
+}
+
+/// A table whose days are final and as they should be, restated twice: a final day yesterday, an estimate before.
+fn restated_job(name: &str) -> JobFacts {
+    let mut job = sound_job(name);
+    let mut ledger = (*job.ledger).clone();
+    let history = &mut ledger.partitions.get_mut("2026-11").unwrap().history;
+    let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+    let generations = [(1, "2026-07-01T07:00:00Z"), (2, "2026-11-02T07:00:00Z"), (3, "2026-11-03T07:00:00Z")];
+    history.generations = generations.map(|(epoch, text)| (epoch, at(text))).into();
+    let revision = |epoch: u64, before: &str, after: &str, estimated_before| Revision {
+        replaced_epoch: epoch - 1,
+        rows_before: 7,
+        rows: 8,
+        sums_before: [("unblended_cost", before)].into_iter().collect(),
+        sums: [("unblended_cost", after)].into_iter().collect(),
+        currency_before: Some("USD".to_owned()),
+        currency: Some("USD".to_owned()),
+        estimated_before,
+        estimated: false,
+        changes: None,
+    };
+    let old = revision(1, "1", "2", false);
+    history.revisions.insert(day("2026-11-01"), [(1, old), (3, revision(3, "1234.5", "1240.75", false))].into());
+    history.revisions.insert(day("2026-11-02"), [(2, revision(2, "10", "9.999", true))].into());
+    job.ledger = Arc::new(ledger);
+    job
+}
+
+/// A table without any trouble.
+fn sound_job(name: &str) -> JobFacts {
+    let mut job = renamed(&hostile_job(), name);
+    let mut ledger = (*job.ledger).clone();
+    ledger.unsettled.clear();
+    let days = &mut ledger.partitions.get_mut("2026-11").unwrap().days;
+    *days = ["2026-11-01", "2026-11-02", "2026-11-03"].map(|text| (day(text), known(7, true))).into();
+    (job.ledger, job.look, job.file_error, job.runs) = (Arc::new(ledger), Look::default(), None, Arc::default());
+    job
+}
+
+fn live_of(job: &JobFacts) -> Markup {
+    live(job.live.as_ref(), job.outlasted, now())
+}
+
+fn run_of(job: &JobFacts) -> Run<'_> {
+    Run { table: &job.job.name, live: job.live.as_ref().unwrap(), outlasted: job.outlasted }
 }
 
 fn a_plan(job: &JobFacts) -> PlanFacts {
@@ -182,14 +238,24 @@ fn acceptance() -> AcceptFacts {
 fn pages() -> Vec<(&'static str, Markup)> {
     let (idle, busy) = (hostile_job(), running(hostile_job()));
     let all = facts(vec![idle.clone()]);
+    let unread = JobFacts { lake_error: Some(HOSTILE.to_owned()), ..hostile_job() };
     vec![
-        ("overview", overview(&all)),
-        ("busy overview", overview(&facts(vec![busy.clone()]))),
+        ("overview", overview(&all, "")),
+        ("search", overview(&all, HOSTILE)),
+        ("busy overview", overview(&facts(vec![busy.clone()]), "")),
+        (
+            "long overview",
+            overview(&facts((0..30).map(|number| renamed(&unread, &format!("t{number}"))).collect()), ""),
+        ),
+        ("tables", tables(&all)),
+        ("running", running_list(&[run_of(&busy)], "0", now())),
+        ("restatements", restatements(&all, &restated::log(&[restated_job("costs")], now(), false))),
+        ("no restatements", restatements(&all, &restated::log(&[unread], now(), true))),
         ("job", super::job(&all, &idle, &Selected::usual(&idle))),
         ("day", super::job(&all, &idle, &Selected::of_day(&idle, day("2026-11-02")))),
         ("no such day", super::job(&all, &idle, &Selected::of_day(&idle, day("1999-01-01")))),
         ("busy", super::job(&all, &busy, &Selected::usual(&busy))),
-        ("live", live(&busy)),
+        ("live", live_of(&busy)),
         ("plan", plan(&all, &idle, &a_plan(&idle))),
         ("held", super::job(&all, &held_job(), &Selected::of_day(&held_job(), day("2026-11-01")))),
         ("held of old", super::job(&all, &held_job(), &Selected::of_day(&held_job(), day("2026-11-02")))),
@@ -243,7 +309,8 @@ fn the_check_for_inline_code_can_fail() {
 
 #[test]
 fn every_page_has_landmarks_one_heading_and_a_way_past() {
-    for (name, page) in pages().into_iter().filter(|(name, _)| *name != "live") {
+    let is_part = |name: &str| ["live", "tables", "running"].contains(&name);
+    for (name, page) in pages().into_iter().filter(|(name, _)| !is_part(name)) {
         let html = page.into_string();
         assert!(html.starts_with("<!DOCTYPE html><html lang=\"en\">"), "{name}");
         for part in ["<main id=\"main\"", "<header", "<footer", "href=\"#main\"", "name=\"viewport\""] {
@@ -277,11 +344,22 @@ fn a_day_tells_what_is_known_of_it() {
 
 #[test]
 fn a_run_in_progress_is_told_in_figures() {
-    let html = live(&running(hostile_job())).into_string();
-    for part in ["data-running=\"yes\"", "1 of 4 partitions done", "3 of 9", "1,500", "0.03 USD", "2026-11-04 09:00"] {
+    let mut job = running(hostile_job());
+    job.live.as_mut().unwrap().started_at = now() - chrono::Duration::minutes(2);
+    let html = live_of(&job).into_string();
+    for part in [
+        "data-running=\"yes\"",
+        "running for 2 min",
+        "since 2026-11-04 08:58 UTC",
+        "1 of 4 partitions done",
+        "3 of 9",
+        "1,500",
+        "0.03 USD",
+        "Skipped the run of 2026-11-04 09:00 UTC because this one was still going.",
+    ] {
         assert!(html.contains(part), "{part}\n{html}");
     }
-    assert_eq!(live(&hostile_job()).into_string(), "<div class=\"now\" data-running=\"no\"></div>");
+    assert_eq!(live_of(&hostile_job()).into_string(), "<div class=\"now\" data-running=\"no\"></div>");
 }
 
 #[test]
@@ -380,7 +458,7 @@ fn a_job_is_told_in_one_word() {
     let first =
         Quarantined { at, since: at, why, totals: Sums::default(), currency: None, estimated: false, figures: None };
     held.quarantined.insert(day("2026-11-01"), first);
-    assert_eq!(word(&JobFacts { ledger: Arc::new(held), ..job.clone() }, soon), "quarantined");
+    assert_eq!(word(&JobFacts { ledger: Arc::new(held), ..job.clone() }, soon), "held for review");
     job.runs = Arc::default();
     let mut settled = (*job.ledger).clone();
     settled.unsettled.clear();
@@ -390,8 +468,125 @@ fn a_job_is_told_in_one_word() {
     let refused = Failure { kind: Kind::Config.into(), text: HOSTILE.to_owned(), exit_code: 2 };
     let look = Look { refused: Some(refused), ..Look::default() };
     assert_eq!(word(&JobFacts { look, ..job.clone() }, soon), "failed", "no run could begin");
+    let unread = JobFacts { lake_error: Some(HOSTILE.to_owned()), ..job.clone() };
+    assert_eq!(word(&unread, soon), "failed", "nothing is known of a table that cannot be read");
     job.ledger = Arc::new(Ledger::empty("costs"));
     assert_eq!(word(&job, soon), "never read");
+}
+
+/// The names of the tables on a page, in its order.
+fn order(html: &str) -> Vec<&str> {
+    html.split(" id=\"job-").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[test]
+fn what_needs_a_person_comes_first() {
+    let mut held = sound_job("d_held");
+    let mut ledger = (*held.ledger).clone();
+    let (at, why) = (DateTime::UNIX_EPOCH, String::new());
+    let first =
+        Quarantined { at, since: at, why, totals: Sums::default(), currency: None, estimated: false, figures: None };
+    ledger.quarantined.insert(day("2026-11-01"), first);
+    held.ledger = Arc::new(ledger);
+    let stale = renamed(
+        &JobFacts { look: Look::default(), file_error: None, runs: Arc::default(), ..hostile_job() },
+        "c_stale",
+    );
+    let unread = JobFacts { lake_error: Some("torn".to_owned()), ..sound_job("e_unread") };
+    let empty = JobFacts { ledger: Arc::new(Ledger::empty("b_never")), ..sound_job("b_never") };
+    let edited = JobFacts { file_error: Some("no such key".to_owned()), ..sound_job("f_edited") };
+    let all = [sound_job("a_good"), empty, stale, held, unread, edited, sound_job("z_good")];
+    let wanted = ["e_unread", "d_held", "c_stale", "b_never", "f_edited", "a_good", "z_good"];
+    let many = (0..20).map(|number| sound_job(&format!("m{number:02}")));
+    for (kind, jobs) in [("cards", all.to_vec()), ("rows", all.iter().cloned().chain(many).collect())] {
+        let html = overview(&facts(jobs), "").into_string();
+        let found: Vec<&str> = order(&html).into_iter().filter(|name| !name.starts_with('m')).collect();
+        assert_eq!(found, wanted, "{kind}");
+        let place = |text: &str| html.find(text).unwrap_or_else(|| panic!("{kind}: {text}"));
+        assert!(place("1 job file has errors") < place("5 tables need attention"), "{kind}");
+        assert!(html.contains("Fix the file; it is reloaded automatically."), "{kind}");
+        for part in ["1 failed, 1 held for review, 1 stale, 1 never read", "torn", "no such key", "5 listed above"] {
+            assert!(html.contains(part), "{kind}: {part}");
+        }
+    }
+}
+
+#[test]
+fn a_table_that_is_read_for_the_first_time_needs_nobody() {
+    let empty = JobFacts { ledger: Arc::new(Ledger::empty("costs")), ..sound_job("costs") };
+    assert!(overview(&facts(vec![empty.clone()]), "").into_string().contains("1 table needs attention"));
+    assert!(!overview(&facts(vec![running(empty)]), "").into_string().contains("attention"));
+}
+
+#[test]
+fn two_hundred_tables_fit_a_page() {
+    let text = "[source]\ntype = \"datadog_ccm_config\"\n";
+    let snapshot = Arc::new(job::parse(Path::new("jobs/config.toml"), text).unwrap());
+    let jobs = (0..200).map(|number| match number % 20 {
+        0 => JobFacts { job: snapshot.clone(), ..sound_job("x") },
+        _ => sound_job("x"),
+    });
+    let jobs = jobs.enumerate().map(|(number, job)| renamed(&job, &format!("aws_cost_of_team_{number:03}")));
+    let html = overview(&facts(jobs.collect()), "").into_string();
+    assert_eq!((order(&html).len(), html.matches("<article").count()), (200, 0));
+    assert!(html.len() < 300_000, "{} bytes", html.len());
+    for part in [
+        "<details id=\"fold-aws_cost_and_usage\" data-folded><summary>",
+        "190 current",
+        "<details id=\"fold-datadog_ccm_config\"",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert_eq!(html.matches("data-live=").count(), 1, "one poll for all of them");
+    let found = overview(&facts((0..30).map(|n| sound_job(&format!("t{n:02}"))).collect()), "t1").into_string();
+    assert!(found.contains("<details id=\"fold-aws_cost_and_usage\" open>"), "what was searched for is not folded");
+}
+
+#[test]
+fn a_search_needs_no_script() {
+    let jobs = ["bill_by_team", "bill_by_service", "forecast"].map(sound_job);
+    let all = facts(jobs.to_vec());
+    let found = |search: &str| order(&overview(&all, search).into_string()).join(" ");
+    assert_eq!(found("  TEAM "), "bill_by_team");
+    assert_eq!(found("bill cost_and_usage current"), "bill_by_service bill_by_team", "source and state are words, too");
+    assert_eq!(found("team forecast"), "");
+    assert_eq!(found("alert(1)"), "bill_by_service bill_by_team forecast", "of the description");
+    let html = overview(&all, "team\"><b>").into_string();
+    assert!(html.contains("value=\"team&quot;&gt;&lt;b&gt;\"") && html.contains("0 of 3 tables found."), "{html}");
+    assert!(html.contains("<label for=\"search\">") && html.contains("href=\"/\">Show all"));
+    assert!(!overview(&all, " ").into_string().contains("found."));
+}
+
+#[test]
+fn a_note_of_many_tables_is_said_once() {
+    let look = |notes: &[&str]| Look { origin: notes.iter().map(ToString::to_string).collect(), refused: None };
+    let told = |name: &str, notes: &[&str]| JobFacts { look: look(notes), ..sound_job(name) };
+    let all = facts(vec![told("a", &["made up", "by proxy"]), told("b", &["made up"])]);
+    let html = overview(&all, "").into_string();
+    assert!(html.contains("all tables: made up") && html.contains("a: by proxy"), "{html}");
+    assert_eq!(html.matches("made up").count(), 1);
+}
+
+#[test]
+fn the_script_asks_once_for_all_and_not_while_the_page_is_hidden() {
+    let script = super::SCRIPT;
+    assert_eq!((script.matches("fetch(").count(), script.matches("setTimeout(").count()), (1, 1));
+    assert!(!script.contains("querySelectorAll(\"[data-live]\")"), "a poll for each table");
+    assert!(script.contains("if (isAsking || document.hidden) return;") && script.contains("\"visibilitychange\""));
+}
+
+#[test]
+fn what_runs_is_listed_up_to_a_bound() {
+    let jobs: Vec<JobFacts> = (0..10).map(|number| running(sound_job(&format!("t{number}")))).collect();
+    let runs: Vec<Run<'_>> = jobs.iter().map(run_of).collect();
+    let html = running_list(&runs, "7f", now()).into_string();
+    for part in ["data-running=\"yes\" data-mark=\"7f\"", "10 tables are being updated", "and 2 more", "id=\"run-t7\""]
+    {
+        assert!(html.contains(part), "{part}\n{html}");
+    }
+    assert_eq!(html.matches("<li>").count(), 8);
+    let none = running_list(&[], "7f", now()).into_string();
+    assert_eq!(none, "<div class=\"now\" data-running=\"no\" data-mark=\"7f\"></div>");
 }
 
 #[test]

@@ -8,10 +8,10 @@ use maud::Markup;
 use serde::Deserialize;
 
 use crate::web::auth::COOKIE;
-use crate::web::cache::Shared;
+use crate::web::cache::{Shared, mark};
 use crate::web::choice::{Choice, Words};
-use crate::web::page;
-use crate::web::view::{JobFacts, PageFacts, Selected};
+use crate::web::view::{JobFacts, PageFacts, Run, Selected};
+use crate::web::{page, restated};
 
 /// An error page.
 pub(in crate::web) struct Failed(pub(in crate::web) StatusCode, pub(in crate::web) String);
@@ -27,8 +27,40 @@ pub(in crate::web) fn problem(status: StatusCode, text: &str) -> Markup {
     page::problem(status.as_u16(), status.canonical_reason().unwrap_or("Problem"), text)
 }
 
-pub(in crate::web) async fn overview(Given(state): Given<Shared>) -> Markup {
-    page::overview(&state.page_facts().await)
+#[derive(Deserialize)]
+pub(in crate::web) struct Searched {
+    #[serde(default)]
+    search: String,
+}
+
+pub(in crate::web) async fn overview(Given(state): Given<Shared>, Query(asked): Query<Searched>) -> Markup {
+    page::overview(&state.page_facts().await, &asked.search)
+}
+
+/// The part of the overview that the script puts in the place of the old one.
+pub(in crate::web) async fn tables(Given(state): Given<Shared>) -> Markup {
+    page::tables(&state.overview_facts().await)
+}
+
+/// What the script asks for again and again: what runs, and whether the tables have changed. Reads nothing of the lake.
+pub(in crate::web) async fn running(Given(state): Given<Shared>) -> Markup {
+    let now = state.now();
+    let current = state.scheduler.jobs.states(now);
+    let runs = current.iter().filter_map(|state| {
+        Some(Run { table: &state.job.name, live: state.live.as_ref()?, outlasted: state.outlasted })
+    });
+    page::running(&runs.collect::<Vec<_>>(), &mark(&current, &state.scheduler.jobs.broken(), now), now)
+}
+
+#[derive(Deserialize)]
+pub(in crate::web) struct Kept {
+    only: Option<String>,
+}
+
+pub(in crate::web) async fn restatements(Given(state): Given<Shared>, Query(kept): Query<Kept>) -> Markup {
+    let facts = state.page_facts().await;
+    let log = restated::log(&facts.jobs, facts.now, kept.only.as_deref() == Some("final"));
+    page::restatements(&facts, &log)
 }
 
 pub(in crate::web) async fn job(
@@ -51,12 +83,12 @@ pub(in crate::web) fn find<'f>(facts: &'f PageFacts, name: &str) -> Result<&'f J
 }
 
 pub(in crate::web) fn no_such_job() -> Failed {
-    Failed(StatusCode::NOT_FOUND, "there is no such job".to_owned())
+    Failed(StatusCode::NOT_FOUND, "there is no table of this name".to_owned())
 }
 
 pub(in crate::web) async fn live(Given(state): Given<Shared>, Path(name): Path<String>) -> Result<Markup, Failed> {
     let current = state.scheduler.jobs.of(&name, state.now()).ok_or_else(no_such_job)?;
-    Ok(page::live(&state.progress(current).await))
+    Ok(page::live(current.live.as_ref(), current.outlasted, state.now()))
 }
 
 pub(in crate::web) async fn style() -> Response {

@@ -22,8 +22,19 @@ pub(super) const SAME: (&str, &str) = ("sec-fetch-site", "same-origin");
 pub(super) const BEARER: (&str, &str) = ("authorization", "Bearer canary-token-5f1e77aa");
 
 /// Every route that shows data.
-const PAGES: [&str; 8] =
-    ["/", "/jobs/costs", "/jobs/costs/live", "/jobs/nothing", "/metrics", "/api/status", "/nothing", "/backfill"];
+const PAGES: [&str; 11] = [
+    "/",
+    "/live",
+    "/tables/live",
+    "/restatements",
+    "/jobs/costs",
+    "/jobs/costs/live",
+    "/jobs/nothing",
+    "/metrics",
+    "/api/status",
+    "/nothing",
+    "/backfill",
+];
 
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -67,6 +78,10 @@ async fn without_a_token_this_machine_may_look_and_nothing_else() {
     let router = page(&ran(&world).await, access(None, false));
     for path in [
         "/",
+        "/?search=costs",
+        "/live",
+        "/tables/live",
+        "/restatements",
         "/jobs/costs",
         "/jobs/costs/live",
         "/metrics",
@@ -377,10 +392,12 @@ async fn a_table_that_cannot_be_read_hides_no_other() {
     let newer = world.folder.path().join(format!("lake/_costlake/costs/ledger/{:020}.json", 1_000));
     std::fs::write(newer, "{\"format\": 999}").expect("a ledger");
     let router = page(&scheduler, access(None, false));
-    for path in ["/", "/jobs/config", "/jobs/costs"] {
+    for path in ["/", "/restatements", "/jobs/config", "/jobs/costs"] {
         let answer = get(&router, path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
     }
+    let log = get(&router, "/restatements").await.text;
+    assert!(log.contains("1 table could not be read") && log.contains("costs: "), "{log}");
     assert!(get(&router, "/jobs/costs").await.text.contains("newer than this costlake reads"));
     let status: Value = serde_json::from_str(&get(&router, "/api/status").await.text).expect("JSON");
     assert_eq!((status["exit_code"].as_u64(), &status["tables"][0]["table"]), (Some(2), &Value::from("config")));
@@ -396,4 +413,55 @@ async fn the_lake_is_read_once_for_all_clients() {
     std::fs::rename(world.folder.path().join("lake"), world.folder.path().join("gone")).expect("a folder");
     let again = futures::future::join_all((0..20).map(|_| get(&router, "/jobs/costs"))).await;
     assert!(again.iter().all(|answer| answer.text == first));
+}
+
+fn mark(html: &str) -> String {
+    let mark = html.split("data-mark=\"").nth(1).and_then(|rest| rest.split('"').next());
+    mark.unwrap_or_else(|| panic!("no mark in {html}")).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_small_answer_tells_whether_any_table_has_changed() {
+    let world = World::new(&[("costs", COSTS), ("config", CONFIG)]);
+    let scheduler = ran(&world).await;
+    let router = page(&scheduler, access(None, false));
+    let first = mark(&get(&router, "/").await.text);
+    // Nothing of the lake is read for it.
+    let (lake, gone) = (world.folder.path().join("lake"), world.folder.path().join("gone"));
+    std::fs::rename(&lake, &gone).expect("a folder");
+    let answer = get(&router, "/live").await;
+    assert_eq!((answer.status, mark(&answer.text)), (StatusCode::OK, first.clone()), "nothing ran");
+    assert!(answer.text.len() < 200, "{}", answer.text);
+    std::fs::rename(&gone, &lake).expect("a folder");
+    world.pass(&scheduler, "2026-11-11T06:30:00Z").await;
+    let second = mark(&get(&router, "/live").await.text);
+    assert_ne!(second, first, "both jobs ran");
+    let tables = get(&router, "/tables/live").await.text;
+    assert!(tables.contains("job-config") && tables.contains("2026-11-10") && !tables.contains("<html"), "{tables}");
+    world.job("another", CONFIG);
+    scheduler.look_again();
+    world.pass(&scheduler, "2026-11-11T06:31:00Z").await;
+    assert_ne!(mark(&get(&router, "/live").await.text), second, "there is another job");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_search_is_answered_by_the_server() {
+    let world = World::new(&[("costs", COSTS), ("config", CONFIG)]);
+    let router = page(&ran(&world).await, access(None, false));
+    let html = get(&router, "/?search=datadog").await.text;
+    assert!(html.contains("id=\"job-config\"") && !html.contains("id=\"job-costs\""), "{html}");
+    assert!(html.contains("1 of 2 tables found."), "{html}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn restatements_of_all_tables_are_listed() {
+    let world = World::new(&[("costs", COSTS), ("config", CONFIG)]);
+    let scheduler = ran(&world).await;
+    let router = page(&scheduler, access(None, false));
+    assert!(get(&router, "/restatements").await.text.contains("Nothing was restated in the last 90 days."));
+    world.pass(&scheduler, "2026-11-11T06:30:00Z").await;
+    let html = get(&router, "/restatements").await.text;
+    assert!(html.contains("href=\"/jobs/costs?day=2026-11-09#day\""), "an estimate of yesterday moved: {html}");
+    assert!(html.contains("unblended_") && !html.contains("/jobs/config?day"), "{html}");
+    assert!(get(&router, "/restatements?only=final").await.text.contains("counting only days that were no estimate"));
 }

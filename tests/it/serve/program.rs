@@ -160,7 +160,7 @@ fn stuck() -> (Script, Lakehouse) {
 fn a_lake_that_never_answers_does_not_keep_it() {
     let (_script, house) = stuck();
     let served = Served::begin(&house, &[]);
-    served.until("/jobs/costs/live", "", "run since");
+    served.until("/jobs/costs/live", "", "running for");
     assert!(served.get("/readyz", "").contains("503"));
     served.signal("TERM");
     let begun = Instant::now();
@@ -173,7 +173,7 @@ fn a_lake_that_never_answers_does_not_keep_it() {
 fn a_second_signal_ends_it_at_once() {
     let (_script, house) = stuck();
     let mut served = Served::begin(&house, &[]);
-    served.until("/jobs/costs/live", "", "run since");
+    served.until("/jobs/costs/live", "", "running for");
     served.signal("TERM");
     let mut lines = BufReader::new(served.child.stderr.take().expect("stderr"));
     let mut line = String::new();
@@ -241,6 +241,10 @@ fn no_route_and_no_log_tells_a_secret() {
         "/jobs/costs",
         "/jobs/config",
         "/jobs/costs/live",
+        "/?search=costs",
+        "/live",
+        "/tables/live",
+        "/restatements",
         "/jobs/nothing",
         "/style.css",
         "/live.js",
