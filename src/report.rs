@@ -52,7 +52,7 @@ impl Failure {
         let says = |words: &str| self.text.lines().next().is_some_and(|line| line.contains(words));
         match &self.kind {
             FailureKind::Known(Kind::Config) if says("no longer matches its table") => "job does not fit its table",
-            FailureKind::Known(Kind::Auth) if says("there are no ") => "no credentials",
+            FailureKind::Known(Kind::Auth) if says("there are no ") || says(" is set") => "no credentials",
             FailureKind::Known(kind) => kind.words(),
             FailureKind::Newer(name) => name,
         }

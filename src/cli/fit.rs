@@ -32,8 +32,9 @@ pub(super) fn table(shape: &Shape<'_>, rows: &[(Vec<String>, Style)]) -> String 
         .collect();
     let gap = if taken(&natural, 3) <= shape.width { 3 } else { 2 };
     let widths = fitted(natural, gap, shape);
-    let mut lines = vec![line(shape, &widths, gap, &shape.header.iter().map(ToString::to_string).collect::<Vec<_>>())];
-    let rule = taken(&widths, gap).max(lines[0].width()) + 1;
+    let header: Vec<String> = shape.header.iter().map(ToString::to_string).collect();
+    let mut lines = row(shape, &widths, gap, &header, Style::new());
+    let rule = taken(&widths, gap) + 1;
     lines.push("─".repeat(rule.min(shape.width)));
     for (cells, style) in rows {
         lines.extend(row(shape, &widths, gap, cells, *style));

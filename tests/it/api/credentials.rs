@@ -45,7 +45,7 @@ fn an_online_check_tries_datadogs_keys() {
     api.then([Reply::good(&json!({ "data": [] }))]);
     house.costlake(&["check", "--online"]).exits(0).says(&format!("Datadog at {} answers", api.url()));
     api.then([Reply::new(403, r#"{"errors":["Forbidden"]}"#)]);
-    house.costlake(&["check", "--online"]).exits(3).says("config: Datadog refuses the keys: Forbidden");
+    house.costlake(&["check", "--online"]).exits(3).says("Datadog refuses the keys: Forbidden");
     assert_eq!(api.take_asked().len(), 2);
 }
 

@@ -255,7 +255,7 @@ fn jobs_that_probe_nothing_share_their_control_sums() {
         let plan = house.json(&arguments).exits(0).document();
         assert_eq!(numbers(&plan, "totals_requests"), [Some(1), Some(0)], "{plan}");
     }
-    house.costlake(&["plan", "unblended"]).exits(0).says("totals of the days read, to check them against");
+    house.costlake(&["plan", "unblended"]).exits(0).says("totals to check them against");
     for arguments in [vec!["run"], [&["backfill", "amortized", "unblended"], &range[..]].concat()] {
         let before = sandbox.requests().cost_explorer;
         let done = house.json(&arguments).exits(0).document();

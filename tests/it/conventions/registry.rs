@@ -138,7 +138,8 @@ fn named_in(name: &str) -> Vec<String> {
     };
     let folders = ["src", "schemas", "jobs"].into_iter().flat_map(tree);
     let relative = folders.map(|path| path.strip_prefix(root()).expect("inside").display().to_string());
-    let others = relative.filter(|path| !path.starts_with(&own) && !path.ends_with("tests.rs"));
+    let is_test = |path: &String| path.ends_with("tests.rs") || path.contains("/tests/");
+    let others = relative.filter(|path| !path.starts_with(&own) && !is_test(path));
     // The demo ends with questions to the tables of jobs that are named like their source.
     let others = others.filter(|path| path != JOB_SCHEMA && path != "src/cli/demo.rs");
     others.filter(|path| *path == format!("schemas/{name}.json") || names(&code(&read(path)))).collect()

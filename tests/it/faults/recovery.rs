@@ -168,7 +168,7 @@ async fn an_object_of_another_table_is_refused() {
     assert_eq!(found, theirs, "untouched");
     let report = world.run(&store, &other).await;
     assert_eq!(report.exit_code, 2, "the table's own record refuses the other job: {report:#?}");
-    assert!(failure(&report).contains("holds something else"), "{report:#?}");
+    assert!(failure(&report).contains("no longer matches its table"), "{report:#?}");
 }
 
 const OTHER_METRIC: &str = r#"
