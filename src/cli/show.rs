@@ -263,8 +263,9 @@ fn text(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> Stri
     let by = question.by_names(table);
     let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
     let Some(window) = reply.window else {
-        let nothing = format!("{BOLD}{}{BOLD:#}  no data yet: `costlake run {}` fills it", job.name, job.name);
-        return [nothing].into_iter().chain(remarks(job, question, reply, notes)).collect::<Vec<_>>().join("\n");
+        let nothing = format!("{}  no data yet: `costlake run {}` fills it", job.name, job.name);
+        let lines = painted(anstyle::Style::new(), &nothing).into_iter();
+        return lines.chain(remarks(job, question, reply, notes)).collect::<Vec<_>>().join("\n");
     };
     let (first, last) = (window.start(), window.last());
     let days = if first == last { first.to_string() } else { format!("{first} to {last}") };
@@ -297,8 +298,9 @@ fn remarks(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> V
     let grain = job.source.grain();
     let mut lines = Vec::new();
     if let Some((oldest, newest)) = reply.read_at() {
-        let since = if oldest == newest { String::new() } else { format!("; its oldest day {}", shown(oldest)) };
-        lines.push(format!("{DIM}read {}{since}{DIM:#}", shown(newest)));
+        let (oldest, newest) = (shown(oldest), shown(newest));
+        let since = if oldest == newest { String::new() } else { format!("; its oldest day {oldest}") };
+        lines.push(format!("{DIM}read {newest}{since}{DIM:#}"));
     }
     for (flag, days) in reply.flags() {
         lines.extend(painted(YELLOW, &sentence(grain, flag, &days)));
@@ -308,7 +310,8 @@ fn remarks(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> V
     }
     if reply.answer.unknown_rows > 0 {
         let measure = question.measure_name(job.source.table());
-        lines.push(format!("{} without a value of {measure}", plural(reply.answer.unknown_rows, "row")));
+        let rows = plural(reply.answer.unknown_rows, "row");
+        lines.extend(painted(anstyle::Style::new(), &format!("{rows} without a value of {measure}")));
     }
     if reply.answer.unknown_before > 0 {
         lines.push(format!("of the earlier range: {} without a value", plural(reply.answer.unknown_before, "row")));

@@ -74,7 +74,7 @@ fn print(checked: &TableCheck) {
     let what = if checked.full { ", every row compared" } else { "" };
     let wrong = checked.open().count() as u64;
     let mended = checked.findings.len() as u64 - wrong;
-    let mut line = format!("{BOLD}{}{BOLD:#}  ", checked.table);
+    let mut line = String::new();
     if checked.right == 0 && checked.findings.is_empty() {
         line.push_str("no data yet");
     } else {
@@ -87,7 +87,9 @@ fn print(checked: &TableCheck) {
     if wrong > 0 {
         line.push_str(&format!("; {RED}{} not{RED:#}", plural(wrong, "file")));
     }
-    screen::out(&line);
+    let taken = checked.table.len() + 2 + anstream::adapter::strip_str(&line).to_string().len();
+    let gap = if taken <= screen::width() { "  " } else { "\n  " };
+    screen::out(&format!("{BOLD}{}{BOLD:#}{gap}{line}", checked.table));
     if !checked.findings.is_empty() {
         screen::out(&grid(&["file", "is", "", "because"], &[], checked.findings.iter().map(row)));
     }
