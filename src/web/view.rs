@@ -69,7 +69,7 @@ pub struct PageFacts {
     pub broken: Vec<BrokenJob>,
     /// Whether the page may start a backfill.
     pub actions: bool,
-    /// What the overview was made of, see [`super::cache::mark`].
+    /// What the overview was made of, a hash of its runs and job files.
     pub mark: String,
     /// Version of costlake.
     pub version: &'static str,
