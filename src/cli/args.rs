@@ -296,6 +296,9 @@ pub(super) enum Command {
         /// Additional host name accepted in the Host header (repeatable).
         #[arg(long = "allowed-host", value_name = "NAME")]
         allowed_hosts: Vec<String>,
+        /// Address of the page as people open it, for links in messages to the webhook.
+        #[arg(long, value_name = "URL", env = "COSTLAKE_PAGE_URL", hide_env_values = true)]
+        page_url: Option<String>,
     },
     /// Show exact sums of a table: by service, account, day …; reads the lake, asks no API.
     Show(ShowArguments),

@@ -181,9 +181,14 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
             let asked = run::Backfill { jobs, days, missing: *missing, accept, dry_run: *dry_run, yes: *yes };
             run::backfill(global, &asked).await
         }
-        Command::Serve { listen, token_file, allow_actions, allowed_hosts } => {
-            let asked =
-                serve::Serve { listen, token_file: token_file.as_ref(), allowed_hosts, allow_actions: *allow_actions };
+        Command::Serve { listen, token_file, allow_actions, allowed_hosts, page_url } => {
+            let asked = serve::Serve {
+                listen,
+                token_file: token_file.as_ref(),
+                allowed_hosts,
+                allow_actions: *allow_actions,
+                page_url: page_url.as_deref(),
+            };
             serve::serve(global, &asked).await
         }
         Command::Show(asked) => show::show(global, asked).await,

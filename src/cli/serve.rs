@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,6 +31,7 @@ pub(super) struct Serve<'a> {
     pub(super) token_file: Option<&'a PathBuf>,
     pub(super) allowed_hosts: &'a [String],
     pub(super) allow_actions: bool,
+    pub(super) page_url: Option<&'a str>,
 }
 
 /// `costlake serve`.
@@ -38,11 +40,13 @@ pub(super) async fn serve(global: &Global, asked: &Serve<'_>) -> Result<u8> {
     let (listener, address) = listen(asked.listen).await?;
     let access = access(asked, address.ip())?;
     let webhook = Webhook::read(|name| std::env::var(name).ok(), global.allow_http)?;
+    let page_url = asked.page_url.map(page_url).transpose()?;
+    let notifier = webhook.map(|webhook| Notifier::to(webhook, page_url));
     let (location, _) = open_lake(global).await?;
     let context = context_until(global, client_config(global), None, 0).await?;
     tell_clock(context.clock);
     let cancel = context.cancel.clone();
-    let scheduler = Scheduler::new(context, &global.jobs, webhook.map(Notifier::to))?;
+    let scheduler = Scheduler::new(context, &global.jobs, notifier)?;
     let state = State::new(scheduler.clone(), access, location.to_string());
     let tick = Ticker::begin(&scheduler).await?;
     look_again_on_hangup(&scheduler)?;
@@ -68,6 +72,18 @@ async fn listen(address: &str) -> Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
+}
+
+/// Checks the address that messages link to.
+fn page_url(text: &str) -> Result<&str> {
+    let is_plain =
+        |url: &Url| matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
+    if Url::parse(text).is_ok_and(|url| is_plain(&url) && url.password().is_none()) {
+        return Ok(text);
+    }
+    Err(Error::new(Kind::Config, "the address of the page is no http or https URL without a query and a password")
+        .at("flag", "--page-url")
+        .advise("give it as people open it, such as https://costlake.example.com"))
 }
 
 fn access(asked: &Serve<'_>, listen: IpAddr) -> Result<Access> {
@@ -115,5 +131,20 @@ fn tell_plans(scheduler: &Scheduler, address: SocketAddr, global: &Global) {
     }
     if scheduler.clock().fixed().is_some() {
         screen::tell("the clock stands still: what is due runs once, and no later slot comes");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page_url;
+
+    #[test]
+    fn messages_link_to_pages_alone() {
+        for good in ["https://costs.example.com", "http://10.0.0.1:8080/costlake/"] {
+            assert_eq!(page_url(good).ok(), Some(good));
+        }
+        for bad in ["costs.example.com", "ftp://x", "javascript:alert(1)", "https://u:p@x", "https://x/?token=1", ""] {
+            assert!(page_url(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -266,7 +266,7 @@ impl Scheduler {
             if let Some(notifier) = &scheduler.notifier
                 && let Some(text) = notify::of_run(before.as_deref(), &report)
             {
-                notifier.tell(text);
+                notifier.tell(&report.job, text);
             }
         });
     }

@@ -2,7 +2,7 @@
 //!
 //! | the last run | this run | message |
 //! |---|---|---|
-//! | succeeded, or there was none | failed, reached its budget, quarantined rows | that, with the error |
+//! | succeeded, or there was none | failed, reached its budget, held figures for review | that, with the error |
 //! | failed | failed in another way | that, with the error |
 //! | failed | failed in the same way | none |
 //! | failed | succeeded | recovered |
@@ -29,7 +29,7 @@ fn troubles(report: &JobReport) -> BTreeSet<&'static str> {
     let failures = report.failures();
     let sort = |kind: &FailureKind| match kind {
         FailureKind::Known(Kind::Budget) => "budget reached",
-        FailureKind::Known(Kind::Quarantined) => "quarantined",
+        FailureKind::Known(Kind::Quarantined) => "held for review",
         _ => "failed",
     };
     failures.iter().map(|(_, failure)| sort(&failure.kind)).collect()
@@ -67,12 +67,14 @@ pub fn of_stale_days(job: &str, days: usize) -> String {
 #[derive(Debug, Clone)]
 pub struct Notifier {
     queue: mpsc::Sender<String>,
+    page: Option<String>,
 }
 
 impl Notifier {
-    /// Starts a task that sends messages to `webhook`, one at a time.
+    /// Starts a task that sends messages to `webhook`, one at a time, each with a link to the job on `page`, the address
+    /// of the status page for whoever reads them.
     #[must_use]
-    pub fn to(webhook: Webhook) -> Self {
+    pub fn to(webhook: Webhook, page: Option<&str>) -> Self {
         let (queue, mut waiting) = mpsc::channel::<String>(WAITING);
         tokio::spawn(async move {
             while let Some(text) = waiting.recv().await {
@@ -81,11 +83,14 @@ impl Notifier {
                 }
             }
         });
-        Self { queue }
+        Self { queue, page: page.map(|page| page.trim_end_matches('/').to_owned()) }
     }
 
-    /// Queues a message; drops it if the queue is full.
-    pub fn tell(&self, text: String) {
+    /// Queues a message about a job; drops it if the queue is full.
+    pub fn tell(&self, job: &str, mut text: String) {
+        if let Some(page) = &self.page {
+            text.push_str(&format!("\n{page}/jobs/{job}"));
+        }
         if self.queue.try_send(text).is_err() {
             tracing::warn!("too many messages wait for the webhook: one is dropped");
         }
@@ -116,7 +121,7 @@ mod tests {
         assert_eq!(of_run(Some(&failed), &other), None);
         assert_eq!(of_run(Some(&failed), &budget).as_deref(), Some("costlake: costs budget reached\nit broke"));
         let held = of_run(Some(&failed), &run(&[Kind::Quarantined]));
-        assert_eq!(held.as_deref(), Some("costlake: costs quarantined\nit broke"));
+        assert_eq!(held.as_deref(), Some("costlake: costs held for review\nit broke"));
         assert_eq!(of_run(Some(&budget), &well).as_deref(), Some("costlake: costs recovered"));
         assert_eq!(of_run(Some(&well), &run(&[Kind::Interrupted])), None);
     }

@@ -55,7 +55,7 @@ impl Scheduler {
         } else if told.insert(job.name.clone())
             && let Some(notifier) = &self.notifier
         {
-            notifier.tell(notify::of_stale_days(&job.name, days));
+            notifier.tell(&job.name, notify::of_stale_days(&job.name, days));
         }
     }
 }

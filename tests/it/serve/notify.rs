@@ -13,7 +13,8 @@ use crate::support::script::{Reply, Script};
 fn telling(world: &World, chat: &Script) -> Arc<Scheduler> {
     let address = format!("{}/services/secret", chat.url());
     let webhook = Webhook::read(|name| (name == "COSTLAKE_WEBHOOK_URL").then(|| address.clone()), false);
-    let notifier = Notifier::to(webhook.expect("an address").expect("a webhook"));
+    let webhook = webhook.expect("an address").expect("a webhook");
+    let notifier = Notifier::to(webhook, Some("https://costs.example.com/"));
     Scheduler::new(world.context(None), &world.folder.path().join("jobs"), Some(notifier)).expect("a scheduler")
 }
 
@@ -55,7 +56,7 @@ async fn a_state_is_told_once_and_survives_a_restart() {
     world.job("costs", &good);
     scheduler.look_again();
     world.pass(&scheduler, "2026-11-13T06:30:00Z").await;
-    assert_eq!(told(&chat, 1).await, ["costlake: costs recovered"]);
+    assert_eq!(told(&chat, 1).await, ["costlake: costs recovered\nhttps://costs.example.com/jobs/costs"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
