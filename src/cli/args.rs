@@ -290,7 +290,7 @@ pub(super) enum Command {
         /// File with the access token required from every client.
         #[arg(long, value_name = "FILE")]
         token_file: Option<PathBuf>,
-        /// Let the page start backfills; needs --token-file.
+        /// Let the page start backfills and accept held figures; needs --token-file.
         #[arg(long)]
         allow_actions: bool,
         /// Additional host name accepted in the Host header (repeatable).

@@ -14,7 +14,7 @@ use crate::sql::views::{api_spend, changed_since, views};
 
 use super::args::Global;
 use super::tables::{Tables, UNREAD};
-use super::{progress, screen};
+use super::{missing, progress, screen};
 
 /// What else is not known of a lake that could not be read.
 const NOT_KEPT: &str = "-- Kept generations are not looked for: _as_of knows the newest one only. Print it again where the lake is in reach.";
@@ -23,6 +23,9 @@ const NOT_KEPT: &str = "-- Kept generations are not looked for: _as_of knows the
 pub(super) async fn connect(global: &Global, out: Option<&Path>) -> Result<u8> {
     progress::start(global);
     let tables = Tables::find(global, &[], true).await?;
+    if let Some(missing) = missing(&tables.location, "costlake run") {
+        screen::tell(&missing);
+    }
     let script = script(&tables)?;
     match out {
         Some(file) => write(file, &script)?,

@@ -19,6 +19,7 @@ use crate::window::{days_before, month_start};
 use super::args::{Arguments, Command, Global, Output};
 use super::failures::Failures;
 use super::fit;
+use super::progress::Bars;
 use super::run::{DEMO, finish, run_all};
 use super::screen::{BOLD, DIM};
 use super::{context, open_lake, progress, screen, show, tell_clock};
@@ -37,7 +38,7 @@ pub(super) async fn demo(global: &Global) -> Result<u8> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
     let url = format!("http://{}", listener.local_addr().map_err(failed)?);
     let client_config = ClientConfig { sandbox: Some(url.clone()), ..ClientConfig::default() };
-    let mut context = context(global, client_config, bars.map(|bars| bars.listener())).await?;
+    let mut context = context(global, client_config, None).await?;
     context.no_budget = true;
     tell_clock(context.clock);
     let now = context.clock.now();
@@ -51,7 +52,7 @@ pub(super) async fn demo(global: &Global) -> Result<u8> {
             jobs.len()
         ));
     }
-    let reports = run_side_by_side(&context, &jobs).await?;
+    let reports = run_side_by_side(&context, bars.as_ref(), &jobs).await?;
     server.abort();
     let code = finish(global, &context, &reports, Failures::default(), &[])?;
     if code == 0 && global.output == Output::Text {
@@ -62,10 +63,11 @@ pub(super) async fn demo(global: &Global) -> Result<u8> {
 
 /// Runs the jobs of both APIs side by side, those of one API one after the other, as they share its totals; the reports
 /// are in the order of the jobs.
-async fn run_side_by_side(context: &Context, jobs: &[Job]) -> Result<Vec<JobReport>> {
+async fn run_side_by_side(context: &Context, bars: Option<&Bars>, jobs: &[Job]) -> Result<Vec<JobReport>> {
     let lane = |api: Api| {
         let jobs: Vec<Job> = jobs.iter().filter(|job| job.entry.provider.api == api).cloned().collect();
-        let context = context.clone();
+        let listener = bars.map(|bars| bars.beside().listener());
+        let context = Context { listener, ..context.clone() };
         tokio::spawn(async move { run_all(&context, &jobs, DEMO, Ask::Due).await })
     };
     let (aws, datadog) = tokio::join!(lane(Api::CostExplorer), lane(Api::Datadog));
@@ -135,11 +137,10 @@ async fn answers(global: &Global, jobs: &[Job], clock: Clock) -> Result<()> {
 fn next_steps(lake: &str) -> String {
     format!(
         "\nThe lake is in {lake}. What next:\n\
-         Which days are there:  costlake status --lake {lake}\n\
+         Day by day:            costlake show aws_cost_by_service --by day --lake {lake}\n\
          All tables in DuckDB:  costlake connect --lake {lake} > lake.sql\n\
          {indent}duckdb -init lake.sql\n\
-         Your own bill:         edit jobs/aws_cost_by_service.toml, then\n\
-         {indent}costlake check; costlake plan; costlake run",
+         Your own bill:         costlake init; costlake check; costlake plan; costlake run",
         indent = " ".repeat(23)
     )
 }
@@ -171,6 +172,6 @@ mod tests {
     #[test]
     fn what_is_printed_can_be_pasted() {
         let odd = next_steps(&word("/data/a=b/it's [$x]"));
-        assert!(odd.contains("costlake status --lake '/data/a=b/it'\\''s [$x]'\n"), "{odd}");
+        assert!(odd.contains("costlake show aws_cost_by_service --by day --lake '/data/a=b/it'\\''s [$x]'\n"), "{odd}");
     }
 }

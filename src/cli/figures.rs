@@ -185,6 +185,12 @@ fn sparks(grain: Grain, section: &Section) -> String {
             *sums = Some(sums.unwrap_or(0).saturating_add(*sum));
         }
     }
+    // A first bar of fewer days is drawn as high as its days would be in a whole one.
+    let first = i128::try_from(count - (bars - 1) * each).unwrap_or(1);
+    let whole = i128::try_from(each).unwrap_or(1);
+    if let Some(Some(sum)) = sums.first_mut() {
+        *sum = sum.saturating_mul(whole) / first.max(1);
+    }
     let largest = sums.iter().flatten().max().copied().unwrap_or(0);
     let sign = |sum: &Option<i128>| match sum {
         None => ' ',
@@ -220,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn every_month_has_a_bar_and_a_short_one_is_the_first() {
+    fn every_month_has_a_bar_and_a_first_one_of_fewer_days_is_as_high_as_its_days() {
         let line = |grain, days: &[(&str, i128)]| {
             let days = days.iter().map(|(day, sum)| (parse_day(day).expect("a day"), *sum)).collect();
             let line = sparks(grain, &Section { days, ..Section::default() });
@@ -233,7 +239,7 @@ mod tests {
             .collect();
         let year: Vec<(&str, i128)> = year.iter().map(|(day, sum)| (day.as_str(), *sum)).collect();
         let bars = line(Grain::Daily, &year);
-        assert_eq!((bars.chars().count(), bars.chars().next(), bars.chars().last()), (29, Some('▅'), Some('█')));
+        assert_eq!((bars.chars().count(), bars.chars().next(), bars.chars().last()), (29, Some('█'), Some('█')));
     }
 
     #[test]

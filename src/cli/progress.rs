@@ -37,6 +37,11 @@ impl Bars {
         Arc::new(move |event| bars.show(event))
     }
 
+    /// Bars on the same screen for runs beside these.
+    pub(super) fn beside(&self) -> Self {
+        Self { all: self.all.clone(), state: Arc::default() }
+    }
+
     fn show(&self, event: Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {

@@ -198,7 +198,9 @@ fn print_report(report: &JobReport, is_only: bool) {
             0 => String::new(),
             requests => format!(" (checked for changes: {})", plural(requests, "request")),
         };
-        screen::out(&format!("{BOLD}{}{BOLD:#}  up to date{probe}\n", report.job));
+        let said = format!("up to date{probe}");
+        let gap = if report.job.len() + 2 + said.len() <= screen::width() { "  " } else { "\n  " };
+        screen::out(&format!("{BOLD}{}{BOLD:#}{gap}{said}\n", report.job));
     }
 }
 

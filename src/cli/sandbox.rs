@@ -11,7 +11,10 @@ pub(super) async fn serve(global: &Global, listen: &str) -> Result<u8> {
     progress::start(global);
     let clock = clock()?;
     tell_clock(clock);
-    let failed = |error: std::io::Error| Error::new(Kind::Config, "cannot listen").at("address", listen).because(error);
+    let failed = |error: std::io::Error| {
+        let failed = Error::new(Kind::Config, "cannot listen").at("address", listen).because(error);
+        failed.advise("--listen takes an address and a free port, such as 127.0.0.1:8081")
+    };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(failed)?;
     let url = format!("http://{}", listener.local_addr().map_err(failed)?);
     screen::out(&format!(

@@ -89,8 +89,12 @@ pub(super) fn tell(text: &str) {
         Some(width) => fit::fold(&text, width, 2).join("\n"),
         None => text.into_owned(),
     };
+    write_message(&text);
+}
+
+fn write_message(text: &str) {
     let mut stderr = anstream::stderr().lock();
-    words_written(&stderr.write_all(text.as_bytes()).and_then(|()| stderr.write_all(b"\n")));
+    words_written(&stderr.write_all(redact(text).as_bytes()).and_then(|()| stderr.write_all(b"\n")));
 }
 
 /// Prints a JSON document on stdout.
@@ -111,8 +115,10 @@ pub(super) fn failure(text: &str) {
         tracing::error!("{text}");
         return;
     }
-    let style = RED.bold();
-    tell(&format!("{style}error{style:#}: {text}"));
+    let (style, text) = (RED.bold(), format!("error: {text}"));
+    let lines = message_width().map_or_else(|| vec![text.clone()], |width| fit::fold(&redact(&text), width, 2));
+    let painted = lines.join("\n").replacen("error", &format!("{style}error{style:#}"), 1);
+    write_message(&painted);
 }
 
 /// Whether stderr takes colours.
@@ -133,16 +139,21 @@ pub(super) fn can_be_asked() -> bool {
 /// Asks a question; any answer but y or yes is no.
 pub(super) fn ask(question: &str) -> bool {
     let mut stderr = anstream::stderr().lock();
-    let _ = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+    let question = fit::fold(&format!("{question} [y/N]"), width() - 2, 2).join("\n");
+    let _ = write!(stderr, "{question} ").and_then(|()| stderr.flush());
     let mut line = String::new();
     let read = std::io::stdin().read_line(&mut line);
+    if matches!(read, Ok(0)) {
+        let _ = writeln!(stderr);
+    }
     read.is_ok() && matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
 /// Asks for a text; an empty answer is `usual`.
 pub(super) fn ask_text(question: &str, usual: &str) -> Result<String> {
     let mut stderr = anstream::stderr().lock();
-    let _ = write!(stderr, "{question} [{usual}]: ").and_then(|()| stderr.flush());
+    let question = fit::fold(&format!("{question} [{}]:", usual.replace(',', ", ")), width() - 2, 2).join("\n");
+    let _ = write!(stderr, "{question} ").and_then(|()| stderr.flush());
     let mut line = String::new();
     match std::io::stdin().read_line(&mut line) {
         Ok(0) => Err(Error::new(Kind::Config, "there was no answer").advise("answer, or give it with a flag")),

@@ -283,7 +283,9 @@ fn text(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> Stri
     let more = reply.answer.sections.len().saturating_sub(MOST_SECTIONS);
     if more > 0 {
         let name = apart(job, question).first().copied().unwrap_or_default();
-        lines.push(format!("\n{more} more values of {name}: --where {name}=VALUE shows one"));
+        lines.push(String::new());
+        let said = format!("{more} more values of {name}: --where {name}=VALUE shows one");
+        lines.extend(painted(anstyle::Style::new(), &said));
     }
     if reply.answer.sections.is_empty() {
         lines.push("\nno rows match".to_owned());

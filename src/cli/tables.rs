@@ -36,7 +36,7 @@ pub(super) struct Tables {
     pub(super) found: Vec<Known>,
     /// Whether the lake was read.
     pub(super) is_read: bool,
-    /// The exit code: that of broken job files.
+    /// The exit code: that of broken job files, and of tables whose record cannot be used.
     pub(super) code: u8,
 }
 
@@ -58,19 +58,19 @@ impl Tables {
     pub(super) async fn find(global: &Global, names: &[String], with_history: bool) -> Result<Self> {
         let location = Location::parse(global.lake())?;
         let opened = open_lake(global).await.map(|(_, lake)| lake);
-        let (jobs, broken) = match select(global, names) {
-            Ok(found) => found,
-            Err(error) if job::files(&global.jobs).is_ok_and(|files| !files.is_empty()) => return Err(error),
-            Err(error) => (of_lake(global, opened.as_ref(), names, error).await?, Vec::new()),
+        let (jobs, mut code) = match (select(global, names), &opened) {
+            (Ok((jobs, broken)), _) => (jobs, tell_broken(&broken)),
+            (Err(error), _) if job::files(&global.jobs).is_ok_and(|files| !files.is_empty()) => return Err(error),
+            (Err(no_jobs), Ok(lake)) => of_lake(global, lake, names, no_jobs).await?,
+            (Err(no_jobs), Err(_)) => return Err(unread(opened, &no_jobs)),
         };
-        let code = tell_broken(&broken);
         let base = opened.as_ref().map_or_else(|_| location.to_string(), |lake| base_of(&location, lake));
         let base = base.trim_end_matches('/').to_owned();
         let address = opened.as_ref().ok().and_then(address_of);
         let http = address.as_ref().and_then(|address| http_of(address, &location));
         let place = Place { lake: base.clone(), first_partition: String::new(), has_objects: true, http };
         let read = match opened {
-            Ok(lake) => read(&jobs, &lake, &place, with_history).await,
+            Ok(lake) => read(&jobs, &lake, &place, with_history, &mut code).await,
             Err(error) => Err(error),
         };
         let (found, is_read) = match read {
@@ -102,45 +102,60 @@ fn is_of_reading(error: &Error) -> bool {
     matches!(error.kind(), Kind::Auth | Kind::Store | Kind::Unavailable | Kind::Throttled)
 }
 
-/// The tables of the lake that have a record; `no_jobs` says why there are no jobs.
-async fn of_lake(
-    global: &Global,
-    opened: Result<&Arc<Lake>, &Error>,
-    names: &[String],
-    no_jobs: Error,
-) -> Result<Vec<Job>> {
-    let listed = match opened {
-        Ok(lake) => recorded_jobs(lake, clock()?).await,
-        Err(error) => return Err(no_jobs.at("lake", error)),
-    };
-    match listed {
-        Ok(jobs) if jobs.is_empty() => Err(no_jobs.at("lake", format!("{}, which has no table", global.lake()))),
-        Ok(jobs) => Ok(chosen(global, jobs, Vec::new(), names)?.0),
-        Err(error) if is_of_reading(&error) => Err(no_jobs.at("lake", error)),
+/// The error where there are no job files and the lake cannot be read.
+fn unread<T>(opened: Result<T>, no_jobs: &Error) -> Error {
+    match opened {
+        Err(error) => error.at("jobs", no_jobs.message()),
+        Ok(_) => Error::new(Kind::Internal, no_jobs.message().to_owned()),
+    }
+}
+
+/// The tables of the lake that have a record, and the exit code of those whose record cannot be used; `no_jobs` says why
+/// there are no jobs.
+async fn of_lake(global: &Global, lake: &Arc<Lake>, names: &[String], no_jobs: Error) -> Result<(Vec<Job>, u8)> {
+    match recorded_jobs(lake, clock()?).await {
+        Ok((jobs, unknown)) if jobs.is_empty() && unknown.is_empty() => {
+            Err(no_jobs.at("lake", format!("{}, which has no table", global.lake())))
+        }
+        Ok((jobs, unknown)) => {
+            unknown.iter().for_each(screen::error);
+            let code = unknown.iter().map(|error| error.kind().exit_code()).max().unwrap_or(0);
+            Ok((chosen(global, jobs, Vec::new(), names)?.0, code))
+        }
+        Err(error) if is_of_reading(&error) => Err(unread(Err::<(), _>(error), &no_jobs)),
         Err(error) => Err(error),
     }
 }
 
-async fn read(jobs: &[Job], lake: &Lake, place: &Place, with_history: bool) -> Result<Vec<Known>> {
+/// What the lake has of each job's table. A table whose record cannot be used is left out and told.
+async fn read(jobs: &[Job], lake: &Lake, place: &Place, with_history: bool, code: &mut u8) -> Result<Vec<Known>> {
     let mut found = Vec::new();
     for job in jobs {
-        let job = as_kept(lake, job).await?.into_owned();
-        let kept = TableRecord::kept(lake, &job.name).await?.and_then(|record| record.account);
-        let place = place_of(&job, lake, place).await?;
-        let (ledger, kept_generations) = if with_history {
-            (has_ledger(lake, &job.name).await?, has_kept(lake, &job).await?)
-        } else {
-            (false, false)
-        };
-        found.push(Known {
-            account: kept.or_else(|| job.aws.account_id.clone()),
-            has: InLake { objects: place.has_objects, ledger, kept: kept_generations },
-            has_runs: !record_keys(lake, &job.name).await?.is_empty(),
-            place,
-            job,
-        });
+        match read_one(job, lake, place, with_history).await {
+            Ok(known) => found.push(known),
+            Err(error) if error.kind() == Kind::Config => {
+                screen::error(&error.at("job", &job.name));
+                *code = (*code).max(Kind::Config.exit_code());
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(found)
+}
+
+async fn read_one(job: &Job, lake: &Lake, place: &Place, with_history: bool) -> Result<Known> {
+    let job = as_kept(lake, job).await?.into_owned();
+    let kept = TableRecord::kept(lake, &job.name).await?.and_then(|record| record.account);
+    let place = place_of(&job, lake, place).await?;
+    let (ledger, kept_generations) =
+        if with_history { (has_ledger(lake, &job.name).await?, has_kept(lake, &job).await?) } else { (false, false) };
+    Ok(Known {
+        account: kept.or_else(|| job.aws.account_id.clone()),
+        has: InLake { objects: place.has_objects, ledger, kept: kept_generations },
+        has_runs: !record_keys(lake, &job.name).await?.is_empty(),
+        place,
+        job,
+    })
 }
 
 /// The tables as they are after their first run.

@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
+use crate::lake::Location;
 use crate::maintenance::repair::repair;
 use crate::maintenance::verify::{Depth, Finding, TableCheck, verify as inspect};
 
 use super::args::{Global, Output};
 use super::failures::Failures;
 use super::screen::{self, BOLD, GREEN, RED, count, grid, plural};
-use super::{client_config, clock_document, context, progress, select, tell_clock};
+use super::{client_config, clock_document, context, missing, progress, select, tell_clock};
 
 /// Findings printed with their advice; further ones are counted.
 const SHOWN: usize = 5;
@@ -21,6 +22,9 @@ pub(super) async fn verify(global: &Global, names: &[String], full: bool, mend: 
     let (jobs, broken) = select(global, names)?;
     let context = context(global, client_config(global), bars.map(|bars| bars.listener())).await?;
     tell_clock(context.clock);
+    if let Some(missing) = missing(&Location::parse(global.lake())?, "costlake run") {
+        screen::tell(&missing);
+    }
     let depth = if full { Depth::Rows } else { Depth::Footers };
     let mut failures = Failures::of(&broken);
     let (mut documents, mut open) = (Vec::new(), Vec::new());

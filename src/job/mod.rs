@@ -336,7 +336,7 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
         Error::new(Kind::Config, "cannot read the folder of jobs")
             .at("folder", folder.display())
             .because(error)
-            .advise("name the folder with --jobs or COSTLAKE_JOBS")
+            .advise("name the folder with --jobs or COSTLAKE_JOBS, or write a first job with `costlake init`")
     };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {

@@ -18,22 +18,30 @@ use crate::sources::{Entry, REGISTRY};
 const IDENTITY: [&str; 6] = ["granularity", "metric", "metrics", "group_by", "filter", "filter_by"];
 
 /// A job for every table of the lake that has a record, in the order of their names: enough to define the tables and
-/// their views, never to be run.
+/// their views, never to be run. Also returns why a table has none: its record is damaged, or another costlake made it.
 ///
 /// # Errors
-/// When the lake cannot be read, or a table was made by another costlake.
-pub async fn recorded_jobs(lake: &Arc<Lake>, clock: Clock) -> Result<Vec<Job>> {
+/// When the lake cannot be read.
+pub async fn recorded_jobs(lake: &Arc<Lake>, clock: Clock) -> Result<(Vec<Job>, Vec<Error>)> {
     let mut names = lake.folders("_costlake").await?;
     names.sort_unstable();
-    let mut jobs = Vec::new();
+    let (mut jobs, mut unknown) = (Vec::new(), Vec::new());
     for name in names {
-        let Some(record) = TableRecord::kept(lake, &name).await? else { continue };
-        let job = job_of(&record, &BTreeSet::new())?;
-        let more = if job.source.grows() { read_besides(lake, &job, clock).await? } else { BTreeSet::new() };
-        let job = if more.is_empty() { job } else { job_of(&record, &more)? };
-        jobs.push(record.job_of(&job).into_owned());
+        match recorded_job(lake, &name, clock).await {
+            Ok(job) => jobs.extend(job),
+            Err(error) if error.kind() == Kind::Config => unknown.push(error),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(jobs)
+    Ok((jobs, unknown))
+}
+
+async fn recorded_job(lake: &Arc<Lake>, name: &str, clock: Clock) -> Result<Option<Job>> {
+    let Some(record) = TableRecord::kept(lake, name).await? else { return Ok(None) };
+    let job = job_of(&record, &BTreeSet::new())?;
+    let more = if job.source.grows() { read_besides(lake, &job, clock).await? } else { BTreeSet::new() };
+    let job = if more.is_empty() { job } else { job_of(&record, &more)? };
+    Ok(Some(record.job_of(&job).into_owned()))
 }
 
 /// The metrics that the table has gained since its record was made.

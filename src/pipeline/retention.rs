@@ -12,7 +12,7 @@
 //!
 //! No data object is ever deleted, and failures to delete are reported as notes; leftovers are harmless.
 
-use chrono::Days;
+use chrono::{Datelike, Days};
 
 use crate::error::Result;
 use crate::ledger_store::{LedgerStore, kept_generations};
@@ -31,12 +31,13 @@ pub(super) async fn tidy(run: &JobRun<'_>, store: &mut LedgerStore, has_committe
     notes
 }
 
-/// Only a run that committed, or whose ledger knows of expired history, lists the kept objects.
+/// Only a run that committed, or whose ledger knows of expired history, lists the kept objects; on the first of a month any
+/// run does, for copies that the ledger does not know of.
 async fn forget(run: &JobRun<'_>, store: &mut LedgerStore, has_committed: bool) -> Result<()> {
     let (lake, job) = (&run.context.lake, run.job);
     let Some(now) = store.lake_time().map(|lake| lake.min(run.now())) else { return Ok(()) };
     let Some(limit) = now.checked_sub_days(Days::new(job.keep_history_days)) else { return Ok(()) };
-    if !(has_committed || store.ledger.has_expired(limit)) {
+    if !(has_committed || store.ledger.has_expired(limit) || now.day() == 1) {
         return Ok(());
     }
     for kept in kept_generations(lake, &job.name, job.source.grain()).await? {

@@ -187,9 +187,12 @@ impl Choice {
         Drawn { metric: self.metric.clone(), group: self.group.clone(), is_all: self.range == Range::All }
     }
 
-    /// The first day that is drawn when `newest` is the last one, from the beginning of its step.
+    /// The first day that is drawn when `newest` is the last one, from the beginning of its step. Nothing is read of the
+    /// days before thirteen months: there the first step is the first whole one.
     pub(super) fn first(&self, newest: NaiveDate, step: Step) -> NaiveDate {
-        step.start(self.range.first(newest))
+        let first = self.range.first(newest);
+        let start = step.start(first);
+        if start < first && self.range == Range::Months13 { step.next(start) } else { start }
     }
 
     /// The fields of a form that keeps this choice.
@@ -291,6 +294,7 @@ mod tests {
         assert_eq!(first(Range::Days30, Step::Week), "2026-10-19", "a Monday");
         assert_eq!(first(Range::Days90, Step::Month), "2026-08-01");
         assert_eq!(first(Range::Months13, Step::Day), "2025-11-01");
+        assert_eq!(first(Range::Months13, Step::Week), "2025-11-03", "nothing is read of October");
         assert_eq!(encoded("größe/1"), "gr%C3%B6%C3%9Fe%2F1");
     }
 }

@@ -56,7 +56,7 @@ def check(tally, stack):
             said, (code, words) = done.out + done.err, expected.get(name, ("no row", []))
             group.equal(str(done.code), code, f"exit code of {' '.join(map(str, done.command[1:]))}: {said[-1500:]}")
             for line in words:
-                group.true(line in said, f"is not said: {line}\n{said[-2500:]}")
+                group.true(" ".join(line.split()) in done.said, f"is not said: {line}\n{said[-2500:]}")
 
 
 if __name__ == "__main__":

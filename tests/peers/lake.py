@@ -292,6 +292,11 @@ class Done:
     def __init__(self, command, code, out, err):
         self.command, self.code, self.out, self.err = command, code, out, err
 
+    @property
+    def said(self):
+        """Both outputs with a blank for every break, since sentences are folded."""
+        return " ".join(f"{self.out} {self.err}".split())
+
 
 def finish(process, expect=0, timeout=600):
     """The output and exit code; another exit code than expected (one, or a set of them) is an error with both outputs."""

@@ -234,7 +234,7 @@ def filter_corrected(group, stack):
     written, rows = (met.jobs / "bill.toml").read_text(), met.world.rows
     met.world.rows = lambda day: {}
     (met.jobs / "bill.toml").write_text(written.replace("[window]", only("eu-wst-1")))
-    group.true("look whether source.filter fits anything" in met.run("run").out, "the first run")
+    group.true("look whether source.filter fits anything" in met.run("run").said, "the first run")
     met.world.rows = rows
     (met.jobs / "bill.toml").write_text(written.replace("[window]", only("eu-west-1")))
     done = met.run("run")

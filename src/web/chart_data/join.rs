@@ -52,6 +52,9 @@ fn currencies<'a>(parts: impl Iterator<Item = &'a Part>, unit: String) -> Vec<St
     if found.is_empty() { vec![unit] } else { found }
 }
 
+/// All others, where objects have more groups than are kept of each.
+const FOLDED: &str = "all others, and what is beyond the 500 largest of its month";
+
 fn stacked<'a>(
     parts: impl Iterator<Item = &'a Part> + Clone,
     measure: &str,
@@ -68,7 +71,8 @@ fn stacked<'a>(
     let mut ranked: Vec<(u128, &String)> =
         weights(amounts.iter().map(|(_, sums)| *sums)).into_iter().map(|(group, weight)| (weight, group)).collect();
     ranked.sort_by(|(a, one), (b, other)| b.cmp(a).then(one.cmp(other)));
-    let rest = ranked.len() > TOP_GROUPS || amounts.iter().any(|(_, sums)| sums.contains_key(&None));
+    let are_folded = amounts.iter().any(|(_, sums)| sums.contains_key(&None));
+    let rest = ranked.len() > TOP_GROUPS || are_folded;
     let top: Vec<&String> = ranked.into_iter().take(TOP_GROUPS).map(|(_, group)| group).collect();
     let width = top.len() + usize::from(rest);
     let row = |sums: &BTreeMap<Option<String>, i128>| {
@@ -86,7 +90,8 @@ fn stacked<'a>(
         .map(|group| Band { id: Some((*group).clone()), name: name_of(group, grouping.as_deref(), &names) })
         .collect();
     if rest {
-        groups.push(Band { id: None, name: "all others".to_owned() });
+        let name = if are_folded { FOLDED } else { "all others" };
+        groups.push(Band { id: None, name: name.to_owned() });
     }
     Stacked { measure: measure.to_owned(), grouping, unit, groups, days, is_count: false }
 }

@@ -17,8 +17,8 @@ use crate::window::Grain;
 
 use super::{Drawn, SavingsDay};
 
-/// Groups of one object that are kept separately. A grouping by resource has tens of thousands, of which the smallest
-/// cannot be among the few that are drawn; they are merged into one.
+/// Groups of one object that are kept separately. A grouping by resource has tens of thousands: the others are merged into
+/// one, and the chart says so, since one of them may be large in other months.
 const KEPT_GROUPS: usize = 500;
 
 /// A share of an amount by series: where it is, and which series count.

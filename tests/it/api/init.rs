@@ -125,7 +125,7 @@ fn on_a_terminal_it_asks() {
         seen.contains("call it by_team") && seen.contains("table [by_team]: "),
         "a wrong name is asked again: {seen}"
     );
-    assert!(seen.contains("Group by, with commas, or none [service,usage_type]: "), "{seen}");
+    assert!(seen.contains("Group by, with commas, or none [service, usage_type]: "), "{seen}");
     assert!(seen.contains("wrote jobs/by_team.toml"), "{seen}");
     let text = std::fs::read_to_string(house.folder().join("jobs/by_team.toml")).expect("a file");
     assert!(

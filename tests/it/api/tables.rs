@@ -74,7 +74,7 @@ fn with_neither_there_is_an_error_that_names_both() {
         house.costlake(&nowhere).exits(2).says("cannot read the folder of jobs").says("which has no table");
         house.costlake(arguments).exits(2).says("there are no job files").says("which has no table");
         let bucket = [arguments, &["--lake", "s3://bills/x"]].concat();
-        house.costlake(&bucket).exits(2).says("there are no job files").says("s3://bills/x");
+        house.costlake(&bucket).exits(1).says("cannot list the bucket").says("there are no job files");
     }
 }
 
@@ -105,12 +105,17 @@ fn job_files_are_enough_where_the_bucket_cannot_be_read() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_no_lake_out_of_reach() {
+fn a_record_that_cannot_be_read_is_told_and_the_other_tables_are_printed() {
     let (_sandbox, house) = filled();
     let record = house.lake().join("_costlake/costs/table.json");
     std::fs::write(record, "{").expect("a file");
     for arguments in [&["ddl", "--dialect", "duckdb"][..], &["ddl", "--dialect", "duckdb", "--jobs", "nowhere"]] {
-        house.costlake(arguments).exits(2).says("record cannot be read");
+        house
+            .costlake(arguments)
+            .exits(2)
+            .says("record cannot be read")
+            .says("VIEW \"config\"")
+            .hides("VIEW \"costs\"");
     }
 }
 
