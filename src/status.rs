@@ -143,7 +143,10 @@ fn nothing_found(job: &Job, ledger: &Ledger) -> Option<String> {
         Api::Datadog if job.entry.keys.iter().any(|key| key.path == "source.aws_account_ids") => {
             "whether this organisation of Datadog has such accounts (datadog.site, source.aws_account_ids)"
         }
-        Api::Datadog => "whether source.queries and source.filter_by fit anything that this organisation has",
+        Api::Datadog if job.entry.keys.iter().any(|key| key.path == "source.queries") => {
+            "whether source.queries and source.filter_by fit anything that this organisation has"
+        }
+        Api::Datadog => "whether the settings of [source] fit anything that this organisation has (datadog.site)",
     };
     let read = plural(days().count() as u64, if job.source.grain() == Grain::Monthly { "month" } else { "day" });
     Some(format!("no row, or nothing but zeros, in {read} that were read: look {look}{}", lists(job)))

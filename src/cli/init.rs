@@ -36,6 +36,12 @@ pub(super) fn init(global: &Global, asked: &InitArguments) -> Result<u8> {
     if is_there && !asked.force {
         return Err(already_there(&path));
     }
+    // Written through a link, another file would be replaced than the one that is named.
+    if path.is_symlink() {
+        return Err(Error::new(Kind::Config, "the job file is a link to another file")
+            .at("file", path.display())
+            .advise("remove the link, or edit the file that it leads to"));
+    }
     let is_asking = asked.source.is_none() && screen::can_be_asked();
     let group_by = several(entry, &GROUP_BY, &asked.group_by, is_asking)?;
     let metrics = several(entry, &METRIC, &asked.metrics, is_asking)?;

@@ -76,6 +76,12 @@ fn a_job_file_is_replaced_only_if_asked_for() {
     house.job("costs", "# mine\n");
     let again = ["init", "costs", "--source", "datadog_budgets"];
     house.costlake(&again).exits(2).says("already there (file jobs/costs.toml)").says("--force");
+    let (elsewhere, link) = (house.folder().join("elsewhere"), house.folder().join("jobs/link.toml"));
+    std::fs::write(&elsewhere, "mine").expect("a file");
+    std::os::unix::fs::symlink(&elsewhere, link).expect("a link");
+    let through = ["init", "link", "--source", "aws_cost_and_usage", "--force"];
+    house.costlake(&through).exits(2).says("is a link to another file");
+    assert_eq!(std::fs::read_to_string(&elsewhere).expect("a file"), "mine");
     let text = || std::fs::read_to_string(house.folder().join("jobs/costs.toml")).expect("a file");
     assert_eq!(text(), "# mine\n");
     house.costlake(&[&again[..], &["--force"]].concat()).exits(0).says("replaced jobs/costs.toml");
