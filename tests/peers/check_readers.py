@@ -378,6 +378,7 @@ def hours_through_definitions(tally, jobs, root, spark):
 
 def printed_commands(text):
     """The commands that the demo prints after `$ costlake`, as words, each with the lines below it up to the next blank question."""
+    text = re.sub(r"\\\n\s*", "", text)  # a long command goes on in the next line
     blocks = re.split(r"^\$ costlake ", text, flags=re.MULTILINE)[1:]
     return [(shlex.split(block.partition("\n")[0]), block.partition("\n")[2]) for block in blocks]
 
