@@ -56,7 +56,7 @@ impl Bars {
                 bar.tick();
                 *state = State { bar: Some(bar), asked: HashMap::new() };
             }
-            Event::FetchStarted { .. } => {}
+            Event::FetchStarted { .. } | Event::Waiting(_) => {}
             Event::Page { partition, rows, asked } => {
                 state.asked.insert(partition, (rows, asked));
                 state.tell();

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::StreamExt;
+use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -83,6 +84,8 @@ pub enum Event {
         /// Request counters of the fetch so far.
         asked: RequestStats,
     },
+    /// A request is sent again later.
+    Waiting(Waiting),
     /// A fetch ended.
     FetchEnded {
         /// Its partition.
@@ -95,6 +98,19 @@ pub enum Event {
         /// The job.
         job: String,
     },
+}
+
+/// A wait before a request is sent again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    /// The API that is waited for.
+    pub api: &'static str,
+    /// The attempt that comes next.
+    pub attempt: u32,
+    /// The last attempt.
+    pub attempts: u32,
+    /// When it comes.
+    pub until: DateTime<Utc>,
 }
 
 /// Callback that receives events.

@@ -116,6 +116,8 @@ async fn once(
             meant: &run.meant,
             clock: context.clock,
             elsewhere: &context.elsewhere,
+            api: run.job.entry.provider.name,
+            listener: context.listener.as_ref(),
         }),
     };
     let mut reader = source.reader(windows);

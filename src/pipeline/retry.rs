@@ -27,6 +27,7 @@ use super::account::Meant;
 use super::budget::{Budget, Meter};
 use super::clocks;
 use super::started::Started;
+use super::{Event, Listener, Waiting};
 
 /// The retry policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +62,6 @@ impl RetryPolicy {
 }
 
 /// Sends the requests of one fetch, or of no run at all.
-#[derive(Debug)]
 pub(super) struct Sender<'a> {
     pub(super) client: &'a Client,
     pub(super) retries: RetryPolicy,
@@ -70,14 +70,16 @@ pub(super) struct Sender<'a> {
     pub(super) guards: Option<Guards<'a>>,
 }
 
-/// What a run asks before each attempt, and what it takes from each answer.
-#[derive(Debug)]
+/// What a run asks before each attempt, what it takes from each answer, and who is told of waits.
 pub(super) struct Guards<'a> {
     pub(super) budget: &'a Budget,
     pub(super) started: &'a Started<'a>,
     pub(super) meant: &'a Meant,
     pub(super) clock: Clock,
     pub(super) elsewhere: &'a Elsewhere,
+    /// Name of the API.
+    pub(super) api: &'static str,
+    pub(super) listener: Option<&'a Listener>,
 }
 
 impl Guards<'_> {
@@ -91,6 +93,14 @@ impl Guards<'_> {
             self.started.cover(self.budget.sent(), self.budget.cap()).await?;
         }
         Ok(())
+    }
+
+    /// Tells that the request is sent again later.
+    fn tell(&self, attempt: u32, attempts: u32, wait: Duration) {
+        if let Some(listener) = self.listener {
+            let until = self.clock.now() + wait;
+            listener(Event::Waiting(Waiting { api: self.api, attempt, attempts, until }));
+        }
     }
 
     /// Checks that the answer is of the API that the table is made from, which is `asked` unless it is the usual one.
@@ -147,6 +157,9 @@ impl Sender<'_> {
             attempt += 1;
             meter.stats.retries += 1;
             let wait = self.retries.wait(attempt, error.wait_hint());
+            if let Some(guards) = &self.guards {
+                guards.tell(attempt, self.retries.attempts, wait);
+            }
             span.in_scope(|| {
                 let (wait, attempts) = (wait.as_millis(), self.retries.attempts);
                 warn!("{error}; retrying in {wait} ms (attempt {attempt} of {attempts})");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::pipeline::Event;
+use crate::pipeline::{Event, Waiting};
 use crate::report::{Outcome, RequestStats};
 
 /// Progress of one run.
@@ -23,6 +23,9 @@ pub struct Progress {
     pub fetches_done: u64,
     /// Progress of the partitions read or being read.
     pub partitions: BTreeMap<String, PartitionProgress>,
+    /// The wait for the next attempt, if the last one failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
 }
 
 /// One partition of a running job.
@@ -49,12 +52,17 @@ impl Progress {
             expected_requests: 0,
             fetches_done: 0,
             partitions: BTreeMap::new(),
+            waiting: None,
         }
     }
 
     /// Applies one event.
     pub fn hear(&mut self, event: &Event) {
+        if !matches!(event, Event::FetchStarted { .. }) {
+            self.waiting = None;
+        }
         match event {
+            Event::Waiting(waiting) => self.waiting = Some(waiting.clone()),
             Event::Planned { fetches, expected, .. } => {
                 self.fetches = Some(*fetches);
                 self.expected_requests = *expected;

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use crate::cents::Cents;
+use crate::pipeline::Waiting;
 use crate::report::Outcome;
 use crate::scheduler::progress::{PartitionProgress, Progress};
 use crate::text::{count, counted, plural};
@@ -58,6 +59,10 @@ fn words(live: &Progress, now: DateTime<Utc>, aloud: bool) -> Markup {
         Some(fetches) => format!("{} of {} done", live.fetches_done, plural(fetches, "partition")),
         None => "planning".to_owned(),
     };
+    let done = match &live.waiting {
+        Some(waiting) => format!("{}, {done}", waits(waiting, now)),
+        None => done,
+    };
     html! {
         strong title={ "since " (format::instant(live.started_at)) " UTC" } {
             @if live.command != "run" { (format::visible(&live.command)) " " }
@@ -66,6 +71,12 @@ fn words(live: &Progress, now: DateTime<Utc>, aloud: bool) -> Markup {
         span data-say[aloud] { (done) }
         ", " (plural(pages, "page")) ", " (plural(rows, "row")) ", " (cost) " USD"
     }
+}
+
+/// `waiting for Cost Explorer (attempt 7 of 8 in 13 s)`.
+fn waits(waiting: &Waiting, now: DateTime<Utc>) -> String {
+    let seconds = (waiting.until - now).num_seconds().max(0);
+    format!("waiting for {} (attempt {} of {} in {seconds} s)", waiting.api, waiting.attempt, waiting.attempts)
 }
 
 fn bar(live: &Progress) -> Markup {
@@ -131,5 +142,27 @@ pub(super) fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Failed => "failed",
         Outcome::Stopped => "stopped",
         Outcome::NotStarted => "not started",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+
+    use super::words;
+    use crate::pipeline::{Event, Waiting};
+    use crate::scheduler::progress::Progress;
+
+    #[test]
+    fn a_wait_is_told_until_something_comes() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::minutes(2);
+        let mut live = Progress::begin("run", DateTime::UNIX_EPOCH);
+        let until = now + TimeDelta::seconds(13);
+        live.hear(&Event::Waiting(Waiting { api: "Cost Explorer", attempt: 7, attempts: 8, until }));
+        let said = words(&live, now, false).into_string();
+        assert!(said.contains("waiting for Cost Explorer (attempt 7 of 8 in 13 s), planning"), "{said}");
+        live.hear(&Event::Planned { job: "costs".to_owned(), fetches: 3, expected: 9 });
+        let said = words(&live, now, false).into_string();
+        assert!(!said.contains("waiting") && said.contains("0 of 3 partitions done"), "{said}");
     }
 }
