@@ -45,8 +45,7 @@ pub(super) fn print(tables: &[Table<'_>], without_job: &[String], broken: &[Brok
 /// Prints the tables without a job, where calendars are shown.
 pub(super) fn print_without_job(names: &[String]) {
     for name in names {
-        let gap = if name.len() + 2 + NO_JOB.len() <= screen::width() { "  " } else { "\n  " };
-        screen::out(&format!("{BOLD}{name}{BOLD:#}{gap}{NO_JOB}"));
+        screen::out(&screen::titled(name, NO_JOB));
     }
 }
 

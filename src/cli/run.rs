@@ -198,9 +198,7 @@ fn print_report(report: &JobReport, is_only: bool) {
             0 => String::new(),
             requests => format!(" (checked for changes: {})", plural(requests, "request")),
         };
-        let said = format!("up to date{probe}");
-        let gap = if report.job.len() + 2 + said.len() <= screen::width() { "  " } else { "\n  " };
-        screen::out(&format!("{BOLD}{}{BOLD:#}{gap}{said}\n", report.job));
+        screen::out(&screen::titled(&report.job, &format!("up to date{probe}\n")));
     }
 }
 

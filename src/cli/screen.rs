@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
 use crate::error::{Error, Kind, Result, combined_exit_code};
 use crate::redact::redact;
@@ -198,6 +199,13 @@ fn terminal_width(stream: &(impl IsTerminal + std::os::fd::AsFd)) -> Option<usiz
 /// Prints a text on stdout, folded; what follows a break is indented by `indent` more.
 pub(super) fn folded(text: &str, indent: usize) {
     out(&fit::fold(text, width(), indent).join("\n"));
+}
+
+/// A name in bold, and what is said of it beside it, or below it where both do not fit.
+pub(super) fn titled(name: &str, said: &str) -> String {
+    let taken = name.width() + 2 + anstream::adapter::strip_str(said).to_string().width();
+    let gap = if taken <= width() { "  " } else { "\n  " };
+    format!("{BOLD}{name}{BOLD:#}{gap}{said}")
 }
 
 /// Prints a note below a table.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
-use unicode_width::UnicodeWidthStr;
 
 use crate::answer::{Group, Measure, Order, Question, ROWS, Section};
 use crate::ask::{Range, Reply, ask, sentence};
@@ -22,7 +21,7 @@ use crate::window::parse_date_argument;
 
 use super::args::{Global, Output, ShowArguments};
 use super::fit;
-use super::screen::{self, BOLD, DIM, YELLOW};
+use super::screen::{self, DIM, YELLOW};
 use super::unknown::unknown_values;
 use super::{clock, demo, figures, missing, open_lake, progress, select, shown, tell_broken, tell_clock};
 use crate::status::clock_document;
@@ -270,9 +269,7 @@ fn text(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> Stri
     let (first, last) = (window.start(), window.last());
     let days = if first == last { first.to_string() } else { format!("{first} to {last}") };
     let what = format!("{}{by}, {days}", question.measure_name(table));
-    let fits = job.name.width() + 2 + what.width() <= screen::width();
-    let gap = if fits { "  " } else { "\n  " };
-    let mut lines = vec![format!("{BOLD}{}{BOLD:#}{gap}{what}", job.name)];
+    let mut lines = vec![screen::titled(&job.name, &what)];
     if let Some(before) = reply.before {
         lines.push(format!("{DIM}earlier: {} to {}{DIM:#}", before.start(), before.last()));
     }

@@ -10,7 +10,7 @@ use crate::maintenance::verify::{Depth, Finding, TableCheck, verify as inspect};
 
 use super::args::{Global, Output};
 use super::failures::Failures;
-use super::screen::{self, BOLD, GREEN, RED, count, grid, plural};
+use super::screen::{self, GREEN, RED, count, grid, plural};
 use super::{client_config, clock_document, context, missing, progress, select, tell_clock};
 
 /// Findings printed with their advice; further ones are counted.
@@ -91,9 +91,7 @@ fn print(checked: &TableCheck) {
     if wrong > 0 {
         line.push_str(&format!("; {RED}{} not{RED:#}", plural(wrong, "file")));
     }
-    let taken = checked.table.len() + 2 + anstream::adapter::strip_str(&line).to_string().len();
-    let gap = if taken <= screen::width() { "  " } else { "\n  " };
-    screen::out(&format!("{BOLD}{}{BOLD:#}{gap}{line}", checked.table));
+    screen::out(&screen::titled(&checked.table, &line));
     if !checked.findings.is_empty() {
         screen::out(&grid(&["file", "is", "", "because"], &[], checked.findings.iter().map(row)));
     }
