@@ -1,6 +1,6 @@
 //! The report of a run: shown on the terminal, printed as JSON, and stored as the run record.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::cents::Cents;
@@ -214,6 +214,9 @@ pub struct JobReport {
     pub rows: u64,
     /// Objects written.
     pub objects_written: u64,
+    /// The first day of the table, if it is yet to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins_on: Option<NaiveDate>,
     /// Objects that were found not to be the committed ones.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub objects_displaced: u64,
@@ -253,6 +256,7 @@ impl JobReport {
             usd: Cents::ZERO.to_string(),
             rows: 0,
             objects_written: 0,
+            begins_on: None,
             objects_displaced: 0,
             totals_asked: RequestStats::default(),
             fetches: Vec::new(),
@@ -288,11 +292,15 @@ impl JobReport {
         self.asked.requests == 0 && reasons.contains(&self.exit_code)
     }
 
-    /// Its result in words: `up to date`, `done`, or the failure that decides on the exit code.
+    /// Its result in words: `up to date`, `begins on 2027-03-01`, `done`, or the failure that decides on the exit code.
     #[must_use]
     pub fn result(&self) -> String {
         if self.exit_code == 0 {
-            return if self.objects_written == 0 { "up to date" } else { "done" }.to_owned();
+            return match self.begins_on {
+                _ if self.objects_written > 0 => "done".to_owned(),
+                Some(first) => format!("begins on {first}"),
+                None => "up to date".to_owned(),
+            };
         }
         let of_fetches = || self.fetches.iter().filter_map(|fetch| fetch.failure.as_ref());
         let mut all = self.failure.iter().chain(of_fetches());

@@ -1,6 +1,6 @@
 //! The state of the tables as a document: printed by `costlake status --output json` and served by the status page.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
@@ -9,7 +9,7 @@ use crate::job::{BrokenJob, Job, is_table_name};
 use crate::lake::Lake;
 use crate::ledger::{DayState, Ledger};
 use crate::ledger_store::TableRecord;
-use crate::plan::{Slot, begins_late, has_long_been_off};
+use crate::plan::{Slot, begins_late, has_long_been_off, not_begun};
 use crate::report::{Failure, JobReport};
 use crate::sources::Api;
 use crate::text::plural;
@@ -21,8 +21,9 @@ pub const MADE_UP: &str = "the figures are made up by a sandbox";
 
 /// Notes on a table besides its days.
 #[must_use]
-pub fn about(job: &Job, ledger: &Ledger) -> Vec<String> {
-    let notes = advice(ledger).into_iter().chain(begins_late(job, ledger)).chain(grown(job, ledger));
+pub fn about(job: &Job, ledger: &Ledger, now: DateTime<Utc>) -> Vec<String> {
+    let begins = not_begun(job, now).into_iter().chain(begins_late(job, ledger));
+    let notes = advice(ledger).into_iter().chain(begins).chain(grown(job, ledger));
     notes.chain(fits_nothing(job, ledger)).collect()
 }
 
@@ -73,9 +74,16 @@ pub fn refused(failure: &Failure) -> String {
     format!("every run of this job is refused: {}", failure.text.lines().next().unwrap_or_default())
 }
 
-/// One table of the document; `last` is its last run.
+/// One table of the document at `now`; `last` is its last run.
 #[must_use]
-pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String], last: Option<&JobReport>) -> Value {
+pub fn table(
+    job: &Job,
+    slots: &[Slot],
+    ledger: &Ledger,
+    notes: &[String],
+    last: Option<&JobReport>,
+    now: DateTime<Utc>,
+) -> Value {
     let days: Vec<Value> = slots
         .iter()
         .map(|slot| {
@@ -99,7 +107,7 @@ pub fn table(job: &Job, slots: &[Slot], ledger: &Ledger, notes: &[String], last:
         .iter()
         .map(|(name, state)| json!({ "partition": name, "generation": state.epoch, "bytes": state.bytes }))
         .collect();
-    let notes: Vec<String> = notes.iter().cloned().chain(about(job, ledger)).collect();
+    let notes: Vec<String> = notes.iter().cloned().chain(about(job, ledger, now)).collect();
     let last_run = last.map(|run| {
         let failures: Vec<&str> = run.failures().into_iter().map(|(_, failure)| failure.text.as_str()).collect();
         json!({ "run_id": run.run_id, "started_at": run.started_at, "exit_code": run.exit_code, "failures": failures })

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::Parser;
-use clap::error::ContextKind;
+use clap::error::{ContextKind, ContextValue};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -93,6 +93,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(arguments) => arguments,
         Err(mut error) => {
             forget_risky_advice(&mut error);
+            advise_backfill(&mut error);
             screen::answer(&error);
             return ExitCode::from(screen::settled(if error.use_stderr() { 2 } else { 0 }));
         }
@@ -123,6 +124,16 @@ fn forget_risky_advice(error: &mut clap::Error) {
     let advice = error.get(ContextKind::SuggestedArg).map(ToString::to_string);
     if advice.is_some_and(|advice| RISKY.contains(&advice.as_str())) {
         error.remove(ContextKind::SuggestedArg);
+    }
+}
+
+/// Says which command takes the flags of a range, where they were given to `run`, which reads what is due.
+fn advise_backfill(error: &mut clap::Error) {
+    const OF_RANGES: [&str; 4] = ["--from", "--to", "--since", "--missing"];
+    let text = |kind: ContextKind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    if OF_RANGES.contains(&text(ContextKind::InvalidArg).as_str()) && text(ContextKind::Usage).contains(" run ") {
+        let advice = "run reads what is due; a range is read again with backfill: costlake backfill JOB --from 2026-03";
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![advice.to_owned().into()]));
     }
 }
 

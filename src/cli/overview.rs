@@ -86,7 +86,7 @@ fn state(table: &Table<'_>) -> (Health, String) {
         }
         return (Health::Gaps, gaps.join(", "));
     }
-    but(Health::Current, "current".to_owned())
+    but(Health::Current, table.begins_on().map_or_else(|| "current".to_owned(), |first| format!("begins on {first}")))
 }
 
 /// How many days are not well, or not final: `3 missing, 19 estimated`.

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::job::{BrokenJob, Job};
 use crate::pipeline::plan_job;
 use crate::pipeline::totals::Prices;
-use crate::plan::{Ask, Fetch, OVER_CAP, Plan, probes};
+use crate::plan::{Ask, Fetch, OVER_CAP, Plan, begins_on, probes};
 use crate::window::Grain;
 
 use super::args::{Global, Output};
@@ -33,7 +33,8 @@ pub(super) async fn show_plans(global: &Global, names: &[String], ask: Ask) -> R
                 planned.notes.extend(planned.page_note(job, learnt).map(str::to_owned));
                 documents.push(plan_document(job, &planned, learnt.page_rows > 0));
                 let is_most = !planned.at_least && planned.page_note(job, learnt).is_some();
-                plans.push(Planned { job, plan: planned, is_most });
+                let begins_on = begins_on(job, context.clock.now());
+                plans.push(Planned { job, plan: planned, is_most, begins_on });
             }
             Err(error) => failures.add(&job.name, &error.at("job", &job.name)),
         }
@@ -57,6 +58,8 @@ struct Planned<'j> {
     plan: Plan,
     /// Whether the expected requests are the most, because how much fits on a page is not learnt yet.
     is_most: bool,
+    /// The table's first day, if it is yet to come.
+    begins_on: Option<NaiveDate>,
 }
 
 impl Planned<'_> {
@@ -119,7 +122,7 @@ fn print_jobs(plans: &[Planned<'_>], broken: &[BrokenJob], ask: Ask) {
     let rows = plans.iter().map(|planned| {
         let Planned { job, plan, .. } = planned;
         let requests = plan.expected_requests();
-        let cells = vec![job.name.clone(), requests.to_string(), dollars(job, requests), what(job, plan, ask)];
+        let cells = vec![job.name.clone(), requests.to_string(), dollars(job, requests), what(planned, ask)];
         (cells, if requests == 0 { DIM } else { PLAIN })
     });
     let broken = broken
@@ -133,7 +136,8 @@ fn dollars(job: &Job, requests: u64) -> String {
 }
 
 /// What the requests of a job are for.
-fn what(job: &Job, plan: &Plan, ask: Ask) -> String {
+fn what(planned: &Planned<'_>, ask: Ask) -> String {
+    let Planned { job, plan, begins_on, .. } = planned;
     let slots = || plan.fetches.iter().flat_map(|fetch| &fetch.slots);
     let probe = match (probes(job, ask), plan.totals.is_some()) {
         (true, true) => Some("change probe"),
@@ -142,6 +146,9 @@ fn what(job: &Job, plan: &Plan, ask: Ask) -> String {
         (false, false) => None,
     };
     let Some((first, last)) = slots().min().zip(slots().max()) else {
+        if let Some(first) = begins_on.filter(|_| ask == Ask::Due) {
+            return format!("begins on {first}");
+        }
         return probe.unwrap_or("nothing is due").to_owned();
     };
     let unit = if job.source.grain() == Grain::Monthly { "month" } else { "day" };
@@ -158,7 +165,7 @@ fn ranged(first: NaiveDate, last: NaiveDate, are_many: bool) -> String {
 fn print_months(planned: &Planned<'_>, ask: Ask) {
     let Planned { job, plan, .. } = planned;
     if plan.totals.is_none() && plan.fetches.is_empty() {
-        screen::out(&format!("{BOLD}{}{BOLD:#}  {}", job.name, what(job, plan, ask)));
+        screen::out(&format!("{BOLD}{}{BOLD:#}  {}", job.name, what(planned, ask)));
         return;
     }
     let totals = plan.totals.map(|_| {

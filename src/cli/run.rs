@@ -198,7 +198,7 @@ fn print_report(report: &JobReport, is_only: bool) {
             0 => String::new(),
             requests => format!(" (checked for changes: {})", plural(requests, "request")),
         };
-        screen::out(&screen::titled(&report.job, &format!("up to date{probe}\n")));
+        screen::out(&screen::titled(&report.job, &format!("{}{probe}\n", report.result())));
     }
 }
 

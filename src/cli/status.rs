@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anstyle::Style;
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use crate::clients::Clients;
 use crate::error::{Kind, Result};
@@ -13,7 +13,7 @@ use crate::job::{BrokenJob, Job};
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord, last_run};
 use crate::pipeline::{Look, look};
-use crate::plan::{STALE, Slot, SlotState, calendar};
+use crate::plan::{STALE, Slot, SlotState, begins_on, calendar};
 use crate::report::{Failure, JobReport};
 use crate::status;
 use crate::window::{Grain, Window, first_of_month, month_start};
@@ -67,6 +67,8 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool, calen
             screen::json(&status::document(clock, &location, &documents, &without_job, &broken, code))?;
         }
         (_, Some(nowhere)) => screen::folded(&nowhere, 2),
+        // Where no table could be read, the errors are all there is to say.
+        _ if tables.is_empty() && !is_readable => {}
         _ if calendars || jobs.len() == 1 => {
             tables.iter().for_each(Table::print);
             overview::print_without_job(&without_job);
@@ -83,13 +85,14 @@ pub(super) struct Table<'j> {
     pub(super) slots: Vec<Slot>,
     /// The failure of its last run, if that is not over.
     pub(super) failed: Option<Failure>,
+    now: DateTime<Utc>,
 }
 
 impl<'j> Table<'j> {
     fn of(read: Read<'j>, now: DateTime<Utc>) -> Self {
         let slots = calendar(&read.job, &read.store.ledger, now);
         let failed = status::last_failure(read.last.as_ref());
-        Self { read, slots, failed }
+        Self { read, slots, failed, now }
     }
 
     /// Adds what `--check` finds.
@@ -110,13 +113,18 @@ impl<'j> Table<'j> {
 
     fn document(&self) -> serde_json::Value {
         let Read { job, store, notes, last, .. } = &self.read;
-        status::table(job, &self.slots, &store.ledger, notes, last.as_ref())
+        status::table(job, &self.slots, &store.ledger, notes, last.as_ref(), self.now)
     }
 
     /// Everything to note about it.
     pub(super) fn notes(&self) -> Vec<String> {
         let Read { job, store, notes, .. } = &self.read;
-        notes.iter().cloned().chain(status::about(job, &store.ledger)).collect()
+        notes.iter().cloned().chain(status::about(job, &store.ledger, self.now)).collect()
+    }
+
+    /// Its first day, if that is yet to come.
+    pub(super) fn begins_on(&self) -> Option<NaiveDate> {
+        begins_on(&self.read.job, self.now)
     }
 
     fn print(&self) {

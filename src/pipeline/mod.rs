@@ -24,7 +24,7 @@ use crate::failpoint;
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, Owner, TableRecord, keeps_lists, keeps_metrics};
-use crate::plan::{Ask, Fetch, Moment, Plan, is_reachable, least_requests, plan, stages};
+use crate::plan::{Ask, Fetch, Moment, Plan, begins_on, is_reachable, least_requests, plan, stages};
 use crate::report::{FetchReport, JobReport, Outcome, RequestStats};
 use crate::sources::Api;
 use crate::status;
@@ -252,6 +252,7 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
     let run_id = new_run_id(started);
     let span = info_span!("job", job = %job.name, run = %run_id);
     let mut report = JobReport::begin(&job.name, &run_id, command, started, context.clock.fixed().is_some());
+    report.begins_on = begins_on(job, started);
     let spending = Started::new(&context.lake, &job.name, &run_id, started);
     let admitted = admit(context, job).await;
     let is_recorded = admitted.is_ok();

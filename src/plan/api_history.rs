@@ -45,6 +45,18 @@ pub fn span(job: &Job, now: DateTime<Utc>) -> Option<Window> {
     Window::new(job.window.begin?, grain.slot_window(grain.slot_of(last)).end())
 }
 
+/// The first day of a table that begins later, so that none of its days can be read yet.
+#[must_use]
+pub fn begins_on(job: &Job, now: DateTime<Utc>) -> Option<NaiveDate> {
+    job.window.begin.filter(|_| span(job, now).is_none())
+}
+
+/// Note on a table that begins later.
+#[must_use]
+pub fn not_begun(job: &Job, now: DateTime<Utc>) -> Option<String> {
+    begins_on(job, now).map(|first| format!("nothing is due yet: the table begins on {first} (window.begin)"))
+}
+
 /// The part of the table's span that lies within the API's documented history.
 #[must_use]
 pub fn reach(job: &Job, now: DateTime<Utc>) -> Option<Window> {

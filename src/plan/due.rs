@@ -10,7 +10,7 @@ use crate::sums::Sums;
 use crate::totals::{Totals, are_unlike};
 use crate::window::{days_before, month_start};
 
-use super::api_history::{is_out_of_reach, span};
+use super::api_history::{is_out_of_reach, not_begun, span};
 use super::finality::{Moment, is_final_by_rule, is_left_behind, midnight, owed_since};
 use super::{SlotState, begins_late, is_before_data, is_complete, read_state, settled, settles_on};
 
@@ -29,7 +29,10 @@ pub(super) fn slots(
     totals: Option<&Totals>,
     notes: &mut Vec<String>,
 ) -> Vec<NaiveDate> {
-    let Some(span) = span(job, moment.now) else { return Vec::new() };
+    let Some(span) = span(job, moment.now) else {
+        notes.extend(not_begun(job, moment.now));
+        return Vec::new();
+    };
     let (mut out_of_reach, mut not_final) = (Vec::new(), Vec::new());
     let mut due = Vec::new();
     for slot in job.source.grain().slots(span) {

@@ -38,7 +38,7 @@ mod finality;
 mod settled;
 mod sizing;
 
-pub use api_history::{history_start, reach, span};
+pub use api_history::{begins_on, history_start, not_begun, reach, span};
 pub use calendar::{STALE, Slot, calendar};
 pub use due::is_stale;
 pub use finality::{Moment, was_read_as_final};

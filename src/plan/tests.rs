@@ -154,7 +154,8 @@ fn a_refresh_of_days_reads_the_last_ones_again() {
     let ungrouped = self::job(UNGROUPED, r#"begin = "2026-10-01", refresh = "3 days""#);
     assert_eq!(plan(&ungrouped, &known, at("2026-11-10"), Ask::Due, None).unwrap().totals, None);
     let none = self::job(GROUPED, r#"begin = "2026-11-10", refresh = "3 days""#);
-    assert_eq!(plan(&none, &known, at("2026-11-10"), Ask::Due, None).unwrap(), Plan::default());
+    let notes = vec!["nothing is due yet: the table begins on 2026-11-10 (window.begin)".to_owned()];
+    assert_eq!(plan(&none, &known, at("2026-11-10"), Ask::Due, None).unwrap(), Plan { notes, ..Plan::default() });
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: &Selected) -> Ma
                 pre { (format::visible(&failure.text)) }
             }
         }
-        @for note in job.look.origin.iter().chain(&job.notes).cloned().chain(status::about(&job.job, &job.ledger)) {
+        @for note in job.look.origin.iter().chain(&job.notes).cloned().chain(status::about(&job.job, &job.ledger, facts.now)) {
             p class="note" { (format::visible(&note)) }
         }
         p class="hidden" role="status" data-status {}

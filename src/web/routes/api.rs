@@ -38,7 +38,7 @@ pub(in crate::web) async fn status(Given(state): Given<Shared>) -> Json<Value> {
                 let job = cached.job_of(&current.job);
                 let slots = calendar(&job, &cached.ledger, clock.now());
                 let last = cached.last_run(clock.now());
-                tables.push(status::table(&job, &slots, &cached.ledger, &cached.all_notes(), last));
+                tables.push(status::table(&job, &slots, &cached.ledger, &cached.all_notes(), last, clock.now()));
             }
             Err(error) => codes.push(error.kind().exit_code()),
         }

@@ -285,6 +285,40 @@ fn wrong_usage_is_exit_2() {
 }
 
 #[test]
+fn a_range_given_to_run_is_told_whose_it_is() {
+    let (_sandbox, house) = open();
+    for flags in [&["--from", "2026-03"][..], &["--since=7d"], &["--to", "yesterday"], &["--missing"]] {
+        let done = house.costlake(&[&["run", "costs"], flags].concat());
+        done.exits(2).says("a range is read again with backfill: costlake backfill JOB --from").hides("-- --");
+    }
+    house.costlake(&["status", "--from", "2026-03"]).exits(2).hides("backfill");
+}
+
+#[test]
+fn a_table_that_begins_later_is_not_called_up_to_date() {
+    let (_sandbox, house) = open();
+    let begins = |day: &str| COSTS.replace("2026-10-20", day);
+    for (first, is_late) in [("2027-03-01", true), ("2026-11-10", true), ("2026-11-09", false)] {
+        house.job("costs", &begins(first));
+        house.job("other", &begins("2026-11-09"));
+        let note = format!("nothing is due yet: the table begins on {first} (window.begin)");
+        for command in ["plan", "run", "status"] {
+            for jobs in [&["costs"][..], &[]] {
+                let done = house.costlake(&[&[command], jobs].concat());
+                let told = done.exits(0).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+                assert_eq!(told.contains(&note), is_late, "{first}: {done}");
+                let in_a_cell = told.contains(&format!("begins on {first}")) && !told.contains("costs up to date");
+                assert_eq!(in_a_cell, is_late, "{first}: {done}");
+            }
+        }
+        let document = house.json(&["status"]).exits(0).document();
+        assert_eq!(document["tables"][0]["notes"].to_string().contains(&note), is_late, "{document}");
+        let report = &house.json(&["run", "costs"]).exits(0).report();
+        assert_eq!(report["begins_on"] == first, is_late, "{report}");
+    }
+}
+
+#[test]
 fn a_clock_that_is_none_is_refused() {
     let (_sandbox, mut house) = open();
     house.set("COSTLAKE_NOW", "yesterday");
