@@ -13,6 +13,7 @@ use crate::cents::Cents;
 use crate::error::{Error, Kind, Result};
 use crate::sources::{self, Source};
 
+mod cron;
 pub mod keys;
 mod lines;
 mod read;

@@ -11,6 +11,7 @@ use crate::sources::{self, Source};
 use crate::table::Table;
 use crate::window::Grain;
 
+use super::cron;
 use super::keys::DAYS;
 use super::section::{Problems, Section, nearest};
 use super::{AwsSettings, BudgetRules, Control, Job, Limits, Refresh, Schedule, WindowRules};
@@ -155,15 +156,10 @@ fn read_schedule(section: &Section<'_>) -> Option<Schedule> {
         section.note("cron", format!("\"{cron}\" has a list with an empty item"));
         return None;
     }
-    let parsed = croner::parser::CronParser::builder()
-        .seconds(croner::parser::Seconds::Disallowed)
-        .year(croner::parser::Year::Disallowed)
-        .build()
-        .parse(cron);
-    let parsed = match parsed {
+    let parsed = match cron::parse(cron) {
         Ok(parsed) => parsed,
-        Err(error) => {
-            section.note("cron", format!("\"{cron}\" is not a five-field cron expression: {error}"));
+        Err(fault) => {
+            section.note("cron", format!("\"{cron}\" is not a five-field cron expression: {fault}"));
             return None;
         }
     };

@@ -52,7 +52,9 @@ const CASES: &[Case] = &[
         "six_fields",
         "[limits]",
         "[schedule]\ncron = \"0 30 6 * * *\"\n[limits]",
-        &["schedule.cron: \"0 30 6 * * *\" is not a five-field cron expression"],
+        &[
+            "schedule.cron: \"0 30 6 * * *\" is not a five-field cron expression: it has six fields, and costlake takes five",
+        ],
     ),
     (
         "never_fires",
