@@ -25,17 +25,42 @@ const SCHEMA_OF_A_CLONE: &str = "../schemas/job.schema.json";
 /// The schema beside the jobs, where there is no clone.
 const SCHEMA_BESIDE: &str = "job.schema.json";
 
+/// How often a question is asked until its answer is right.
+const MOST_ASKED: usize = 3;
+
+/// The answer to a question as `read` takes it. After a wrong one the question is asked again, with what `near` makes of
+/// it as the usual one; the last wrong one is the error.
+fn answer<T>(
+    question: &str,
+    usual: &str,
+    near: impl Fn(&str) -> Option<String>,
+    mut read: impl FnMut(&str) -> Result<T>,
+) -> Result<T> {
+    let mut usual = usual.to_owned();
+    for _ in 1..MOST_ASKED {
+        let answer = screen::ask_text(question, &usual)?;
+        match read(&answer) {
+            Ok(found) => return Ok(found),
+            Err(error) => screen::error(&error),
+        }
+        usual = near(&answer).unwrap_or(usual);
+    }
+    read(&screen::ask_text(question, &usual)?)
+}
+
 /// `costlake init`.
 pub(super) fn init(global: &Global, asked: &InitArguments) -> Result<u8> {
     let now = clock()?;
     tell_clock(now);
     let entry = source(asked.source.as_deref())?;
-    let name = name(entry, asked.name.as_deref().or(asked.named.as_deref()))?;
-    let path = global.jobs.join(format!("{name}.toml"));
+    let file = |name: &str| global.jobs.join(format!("{name}.toml"));
+    let is_free = |name: String| match file(&name) {
+        path if path.symlink_metadata().is_ok() && !asked.force => Err(already_there(&path)),
+        _ => Ok(name),
+    };
+    let name = name(entry, asked.name.as_deref().or(asked.named.as_deref()), is_free)?;
+    let path = file(&name);
     let is_there = path.symlink_metadata().is_ok();
-    if is_there && !asked.force {
-        return Err(already_there(&path));
-    }
     // Written through a link, another file would be replaced than the one that is named.
     if path.is_symlink() {
         return Err(Error::new(Kind::Config, "the job file is a link to another file")
@@ -43,14 +68,16 @@ pub(super) fn init(global: &Global, asked: &InitArguments) -> Result<u8> {
             .advise("remove the link, or edit the file that it leads to"));
     }
     let is_asking = asked.source.is_none() && screen::can_be_asked();
-    let group_by = several(entry, &GROUP_BY, &asked.group_by, is_asking)?;
-    let metrics = several(entry, &METRIC, &asked.metrics, is_asking)?;
     let in_a_clone = global.jobs.join(SCHEMA_OF_A_CLONE).is_file();
     let schema = if in_a_clone { SCHEMA_OF_A_CLONE.to_owned() } else { format!("./{SCHEMA_BESIDE}") };
     let today = now.now().date_naive();
-    let wanted = Wanted { entry, group_by: &group_by, metrics: &metrics, schema: &schema, today };
-    let text = wanted.text()?;
-    job::parse(&path, &text).map_err(|problems| refused(&problems))?;
+    let text_of = |group_by: &[String], metrics: &[String]| {
+        let text = Wanted { entry, group_by, metrics, schema: &schema, today }.text()?;
+        job::parse(&path, &text).map_err(|problems| refused(&problems)).map(|_| text)
+    };
+    let group_by = several(entry, &GROUP_BY, &asked.group_by, is_asking, |given| text_of(given, &[]))?;
+    let metrics = several(entry, &METRIC, &asked.metrics, is_asking, |given| text_of(&group_by, given))?;
+    let text = text_of(&group_by, &metrics)?;
     write(&path, &text, asked.force)?;
     if !in_a_clone {
         write_schema(&global.jobs)?;
@@ -62,41 +89,38 @@ pub(super) fn init(global: &Global, asked: &InitArguments) -> Result<u8> {
 /// The source of `--source`, or of an answer.
 fn source(given: Option<&str>) -> Result<&'static Entry> {
     let first = REGISTRY.first().map(|entry| entry.name).unwrap_or_default();
-    let answer = match given {
-        Some(given) => given.to_owned(),
+    match given {
+        Some(given) => source_of(given),
         None if screen::can_be_asked() => {
             for (number, entry) in REGISTRY.iter().enumerate() {
                 screen::tell(&format!("{:>3} {:<31} {}", number + 1, entry.name, begin_of(entry.summary, 43)));
             }
-            screen::ask_text("Source, by number or name", first)?
+            answer("Source, by number or name", first, |_| None, source_of)
         }
-        None => return Err(missing("--source", &format!("a source, such as {first}"))),
-    };
+        None => Err(missing("--source", &format!("a source, such as {first}"))),
+    }
+}
+
+/// The source of this name or number.
+fn source_of(answer: &str) -> Result<&'static Entry> {
     let by_number = answer.parse::<usize>().ok().and_then(|number| REGISTRY.get(number.checked_sub(1)?).copied());
-    sources::find(&answer).or(by_number).ok_or_else(|| {
+    sources::find(answer).or(by_number).ok_or_else(|| {
         let names: Vec<&str> = REGISTRY.iter().map(|entry| entry.name).collect();
-        let hint = nearest(&answer, names.iter().copied());
+        let hint = nearest(answer, names.iter().copied());
         Error::new(Kind::Config, format!("unknown source `{answer}`{hint}"))
             .at("flag", "--source")
             .advise(format!("available: {}", names.join(", ")))
     })
 }
 
-/// The name of the job and its table.
-fn name(entry: &Entry, given: Option<&str>) -> Result<String> {
+/// The name of the job and its table, if `is_free` takes it.
+fn name(entry: &Entry, given: Option<&str>, is_free: impl Fn(String) -> Result<String>) -> Result<String> {
     let shown = entry.jobs.first().map(|(name, _)| *name).unwrap_or(entry.name);
     match given {
-        Some(given) => table_name(given.strip_suffix(".toml").unwrap_or(given)),
+        Some(given) => table_name(given.strip_suffix(".toml").unwrap_or(given)).and_then(is_free),
         None if screen::can_be_asked() => {
-            let mut usual = shown.to_owned();
-            loop {
-                let answer = screen::ask_text("Name of the job and its table", &usual)?;
-                match table_name(&answer) {
-                    Ok(name) => return Ok(name),
-                    Err(error) => screen::error(&error),
-                }
-                usual = table_name_like(&answer).unwrap_or(usual);
-            }
+            let near = |answer: &str| table_name_like(answer).filter(|near| near != answer);
+            answer("Name of the job and its table", shown, near, |answer| table_name(answer).and_then(&is_free))
         }
         None => Err(missing("NAME", &format!("the name of the job and its table, such as {shown}"))),
     }
@@ -144,8 +168,15 @@ const GROUP_BY: List =
 const METRIC: List =
     List { flag: "--metric", keys: ["source.metrics", "source.metric"], question: "Metrics, with commas" };
 
-/// What was given for a list or is answered; empty leaves it as it is in the shipped job.
-fn several(entry: &'static Entry, list: &List, given: &[String], is_asking: bool) -> Result<Vec<String>> {
+/// What was given for a list or is answered; empty leaves it as it is in the shipped job. An answer is one of which
+/// `text_of` makes a job file.
+fn several(
+    entry: &'static Entry,
+    list: &List,
+    given: &[String],
+    is_asking: bool,
+    text_of: impl Fn(&[String]) -> Result<String>,
+) -> Result<Vec<String>> {
     let key = entry.keys().find(|key| list.keys.contains(&key.path));
     let Some(key) = key else {
         return if given.is_empty() {
@@ -155,17 +186,25 @@ fn several(entry: &'static Entry, list: &List, given: &[String], is_asking: bool
             Err(Error::new(Kind::Config, message).at("flag", list.flag).advise("leave it out"))
         };
     };
-    let given = if given.is_empty() && is_asking {
-        let answer = screen::ask_text(list.question, &file::usual(entry, key)?)?;
-        answer.split(',').map(|text| text.trim().to_owned()).collect()
-    } else {
-        given.to_vec()
+    let checked = |given: Vec<String>| {
+        if key.path == "source.metric" && given.len() > 1 {
+            let message = format!("a job of {} has one metric", entry.name);
+            return Err(Error::new(Kind::Config, message).at("flag", list.flag).advise("make a job for each"));
+        }
+        Ok(given)
     };
-    if key.path == "source.metric" && given.len() > 1 {
-        let message = format!("a job of {} has one metric", entry.name);
-        return Err(Error::new(Kind::Config, message).at("flag", list.flag).advise("make a job for each"));
+    if !given.is_empty() || !is_asking {
+        return checked(given.to_vec());
     }
-    Ok(given)
+    answer(
+        list.question,
+        &file::usual(entry, key)?,
+        |_| None,
+        |answer| {
+            let given = checked(answer.split(',').map(|text| text.trim().to_owned()).collect())?;
+            text_of(&given).map(|_| given)
+        },
+    )
 }
 
 fn already_there(path: &Path) -> Error {

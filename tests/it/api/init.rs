@@ -141,6 +141,31 @@ fn on_a_terminal_it_asks() {
 }
 
 #[test]
+fn a_wrong_answer_is_asked_for_again() {
+    let house = house();
+    house.job("costs", "# mine\n");
+    let answers = "99\naws_costs\n1\ncosts\nothers\nservices\nservice\nCost\nUnblendedCost\n";
+    let Some(seen) = on_a_terminal(&house, "init", answers) else { return println!("skipped: no script") };
+    for (words, times) in [
+        ("Source, by number or name", 3),
+        ("unknown source `99`", 1),
+        ("Name of the job and its table", 2),
+        ("already there", 1),
+        ("Group by, with commas", 2),
+        ("did you mean `SERVICE`?", 1),
+        ("Metrics, with commas", 2),
+        ("wrote jobs/others.toml", 1),
+    ] {
+        assert_eq!(seen.matches(words).count(), times, "{words}: {seen}");
+    }
+    let text = std::fs::read_to_string(house.folder().join("jobs/others.toml")).expect("a file");
+    assert!(text.contains("\nmetrics = [\"UnblendedCost\"]\n"), "{text}");
+    let seen = on_a_terminal(&house, "init", "x\ny\nz\n1\n").expect("script");
+    assert_eq!(seen.matches("Source, by number or name").count(), 3, "three times at most: {seen}");
+    assert!(seen.contains("unknown source `z`") && !seen.contains("Name of the job"), "{seen}");
+}
+
+#[test]
 fn colours_are_as_asked_for() {
     let house = house();
     house.job("costs", "[source]\ntype = \"datadog_budgets\"\n");
