@@ -127,6 +127,9 @@ async fn find<'j>(
     let range = range(asked, now.date_naive())?;
     let in_time = question.is_by_time() && asked.top.is_none();
     let order = Order { by_key: in_time, most: most.filter(|_| !in_time) };
+    if question.is_by_time() && !in_time {
+        notes.push("--top shows the largest first; without it they are in the order of time".to_owned());
+    }
     let reply = ask(lake, &job, &store.ledger, now, &question, range, order).await?;
     if reply.answer.sections.is_empty() {
         notes.extend(unknown_values(lake, &job, &store.ledger, now, &question, range).await?);

@@ -86,6 +86,23 @@ fn text_fits_the_screen_and_csv_is_quoted() {
 }
 
 #[test]
+fn groups_in_time_are_in_its_order_unless_the_largest_are_asked_for() {
+    let (_script, house) = house();
+    let days = |arguments: &[&str]| {
+        let found = document(&house, arguments);
+        let groups = found["sections"][0]["groups"].as_array().expect("groups").clone();
+        let days: Vec<String> = groups.iter().map(|group| group["key"]["day"].to_string()).collect();
+        (days.concat(), found["notes"].to_string().contains("the order of time"))
+    };
+    let (first, second) = ("\"2026-11-01\"", "\"2026-11-02\"");
+    assert_eq!(days(&["--by", "day"]), (format!("{first}{second}"), false));
+    assert_eq!(days(&["--by", "day", "--top", "3"]), (format!("{second}{first}"), true));
+    let done = house.costlake(&["show", "costs", "--by", "day", "--top", "1"]);
+    done.exits(0).says("--top shows the largest first; without it they are in the order of time");
+    house.costlake(&["show", "costs", "--by", "service", "--top", "1"]).exits(0).hides("the order of time");
+}
+
+#[test]
 fn what_cannot_be_answered_is_an_error_that_says_what_can() {
     let (_script, house) = house();
     for (arguments, words) in [
