@@ -121,7 +121,8 @@ fn days(grain: Grain, slots: &[Slot], choice: &Choice, selected: Option<NaiveDat
             tbody {
                 @for month in months {
                     tr {
-                        th scope="row" { (month.format("%b")) span class="year" { (month.format(" %Y")) } }
+                        @let is_turn = month.month() == 1 || Some(month) == first.map(first_of_month);
+                        th scope="row" { (month.format("%b")) span.year.turn[is_turn] { (month.format(" %Y")) } }
                         @for day in Partition::Month(month).window().days() {
                             td { @if let Some(slot) = by_day.get(&day) { (cell(grain, slot, choice, selected)) } }
                         }
@@ -250,6 +251,16 @@ mod tests {
             tally_words(&slots),
             "1 differing, 1 not final, not available, 1 not available, 1 final, 1 failed, 1 held for review, 1 mismatch, 1 estimated, 1 missing"
         );
+    }
+
+    #[test]
+    fn a_narrow_screen_shows_each_year_once() {
+        let slots = [slot("2025-11-30", SlotState::Final, false), slot("2026-02-01", SlotState::Final, false)];
+        let html = calendar(Grain::Daily, &slots, &Choice::default(), None).into_string();
+        let shown: Vec<&str> = html.split("<span class=\"year turn\"> ").skip(1).map(|rest| &rest[..4]).collect();
+        assert_eq!((shown, html.matches("<span class=\"year\">").count()), (vec!["2025", "2026"], 2));
+        let style = include_str!("style.css");
+        assert!(style.contains(".calendar .year { display: none; }") && style.contains(".calendar .year.turn {"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use chrono::{Datelike, NaiveDate};
 
 use crate::job::Job;
-use crate::window::{Grain, days_before, first_of_month, month_start};
+use crate::window::{Grain, days_before, first_of_month, month_start, parse_day};
 
 use super::chart_data::{Drawn, can_filter, metrics};
 
@@ -129,6 +129,18 @@ pub struct Words {
     pub range: Option<String>,
     /// See [`Step`].
     pub by: Option<String>,
+}
+
+impl Words {
+    /// The selected day.
+    ///
+    /// # Errors
+    /// What is no day.
+    pub(super) fn selected(&self) -> Result<Option<NaiveDate>, String> {
+        let Some(word) = &self.day else { return Ok(None) };
+        let wrong = || format!("day: `{}` is not a date; write it as 2026-11-01", super::format::label(word));
+        parse_day(word).map(Some).ok_or_else(wrong)
+    }
 }
 
 /// What is drawn.

@@ -228,7 +228,7 @@ fn ran(facts: &PageFacts, job: &JobFacts) -> Markup {
         @match job.runs.first() {
             Some(run) => {
                 (format::ago(run.started_at, facts.now))
-                small { (verdict(run.exit_code).1) }
+                small { (verdict(run).1) }
             }
             None => "none",
         }

@@ -24,7 +24,7 @@ pub(super) fn section(facts: &PageFacts, job: &JobFacts) -> Markup {
 }
 
 fn entry(facts: &PageFacts, run: &JobReport) -> Markup {
-    let (sign, word, class) = verdict(run.exit_code);
+    let (sign, word, class) = verdict(run);
     html! {
         details open[run.exit_code != 0 && is_newest(facts, run)] {
             summary {
@@ -63,18 +63,15 @@ fn is_newest(facts: &PageFacts, run: &JobReport) -> bool {
     of_job.and_then(|job| job.runs.first()).is_some_and(|newest| newest.run_id == run.run_id)
 }
 
-/// Sign, word and CSS class of an exit code.
-pub(super) fn verdict(code: u8) -> (char, &'static str, &'static str) {
-    match code {
-        0 => ('✓', "ok", "good"),
-        2 => ('✕', "configuration", "bad"),
-        3 => ('✕', "permission", "bad"),
-        4 => ('‖', "budget reached", "late"),
-        5 => ('‖', "superseded", "late"),
-        7 => ('?', "outcome unknown", "late"),
-        130 => ('‖', "interrupted", "late"),
-        _ => ('✕', "failed", "bad"),
-    }
+/// Sign, words and CSS class of how a run ended; a failure has the words of the command line.
+pub(super) fn verdict(run: &JobReport) -> (char, String, &'static str) {
+    let (sign, class) = match run.exit_code {
+        0 => return ('✓', "ok".to_owned(), "good"),
+        4 | 5 | 130 => ('‖', "late"),
+        7 => ('?', "late"),
+        _ => ('✕', "bad"),
+    };
+    (sign, format::label(&run.result()), class)
 }
 
 fn fetches(fetches: &[FetchReport]) -> Markup {
@@ -104,6 +101,34 @@ fn fetches(fetches: &[FetchReport]) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::verdict;
+    use crate::error::{Error, Kind};
+    use crate::report::JobReport;
+
+    #[test]
+    fn a_run_that_failed_has_the_words_of_the_command_line() {
+        for (kind, text, words, class) in [
+            (Kind::Auth, "there are no AWS credentials to use", "no credentials", "bad"),
+            (Kind::Auth, "AWS denies it", "access denied", "bad"),
+            (Kind::Config, "a key", "wrong settings", "bad"),
+            (Kind::Budget, "the cap", "budget reached", "late"),
+            (Kind::Superseded, "another", "another run was first", "late"),
+        ] {
+            let mut run = JobReport::begin("costs", "id", "run", DateTime::UNIX_EPOCH, false);
+            assert_eq!(verdict(&run).1, "ok");
+            run.failure = Some((&Error::new(kind, text)).into());
+            run.close();
+            let (_, said, found) = verdict(&run);
+            assert_eq!((said.as_str(), found), (words, class));
+            assert_eq!(said, run.result());
         }
     }
 }

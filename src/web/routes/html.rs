@@ -1,11 +1,12 @@
 //! The HTML routes: pages, their style and script, and the login form.
 
-use axum::extract::{Form, Path, Query, State as Given};
+use axum::extract::{Form, FromRequestParts, Path, Query, State as Given};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use chrono::NaiveDate;
 use maud::Markup;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::web::auth::COOKIE;
 use crate::web::cache::{Shared, mark};
@@ -27,13 +28,37 @@ pub(in crate::web) fn problem(status: StatusCode, text: &str) -> Markup {
     page::problem(status.as_u16(), status.canonical_reason().unwrap_or("Problem"), text)
 }
 
+/// What the query string of an address asks for.
+pub(in crate::web) struct Asked<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Failed;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failed> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(refused) => {
+                let twice = repeated(parts.uri.query().unwrap_or_default());
+                let text = twice.map(|key| format!("{key}: is in the address more than once"));
+                Err(Failed(StatusCode::BAD_REQUEST, text.unwrap_or_else(|| refused.body_text())))
+            }
+        }
+    }
+}
+
+/// The first key of a query string that it has already had.
+fn repeated(query: &str) -> Option<&str> {
+    let keys: Vec<&str> = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key)).collect();
+    (1..keys.len()).find(|place| keys[..*place].contains(&keys[*place])).map(|place| keys[place])
+}
+
 #[derive(Deserialize)]
 pub(in crate::web) struct Searched {
     #[serde(default)]
     search: String,
 }
 
-pub(in crate::web) async fn overview(Given(state): Given<Shared>, Query(asked): Query<Searched>) -> Markup {
+pub(in crate::web) async fn overview(Given(state): Given<Shared>, Asked(asked): Asked<Searched>) -> Markup {
     page::overview(&state.page_facts().await, &asked.search)
 }
 
@@ -57,7 +82,7 @@ pub(in crate::web) struct Kept {
     only: Option<String>,
 }
 
-pub(in crate::web) async fn restatements(Given(state): Given<Shared>, Query(kept): Query<Kept>) -> Markup {
+pub(in crate::web) async fn restatements(Given(state): Given<Shared>, Asked(kept): Asked<Kept>) -> Markup {
     let facts = state.page_facts().await;
     let log = restated::log(&facts.jobs, facts.now, kept.only.as_deref() == Some("final"));
     page::restatements(&facts, &log)
@@ -66,12 +91,13 @@ pub(in crate::web) async fn restatements(Given(state): Given<Shared>, Query(kept
 pub(in crate::web) async fn job(
     Given(state): Given<Shared>,
     Path(name): Path<String>,
-    Query(words): Query<Words>,
+    Asked(words): Asked<Words>,
 ) -> Result<Markup, Failed> {
     let facts = state.page_facts().await;
     let job = find(&facts, &name)?;
-    let day = words.day.as_ref().and_then(|day| day.parse::<NaiveDate>().ok());
-    let choice = Choice::read(&job.job, &words).map_err(|text| Failed(StatusCode::BAD_REQUEST, text))?;
+    let bad = |text| Failed(StatusCode::BAD_REQUEST, text);
+    let day = words.selected().map_err(bad)?;
+    let choice = Choice::read(&job.job, &words).map_err(bad)?;
     let summary = state.charts(job, &choice.drawn()).await;
     let selected = Selected { day, summary, costs: state.costs(job).await, choice };
     Ok(page::job(&facts, job, &selected))

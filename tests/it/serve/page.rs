@@ -324,6 +324,19 @@ async fn charts_are_chosen_by_the_address_and_nothing_else_is_drawn() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
         assert!(!answer.text.contains("<script>"), "{query}");
     }
+    for (path, words) in [
+        ("/jobs/costs?day=2026-11-03&day=2026-11-04", "day: is in the address more than once"),
+        ("/jobs/costs?by=week&range=all&by=week", "by: is in the address more than once"),
+        ("/?search=a&search=b", "search: is in the address more than once"),
+        ("/restatements?only=final&only=x", "only: is in the address more than once"),
+        ("/jobs/costs?day=tomorrow", "day: `tomorrow` is not a date; write it as 2026-11-01"),
+        ("/jobs/costs?day=2026-02-30", "day: `2026-02-30` is not a date"),
+        ("/jobs/costs?day=", "day: `` is not a date"),
+    ] {
+        let answer = get(&router, path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer.text.contains(words) && answer.text.contains("<h1>"), "{path}: {}", answer.text);
+    }
     let grouped = get(&router, "/jobs/config?group=x").await;
     assert!(grouped.status == StatusCode::BAD_REQUEST, "a table without groups");
 }
