@@ -161,8 +161,9 @@ impl Sender<'_> {
                 guards.tell(attempt, self.retries.attempts, wait);
             }
             span.in_scope(|| {
-                let (wait, attempts) = (wait.as_millis(), self.retries.attempts);
-                warn!("{error}; retrying in {wait} ms (attempt {attempt} of {attempts})");
+                let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                let attempts = self.retries.attempts;
+                warn!(attempt, attempts, wait_ms, "{error}; retrying in {wait_ms} ms");
             });
             unless_cancelled(self.cancel, tokio::time::sleep(wait)).await?;
         }

@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::process::{Output, Stdio};
 
+use serde_json::Value;
+
 use crate::support::cost_explorer::{DAILY, NOW, two_days};
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Reply, Script};
@@ -54,6 +56,20 @@ fn every_command_says_that_its_output_is_lost() {
     house.costlake(&["status", "--check"]).exits(0);
     house.job("broken", "");
     assert_eq!(on_a_full_disk(&house, &["check"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_retry_is_logged_with_its_attempt_and_wait() {
+    let (api, house) = open();
+    api.clear();
+    api.then([Reply::fault("ThrottlingException", "Rate exceeded"), Reply::good(&two_days())]);
+    let done = house.costlake(&["--log-format", "json", "run"]);
+    let lines = done.exits(0).stderr.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let retries: Vec<Value> =
+        lines.map(|line| line["fields"].clone()).filter(|fields| fields["attempts"].is_number()).collect();
+    assert_eq!(retries.len(), 1, "{done}");
+    assert_eq!((&retries[0]["attempt"], &retries[0]["attempts"]), (&2.into(), &8.into()), "{done}");
+    assert!(retries[0]["wait_ms"].as_u64().is_some_and(|wait| (200..=1_000).contains(&wait)), "{done}");
 }
 
 #[test]
