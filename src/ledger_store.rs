@@ -126,8 +126,8 @@ impl LedgerStore {
         grain: Grain,
         now: DateTime<Utc>,
     ) -> Result<(Self, Vec<String>)> {
-        let (mut store, notes) = Self::open(lake, table, grain, now).await?;
-        store.doubt_what_is_not_listed(grain).await?;
+        let (mut store, mut notes) = Self::open(lake, table, grain, now).await?;
+        notes.extend(store.doubt_what_is_not_listed(grain).await?);
         Ok((store, notes))
     }
 

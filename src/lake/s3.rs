@@ -234,12 +234,10 @@ impl S3Lake {
         let denied =
             matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. })
                 || DENIED.iter().any(|status| text.contains(status));
-        let no_bucket = text.contains("NoSuchBucket");
-        let kind = match error {
-            _ if denied => Kind::Auth,
-            _ if no_bucket => Kind::Config,
-            _ => Kind::Store,
-        };
+        if !denied && text.contains("NoSuchBucket") {
+            return self.no_bucket(error);
+        }
+        let kind = if denied { Kind::Auth } else { Kind::Store };
         let advice = match kind {
             Kind::Auth if text.contains("explicit deny") => {
                 "a policy denies it, so that allowing more does not help: ask whoever keeps the bucket's policy; where that \
@@ -248,12 +246,20 @@ impl S3Lake {
             Kind::Auth => {
                 "the credentials need s3:GetObject and s3:PutObject below the prefix, and s3:ListBucket on the bucket"
             }
-            Kind::Config => "create the bucket first, or correct --lake",
             _ => {
                 "check the bucket's region (AWS_REGION), the endpoint (AWS_ENDPOINT_URL_S3) and the network, then run again"
             }
         };
         Error::new(kind, what.to_owned()).at("lake", &self.name).at("key", key).because(error).advise(advice)
+    }
+
+    /// The error for a bucket that the store does not have.
+    fn no_bucket(&self, error: object_store::Error) -> Error {
+        let bucket = self.name.trim_start_matches("s3://").split('/').next().unwrap_or_default();
+        Error::new(Kind::Config, format!("the bucket {bucket} does not exist"))
+            .at("lake", &self.name)
+            .because(error)
+            .advise(format!("create it first (aws s3 mb s3://{bucket}), or correct --lake (COSTLAKE_LAKE)"))
     }
 }
 
@@ -295,7 +301,8 @@ mod tests {
             "t",
             object_store::Error::Generic { store: "S3", source: "NoSuchBucket".into() },
         );
-        assert!(error.report().contains("create the bucket first"), "{}", error.report());
+        assert!(error.report().starts_with("the bucket b does not exist (lake s3://b/p)"), "{}", error.report());
+        assert!(error.report().contains("create it first (aws s3 mb s3://b)"), "{}", error.report());
         let source = "not authorized to perform: s3:PutObject with an explicit deny in a resource-based policy".into();
         let error = object_store::Error::PermissionDenied { path: "t".to_owned(), source };
         let error = lake.failed("cannot write", "t", error);

@@ -18,6 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::generation::Footer;
 use crate::lake::Listed;
 use crate::ledger::{Noted, PartitionState, Standing};
+use crate::text::counted;
 use crate::window::{Grain, Partition};
 
 use super::{LedgerStore, Look, Observed, data_key, look, partition_of};
@@ -180,19 +181,28 @@ impl LedgerStore {
     }
 
     /// Marks, in memory only, the days whose object according to the listing is not the committed one. Objects without
-    /// a known ETag are left as they are.
+    /// a known ETag are left as they are. Returns a note on what was marked.
     ///
     /// # Errors
     /// When the lake cannot be listed.
-    pub async fn doubt_what_is_not_listed(&mut self, grain: Grain) -> Result<()> {
+    pub async fn doubt_what_is_not_listed(&mut self, grain: Grain) -> Result<Option<String>> {
+        let mut files = 0;
         for partition in self.not_vouched_for(grain, false).await? {
             let Some(state) = self.ledger.partitions.get(&partition.to_string()) else { continue };
             let why = "the object in the lake is not the one that was committed, or is gone; the next run looks at it";
             let noted = Noted { at: self.ledger.written_at, why: why.to_owned() };
             let days: Vec<NaiveDate> = state.days.keys().copied().collect();
             self.ledger.doubted.extend(days.into_iter().map(|day| (day, noted.clone())));
+            files += 1;
         }
-        Ok(())
+        Ok((files > 0).then(|| {
+            let (one, several) = ("file is not the one", "files are not those");
+            format!(
+                "{} that the ledger knows by size and ETag (the lake was copied, or a file replaced or removed): the days \
+                 count as stale until the next run has looked again",
+                counted(files, one, several)
+            )
+        }))
     }
 }
 

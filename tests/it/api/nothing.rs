@@ -1,8 +1,10 @@
-//! An empty bill differs from a filter that matches nothing, and a table exists independently of its job.
+//! An empty bill differs from a filter that matches nothing, and a table exists independently of its job. Lakes
+//! that are not there, or were copied to where they are.
 
 use std::fs;
+use std::path::Path;
 
-use crate::support::bucket::bucket;
+use crate::support::bucket::{bucket, bucket_but};
 use crate::support::cost_explorer::{DAILY, NOW, day, page, two_days};
 use crate::support::lakehouse::Lakehouse;
 use crate::support::sandbox::SandboxServer;
@@ -170,5 +172,50 @@ fn a_table_of_days_never_becomes_one_of_months_by_another_definition() {
         assert_eq!(house.objects(), before, "{lost}");
         house.job("costs", &hourly);
         house.json(&["run"]).exits(0);
+    }
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let place = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &place);
+        } else {
+            fs::write(place, fs::read(entry.path()).expect("a file")).expect("a file");
+        }
+    }
+}
+
+#[test]
+fn a_lake_that_was_copied_is_told_why_it_is_stale() {
+    let script = Script::new();
+    let house = Lakehouse::new(script.url(), NOW);
+    house.job("costs", DAILY);
+    script.then([Reply::good(&two_days()), Reply::good(&two_days())]);
+    house.run_well();
+    let words = "1 file is not the one that the ledger knows by size and ETag (the lake was copied";
+    house.costlake(&["status"]).exits(0).hides(words);
+    copy(&house.lake(), &house.folder().join("copied"));
+    let there = ["--lake", "copied"];
+    let status = house.costlake(&[&["status", "costs"], &there[..]].concat());
+    status.exits(0).says("! stale 2").says(words).says("until the next run has looked again");
+    house.costlake(&[&["run"], &there[..]].concat()).exits(0);
+    house.costlake(&[&["status", "costs"], &there[..]].concat()).exits(0).hides("stale");
+}
+
+#[test]
+fn a_bucket_that_is_not_there_is_said_not_to_be() {
+    let none = "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>";
+    let store = bucket_but(move |_| Some(Reply::new(404, none)));
+    let mut house = Lakehouse::new("http://127.0.0.1:9", NOW);
+    house.set("AWS_ENDPOINT_URL_S3", store.url());
+    house.job("costs", DAILY);
+    for command in [&["run"][..], &["status"], &["status", "costs"], &["plan"], &["show", "costs"], &["verify"]] {
+        let done = house.costlake(&[command, &["--lake", "s3://bills/x"]].concat());
+        done.exits(2).says("the bucket bills does not exist (lake s3://bills/x");
+        done.says("create it first (aws s3 mb s3://bills), or correct --lake").hides("all current");
     }
 }
