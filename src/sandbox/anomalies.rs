@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::amount::{ONE, share};
 use super::bill::Bill;
-use super::catalog::ACCOUNTS;
 use super::charges::spike;
 use super::dice::uuid;
 use super::dice::{chance, hex, mix};
@@ -79,7 +78,8 @@ impl Anomaly<'_> {
         dollars(self.actual - self.expected)
     }
 
-    fn item(&self, seed: u64) -> Value {
+    fn item(&self, bill: &Bill) -> Value {
+        let seed = bill.seed;
         let line = self.line;
         let percentage = share(self.actual - self.expected, 10_000, self.expected);
         let score = decimal(percentage.min(10_000) / 100, 100);
@@ -104,7 +104,7 @@ impl Anomaly<'_> {
                 "TotalExpectedSpend": dollars(self.expected),
                 "TotalImpactPercentage": decimal(percentage, 100),
             },
-            "MonitorArn": monitor(seed),
+            "MonitorArn": monitor(bill),
         });
         if let (Some(members), Some(feedback)) = (item.as_object_mut(), self.feedback(seed)) {
             members.insert("Feedback".to_owned(), json!(feedback));
@@ -119,8 +119,8 @@ fn dollars(amount: i64) -> f64 {
 }
 
 /// The company's only monitor.
-fn monitor(seed: u64) -> String {
-    format!("arn:aws:ce::{}:anomalymonitor/{}", ACCOUNTS[0].id, uuid(&hex(mix(&[seed, 83]), 32)))
+fn monitor(bill: &Bill) -> String {
+    format!("arn:aws:ce::{}:anomalymonitor/{}", bill.payer(), uuid(&hex(mix(&[bill.seed, 83]), 32)))
 }
 
 /// The anomalies of a day as of `today`, which is a later day.
@@ -151,14 +151,14 @@ pub(super) fn anomalies(question: &Question, bill: &Bill) -> Result<Value, Fault
         return Err(Fault::validation("Start date should be at most 90 days ago."));
     }
     let feedback = question.text("Feedback")?;
-    let other_monitor = question.text("MonitorArn")?.is_some_and(|arn| arn != monitor(bill.seed));
+    let other_monitor = question.text("MonitorArn")?.is_some_and(|arn| arn != monitor(bill));
     let impact: Option<ImpactFilter> = question.member("TotalImpact")?;
     let mut found = Vec::new();
     for day in start.iter_days().take_while(|day| *day <= end && *day < today && !other_monitor) {
         for anomaly in of_day(bill, day, today) {
             let taken = impact.as_ref().map_or(Ok(true), |filter| filter.takes(anomaly.impact()))?;
             if taken && feedback.as_deref().is_none_or(|asked| anomaly.feedback(bill.seed) == Some(asked)) {
-                found.push(anomaly.item(bill.seed));
+                found.push(anomaly.item(bill));
             }
         }
     }

@@ -1,6 +1,5 @@
 //! What a query can group and filter by (dimensions, tags, cost categories), and their values on a line.
 
-use super::catalog::ACCOUNTS;
 use super::fault::Fault;
 use super::lines::Line;
 
@@ -84,8 +83,8 @@ impl Attribute {
         match self {
             Self::Dimension(Dimension::Service) => line.service,
             Self::Dimension(Dimension::UsageType) => &line.usage_type,
-            Self::Dimension(Dimension::LinkedAccount) => line.account.id,
-            Self::Dimension(Dimension::PayerAccount) => ACCOUNTS[0].id,
+            Self::Dimension(Dimension::LinkedAccount) => &line.account.id,
+            Self::Dimension(Dimension::PayerAccount) => &line.account.payer,
             Self::Dimension(Dimension::RecordType) => line.record_type(),
             Self::Dimension(Dimension::Region) => line.region,
             Self::Dimension(Dimension::Operation) => line.operation,

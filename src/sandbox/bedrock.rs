@@ -3,6 +3,8 @@
 //! The company began on 2026-09-01, the first day for which Cost Explorer has product attributes, so that the bill of
 //! earlier days is without them. Prices are made up, in the order of magnitude of public ones.
 
+use std::sync::Arc;
+
 use chrono::NaiveDate;
 
 use super::amount::ONE;
@@ -102,21 +104,21 @@ static MODELS: [Model; 11] = [
 ];
 
 /// Adds the lines of an account: a part of the models, each with all its kinds of tokens, for one team.
-pub(super) fn draw(account: &'static Account, salt: u64, lines: &mut Vec<Line>) {
-    if account.weight < 400 {
+pub(super) fn draw(account: &Arc<Account>, salt: u64, lines: &mut Vec<Line>) {
+    if account.unit.weight < 400 {
         return;
     }
     let team = TEAMS[usize::try_from(mix(&[salt, 5]) % TEAMS.len() as u64).unwrap_or(0)];
-    let region = account.region;
+    let region = account.unit.region;
     let used = MODELS.iter().filter(|model| chance(mix(&[salt, super::dice::of_text(model.name)]), 75));
     lines.extend(used.map(|model| Line {
-        account,
+        account: Arc::clone(account),
         service: SERVICE,
         usage_type: format!("{}{}", region.prefix, model.meter.usage_type),
         region: region.name,
         operation: model.meter.operation,
         team,
-        env: if team.is_empty() { "" } else { account.env },
+        env: if team.is_empty() { "" } else { account.unit.env },
         product: product(team),
         unit: model.meter.unit,
         charge: Charge::Usage,

@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 
+use super::catalog::Account;
 use super::charges;
 use super::dice::{between, mix};
 use super::lines::{Charge, Line, draw};
+use super::organisations::Payer;
 
 /// Number of Cost Explorer's metrics.
 pub(super) const METRICS: usize = 12;
@@ -104,21 +106,45 @@ fn month_number(month: NaiveDate) -> u64 {
 /// Items by day and stage.
 type KnownDays = HashMap<(NaiveDate, Stage), Arc<Vec<Item>>>;
 
-/// All lines, and the days computed so far.
+/// The accounts and lines of an organisation, and the days computed so far.
 #[derive(Debug)]
 pub(super) struct Bill {
     pub(super) seed: u64,
     pub(super) first_day: NaiveDate,
+    /// The first one pays.
+    pub(super) accounts: Vec<Arc<Account>>,
     pub(super) lines: Vec<Line>,
+    kept_days: usize,
     days: Mutex<KnownDays>,
 }
 
 /// Maximum cached days, more than any query covers; a full cache is cleared.
 const KEPT_DAYS: usize = 2_000;
+/// The same of another organisation than the company: there may be many.
+const KEPT_DAYS_OF_OTHERS: usize = 100;
 
 impl Bill {
+    /// The company's bill.
     pub(super) fn new(seed: u64, first_day: NaiveDate) -> Self {
-        Self { seed, first_day, lines: draw(seed), days: Mutex::default() }
+        Self::of(&Payer::company(), seed, first_day)
+    }
+
+    /// The bill of the organisation of a payer account: the company's lines, with other amounts.
+    pub(super) fn of(payer: &Payer, seed: u64, first_day: NaiveDate) -> Self {
+        let accounts = payer.accounts();
+        let mut lines = draw(seed, &accounts);
+        let own_seed = payer.seed(seed);
+        let is_company = *payer == Payer::company();
+        if !is_company {
+            lines.iter_mut().for_each(|line| line.salt = mix(&[line.salt, own_seed]));
+        }
+        let kept_days = if is_company { KEPT_DAYS } else { KEPT_DAYS_OF_OTHERS };
+        Self { seed: own_seed, first_day, accounts, lines, kept_days, days: Mutex::default() }
+    }
+
+    /// The id of the account that pays.
+    pub(super) fn payer(&self) -> &str {
+        self.accounts.first().map_or("", |account| &account.id)
     }
 
     /// The items of `day` as of `today`; empty before the first day and after today.
@@ -128,7 +154,7 @@ impl Bill {
             return Arc::default();
         };
         let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
-        if days.len() >= KEPT_DAYS {
+        if days.len() >= self.kept_days {
             days.clear();
         }
         Arc::clone(days.entry((day, stage)).or_insert_with(|| Arc::new(self.items(day, stage))))

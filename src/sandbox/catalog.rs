@@ -1,13 +1,26 @@
 //! The simulated company: its accounts, regions, teams and products.
 
-/// A linked account. `weight` is its size in permille of a typical one.
+/// What a linked account is for: every organisation has one account of each unit. `id` and `name` are the company's.
+/// `weight` is its size in permille of a typical one.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Account {
+pub(super) struct Unit {
     pub(super) id: &'static str,
     pub(super) name: &'static str,
     pub(super) weight: i64,
     pub(super) env: &'static str,
     pub(super) region: Region,
+}
+
+/// A linked account of an organisation.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// The account that pays.
+    pub(super) payer: String,
+    /// Its size in permille of a typical one.
+    pub(super) weight: i64,
+    pub(super) unit: &'static Unit,
 }
 
 /// A region with the prefix of its usage types.
@@ -29,21 +42,24 @@ pub(super) const NOWHERE: Region = Region { name: "NoRegion", prefix: "" };
 /// All regions in use.
 pub(super) const REGIONS: [Region; 4] = [VIRGINIA, OREGON, IRELAND, FRANKFURT];
 
-/// The organization's accounts; the first one is the payer.
+/// The units; the accounts of the first one pay.
 #[rustfmt::skip]
-pub(super) const ACCOUNTS: [Account; 8] = [
-    account("000123456789", "harbor-payer", 250, "shared", VIRGINIA),
-    account("004400219873", "harbor-security", 300, "shared", VIRGINIA),
-    account("210987654321", "harbor-web-prod", 2_600, "prod", IRELAND),
-    account("318820017745", "harbor-data-prod", 2_300, "prod", VIRGINIA),
-    account("427711930056", "harbor-mobile-prod", 1_400, "prod", FRANKFURT),
-    account("539920184437", "harbor-staging", 700, "staging", IRELAND),
-    account("640018273645", "harbor-dev", 450, "dev", IRELAND),
-    account("871265409918", "Harbor Labs (R&D)", 350, "", OREGON),
+pub(super) static UNITS: [Unit; 8] = [
+    unit(COMPANY, "harbor-payer", 250, "shared", VIRGINIA),
+    unit("004400219873", "harbor-security", 300, "shared", VIRGINIA),
+    unit("210987654321", "harbor-web-prod", 2_600, "prod", IRELAND),
+    unit("318820017745", "harbor-data-prod", 2_300, "prod", VIRGINIA),
+    unit("427711930056", "harbor-mobile-prod", 1_400, "prod", FRANKFURT),
+    unit("539920184437", "harbor-staging", 700, "staging", IRELAND),
+    unit("640018273645", "harbor-dev", 450, "dev", IRELAND),
+    unit("871265409918", "Harbor Labs (R&D)", 350, "", OREGON),
 ];
 
-const fn account(id: &'static str, name: &'static str, weight: i64, env: &'static str, region: Region) -> Account {
-    Account { id, name, weight, env, region }
+/// The company's payer account.
+pub(super) const COMPANY: &str = "000123456789";
+
+const fn unit(id: &'static str, name: &'static str, weight: i64, env: &'static str, region: Region) -> Unit {
+    Unit { id, name, weight, env, region }
 }
 
 /// An unusual tag value that clients must preserve unchanged.

@@ -8,6 +8,7 @@
 use chrono::{Datelike, NaiveDate};
 
 use super::amount::{ONE, share};
+use super::bill::Bill;
 use super::charges::{day_hash, fleet};
 use super::dice::{between, chance, hex, mix, uuid};
 use super::lines::{Charge, Line};
@@ -93,9 +94,9 @@ impl Plan {
     }
 
     /// Its ARN in the term that begins on a day.
-    pub(super) fn arn(&self, seed: u64, begin: NaiveDate) -> String {
-        let hash = mix(&[seed, 72, u64::from(self.terms.begins.0), u64::from(begin.year().unsigned_abs())]);
-        format!("arn:aws:savingsplans::000123456789:savingsplan/{}", uuid(&hex(hash, 32)))
+    pub(super) fn arn(&self, bill: &Bill, begin: NaiveDate) -> String {
+        let hash = mix(&[bill.seed, 72, u64::from(self.terms.begins.0), u64::from(begin.year().unsigned_abs())]);
+        format!("arn:aws:savingsplans::{}:savingsplan/{}", bill.payer(), uuid(&hex(hash, 32)))
     }
 
     /// What it commits to on a day, and the part that stays unused once all usage has arrived, in 1e-10 USD.

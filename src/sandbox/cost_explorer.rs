@@ -9,14 +9,15 @@ use serde::{Serialize, Serializer};
 
 use super::amount;
 use super::bill::{Bill, estimated};
-use super::catalog::ACCOUNTS;
+use super::catalog::{Account, COMPANY};
 use super::fault::Fault;
 use super::paging::{Paged, Place, Token};
 use super::request::{Definition, Granularity, Metric, Period, Request};
 use super::results::{Cell, Results};
 
-/// Number of query results cached for their next pages.
+/// Number of query results cached for their next pages, and that of another organisation than the company.
 const KEPT_QUERIES: usize = 6;
+const KEPT_QUERIES_OF_OTHERS: usize = 2;
 
 type QueryKey = ([u8; 8], NaiveDate);
 
@@ -48,7 +49,7 @@ impl CostExplorer {
         let next = u32::try_from(page + 1).ok().filter(|_| more);
         let token = next.map(|page| Token { fingerprint: request.fingerprint, page, today }.text(seed));
         let places = paged.pages.get(page).map_or(&[][..], Vec::as_slice);
-        let answer = Answer::new(&request, &paged.results, places, token, today);
+        let answer = Answer::new(&request, &paged.results, &self.bill.accounts, places, token, today);
         serde_json::to_vec(&answer).map_err(|error| Fault::new("InternalServerError", error.to_string()))
     }
 
@@ -62,7 +63,8 @@ impl CostExplorer {
         let results = Results::of(request, &self.bill, today);
         let paged = Arc::new(Paged::new(results, grouped, self.page_groups, self.bill.seed));
         queries.push_front((key, Arc::clone(&paged)));
-        queries.truncate(KEPT_QUERIES);
+        let is_company = self.bill.payer() == COMPANY;
+        queries.truncate(if is_company { KEPT_QUERIES } else { KEPT_QUERIES_OF_OTHERS });
         paged
     }
 }
@@ -142,6 +144,7 @@ impl<'a> Answer<'a> {
     fn new(
         request: &'a Request,
         results: &'a Results,
+        accounts: &'a [Arc<Account>],
         places: &[Place],
         token: Option<String>,
         today: NaiveDate,
@@ -163,7 +166,7 @@ impl<'a> Answer<'a> {
             group_definitions: grouped.then_some(&*request.definitions),
             next_page_token: token,
             results_by_time: results_by_time.collect(),
-            dimension_value_attributes: account_names(request, results, &order),
+            dimension_value_attributes: account_names(request, results, accounts, &order),
         }
     }
 }
@@ -201,7 +204,12 @@ fn label(moment: NaiveDateTime, granularity: Granularity) -> String {
 }
 
 /// Names of the accounts on this page, if the query groups by account.
-fn account_names<'a>(request: &Request, results: &Results, order: &[(usize, Vec<&Cell>)]) -> Vec<ValueAttributes<'a>> {
+fn account_names<'a>(
+    request: &Request,
+    results: &Results,
+    accounts: &'a [Arc<Account>],
+    order: &[(usize, Vec<&Cell>)],
+) -> Vec<ValueAttributes<'a>> {
     let Some(position) = request.names_accounts() else {
         return Vec::new();
     };
@@ -210,9 +218,9 @@ fn account_names<'a>(request: &Request, results: &Results, order: &[(usize, Vec<
         .flat_map(|(_, cells)| cells)
         .filter_map(|cell| results.keys.get(cell.group)?.get(position).map(String::as_str))
         .collect();
-    let named = ACCOUNTS.iter().filter(|account| seen.contains(account.id));
+    let named = accounts.iter().filter(|account| seen.contains(&*account.id));
     named
-        .map(|account| ValueAttributes { value: account.id, attributes: Description { description: account.name } })
+        .map(|account| ValueAttributes { value: &account.id, attributes: Description { description: &account.name } })
         .collect()
 }
 

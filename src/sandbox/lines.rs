@@ -3,9 +3,11 @@
 //! Lines are drawn once from the seed; a day only adds amounts to them. That keeps a year of days small, and a query
 //! decides only once per line whether it passes the filter and which group it belongs to.
 
+use std::sync::Arc;
+
 use super::bedrock::{self, Model};
 use super::bill::is_usage;
-use super::catalog::{ACCOUNTS, Account, GLOBAL, NOWHERE, REGIONS, Region, TEAMS, product};
+use super::catalog::{Account, GLOBAL, NOWHERE, REGIONS, Region, TEAMS, product};
 use super::commitments::{PLANS, Plan};
 use super::dice::{between, chance, mix};
 use super::meters::{Meter, Rhythm, SERVICES, Service};
@@ -40,7 +42,7 @@ pub(super) enum Charge {
 /// One line: everything a query can group or filter by.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    pub(super) account: &'static Account,
+    pub(super) account: Arc<Account>,
     pub(super) service: &'static str,
     pub(super) usage_type: String,
     pub(super) region: &'static str,
@@ -82,38 +84,40 @@ impl Line {
     }
 }
 
-/// Draws all lines of the company.
-pub(super) fn draw(seed: u64) -> Vec<Line> {
+/// Draws all lines of an organisation with these accounts, the first of which pays.
+pub(super) fn draw(seed: u64, accounts: &[Arc<Account>]) -> Vec<Line> {
     let mut lines = Vec::new();
-    for (a, account) in ACCOUNTS.iter().enumerate() {
+    for (a, account) in accounts.iter().enumerate() {
         for (s, service) in SERVICES.iter().enumerate() {
             let salt = mix(&[seed, a as u64, s as u64]);
             if chance(salt, service.spread) {
                 used_service(account, service, salt, &mut lines);
-            } else if account.weight > 1_000 {
+            } else if account.unit.weight > 1_000 {
                 idle_reservation(account, service, salt, &mut lines);
             }
         }
         bedrock::draw(account, mix(&[seed, a as u64, 0xA1]), &mut lines);
         account_lines(account, mix(&[seed, a as u64]), &mut lines);
     }
-    payer_lines(mix(&[seed, 0xFEE]), &mut lines);
+    if let Some(payer) = accounts.first() {
+        payer_lines(payer, mix(&[seed, 0xFEE]), &mut lines);
+    }
     add_corrections(&mut lines);
     lines
 }
 
-fn used_service(account: &'static Account, service: &'static Service, salt: u64, lines: &mut Vec<Line>) {
+fn used_service(account: &Arc<Account>, service: &'static Service, salt: u64, lines: &mut Vec<Line>) {
     if service.global {
         return used_meters(account, service, GLOBAL, salt, lines);
     }
-    used_meters(account, service, account.region, salt, lines);
+    used_meters(account, service, account.unit.region, salt, lines);
     let second = REGIONS[usize::try_from(mix(&[salt, 2]) % 4).unwrap_or(0)];
-    if second != account.region && chance(mix(&[salt, 3]), 35) {
+    if second != account.unit.region && chance(mix(&[salt, 3]), 35) {
         used_meters(account, service, second, mix(&[salt, 4]), lines);
     }
 }
 
-fn used_meters(account: &'static Account, service: &'static Service, region: Region, salt: u64, lines: &mut Vec<Line>) {
+fn used_meters(account: &Arc<Account>, service: &'static Service, region: Region, salt: u64, lines: &mut Vec<Line>) {
     let team = TEAMS[usize::try_from(mix(&[salt, 5]) % TEAMS.len() as u64).unwrap_or(0)];
     for (m, meter) in service.meters.iter().enumerate() {
         let salt = mix(&[salt, 6, m as u64]);
@@ -122,13 +126,13 @@ fn used_meters(account: &'static Account, service: &'static Service, region: Reg
         }
         let (planned, reserved) = commitments_of(meter, account, region, salt);
         let usage = Line {
-            account,
+            account: Arc::clone(account),
             service: service.name,
             usage_type: format!("{}{}", region.prefix, meter.usage_type),
             region: region.name,
             operation: if meter.operation.is_empty() { "NoOperation" } else { meter.operation },
             team,
-            env: if team.is_empty() { "" } else { account.env },
+            env: if team.is_empty() { "" } else { account.unit.env },
             product: product(team),
             unit: meter.unit,
             charge: Charge::Usage,
@@ -160,9 +164,9 @@ fn used_meters(account: &'static Account, service: &'static Service, region: Reg
 }
 
 /// A large account keeps the reservations of machines that it does not run.
-fn idle_reservation(account: &'static Account, service: &'static Service, salt: u64, lines: &mut Vec<Line>) {
+fn idle_reservation(account: &Arc<Account>, service: &'static Service, salt: u64, lines: &mut Vec<Line>) {
     let mut former = Vec::new();
-    used_meters(account, service, account.region, salt, &mut former);
+    used_meters(account, service, account.unit.region, salt, &mut former);
     let fees = former.into_iter().filter(|line| matches!(line.charge, Charge::ReservationFee { .. }));
     lines.extend(fees.map(|line| Line { charge: Charge::ReservationFee { idle: true }, ..line }));
 }
@@ -176,8 +180,8 @@ fn commitments_of(meter: &Meter, account: &Account, region: Region, salt: u64) -
     let permille = between(mix(&[salt, 7]), 350, 700);
     match meter.rhythm {
         Rhythm::Planned(_) => {
-            let known = RESERVED_MACHINES.contains(&(account.name, meter.instance_type()));
-            if known && region == account.region { (permille - 150, 150) } else { (permille, 0) }
+            let known = RESERVED_MACHINES.contains(&(account.unit.name, meter.instance_type()));
+            if known && region == account.unit.region { (permille - 150, 150) } else { (permille, 0) }
         }
         Rhythm::Reserved(_) => (0, permille),
         Rhythm::Busy | Rhythm::Steady | Rhythm::Rare => (0, 0),
@@ -185,9 +189,9 @@ fn commitments_of(meter: &Meter, account: &Account, region: Region, salt: u64) -
 }
 
 /// A line that is not usage: without region, operation and tags.
-fn charge_line(account: &'static Account, service: &'static str, usage_type: &str, charge: Charge, salt: u64) -> Line {
+fn charge_line(account: &Arc<Account>, service: &'static str, usage_type: &str, charge: Charge, salt: u64) -> Line {
     Line {
-        account,
+        account: Arc::clone(account),
         service,
         usage_type: usage_type.to_owned(),
         region: NOWHERE.name,
@@ -208,22 +212,22 @@ fn charge_line(account: &'static Account, service: &'static str, usage_type: &st
 }
 
 /// Lines of every account other than usage.
-fn account_lines(account: &'static Account, salt: u64, lines: &mut Vec<Line>) {
+fn account_lines(account: &Arc<Account>, salt: u64, lines: &mut Vec<Line>) {
     let line =
         |service, usage_type: &str, charge, what| charge_line(account, service, usage_type, charge, mix(&[salt, what]));
-    let home = account.region;
+    let home = account.unit.region;
     let mut at_home = |line: Line, operation| {
         let usage_type = format!("{}{}", home.prefix, line.usage_type);
         lines.push(Line { usage_type, region: home.name, operation, ..line });
     };
-    if account.weight > 1_000 {
+    if account.unit.weight > 1_000 {
         let late = line(SERVICES[0].name, "BoxUsage:m6i.xlarge", Charge::LateCredit, 13);
         at_home(late, "RunInstances");
     }
-    if account.env == "dev" || account.env.is_empty() {
+    if account.unit.env == "dev" || account.unit.env.is_empty() {
         at_home(line("AWS Lambda", "Lambda-GB-Second", Charge::Credit, 14), "Invoke");
     }
-    if account.weight > 2_000 {
+    if account.unit.weight > 2_000 {
         let refund = line("AWS Data Transfer", "DataTransfer-Out-Bytes", Charge::Refund, 15);
         at_home(refund, "RunInstances");
     }
@@ -231,8 +235,7 @@ fn account_lines(account: &'static Account, salt: u64, lines: &mut Vec<Line>) {
 }
 
 /// Lines of the payer account only.
-fn payer_lines(salt: u64, lines: &mut Vec<Line>) {
-    let payer = &ACCOUNTS[0];
+fn payer_lines(payer: &Arc<Account>, salt: u64, lines: &mut Vec<Line>) {
     for (plan, what) in PLANS.iter().zip([1, 3]) {
         let service = "Savings Plans for AWS Compute usage";
         let fee = charge_line(payer, service, plan.usage_type, Charge::PlanFee(plan), mix(&[salt, what]));
@@ -259,7 +262,7 @@ fn add_corrections(lines: &mut Vec<Line>) {
         line.corrected = Some(twin_at);
         let twin = Line {
             team: "platform",
-            env: line.account.env,
+            env: line.account.unit.env,
             product: product("platform"),
             corrected: None,
             correction: true,
@@ -271,13 +274,15 @@ fn add_corrections(lines: &mut Vec<Line>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Charge, draw};
+    use super::Charge;
+    use crate::sandbox::bill::Bill;
     use crate::sandbox::catalog::ODD_TEAM;
+    use crate::sandbox::reader::day;
 
     #[test]
     fn lines_are_many_and_varied_but_not_too_many() {
         for seed in [1, 7, 42] {
-            let lines = draw(seed);
+            let lines = Bill::new(seed, day("2025-10-01")).lines;
             let own = lines.iter().filter(|line| !line.correction).count();
             assert!((150..=480).contains(&own), "{own} lines for seed {seed}");
             assert!(lines.iter().any(|line| line.team.is_empty()));

@@ -1,15 +1,16 @@
 //! A built-in simulation of both APIs: Cost Explorer (JSON 1.1) and Datadog's cost endpoints for one seeded company,
-//! plus the one AWS STS call that accompanies the former.
+//! and for any number of other organisations like it, plus the AWS STS calls that accompany the former.
 //!
 //! `demo`, tests and docker-compose need bills that are believable, restated as time passes, and paginated as awkwardly
 //! as the real ones, without credentials or a network. Everything served is a pure function of the seed, the requested
-//! day and the simulated clock; the system clock is read only after `Sandbox::follow_the_clock`.
+//! day, the simulated clock and the account or key that asks; the system clock is read only after
+//! `Sandbox::follow_the_clock`, and for the hour that temporary credentials are valid.
 //!
 //! ```text
-//! server ─┬─ operations ─┬─ cost_explorer ── request, expression, product_attributes ── results ── paging
-//!         │              ├─ savings_plans, reservations, forecast, anomalies, values ── question
-//!         │              └─ bill ── lines, charges, commitments ── catalog, meters, bedrock
-//!         ├─ token_service ── catalog
+//! server ─┬─ organisations ── operations ─┬─ cost_explorer ── request, expression, product_attributes ── results ── paging
+//!         │                               ├─ savings_plans, reservations, forecast, anomalies, values ── question
+//!         │                               └─ bill ── lines, charges, commitments ── catalog, meters, bedrock
+//!         ├─ token_service ── credentials
 //!         └─ datadog ── bill, catalog; its own modules are listed there
 //! ```
 
@@ -22,6 +23,7 @@ mod catalog;
 mod charges;
 mod commitments;
 mod cost_explorer;
+mod credentials;
 mod datadog;
 mod dice;
 mod expression;
@@ -30,6 +32,7 @@ mod forecast;
 mod lines;
 mod meters;
 mod operations;
+mod organisations;
 mod paging;
 mod product_attributes;
 mod question;
@@ -50,8 +53,8 @@ use chrono::{DateTime, Months, NaiveDate, Utc};
 
 use crate::clock::Clock;
 
-use bill::{Bill, first_of_month};
-use cost_explorer::CostExplorer;
+use bill::first_of_month;
+use organisations::Organisations;
 
 pub use server::serve;
 
@@ -94,7 +97,7 @@ pub struct Sandbox {
 #[derive(Debug)]
 struct Shared {
     clock: RwLock<Clock>,
-    cost_explorer: CostExplorer,
+    organisations: Organisations,
     cost_explorer_requests: AtomicU64,
     datadog_requests: AtomicU64,
 }
@@ -105,11 +108,11 @@ impl Sandbox {
     pub fn new(settings: Settings) -> Self {
         let this_month = first_of_month(settings.now.date_naive());
         let usual = this_month.checked_sub_months(Months::new(13)).unwrap_or(this_month);
-        let bill = Bill::new(settings.seed, settings.first_day.unwrap_or(usual));
+        let first_day = settings.first_day.unwrap_or(usual);
         Self {
             shared: Arc::new(Shared {
                 clock: RwLock::new(Clock::Fixed(settings.now)),
-                cost_explorer: CostExplorer::new(bill, settings.page_groups),
+                organisations: Organisations::new(settings.seed, first_day, settings.page_groups),
                 cost_explorer_requests: AtomicU64::new(0),
                 datadog_requests: AtomicU64::new(0),
             }),
@@ -147,6 +150,6 @@ impl Sandbox {
     }
 
     fn seed(&self) -> u64 {
-        self.shared.cost_explorer.bill.seed
+        self.shared.organisations.seed
     }
 }

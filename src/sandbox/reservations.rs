@@ -84,7 +84,7 @@ impl<'a> Reservation<'a> {
     {
         match key {
             "SERVICE" => self.fee.service,
-            "LINKED_ACCOUNT" => self.fee.account.id,
+            "LINKED_ACCOUNT" => &self.fee.account.id,
             "REGION" => self.fee.region,
             "INSTANCE_TYPE" => self.meter.instance_type(),
             "INSTANCE_TYPE_FAMILY" => self.meter.family(),
@@ -336,7 +336,7 @@ const COVERAGE_KEYS: [&str; 12] = [
 fn value<'a>(line: &'a Line, key: &str) -> &'a str {
     match key {
         "SERVICE" => line.service,
-        "LINKED_ACCOUNT" => line.account.id,
+        "LINKED_ACCOUNT" => &line.account.id,
         "REGION" => line.region,
         "INSTANCE_TYPE" => line.meter.map_or("", |meter| meter.instance_type()),
         "INSTANCE_TYPE_FAMILY" => line.meter.map_or("", |meter| meter.family()),

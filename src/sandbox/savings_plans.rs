@@ -18,7 +18,6 @@ use serde_json::{Map, Value, json};
 
 use super::amount::{percent, share, text};
 use super::bill::Bill;
-use super::catalog::ACCOUNTS;
 use super::commitments::{PLANS, Plan};
 use super::fault::Fault;
 use super::lines::{Charge, Line};
@@ -88,12 +87,12 @@ fn of(sums: &[i128], metric: Metric) -> i64 {
 fn in_scope(scope: &Scope, bill: &Bill, day: NaiveDate, today: NaiveDate) -> Option<Commitment> {
     let mut found = None;
     for plan in &PLANS {
-        let arn = plan.arn(bill.seed, plan.terms.at(day).0);
+        let arn = plan.arn(bill, plan.terms.at(day).0);
         let admitted = scope.admits(|key| match key {
             "SAVINGS_PLAN_ARN" => &arn,
             "SAVINGS_PLANS_TYPE" => plan.kind,
             "PAYMENT_OPTION" => plan.terms.purchase,
-            "LINKED_ACCOUNT" => ACCOUNTS[0].id,
+            "LINKED_ACCOUNT" => bill.payer(),
             _ => "",
         });
         if admitted {
@@ -147,7 +146,7 @@ fn value<'a>(line: &'a Line, key: &str) -> &'a str {
     match key {
         "SERVICE" => line.service,
         "REGION" => line.region,
-        "LINKED_ACCOUNT" => line.account.id,
+        "LINKED_ACCOUNT" => &line.account.id,
         "INSTANCE_FAMILY" => line.meter.map_or("", |meter| meter.family()),
         _ => "",
     }

@@ -1,5 +1,5 @@
 //! The HTTP server of both simulated APIs: AWS and the clock here, Datadog in `datadog::routes`. Headers that clients
-//! rely on are sent; credentials are required but not verified.
+//! rely on are sent; credentials are required, but no signature is verified.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,10 +18,12 @@ use tokio::net::TcpListener;
 use crate::request::FIGURES_HEADER;
 
 use super::Sandbox;
+use super::credentials::{Caller, Unusable};
 use super::datadog::{Refusal, routes};
 use super::dice::{hex, mix, uuid};
 use super::fault::Fault;
 use super::operations::Operation;
+use super::organisations::Payer;
 use super::token_service;
 
 /// Serves the sandbox on `listener` until `shutdown` resolves; requests in flight are answered first.
@@ -35,6 +37,9 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     axum::serve(listener, sandbox.router()).with_graceful_shutdown(shutdown).await
 }
+
+/// The header of the session token of temporary credentials.
+const TOKEN_HEADER: &str = "x-amz-security-token";
 
 pub(super) fn router(sandbox: Sandbox) -> Router {
     Router::new()
@@ -84,19 +89,23 @@ pub(super) fn count(counter: &AtomicU64) -> u64 {
 
 /// Both AWS services are served at the root path: STS requests are forms, Cost Explorer requests are JSON.
 async fn aws(State(sandbox): State<Sandbox>, headers: HeaderMap, body: Bytes) -> Response {
+    let machine_time = crate::clock::Clock::System.now();
+    let caller = Caller::of(text(&headers, header::AUTHORIZATION.as_str()), text(&headers, TOKEN_HEADER), machine_time);
     if !text(&headers, header::CONTENT_TYPE.as_str()).starts_with("application/x-www-form-urlencoded") {
-        return cost_explorer(&sandbox, &headers, &body);
+        return cost_explorer(&sandbox, &headers, &caller, &body);
     }
     let request_id = uuid(&hex(mix(&[sandbox.seed(), 92]), 32));
-    let (status, body) = token_service::answer(&body, is_signed(&headers), &request_id);
+    let (status, body) = token_service::answer(&body, &caller, machine_time, &request_id);
     let headers = [(header::CONTENT_TYPE.as_str(), "text/xml"), ("x-amzn-requestid", &*request_id)];
     (status, headers, body).into_response()
 }
 
-fn cost_explorer(sandbox: &Sandbox, headers: &HeaderMap, body: &Bytes) -> Response {
+fn cost_explorer(sandbox: &Sandbox, headers: &HeaderMap, caller: &Result<Caller, Unusable>, body: &Bytes) -> Response {
     let number = count(&sandbox.shared.cost_explorer_requests);
-    let answer = checked_target(headers)
-        .and_then(|operation| sandbox.shared.cost_explorer.perform(operation, body, sandbox.now()));
+    let answer = checked_target(headers).and_then(|operation| {
+        let organisation = sandbox.shared.organisations.of(&payer(caller)?);
+        organisation.perform(operation, body, sandbox.now())
+    });
     let (status, body) = match answer {
         Ok(body) => (StatusCode::OK, body),
         Err(fault) if fault.code == "InternalServerError" => (StatusCode::INTERNAL_SERVER_ERROR, fault_body(&fault)),
@@ -115,18 +124,24 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim()
 }
 
-fn is_signed(headers: &HeaderMap) -> bool {
-    text(headers, header::AUTHORIZATION.as_str()).starts_with("AWS4-HMAC-SHA256")
+/// The account whose bill a caller of Cost Explorer reads.
+fn payer(caller: &Result<Caller, Unusable>) -> Result<Payer, Fault> {
+    let invalid = "The security token included in the request is invalid.";
+    match caller {
+        Ok(Caller::Nobody) => Err(Fault::new("MissingAuthenticationTokenException", "Missing Authentication Token")),
+        Ok(Caller::User) => Ok(Payer::company()),
+        Ok(Caller::Role(role)) => Ok(role.account.clone()),
+        Err(Unusable::Invalid) => Err(Fault::new("UnrecognizedClientException", invalid)),
+        Err(Unusable::Expired) => {
+            Err(Fault::new("ExpiredTokenException", "The security token included in the request is expired"))
+        }
+    }
 }
 
 fn checked_target(headers: &HeaderMap) -> Result<Operation, Fault> {
     let target = text(headers, "x-amz-target");
     let json = text(headers, header::CONTENT_TYPE.as_str()).starts_with("application/x-amz-json-1.1");
-    let operation = Operation::of_target(target)
+    Operation::of_target(target)
         .filter(|_| json)
-        .ok_or_else(|| Fault::new("UnknownOperationException", format!("The operation {target:?} is not known.")))?;
-    if !is_signed(headers) {
-        return Err(Fault::new("MissingAuthenticationTokenException", "Missing Authentication Token"));
-    }
-    Ok(operation)
+        .ok_or_else(|| Fault::new("UnknownOperationException", format!("The operation {target:?} is not known.")))
 }

@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 
 use super::attribute::Attribute;
 use super::bill::Bill;
-use super::catalog::ACCOUNTS;
 use super::fault::Fault;
 use super::product_attributes;
 use super::question::{Question, with_token};
@@ -65,7 +64,7 @@ pub(super) fn of_dimension(question: &Question, bill: &Bill) -> Result<Value, Fa
         Attribute::dimension(&dimension)?
     };
     let values = found(question, bill, &attribute)?.into_iter().map(|value| {
-        let account = ACCOUNTS.iter().find(|account| dimension == "LINKED_ACCOUNT" && account.id == value);
+        let account = bill.accounts.iter().find(|account| dimension == "LINKED_ACCOUNT" && account.id == value);
         let attributes: Map<String, Value> =
             account.map(|account| ("description".to_owned(), json!(account.name))).into_iter().collect();
         json!({ "Value": value, "Attributes": attributes })

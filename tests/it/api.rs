@@ -25,6 +25,7 @@ mod lists;
 mod malformed;
 mod ninety_nights;
 mod nothing;
+mod organisation;
 mod outages;
 mod output;
 mod product_attributes;

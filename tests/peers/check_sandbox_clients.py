@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from datadog_api_client import ApiClient, Configuration
 from datadog_api_client.exceptions import NotFoundException
 from datadog_api_client.model_utils import UnparsedObject
@@ -85,11 +86,74 @@ def totals(found):
     }
 
 
-def costs_client(server):
+KEYS = dict(aws_access_key_id="AK", aws_secret_access_key="SK")
+# The documented payer accounts of the sandbox; the first one is that of any keys.
+PAYERS = ["000123456789", "222233334444", "000033334444"]
+
+
+def aws_client(server, service, keys=KEYS):
     return boto3.client(
-        "ce", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id="AK", aws_secret_access_key="SK",
-        config=Config(retries={"max_attempts": 2}),
-    )
+        service, endpoint_url=server.url, region_name="us-east-1", config=Config(retries={"max_attempts": 2}), **keys)
+
+
+def costs_client(server):
+    return aws_client(server, "ce")
+
+
+def assumed(server, account, role="costs", **more):
+    """Temporary keys of a role, as arguments of a client."""
+    answer = aws_client(server, "sts").assume_role(
+        RoleArn=f"arn:aws:iam::{account}:role/{role}", RoleSessionName="peers", **more)
+    keys = answer["Credentials"]
+    return answer, dict(aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"],
+                        aws_session_token=keys["SessionToken"])
+
+
+def refused(call, **question):
+    """The code and the words of a refusal of AWS."""
+    try:
+        call(**question)
+    except ClientError as error:
+        return error.response["Error"]["Code"], error.response["Error"]["Message"]
+    return None, "no refusal"
+
+
+def payers(tally, server):
+    account = [{"Type": "DIMENSION", "Key": "LINKED_ACCOUNT"}]
+    question = dict(TimePeriod=MONTH, Granularity="MONTHLY", Metrics=METRICS)
+    with tally.group("boto3 assumes a role of each payer, and reads another bill with other accounts") as group:
+        costs, seen = {}, set()
+        for payer in PAYERS:
+            answer, keys = assumed(server, payer)
+            left = answer["Credentials"]["Expiration"] - datetime.datetime.now(datetime.UTC)
+            group.true(3_500 < left.total_seconds() <= 3_600, f"{payer}: the keys expire in {left}")
+            identity = aws_client(server, "sts", keys).get_caller_identity()
+            group.equal(identity["Account"], payer, "account")
+            group.equal(identity["Arn"], f"arn:aws:sts::{payer}:assumed-role/costs/peers", "ARN")
+            client = aws_client(server, "ce", keys)
+            costs[payer] = totals(pages(client, **question))
+            found = pages(client, **question, GroupBy=account)
+            group.same_mapping(group_sums(group, found, 1)[0], costs[payer], f"{payer}: sums over accounts")
+            ids = {entry["Keys"][0] for page in found for result in page["ResultsByTime"] for entry in result["Groups"]}
+            group.true(payer in ids and not ids & seen, f"{payer}: accounts {ids}, known {seen}")
+            seen |= ids
+        group.equal(len({tuple(of.values()) for of in costs.values()}), len(PAYERS), "different bills")
+        group.equal(costs[PAYERS[0]], totals(pages(costs_client(server), **question)), "the bill of any keys")
+
+    with tally.group("boto3 is denied a role as AWS denies it, and keys without their session token") as group:
+        arn = f"arn:aws:iam::{PAYERS[1]}:role/costlake-denied"
+        words = f"User: arn:aws:iam::{PAYERS[0]}:user/sandbox is not authorized to perform: sts:AssumeRole on resource: {arn}"
+        token_service = aws_client(server, "sts")
+        asked = dict(RoleArn=arn, RoleSessionName="peers")
+        group.equal(refused(token_service.assume_role, **asked), ("AccessDenied", words), "refusal")
+        external = dict(RoleArn=f"arn:aws:iam::{PAYERS[1]}:role/costs-external", RoleSessionName="peers")
+        group.equal(refused(token_service.assume_role, **external)[0], "AccessDenied", "without an external id")
+        group.equal(refused(token_service.assume_role, **external, ExternalId="other")[0], "AccessDenied", "another one")
+        assumed(server, PAYERS[1], "costs-external", ExternalId="sandbox-external-id")
+        _, keys = assumed(server, PAYERS[1])
+        keys = {name: value for name, value in keys.items() if name != "aws_session_token"}
+        code, _ = refused(aws_client(server, "ce", keys).get_cost_and_usage, **question)
+        group.equal(code, "UnrecognizedClientException", "without the token")
 
 
 def cost_explorer(tally, client):
@@ -451,9 +515,31 @@ def cost_accounts(tally, costs):
         group.note(f"{len(accounts)} accounts")
 
 
-def datadog(tally, server):
-    configuration = Configuration(api_key={"apiKeyAuth": lake.DATADOG["DD_API_KEY"], "appKeyAuth": lake.DATADOG["DD_APP_KEY"]})
+def datadog_configuration(server, api_key):
+    configuration = Configuration(api_key={"apiKeyAuth": api_key, "appKeyAuth": lake.DATADOG["DD_APP_KEY"]})
     configuration.host = server.url
+    return configuration
+
+
+def organisations(tally, server):
+    with tally.group("Datadog's client reads other budgets and costs with the key of another organisation") as group:
+        found = {}
+        for key in ("sandbox", "sandbox-web", "sandbox-" + PAYERS[1]):
+            with ApiClient(datadog_configuration(server, key)) as client:
+                budgets = [plain(budget) for budget in CloudCostManagementApi(client).list_budgets().data]
+                days = cost_by_day(MetricsApi(client), "sum:aws.cost.unblended{*}.rollup(sum, daily)")
+            group.true(budgets and days, f"{key}: nothing")
+            found[key] = ({b["id"] for b in budgets}, {b["attributes"]["org_id"] for b in budgets},
+                          tuple(b["attributes"]["total_amount"] for b in budgets), sum(days.values()))
+        for what, values in zip(("ids", "organisation ids", "budgets", "costs"), zip(*found.values())):
+            group.true(all(a != b for i, a in enumerate(values) for b in values[:i]), f"equal {what}: {values}")
+        _, keys = assumed(server, PAYERS[1])
+        billed_there = billed(aws_client(server, "ce", keys), "UnblendedCost")
+        group.true(near(found["sandbox-" + PAYERS[1]][3], float(billed_there)), "an organisation named after a payer has its bill")
+
+
+def datadog(tally, server):
+    configuration = datadog_configuration(server, lake.DATADOG["DD_API_KEY"])
     warnings.filterwarnings("ignore", "Using unstable operation")
     for operation in PREVIEWS:
         configuration.unstable_operations[operation] = True
@@ -510,7 +596,9 @@ def check(tally, stack):
     client = costs_client(server)
     for part in (cost_explorer, newest_metrics, commitments, outlook):
         part(tally, client)
+    payers(tally, server)
     datadog(tally, server)
+    organisations(tally, server)
 
 
 lake.main(check)

@@ -123,7 +123,7 @@ impl Budget {
         json!({
             "name": self.name,
             "metrics_query": self.metrics_query(),
-            "org_id": 1_000_042,
+            "org_id": 1_000_042 + company.number(),
             "start_month": year * 100 + 1,
             "end_month": year * 100 + 12,
             "total_amount": whole(total),

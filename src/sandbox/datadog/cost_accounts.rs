@@ -6,19 +6,20 @@
 use chrono::Weekday;
 use serde_json::{Value, json};
 
-use crate::sandbox::catalog::{ACCOUNTS, Account};
+use crate::sandbox::catalog::Account;
 use crate::sandbox::dice::{hex, mix, uuid};
 
 use super::integration::WITHOUT_EXPORT;
 use super::{Company, Parameters, Refusal, one_of, optional};
 
-/// The account with an export of the old kind.
+/// The unit whose account has an export of the old kind.
 const OLD_EXPORT: &str = "871265409918";
-/// The account whose export came late.
+/// The unit whose account's export came late.
 const LATE_EXPORT: &str = "640018273645";
 
-fn number(account: &Account) -> usize {
-    534 + 7 * ACCOUNTS.iter().position(|known| known == account).unwrap_or(0)
+fn number(company: Company<'_>, account: &Account) -> u64 {
+    let place = company.bill.accounts.iter().position(|known| **known == *account).unwrap_or(0);
+    534 + 7 * place as u64 + 56 * company.number()
 }
 
 /// `cost/cloud_accounts`: the accounts with a CUR 2.0 export. The late one is found late anew each Monday.
@@ -26,13 +27,13 @@ pub(super) fn cloud_accounts(company: Company<'_>, parameters: &Parameters) -> R
     let cloud = optional(parameters, "filter[cloud]").unwrap_or("aws_cur2");
     one_of(&["aws_cur2", "oci"], "filter[cloud]", cloud)?;
     let monday = company.today().week(Weekday::Mon).first_day();
-    let accounts = ACCOUNTS.iter().filter(|account| !WITHOUT_EXPORT.contains(&account.id));
+    let accounts = company.bill.accounts.iter().filter(|account| !WITHOUT_EXPORT.contains(&account.unit.id));
     let data = accounts.filter(|_| cloud.eq_ignore_ascii_case("aws_cur2")).map(|account| {
-        let late = account.id == LATE_EXPORT;
+        let late = account.unit.id == LATE_EXPORT;
         let since = if late { format!("{monday}T05:12:47Z") } else { "2025-09-01T05:12:47Z".to_owned() };
         let errors: &[&str] = if late { &["No new report version for more than 24 hours."] } else { &[] };
         json!({
-            "id": number(account).to_string(),
+            "id": number(company, account).to_string(),
             "type": "cloud_account",
             "attributes": {
                 "account_id": account.id,
@@ -49,16 +50,16 @@ pub(super) fn cloud_accounts(company: Company<'_>, parameters: &Parameters) -> R
 }
 
 /// `cost/aws_cur_config`: the accounts with an export of the old kind.
-pub(super) fn aws_cur_config(_: Company<'_>, _: &Parameters) -> Result<Value, Refusal> {
-    let data = ACCOUNTS.iter().filter(|account| account.id == OLD_EXPORT).map(|account| {
+pub(super) fn aws_cur_config(company: Company<'_>, _: &Parameters) -> Result<Value, Refusal> {
+    let data = company.bill.accounts.iter().filter(|account| account.unit.id == OLD_EXPORT).map(|account| {
         json!({
-            "id": number(account).to_string(),
+            "id": number(company, account).to_string(),
             "type": "aws_cur_config",
             "attributes": {
                 "account_filters": { "include_new_accounts": null },
                 "account_id": account.id,
                 "bucket_name": format!("harbor-billing-{}", account.id),
-                "bucket_region": account.region.name,
+                "bucket_region": account.unit.region.name,
                 "report_name": "hourly-legacy",
                 "report_prefix": "cur",
                 "months": 15,

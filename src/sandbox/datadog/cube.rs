@@ -269,7 +269,7 @@ mod tests {
 
     use super::{CostQuery, Filter, Metric, Rollup};
     use crate::sandbox::catalog::ODD_TEAM;
-    use crate::sandbox::lines::draw;
+    use crate::sandbox::reader::service;
 
     #[test]
     fn a_query_is_read_into_its_parts() {
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn filters_take_the_lines_they_name() {
-        let lines = draw(42);
+        let lines = service(1_000).bill.lines;
         let taken = |text: &str| {
             let filter = Filter::read(text).unwrap();
             lines.iter().map(|line| filter.takes(line)).collect::<Vec<_>>()

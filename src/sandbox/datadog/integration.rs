@@ -2,29 +2,29 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::catalog::{ACCOUNTS, Account};
+use crate::sandbox::catalog::Account;
 use crate::sandbox::dice::{hex, mix, of_text, uuid};
 
 use super::{Company, Parameters, Refusal, optional};
 
-/// Accounts that are integrated but have no cost export.
+/// The units whose accounts are integrated but have no cost export.
 pub(super) const WITHOUT_EXPORT: [&str; 2] = ["004400219873", "871265409918"];
 
 fn id(seed: u64, account: &Account) -> String {
-    uuid(&hex(mix(&[seed, 81, of_text(account.id)]), 32))
+    uuid(&hex(mix(&[seed, 81, of_text(&account.id)]), 32))
 }
 
 /// `integration/aws/accounts`: all integrated accounts, or the one with the given AWS id.
 pub(super) fn accounts(company: Company<'_>, parameters: &Parameters) -> Result<Value, Refusal> {
     let id = optional(parameters, "aws_account_id");
-    let wanted = ACCOUNTS.iter().filter(|account| id.is_none_or(|id| id == account.id));
+    let wanted = company.bill.accounts.iter().filter(|account| id.is_none_or(|id| id == account.id));
     let data: Vec<Value> = wanted.map(|account| account_data(company.seed(), account)).collect();
     Ok(json!({ "data": data }))
 }
 
 fn account_data(seed: u64, account: &Account) -> Value {
-    let secret = hex(mix(&[seed, 82, of_text(account.id)]), 32);
-    let tags = if account.env.is_empty() { Value::Null } else { json!([format!("env:{}", account.env)]) };
+    let secret = hex(mix(&[seed, 82, of_text(&account.id)]), 32);
+    let tags = if account.unit.env.is_empty() { Value::Null } else { json!([format!("env:{}", account.unit.env)]) };
     json!({
         "id": id(seed, account),
         "type": "account",
@@ -33,7 +33,7 @@ fn account_data(seed: u64, account: &Account) -> Value {
             "auth_config": { "role_name": "HarborDatadogRole", "external_id": secret },
             "aws_account_id": account.id,
             "aws_partition": "aws",
-            "aws_regions": { "include_only": [account.region.name] },
+            "aws_regions": { "include_only": [account.unit.region.name] },
             "created_at": "2024-03-05T09:41:12.480913Z",
             "modified_at": "2025-06-18T14:02:55.10277Z",
             "logs_config": { "lambda_forwarder": { "lambdas": [], "sources": [] } },
@@ -52,9 +52,9 @@ pub(super) fn ccm_config(company: Company<'_>, config_id: &str, _: &Parameters) 
         ));
     }
     let seed = company.seed();
-    let account = ACCOUNTS.iter().find(|account| id(seed, account).eq_ignore_ascii_case(config_id));
+    let account = company.bill.accounts.iter().find(|account| id(seed, account).eq_ignore_ascii_case(config_id));
     let account = account
-        .filter(|account| !WITHOUT_EXPORT.contains(&account.id))
+        .filter(|account| !WITHOUT_EXPORT.contains(&account.unit.id))
         .ok_or_else(|| Refusal::new(404, "Account not found", "AWS account with provided id is not integrated"))?;
     let export = |name: &str, prefix: &str, bucket: String| {
         json!({
@@ -62,11 +62,11 @@ pub(super) fn ccm_config(company: Company<'_>, config_id: &str, _: &Parameters) 
             "report_prefix": prefix,
             "report_type": "CUR2.0",
             "bucket_name": bucket,
-            "bucket_region": account.region.name,
+            "bucket_region": account.unit.region.name,
         })
     };
     let mut exports = vec![export("hourly-with-resources", "exports/cur2", format!("harbor-billing-{}", account.id))];
-    if account.id == ACCOUNTS[0].id {
+    if account.id == account.payer {
         let folder = format!("exports/finance/{}", company.today().format("%Y-%m"));
         exports.push(export("organization", &folder, "harbor-finance".to_owned()));
     }

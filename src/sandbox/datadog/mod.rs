@@ -36,6 +36,8 @@ use serde_json::{Value, json};
 
 use crate::sandbox::amount;
 use crate::sandbox::bill::Bill;
+use crate::sandbox::catalog::COMPANY;
+use crate::sandbox::dice::mix;
 
 /// Query parameters by name; the values of a repeated one are joined by commas.
 pub(super) type Parameters = HashMap<String, String>;
@@ -50,6 +52,11 @@ pub(super) struct Company<'a> {
 impl Company<'_> {
     fn seed(&self) -> u64 {
         self.bill.seed
+    }
+
+    /// What tells the numbers of this organisation from the company's, whose is 0.
+    fn number(&self) -> u64 {
+        if self.bill.payer() == COMPANY { 0 } else { 1 + mix(&[self.seed(), 86]) % 8_999_999 }
     }
 
     fn today(&self) -> NaiveDate {

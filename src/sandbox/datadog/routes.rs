@@ -1,4 +1,5 @@
 //! The routes of Datadog's endpoints: both keys are required but not verified, and every answer has rate-limit headers.
+//! The API key `sandbox-<name>` is that of another organisation than the company.
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
@@ -10,6 +11,7 @@ use chrono::Timelike;
 use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
+use crate::sandbox::organisations::Payer;
 use crate::sandbox::server::{count, text};
 
 use super::{Company, Parameters, Refusal};
@@ -88,7 +90,8 @@ fn answer(
         if text(headers, "dd-api-key").is_empty() || text(headers, "dd-application-key").is_empty() {
             (403, "application/json", json!({ "errors": ["Forbidden"] }))
         } else {
-            match question(Company { bill: &sandbox.shared.cost_explorer.bill, now }) {
+            let organisation = sandbox.shared.organisations.of(&Payer::of_key(text(headers, "dd-api-key")));
+            match question(Company { bill: &organisation.bill, now }) {
                 Ok(body) => (200, "application/vnd.api+json", body),
                 Err(refusal) => (refusal.status, "application/vnd.api+json", refusal.body()),
             }

@@ -163,7 +163,7 @@ impl Held<'_> {
         let active = window.days().filter(|day| (term.0..term.1).contains(day));
         let spend = active.filter_map(|day| self.spend(bill, day, window.today)).reduce(|a, b| a + b);
         let id = match self {
-            Self::Plan(plan) => plan.arn(bill.seed, term.0),
+            Self::Plan(plan) => plan.arn(bill, term.0),
             Self::Reservation(own) => own.lease(bill.seed, term.0),
             Self::Program(program) => program.id(bill.seed, term.0),
         };

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::sandbox::catalog::{ACCOUNTS, NOWHERE};
+use crate::sandbox::catalog::NOWHERE;
 use crate::sandbox::lines::{Charge, Line};
 
 use super::cube::{Filter, Metric};
@@ -34,9 +34,9 @@ const fn tag(
 static TAGS: [Tag; 18] = [
     tag("providername", "focus", "The cloud provider.", |_| "AWS"),
     tag("servicename", "focus", "The service, as the provider's bill names it.", |line| line.service),
-    tag("subaccountid", "focus", "The account that used the service.", |line| line.account.id),
-    tag("subaccountname", "focus", "The name of that account.", |line| line.account.name),
-    tag("billingaccountid", "focus", "The account that pays.", |_| ACCOUNTS[0].id),
+    tag("subaccountid", "focus", "The account that used the service.", |line| &line.account.id),
+    tag("subaccountname", "focus", "The name of that account.", |line| &line.account.name),
+    tag("billingaccountid", "focus", "The account that pays.", |line| &line.account.payer),
     tag("regionname", "focus", "The region.", region),
     tag("chargecategory", "focus", "What kind of charge it is.", category),
     tag("billingcurrency", "focus", "The currency of the bill.", |_| "USD"),
@@ -47,7 +47,7 @@ static TAGS: [Tag; 18] = [
     tag("line_item/line_item_type", "aws", "The type of the line.", |line| line.record_type()),
     tag("line_item/usage_type", "aws", "The usage type.", |line| &line.usage_type),
     tag("line_item/operation", "aws", "The operation.", |line| line.operation),
-    tag("line_item/usage_account_id", "aws", "The account that used the service.", |line| line.account.id),
+    tag("line_item/usage_account_id", "aws", "The account that used the service.", |line| &line.account.id),
     tag("team", "user", "The team that owns the resource.", |line| line.team),
     tag("env", "user", "The environment of the resource.", |line| line.env),
 ];
