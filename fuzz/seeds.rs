@@ -69,7 +69,7 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
         ]),
         "ledger" => vec![serde_json::to_vec(&known_ledger()).expect("JSON")],
         "records" => {
-            let mut report = JobReport::begin("fuzzed", "r", "run", DateTime::UNIX_EPOCH, true);
+            let mut report = JobReport::begin(&"fuzzed".into(), "r", "run", DateTime::UNIX_EPOCH, true);
             report.fetches.push(FetchReport::begin("2026-11".to_owned(), Outcome::Unchanged));
             let table = TableRecord::of(&COST, &Identity::default());
             vec![serde_json::to_vec(&report).expect("JSON"), serde_json::to_vec(&table).expect("JSON")]

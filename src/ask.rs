@@ -4,6 +4,9 @@
 //! Objects are read one after the other, and only the columns that the question needs; memory is that of one partition
 //! and of the groups. Nothing is written and no API is asked.
 
+mod units;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,6 +24,8 @@ use crate::plan::{Slot, SlotState, calendar};
 use crate::table::Table;
 use crate::text::plural;
 use crate::window::{Grain, Partition, Window, next_day};
+
+pub use units::{OfAccount, ask_units};
 
 /// The days of an answer.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,6 +58,8 @@ pub struct Reply {
     /// Days whose object is of another generation than the ledger knows: their figures are not those of `slots`. A run
     /// is between its object and its ledger, or ended there.
     pub displaced: Vec<NaiveDate>,
+    /// Of a table with accounts: what the answer rests on, for each account. `slots` and the like are empty then.
+    pub accounts: Vec<OfAccount>,
 }
 
 impl Reply {
@@ -60,12 +67,17 @@ impl Reply {
     #[must_use]
     pub fn read_at(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
         let times = || self.slots.iter().filter_map(|slot| Some(slot.known.as_ref()?.read_at));
-        times().min().zip(times().max())
+        let of_accounts = || self.accounts.iter().filter_map(|account| account.read_at);
+        let oldest = times().chain(of_accounts().map(|(oldest, _)| oldest)).min();
+        oldest.zip(times().chain(of_accounts().map(|(_, newest)| newest)).max())
     }
 
     /// The days of the range that are not final and current, by the word for what they are, the worst first.
     #[must_use]
     pub fn flags(&self) -> Vec<(&'static str, Vec<NaiveDate>)> {
+        if !self.accounts.is_empty() {
+            return of_any(self.accounts.iter().flat_map(|account| &account.flags));
+        }
         let mut found = flags(&self.slots, &self.absent);
         let displaced = |slot: &&Slot| self.displaced.contains(&slot.day);
         let days: Vec<NaiveDate> = self.slots.iter().filter(displaced).map(|slot| slot.day).collect();
@@ -78,22 +90,44 @@ impl Reply {
     /// The same of the earlier range.
     #[must_use]
     pub fn flags_before(&self) -> Vec<(&'static str, Vec<NaiveDate>)> {
+        if !self.accounts.is_empty() {
+            return of_any(self.accounts.iter().flat_map(|account| &account.flags_before));
+        }
         flags(&self.slots_before, &self.absent_before)
     }
 }
 
+/// The states that are said of days, by their names in JSON documents.
+const STATES: [(&str, SlotState); 8] = [
+    ("missing", SlotState::Missing),
+    ("held", SlotState::Held),
+    ("unsettled", SlotState::Mismatch),
+    ("failed", SlotState::Failed),
+    ("not_final", SlotState::NotFinal),
+    ("differing", SlotState::Differing),
+    ("estimated", SlotState::Estimated),
+    ("out_of_reach", SlotState::NotAvailable),
+];
+
+/// The place of a flag among the others, the worst first.
+#[must_use]
+pub fn rank(flag: &str) -> usize {
+    let others = ["displaced", "not_in_table", "missing", "stale"].into_iter();
+    let all = others.chain(STATES.iter().skip(1).map(|(name, _)| *name));
+    all.take_while(|name| *name != flag).count()
+}
+
+/// The days that have a flag in any account.
+fn of_any<'a>(all: impl Iterator<Item = &'a (&'static str, Vec<NaiveDate>)>) -> Vec<(&'static str, Vec<NaiveDate>)> {
+    let mut found: BTreeMap<(usize, &'static str), BTreeSet<NaiveDate>> = BTreeMap::new();
+    for (flag, days) in all {
+        found.entry((rank(flag), flag)).or_default().extend(days);
+    }
+    found.into_iter().map(|((_, flag), days)| (flag, days.into_iter().collect())).collect()
+}
+
 /// The names of the flags in JSON documents, each with the days that have it.
 fn flags(slots: &[Slot], absent: &[NaiveDate]) -> Vec<(&'static str, Vec<NaiveDate>)> {
-    const STATES: [(&str, SlotState); 8] = [
-        ("missing", SlotState::Missing),
-        ("held", SlotState::Held),
-        ("unsettled", SlotState::Mismatch),
-        ("failed", SlotState::Failed),
-        ("not_final", SlotState::NotFinal),
-        ("differing", SlotState::Differing),
-        ("estimated", SlotState::Estimated),
-        ("out_of_reach", SlotState::NotAvailable),
-    ];
     let days = |is: &dyn Fn(&Slot) -> bool| slots.iter().filter(|slot| is(slot)).map(|slot| slot.day).collect();
     let stale = ("stale", days(&|slot| slot.stale));
     let mut found: Vec<(&str, Vec<NaiveDate>)> =
@@ -138,7 +172,7 @@ pub async fn ask_each(
     let mut spans = Vec::new();
     for range in ranges {
         check_times(job, question, *range)?;
-        spans.push(match window_of(job, &slots, *range)? {
+        spans.push(match window_of(job, bounds_of(job, &slots), *range)? {
             Some(window) => Some((window, before_of(window, range.against)?)),
             None => None,
         });
@@ -161,6 +195,7 @@ pub async fn ask_each(
                 slots_before: before.map(of).unwrap_or_default(),
                 slots: of(window),
                 displaced: displaced.clone(),
+                accounts: Vec::new(),
             }
         }
         None => Reply {
@@ -172,6 +207,7 @@ pub async fn ask_each(
             absent: Vec::new(),
             absent_before: Vec::new(),
             displaced: Vec::new(),
+            accounts: Vec::new(),
         },
     };
     Ok(spans.into_iter().map(reply).collect())
@@ -203,9 +239,9 @@ async fn add_up(
         if !tallies.iter().any(|tally| tally.touches(partition.window())) {
             continue;
         }
-        let Some(object) = lake.read(&data_key(&job.name, partition), None).await? else {
+        let Some(object) = lake.read(&data_key(&job.unit, partition), None).await? else {
             return Err(Error::new(Kind::Store, "an object of the table is gone")
-                .at("table", &job.name)
+                .at("table", &job.unit.table)
                 .at("partition", partition)
                 .advise(way_out(job)));
         };
@@ -213,7 +249,8 @@ async fn add_up(
             displaced.extend(partition.window().days());
         }
         let read = add(Arc::clone(job.source.table()), object.bytes, partition.window(), tallies).await;
-        tallies = read.map_err(|error| error.at("table", &job.name).at("partition", partition).advise(way_out(job)))?;
+        tallies =
+            read.map_err(|error| error.at("table", &job.unit.table).at("partition", partition).advise(way_out(job)))?;
     }
     Ok((tallies, displaced))
 }
@@ -225,7 +262,7 @@ fn is_of_ledger(ledger: &Ledger, partition: Partition, bytes: &[u8]) -> bool {
 }
 
 fn way_out(job: &Job) -> String {
-    format!("costlake verify {} shows the damage, --repair reads the days again", job.name)
+    format!("costlake verify {} shows the damage, --repair reads the days again", job.unit.table)
 }
 
 /// Adds the rows of an object, on a blocking thread; the tallies are of one question. A decoder that panics on damaged
@@ -248,7 +285,7 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send 
 fn check_times(job: &Job, question: &Question, range: Range) -> Result<()> {
     let has = |grouping: &Grouping| question.by.contains(grouping);
     if job.source.grain() == Grain::Monthly && (has(&Grouping::Day) || has(&Grouping::Week)) {
-        return Err(Error::new(Kind::Config, format!("{} is by month: it has no days or weeks", job.name))
+        return Err(Error::new(Kind::Config, format!("{} is by month: it has no days or weeks", job.unit.table))
             .at("flag", "--by")
             .advise("group by month"));
     }
@@ -272,38 +309,45 @@ fn partitions(grain: Grain, ledger: &Ledger) -> Vec<Partition> {
 /// Days of the longest range: each day that the table does not have is said.
 const LONGEST: u64 = 36_525;
 
-/// The days to answer for: those asked for, or all that the table has.
-fn window_of(job: &Job, slots: &[Slot], range: Range) -> Result<Option<Window>> {
-    let grain = job.source.grain();
+/// The first and the last day of a table; `None` if it holds none yet.
+fn bounds_of(job: &Job, slots: &[Slot]) -> Option<(NaiveDate, NaiveDate)> {
     let is_snapshot = job.entry.rules.snapshot;
     if slots.iter().all(|slot| slot.known.is_none()) {
-        return Ok(None);
+        return None;
     }
     // Days that are missing at either end are of the table too, and are said. A snapshot has the days that it was taken.
     let is_of_table = |slot: &&Slot| slot.known.is_some() || !is_snapshot && slot.state != SlotState::NotAvailable;
     let days = || slots.iter().filter(is_of_table).map(|slot| slot.day);
-    let Some((first, last)) = days().min().zip(days().max()) else { return Ok(None) };
+    days().min().zip(days().max())
+}
+
+/// The days to answer for: those asked for, or all that the table has between its first and last day.
+fn window_of(job: &Job, bounds: Option<(NaiveDate, NaiveDate)>, range: Range) -> Result<Option<Window>> {
+    let (grain, is_snapshot) = (job.source.grain(), job.entry.rules.snapshot);
+    let Some((first, last)) = bounds else { return Ok(None) };
     let last = grain.slot_window(last).last();
     let to = range.to.unwrap_or(last);
     let from = range.from.unwrap_or(if is_snapshot { range.to.unwrap_or(last) } else { first });
     let Some(window) = Window::new(from, next_day(to)) else {
         let what = if range.to.is_some() { format!("{from} is after {to}") } else { format!("the table ends on {to}") };
         return Err(Error::new(Kind::Config, what)
-            .at("table", &job.name)
+            .at("table", &job.unit.table)
             .advise(format!("ask for days from {first} to {last}")));
     };
     if window.len() > LONGEST {
         return Err(Error::new(Kind::Config, format!("{window} is longer than a hundred years"))
-            .at("table", &job.name)
+            .at("table", &job.unit.table)
             .advise(format!("ask for days from {first} to {last}")));
     }
     if is_snapshot && window.len() > 1 {
-        let error = Error::new(Kind::Config, format!("{} holds a state of each day: days are not added up", job.name));
+        let error =
+            Error::new(Kind::Config, format!("{} holds a state of each day: days are not added up", job.unit.table));
         return Err(error.at("range", window).advise(format!("ask for one day, such as --from {last} --to {last}")));
     }
     let is_whole = |day: NaiveDate| grain.slot_of(day) == day;
     if !(is_whole(window.start()) && is_whole(window.end())) {
-        let error = Error::new(Kind::Config, format!("{} is by month, and {window} is not whole months", job.name));
+        let error =
+            Error::new(Kind::Config, format!("{} is by month, and {window} is not whole months", job.unit.table));
         return Err(error.advise("write months, such as --from 2026-10 --to 2026-11"));
     }
     Ok(Some(window))

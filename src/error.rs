@@ -71,6 +71,18 @@ pub enum Kind {
     Internal,
 }
 
+/// Whether to run a unit again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retry {
+    /// There is nothing to gain: it is done, or a person must look first.
+    No,
+    /// Not before the next night, or the next month's budget.
+    Later,
+    /// At once.
+    Yes,
+}
+
 impl Kind {
     /// The process exit code, as in the table of the [module](self).
     #[must_use]
@@ -126,6 +138,30 @@ impl Kind {
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(self, Self::Throttled | Self::Unavailable)
+    }
+
+    /// Whether running it again helps: at once, at another time, or only after a person has done something.
+    #[must_use]
+    pub fn retry(self) -> Retry {
+        match self {
+            Self::Throttled
+            | Self::Unavailable
+            | Self::Restart
+            | Self::BadAnswer
+            | Self::Store
+            | Self::Superseded
+            | Self::OutcomeUnknown
+            | Self::Interrupted => Retry::Yes,
+            Self::Budget | Self::Unsettled => Retry::Later,
+            Self::Config
+            | Self::Auth
+            | Self::Gap
+            | Self::Refused
+            | Self::Quarantined
+            | Self::Displaced
+            | Self::Clock
+            | Self::Internal => Retry::No,
+        }
     }
 
     /// The name used in run records and JSON output.

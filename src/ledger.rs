@@ -55,6 +55,10 @@ pub struct Ledger {
     /// AWS account of the rows, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// Whether the account of a table with accounts has parts of the definition for itself, such as a billing view; they
+    /// are stored with the account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_own_definition: bool,
     /// What earlier answers showed about the size of answers.
     #[serde(default)]
     pub learnt: Learnt,
@@ -159,6 +163,7 @@ impl Ledger {
             run_id: String::new(),
             written_at: DateTime::<Utc>::UNIX_EPOCH,
             account: None,
+            has_own_definition: false,
             learnt: Learnt::default(),
             stopped: BTreeMap::new(),
             partitions: BTreeMap::new(),
@@ -453,6 +458,7 @@ impl Ledger {
         Self {
             format,
             account: newer.account.or(older.account),
+            has_own_definition: newer.has_own_definition || older.has_own_definition,
             partitions,
             clock_accepted,
             first_day,

@@ -17,6 +17,7 @@ use crate::lake::Lake;
 use crate::ledger::{AcceptedClock, Ledger, Noted, ObjectId};
 use crate::report::JobReport;
 use crate::text::plural;
+use crate::unit::Unit;
 use crate::window::{Grain, Partition};
 
 use keys::{record_key, sequence_of, snapshot_key};
@@ -37,8 +38,8 @@ pub use growth::{as_kept, keeps_lists, keeps_metrics};
 pub use history::{Kept, displaced_key, kept_generations, kept_key};
 pub use identity::{TableRecord, same_account};
 pub use observe::{Look, Observed, data_key, look, look_at, observe, partition_of};
-pub use recorded::recorded_jobs;
-pub use records::{Records, Spent, StartRecord, last_attempt, last_run, read_record, record_keys};
+pub use recorded::{recorded_jobs, stored_accounts};
+pub use records::{Records, Spent, StartRecord, last_attempt, last_run, read_record, record_keys, record_of};
 
 /// Number of snapshots that are kept; the newest suffices, the others are for people.
 const KEPT_SNAPSHOTS: usize = 20;
@@ -49,7 +50,7 @@ const MAX_CLASHES: u32 = 100;
 #[derive(Debug)]
 pub struct LedgerStore {
     lake: Arc<Lake>,
-    table: String,
+    unit: Unit,
     sequence: u64,
     /// When the newest known snapshot was written, by the store's clock.
     lake_time: Option<DateTime<Utc>>,
@@ -78,10 +79,10 @@ impl LedgerStore {
     ///
     /// # Errors
     /// When the lake cannot be read, or the snapshot is of a newer layout.
-    pub async fn open(lake: Arc<Lake>, table: &str, grain: Grain, now: DateTime<Utc>) -> Result<(Self, Vec<String>)> {
+    pub async fn open(lake: Arc<Lake>, unit: &Unit, grain: Grain, now: DateTime<Utc>) -> Result<(Self, Vec<String>)> {
         let mut store = Self {
             lake,
-            table: table.to_owned(),
+            unit: unit.clone(),
             sequence: 0,
             lake_time: None,
             claimed: false,
@@ -92,7 +93,7 @@ impl LedgerStore {
             rebuilt_from: BTreeMap::new(),
             unsaved: false,
             stored: Vec::new(),
-            ledger: Ledger::empty(table),
+            ledger: Ledger::empty(&unit.table),
         };
         let snapshots = store.snapshots().await?;
         if let Some((sequence, written)) = snapshots.last() {
@@ -122,19 +123,19 @@ impl LedgerStore {
     /// As [`LedgerStore::open`].
     pub async fn open_to_show(
         lake: Arc<Lake>,
-        table: &str,
+        unit: &Unit,
         grain: Grain,
         now: DateTime<Utc>,
     ) -> Result<(Self, Vec<String>)> {
-        let (mut store, mut notes) = Self::open(lake, table, grain, now).await?;
+        let (mut store, mut notes) = Self::open(lake, unit, grain, now).await?;
         notes.extend(store.doubt_what_is_not_listed(grain).await?);
         Ok((store, notes))
     }
 
     /// Number of each snapshot and when it was written by the store's clock, in ascending order.
     async fn snapshots(&self) -> Result<Vec<(u64, DateTime<Utc>)>> {
-        let listed = self.lake.list(&format!("_costlake/{}/ledger", self.table)).await?;
-        let numbered = listed.iter().filter_map(|entry| Some((sequence_of(&self.table, &entry.key)?, entry.modified)));
+        let listed = self.lake.list(&self.unit.beside("ledger")).await?;
+        let numbered = listed.iter().filter_map(|entry| Some((sequence_of(&self.unit, &entry.key)?, entry.modified)));
         let mut numbered: Vec<_> = numbered.collect();
         numbered.sort_unstable();
         Ok(numbered)
@@ -168,7 +169,7 @@ impl LedgerStore {
     }
 
     async fn read(&self, sequence: u64) -> Result<Option<Ledger>> {
-        let key = snapshot_key(&self.table, sequence);
+        let key = snapshot_key(&self.unit, sequence);
         let Some(object) = self.lake.read(&key, None).await? else { return Ok(None) };
         Ledger::parse(&object.bytes).map_err(|error| error.at("key", key))
     }
@@ -177,9 +178,9 @@ impl LedgerStore {
     /// as read when their object was written, though never later than `now`.
     async fn rebuild(&mut self, why: &str, grain: Grain, now: DateTime<Utc>) -> Result<Vec<String>> {
         let (mut found, mut notes) = (0, Vec::new());
-        for entry in self.lake.list(&self.table).await? {
-            let Some(partition) = partition_of(&self.table, grain, &entry.key) else { continue };
-            match look(&self.lake, &self.table, partition).await? {
+        for entry in self.lake.list(&self.unit.folder()).await? {
+            let Some(partition) = partition_of(&self.unit, grain, &entry.key) else { continue };
+            match look(&self.lake, &self.unit, partition).await? {
                 Look::Absent => {}
                 Look::Whole(seen) if seen.footer.partition == partition.to_string() => {
                     self.follow(partition, &seen, now).await?;
@@ -198,7 +199,7 @@ impl LedgerStore {
         self.ledger.displaced.clear();
         self.ledger.committed.clear();
         if found > 0 {
-            notes.extend(history::rebuild(&self.lake, &mut self.ledger, grain, now).await?);
+            notes.extend(history::rebuild(&self.lake, &self.unit, &mut self.ledger, grain, now).await?);
         }
         if found > 0 || !notes.is_empty() {
             notes.insert(0, format!("{why}: rebuilt from the footers of {}", plural(found as u64, "object")));
@@ -225,7 +226,7 @@ impl LedgerStore {
             let text = serde_json::to_vec(&self.ledger)
                 .map_err(|error| Error::new(Kind::Internal, "cannot write the ledger").because(error))?;
             failpoint::point("before_ledger");
-            let created = self.lake.create(&snapshot_key(&self.table, next), Bytes::from(text)).await?;
+            let created = self.lake.create(&snapshot_key(&self.unit, next), Bytes::from(text)).await?;
             failpoint::point("ledger_written");
             // A writer that was suspended may find its number free because it was pruned: only the newest snapshot
             // counts.
@@ -242,7 +243,7 @@ impl LedgerStore {
                 self.ledger = Ledger { doubted, ..self.ledger.clone().merge(theirs) };
             }
         }
-        Err(Error::new(Kind::Store, "others write the ledger faster than this run can").at("table", &self.table))
+        Err(Error::new(Kind::Store, "others write the ledger faster than this run can").at("table", &self.unit))
     }
 
     /// Records that the last read of `slots` failed; [`LedgerStore::save_notes`] saves it.
@@ -301,7 +302,7 @@ impl LedgerStore {
     /// When an old snapshot cannot be removed.
     pub async fn prune(&self) -> Result<()> {
         for sequence in self.stored.iter().rev().skip(KEPT_SNAPSHOTS) {
-            self.lake.remove_ledger_snapshot(&snapshot_key(&self.table, *sequence)).await?;
+            self.lake.remove_ledger_snapshot(&snapshot_key(&self.unit, *sequence)).await?;
         }
         Ok(())
     }
@@ -319,9 +320,11 @@ impl LedgerStore {
             }
             return self.keep_account(ours).await;
         }
-        let text = serde_json::to_vec_pretty(ours)
+        // The account of a table with accounts is stored with the account.
+        let account = ours.account.clone().filter(|_| self.unit.account.is_none());
+        let text = serde_json::to_vec_pretty(&TableRecord { account, ..ours.clone() })
             .map_err(|error| Error::new(Kind::Internal, "cannot write the table's record").because(error))?;
-        self.lake.create(&record_key(&self.table), Bytes::from(text)).await?;
+        self.lake.create(&record_key(&self.unit.table), Bytes::from(text)).await?;
         failpoint::point("table_named");
         self.check(ours).await?;
         self.keep_account(ours).await
@@ -332,7 +335,7 @@ impl LedgerStore {
     /// # Errors
     /// When the lake cannot be written.
     pub async fn record_run(lake: &Lake, report: &JobReport) -> Result<()> {
-        let key = format!("{}.json", records::stem_of(&report.job, &report.run_id, report.started_at));
+        let key = format!("{}.json", records::stem_of(&report.unit(), &report.run_id, report.started_at));
         let text = serde_json::to_vec(report)
             .map_err(|error| Error::new(Kind::Internal, "cannot write the run record").because(error))?;
         lake.create(&key, Bytes::from(text)).await.map(|_| ())

@@ -4,9 +4,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::cents::Cents;
+pub use crate::error::Retry;
 use crate::error::{Error, Kind, combined_exit_code};
 use crate::request::Operation;
 use crate::text::plural;
+use crate::unit::Unit;
 
 mod causes;
 
@@ -194,6 +196,9 @@ pub struct JobReport {
     pub format: u32,
     /// Name of the job and its table.
     pub job: String,
+    /// Its account, if the job has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// Id of the run.
     pub run_id: String,
     /// `run`, `backfill` or `demo`.
@@ -242,10 +247,11 @@ fn is_zero(count: &u64) -> bool {
 impl JobReport {
     /// A report of a run that has just begun.
     #[must_use]
-    pub fn begin(job: &str, run_id: &str, command: &str, started_at: DateTime<Utc>, clock_is_fixed: bool) -> Self {
+    pub fn begin(unit: &Unit, run_id: &str, command: &str, started_at: DateTime<Utc>, clock_is_fixed: bool) -> Self {
         Self {
             format: 1,
-            job: job.to_owned(),
+            job: unit.table.clone(),
+            account: unit.account.clone(),
             run_id: run_id.to_owned(),
             command: command.to_owned(),
             started_at,
@@ -263,6 +269,12 @@ impl JobReport {
             notes: Vec::new(),
             failure: None,
         }
+    }
+
+    /// What it was a run of.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        Unit { table: self.job.clone(), account: self.account.clone() }
     }
 
     /// Adds up the fetches and sets the exit code.
@@ -292,6 +304,16 @@ impl JobReport {
         self.asked.requests == 0 && reasons.contains(&self.exit_code)
     }
 
+    /// Whether running it again helps: what helps one of its failures most.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        let kinds = self.failures().into_iter().map(|(_, failure)| match failure.kind {
+            FailureKind::Known(kind) => kind.retry(),
+            FailureKind::Newer(_) => Retry::No,
+        });
+        kinds.max().unwrap_or(Retry::No)
+    }
+
     /// Its result in words: `up to date`, `begins on 2027-03-01`, `done`, or the failure that decides on the exit code.
     #[must_use]
     pub fn result(&self) -> String {
@@ -319,7 +341,7 @@ impl JobReport {
     /// Every failure with what it is said of, for [`causes`].
     pub fn said(&self) -> impl Iterator<Item = Said> {
         let of = |partitions: Vec<String>, failure: &Failure| Said {
-            job: self.job.clone(),
+            job: self.unit().to_string(),
             partitions,
             text: failure.text.clone(),
         };
@@ -389,7 +411,7 @@ mod tests {
     #[test]
     fn a_result_is_said_in_words() {
         let ended = |failures: &[Error]| {
-            let mut report = JobReport::begin("a", "id", "run", chrono::DateTime::UNIX_EPOCH, false);
+            let mut report = JobReport::begin(&"a".into(), "id", "run", chrono::DateTime::UNIX_EPOCH, false);
             report.fetches = failures
                 .iter()
                 .map(|error| FetchReport {

@@ -1,5 +1,7 @@
 //! The state of the tables as a document: printed by `costlake status --output json` and served by the status page.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
@@ -8,11 +10,12 @@ use crate::error::{Kind, Result};
 use crate::job::{BrokenJob, Job, is_table_name};
 use crate::lake::Lake;
 use crate::ledger::{DayState, Ledger};
-use crate::ledger_store::TableRecord;
+use crate::ledger_store::{TableRecord, stored_accounts};
 use crate::plan::{Slot, begins_late, has_long_been_off, not_begun};
 use crate::report::{Failure, JobReport};
 use crate::sources::Api;
 use crate::text::plural;
+use crate::unit::Unit;
 use crate::unmatched;
 use crate::window::Grain;
 
@@ -112,10 +115,14 @@ pub fn table(
         let failures: Vec<&str> = run.failures().into_iter().map(|(_, failure)| failure.text.as_str()).collect();
         json!({ "run_id": run.run_id, "started_at": run.started_at, "exit_code": run.exit_code, "failures": failures })
     });
-    json!({
-        "table": job.name, "source": job.entry.name, "partitions": partitions, "days": days, "notes": notes,
+    let mut document = json!({
+        "table": job.unit.table, "source": job.entry.name, "partitions": partitions, "days": days, "notes": notes,
         "last_run": last_run,
-    })
+    });
+    if let Some(account) = &job.unit.account {
+        document["account"] = json!(account);
+    }
+    document
 }
 
 /// Notes on a table, or a part of what its job requests, that was read and is empty: a filter, a product or an account
@@ -168,17 +175,26 @@ fn lists(job: &Job) -> String {
     })
 }
 
-/// The tables in a lake that belong to none of these jobs, and so are not kept current.
+/// What of a lake belongs to none of these units, nor to a broken job file, and so is not kept current: tables, and
+/// accounts of tables that have others.
 ///
 /// # Errors
 /// When the lake cannot be read.
-pub async fn without_job(lake: &Lake, jobs: &[String]) -> Result<Vec<String>> {
+pub async fn without_job(lake: &Lake, units: &BTreeSet<Unit>, broken: &[BrokenJob]) -> Result<Vec<String>> {
+    let jobs: BTreeSet<String> =
+        units.iter().map(|unit| unit.table.clone()).chain(broken.iter().map(BrokenJob::name)).collect();
     let mut found = Vec::new();
+    let with_accounts: BTreeSet<&String> =
+        units.iter().filter(|unit| unit.account.is_some()).map(|unit| &unit.table).collect();
+    for table in with_accounts {
+        let stored = stored_accounts(lake, table).await?.into_iter().map(|account| Unit::of(table, &account));
+        found.extend(stored.filter(|unit| !units.contains(unit)).map(|unit| unit.to_string()));
+    }
     for name in lake.folders("_costlake").await? {
         if !is_table_name(&name) || jobs.contains(&name) {
             continue;
         }
-        match TableRecord::kept(lake, &name).await {
+        match TableRecord::named(lake, &name).await {
             Ok(None) => {}
             Err(error) if error.kind() != Kind::Config => return Err(error),
             _ => found.push(name),

@@ -13,6 +13,9 @@ pub const MOST_GROUPINGS: usize = 3;
 /// The measure that every table has: the number of its rows.
 pub const ROWS: &str = "rows";
 
+/// What the account is grouped and filtered by, in a table with accounts.
+pub const ACCOUNT: &str = "account";
+
 /// The column that says what a value of Datadog is of; values of two are never added.
 const SERIES: &str = "series";
 
@@ -30,6 +33,8 @@ pub enum Measure {
 pub enum Grouping {
     /// The column at this position.
     Column(usize),
+    /// The account, which is no column of the rows but of their path.
+    Account,
     /// The UTC day of the row's time.
     Day,
     /// The Monday of its week.
@@ -77,10 +82,7 @@ impl Question {
             let name = Self::by_names_of(table, &[*twice.1]).concat();
             return Err(Error::new(Kind::Config, format!("`{name}` is named twice")).at("flag", "--by"));
         }
-        if by.len() > MOST_GROUPINGS {
-            let many = format!("{} groupings; {MOST_GROUPINGS} are the most", by.len());
-            return Err(Error::new(Kind::Config, many).at("flag", "--by"));
-        }
+        check_count(&by)?;
         let mut found: Vec<Filter> = Vec::new();
         for text in filters {
             let (column, value) = find_filter(table, text)?;
@@ -90,6 +92,33 @@ impl Question {
             }
         }
         Ok(Self { measure, by, filters: found, apart: kept_apart(table, measure), time })
+    }
+
+    /// As [`Question::parse`], to a table with accounts, which also has the `account` of its rows. Returns the accounts
+    /// that the filters name besides; none stands for all.
+    ///
+    /// # Errors
+    /// As for [`Question::parse`].
+    pub fn parse_with_accounts(
+        table: &Table,
+        measure: Option<&str>,
+        by: &[String],
+        filters: &[String],
+    ) -> Result<(Self, BTreeSet<String>)> {
+        let is_account = |name: &str| name.trim() == ACCOUNT;
+        let (accounts, filters): (Vec<String>, Vec<String>) =
+            filters.iter().cloned().partition(|text| text.split_once('=').is_some_and(|(name, _)| is_account(name)));
+        let accounts = accounts.iter().filter_map(|text| Some(text.split_once('=')?.1.to_owned())).collect();
+        let others: Vec<String> = by.iter().filter(|name| !is_account(name)).cloned().collect();
+        let mut question = Self::parse(table, measure, &others, &filters)?;
+        if others.len() + 1 < by.len() {
+            return Err(Error::new(Kind::Config, format!("`{ACCOUNT}` is named twice")).at("flag", "--by"));
+        }
+        if let Some(place) = by.iter().position(|name| is_account(name)) {
+            question.by.insert(place, Grouping::Account);
+            check_count(&question.by)?;
+        }
+        Ok((question, accounts))
     }
 
     /// The question whose answers are the costs of a table: its usual measure, if that is an amount of a currency or
@@ -140,6 +169,7 @@ impl Question {
     fn by_names_of<'t>(table: &'t Table, by: &[Grouping]) -> Vec<&'t str> {
         let name = |grouping: &Grouping| match grouping {
             Grouping::Column(index) => table.columns()[*index].name.as_str(),
+            Grouping::Account => ACCOUNT,
             Grouping::Day => "day",
             Grouping::Week => "week",
             Grouping::Month => "month",
@@ -152,6 +182,7 @@ impl Question {
     pub fn is_time(&self, grouping: Grouping) -> bool {
         match grouping {
             Grouping::Column(index) => index == self.time,
+            Grouping::Account => false,
             Grouping::Day | Grouping::Week | Grouping::Month => true,
         }
     }
@@ -161,6 +192,14 @@ impl Question {
     pub fn is_by_time(&self) -> bool {
         self.by.first().is_some_and(|grouping| self.is_time(*grouping))
     }
+}
+
+fn check_count(by: &[Grouping]) -> Result<()> {
+    if by.len() > MOST_GROUPINGS {
+        let many = format!("{} groupings; {MOST_GROUPINGS} are the most", by.len());
+        return Err(Error::new(Kind::Config, many).at("flag", "--by"));
+    }
+    Ok(())
 }
 
 /// Whether values of a column may be added at all.

@@ -92,6 +92,7 @@ struct Sums {
 pub struct Tally {
     question: Question,
     columns: Vec<usize>,
+    account: String,
     now: Window,
     before: Option<Window>,
     labels: [Labels; KEY],
@@ -109,6 +110,7 @@ impl Tally {
         Self {
             question: question.clone(),
             columns: question.columns(),
+            account: String::new(),
             now,
             before,
             labels: Default::default(),
@@ -118,6 +120,11 @@ impl Tally {
             unknown_rows: 0,
             unknown_before: 0,
         }
+    }
+
+    /// Says of which account the rows are that are added from now on.
+    pub fn set_account(&mut self, account: &str) {
+        account.clone_into(&mut self.account);
     }
 
     /// Positions of the columns to add, ascending.
@@ -192,6 +199,7 @@ impl Tally {
             for ((place, labels), (grouping, cells)) in key.iter_mut().zip(&mut self.labels).skip(2).zip(groups) {
                 *place = match cells {
                     Some(cells) => labels.of(cells, row),
+                    None if *grouping == Grouping::Account => labels.of_text(&self.account),
                     None => labels.of_number(i64::from(first_of(*grouping, day)), |day| time_text(*grouping, day)),
                 };
             }
@@ -288,7 +296,7 @@ fn first_of(grouping: Grouping, day: i32) -> i32 {
         Grouping::Month => NaiveDate::from_num_days_from_ce_opt(day + EPOCH)
             .and_then(|date| day.checked_sub(i32::try_from(date.day0()).ok()?))
             .unwrap_or(day),
-        Grouping::Day | Grouping::Column(_) => day,
+        Grouping::Day | Grouping::Account | Grouping::Column(_) => day,
     }
 }
 

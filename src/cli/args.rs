@@ -2,11 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::answer::Against;
+use crate::cents::Cents;
 use crate::sql::Dialect;
+
+use super::units::Shard;
 
 /// A cloud bill as exact, always-current Parquet: AWS Cost Explorer and Datadog to S3 or a local folder.
 #[derive(Debug, Parser)]
@@ -213,6 +217,60 @@ pub(super) struct InitArguments {
     pub(super) force: bool,
 }
 
+/// Which units of the jobs, as typed.
+#[derive(Debug, Clone, Args)]
+pub(super) struct UnitArguments {
+    /// Only these accounts, by id, or by name at Datadog (repeatable).
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(super) account: Vec<String>,
+    /// Only part I of N of all units, I from 0; units of one account are in the same part.
+    #[arg(long, value_name = "I/N", value_parser = Shard::parse)]
+    pub(super) shard: Option<Shard>,
+    /// Units worked on side by side.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..))]
+    pub(super) parallel: u8,
+}
+
+/// What a worker among others needs, as typed.
+#[derive(Debug, Clone, Args)]
+pub(super) struct FleetArguments {
+    /// Skip units that another worker has taken and not ended, for at most this long, such as 2h, 90m or 1d.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(super) lease: Option<Duration>,
+    /// Dollars that this process may spend on requests, over all units.
+    #[arg(long, value_name = "USD", value_parser = parse_dollars)]
+    pub(super) max_usd: Option<Cents>,
+    /// End with a line of JSON that says of each unit whether to run it again: yes, no or later.
+    #[arg(long)]
+    pub(super) exit_detail: bool,
+}
+
+/// A time such as `2h`, `90m` or `1d`.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a time such as 2h, 90m or 1d");
+    let (count, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?);
+    let seconds: u64 = match unit {
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = count.parse().ok().filter(|count| (1..=10_000).contains(count)).ok_or_else(wrong)?;
+    Ok(Duration::from_secs(count * seconds))
+}
+
+/// Dollars with at most two decimals.
+fn parse_dollars(text: &str) -> Result<Cents, String> {
+    let wrong = || format!("`{text}` is not an amount of dollars such as 5 or 2.50");
+    let (whole, cents) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 9 || cents.len() > 2 || !is_number(whole) || !is_number(cents) {
+        return Err(wrong());
+    }
+    let number: u64 = format!("{whole}{cents:0<2}").parse().map_err(|_| wrong())?;
+    Ok(Cents(number))
+}
+
 /// A range of days, as typed.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Days {
@@ -247,6 +305,8 @@ pub(super) enum Command {
         jobs: Vec<String>,
         #[command(flatten)]
         days: Days,
+        #[command(flatten)]
+        units: UnitArguments,
     },
     /// Fetch everything that is due (use this in cron).
     Run {
@@ -258,6 +318,10 @@ pub(super) enum Command {
         /// If this clock is behind a table's newest run: treat that run's clock as wrong, and its days as never read.
         #[arg(long)]
         accept_clock: bool,
+        #[command(flatten)]
+        units: UnitArguments,
+        #[command(flatten)]
+        fleet: FleetArguments,
         /// Show the plan and stop: the same as `plan`.
         #[arg(long, conflicts_with_all = ["accept", "accept_clock"])]
         dry_run: bool,
@@ -272,6 +336,8 @@ pub(super) enum Command {
         /// Only days never read.
         #[arg(long)]
         missing: bool,
+        #[command(flatten)]
+        units: UnitArguments,
         /// Accept the figures of a month even if they would be held (repeatable).
         #[arg(long, value_name = "JOB:YYYY-MM")]
         accept: Vec<String>,
@@ -300,6 +366,13 @@ pub(super) enum Command {
         #[arg(long, value_name = "URL", env = "COSTLAKE_PAGE_URL", hide_env_values = true)]
         page_url: Option<String>,
     },
+    /// List the units of the jobs: a table and an account each, for engines that deal out work; asks nothing.
+    Units {
+        /// Jobs, by name, pattern ('aws_*') or file (default: all jobs).
+        jobs: Vec<String>,
+        #[command(flatten)]
+        units: UnitArguments,
+    },
     /// Show exact sums of a table: by service, account, day …; reads the lake, asks no API.
     Show(ShowArguments),
     /// Show the state of the tables: a line each, what is not well first; of a single one its days.
@@ -312,6 +385,8 @@ pub(super) enum Command {
         /// Show every day of every table.
         #[arg(long)]
         calendar: bool,
+        #[command(flatten)]
+        units: UnitArguments,
     },
     /// Compare the lake with its ledger and footers; exit with 6 on any defect.
     Verify {
@@ -323,6 +398,8 @@ pub(super) enum Command {
         /// Adopt newer files, re-fetch missing and corrupt ones; never touches unknown files.
         #[arg(long)]
         repair: bool,
+        #[command(flatten)]
+        units: UnitArguments,
     },
     /// Rebuild a table from stored raw responses, without calling the API.
     Rebuild {
@@ -380,8 +457,27 @@ pub(super) enum Command {
 
 #[cfg(test)]
 mod tests {
-    use super::Arguments;
+    use std::time::Duration;
+
+    use super::{Arguments, parse_dollars, parse_time};
+    use crate::cents::Cents;
     use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn times_and_dollars_are_read() {
+        assert_eq!(parse_time("90m"), Ok(Duration::from_secs(5_400)));
+        assert_eq!(parse_time("1d"), Ok(Duration::from_secs(86_400)));
+        for text in ["", "2", "h", "0h", "2w", "-2h", "2.5h", "99999999999999999999h"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+        assert_eq!(
+            [parse_dollars("5"), parse_dollars("2.5"), parse_dollars("0.01")],
+            [Ok(Cents(500)), Ok(Cents(250)), Ok(Cents(1))]
+        );
+        for text in ["", ".", "-1", "1.234", "1e3", "1,5", "9999999999"] {
+            assert!(parse_dollars(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_sound() {

@@ -31,18 +31,18 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
             None => None,
         };
         if let Some(Err(error)) = &tried {
-            failures.add(&job.name, error);
+            failures.add(&job.unit, error);
         }
         let firings: Vec<String> = firings(job, now);
         let access = tried.and_then(Result::ok);
         let of_job: Vec<String> = job.aws.note().into_iter().chain(shown_elsewhere(&clients, job).await).collect();
         if global.output == Output::Text {
             print(job, &firings, access.as_deref());
-            told.extend(of_job.iter().map(|note| (job.name.clone(), note.clone())));
+            told.extend(of_job.iter().map(|note| (job.unit.table.clone(), note.clone())));
         }
         let columns: Vec<&str> = job.source.table().columns().iter().map(|column| column.name.as_str()).collect();
         documents.push(json!({
-            "job": job.name, "file": job.file, "source": job.entry.name, "next_firings": firings, "columns": columns, "access": access,
+            "job": job.unit.table, "file": job.file, "source": job.entry.name, "next_firings": firings, "columns": columns, "access": access,
             "notes": of_job,
             "warnings": job.warnings,
         }));
@@ -70,8 +70,8 @@ fn firings(job: &Job, now: crate::clock::Clock) -> Vec<String> {
 
 fn print(job: &Job, firings: &[String], access: Option<&str>) {
     let file = job.file.display().to_string();
-    let gap = if job.name.len() + 2 + file.len() <= screen::width() { "  " } else { "\n  " };
-    screen::out(&format!("{BOLD}{}{BOLD:#}{gap}{DIM}{file}{DIM:#}", job.name));
+    let gap = if job.unit.table.len() + 2 + file.len() <= screen::width() { "  " } else { "\n  " };
+    screen::out(&format!("{BOLD}{}{BOLD:#}{gap}{DIM}{file}{DIM:#}", job.unit.table));
     if let Some(description) = &job.description {
         screen::folded(&format!("  {description}"), 0);
     }

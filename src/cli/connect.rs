@@ -54,8 +54,8 @@ fn script(tables: &Tables) -> Result<String> {
         let empty = without_rows(Dialect::Duckdb, &known.job);
         script.push(as_of::statement(&known.job, &tables.base, known.has, &empty));
     }
-    script.push(run_records::view(&tables.base, tables.have_runs()));
-    script.extend(revisions::views(&tables.base, tables.found.iter().any(|known| known.has.ledger)));
+    script.push(run_records::view(&tables.base, tables.with_runs()));
+    script.extend(revisions::views(&tables.base, tables.with_ledgers()));
     script.push(changed_since().statement);
     script.extend(views(Dialect::Duckdb, &tables.subjects()).into_iter().map(|view| view.statement));
     script.extend(api_spend(Dialect::Duckdb).map(|view| view.statement));

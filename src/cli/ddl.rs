@@ -18,12 +18,13 @@ pub(super) async fn ddl(global: &Global, names: &[String], dialect: Dialect, wit
         statements.push(UNREAD.to_owned());
     }
     for known in &tables.found {
-        statements.push(table(dialect, &known.job, &known.place).map_err(|error| error.at("job", &known.job.name))?);
+        statements
+            .push(table(dialect, &known.job, &known.place).map_err(|error| error.at("job", &known.job.unit.table))?);
     }
     if with_views {
         statements.extend(views(dialect, &tables.subjects()).into_iter().map(|view| view.statement));
         if dialect == Dialect::Spark {
-            statements.extend(runs::spark(&tables.base, tables.have_runs()));
+            statements.extend(runs::spark(&tables.base, tables.with_runs()));
             statements.extend(api_spend(Dialect::Spark).map(|view| view.statement));
         }
     }

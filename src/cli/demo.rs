@@ -68,12 +68,12 @@ async fn run_side_by_side(context: &Context, bars: Option<&Bars>, jobs: &[Job]) 
         let jobs: Vec<Job> = jobs.iter().filter(|job| job.entry.provider.api == api).cloned().collect();
         let listener = bars.map(|bars| bars.beside().listener());
         let context = Context { listener, ..context.clone() };
-        tokio::spawn(async move { run_all(&context, &jobs, DEMO, Ask::Due).await })
+        tokio::spawn(async move { run_all(&context, &jobs, DEMO, Ask::Due, 1).await })
     };
     let (aws, datadog) = tokio::join!(lane(Api::CostExplorer), lane(Api::Datadog));
     let failed = |error| Error::new(Kind::Internal, "a run of the demo ended early").because(error);
     let mut reports: Vec<JobReport> = aws.map_err(failed)?.into_iter().chain(datadog.map_err(failed)?).collect();
-    reports.sort_by_key(|report| jobs.iter().position(|job| job.name == report.job));
+    reports.sort_by_key(|report| jobs.iter().position(|job| job.unit.table == report.job));
     Ok(reports)
 }
 
@@ -126,7 +126,7 @@ async fn answers(global: &Global, jobs: &[Job], clock: Clock) -> Result<()> {
         }
         let typed = ["costlake".to_owned(), "show".to_owned()].into_iter().chain(words);
         let Ok(Arguments { command: Command::Show(typed), .. }) = Arguments::try_parse_from(typed) else { continue };
-        let job = jobs.iter().find(|job| job.name == typed.table);
+        let job = jobs.iter().find(|job| job.unit.table == typed.table);
         let job = job.ok_or_else(|| Error::new(Kind::Internal, format!("{} is no shipped job", typed.table)))?;
         screen::out(&show::in_text(&lake, job, &typed, clock.now()).await?);
     }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Kind, combined_exit_code};
 use crate::job::BrokenJob;
 use crate::report::{JobReport, Said, causes};
+use crate::unit::Unit;
 
 use super::screen;
 
@@ -25,8 +26,8 @@ impl Failures {
     }
 
     /// Adds the failure of a job.
-    pub(super) fn add(&mut self, job: &str, error: &Error) {
-        self.add_text(job, error.report(), error.kind());
+    pub(super) fn add(&mut self, unit: &Unit, error: &Error) {
+        self.add_text(&unit.to_string(), error.report(), error.kind());
     }
 
     /// Adds the failure of a job as text.
@@ -106,7 +107,7 @@ mod tests {
         assert_eq!(text_of(&broken), "jobs/x.toml: window.begin: is missing\n  jobs/x.toml: window.begin: is odd");
         let mut failures = Failures::of(&[broken]);
         assert_eq!(failures.code(), 2);
-        failures.add("a", &Error::new(Kind::Interrupted, "stopped"));
+        failures.add(&"a".into(), &Error::new(Kind::Interrupted, "stopped"));
         assert_eq!(failures.code(), 130);
         assert_eq!(Failures::default().code(), 0);
     }

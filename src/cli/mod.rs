@@ -47,6 +47,7 @@ mod serve;
 mod show;
 mod status;
 mod tables;
+mod units;
 mod unknown;
 mod values;
 mod verify;
@@ -185,11 +186,13 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
         Command::Sandbox { listen } => sandbox::serve(global, listen).await,
         Command::Demo => demo::demo(global).await,
         Command::Check { jobs, online } => check::check(global, jobs, *online).await,
-        Command::Plan { jobs, days } => run::plan(global, jobs, days).await,
-        Command::Run { jobs, dry_run: true, .. } => run::plan_due(global, jobs).await,
-        Command::Run { jobs, accept, accept_clock, .. } => run::run(global, jobs, accept, *accept_clock).await,
-        Command::Backfill { jobs, days, missing, accept, dry_run, yes } => {
-            let asked = run::Backfill { jobs, days, missing: *missing, accept, dry_run: *dry_run, yes: *yes };
+        Command::Plan { jobs, days, units } => run::plan(global, jobs, days, units).await,
+        Command::Run { jobs, units, dry_run: true, .. } => run::plan_due(global, jobs, units).await,
+        Command::Run { jobs, accept, accept_clock, units, fleet, .. } => {
+            run::run(global, &run::Run { jobs, accept, accept_clock: *accept_clock, units, fleet }).await
+        }
+        Command::Backfill { jobs, days, missing, accept, units, dry_run, yes } => {
+            let asked = run::Backfill { jobs, days, missing: *missing, accept, units, dry_run: *dry_run, yes: *yes };
             run::backfill(global, &asked).await
         }
         Command::Serve { listen, token_file, allow_actions, allowed_hosts, page_url } => {
@@ -203,8 +206,13 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
             serve::serve(global, &asked).await
         }
         Command::Show(asked) => show::show(global, asked).await,
-        Command::Status { jobs, check, calendar } => status::status(global, jobs, *check, *calendar).await,
-        Command::Verify { jobs, full, repair } => verify::verify(global, jobs, *full, *repair).await,
+        Command::Status { jobs, check, calendar, units } => {
+            status::status(global, &status::Asked { jobs, check: *check, calendar: *calendar, units }).await
+        }
+        Command::Verify { jobs, full, repair, units } => {
+            verify::verify(global, &verify::Asked { jobs, full: *full, repair: *repair, units }).await
+        }
+        Command::Units { jobs, units } => units::list(global, jobs, units),
         Command::Rebuild { job } => rebuild::rebuild(global, job).await,
         Command::Ddl { jobs, dialect, no_views } => ddl::ddl(global, jobs, (*dialect).into(), !no_views).await,
         Command::Values { what, job, yes } => values::values(global, what, job.as_deref(), *yes).await,
@@ -355,12 +363,12 @@ fn chosen(
         return Ok((jobs, broken));
     }
     let known: Vec<String> =
-        jobs.iter().map(|job| job.name.clone()).chain(broken.iter().map(BrokenJob::name)).collect();
+        jobs.iter().map(|job| job.unit.table.clone()).chain(broken.iter().map(BrokenJob::name)).collect();
     let mut wanted = BTreeSet::new();
     for name in names {
         wanted.extend(named(global, &known, name)?);
     }
-    let jobs = jobs.into_iter().filter(|job| wanted.contains(&job.name)).collect();
+    let jobs = jobs.into_iter().filter(|job| wanted.contains(&job.unit.table)).collect();
     let broken = broken.into_iter().filter(|broken| wanted.contains(&broken.name())).collect();
     Ok((jobs, broken))
 }

@@ -1,10 +1,14 @@
 //! The tables of a lake, a line each: what is not well first.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anstyle::Style;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde_json::{Value, json};
 
 use crate::job::BrokenJob;
 use crate::plan::{STALE, Slot, SlotState};
+use crate::unit::Unit;
 
 use super::failures::notes;
 use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, count, grid, plural};
@@ -21,11 +25,112 @@ enum Health {
     Current,
 }
 
+/// A unit's line, and what of it is kept to be shown.
+pub(super) struct Line<'j> {
+    unit: Unit,
+    source: &'static str,
+    health: Health,
+    newest: Option<NaiveDate>,
+    last: Option<DateTime<Utc>>,
+    state: String,
+    /// How many days are in each state.
+    days: BTreeMap<&'static str, u64>,
+    notes: Vec<String>,
+    pub(super) document: Option<Value>,
+    pub(super) table: Option<Table<'j>>,
+}
+
+impl Line<'_> {
+    /// The line of a table.
+    pub(super) fn of(table: &Table<'_>) -> Self {
+        let job = &table.read.job;
+        let read = table.slots.iter().filter_map(|slot| Some(slot.known.as_ref()?.read_at)).max();
+        let (health, state) = state(table);
+        let mut days = BTreeMap::new();
+        for slot in &table.slots {
+            *days.entry(if slot.gap() == Some(STALE) { STALE } else { slot.state.word() }).or_default() += 1;
+        }
+        Self {
+            unit: job.unit.clone(),
+            source: job.entry.name,
+            health,
+            newest: table.slots.iter().filter(|slot| slot.known.is_some()).map(|slot| slot.day).max(),
+            last: table.read.last.as_ref().map(|run| run.started_at).or(read),
+            state,
+            days,
+            notes: table.notes(),
+            document: None,
+            table: None,
+        }
+    }
+
+    fn row(&self, now: DateTime<Utc>) -> (Health, Row) {
+        row_of(self.unit.to_string(), self.health, self.newest, self.last, self.state.clone(), now)
+    }
+}
+
+type Row = (Vec<String>, Style);
+
+/// Accounts of a table that are not well and have a line each; more are counted.
+const LISTED: usize = 10;
+
+/// The lines of a table: one, or with accounts one for all and one for each that is not well.
+fn rows_of(lines: &[Line<'_>], now: DateTime<Utc>) -> Vec<(Health, Row)> {
+    let Some(first) = lines.first().filter(|line| line.unit.account.is_some()) else {
+        return lines.iter().map(|line| line.row(now)).collect();
+    };
+    let unwell: Vec<&Line<'_>> = lines.iter().filter(|line| line.health != Health::Current).collect();
+    let health = unwell.iter().map(|line| line.health).min().unwrap_or(Health::Current);
+    let (newest, last) =
+        (lines.iter().filter_map(|line| line.newest).max(), lines.iter().filter_map(|line| line.last).max());
+    let well = lines.len() - unwell.len();
+    let state = match unwell.len() {
+        0 => format!("{}: all current", plural(lines.len() as u64, "account")),
+        bad => format!("{}: {well} current, {bad} not", plural(lines.len() as u64, "account")),
+    };
+    let mut rows = vec![row_of(first.unit.table.clone(), health, newest, last, state, now)];
+    rows.extend(unwell.iter().take(LISTED).map(|line| (health, line.row(now).1)));
+    if let Some(more) = unwell.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        let words = format!("of {} more", plural(more as u64, "account"));
+        rows.push((health, (vec![words, "-".to_owned(), "-".to_owned(), "not current".to_owned()], RED)));
+    }
+    rows
+}
+
+fn by_table<'l, 'j>(lines: &'l [Line<'j>]) -> impl Iterator<Item = &'l [Line<'j>]> {
+    lines.chunk_by(|a, b| a.unit.table == b.unit.table)
+}
+
+/// The documents of the tables: with days those that kept them, and one for all accounts of a table otherwise.
+pub(super) fn documents(lines: &[Line<'_>]) -> Vec<Value> {
+    let mut documents: Vec<Value> = Vec::new();
+    for of_table in by_table(lines) {
+        if of_table.iter().all(|line| line.document.is_some()) {
+            documents.extend(of_table.iter().filter_map(|line| line.document.clone()));
+            continue;
+        }
+        let mut days: BTreeMap<&str, u64> = BTreeMap::new();
+        of_table.iter().flat_map(|line| &line.days).for_each(|(state, count)| *days.entry(state).or_default() += count);
+        let unwell = of_table.iter().filter(|line| line.health != Health::Current);
+        let unwell: Vec<Value> = unwell
+            .map(|line| json!({ "account": line.unit.account, "state": line.state, "days": line.days }))
+            .collect();
+        let notes: BTreeSet<&String> = of_table.iter().flat_map(|line| &line.notes).collect();
+        documents.push(json!({
+            "table": of_table[0].unit.table, "source": of_table[0].source, "accounts": of_table.len(), "days": days,
+            "not_current": unwell, "notes": notes,
+        }));
+    }
+    documents
+}
+
 /// Prints the overview.
-pub(super) fn print(tables: &[Table<'_>], without_job: &[String], broken: &[BrokenJob], now: DateTime<Utc>) {
-    let mut rows: Vec<_> = tables.iter().map(|table| row(table, now)).collect();
+pub(super) fn print(lines: &[Line<'_>], without_job: &[String], broken: &[BrokenJob], now: DateTime<Utc>) {
+    let mut rows: Vec<_> = by_table(lines).flat_map(|of_table| rows_of(of_table, now)).collect();
     rows.sort_by_key(|(health, _)| *health);
-    let well = rows.iter().filter(|(health, _)| *health == Health::Current).count();
+    let tables: Vec<bool> =
+        by_table(lines).map(|of_table| of_table.iter().all(|line| line.health == Health::Current)).collect();
+    let well = tables.iter().filter(|is_well| **is_well).count();
     let other = |name: &str, state: &str| ([name, "-", "-", state].map(str::to_owned).to_vec(), RED);
     let broken = broken.iter().map(|broken| other(&broken.name(), "errors in file"));
     let without_job = without_job.iter().map(|name| other(name, NO_JOB));
@@ -35,11 +140,9 @@ pub(super) fn print(tables: &[Table<'_>], without_job: &[String], broken: &[Brok
     let rest = tables.len() - well;
     let counted = if rest == 0 { "all current".to_owned() } else { format!("{well} current, {rest} not") };
     screen::out(&format!("\n{BOLD}{all}{BOLD:#}: {counted}. {DIM}Days: costlake status TABLE, or --calendar{DIM:#}"));
-    let told: Vec<(String, String)> = tables
-        .iter()
-        .flat_map(|table| table.notes().into_iter().map(|note| (table.read.job.name.clone(), note)))
-        .collect();
-    notes(tables.len(), &told);
+    let told: Vec<(String, String)> =
+        lines.iter().flat_map(|line| line.notes.iter().map(|note| (line.unit.to_string(), note.clone()))).collect();
+    notes(lines.len(), &told);
 }
 
 /// Prints the tables without a job, where calendars are shown.
@@ -49,18 +152,21 @@ pub(super) fn print_without_job(names: &[String]) {
     }
 }
 
-fn row(table: &Table<'_>, now: DateTime<Utc>) -> (Health, (Vec<String>, Style)) {
-    let newest = table.slots.iter().filter(|slot| slot.known.is_some()).map(|slot| slot.day).max();
-    let read = table.slots.iter().filter_map(|slot| Some(slot.known.as_ref()?.read_at)).max();
-    let last = table.read.last.as_ref().map(|run| run.started_at).or(read);
-    let (health, state) = state(table);
+fn row_of(
+    name: String,
+    health: Health,
+    newest: Option<NaiveDate>,
+    last: Option<DateTime<Utc>>,
+    state: String,
+    now: DateTime<Utc>,
+) -> (Health, Row) {
     let style = match health {
         Health::Failed | Health::Gaps => RED,
         Health::Empty => YELLOW,
         Health::Current => GREEN,
     };
     let cells = vec![
-        table.read.job.name.clone(),
+        name,
         newest.map_or_else(|| "-".to_owned(), |day| day.to_string()),
         last.map_or_else(|| "never".to_owned(), |at| age(at, now)),
         state,

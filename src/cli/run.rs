@@ -12,40 +12,76 @@ use serde_json::json;
 use crate::cents::Cents;
 use crate::error::{Error, Kind, Result};
 use crate::job::{BrokenJob, Job};
+use crate::pipeline::budget::{Budget, OF_PROCESS};
 use crate::pipeline::totals::{Prices, Shared};
 use crate::pipeline::{Context, plan_job, run_job};
 use crate::plan::{Ask, range};
-use crate::report::{Failure, FetchReport, JobReport, Outcome};
+use crate::report::{Failure, FetchReport, JobReport, Outcome, Retry};
+use crate::request::Operation;
+use crate::unit::Unit;
 use crate::window::{parse_date_argument, parse_month};
 
-use super::args::{Days, Global, Output};
+use super::args::{Days, FleetArguments, Global, Output, UnitArguments};
 use super::failures::{Failures, notes};
 use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, bytes, count, grid, plural};
+use super::units::{self, side_by_side};
 use super::{client_config, clock, clock_document, context, plan, progress, select, tell_clock};
 
 /// The command whose reports show totals only: its partitions all look the same.
 pub(super) const DEMO: &str = "demo";
+
+/// The arguments of `run`.
+pub(super) struct Run<'a> {
+    pub(super) jobs: &'a [String],
+    pub(super) accept: &'a [String],
+    pub(super) accept_clock: bool,
+    pub(super) units: &'a UnitArguments,
+    pub(super) fleet: &'a FleetArguments,
+}
 
 /// The arguments of `backfill`.
 pub(super) struct Backfill<'a> {
     pub(super) jobs: &'a [String],
     pub(super) days: &'a Days,
     pub(super) missing: bool,
+    pub(super) units: &'a UnitArguments,
     pub(super) accept: &'a [String],
     pub(super) dry_run: bool,
     pub(super) yes: bool,
 }
 
 /// `costlake run`.
-pub(super) async fn run(global: &Global, names: &[String], accept: &[String], accept_clock: bool) -> Result<u8> {
+pub(super) async fn run(global: &Global, asked: &Run<'_>) -> Result<u8> {
     let bars = progress::start(global);
-    let (jobs, broken) = select(global, names)?;
-    let accepted = Arc::new(accepted(&jobs, accept)?);
+    let (jobs, broken) = select(global, asked.jobs)?;
+    let jobs = units::of(&jobs, asked.units)?;
+    let accepted = Arc::new(accepted(&jobs, asked.accept, asked.units)?);
     let context = context(global, client_config(global), bars.map(|bars| bars.listener())).await?;
-    let context = Context { accepted, accept_clock, ..context };
+    let spending = asked.fleet.max_usd.map(|most| {
+        let requests = most.requests_at(Operation::PRICE);
+        Arc::new(Budget::new(Some(requests), Operation::PRICE, OF_PROCESS))
+    });
+    let lease = asked.fleet.lease;
+    let context = Context { accepted, accept_clock: asked.accept_clock, spending, lease, ..context };
     tell_clock(context.clock);
-    let reports = run_all(&context, &jobs, "run", Ask::Due).await;
-    finish(global, &context, &reports, Failures::of(&broken), &broken)
+    let reports = run_all(&context, &jobs, "run", Ask::Due, asked.units.parallel).await;
+    let code = finish(global, &context, &reports, Failures::of(&broken), &broken)?;
+    if asked.fleet.exit_detail {
+        screen::out(&exit_detail(&jobs, &reports, code).to_string());
+    }
+    Ok(code)
+}
+
+/// What became of each unit, for an engine that decides what to run again; one that has not begun may be.
+fn exit_detail(jobs: &[Job], reports: &[JobReport], code: u8) -> serde_json::Value {
+    let units = jobs.iter().map(|job| {
+        let mut unit = json!(job.unit);
+        let report = reports.iter().find(|report| report.job == job.unit.table && report.account == job.unit.account);
+        unit["exit_code"] = json!(report.map_or(Kind::Interrupted.exit_code(), |report| report.exit_code));
+        unit["retry"] = json!(report.map_or(Retry::Yes, JobReport::retry));
+        unit
+    });
+    json!({ "units": units.collect::<Vec<_>>(), "exit_code": code })
 }
 
 /// `costlake backfill`.
@@ -55,7 +91,7 @@ pub(super) async fn backfill(global: &Global, asked: &Backfill<'_>) -> Result<u8
             .advise("--from and --to name the first and the last, --since 7d the last seven")
     })?;
     if asked.dry_run {
-        return plan::show_plans(global, asked.jobs, ask).await;
+        return plan::show_plans(global, asked.jobs, asked.units, ask).await;
     }
     let bars = progress::start(global);
     let (jobs, broken) = select(global, asked.jobs)?;
@@ -67,7 +103,8 @@ pub(super) async fn backfill(global: &Global, asked: &Backfill<'_>) -> Result<u8
         failures.tell();
         return Ok(failures.code());
     }
-    let accepted = Arc::new(accepted(&jobs, asked.accept)?);
+    let jobs = units::of(&jobs, asked.units)?;
+    let accepted = Arc::new(accepted(&jobs, asked.accept, asked.units)?);
     let context =
         Context { accepted, ..context(global, client_config(global), bars.map(|bars| bars.listener())).await? };
     tell_clock(context.clock);
@@ -75,18 +112,18 @@ pub(super) async fn backfill(global: &Global, asked: &Backfill<'_>) -> Result<u8
         screen::tell("nothing was asked and nothing was written");
         return Ok(0);
     }
-    let reports = run_all(&context, &jobs, "backfill", ask).await;
+    let reports = run_all(&context, &jobs, "backfill", ask, asked.units.parallel).await;
     finish(global, &context, &reports, failures, &[])
 }
 
 /// `costlake plan`.
-pub(super) async fn plan(global: &Global, names: &[String], days: &Days) -> Result<u8> {
-    plan::show_plans(global, names, ask_of(days, false)?.unwrap_or(Ask::Due)).await
+pub(super) async fn plan(global: &Global, names: &[String], days: &Days, units: &UnitArguments) -> Result<u8> {
+    plan::show_plans(global, names, units, ask_of(days, false)?.unwrap_or(Ask::Due)).await
 }
 
 /// `costlake run --dry-run`.
-pub(super) async fn plan_due(global: &Global, names: &[String]) -> Result<u8> {
-    plan::show_plans(global, names, Ask::Due).await
+pub(super) async fn plan_due(global: &Global, names: &[String], units: &UnitArguments) -> Result<u8> {
+    plan::show_plans(global, names, units, Ask::Due).await
 }
 
 /// The range that was typed, if any; without a last day it ends yesterday.
@@ -102,8 +139,9 @@ fn ask_of(days: &Days, missing_only: bool) -> Result<Option<Ask>> {
     Ok(Some(Ask::Range { window: range(first, last)?, missing_only }))
 }
 
-/// The months of `--accept JOB:YYYY-MM`; each job must be among those that run.
-fn accepted(jobs: &[Job], texts: &[String]) -> Result<BTreeSet<(String, NaiveDate)>> {
+/// The months of `--accept JOB:YYYY-MM`; each job must be among those that run. On a table with accounts it is about
+/// the accounts that were named, and some must be.
+fn accepted(jobs: &[Job], texts: &[String], units: &UnitArguments) -> Result<BTreeSet<(Unit, NaiveDate)>> {
     let read = |text: &String| {
         let (name, month) = text.split_once(':').filter(|(name, _)| !name.is_empty())?;
         Some((name.to_owned(), parse_month(month)?))
@@ -116,23 +154,45 @@ fn accepted(jobs: &[Job], texts: &[String]) -> Result<BTreeSet<(String, NaiveDat
     let mut accepted = BTreeSet::new();
     for text in texts {
         let Some((name, month)) = read(text) else { return Err(wrong(text, "is not JOB:YYYY-MM")) };
-        if !jobs.iter().any(|job| job.name == name) {
-            return Err(wrong(text, "names a job that is not among those that would run"));
+        let mut of_job = jobs.iter().filter(|job| job.unit.table == name).map(|job| &job.unit).peekable();
+        match of_job.peek() {
+            None => return Err(wrong(text, "names a job that is not among those that would run")),
+            Some(unit) if unit.account.is_some() && units.account.is_empty() => {
+                let what = "is a month of every account of this table: whose figures were looked at?";
+                return Err(wrong(text, what).advise("name the accounts with --account ID"));
+            }
+            Some(_) => accepted.extend(of_job.map(|unit| (unit.clone(), month))),
         }
-        accepted.insert((name, month));
     }
     Ok(accepted)
 }
 
-pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask: Ask) -> Vec<JobReport> {
-    let mut reports = Vec::new();
+/// Runs the units, at most `most` side by side; those that have not begun when a signal comes are left out.
+pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask: Ask, most: u8) -> Vec<JobReport> {
     let shared = Shared::of(jobs, context.clock.now(), ask);
     let context = &Context { totals: Arc::new(shared), elsewhere: Arc::default(), ..context.clone() };
+    let mut runs = Vec::new();
+    for account in units::by_account(jobs) {
+        runs.push(run_account(context, account, command, ask));
+    }
+    let mut reports: Vec<JobReport> = side_by_side(runs, most.into()).await.into_iter().flatten().collect();
+    reports.sort_by_cached_key(JobReport::unit);
+    reports
+}
+
+/// Runs the units of one account. They share a client and a probe, which are dropped then.
+async fn run_account(context: &Context, jobs: Vec<&Job>, command: &str, ask: Ask) -> Vec<JobReport> {
+    for job in &jobs {
+        context.clients.reserve(job).await;
+    }
+    let mut reports = Vec::new();
     for job in jobs {
-        if context.cancel.is_cancelled() {
-            break;
+        if !context.cancel.is_cancelled() {
+            reports.push(run_job(context, job, command, ask).await);
         }
-        reports.push(run_job(context, job, command, ask).await);
+        if context.clients.release(job).await {
+            context.totals.forget(job).await;
+        }
     }
     reports
 }
@@ -184,7 +244,7 @@ pub(super) fn finish(
 /// The notes of a run, each with its job.
 fn notes_of(report: &JobReport) -> Vec<(String, String)> {
     let all = report.notes.iter().chain(report.fetches.iter().flat_map(|fetch| &fetch.notes));
-    all.map(|note| (report.job.clone(), note.clone())).collect()
+    all.map(|note| (report.unit().to_string(), note.clone())).collect()
 }
 
 /// The months that were read. A job without any is in the table of all jobs; the only one is told in a sentence.
@@ -192,13 +252,13 @@ fn print_report(report: &JobReport, is_only: bool) {
     if !report.fetches.is_empty() {
         let header = ["month", "days read (UTC)", "pages", "rows", "changed", "size", "outcome"];
         let table = grid(&header, &[2, 3, 4, 5], report.fetches.iter().map(fetch_row));
-        screen::out(&format!("{BOLD}{}{BOLD:#}\n{table}\n", report.job));
+        screen::out(&format!("{BOLD}{}{BOLD:#}\n{table}\n", report.unit()));
     } else if is_only && report.failure.is_none() {
         let probe = match report.asked.requests {
             0 => String::new(),
             requests => format!(" (checked for changes: {})", plural(requests, "request")),
         };
-        screen::out(&screen::titled(&report.job, &format!("{}{probe}\n", report.result())));
+        screen::out(&screen::titled(&report.unit().to_string(), &format!("{}{probe}\n", report.result())));
     }
 }
 
@@ -249,7 +309,7 @@ fn print_totals(reports: &[JobReport], broken: &[BrokenJob]) {
     let rows = reports.iter().map(|report| {
         let seconds = Duration::from_millis(report.duration_ms).as_secs_f64();
         let mut cells = vec![
-            report.job.clone(),
+            report.unit().to_string(),
             count(report.asked.requests),
             report.usd.clone(),
             count(report.rows),

@@ -55,7 +55,7 @@ pub(super) async fn serve(global: &Global, asked: &Serve<'_>) -> Result<u8> {
     cancel.cancelled().await;
     tick.end().await;
     if !scheduler.ended(SETTLE_WITHIN).await {
-        let left = scheduler.jobs.running().join(", ");
+        let left = scheduler.jobs.running().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         screen::tell(&format!("ending before these runs have: {left}; the next run looks first what became of them"));
     }
     let _ = page.await;
@@ -124,7 +124,7 @@ fn tell_plans(scheduler: &Scheduler, address: SocketAddr, global: &Global) {
             Some(next) => format!("next {}", next.format("%Y-%m-%d %H:%M %Z")),
             None => "by hand only: no schedule".to_owned(),
         };
-        screen::out(&format!("  {:<32} {next}", current.job.name));
+        screen::out(&format!("  {:<32} {next}", current.job.unit.to_string()));
     }
     for line in scheduler.jobs.broken().iter().flat_map(crate::job::BrokenJob::lines) {
         screen::failure(&line);

@@ -1,5 +1,7 @@
 //! `show`: exact sums of a table's own rows, on the terminal, as JSON or as CSV.
 
+mod accounts;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,13 +10,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
 use crate::answer::{Group, Measure, Order, Question, ROWS, Section};
-use crate::ask::{Range, Reply, ask, sentence};
+use crate::ask::{Range, Reply, ask, ask_units, sentence};
 use crate::clock::Clock;
 use crate::decimal;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
+use crate::job::accounts::Accounts;
 use crate::lake::Lake;
-use crate::ledger_store::{LedgerStore, TableRecord};
+use crate::ledger_store::{LedgerStore, TableRecord, stored_accounts};
 use crate::status;
 use crate::text::plural;
 use crate::window::parse_date_argument;
@@ -55,7 +58,7 @@ pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
     };
     if global.output == Output::Text {
         tell_clock(clock);
-        match missing(&location, &format!("costlake run {}", job.name)) {
+        match missing(&location, &format!("costlake run {}", job.unit.table)) {
             Some(nowhere) => screen::folded(&nowhere, 2),
             None => screen::out(&in_text(&lake, job, asked, clock.now()).await?),
         }
@@ -80,13 +83,17 @@ pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
 /// no job files.
 async fn shipped(lake: &Arc<Lake>, table: &str, clock: Clock) -> Result<Option<Job>> {
     let now = clock.now();
-    let found = demo::shipped_jobs(now.date_naive())?.into_iter().find(|job| job.name == table);
+    let found = demo::shipped_jobs(now.date_naive())?.into_iter().find(|job| job.unit.table == table);
     let Some(mut job) = found else { return Ok(None) };
-    if TableRecord::kept(lake, table).await?.is_none() {
-        return Ok(None);
+    let Some(record) = TableRecord::named(lake, table).await? else { return Ok(None) };
+    if record.has_accounts() {
+        job.accounts = Some(Arc::new(Accounts::named(stored_accounts(lake, table).await?)));
     }
-    let (store, _) = LedgerStore::open(Arc::clone(lake), table, job.source.grain(), now).await?;
-    let first = store.ledger.facts().map(|(slot, _)| slot).min();
+    let mut first = None;
+    for unit in job.units() {
+        let (store, _) = LedgerStore::open(Arc::clone(lake), &unit.unit, job.source.grain(), now).await?;
+        first = first.into_iter().chain(store.ledger.facts().map(|(slot, _)| slot)).min();
+    }
     job.window.begin = job.window.begin.and(first);
     Ok(Some(job))
 }
@@ -113,28 +120,62 @@ async fn find<'j>(
     now: DateTime<Utc>,
     most: Option<usize>,
 ) -> Result<Found<'j>> {
-    let (store, mut notes) = LedgerStore::open_to_show(Arc::clone(lake), &job.name, job.source.grain(), now).await?;
-    let record = TableRecord::kept(lake, &job.name).await?;
-    if record.as_ref().is_some_and(TableRecord::is_made_up) || store.ledger.made_up == Some(true) {
-        notes.push(status::MADE_UP.to_owned());
-    }
+    let record = TableRecord::kept(lake, &job.unit).await?;
     if let Some(record) = &record {
         record.check_offline(job, None)?;
     }
-    let job = record.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
-    let question = Question::parse(job.source.table(), asked.metric.as_deref(), &asked.by, &asked.filters)
-        .map_err(|error| error.at("table", &job.name))?;
-    let range = range(asked, now.date_naive())?;
-    let in_time = question.is_by_time() && asked.top.is_none();
-    let order = Order { by_key: in_time, most: most.filter(|_| !in_time) };
-    if question.is_by_time() && !in_time {
-        notes.push("--top shows the largest first; without it they are in the order of time".to_owned());
+    let whole = record.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
+    if job.accounts.is_some() {
+        return find_in_units(lake, job, whole, record.as_ref(), asked, now, most).await;
     }
+    let job = whole;
+    let (store, mut notes) = LedgerStore::open_to_show(Arc::clone(lake), &job.unit, job.source.grain(), now).await?;
+    if record.as_ref().is_some_and(TableRecord::is_made_up) || store.ledger.made_up == Some(true) {
+        notes.push(status::MADE_UP.to_owned());
+    }
+    let question = Question::parse(job.source.table(), asked.metric.as_deref(), &asked.by, &asked.filters)
+        .map_err(|error| error.at("table", &job.unit.table))?;
+    let range = range(asked, now.date_naive())?;
+    let order = order_of(&question, asked, most, &mut notes);
     let reply = ask(lake, &job, &store.ledger, now, &question, range, order).await?;
     if reply.answer.sections.is_empty() {
         notes.extend(unknown_values(lake, &job, &store.ledger, now, &question, range).await?);
     }
     Ok(Found { job, question, reply, notes })
+}
+
+/// As [`find`], in a table with accounts; `whole` is the job as it writes the table.
+async fn find_in_units<'j>(
+    lake: &Arc<Lake>,
+    job: &Job,
+    whole: Cow<'j, Job>,
+    record: Option<&TableRecord>,
+    asked: &ShowArguments,
+    now: DateTime<Utc>,
+    most: Option<usize>,
+) -> Result<Found<'j>> {
+    let mut notes = Vec::new();
+    if record.is_some_and(TableRecord::is_made_up) {
+        notes.push(status::MADE_UP.to_owned());
+    }
+    let table = whole.source.table();
+    let (question, named) = Question::parse_with_accounts(table, asked.metric.as_deref(), &asked.by, &asked.filters)
+        .map_err(|error| error.at("table", &whole.unit.table))?;
+    let range = range(asked, now.date_naive())?;
+    let order = order_of(&question, asked, most, &mut notes);
+    let units = accounts::units(lake, job, record, &named).await?;
+    let (reply, told) = ask_units(lake, &units, now, &question, range, order).await?;
+    notes.extend(told);
+    Ok(Found { job: whole, question, reply, notes })
+}
+
+/// How groups are ordered, and how many of them are shown.
+fn order_of(question: &Question, asked: &ShowArguments, most: Option<usize>, notes: &mut Vec<String>) -> Order {
+    let in_time = question.is_by_time() && asked.top.is_none();
+    if question.is_by_time() && !in_time {
+        notes.push("--top shows the largest first; without it they are in the order of time".to_owned());
+    }
+    Order { by_key: in_time, most: most.filter(|_| !in_time) }
 }
 
 fn range(asked: &ShowArguments, today: NaiveDate) -> Result<Range> {
@@ -195,15 +236,19 @@ fn document(job: &Job, question: &Question, reply: &Reply) -> Value {
         found
     };
     let read = reply.read_at();
-    json!({
-        "table": job.name, "metric": question.measure_name(table), "by": question.by_names(table),
+    let mut found = json!({
+        "table": job.unit.table, "metric": question.measure_name(table), "by": question.by_names(table),
         "from": reply.window.map(|window| window.start()), "to": reply.window.map(|window| window.last()),
         "previous": reply.before.map(|before| json!({ "from": before.start(), "to": before.last() })),
         "read_at": read.map(|(oldest, newest)| json!({ "oldest": oldest, "newest": newest })),
         "days": flagged(reply.flags()), "previous_days": flagged(reply.flags_before()),
         "unknown_rows": reply.answer.unknown_rows, "previous_unknown_rows": reply.answer.unknown_before,
         "sections": reply.answer.sections.iter().map(section).collect::<Vec<_>>(),
-    })
+    });
+    if job.accounts.is_some() {
+        found["accounts"] = accounts::documents(reply).into();
+    }
+    found
 }
 
 fn flagged(flags: Vec<(&'static str, Vec<NaiveDate>)>) -> Value {
@@ -265,14 +310,14 @@ fn text(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> Stri
     let by = question.by_names(table);
     let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
     let Some(window) = reply.window else {
-        let nothing = format!("{}  no data yet: `costlake run {}` fills it", job.name, job.name);
+        let nothing = format!("{}  no data yet: `costlake run {}` fills it", job.unit.table, job.unit.table);
         let lines = painted(anstyle::Style::new(), &nothing).into_iter();
         return lines.chain(remarks(job, question, reply, notes)).collect::<Vec<_>>().join("\n");
     };
     let (first, last) = (window.start(), window.last());
     let days = if first == last { first.to_string() } else { format!("{first} to {last}") };
     let what = format!("{}{by}, {days}", question.measure_name(table));
-    let mut lines = vec![screen::titled(&job.name, &what)];
+    let mut lines = vec![screen::titled(&job.unit.table, &what)];
     if let Some(before) = reply.before {
         lines.push(format!("{DIM}earlier: {} to {}{DIM:#}", before.start(), before.last()));
     }
@@ -304,12 +349,16 @@ fn remarks(job: &Job, question: &Question, reply: &Reply, notes: &[String]) -> V
         let since = if oldest == newest { String::new() } else { format!("; its oldest day {oldest}") };
         lines.push(format!("{DIM}read {newest}{since}{DIM:#}"));
     }
-    for (flag, days) in reply.flags() {
-        lines.extend(painted(YELLOW, &sentence(grain, flag, &days)));
-    }
-    for (flag, days) in reply.flags_before().iter().filter(|(flag, _)| *flag != "estimated") {
-        lines.extend(painted(YELLOW, &format!("of the earlier range: {}", sentence(grain, flag, days))));
-    }
+    let (now, earlier) = if job.accounts.is_some() {
+        (accounts::sentences(job, reply, false), accounts::sentences(job, reply, true))
+    } else {
+        let said = |(flag, days): &(&str, Vec<NaiveDate>)| sentence(grain, flag, days);
+        let earlier = reply.flags_before();
+        let earlier = earlier.iter().filter(|(flag, _)| *flag != "estimated").map(said).collect();
+        (reply.flags().iter().map(said).collect(), earlier)
+    };
+    lines.extend(now.iter().flat_map(|said| painted(YELLOW, said)));
+    lines.extend(earlier.iter().flat_map(|said| painted(YELLOW, &format!("of the earlier range: {said}"))));
     if reply.answer.unknown_rows > 0 {
         let measure = question.measure_name(job.source.table());
         let rows = plural(reply.answer.unknown_rows, "row");

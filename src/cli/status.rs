@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use crate::clients::Clients;
 use crate::error::{Kind, Result};
-use crate::job::{BrokenJob, Job};
+use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord, last_run};
 use crate::pipeline::{Look, look};
@@ -18,15 +18,25 @@ use crate::report::{Failure, JobReport};
 use crate::status;
 use crate::window::{Grain, Window, first_of_month, month_start};
 
-use super::args::{Global, Output};
+use super::args::{Global, Output, UnitArguments};
 use super::failures::Failures;
 use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, plural};
+use super::units::{self, side_by_side};
 use super::{client_config, clock, missing, open_lake, overview, progress, select, shown, tell_clock};
 
+/// The arguments of `status`.
+pub(super) struct Asked<'a> {
+    pub(super) jobs: &'a [String],
+    pub(super) check: bool,
+    pub(super) calendar: bool,
+    pub(super) units: &'a UnitArguments,
+}
+
 /// `costlake status`.
-pub(super) async fn status(global: &Global, names: &[String], check: bool, calendars: bool) -> Result<u8> {
+pub(super) async fn status(global: &Global, asked: &Asked<'_>) -> Result<u8> {
     progress::start(global);
-    let (jobs, broken) = select(global, names)?;
+    let (jobs, broken) = select(global, asked.jobs)?;
+    let units = units::of(&jobs, asked.units)?;
     let clock = clock()?;
     tell_clock(clock);
     let now = clock.now();
@@ -34,49 +44,92 @@ pub(super) async fn status(global: &Global, names: &[String], check: bool, calen
     let nowhere = missing(&location, "costlake run");
     let clients = Clients::new(client_config(global));
     let mut failures = Failures::of(&broken);
-    let (mut tables, mut documents) = (Vec::new(), Vec::new());
-    for job in &jobs {
-        let table = match read(&lake, &clients, job, now).await {
-            Ok(read) => Table::of(read, now),
-            Err(error) => {
-                failures.add(&job.name, &error.at("job", &job.name));
-                continue;
+    let kept = asked.keeps(global, units.len());
+    let told = units.iter().map(|job| tell(&lake, &clients, job, now, kept, asked.check));
+    let told = side_by_side(told.collect::<Vec<_>>(), asked.units.parallel.into()).await;
+    let mut lines = Vec::new();
+    for (job, told) in units.iter().zip(told) {
+        match told {
+            Ok((line, gaps)) => {
+                for text in gaps {
+                    let text = nowhere.clone().unwrap_or(text);
+                    failures.add_text(&job.unit.to_string(), text, Kind::Gap);
+                }
+                lines.push(line);
             }
-        };
-        if check {
-            table.check(&mut failures, nowhere.as_deref());
-        }
-        if global.output == Output::Json {
-            documents.push(table.document());
-        } else {
-            tables.push(table);
+            Err(error) => failures.add(&job.unit, &job.unit.names(error)),
         }
     }
     // If the lake could not be read, do not list its other tables.
     let is_readable = [0, Kind::Gap.exit_code(), Kind::Config.exit_code()].contains(&failures.code());
-    let is_whole = names.is_empty() && is_readable;
-    let without_job = if is_whole { without_job(&lake, &jobs, &broken).await } else { Ok(Vec::new()) };
+    let is_whole = asked.jobs.is_empty() && asked.units.is_all() && is_readable;
+    let known = units.iter().map(|job| job.unit.clone()).collect();
+    let without_job = if is_whole { status::without_job(&lake, &known, &broken).await } else { Ok(Vec::new()) };
     let without_job = without_job.unwrap_or_else(|error| {
-        failures.add("", &error);
+        failures.add_text("", error.report(), error.kind());
         Vec::new()
     });
     let code = failures.code();
     match (global.output, nowhere) {
         (Output::Json, _) => {
             let location = location.to_string();
+            let documents = overview::documents(&lines);
             screen::json(&status::document(clock, &location, &documents, &without_job, &broken, code))?;
         }
         (_, Some(nowhere)) => screen::folded(&nowhere, 2),
         // Where no table could be read, the errors are all there is to say.
-        _ if tables.is_empty() && !is_readable => {}
-        _ if calendars || jobs.len() == 1 => {
-            tables.iter().for_each(Table::print);
+        _ if lines.is_empty() && !is_readable => {}
+        _ if kept == Kept::Days => {
+            lines.iter().filter_map(|line| line.table.as_ref()).for_each(Table::print);
             overview::print_without_job(&without_job);
         }
-        _ => overview::print(&tables, &without_job, &broken, now),
+        _ => overview::print(&lines, &without_job, &broken, now),
     }
     failures.tell();
     Ok(code)
+}
+
+/// What is kept of each unit until it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Everything, for its calendar.
+    Days,
+    /// The document with its days.
+    Document,
+    /// Its line, and of a table without accounts the document.
+    Line,
+}
+
+impl Asked<'_> {
+    /// Days of a table with accounts are told when they are asked for: a thousand accounts have a million of them.
+    fn keeps(&self, global: &Global, units: usize) -> Kept {
+        let is_chosen = self.calendar || !self.units.account.is_empty();
+        match global.output {
+            Output::Json if is_chosen => Kept::Document,
+            Output::Json => Kept::Line,
+            _ if self.calendar || units == 1 => Kept::Days,
+            _ => Kept::Line,
+        }
+    }
+}
+
+/// The line of a unit, what of it is kept besides, and what `check` finds.
+async fn tell<'j>(
+    lake: &Arc<Lake>,
+    clients: &Clients,
+    job: &'j Job,
+    now: DateTime<Utc>,
+    kept: Kept,
+    check: bool,
+) -> Result<(overview::Line<'j>, Vec<String>)> {
+    let table = Table::of(read(lake, clients, job, now).await?, now);
+    let gaps = if check { table.gaps() } else { Vec::new() };
+    let mut line = overview::Line::of(&table);
+    if kept == Kept::Document || kept == Kept::Line && job.unit.account.is_none() {
+        line.document = Some(table.document());
+    }
+    line.table = (kept == Kept::Days).then_some(table);
+    Ok((line, gaps))
 }
 
 /// What is known of a table.
@@ -95,20 +148,21 @@ impl<'j> Table<'j> {
         Self { read, slots, failed, now }
     }
 
-    /// Adds what `--check` finds.
-    fn check(&self, failures: &mut Failures, nowhere: Option<&str>) {
+    /// What `--check` finds.
+    fn gaps(&self) -> Vec<String> {
         let job = &self.read.job;
         let gaps: Vec<&Slot> = self.slots.iter().filter(|slot| slot.gap().is_some()).collect();
+        let mut found = Vec::new();
         if !gaps.is_empty() {
-            let text = nowhere.map_or_else(|| gap_text(job, &gaps), str::to_owned);
-            failures.add_text(&job.name, text, Kind::Gap);
+            found.push(gap_text(job, &gaps));
         }
         let refused = self.read.refused.as_ref().map(|failure| (failure, "runs of this job are refused"));
         if let Some((failure, what)) =
             refused.or_else(|| self.failed.as_ref().map(|failure| (failure, "its last run failed")))
         {
-            failures.add_text(&job.name, format!("{}: {what}: {}", job.name, failure.text), Kind::Gap);
+            found.push(format!("{}: {what}: {}", job.unit, failure.text));
         }
+        found
     }
 
     fn document(&self) -> serde_json::Value {
@@ -146,22 +200,15 @@ pub(super) struct Read<'j> {
 
 /// Reads the ledger, the notes and the last run of a job's table.
 async fn read<'j>(lake: &Arc<Lake>, clients: &Clients, job: &'j Job, now: DateTime<Utc>) -> Result<Read<'j>> {
-    let (store, mut notes) = LedgerStore::open_to_show(lake.clone(), &job.name, job.source.grain(), now).await?;
+    let (store, mut notes) = LedgerStore::open_to_show(lake.clone(), &job.unit, job.source.grain(), now).await?;
     notes.extend(job.aws.note());
-    let record = TableRecord::kept(lake, &job.name).await?;
+    let record = TableRecord::kept(lake, &job.unit).await?;
     let Look { origin, refused } = look(clients, job, &store, record.as_ref()).await?;
     notes.extend(origin);
     notes.extend(refused.as_ref().map(status::refused));
-    let last = last_run(lake, &job.name, now).await?;
+    let last = last_run(lake, &job.unit, now).await?;
     let job = record.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
     Ok(Read { job, store, notes, refused, last })
-}
-
-/// The tables without a job file, not even a broken one.
-async fn without_job(lake: &Lake, jobs: &[Job], broken: &[BrokenJob]) -> Result<Vec<String>> {
-    let known: Vec<String> =
-        jobs.iter().map(|job| job.name.clone()).chain(broken.iter().map(BrokenJob::name)).collect();
-    status::without_job(lake, &known).await
 }
 
 fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
@@ -170,7 +217,7 @@ fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
     let more = if gaps.len() > 10 { format!(" and {} more", gaps.len() - 10) } else { String::new() };
     let (held, others): (Vec<&Slot>, Vec<&Slot>) = gaps.iter().partition(|slot| slot.state == SlotState::Held);
     let left: Vec<&Slot> = others.iter().copied().filter(|slot| slot.state == SlotState::NotFinal).collect();
-    let run = |slots: &[&Slot]| format!("costlake run {}{}", job.name, acceptance(job, slots));
+    let run = |slots: &[&Slot]| format!("costlake run {}{}", job.unit.as_argument(), acceptance(job, slots));
     let mut advice = Vec::new();
     if !others.is_empty() {
         advice.push(run(&left));
@@ -178,7 +225,7 @@ fn gap_text(job: &Job, gaps: &[&Slot]) -> String {
     if !held.is_empty() {
         advice.push(format!("look at the bill; if the new figures are right: {}", run(&held)));
     }
-    format!("{}: {}{more}\n  what to do: {}", job.name, named.join(", "), advice.join("; "))
+    format!("{}: {}{more}\n  what to do: {}", job.unit, named.join(", "), advice.join("; "))
 }
 
 /// The `--accept` flags for these days, by month.
@@ -186,7 +233,8 @@ fn acceptance(job: &Job, slots: &[&Slot]) -> String {
     let mut months: Vec<String> = slots.iter().map(|slot| slot.day.format("%Y-%m").to_string()).collect();
     months.dedup();
     let more = if months.len() > 10 { " …" } else { "" };
-    let flags: Vec<String> = months.iter().take(10).map(|month| format!(" --accept {}:{month}", job.name)).collect();
+    let flags: Vec<String> =
+        months.iter().take(10).map(|month| format!(" --accept {}:{month}", job.unit.table)).collect();
     format!("{}{more}", flags.concat())
 }
 
@@ -209,7 +257,7 @@ fn print(job: &Job, slots: &[Slot], notes: &[String], failed: Option<(&JobReport
     let rows: u64 = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|day| day.facts.rows).sum();
     let read = slots.iter().filter(|slot| slot.known.is_some()).count() as u64;
     let unit = if job.source.grain() == Grain::Monthly { "month" } else { "day" };
-    screen::out(&format!("{BOLD}{}{BOLD:#}  {}, {}", job.name, plural(read, unit), plural(rows, "row")));
+    screen::out(&format!("{BOLD}{}{BOLD:#}  {}, {}", job.unit, plural(read, unit), plural(rows, "row")));
     if let Some(last) = slots.iter().filter_map(|slot| slot.known.as_ref()).map(|day| day.read_at).max() {
         screen::out(&format!("  last read {}", shown(last)));
     }

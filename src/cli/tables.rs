@@ -7,22 +7,33 @@
 //! | none | has tables | those that have a record in the lake |
 //! | none | has none, or cannot be read | not known: an error |
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
+use crate::job::accounts::Accounts;
 use crate::job::{self, Job};
 use crate::lake::{BucketAddress, Lake, Location};
-use crate::ledger_store::{TableRecord, as_kept, kept_generations, partition_of, record_keys, recorded_jobs};
+use crate::ledger_store::{
+    TableRecord, as_kept, kept_generations, partition_of, record_keys, recorded_jobs, stored_accounts,
+};
+use crate::sql::Having;
 use crate::sql::ddl::Place;
 use crate::sql::duckdb::as_of::InLake;
 use crate::sql::views::Subject;
+use crate::unit::{Unit, split_key};
+use crate::window::Grain;
 
 use super::args::Global;
+use super::units::side_by_side;
 use super::{chosen, clock, open_lake, screen, select, tell_broken};
 
 /// What is said where the lake could not be read, in a comment of the script; no engine splits it.
 pub(super) const UNREAD: &str =
     "-- The lake could not be read when this was printed, so all tables are taken to be there.";
+
+/// Units that are looked at side by side.
+const SIDE_BY_SIDE: usize = 32;
 
 /// The tables to print.
 pub(super) struct Tables {
@@ -42,7 +53,7 @@ pub(super) struct Tables {
 
 /// A table.
 pub(super) struct Known {
-    /// Its job, as it writes the table.
+    /// Its job, as it writes the table; with all accounts that the table has in the lake or gets.
     pub(super) job: Job,
     account: Option<String>,
     /// Where it is.
@@ -91,9 +102,20 @@ impl Tables {
         self.found.iter().map(|known| Subject { job: &known.job, account: known.account.clone() }).collect()
     }
 
-    /// Whether any of them has run records.
-    pub(super) fn have_runs(&self) -> bool {
-        self.found.iter().any(|known| known.has_runs)
+    /// Which of them have run records.
+    pub(super) fn with_runs(&self) -> Having {
+        self.having(|known| known.has_runs)
+    }
+
+    /// Which of them have ledgers.
+    pub(super) fn with_ledgers(&self) -> Having {
+        self.having(|known| known.has.ledger)
+    }
+
+    fn having(&self, has: impl Fn(&Known) -> bool) -> Having {
+        let any =
+            |accounts: bool| self.found.iter().any(|known| known.job.accounts.is_some() == accounts && has(known));
+        Having { plain: any(false), of_accounts: any(true) }
     }
 }
 
@@ -134,7 +156,7 @@ async fn read(jobs: &[Job], lake: &Lake, place: &Place, with_history: bool, code
         match read_one(job, lake, place, with_history).await {
             Ok(known) => found.push(known),
             Err(error) if error.kind() == Kind::Config => {
-                screen::error(&error.at("job", &job.name));
+                screen::error(&error.at("job", &job.unit.table));
                 *code = (*code).max(Kind::Config.exit_code());
             }
             Err(error) => return Err(error),
@@ -144,18 +166,44 @@ async fn read(jobs: &[Job], lake: &Lake, place: &Place, with_history: bool, code
 }
 
 async fn read_one(job: &Job, lake: &Lake, place: &Place, with_history: bool) -> Result<Known> {
-    let job = as_kept(lake, job).await?.into_owned();
-    let kept = TableRecord::kept(lake, &job.name).await?.and_then(|record| record.account);
+    let mut job = as_kept(lake, job).await?.into_owned();
+    let has_accounts = job.accounts.is_some();
     let place = place_of(&job, lake, place).await?;
-    let (ledger, kept_generations) =
-        if with_history { (has_ledger(lake, &job.name).await?, has_kept(lake, &job).await?) } else { (false, false) };
-    Ok(Known {
-        account: kept.or_else(|| job.aws.account_id.clone()),
-        has: InLake { objects: place.has_objects, ledger, kept: kept_generations },
-        has_runs: !record_keys(lake, &job.name).await?.is_empty(),
-        place,
-        job,
-    })
+    let account = if has_accounts {
+        job.accounts = Some(Arc::new(Accounts::named(all_accounts(&job, lake).await?)));
+        None
+    } else {
+        let kept = TableRecord::kept(lake, &job.unit).await?.and_then(|record| record.account);
+        kept.or_else(|| job.aws.account_id.clone())
+    };
+    let grain = job.source.grain();
+    let units: Vec<Unit> = job.units().into_iter().map(|unit| unit.unit).collect();
+    let has = InLake {
+        objects: place.has_objects,
+        ledger: with_history && any(&units, |unit| has_ledger(lake, unit)).await?,
+        kept: with_history && any(&units, |unit| has_kept(lake, unit, grain)).await?,
+    };
+    let has_runs = any(&units, |unit| async { Ok(!record_keys(lake, unit).await?.is_empty()) }).await?;
+    Ok(Known { account, has, has_runs, place, job })
+}
+
+/// The accounts that the job names, and those that the table has besides.
+async fn all_accounts(job: &Job, lake: &Lake) -> Result<Vec<String>> {
+    let mut names: BTreeSet<String> = stored_accounts(lake, &job.unit.table).await?.into_iter().collect();
+    names.extend(job.accounts.iter().flat_map(|accounts| accounts.names()).map(str::to_owned));
+    Ok(names.into_iter().collect())
+}
+
+/// Whether something holds for any of the units; some of them are looked at side by side, until one has it.
+async fn any<'u, F: Future<Output = Result<bool>>>(units: &'u [Unit], holds: impl Fn(&'u Unit) -> F) -> Result<bool> {
+    for some in units.chunks(SIDE_BY_SIDE) {
+        for one in side_by_side(some.iter().map(&holds), SIDE_BY_SIDE).await {
+            if one? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// The tables as they are after their first run.
@@ -163,8 +211,8 @@ fn assumed(jobs: Vec<Job>, place: &Place) -> Result<Vec<Known>> {
     let mut found = Vec::new();
     for job in jobs {
         found.push(Known {
-            account: job.aws.account_id.clone(),
-            place: Place { first_partition: first_of(&job)?, ..place.clone() },
+            account: job.aws.account_id.clone().filter(|_| job.accounts.is_none()),
+            place: Place { first_partition: first_of_units(&job)?, ..place.clone() },
             has: InLake { objects: true, ledger: true, kept: false },
             has_runs: true,
             job,
@@ -179,14 +227,30 @@ fn first_of(job: &Job) -> Result<String> {
     Ok(job.source.grain().partition_of(begin).to_string())
 }
 
-/// The location of a job's table and its first partition.
+/// The first partition that any unit of a job asks for.
+fn first_of_units(job: &Job) -> Result<String> {
+    let mut first = first_of(job)?;
+    for unit in job.units() {
+        first = first.min(first_of(&unit)?);
+    }
+    Ok(first)
+}
+
+/// The location of a job's table and its first partition: of a table with accounts the first of any account.
 async fn place_of(job: &Job, lake: &Lake, place: &Place) -> Result<Place> {
-    let listed = lake.list(&job.name).await?;
-    let there = listed.iter().filter_map(|entry| partition_of(&job.name, job.source.grain(), &entry.key));
+    let listed = lake.list(&job.unit.folder()).await?;
+    let there =
+        listed.iter().filter_map(|entry| partition_of(&unit_of(job, &entry.key), job.source.grain(), &entry.key));
     let oldest = there.map(|partition| partition.to_string()).min();
-    let first = first_of(job)?;
+    let first = first_of_units(job)?;
     let (has_objects, oldest) = (oldest.is_some(), oldest.unwrap_or_else(|| first.clone()));
     Ok(Place { first_partition: oldest.min(first), has_objects, ..place.clone() })
+}
+
+/// The unit that an object of the table belongs to.
+fn unit_of(job: &Job, key: &str) -> Unit {
+    let account = split_key(key).0.split_once("/account=").filter(|_| job.accounts.is_some());
+    account.map_or_else(|| job.unit.clone(), |(table, account)| Unit::of(table, account))
 }
 
 /// The path or URL of the lake in SQL.
@@ -213,15 +277,15 @@ fn http_of(address: &BucketAddress, location: &Location) -> Option<String> {
     Some(format!("{}/{prefix}", store.unwrap_or_else(own)).trim_end_matches('/').to_owned())
 }
 
-/// Whether a table has any ledger snapshot.
-async fn has_ledger(lake: &Lake, table: &str) -> Result<bool> {
-    let listed = lake.list(&format!("_costlake/{table}/ledger")).await?;
+/// Whether a unit has any ledger snapshot.
+async fn has_ledger(lake: &Lake, unit: &Unit) -> Result<bool> {
+    let listed = lake.list(&unit.beside("ledger")).await?;
     Ok(listed.iter().any(|entry| entry.key.ends_with(".json")))
 }
 
-/// Whether any older generation of a table is kept.
-async fn has_kept(lake: &Lake, job: &Job) -> Result<bool> {
-    let kept = kept_generations(lake, &job.name, job.source.grain()).await?;
+/// Whether any older generation of a unit is kept.
+async fn has_kept(lake: &Lake, unit: &Unit, grain: Grain) -> Result<bool> {
+    let kept = kept_generations(lake, unit, grain).await?;
     Ok(kept.iter().any(|kept| kept.generation.is_some() && !kept.is_displaced))
 }
 

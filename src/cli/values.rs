@@ -107,7 +107,7 @@ fn job_of(global: &Global, entry: &'static Entry, name: Option<&str>) -> Result<
     let own = own_job(global, entry)?;
     match (own, entry.jobs.first()) {
         (Some(job), _) => {
-            screen::tell(&format!("asked with the settings of the job {}", job.name));
+            screen::tell(&format!("asked with the settings of the job {}", job.unit.table));
             Ok(job)
         }
         (None, Some((name, text))) => job::parse(&Path::new("jobs").join(format!("{name}.toml")), text)

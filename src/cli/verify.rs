@@ -7,34 +7,45 @@ use crate::job::Job;
 use crate::lake::Location;
 use crate::maintenance::repair::repair;
 use crate::maintenance::verify::{Depth, Finding, TableCheck, verify as inspect};
+use crate::pipeline::Context;
 
-use super::args::{Global, Output};
+use super::args::{Global, Output, UnitArguments};
 use super::failures::Failures;
 use super::screen::{self, GREEN, RED, count, grid, plural};
+use super::units::{self, side_by_side};
 use super::{client_config, clock_document, context, missing, progress, select, tell_clock};
 
 /// Findings printed with their advice; further ones are counted.
 const SHOWN: usize = 5;
 
+/// The arguments of `verify`.
+pub(super) struct Asked<'a> {
+    pub(super) jobs: &'a [String],
+    pub(super) full: bool,
+    pub(super) repair: bool,
+    pub(super) units: &'a UnitArguments,
+}
+
 /// `costlake verify`.
-pub(super) async fn verify(global: &Global, names: &[String], full: bool, mend: bool) -> Result<u8> {
+pub(super) async fn verify(global: &Global, asked: &Asked<'_>) -> Result<u8> {
     let bars = progress::start(global);
-    let (jobs, broken) = select(global, names)?;
+    let (jobs, broken) = select(global, asked.jobs)?;
+    let units = units::of(&jobs, asked.units)?;
     let context = context(global, client_config(global), bars.map(|bars| bars.listener())).await?;
     tell_clock(context.clock);
     if let Some(missing) = missing(&Location::parse(global.lake())?, "costlake run") {
         screen::tell(&missing);
     }
-    let depth = if full { Depth::Rows } else { Depth::Footers };
+    let depth = if asked.full { Depth::Rows } else { Depth::Footers };
     let mut failures = Failures::of(&broken);
     let (mut documents, mut open) = (Vec::new(), Vec::new());
-    for job in &jobs {
-        if context.cancel.is_cancelled() {
+    let checks = units.iter().map(|job| check(&context, job, depth, asked.repair)).collect::<Vec<_>>();
+    let checks = side_by_side(checks, asked.units.parallel.into()).await;
+    for (job, checked) in units.iter().zip(checks) {
+        let Some(checked) = checked else {
             failures.add_code(Kind::Interrupted.exit_code());
-            break;
-        }
-        let checked = if mend { repair(&context, job, depth).await } else { inspect(&context, job, depth).await };
-        let checked = checked.map_err(|error| error.at("job", &job.name));
+            continue;
+        };
         if global.output == Output::Text
             && let Ok(checked) = &checked
         {
@@ -45,7 +56,7 @@ pub(super) async fn verify(global: &Global, names: &[String], full: bool, mend: 
                 checked.runs.iter().for_each(|run| failures.add_run(run));
                 open.extend(open_of(checked));
             }
-            Err(error) => failures.add(&job.name, error),
+            Err(error) => failures.add(&job.unit, error),
         }
         documents.push(document(job, &checked));
     }
@@ -64,12 +75,23 @@ pub(super) async fn verify(global: &Global, names: &[String], full: bool, mend: 
     Ok(code)
 }
 
+/// Checks a unit; `None` if a signal came first.
+async fn check(context: &Context, job: &Job, depth: Depth, mends: bool) -> Option<Result<TableCheck>> {
+    if context.cancel.is_cancelled() {
+        return None;
+    }
+    let checked = if mends { repair(context, job, depth).await } else { inspect(context, job, depth).await };
+    Some(checked.map_err(|error| job.unit.names(error)))
+}
+
 fn document(job: &Job, checked: &Result<TableCheck>) -> Value {
     match checked {
         Ok(checked) => json!(checked),
         Err(error) => {
             let (kind, text) = (error.kind().name(), error.report());
-            json!({ "table": job.name, "error": { "kind": kind, "text": text } })
+            let mut document = json!(job.unit);
+            document["error"] = json!({ "kind": kind, "text": text });
+            document
         }
     }
 }
@@ -91,7 +113,7 @@ fn print(checked: &TableCheck) {
     if wrong > 0 {
         line.push_str(&format!("; {RED}{} not{RED:#}", plural(wrong, "file")));
     }
-    screen::out(&screen::titled(&checked.table, &line));
+    screen::out(&screen::titled(&checked.unit.to_string(), &line));
     if !checked.findings.is_empty() {
         screen::out(&grid(&["file", "is", "", "because"], &[], checked.findings.iter().map(row)));
     }
@@ -123,6 +145,6 @@ fn open_of(checked: &TableCheck) -> Vec<String> {
         error.at("key", &finding.key).advise(&finding.advice).report()
     });
     let more = open.len().checked_sub(SHOWN).filter(|more| *more > 0);
-    let more = more.map(|more| format!("{}: {more} more files are not right: see the result on stdout", checked.table));
+    let more = more.map(|more| format!("{}: {more} more files are not right: see the result on stdout", checked.unit));
     told.chain(more).collect()
 }

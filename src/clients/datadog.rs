@@ -34,7 +34,7 @@ pub mod retry_after;
 mod site;
 
 pub use errors::summarise;
-pub use keys::{Keys, read_keys};
+pub use keys::{Keys, read_key_files, read_keys};
 pub use retry_after::{LONGEST_WAIT, wait_from};
 pub use site::{base_url, elsewhere};
 

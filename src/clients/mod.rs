@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
-use crate::job::{AccountCheck, AwsSettings, Identity, Job};
+use crate::job::{AccountCheck, AwsSettings, Identity, Job, KeyFiles};
 use crate::request::{Answer, Request};
 use crate::sources::Api;
 
@@ -127,16 +127,23 @@ impl Client {
 #[derive(Debug)]
 pub struct Clients {
     client_config: ClientConfig,
-    opened: Mutex<Opened>,
+    opened: Mutex<HashMap<ClientKey, Arc<Mutex<Option<OpenClient>>>>>,
+    /// How many runs are still to use each client.
+    wanted: Mutex<HashMap<ClientKey, usize>>,
+    /// What AWS STS answered.
+    answers: account::AccountCache,
     in_process: Option<(StubApi, Identity)>,
     /// Cache of [`Clients::elsewhere`], which status displays call repeatedly.
     elsewhere: Mutex<HashMap<(AwsSettings, Api), Option<String>>>,
 }
 
-#[derive(Debug, Default)]
-struct Opened {
-    clients: HashMap<(AwsSettings, String), OpenClient>,
-    answers: account::AccountCache,
+/// What distinguishes clients: jobs with the same settings share one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ClientKey {
+    aws: AwsSettings,
+    /// Empty for AWS.
+    site: String,
+    keys: Option<KeyFiles>,
 }
 
 #[derive(Debug)]
@@ -153,7 +160,14 @@ impl Clients {
     /// Creates no client yet.
     #[must_use]
     pub fn new(client_config: ClientConfig) -> Self {
-        Self { client_config, opened: Mutex::default(), in_process: None, elsewhere: Mutex::default() }
+        Self {
+            client_config,
+            opened: Mutex::default(),
+            wanted: Mutex::default(),
+            answers: account::AccountCache::default(),
+            in_process: None,
+            elsewhere: Mutex::default(),
+        }
     }
 
     /// Clients that answer in-process: `answers` replaces every API, `identity` is the caller. No network, no
@@ -183,35 +197,60 @@ impl Clients {
                 elsewhere: None,
             });
         }
-        let site = if job.entry.provider.api == Api::Datadog { self.datadog_site(job) } else { String::new() };
-        let key = (job.aws.clone(), site);
-        let mut opened = self.opened.lock().await;
-        let Opened { clients, answers } = &mut *opened;
-        if let Some(open) = clients.get_mut(&key) {
+        let key = self.key_of(job);
+        let opened = Arc::clone(self.opened.lock().await.entry(key.clone()).or_default());
+        let mut opened = opened.lock().await;
+        if let Some(open) = opened.as_mut() {
             if let Some(limiter) = &open.client.limiter {
                 limiter.set_limit(job.limits.requests_per_second);
             }
-            self.look_again(open, job, answers).await?;
+            self.look_again(open, job).await?;
             return Ok(open.client.clone());
         }
         let (transport, identity, aws) = match job.entry.provider.api {
-            Api::CostExplorer => self.open_cost_explorer(job, answers).await?,
-            Api::Datadog => self.open_datadog(&key.1)?,
+            Api::CostExplorer => self.open_cost_explorer(job).await?,
+            Api::Datadog => self.open_datadog(&key)?,
         };
         let limiter =
             self.client_config.sandbox.is_none().then(|| Arc::new(RateLimiter::new(job.limits.requests_per_second)));
         let elsewhere = self.elsewhere_of(job, aws.as_ref().map(|(config, _)| config)).await?;
         let client = Client { transport, limiter, identity, elsewhere };
-        clients.insert(key, OpenClient { client: client.clone(), aws });
+        *opened = Some(OpenClient { client: client.clone(), aws });
         Ok(client)
+    }
+
+    fn key_of(&self, job: &Job) -> ClientKey {
+        let site = if job.entry.provider.api == Api::Datadog { self.datadog_site(job) } else { String::new() };
+        ClientKey { aws: job.aws.clone(), site, keys: job.datadog_keys.clone() }
+    }
+
+    /// Says that a run of this job will come, so that its client stays open until [`Clients::release`].
+    pub async fn reserve(&self, job: &Job) {
+        *self.wanted.lock().await.entry(self.key_of(job)).or_default() += 1;
+    }
+
+    /// Says that a run has ended. Returns whether it was the last one of its account: then the client is dropped, so that
+    /// memory does not grow with the number of accounts.
+    pub async fn release(&self, job: &Job) -> bool {
+        let key = self.key_of(job);
+        let mut wanted = self.wanted.lock().await;
+        let left = wanted.get(&key).map_or(0, |left| left.saturating_sub(1));
+        if left > 0 {
+            wanted.insert(key, left);
+            return false;
+        }
+        wanted.remove(&key);
+        drop(wanted);
+        self.opened.lock().await.remove(&key);
+        true
     }
 
     /// Checks the account again once the last check is older than [`account::FRESH`]: credentials of a long-running
     /// process may change.
-    async fn look_again(&self, open: &mut OpenClient, job: &Job, answers: &mut account::AccountCache) -> Result<()> {
+    async fn look_again(&self, open: &mut OpenClient, job: &Job) -> Result<()> {
         let Some((config, looked_at)) = &mut open.aws else { return Ok(()) };
         if looked_at.elapsed() >= account::FRESH {
-            let found = account::find(config, &job.aws, self.client_config.allow_http, answers).await?;
+            let found = account::find(config, &job.aws, self.client_config.allow_http, &self.answers).await?;
             open.client.identity = aws_identity(&job.aws, found)?;
             *looked_at = Instant::now();
         }
@@ -226,12 +265,15 @@ impl Clients {
         if self.in_process.is_some() {
             return Ok(None);
         }
-        let key = (job.aws.clone(), job.entry.provider.api);
+        // A role has no endpoint of its own: the accounts of a job share one answer.
+        let AwsSettings { profile, region, .. } = job.aws.clone();
+        let place = AwsSettings { profile, region, ..AwsSettings::default() };
+        let key = (place.clone(), job.entry.provider.api);
         let mut known = self.elsewhere.lock().await;
         if let Some(found) = known.get(&key) {
             return Ok(found.clone());
         }
-        let found = self.elsewhere_of(job, None).await?;
+        let found = self.elsewhere_of(&Job { aws: place, ..job.clone() }, None).await?;
         known.insert(key, found.clone());
         Ok(found)
     }
@@ -251,7 +293,7 @@ impl Clients {
         aws::config::load(&job.aws, self.client_config.sandbox.as_deref(), false, self.client_config.deadlines).await
     }
 
-    async fn open_cost_explorer(&self, job: &Job, answers: &mut account::AccountCache) -> Result<Parts> {
+    async fn open_cost_explorer(&self, job: &Job) -> Result<Parts> {
         let config = self.aws_config(job).await?;
         let sandbox = self.client_config.sandbox.is_some();
         if !sandbox {
@@ -268,7 +310,7 @@ impl Clients {
         if job.aws.role_arn.is_some() {
             account::check_endpoint(&config, &job.aws, self.client_config.allow_http)?;
         }
-        let found = account::find(&config, &job.aws, self.client_config.allow_http, answers).await?;
+        let found = account::find(&config, &job.aws, self.client_config.allow_http, &self.answers).await?;
         let identity = Identity { sandbox, ..aws_identity(&job.aws, found)? };
         Ok((client, identity, Some((config, Instant::now()))))
     }
@@ -296,20 +338,21 @@ impl Clients {
     }
 
     async fn ask_all_the_same(&self, job: &Job) -> Result<Option<account::Found>> {
-        let mut opened = self.opened.lock().await;
-        let Opened { clients, answers } = &mut *opened;
-        let client = clients.get(&(job.aws.clone(), String::new()));
-        let Some((config, _)) = client.and_then(|open| open.aws.as_ref()) else { return Ok(None) };
+        let opened = self.opened.lock().await.get(&self.key_of(job)).map(Arc::clone);
+        let Some(opened) = opened else { return Ok(None) };
+        let opened = opened.lock().await;
+        let Some((config, _)) = opened.as_ref().and_then(|open| open.aws.as_ref()) else { return Ok(None) };
         if job.aws.unverified || !account::may_be_asked(config, &job.aws).await {
             return Ok(None);
         }
         let credentials = aws::config::credentials(config, &job.aws).await?;
-        account::ask(config, &job.aws, credentials.access_key_id(), self.client_config.allow_http, answers)
+        account::ask(config, &job.aws, credentials.access_key_id(), self.client_config.allow_http, &self.answers)
             .await
             .map(Some)
     }
 
-    fn open_datadog(&self, site: &str) -> Result<Parts> {
+    fn open_datadog(&self, key: &ClientKey) -> Result<Parts> {
+        let site = key.site.as_str();
         let (custom, named_by) = match (&self.client_config.sandbox, &self.client_config.datadog_url) {
             (Some(url), _) => (Some(url.as_str()), "the sandbox"),
             (None, Some(url)) => (Some(url.as_str()), "COSTLAKE_DATADOG_URL"),
@@ -318,6 +361,8 @@ impl Clients {
         let base_url = datadog::base_url(Some(site), custom, self.client_config.allow_http)?;
         let keys = if self.client_config.sandbox.is_some() {
             datadog::read_keys(|name| (!name.ends_with("_FILE")).then(|| SANDBOX_KEY.to_owned()))?
+        } else if let Some(files) = &key.keys {
+            datadog::read_key_files(files)?
         } else {
             datadog::read_keys(|name| std::env::var(name).ok())?
         };

@@ -102,6 +102,14 @@ pub static WINDOW: &[Key] = &[
 
 /// Keys that stand behind those of the provider.
 pub static LAST: &[Key] = &[
+    key("accounts.from", Shape::Text, "none: one account", "file with `[[accounts]]`, relative to the job file"),
+    key(
+        "accounts.list",
+        Shape::Tables,
+        "none",
+        "the accounts in place: `{ id = … }` of AWS, `{ name = … }` of Datadog, each with what it has for itself",
+    ),
+    key("accounts.role_arn", Shape::Text, "none", "role to assume in every account, with `{id}` in place of its id"),
     key("limits.requests_per_second", Shape::Number, "5", "pace per account"),
     key("limits.fetches_in_flight", Shape::Whole, "4", "partitions fetched side by side"),
     key(

@@ -12,13 +12,16 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::cents::Cents;
 use crate::error::{Error, Kind, Result};
 use crate::sources::{self, Source};
+use crate::unit::Unit;
 
+pub mod accounts;
 mod cron;
 pub mod keys;
 mod lines;
 mod read;
 pub mod section;
 
+use accounts::Accounts;
 pub use read::is_account;
 use section::{Problem, Problems};
 
@@ -137,6 +140,15 @@ impl AwsSettings {
     }
 }
 
+/// Files with the two keys of a Datadog organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KeyFiles {
+    /// Holds the API key.
+    pub api: PathBuf,
+    /// Holds the application key.
+    pub app: PathBuf,
+}
+
 /// The account or site that is queried: the part of a table's fingerprint that does not come from the job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -210,8 +222,10 @@ fn not_verified(why: &str) -> String {
 /// One job.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Name of the job and of its table.
-    pub name: String,
+    /// The part of its table that it writes: the whole of it, or that of one account. The table has the job's name.
+    pub unit: Unit,
+    /// `[accounts]`: [`Job::units`] are the jobs to run.
+    pub accounts: Option<Arc<Accounts>>,
     /// The file it came from.
     pub file: PathBuf,
     /// `description`.
@@ -232,6 +246,8 @@ pub struct Job {
     pub aws: AwsSettings,
     /// `datadog.site`.
     pub datadog_site: Option<String>,
+    /// Files with the keys of its Datadog organisation, instead of the environment's.
+    pub datadog_keys: Option<KeyFiles>,
     /// `lake.keep_raw`.
     pub keep_raw: bool,
     /// `lake.keep_history`.
@@ -292,6 +308,9 @@ pub fn parse(file: &Path, text: &str) -> Result<Job, Vec<Problem>> {
             return Err(problems.into_list().into_iter().chain([broken]).collect());
         }
     };
+    if accounts::is_list(&root) {
+        return Err(vec![accounts::no_job()]);
+    }
     let job = read::job(file, name, &root, &problems);
     let numbered = |mut list: Vec<Problem>| {
         lines::number(text, &mut list);
@@ -313,6 +332,12 @@ pub struct BrokenJob {
 }
 
 impl BrokenJob {
+    /// Whether the file is no job at all, but a list of accounts that stands among the job files.
+    #[must_use]
+    pub fn is_list_of_accounts(&self) -> bool {
+        self.problems == [accounts::no_job()]
+    }
+
     /// The table name by its file name; empty if there is none.
     #[must_use]
     pub fn name(&self) -> String {
@@ -388,6 +413,7 @@ pub fn load_all(folder: &Path) -> Result<(Vec<Job>, Vec<BrokenJob>)> {
     for file in files(folder)? {
         match load(&file) {
             Ok(job) => jobs.push(job),
+            Err(problems) if problems.is_list_of_accounts() => {}
             Err(problems) => broken.push(problems),
         }
     }

@@ -1,6 +1,7 @@
 //! Reads the tables of a job file into a [`Job`]: one function per section, every mistake noted with its key.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveTime};
 
@@ -9,8 +10,10 @@ use crate::sources::keys;
 use crate::sources::provider::AWS_COSTS;
 use crate::sources::{self, Source};
 use crate::table::Table;
+use crate::unit::Unit;
 use crate::window::Grain;
 
+use super::accounts::{self, Accounts};
 use super::cron;
 use super::keys::DAYS;
 use super::section::{Problems, Section, nearest};
@@ -40,14 +43,16 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
     let window = read_window(&section("window"), entry, grain, source.as_deref());
     let budget = read_budget(&section("budget"), entry);
     let limits = read_limits(&section("limits"));
-    let aws = read_aws(&section("aws"));
+    let aws = read_aws(&section("aws"), root);
     let datadog_site = section("datadog").text("site").map(str::to_owned);
+    let accounts = entry.and_then(|entry| read_accounts(root, file, entry, problems));
     let lake = section("lake");
     let (keep_raw, keep_history) = (lake.boolean("keep_raw"), lake.boolean("keep_history"));
     let keep_history_days = read_days(&lake, "keep_history_for");
     let entry = entry?;
     Some(Job {
-        name,
+        unit: Unit::from(name.as_str()),
+        accounts: accounts.map(Arc::new),
         file: file.to_owned(),
         description,
         schedule,
@@ -58,11 +63,28 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
         limits,
         aws,
         datadog_site,
+        datadog_keys: None,
         keep_raw: keep_raw.unwrap_or(entry.rules.keep_raw),
         keep_history: keep_history.unwrap_or(false),
         keep_history_days: keep_history_days.unwrap_or(400),
         warnings: Vec::new(),
     })
+}
+
+fn read_accounts(
+    root: &toml::Table,
+    file: &Path,
+    entry: &'static sources::Entry,
+    problems: &Problems,
+) -> Option<Accounts> {
+    let table = root.get("accounts")?.as_table()?;
+    accounts::check_others(root, problems);
+    let with_view = |arn: &str, problems: &Problems| {
+        let mut source = joined(root);
+        source.insert("billing_view_arn".to_owned(), arn.into());
+        (entry.build)(&Section::new("source", Some(&source), problems))
+    };
+    accounts::read(&Section::new("accounts", Some(table), problems), file, entry, with_view)
 }
 
 /// `[source]` with `aws.billing_view_arn` added as `billing_view_arn`, because it is part of the request.
@@ -328,16 +350,16 @@ fn read_limits(section: &Section<'_>) -> Limits {
     }
 }
 
-fn read_aws(section: &Section<'_>) -> AwsSettings {
+fn read_aws(section: &Section<'_>, root: &toml::Table) -> AwsSettings {
     let text = |key: &str| section.text(key).map(str::to_owned);
+    if text("external_id").is_some() && text("role_arn").is_none() && !root.contains_key("accounts") {
+        section.note("external_id", "means nothing without aws.role_arn");
+    }
     let account_id = text("account_id");
     if let Some(id) = &account_id
         && !is_account(id)
     {
         section.note("account_id", format!("must be twelve digits in quotes, not \"{id}\""));
-    }
-    if text("external_id").is_some() && text("role_arn").is_none() {
-        section.note("external_id", "means nothing without aws.role_arn");
     }
     let is_key = |value: &str| value.starts_with("AKIA") || value.starts_with("ASIA");
     for key in ["profile", "role_arn", "external_id", "region"] {
@@ -374,7 +396,7 @@ pub fn is_account(text: &str) -> bool {
 
 /// Whether a text is the ARN of a role, in any partition of AWS:
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>
-fn is_role(arn: &str) -> bool {
+pub(super) fn is_role(arn: &str) -> bool {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [arn, partition, "iam", "", account, resource] = parts[..] else { return false };
     arn == "arn"

@@ -127,6 +127,11 @@ impl<'a> Section<'a> {
         self.table.and_then(|table| table.get(key))
     }
 
+    /// The keys that are there.
+    pub fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.table.into_iter().flat_map(|table| table.keys().map(String::as_str))
+    }
+
     /// The dotted name of `key`.
     #[must_use]
     pub fn path(&self, key: &str) -> String {

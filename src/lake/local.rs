@@ -3,7 +3,7 @@
 //! A local disk has no conditional write, so a lock and a comparison take its place:
 //!
 //! ```text
-//!  lock _costlake/<table>/lock ─► compare the object with the one observed ─► write _costlake/tmp/<table>-… ─► fsync
+//!  lock _costlake/<unit>/lock ─► compare the object with the one observed ─► write _costlake/tmp/<unit>-… ─► fsync
 //!      ─► rename over the object ─► fsync the folder ─► unlock
 //! ```
 //! The kernel holds the lock and releases it with the process, also after kill -9. The tag of an object is its size and
@@ -23,9 +23,10 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::text::hex;
+use crate::unit::{STATE, split_key};
 
 use super::folders::{Folders, make_one, sync};
-use super::{Condition, Listed, Object, Put, STATE, Tag, check_size};
+use super::{Condition, Listed, Object, Put, Tag, check_size};
 
 const TAG_BYTES: u64 = 64 << 10;
 
@@ -179,8 +180,8 @@ impl LocalLake {
     }
 
     fn replace(&self, key: &str, bytes: &[u8], observed: Option<&Tag>) -> Result<Put> {
-        let table = key.strip_prefix("_costlake/").unwrap_or(key).split('/').next().unwrap_or_default();
-        let _lock = self.lock(table)?;
+        let (unit, _) = split_key(key.strip_prefix("_costlake/").unwrap_or(key));
+        let _lock = self.lock(unit)?;
         failpoint::point("lock_taken");
         let current = self.read_end(key, Some(0))?.map(|object| object.tag);
         let target = self.path(key)?;
@@ -194,8 +195,9 @@ impl LocalLake {
         if !staging.is_dir() {
             make_one(&staging)?;
         }
-        self.sweep(&staging, table);
-        let name = format!("{table}-{}-{}", std::process::id(), STAGED.fetch_add(1, Ordering::Relaxed));
+        let owner = unit.replace('/', "+");
+        self.sweep(&staging, &owner);
+        let name = format!("{owner}-{}-{}", std::process::id(), STAGED.fetch_add(1, Ordering::Relaxed));
         let staged = staging.join(name);
         let written = write_durably(&staged, bytes)
             .map_err(|error| failed("cannot write", &staged, error))
@@ -211,9 +213,9 @@ impl LocalLake {
         Ok(Put::Done(Some(etag_of(&meta))))
     }
 
-    /// Takes the lock of a table; it is released when the file is dropped.
-    fn lock(&self, table: &str) -> Result<File> {
-        let folder = self.path(&format!("{STATE}/{table}"))?;
+    /// Takes the lock of a unit; it is released when the file is dropped.
+    fn lock(&self, unit: &str) -> Result<File> {
+        let folder = self.path(&format!("{STATE}/{unit}"))?;
         self.folders.make(&self.root, &folder)?;
         let path = folder.join("lock");
         let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
@@ -225,12 +227,12 @@ impl LocalLake {
         Ok(file)
     }
 
-    /// Removes staged files that a killed process of this table left behind; the caller holds the table's lock.
-    fn sweep(&self, staging: &Path, table: &str) {
+    /// Removes staged files that a killed process of this owner left behind; the caller holds its lock.
+    fn sweep(&self, staging: &Path, owner: &str) {
         let Ok(entries) = fs::read_dir(staging) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let ours = name.to_str().and_then(|name| name.rsplitn(3, '-').nth(2)).is_some_and(|owner| owner == table);
+            let ours = name.to_str().and_then(|name| name.rsplitn(3, '-').nth(2)).is_some_and(|name| name == owner);
             if ours {
                 let _ = fs::remove_file(entry.path());
             }

@@ -3,9 +3,9 @@
 //! ```text
 //!  <lake>/<table>/<partition>/data.parquet         replaced in place, only if it is still the one observed
 //!  <lake>/_costlake/<table>/table.json             create-only
-//!  <lake>/_costlake/<table>/ledger/<20 digits>.json create-only, numbered
-//!  <lake>/_costlake/<table>/runs|raw|history/…     create-only
-//!  <lake>/_costlake/<table>/lock, _costlake/tmp    local disk only
+//!  <lake>/_costlake/<unit>/ledger/<20 digits>.json create-only, numbered
+//!  <lake>/_costlake/<unit>/runs|raw|history/…      create-only
+//!  <lake>/_costlake/<unit>/lock, _costlake/tmp     local disk only
 //!  <lake>/_costlake/probe/…                        what the store was found to honour
 //! ```
 //! Every write has a condition, and on every answer but [`Put::Done`] the caller reads back to learn the outcome: the
@@ -17,12 +17,17 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
-
-/// Folder of everything that is not a table.
-const STATE: &str = "_costlake";
+use crate::unit::{STATE, split_key};
 
 /// Largest JSON object below `_costlake` that is read: a ledger of ten years is some megabytes.
 const MAX_BOOK: u64 = 64 << 20;
+
+/// The parts of a key beside a unit's data, without its folder; none for any other key.
+fn beside(key: &str) -> Vec<&str> {
+    let below = key.strip_prefix(STATE).and_then(|key| key.strip_prefix('/'));
+    let of_unit = below.map(split_key).filter(|(unit, _)| !unit.is_empty() && !unit.starts_with('/'));
+    of_unit.map(|(_, rest)| rest.split('/').collect()).unwrap_or_default()
+}
 
 /// Whether a file name is 20 digits and `ending`.
 fn is_numbered(file: &str, ending: &str) -> bool {
@@ -185,11 +190,9 @@ impl Lake {
     /// Removes an old ledger snapshot.
     ///
     /// # Errors
-    /// [`Kind::Internal`] for any key but `_costlake/<table>/ledger/<20 digits>.json`.
+    /// [`Kind::Internal`] for any key but `_costlake/<unit>/ledger/<20 digits>.json`.
     pub async fn remove_ledger_snapshot(&self, key: &str) -> Result<()> {
-        let parts: Vec<&str> = key.split('/').collect();
-        let is_one =
-            matches!(parts[..], [STATE, table, "ledger", file] if !table.is_empty() && is_numbered(file, ".json"));
+        let is_one = matches!(beside(key)[..], ["ledger", file] if is_numbered(file, ".json"));
         if !is_one {
             return Err(Error::new(Kind::Internal, "only old ledger snapshots are ever removed").at("key", key));
         }
@@ -198,19 +201,29 @@ impl Lake {
         Ok(())
     }
 
+    /// Removes an old lease.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] for any key but `_costlake/<unit>/lease/<20 digits>.json`.
+    pub async fn remove_lease(&self, key: &str) -> Result<()> {
+        if !matches!(beside(key)[..], ["lease", file] if is_numbered(file, ".json")) {
+            return Err(Error::new(Kind::Internal, "only old leases are ever removed").at("key", key));
+        }
+        self.remove(key).await
+    }
+
     /// Removes a kept older generation.
     ///
     /// # Errors
-    /// [`Kind::Internal`] for any key but `_costlake/<table>/history/<partition>/<20 digits>[-<16 digits>].parquet`.
+    /// [`Kind::Internal`] for any key but `_costlake/<unit>/history/<partition>/<20 digits>[-<16 digits>].parquet`.
     pub async fn remove_kept_generation(&self, key: &str) -> Result<()> {
-        let parts: Vec<&str> = key.split('/').collect();
-        let is_one = match parts[..] {
-            [STATE, table, "history", partition, file] => {
+        let is_one = match beside(key)[..] {
+            ["history", partition, file] => {
                 let stem = file.strip_suffix(".parquet").unwrap_or_default();
                 let (number, copy) = stem.split_once('-').unwrap_or((stem, ""));
                 let is_copy = copy.len() == 16 && copy.bytes().all(|digit| digit.is_ascii_hexdigit());
                 let is_named = is_numbered(number, "") && (is_copy || number == stem);
-                !table.is_empty() && !partition.is_empty() && is_named
+                !partition.is_empty() && is_named
             }
             _ => false,
         };

@@ -19,6 +19,7 @@ use crate::generation::Footer;
 use crate::lake::Listed;
 use crate::ledger::{Noted, PartitionState, Standing};
 use crate::text::counted;
+use crate::unit::Unit;
 use crate::window::{Grain, Partition};
 
 use super::{LedgerStore, Look, Observed, data_key, look, partition_of};
@@ -65,10 +66,10 @@ impl Owner<'_> {
     ///
     /// # Errors
     /// [`Kind::Store`] if it does not; that is no reason to overwrite the object.
-    pub fn check(&self, table: &str, partition: Partition, footer: &Footer) -> Result<()> {
+    pub fn check(&self, unit: &Unit, partition: Partition, footer: &Footer) -> Result<()> {
         let wrong = |whose: String| {
             Error::new(Kind::Store, format!("the object belongs to {whose}"))
-                .at("key", data_key(table, partition))
+                .at("key", data_key(unit, partition))
                 .advise("costlake never overwrites what is not this table's: move it away, then run again")
         };
         if footer.fingerprint != self.fingerprint && !self.is_former(footer) {
@@ -90,9 +91,9 @@ impl LedgerStore {
     /// The partitions whose object the listing does not vouch for; objects without an ETag in the ledger are included
     /// if `also_unknown` is set.
     pub(super) async fn not_vouched_for(&self, grain: Grain, also_unknown: bool) -> Result<BTreeSet<Partition>> {
-        let listed = self.lake.list(&self.table).await?;
+        let listed = self.lake.list(&self.unit.folder()).await?;
         let listed: BTreeMap<Partition, &Listed> =
-            listed.iter().filter_map(|entry| Some((partition_of(&self.table, grain, &entry.key)?, entry))).collect();
+            listed.iter().filter_map(|entry| Some((partition_of(&self.unit, grain, &entry.key)?, entry))).collect();
         let known = &self.ledger.partitions;
         let of_ledger = known.keys().filter_map(|name| grain.parse_partition(name));
         let all: BTreeSet<Partition> = listed.keys().copied().chain(of_ledger).collect();
@@ -112,7 +113,7 @@ impl LedgerStore {
     pub async fn compare(&mut self, grain: Grain, owner: Owner<'_>) -> Result<BTreeMap<Partition, Compared>> {
         // Entries of a rebuilt ledger that come from objects of another owner are dropped, whatever is stored there by
         // now.
-        let of_others = self.rebuilt_from.iter().filter(|(of, footer)| owner.check(&self.table, **of, footer).is_err());
+        let of_others = self.rebuilt_from.iter().filter(|(of, footer)| owner.check(&self.unit, **of, footer).is_err());
         for (partition, _) in of_others {
             self.ledger.partitions.remove(&partition.to_string());
         }
@@ -144,7 +145,7 @@ impl LedgerStore {
 
     async fn compare_one(&self, partition: Partition, owner: Owner<'_>) -> Result<(Partition, Option<Compared>)> {
         let known = self.ledger.partitions.get(&partition.to_string());
-        let looked = match look(&self.lake, &self.table, partition).await {
+        let looked = match look(&self.lake, &self.unit, partition).await {
             Err(error) if error.kind() == Kind::Store => {
                 return Ok((partition, Some(self.unseen(partition, owner, error))));
             }
@@ -153,7 +154,7 @@ impl LedgerStore {
         let compared = match looked {
             Look::Absent => known.is_some_and(|known| !known.days.is_empty()).then_some(Compared::Gone),
             Look::Unreadable { error, .. } => Some(Compared::Refused(error)),
-            Look::Whole(seen) => Some(match owner.check(&self.table, partition, &seen.footer) {
+            Look::Whole(seen) => Some(match owner.check(&self.unit, partition, &seen.footer) {
                 Err(error) => Compared::Refused(error),
                 Ok(()) if owner.is_former(&seen.footer) => match known {
                     Some(known) if known.days.values().any(|day| day.facts.rows > 0) => {
@@ -174,7 +175,7 @@ impl LedgerStore {
     /// whose owner was never checked; its footer names that owner.
     fn unseen(&self, partition: Partition, owner: Owner<'_>, error: Error) -> Compared {
         let footer = self.rebuilt_from.get(&partition);
-        match footer.map(|footer| owner.check(&self.table, partition, footer)) {
+        match footer.map(|footer| owner.check(&self.unit, partition, footer)) {
             Some(Err(not_ours)) => Compared::Refused(not_ours),
             _ => Compared::Unseen(error),
         }
@@ -240,12 +241,12 @@ mod tests {
         let (days, replaced) = (BTreeMap::new(), BTreeMap::new());
         let footer = Footer { format: 1, epoch: 3, fingerprint, account, partition: partition_name, days, replaced };
         let object = Bytes::from(encode(source.table(), Vec::new(), &footer).expect("an object"));
-        lake.put(&data_key("t", partition), object, Condition::Absent).await.expect("a write");
+        lake.put(&data_key(&"t".into(), partition), object, Condition::Absent).await.expect("a write");
         (lake, grain, partition)
     }
 
     async fn open(lake: &Arc<Lake>, grain: Grain) -> LedgerStore {
-        let opened = LedgerStore::open(Arc::clone(lake), "t", grain, DateTime::UNIX_EPOCH).await;
+        let opened = LedgerStore::open(Arc::clone(lake), &"t".into(), grain, DateTime::UNIX_EPOCH).await;
         opened.expect("store").0
     }
 

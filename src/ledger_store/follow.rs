@@ -22,7 +22,7 @@ impl LedgerStore {
     pub async fn follow(&mut self, partition: Partition, seen: &Observed, now: DateTime<Utc>) -> Result<bool> {
         let known = self.ledger.partitions.get(&seen.footer.partition);
         let Standing::Later { unproven } = Standing::of(known, &seen.footer) else { return Ok(false) };
-        self.lake.make_durable(&data_key(&self.table, partition)).await?;
+        self.lake.make_durable(&data_key(&self.unit, partition)).await?;
         self.ledger.keep_committed(&seen.footer.partition, &unproven);
         self.ledger.take_over(&seen.footer, &seen.id(), seen.modified.min(now));
         let why = format!("generation {} follows from none that is known", seen.footer.epoch);

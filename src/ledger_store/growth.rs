@@ -47,7 +47,7 @@ impl TableRecord {
 /// # Errors
 /// When the table's record cannot be read.
 pub async fn as_kept<'j>(lake: &Lake, job: &'j Job) -> Result<Cow<'j, Job>> {
-    let record = if job.source.grows() { TableRecord::named(lake, &job.name).await? } else { None };
+    let record = if job.source.grows() { TableRecord::named(lake, &job.unit.table).await? } else { None };
     Ok(record.map_or(Cow::Borrowed(job), |record| record.job_of(job)))
 }
 
@@ -66,7 +66,7 @@ pub fn keeps_metrics<'f>(job: &Job, days: impl IntoIterator<Item = &'f DayFacts>
         return Ok(());
     }
     let names = lost.into_iter().collect::<Vec<_>>().join(", ");
-    let message = format!("the table `{}` has metrics that the job does not name: {names}", job.name);
+    let message = format!("the table `{}` has metrics that the job does not name: {names}", job.unit.table);
     Err(Error::new(Kind::Config, message).advise(
         "name them in source.metrics again, since a table may gain metrics but not lose them; or give the changed job a new \
          name (a new file in the jobs folder makes a new table)",
@@ -87,7 +87,7 @@ pub fn keeps_lists(job: &Job, ledger: &Ledger) -> Result<()> {
         return Ok(());
     }
     let names = lost.into_iter().collect::<Vec<_>>().join(", ");
-    let message = format!("the table `{}` has rows of what {key} does not name: {names}", job.name);
+    let message = format!("the table `{}` has rows of what {key} does not name: {names}", job.unit.table);
     Err(Error::new(Kind::Config, message).advise(
         "name it again, since its rows would be lost where days are read again; or give the changed job a new name (a new \
          file in the jobs folder makes a new table)",

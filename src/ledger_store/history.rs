@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
 use crate::text::hex;
+use crate::unit::Unit;
 use crate::window::{Grain, Partition};
 
 use super::observe::{Look, look_at};
@@ -32,30 +33,30 @@ pub struct Kept {
 
 /// The key under which a generation is kept.
 #[must_use]
-pub fn kept_key(table: &str, partition: Partition, epoch: u64) -> String {
-    format!("{}/{partition}/{epoch:020}.parquet", folder(table))
+pub fn kept_key(unit: &Unit, partition: Partition, epoch: u64) -> String {
+    format!("{}/{partition}/{epoch:020}.parquet", folder(unit))
 }
 
 /// The key of the copy of an object that replaced the committed one from outside; `bytes` is the whole object.
 #[must_use]
-pub fn displaced_key(table: &str, partition: Partition, epoch: u64, bytes: &[u8]) -> String {
+pub fn displaced_key(unit: &Unit, partition: Partition, epoch: u64, bytes: &[u8]) -> String {
     let digest = hex(&Sha256::digest(bytes)[..8]);
-    copy_key(table, partition, epoch, &digest)
+    copy_key(unit, partition, epoch, &digest)
 }
 
-fn copy_key(table: &str, partition: Partition, epoch: u64, digest: &str) -> String {
-    format!("{}/{partition}/{epoch:020}-{digest}.parquet", folder(table))
+fn copy_key(unit: &Unit, partition: Partition, epoch: u64, digest: &str) -> String {
+    format!("{}/{partition}/{epoch:020}-{digest}.parquet", folder(unit))
 }
 
-fn folder(table: &str) -> String {
-    format!("_costlake/{table}/history")
+fn folder(unit: &Unit) -> String {
+    unit.beside("history")
 }
 
 /// All objects below a table's folder of older generations, by name.
 ///
 /// # Errors
 /// When the lake cannot be listed.
-pub async fn kept_generations(lake: &Lake, table: &str, grain: Grain) -> Result<Vec<Kept>> {
+pub async fn kept_generations(lake: &Lake, unit: &Unit, grain: Grain) -> Result<Vec<Kept>> {
     let of_key = |key: &str| {
         let mut parts = key.rsplit('/');
         let stem = parts.next()?.strip_suffix(".parquet")?;
@@ -63,13 +64,13 @@ pub async fn kept_generations(lake: &Lake, table: &str, grain: Grain) -> Result<
         let (epoch, copy) = stem.split_once('-').map_or((stem, None), |(epoch, digest)| (epoch, Some(digest)));
         let epoch = epoch.parse().ok()?;
         let own = match copy {
-            None => kept_key(table, partition, epoch),
-            Some(digest) if digest.len() == 16 => copy_key(table, partition, epoch, digest),
+            None => kept_key(unit, partition, epoch),
+            Some(digest) if digest.len() == 16 => copy_key(unit, partition, epoch, digest),
             Some(_) => return None,
         };
         (own == key).then_some(((partition, epoch), copy.is_some()))
     };
-    let listed = lake.list(&folder(table)).await?;
+    let listed = lake.list(&folder(unit)).await?;
     let kept = listed.into_iter().map(|entry| {
         let named = of_key(&entry.key);
         let (generation, is_displaced) = (named.map(|(generation, _)| generation), named.is_some_and(|(_, copy)| copy));
@@ -80,8 +81,14 @@ pub async fn kept_generations(lake: &Lake, table: &str, grain: Grain) -> Result<
 
 /// Fills the history of a ledger that was rebuilt from the objects' footers; returns notes on what was left out. A
 /// generation was kept just before the next one was committed, which dates the next one.
-pub(super) async fn rebuild(lake: &Lake, ledger: &mut Ledger, grain: Grain, now: DateTime<Utc>) -> Result<Vec<String>> {
-    let kept = kept_generations(lake, &ledger.table, grain).await?;
+pub(super) async fn rebuild(
+    lake: &Lake,
+    unit: &Unit,
+    ledger: &mut Ledger,
+    grain: Grain,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>> {
+    let kept = kept_generations(lake, unit, grain).await?;
     let kept: Vec<Kept> = kept.into_iter().filter(|kept| !kept.is_displaced).collect();
     let written: BTreeMap<(Partition, u64), DateTime<Utc>> =
         kept.iter().filter_map(|kept| Some((kept.generation?, kept.modified.min(now)))).collect();

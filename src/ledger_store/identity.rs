@@ -20,12 +20,17 @@ use crate::generation::Footer;
 use crate::job::{AccountCheck, Identity, Job};
 use crate::lake::Lake;
 use crate::text::hex;
+use crate::unit::Unit;
 
 use super::LedgerStore;
 use super::keys::{account_key, record_key};
 
 /// Name of the fingerprint pair that marks made-up figures.
 const FIGURES: &str = "figures";
+/// Name of the fingerprint pair that marks a table with accounts.
+const ACCOUNTS: &str = "accounts";
+/// Names of the pairs that in a table with accounts belong to the account.
+const OF_ACCOUNT: [&str; 2] = ["billing_view_arn", "datadog_site"];
 /// Maximum number of differences between a table and a job that are shown.
 const SHOWN: usize = 10;
 
@@ -48,6 +53,10 @@ pub struct TableRecord {
     /// Fingerprints that the table had before, while it held no row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<String>,
+    /// Of a table with accounts: the parts of the definition that each account has for itself. They are stored with the
+    /// account.
+    #[serde(skip)]
+    pub own: Vec<(String, String)>,
 }
 
 impl TableRecord {
@@ -57,13 +66,20 @@ impl TableRecord {
         let mut pairs = vec![("source".to_owned(), job.entry.name.to_owned())];
         pairs.extend(job.source.fingerprint().into_iter().map(|(name, text)| (name.to_owned(), text)));
         pairs.extend(identity.datadog_site.clone().map(|site| ("datadog_site".to_owned(), site)));
+        let (own, mut fingerprint) = pairs
+            .into_iter()
+            .partition::<Vec<_>, _>(|(name, _)| job.accounts.is_some() && OF_ACCOUNT.contains(&name.as_str()));
+        if job.accounts.is_some() {
+            fingerprint.push((ACCOUNTS.to_owned(), "a part of the table each".to_owned()));
+        }
         let real = Self {
             format: 1,
-            table: job.name.clone(),
-            fingerprint: pairs,
-            account: identity.aws_account.clone(),
+            table: job.unit.table.clone(),
+            fingerprint,
+            account: identity.aws_account.clone().or_else(|| job.unit.account.clone()),
             made_up: Some(false),
             former: Vec::new(),
+            own,
         };
         if identity.sandbox { real.of_sandbox() } else { real }
     }
@@ -89,6 +105,12 @@ impl TableRecord {
         self.fingerprint.iter().any(|(name, _)| name == FIGURES)
     }
 
+    /// Whether each account has its own part of the table.
+    #[must_use]
+    pub fn has_accounts(&self) -> bool {
+        self.setting(ACCOUNTS).is_some()
+    }
+
     /// SHA-256 of the fingerprint as 64 hexadecimal digits, for the footers.
     #[must_use]
     pub fn digest(&self) -> String {
@@ -106,16 +128,19 @@ impl TableRecord {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn kept(lake: &Lake, table: &str) -> Result<Option<Self>> {
-        let Some(mut record) = Self::named(lake, table).await? else { return Ok(None) };
+    pub async fn kept(lake: &Lake, unit: &Unit) -> Result<Option<Self>> {
+        let Some(mut record) = Self::named(lake, &unit.table).await? else { return Ok(None) };
         if record.account.is_none() {
-            record.account = kept_account(lake, table).await?;
+            record.account = kept_account(lake, unit).await?.map(|kept| kept.account);
         }
         Ok(Some(record))
     }
 
-    /// `table.json` alone.
-    pub(super) async fn named(lake: &Lake, table: &str) -> Result<Option<Self>> {
+    /// `table.json` alone: without an account that became known later.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn named(lake: &Lake, table: &str) -> Result<Option<Self>> {
         let key = record_key(table);
         let Some(object) = lake.read(&key, None).await? else { return Ok(None) };
         Self::parse(&key, &object.bytes).map(Some)
@@ -212,27 +237,30 @@ struct AccountRecord {
     /// Layout version.
     format: u32,
     account: String,
+    /// Of a table with accounts: what the account has for itself of the table's definition.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    definition: Vec<(String, String)>,
 }
 
 /// The account in `account.json`; `None` if there is no such object.
-async fn kept_account(lake: &Lake, table: &str) -> Result<Option<String>> {
-    let key = account_key(table);
+async fn kept_account(lake: &Lake, unit: &Unit) -> Result<Option<AccountRecord>> {
+    let key = account_key(unit);
     let Some(object) = lake.read(&key, None).await? else { return Ok(None) };
-    let record: AccountRecord = serde_json::from_slice(&object.bytes).map_err(|error| {
+    let record = serde_json::from_slice(&object.bytes).map_err(|error| {
         Error::new(Kind::Config, "the record of the table's account cannot be read")
             .at("key", key)
             .because(error)
             .advise("restore it; if nobody knows what it said, remove it, and the next run writes it anew")
     })?;
-    Ok(Some(record.account))
+    Ok(Some(record))
 }
 
 /// Writes `account.json`, unless it exists.
-async fn keep_account(lake: &Lake, table: &str, account: &str) -> Result<()> {
-    let record = AccountRecord { format: 1, account: account.to_owned() };
+async fn keep_account(lake: &Lake, unit: &Unit, account: &str, definition: &[(String, String)]) -> Result<()> {
+    let record = AccountRecord { format: 1, account: account.to_owned(), definition: definition.to_vec() };
     let text = serde_json::to_vec_pretty(&record)
         .map_err(|error| Error::new(Kind::Internal, "cannot write the record of the table's account").because(error))?;
-    lake.create(&account_key(table), Bytes::from(text)).await.map(|_| ())
+    lake.create(&account_key(unit), Bytes::from(text)).await.map(|_| ())
 }
 
 /// Refuses any account but the table's.
@@ -256,7 +284,7 @@ impl LedgerStore {
     /// # Errors
     /// When it cannot be read.
     pub async fn named(&self) -> Result<Option<TableRecord>> {
-        TableRecord::named(&self.lake, &self.table).await
+        TableRecord::named(&self.lake, &self.unit.table).await
     }
 
     /// Checks that the table, if it exists, is the one the job means.
@@ -277,12 +305,17 @@ impl LedgerStore {
             record.check(ours)?;
         }
         let is_named = named.is_some();
-        let written = [named.and_then(|record| record.account.clone()), kept_account(&self.lake, &self.table).await?];
+        let stored = self.stored_account(ours).await?;
+        if let Some(stored) = &stored {
+            let theirs = TableRecord { fingerprint: stored.definition.clone(), ..ours.clone() };
+            theirs.check(&TableRecord { fingerprint: ours.own.clone(), ..ours.clone() })?;
+        }
+        let written = [named.and_then(|record| record.account.clone()), stored.map(|stored| stored.account)];
         let has_account = written.iter().any(Option::is_some);
         let of_ledger = self.ledger.account.clone().filter(|_| !has_account);
         let known: Vec<String> = written.into_iter().chain([of_ledger]).flatten().collect();
         for theirs in &known {
-            ours.account.iter().try_for_each(|now| same_account(&self.table, theirs, now))?;
+            ours.account.iter().try_for_each(|now| same_account(&self.unit.table, theirs, now))?;
         }
         // Only set here: if the run is refused, its other fetches must be refused as well.
         self.claimed |= is_named;
@@ -291,9 +324,21 @@ impl LedgerStore {
         // An account that only this run knows stays out of the ledger: a snapshot may be written before any data of the
         // run is.
         self.ledger.account.clone_from(&known);
+        self.ledger.has_own_definition = !ours.own.is_empty();
         self.account = known.or_else(|| ours.account.clone());
         self.former = named.map(|record| record.former.clone()).unwrap_or_default();
         Ok(())
+    }
+
+    /// `account.json`, which never changes once it is there; a ledger of a table with accounts that knows it, and nothing
+    /// that the account has for itself, spares the request.
+    async fn stored_account(&self, ours: &TableRecord) -> Result<Option<AccountRecord>> {
+        let is_plain = ours.own.is_empty() && !self.ledger.has_own_definition;
+        let known = self.ledger.account.clone().filter(|_| self.unit.account.is_some() && is_plain);
+        match known {
+            Some(account) => Ok(Some(AccountRecord { format: 1, account, definition: Vec::new() })),
+            None => kept_account(&self.lake, &self.unit).await,
+        }
     }
 
     /// The account of the table's figures, or the one that this run is the first to know.
@@ -308,8 +353,9 @@ impl LedgerStore {
     /// # Errors
     /// When the lake cannot be read.
     pub async fn learn_account(&mut self) -> Result<()> {
-        let named = TableRecord::named(&self.lake, &self.table).await?.and_then(|record| record.account);
-        let written = if named.is_some() { named } else { kept_account(&self.lake, &self.table).await? };
+        let named = TableRecord::named(&self.lake, &self.unit.table).await?.and_then(|record| record.account);
+        let written =
+            if named.is_some() { named } else { kept_account(&self.lake, &self.unit).await?.map(|kept| kept.account) };
         self.ledger.account = written.or_else(|| self.ledger.account.take());
         let ours = &self.ledger.account;
         let is_others = |footer: &Footer| ours.is_some() && footer.account.is_some() && footer.account != *ours;
@@ -327,7 +373,7 @@ impl LedgerStore {
         let Some(account) = ours.account.as_deref().filter(|_| self.claimed && !self.has_account) else {
             return Ok(());
         };
-        keep_account(&self.lake, &self.table, account).await?;
+        keep_account(&self.lake, &self.unit, account, &ours.own).await?;
         self.check(ours).await
     }
 }
@@ -347,7 +393,7 @@ mod tests {
     fn record(account: Option<&str>) -> TableRecord {
         let account = account.map(str::to_owned);
         let (table, fingerprint, former) = ("t".to_owned(), Vec::new(), Vec::new());
-        TableRecord { format: 1, table, fingerprint, account, made_up: None, former }
+        TableRecord { format: 1, table, fingerprint, account, made_up: None, former, own: Vec::new() }
     }
 
     fn is_refused(said: Result<()>) -> bool {
@@ -361,7 +407,8 @@ mod tests {
             let store = Arc::new(InMemory::new());
             let lake = Arc::new(Lake::S3(S3Lake::new(store.clone(), store, "p", "s3://b/p", "test")));
             let open = || async {
-                let opened = LedgerStore::open(Arc::clone(&lake), "t", Grain::Daily, DateTime::UNIX_EPOCH).await;
+                let opened =
+                    LedgerStore::open(Arc::clone(&lake), &"t".into(), Grain::Daily, DateTime::UNIX_EPOCH).await;
                 opened.expect("store").0
             };
             if let Some(founder) = &founder {

@@ -7,6 +7,7 @@ use crate::generation::Footer;
 use crate::generation::footer::{self, Suffix};
 use crate::lake::{Lake, Object, Tag};
 use crate::ledger::ObjectId;
+use crate::unit::Unit;
 use crate::window::{Grain, Partition};
 
 /// Number of bytes read from the end of an object to get its footer.
@@ -37,8 +38,8 @@ impl Observed {
 
 /// The key of a partition's object.
 #[must_use]
-pub fn data_key(table: &str, partition: Partition) -> String {
-    format!("{table}/{}/data.parquet", partition.folder())
+pub fn data_key(unit: &Unit, partition: Partition) -> String {
+    format!("{}/{}/data.parquet", unit.folder(), partition.folder())
 }
 
 /// What is stored under the key of a partition's object.
@@ -61,8 +62,8 @@ pub enum Look {
 ///
 /// # Errors
 /// When the lake cannot be read; a missing or unreadable object is not an error here.
-pub async fn look(lake: &Lake, table: &str, partition: Partition) -> Result<Look> {
-    look_at(lake, &data_key(table, partition)).await
+pub async fn look(lake: &Lake, unit: &Unit, partition: Partition) -> Result<Look> {
+    look_at(lake, &data_key(unit, partition)).await
 }
 
 /// Reads the footer of the object under a key, from one answer.
@@ -97,8 +98,8 @@ pub async fn look_at(lake: &Lake, key: &str) -> Result<Look> {
 ///
 /// # Errors
 /// When it cannot be read or is not costlake's.
-pub async fn observe(lake: &Lake, table: &str, partition: Partition) -> Result<Option<Observed>> {
-    match look(lake, table, partition).await? {
+pub async fn observe(lake: &Lake, unit: &Unit, partition: Partition) -> Result<Option<Observed>> {
+    match look(lake, unit, partition).await? {
         Look::Absent => Ok(None),
         Look::Whole(seen) => Ok(Some(seen)),
         Look::Unreadable { error, .. } => Err(error),
@@ -107,7 +108,7 @@ pub async fn observe(lake: &Lake, table: &str, partition: Partition) -> Result<O
 
 /// The partition whose object has this key; `None` for any other key.
 #[must_use]
-pub fn partition_of(table: &str, grain: Grain, key: &str) -> Option<Partition> {
-    let (_, value) = key.split('/').nth(1)?.split_once('=')?;
-    grain.parse_partition(value).filter(|partition| data_key(table, *partition) == key)
+pub fn partition_of(unit: &Unit, grain: Grain, key: &str) -> Option<Partition> {
+    let (_, value) = key.rsplit('/').nth(1)?.split_once('=')?;
+    grain.parse_partition(value).filter(|partition| data_key(unit, *partition) == key)
 }

@@ -9,10 +9,12 @@ use toml::{Table, Value};
 
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
+use crate::job::accounts::Accounts;
 use crate::job::{self, BrokenJob, Job};
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord};
 use crate::sources::{Entry, REGISTRY};
+use crate::unit::STATE;
 
 /// The settings of `[source]` that a record holds, or that are not set.
 const IDENTITY: [&str; 6] = ["granularity", "metric", "metrics", "group_by", "filter", "filter_by"];
@@ -37,17 +39,34 @@ pub async fn recorded_jobs(lake: &Arc<Lake>, clock: Clock) -> Result<(Vec<Job>, 
 }
 
 async fn recorded_job(lake: &Arc<Lake>, name: &str, clock: Clock) -> Result<Option<Job>> {
-    let Some(record) = TableRecord::kept(lake, name).await? else { return Ok(None) };
-    let job = job_of(&record, &BTreeSet::new())?;
+    let Some(record) = TableRecord::named(lake, name).await? else { return Ok(None) };
+    let mut job = job_of(&record, &BTreeSet::new())?;
+    if record.has_accounts() {
+        job.accounts = Some(Arc::new(Accounts::named(stored_accounts(lake, name).await?)));
+    }
     let more = if job.source.grows() { read_besides(lake, &job, clock).await? } else { BTreeSet::new() };
-    let job = if more.is_empty() { job } else { job_of(&record, &more)? };
+    let job = if more.is_empty() { job } else { Job { accounts: job.accounts, ..job_of(&record, &more)? } };
     Ok(Some(record.job_of(&job).into_owned()))
+}
+
+/// The accounts of a table that has any in the lake, whether or not a job still names them.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn stored_accounts(lake: &Lake, table: &str) -> Result<Vec<String>> {
+    let folders = lake.folders(&format!("{STATE}/{table}")).await?;
+    Ok(folders.iter().filter_map(|folder| folder.strip_prefix("account=")).map(str::to_owned).collect())
 }
 
 /// The metrics that the table has gained since its record was made.
 async fn read_besides(lake: &Arc<Lake>, job: &Job, clock: Clock) -> Result<BTreeSet<String>> {
-    let (store, _) = LedgerStore::open_to_show(Arc::clone(lake), &job.name, job.source.grain(), clock.now()).await?;
-    Ok(store.ledger.facts().flat_map(|(_, facts)| facts.read_for.clone()).collect())
+    let mut metrics = BTreeSet::new();
+    for unit in job.units() {
+        let (store, _) =
+            LedgerStore::open_to_show(Arc::clone(lake), &unit.unit, job.source.grain(), clock.now()).await?;
+        metrics.extend(store.ledger.facts().flat_map(|(_, facts)| facts.read_for.clone()));
+    }
+    Ok(metrics)
 }
 
 /// The shipped job of the source, with the settings of the record in place of its own.
@@ -66,6 +85,9 @@ fn job_of(record: &TableRecord, more: &BTreeSet<String>) -> Result<Job> {
         unknown(lines.join("; "))
     })?;
     (job.description, job.window.begin) = (None, None);
+    if record.has_accounts() {
+        job.accounts = Some(Arc::new(Accounts::named(Vec::new())));
+    }
     let with_all = record.job_of(&job);
     let ours = TableRecord::of(&with_all, &record.identity(None));
     if ours.fingerprint == record.fingerprint { Ok(job) } else { Err(unknown("it has other settings".to_owned())) }
@@ -155,10 +177,10 @@ mod tests {
         assert!(shipped.len() > 15);
         let told: Vec<Job> = shipped.iter().map(|job| job_of(&record(job), &BTreeSet::new()).expect("a job")).collect();
         for (job, told) in shipped.iter().zip(&told) {
-            assert_eq!(job.source.table().columns(), told.source.table().columns(), "{}", job.name);
-            assert_eq!(job.source.grain(), told.source.grain(), "{}", job.name);
+            assert_eq!(job.source.table().columns(), told.source.table().columns(), "{}", job.unit.table);
+            assert_eq!(job.source.grain(), told.source.grain(), "{}", job.unit.table);
             let own = job.description.as_ref().map_or(String::new(), |text| format!("{text}. "));
-            assert_eq!(comment(job).trim_start_matches(&own), comment(told), "{}", job.name);
+            assert_eq!(comment(job).trim_start_matches(&own), comment(told), "{}", job.unit.table);
         }
         let text = |jobs: &[Job]| {
             let subjects: Vec<Subject<'_>> = jobs.iter().map(|job| Subject { job, account: None }).collect();

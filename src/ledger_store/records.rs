@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lake::{Lake, Listed};
 use crate::ledger::AcceptedClock;
 use crate::report::JobReport;
+use crate::unit::Unit;
 use crate::window::is_ahead;
 
 /// Maximum number of records searched for the last run; if more backfills came since, it is not found.
@@ -26,6 +27,9 @@ const LOOKED_THROUGH: usize = 200;
 pub struct StartRecord {
     /// The job.
     pub job: String,
+    /// Its account, if the job has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The run.
     pub run_id: String,
     /// When the run began.
@@ -43,7 +47,8 @@ impl StartRecord {
     /// When the lake cannot be written, or another object has its key.
     pub async fn write(&self, lake: &Lake) -> Result<()> {
         let place = if self.number == 1 { String::new() } else { format!("-{}", self.number) };
-        let stem = stem_of(&self.job, &self.run_id, self.started_at);
+        let unit = Unit { table: self.job.clone(), account: self.account.clone() };
+        let stem = stem_of(&unit, &self.run_id, self.started_at);
         let key = format!("{stem}.started{place}.json");
         let text = serde_json::to_vec(self)
             .map_err(|error| Error::new(Kind::Internal, "cannot write the start record").because(error))?;
@@ -55,8 +60,8 @@ impl StartRecord {
 }
 
 /// The key of a run's record without its extension.
-pub(super) fn stem_of(job: &str, run_id: &str, started_at: DateTime<Utc>) -> String {
-    format!("_costlake/{job}/runs/{}/{run_id}", started_at.date_naive())
+pub(super) fn stem_of(unit: &Unit, run_id: &str, started_at: DateTime<Utc>) -> String {
+    unit.beside(&format!("runs/{}/{run_id}", started_at.date_naive()))
 }
 
 /// Whether a key is that of a start record.
@@ -83,13 +88,13 @@ impl Spent {
     ///
     /// # Errors
     /// When the records cannot be read.
-    pub async fn since(lake: &Lake, table: &str, first: NaiveDate) -> Result<Self> {
-        let listed = lake.list(&format!("_costlake/{table}/runs")).await?;
+    pub async fn since(lake: &Lake, unit: &Unit, first: NaiveDate) -> Result<Self> {
+        let listed = lake.list(&unit.beside("runs")).await?;
         let mut runs: BTreeMap<&str, (Option<&str>, Vec<&str>)> = BTreeMap::new();
         for entry in &listed {
-            let mut parts = entry.key.split('/').skip(3);
-            let day = parts.next().and_then(crate::window::parse_day);
-            let Some(file) = parts.next().filter(|_| day.is_some_and(|day| day >= first)) else { continue };
+            let mut parts = entry.key.rsplit('/');
+            let (file, day) = (parts.next(), parts.next().and_then(crate::window::parse_day));
+            let Some(file) = file.filter(|_| day.is_some_and(|day| day >= first)) else { continue };
             let Some((run, _)) = file.split_once('.') else { continue };
             let (record, starts) = runs.entry(run).or_default();
             if is_start(file) {
@@ -138,8 +143,8 @@ impl Records {
     ///
     /// # Errors
     /// When the lake cannot be listed.
-    pub async fn of(lake: &Lake, table: &str) -> Result<Self> {
-        let mut listed = lake.list(&format!("_costlake/{table}/runs")).await?;
+    pub async fn of(lake: &Lake, unit: &Unit) -> Result<Self> {
+        let mut listed = lake.list(&unit.beside("runs")).await?;
         listed.retain(|entry| entry.key.ends_with(".json"));
         Ok(Self(listed))
     }
@@ -178,8 +183,8 @@ fn began_at(key: &str) -> Option<DateTime<Utc>> {
 ///
 /// # Errors
 /// When the lake cannot be listed.
-pub async fn record_keys(lake: &Lake, table: &str) -> Result<Vec<String>> {
-    let listed = lake.list(&format!("_costlake/{table}/runs")).await?;
+pub async fn record_keys(lake: &Lake, unit: &Unit) -> Result<Vec<String>> {
+    let listed = lake.list(&unit.beside("runs")).await?;
     let mut keys: Vec<String> = listed.into_iter().map(|entry| entry.key).filter(|key| is_record(key)).collect();
     keys.sort_unstable_by(|a, b| b.cmp(a));
     Ok(keys)
@@ -194,13 +199,21 @@ pub async fn read_record(lake: &Lake, key: &str) -> Result<Option<JobReport>> {
     Ok(object.and_then(|object| serde_json::from_slice(&object.bytes).ok()))
 }
 
+/// The record of a run that began at `started_at`; `None` until the run has ended.
+///
+/// # Errors
+/// When the lake cannot be read.
+pub async fn record_of(lake: &Lake, unit: &Unit, run_id: &str, started_at: DateTime<Utc>) -> Result<Option<JobReport>> {
+    read_record(lake, &format!("{}.json", stem_of(unit, run_id, started_at))).await
+}
+
 /// The newest record of the command `run` that was not interrupted: a run that a signal stopped says nothing about the
 /// table, nor does one whose clock was ahead of `now`.
 ///
 /// # Errors
 /// When the lake cannot be read.
-pub async fn last_run(lake: &Lake, table: &str, now: DateTime<Utc>) -> Result<Option<JobReport>> {
-    newest_run(lake, table, now, |record| !record.was_interrupted()).await
+pub async fn last_run(lake: &Lake, unit: &Unit, now: DateTime<Utc>) -> Result<Option<JobReport>> {
+    newest_run(lake, unit, now, |record| !record.was_interrupted()).await
 }
 
 /// As [`last_run`], without runs that failed for credentials or configuration before their first request: they have not
@@ -208,18 +221,18 @@ pub async fn last_run(lake: &Lake, table: &str, now: DateTime<Utc>) -> Result<Op
 ///
 /// # Errors
 /// When the lake cannot be read.
-pub async fn last_attempt(lake: &Lake, table: &str, now: DateTime<Utc>) -> Result<Option<JobReport>> {
-    newest_run(lake, table, now, |record| !record.was_interrupted() && !record.never_began()).await
+pub async fn last_attempt(lake: &Lake, unit: &Unit, now: DateTime<Utc>) -> Result<Option<JobReport>> {
+    newest_run(lake, unit, now, |record| !record.was_interrupted() && !record.never_began()).await
 }
 
 /// The newest record that `counts`; of runs that began in the same second, the one stored last.
 async fn newest_run(
     lake: &Lake,
-    table: &str,
+    unit: &Unit,
     now: DateTime<Utc>,
     counts: impl Fn(&JobReport) -> bool,
 ) -> Result<Option<JobReport>> {
-    let Records(mut entries) = Records::of(lake, table).await?;
+    let Records(mut entries) = Records::of(lake, unit).await?;
     let is_believed = |entry: &Listed| began_at(&entry.key).is_none_or(|time| !is_ahead(time, now));
     entries.retain(|entry| is_record(&entry.key) && is_believed(entry));
     entries.sort_unstable_by_key(|entry| std::cmp::Reverse((began_at(&entry.key), entry.modified)));
@@ -248,7 +261,7 @@ mod tests {
 
     fn start(run_id: &str, number: u64, reserved: u64) -> StartRecord {
         let (job, run_id) = ("costs".to_owned(), run_id.to_owned());
-        StartRecord { job, run_id, started_at: at("2026-11-06T06:00:00Z"), number, reserved }
+        StartRecord { job, account: None, run_id, started_at: at("2026-11-06T06:00:00Z"), number, reserved }
     }
 
     #[tokio::test]
@@ -259,20 +272,25 @@ mod tests {
         for record in [start(killed, 1, 3), start(killed, 2, 4), start(ended, 1, 5)] {
             record.write(&lake).await.expect("a start record");
         }
-        let spent = async |day| Spent::since(&lake, "costs", parse_day(day).expect("a day")).await.expect("a sum");
+        let spent =
+            async |day| Spent::since(&lake, &"costs".into(), parse_day(day).expect("a day")).await.expect("a sum");
         assert_eq!(spent("2026-11-01").await, Spent { charged: 0, reserved: 12 });
-        assert!(record_keys(&lake, "costs").await.expect("a listing").is_empty());
-        let mut report = JobReport::begin("costs", ended, "run", at("2026-11-06T06:00:00Z"), true);
+        assert!(record_keys(&lake, &"costs".into()).await.expect("a listing").is_empty());
+        let mut report = JobReport::begin(&"costs".into(), ended, "run", at("2026-11-06T06:00:00Z"), true);
         (report.asked.requests, report.asked.charged_pages) = (1, 1);
         LedgerStore::record_run(&lake, &report).await.expect("a record");
         assert_eq!(spent("2026-11-01").await, Spent { charged: 1, reserved: 7 });
         assert_eq!(spent("2026-12-01").await, Spent::default());
-        assert_eq!(record_keys(&lake, "costs").await.expect("a listing").len(), 1);
+        assert_eq!(record_keys(&lake, &"costs".into()).await.expect("a listing").len(), 1);
         assert_eq!(
-            last_run(&lake, "costs", at("2026-11-08T06:00:00Z")).await.expect("a look").expect("a record").run_id,
+            last_run(&lake, &"costs".into(), at("2026-11-08T06:00:00Z"))
+                .await
+                .expect("a look")
+                .expect("a record")
+                .run_id,
             ended
         );
-        let records = Records::of(&lake, "costs").await.expect("a listing");
+        let records = Records::of(&lake, &"costs".into()).await.expect("a listing");
         assert_eq!(records.newest_time(None), Some(at("2026-11-06T06:00:00Z")), "a run that began counts as one");
         assert_eq!(records.last(&lake).await.expect("a look").expect("a record").run_id, ended);
         report.run_id = "20261107T060000Z-00000003".to_owned();
@@ -280,11 +298,15 @@ mod tests {
         report.exit_code = 3;
         LedgerStore::record_run(&lake, &report).await.expect("a record");
         assert_eq!(
-            last_run(&lake, "costs", at("2026-11-08T06:00:00Z")).await.expect("a look").expect("a record").run_id,
+            last_run(&lake, &"costs".into(), at("2026-11-08T06:00:00Z"))
+                .await
+                .expect("a look")
+                .expect("a record")
+                .run_id,
             report.run_id
         );
         let attempt =
-            last_attempt(&lake, "costs", at("2026-11-08T06:00:00Z")).await.expect("a look").expect("a record");
+            last_attempt(&lake, &"costs".into(), at("2026-11-08T06:00:00Z")).await.expect("a look").expect("a record");
         assert_eq!(attempt.run_id, ended, "a run without credentials has not done its slot");
         assert!(start(killed, 1, 9).write(&lake).await.is_err(), "another object stands there");
     }

@@ -20,13 +20,13 @@ use super::{LedgerStore, TableRecord, partition_of};
 
 impl LedgerStore {
     /// Whether the table may be redefined, because it never held a row. A table partitioned by day never becomes one
-    /// partitioned by month: it would hold objects of both kinds.
+    /// partitioned by month, nor one without accounts one with: it would hold objects of both kinds.
     ///
     /// # Errors
     /// When the lake cannot be listed.
     pub async fn may_be_redefined(&self, grain: Grain) -> Result<bool> {
-        let listed = self.lake.list(&self.table).await?;
-        let is_of_grain = |entry: &Listed| partition_of(&self.table, grain, &entry.key).is_some();
+        let listed = self.lake.list(&self.unit.table).await?;
+        let is_of_grain = |entry: &Listed| partition_of(&self.unit, grain, &entry.key).is_some();
         Ok(!self.holds_rows() && listed.iter().all(is_of_grain) && self.not_vouched_for(grain, true).await?.is_empty())
     }
 
@@ -40,7 +40,7 @@ impl LedgerStore {
         grain: Grain,
         ours: impl Fn(Option<&TableRecord>) -> &'a TableRecord,
     ) -> Result<TableRecord> {
-        let key = record_key(&self.table);
+        let key = record_key(&self.unit.table);
         let gone = || Error::new(Kind::Superseded, "the table's record was removed").at("key", &key);
         let object = self.lake.read(&key, None).await?.ok_or_else(gone)?;
         let kept = TableRecord::parse(&key, &object.bytes)?;

@@ -41,9 +41,9 @@ pub async fn rebuild_job(context: &Context, job: &Job) -> JobReport {
     let started = context.clock.now();
     let clock = Instant::now();
     let run_id = new_run_id(started);
-    let mut report = JobReport::begin(&job.name, &run_id, "rebuild", started, context.clock.fixed().is_some());
+    let mut report = JobReport::begin(&job.unit, &run_id, "rebuild", started, context.clock.fixed().is_some());
     if let Err(error) = rebuild(context, job, &run_id, &mut report).await {
-        report.failure = Some((&error.at("job", &job.name)).into());
+        report.failure = Some((&job.unit.names(error)).into());
     }
     report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.close();
@@ -96,7 +96,7 @@ async fn rebuild(context: &Context, job: &Job, run_id: &str, report: &mut JobRep
 /// The stored raw responses by partition.
 async fn kept_files(context: &Context, job: &Job) -> Result<BTreeMap<Partition, Vec<Listed>>> {
     let mut files: BTreeMap<Partition, Vec<Listed>> = BTreeMap::new();
-    for entry in context.lake.list(&archive::folder(&job.name)).await? {
+    for entry in context.lake.list(&archive::folder(&job.unit)).await? {
         let folder = entry.key.rsplit('/').nth(1);
         if let Some(partition) = folder.and_then(|value| job.source.grain().parse_partition(value)) {
             files.entry(partition).or_default().push(entry);

@@ -65,7 +65,7 @@ async fn take_over(
     let now = context.clock.now();
     let mut changed = store.is_rebuilt();
     for partition in mendable {
-        let Look::Whole(seen) = look(&context.lake, &job.name, *partition).await? else { continue };
+        let Look::Whole(seen) = look(&context.lake, &job.unit, *partition).await? else { continue };
         if store.follow(*partition, &seen, now).await? {
             info!(%partition, epoch = seen.footer.epoch, "taken into the ledger");
             changed = true;

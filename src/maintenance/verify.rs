@@ -59,12 +59,12 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
         notes.extend(differing(&store));
     }
     let grain = job.source.grain();
-    let listed = context.lake.list(&job.name).await?;
+    let listed = context.lake.list(&job.unit.folder()).await?;
     let mut partitions: BTreeSet<Partition> =
         store.ledger.partitions.keys().filter_map(|name| grain.parse_partition(name)).collect();
     let mut findings = Vec::new();
     for entry in listed {
-        match partition_of(&job.name, grain, &entry.key) {
+        match partition_of(&job.unit, grain, &entry.key) {
             Some(partition) => _ = partitions.insert(partition),
             None => findings.push(stray(job, entry.key)),
         }
@@ -89,7 +89,7 @@ pub async fn verify(context: &Context, job: &Job, depth: Depth) -> Result<TableC
     }
     findings.sort_by(|a, b| a.key.cmp(&b.key));
     let full = depth == Depth::Rows;
-    Ok(TableCheck { table: job.name.clone(), right, rows, full, findings, notes, runs: Vec::new() })
+    Ok(TableCheck { unit: job.unit.clone(), right, rows, full, findings, notes, runs: Vec::new() })
 }
 
 /// Days whose rows still differ from the API's total of a metric that is only reported; their objects are sound.
@@ -99,7 +99,7 @@ fn differing(store: &LedgerStore) -> impl Iterator<Item = String> {
 }
 
 pub(super) async fn open_store(context: &Context, job: &Job) -> Result<(LedgerStore, Vec<String>)> {
-    let opened = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), context.clock.now()).await;
+    let opened = LedgerStore::open(context.lake.clone(), &job.unit, job.source.grain(), context.clock.now()).await;
     let (mut store, notes) = opened?;
     store.learn_account().await?;
     Ok((store, notes))
@@ -108,7 +108,7 @@ pub(super) async fn open_store(context: &Context, job: &Job) -> Result<(LedgerSt
 /// The fingerprints an object of this table may have. Without a record of the table, only the footers show whether the
 /// figures are of the sandbox.
 pub(super) async fn fingerprints(context: &Context, job: &Job) -> Result<(Vec<String>, Option<String>)> {
-    if let Some(record) = TableRecord::kept(&context.lake, &job.name).await? {
+    if let Some(record) = TableRecord::kept(&context.lake, &job.unit).await? {
         record.check_offline(job, None)?;
         return Ok((vec![record.digest()], None));
     }
@@ -132,7 +132,7 @@ fn stray(job: &Job, key: String) -> Finding {
 }
 
 fn advice_for(job: &Job, defect: Defect, replaceable: bool) -> String {
-    let name = &job.name;
+    let name = &job.unit.table;
     match defect {
         Defect::Foreign => "move it out of the table's folder: costlake never touches what it did not write".to_owned(),
         Defect::Ahead => format!("costlake verify {name} --repair takes it into the ledger, without asking the API"),
@@ -170,7 +170,7 @@ struct Wrong {
 impl Wrong {
     fn finding(self, job: &Job, partition: Partition) -> Finding {
         let Self { defect, detail, replaceable } = self;
-        let key = data_key(&job.name, partition);
+        let key = data_key(&job.unit, partition);
         let advice = advice_for(job, defect, replaceable);
         Finding { key, defect, detail, advice, repaired: false, partition: Some(partition), replaceable }
     }
@@ -214,7 +214,7 @@ impl Verifier<'_> {
 
     async fn judge(&self, partition: Partition, store: &LedgerStore) -> Result<Verdict> {
         let known = store.ledger.partitions.get(&partition.to_string());
-        let seen = match look(&self.context.lake, &self.job.name, partition).await? {
+        let seen = match look(&self.context.lake, &self.job.unit, partition).await? {
             Look::Absent => return Ok(known.filter(|known| !known.days.is_empty()).map_or(Verdict::Nothing, missing)),
             Look::Unreadable { foreign: false, error } if known.is_some() || store.is_rebuilt() => {
                 return Ok(wrong(Defect::Corrupt, false, error.message()));
@@ -244,7 +244,7 @@ impl Verifier<'_> {
 
     /// Reads every row; the inner error names the difference from the footer.
     async fn rows(&self, partition: Partition, seen: &Observed) -> Result<Result<(), String>> {
-        let key = data_key(&self.job.name, partition);
+        let key = data_key(&self.job.unit, partition);
         let object = self.context.lake.read(&key, Some(&seen.tag)).await?;
         let object = object.ok_or_else(|| Error::new(Kind::Superseded, "the object was removed meanwhile"))?;
         Ok(compare_rows(&self.job.source, object.bytes, &seen.footer).await)

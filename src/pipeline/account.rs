@@ -145,7 +145,7 @@ pub(super) async fn same_table(
 /// because another run may have been the first to record it.
 pub(super) fn must_be_known(job: &Job, identity: &Identity, of_table: Option<&str>) -> Result<()> {
     let Some(theirs) = of_table else { return Ok(()) };
-    job.aws.account_id.iter().try_for_each(|named| same_account(&job.name, theirs, named))?;
+    job.aws.account_id.iter().try_for_each(|named| same_account(&job.unit.table, theirs, named))?;
     identity.unknown_account(&format!("account {theirs} of the table")).map_or(Ok(()), Err)
 }
 
@@ -168,7 +168,7 @@ pub(super) async fn would_be_same(
         keeps_lists(job, &store.ledger)?;
     }
     let both = record.account.as_deref().zip(job.aws.account_id.as_deref());
-    both.map_or(Ok(()), |(theirs, named)| same_account(&job.name, theirs, named))?;
+    both.map_or(Ok(()), |(theirs, named)| same_account(&job.unit.table, theirs, named))?;
     Ok(is_redefined.then_some(REDEFINED))
 }
 

@@ -22,6 +22,7 @@ use crate::plan::Fetch;
 use crate::request::{Answer, Request};
 use crate::sources::Source;
 use crate::text::hex;
+use crate::unit::Unit;
 use crate::window::{Partition, Window};
 
 use super::JobRun;
@@ -157,8 +158,8 @@ pub(super) fn asked(request: &Request) -> String {
 }
 
 /// The folder of a table's stored raw responses.
-pub(crate) fn folder(table: &str) -> String {
-    format!("_costlake/{table}/raw")
+pub(crate) fn folder(unit: &Unit) -> String {
+    unit.beside("raw")
 }
 
 /// Reads a stored fetch; `name` contains the digest of its text.
@@ -230,7 +231,7 @@ pub(super) async fn keep(run: &JobRun<'_>, fetch: &Fetch, answers: &[PendingAnsw
         (Some(first), Some(last)) => format!("{first}_{last}"),
         _ => String::new(),
     };
-    let key = format!("{}/{}/{days}-{digest}{SUFFIX}", folder(&run.job.name), fetch.partition);
+    let key = format!("{}/{}/{days}-{digest}{SUFFIX}", folder(&run.job.unit), fetch.partition);
     run.context.lake.create(&key, Bytes::from(packed)).await?;
     failpoint::point("raw_kept");
     Ok(())
@@ -246,7 +247,7 @@ pub(super) async fn keep_history(run: &JobRun<'_>, fetch: &Fetch, base: Option<&
 
 /// Keeps a generation under its epoch.
 pub(crate) async fn keep_generation(lake: &Lake, job: &Job, partition: Partition, base: &Base) -> Result<()> {
-    let key = kept_key(&job.name, partition, base.footer.epoch);
+    let key = kept_key(&job.unit, partition, base.footer.epoch);
     if lake.create(&key, base.bytes.clone()).await? {
         failpoint::point("history_kept");
         return Ok(());

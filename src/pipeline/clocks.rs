@@ -51,7 +51,7 @@ pub(super) async fn judge(
 /// The same for a plan, which writes nothing.
 pub(super) async fn foresee(context: &Context, job: &Job, store: &LedgerStore) -> Result<Timing> {
     let now = context.clock.now();
-    let newest = newest_ahead(&Records::of(&context.lake, &job.name).await?, store, now);
+    let newest = newest_ahead(&Records::of(&context.lake, &job.unit).await?, store, now);
     let moment = if newest.is_some() { Moment::behind(now) } else { now.into() };
     Ok(Timing { moment, behind: newest.map(|newest| behind(job, now, newest)), newest })
 }
@@ -66,12 +66,12 @@ fn newest_ahead(records: &Records, store: &LedgerStore, now: DateTime<Utc>) -> O
 pub(crate) async fn refuse(context: &Context, job: &Job) -> Result<()> {
     let real = Clock::System.now();
     let Some(set) = context.clock.fixed().filter(|set| is_ahead(*set, real)) else { return Ok(()) };
-    let last = Records::of(&context.lake, &job.name).await?.last(&context.lake).await?;
+    let last = Records::of(&context.lake, &job.unit).await?.last(&context.lake).await?;
     if last.is_none_or(|last| last.clock_is_fixed) {
         return Ok(());
     }
     Err(Error::new(Kind::Config, format!("COSTLAKE_NOW is {}, but it is {}", shown(set), shown(real)))
-        .at("table", &job.name)
+        .at("table", &job.unit.table)
         .advise("the table's last run was made by the real clock: unset COSTLAKE_NOW, or try it on another --lake"))
 }
 
@@ -80,10 +80,10 @@ fn behind(job: &Job, now: DateTime<Utc>, newest: DateTime<Utc>) -> Error {
         Kind::Clock,
         format!("it is {} by this clock, but the table's newest run was at {}", shown(now), shown(newest)),
     )
-    .at("table", &job.name)
+    .at("table", &job.unit.table)
     .advise(format!(
         "nothing that was read as final is read again; if this clock is wrong, set it; if that run's was, run `costlake run {} --accept-clock` once",
-        job.name
+        job.unit.table
     ))
 }
 

@@ -22,6 +22,7 @@ use crate::ledger::{Ledger, Noted};
 use crate::ledger_store::{Compared, LedgerStore, Observed, Owner, data_key, displaced_key};
 use crate::plan::{Fetch, is_reachable};
 use crate::report::{FetchReport, JobReport, Outcome};
+use crate::unit::Unit;
 use crate::window::Partition;
 
 use super::Context;
@@ -73,7 +74,7 @@ pub(super) async fn compare(
                 found.former.insert(partition);
             }
             Compared::Unseen(error) => {
-                found.unseen.insert(partition, error.at("job", &job.name).at("partition", partition));
+                found.unseen.insert(partition, job.unit.names(error).at("partition", partition));
             }
             Compared::Refused(error) => {
                 let days = days_of(&store.ledger, partition, None);
@@ -82,7 +83,7 @@ pub(super) async fn compare(
                     // A rebuilt ledger has the partition from this very footer.
                     store.ledger.partitions.remove(&partition.to_string());
                 }
-                found.refused.insert(partition, error.at("job", &job.name).at("partition", partition));
+                found.refused.insert(partition, job.unit.names(error).at("partition", partition));
             }
         }
     }
@@ -91,7 +92,7 @@ pub(super) async fn compare(
 }
 
 fn told(job: &Job, partition: Partition, what: &str) -> String {
-    let key = data_key(&job.name, partition);
+    let key = data_key(&job.unit, partition);
     warn!(key, "the object {what}");
     format!("{key} {what}: its days are read again")
 }
@@ -108,16 +109,16 @@ fn doubt(ledger: &mut Ledger, days: BTreeSet<NaiveDate>, at: DateTime<Utc>, why:
 
 /// Keeps a copy of an object that will be replaced although costlake did not commit it.
 async fn keep_copy(context: &Context, job: &Job, partition: Partition, seen: &Observed) -> Result<()> {
-    let key = data_key(&job.name, partition);
+    let key = data_key(&job.unit, partition);
     let object = context.lake.read(&key, Some(&seen.tag)).await?;
     let object = object
         .ok_or_else(|| Error::new(Kind::Superseded, "the object was removed while it was compared").at("key", &key))?;
-    keep_bytes(&context.lake, &job.name, partition, seen.footer.epoch, object.bytes).await
+    keep_bytes(&context.lake, &job.unit, partition, seen.footer.epoch, object.bytes).await
 }
 
 /// Keeps the bytes of such an object, whose footer has generation `epoch`.
-pub(crate) async fn keep_bytes(lake: &Lake, table: &str, partition: Partition, epoch: u64, bytes: Bytes) -> Result<()> {
-    let copy = displaced_key(table, partition, epoch, &bytes);
+pub(crate) async fn keep_bytes(lake: &Lake, unit: &Unit, partition: Partition, epoch: u64, bytes: Bytes) -> Result<()> {
+    let copy = displaced_key(unit, partition, epoch, &bytes);
     if lake.create(&copy, bytes).await? {
         return Ok(());
     }
@@ -162,14 +163,14 @@ pub(super) fn notes(job: &Job, ledger: &Ledger) -> Vec<String> {
 }
 
 /// The error of a partition of which nothing could be read again or restored.
-pub(super) fn lost(job: &str, partition: Partition, left: &BTreeSet<NaiveDate>, may_be_read: bool) -> Error {
+pub(super) fn lost(unit: &Unit, partition: Partition, left: &BTreeSet<NaiveDate>, may_be_read: bool) -> Error {
     if may_be_read {
         let message = format!("the committed rows of {} are gone, and this run does not read them again", days(left));
-        let error = Error::new(Kind::Displaced, message).at("key", data_key(job, partition));
-        return error.advise(format!("`costlake run {job}` reads them again"));
+        let error = Error::new(Kind::Displaced, message).at("key", data_key(unit, partition));
+        return error.advise(format!("`costlake run {}` reads them again", unit.as_argument()));
     }
     let message = format!("the committed rows are gone, and {} can neither be read again nor restored", days(left));
-    Error::new(Kind::Displaced, message).advise(advice(job, left)).at("key", data_key(job, partition))
+    Error::new(Kind::Displaced, message).advise(advice(unit, left)).at("key", data_key(unit, partition))
 }
 
 fn days(slots: &BTreeSet<NaiveDate>) -> String {
@@ -180,15 +181,19 @@ fn days(slots: &BTreeSet<NaiveDate>) -> String {
     }
 }
 
-fn advice(job: &str, slots: &BTreeSet<NaiveDate>) -> String {
+fn advice(unit: &Unit, slots: &BTreeSet<NaiveDate>) -> String {
     let months: BTreeSet<String> = slots.iter().map(|slot| slot.format("%Y-%m").to_string()).collect();
-    let accept: Vec<String> = months.iter().map(|month| format!("--accept {job}:{month}")).collect();
-    format!("put the committed object back, or take what is there with `costlake run {job} {}`", accept.join(" "))
+    let accept: Vec<String> = months.iter().map(|month| format!("--accept {}:{month}", unit.table)).collect();
+    format!(
+        "put the committed object back, or take what is there with `costlake run {} {}`",
+        unit.as_argument(),
+        accept.join(" ")
+    )
 }
 
 /// The error of a table with rows that are not the committed ones and that only a user can accept or restore, if there
 /// are any; `beyond` is true for days that cannot be read again.
-pub(super) fn standing(job: &str, ledger: &Ledger, beyond: impl Fn(&NaiveDate) -> bool) -> Option<Error> {
+pub(super) fn standing(unit: &Unit, ledger: &Ledger, beyond: impl Fn(&NaiveDate) -> bool) -> Option<Error> {
     let slots: BTreeSet<NaiveDate> =
         ledger.displaced.keys().chain(ledger.doubted.keys()).copied().filter(|slot| beyond(slot)).collect();
     let why = ledger.out_of_place(*slots.first()?).map(|noted| noted.why.as_str()).unwrap_or_default();
@@ -197,5 +202,5 @@ pub(super) fn standing(job: &str, ledger: &Ledger, beyond: impl Fn(&NaiveDate) -
         "the rows of {} {are} not those that were committed, and the API no longer tells them: {why}",
         days(&slots)
     );
-    Some(Error::new(Kind::Displaced, message).advise(advice(job, &slots)))
+    Some(Error::new(Kind::Displaced, message).advise(advice(unit, &slots)))
 }

@@ -49,7 +49,7 @@ pub(super) async fn run(run: &JobRun<'_>, planned: &Fetch) -> FetchReport {
             report.outcome = Outcome::Stopped;
             return report;
         }
-        let error = super::paginate::advised(error).at("job", &run.job.name).at("partition", planned.partition);
+        let error = run.job.unit.names(super::paginate::advised(error)).at("partition", planned.partition);
         run.halt_after(error.kind(), &report.asked);
         run.halted.fetch_or(run.started.has_failed(), std::sync::atomic::Ordering::Relaxed);
         note_failure(run, planned, &error).await;
@@ -91,7 +91,7 @@ async fn read_and_publish(run: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
     // learn from another run's ledger may be newer than the observation.
     let known = known_state(run, partition).await;
     let observed_at = Instant::now();
-    let observed = observe(&run.context.lake, &run.job.name, partition).await?;
+    let observed = observe(&run.context.lake, &run.job.unit, partition).await?;
     check_observation(run, partition, observed.as_ref(), known.as_ref()).await?;
     failpoint::point("after_observe");
     let (fetch, mut meter) = fit_budget(run, planned).await?;
@@ -142,7 +142,7 @@ async fn claim(run: &JobRun<'_>) -> Result<()> {
 async fn take(run: &JobRun<'_>, taken: &Taken<'_>, read: &mut Compared, report: &mut FetchReport) -> Result<()> {
     let (fetch, seen, partition) = (taken.fetch, taken.seen, taken.fetch.partition);
     // Checked again: for a new table, only the answers may have shown whether its figures are made up.
-    seen.map_or(Ok(()), |seen| run.owner().check(&run.job.name, partition, &seen.footer))?;
+    seen.map_or(Ok(()), |seen| run.owner().check(&run.job.unit, partition, &seen.footer))?;
     claim(run).await?;
     let unchanged = seen.filter(|_| !run.rewrites && !run.heals(partition));
     let unchanged = unchanged.filter(|seen| generation::is_unchanged(&seen.footer, &read.days));
@@ -188,7 +188,7 @@ async fn commit(
     let built = encode(&run.job.source, partition, owner, base, lost_epoch, days).await?;
     let bytes = Bytes::from(built.bytes);
     let target = Target {
-        table: &run.job.name,
+        unit: &run.job.unit,
         partition,
         observed: taken.seen,
         observed_at: taken.observed_at,
@@ -236,7 +236,7 @@ async fn replace_whole(
             return enter(run, None, taken, read, None, report).await;
         }
         enter(run, None, taken, read, None, report).await?;
-        return Err(displaced::lost(&run.job.name, partition, &restored.left, may_be_read));
+        return Err(displaced::lost(&run.job.unit, partition, &restored.left, may_be_read));
     }
     archive::keep(run, taken.fetch, &read.answers).await?;
     read.days.extend(restored.days);
@@ -259,7 +259,7 @@ fn conclude(
     if !unsettled.is_empty() {
         report.notes.push(control_sums::unsettled_error(unsettled).message().to_owned());
     }
-    Err(quarantine::error(&run.job.name, held))
+    Err(quarantine::error(&run.job.unit, held))
 }
 
 /// What the ledger knows of a partition.
@@ -277,7 +277,7 @@ async fn check_observation(
 ) -> Result<()> {
     let changed = |what: &str| {
         Err(Error::new(Kind::Superseded, format!("the object {what} while this run was under way"))
-            .at("key", data_key(&run.job.name, partition))
+            .at("key", data_key(&run.job.unit, partition))
             .advise("run again: the next run looks at what is there before it reads anything"))
     };
     if let Some(found) = run.found.displaced.get(&partition) {
@@ -288,7 +288,7 @@ async fn check_observation(
         let is_new = known.is_none_or(|known| known.days.is_empty());
         return if is_new { Ok(()) } else { changed("was removed") };
     };
-    run.owner().check(&run.job.name, partition, &seen.footer)?;
+    run.owner().check(&run.job.unit, partition, &seen.footer)?;
     // Another run may have grown the table since this one began.
     keeps_metrics(run.job, seen.footer.days.values())?;
     match Standing::of(known, &seen.footer) {
@@ -352,7 +352,7 @@ async fn load_base(run: &JobRun<'_>, fetch: &Fetch, observed: Option<&Observed>)
     let Some(seen) = observed else { return Ok(None) };
     let needs_rows = !run.rewrites || seen.footer.days.keys().any(|slot| !fetch.slots.contains(slot));
     let bytes = if needs_rows {
-        let key = data_key(&run.job.name, fetch.partition);
+        let key = data_key(&run.job.unit, fetch.partition);
         let object = run.context.lake.read(&key, Some(&seen.tag)).await?;
         let object = object.ok_or_else(|| {
             Error::new(Kind::Superseded, "the object was removed since it was observed").at("key", &key)

@@ -5,14 +5,15 @@
 //! ```
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::StreamExt;
 use serde::Serialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, info_span};
@@ -29,6 +30,7 @@ use crate::report::{FetchReport, JobReport, Outcome, RequestStats};
 use crate::sources::Api;
 use crate::status;
 use crate::totals::Totals;
+use crate::unit::Unit;
 use crate::window::Partition;
 
 mod account;
@@ -39,6 +41,7 @@ pub(crate) mod clocks;
 mod control_sums;
 pub(crate) mod displaced;
 pub(crate) mod fetch;
+mod lease;
 mod paginate;
 mod prepare;
 pub mod publish;
@@ -113,6 +116,9 @@ pub struct Waiting {
     pub until: DateTime<Utc>,
 }
 
+/// Fetches in flight in a process, whatever the number of its jobs and accounts.
+const FETCHES_AT_ONCE: usize = 8;
+
 /// Callback that receives events.
 pub type Listener = Arc<dyn Fn(Event) + Send + Sync>;
 
@@ -139,10 +145,18 @@ pub struct Context {
     pub no_budget: bool,
     /// Receives the events.
     pub listener: Option<Listener>,
+    /// Bounds the fetches in flight of the whole process.
+    pub fetches: Arc<Semaphore>,
+    /// Records of tables with accounts that hold rows: they never change, so one run reads them for all.
+    pub records: Arc<Mutex<HashMap<String, TableRecord>>>,
+    /// `--max-usd`: what all runs of the process may spend together.
+    pub spending: Option<Arc<Budget>>,
+    /// `--lease`: a unit is skipped while another worker holds it for at most this long.
+    pub lease: Option<Duration>,
     /// Requests for totals that the jobs of a run share.
     pub totals: Arc<totals::Shared>,
-    /// Job and first day of each month whose quarantined rows are accepted.
-    pub accepted: Arc<BTreeSet<(String, NaiveDate)>>,
+    /// Unit and first day of each month whose quarantined rows are accepted.
+    pub accepted: Arc<BTreeSet<(Unit, NaiveDate)>>,
 }
 
 impl Context {
@@ -160,6 +174,10 @@ impl Context {
             single_writer: false,
             no_budget: false,
             listener: None,
+            fetches: Arc::new(Semaphore::new(FETCHES_AT_ONCE)),
+            records: Arc::default(),
+            spending: None,
+            lease: None,
             totals: Arc::default(),
             accepted: Arc::default(),
         }
@@ -250,18 +268,28 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
     let started = context.clock.now();
     let clock = Instant::now();
     let run_id = new_run_id(started);
-    let span = info_span!("job", job = %job.name, run = %run_id);
-    let mut report = JobReport::begin(&job.name, &run_id, command, started, context.clock.fixed().is_some());
+    let span = info_span!("job", job = %job.unit, run = %run_id);
+    let mut report = JobReport::begin(&job.unit, &run_id, command, started, context.clock.fixed().is_some());
     report.begins_on = begins_on(job, started);
-    let spending = Started::new(&context.lake, &job.name, &run_id, started);
+    let spending = Started::new(&context.lake, &job.unit, &run_id, started);
     let admitted = admit(context, job).await;
-    let is_recorded = admitted.is_ok();
+    let mut is_recorded = admitted.is_ok();
+    let admitted = match admitted {
+        Ok(()) => lease::take(context, &job.unit, &run_id, started).await,
+        Err(error) => Err(error),
+    };
     let worked = match admitted {
-        Ok(()) => work(context, job, &spending, ask, &mut report).instrument(span.clone()).await,
+        Ok(None) => work(context, job, &spending, ask, &mut report).instrument(span.clone()).await,
+        // Nothing was done, so there is nothing to record.
+        Ok(Some(note)) => {
+            report.notes.push(note);
+            is_recorded = false;
+            Ok(())
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = worked {
-        report.failure = Some((&error.at("job", &job.name)).into());
+        report.failure = Some((&job.unit.names(error)).into());
     }
     report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.close();
@@ -284,7 +312,7 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
         );
     });
     if let Some(listener) = &context.listener {
-        listener(Event::JobEnded { job: job.name.clone() });
+        listener(Event::JobEnded { job: job.unit.to_string() });
     }
     report
 }
@@ -292,6 +320,9 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
 /// Whether a run may write anything, its own record included: nothing is written to a refused store, nor with a refused
 /// clock, whose records would carry a false time.
 async fn admit(context: &Context, job: &Job) -> Result<()> {
+    if job.accounts.is_some() && job.unit.account.is_none() {
+        return Err(Error::new(Kind::Internal, "a job with accounts runs for each of them, not as a whole"));
+    }
     context.lake.prove_conditions(context.single_writer).await?;
     clocks::refuse(context, job).await
 }
@@ -302,9 +333,9 @@ async fn admit(context: &Context, job: &Job) -> Result<()> {
 async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, report: &mut JobReport) -> Result<()> {
     let client = context.clients.open(job).await?;
     let now = context.clock.now();
-    let (mut store, notes) = LedgerStore::open(context.lake.clone(), &job.name, job.source.grain(), now).await?;
+    let (mut store, notes) = LedgerStore::open(context.lake.clone(), &job.unit, job.source.grain(), now).await?;
     report.notes.extend(notes);
-    let named = store.named().await?;
+    let named = record_of_table(context, job, &store).await?;
     let kept = named.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
     let job = kept.as_ref();
     let clocks::Timing { moment, behind, .. } = clocks::judge(context, job, &mut store, report).await?;
@@ -350,13 +381,27 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     let refusals = run.found.refuse(&mut planned.fetches);
     planned.fetches.extend(run.found.without_reads(&planned.fetches));
     run.tell(Event::Planned {
-        job: job.name.clone(),
+        job: job.unit.to_string(),
         fetches: planned.fetches.len() as u64,
         expected: planned.expected_requests(),
     });
     report.fetches = run_fetches(&run, &planned).await;
     report.fetches.extend(refusals);
     close(&run, ask, behind, report).await
+}
+
+/// The record of the job's table, read after its ledger. That of a table with accounts is read once for all of them,
+/// unless this account has no rows: then the table may still be defined anew.
+async fn record_of_table(context: &Context, job: &Job, store: &LedgerStore) -> Result<Option<TableRecord>> {
+    let may_be_known = job.accounts.is_some() && store.holds_rows();
+    if may_be_known && let Some(known) = context.records.lock().await.get(&job.unit.table) {
+        return Ok(Some(known.clone()));
+    }
+    let named = store.named().await?;
+    if let Some(record) = named.as_ref().filter(|_| may_be_known) {
+        context.records.lock().await.insert(job.unit.table.clone(), record.clone());
+    }
+    Ok(named)
 }
 
 /// Ends a run after its fetches: saves the ledger, sets the failure and notes of the report, removes expired history;
@@ -381,10 +426,10 @@ async fn close(run: &JobRun<'_>, ask: Ask, behind: Option<Error>, report: &mut J
         return Err(retry::interrupted());
     }
     if ask == Ask::Due && !report.fetches.iter().any(FetchReport::is_quarantined) {
-        let held = quarantine::standing(&job.name, &store.ledger);
+        let held = quarantine::standing(&job.unit, &store.ledger);
         let beyond = |slot: &NaiveDate| !is_reachable(job, *slot, run.now());
         let is_told = report.fetches.iter().any(FetchReport::is_displaced);
-        let standing = held.or_else(|| displaced::standing(&job.name, &store.ledger, beyond).filter(|_| !is_told));
+        let standing = held.or_else(|| displaced::standing(&job.unit, &store.ledger, beyond).filter(|_| !is_told));
         report.failure = standing.as_ref().map(Into::into);
     }
     clocks::conclude(context, ask, behind, report);
@@ -405,6 +450,7 @@ async fn run_fetches(run: &JobRun<'_>, planned: &Plan) -> Vec<FetchReport> {
         let span = info_span!("fetch", partition = %planned.partition);
         let planned = planned.clone();
         async move {
+            let _turn = run.context.fetches.acquire().await;
             let report = fetch::run(run, &planned).await;
             failpoint::point("between_partitions");
             report
@@ -432,8 +478,8 @@ pub async fn plan_job(
 ) -> Result<(Plan, LedgerStore)> {
     clocks::refuse(context, job).await?;
     let now = context.clock.now();
-    let (store, _) = LedgerStore::open_to_show(context.lake.clone(), &job.name, job.source.grain(), now).await?;
-    let kept = TableRecord::kept(&context.lake, &job.name).await?;
+    let (store, _) = LedgerStore::open_to_show(context.lake.clone(), &job.unit, job.source.grain(), now).await?;
+    let kept = TableRecord::kept(&context.lake, &job.unit).await?;
     let job = &*kept.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
     let redefined = account::would_be_same(&context.clients, job, &store, kept.as_ref()).await?;
     let budget = prepare::budget_of(context, job, now).await?;
@@ -442,7 +488,7 @@ pub async fn plan_job(
     if redefined.is_some() {
         ledger.to_mut().forget_definition();
     }
-    for (_, month) in context.accepted.iter().filter(|(name, _)| *name == job.name) {
+    for (_, month) in context.accepted.iter().filter(|(unit, _)| *unit == job.unit) {
         ledger.to_mut().accept(*month, now, |slot| !is_reachable(job, slot, now));
     }
     let mut planned = plan(job, &ledger, moment, ask, None)?;

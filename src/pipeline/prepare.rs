@@ -22,7 +22,7 @@ pub(super) fn accept(
     store: &mut LedgerStore,
     report: &mut JobReport,
 ) -> BTreeSet<NaiveDate> {
-    let months = context.accepted.iter().filter(|(name, _)| *name == job.name).map(|(_, month)| *month);
+    let months = context.accepted.iter().filter(|(unit, _)| *unit == job.unit).map(|(_, month)| *month);
     let months: BTreeSet<NaiveDate> = months.collect();
     let now = context.clock.now();
     for month in &months {
@@ -55,17 +55,18 @@ pub(super) async fn budget_of(context: &Context, job: &Job, now: DateTime<Utc>) 
     let paid = job.entry.provider.price.filter(|_| !context.no_budget);
     let Some(price) = paid else { return Ok(Budget::unlimited()) };
     let per_run = job.budget.max_requests_per_run;
-    let Some(most) = job.budget.max_usd_per_month else { return Ok(Budget::new(per_run, price, PER_RUN)) };
-    let spent = Spent::since(&context.lake, &job.name, spending_since(now)).await?;
+    let within = |budget: Budget| budget.within(context.spending.clone());
+    let Some(most) = job.budget.max_usd_per_month else { return Ok(within(Budget::new(per_run, price, PER_RUN))) };
+    let spent = Spent::since(&context.lake, &job.unit, spending_since(now)).await?;
     let left = most.less(price.times(spent.total())).requests_at(price);
     if left == 0 {
         return Err(used_up(spent, price));
     }
-    Ok(if per_run.is_none_or(|cap| left < cap) {
+    Ok(within(if per_run.is_none_or(|cap| left < cap) {
         Budget::new(Some(left), price, PER_MONTH)
     } else {
         Budget::new(per_run, price, PER_RUN)
-    })
+    }))
 }
 
 /// The error when the month's dollars are used up.

@@ -26,6 +26,7 @@ use crate::generation::Footer;
 use crate::lake::{Condition, Lake, Put};
 use crate::ledger::ObjectId;
 use crate::ledger_store::{Observed, data_key, observe};
+use crate::unit::Unit;
 use crate::window::Partition;
 
 /// A generation is published at most this long after its observation.
@@ -35,8 +36,8 @@ const ATTEMPTS: u32 = 5;
 /// Where a generation goes and what it replaces.
 #[derive(Debug)]
 pub struct Target<'a> {
-    /// The table.
-    pub table: &'a str,
+    /// What is written.
+    pub unit: &'a Unit,
     /// The partition.
     pub partition: Partition,
     /// The object that was observed before fetching.
@@ -52,7 +53,7 @@ pub struct Target<'a> {
 /// # Errors
 /// [`Kind::Superseded`], [`Kind::OutcomeUnknown`], or the error that prevented the write.
 pub async fn publish(lake: &Lake, target: &Target<'_>, bytes: Bytes, footer: &Footer) -> Result<ObjectId> {
-    let key = data_key(target.table, target.partition);
+    let key = data_key(target.unit, target.partition);
     if target.observed_at.elapsed() > MAX_AGE {
         return Err(Error::new(
             Kind::Store,
@@ -103,7 +104,7 @@ enum Settled {
 }
 
 async fn settle(lake: &Lake, target: &Target<'_>, ours: &Footer) -> Result<Settled> {
-    let now = observe(lake, target.table, target.partition).await?;
+    let now = observe(lake, target.unit, target.partition).await?;
     Ok(match (now, target.observed) {
         (Some(now), _) if now.footer == *ours => {
             info!(partition = %target.partition, epoch = ours.epoch, "the write had landed");
@@ -118,7 +119,7 @@ async fn settle(lake: &Lake, target: &Target<'_>, ours: &Footer) -> Result<Settl
 
 fn superseded(target: &Target<'_>, epoch: u64) -> Error {
     Error::new(Kind::Superseded, format!("superseded: another writer committed generation {epoch} first"))
-        .at("table", target.table)
+        .at("table", target.unit)
         .at("partition", target.partition)
         .advise("theirs stands; run again if this run should have the last word")
 }
@@ -160,7 +161,7 @@ mod tests {
             replaced: BTreeMap::new(),
         };
         let (observed_at, first_wait) = (Instant::now(), Duration::from_millis(1));
-        let target = Target { table: "t", partition, observed: None, observed_at, first_wait };
+        let target = Target { unit: &"t".into(), partition, observed: None, observed_at, first_wait };
         tokio::time::advance(MAX_AGE + Duration::from_secs(1)).await;
         let error = publish(&lake, &target, Bytes::from("x"), &footer).await.expect_err("too late");
         assert!(error.message().contains("longer than 30 minutes"), "{}", error.report());

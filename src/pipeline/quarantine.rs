@@ -13,6 +13,7 @@ use crate::ledger::{Ledger, Moves, Quarantined};
 use crate::ledger_store::{Observed, data_key};
 use crate::quarantine::{Known, Verdict, judge, needs_rows};
 use crate::sources::Review;
+use crate::unit::Unit;
 use crate::window::{Partition, first_of_month};
 
 use super::control_sums::Compared;
@@ -155,7 +156,7 @@ async fn rows_of(
     partition: Partition,
     seen: Option<&Observed>,
 ) -> Result<BTreeMap<NaiveDate, RecordBatch>> {
-    let key = data_key(&run.job.name, partition);
+    let key = data_key(&run.job.unit, partition);
     let object = lake.read(&key, seen.map(|seen| &seen.tag)).await?;
     let Some(object) = object else { return Ok(BTreeMap::new()) };
     let (table, grain) = (run.job.source.table().clone(), run.job.source.grain());
@@ -166,7 +167,7 @@ async fn rows_of(
 }
 
 /// The error of rows that were set aside.
-pub(super) fn error(job: &str, held: &BTreeMap<NaiveDate, Quarantined>) -> Error {
+pub(super) fn error(unit: &Unit, held: &BTreeMap<NaiveDate, Quarantined>) -> Error {
     let mut reasons: Vec<(&str, Vec<NaiveDate>)> = Vec::new();
     for (slot, quarantined) in held {
         match reasons.iter_mut().find(|(why, _)| *why == quarantined.why) {
@@ -180,10 +181,11 @@ pub(super) fn error(job: &str, held: &BTreeMap<NaiveDate, Quarantined>) -> Error
         if reasons.len() > SHOWN { format!("; and {} more reasons", reasons.len() - SHOWN) } else { String::new() };
     let mut months: Vec<String> = held.keys().map(|slot| first_of_month(*slot).format("%Y-%m").to_string()).collect();
     months.dedup();
-    let accept: Vec<String> = months.iter().map(|month| format!("--accept {job}:{month}")).collect();
+    let accept: Vec<String> = months.iter().map(|month| format!("--accept {}:{month}", unit.table)).collect();
     Error::new(Kind::Quarantined, format!("quarantined, the old rows stay: {}{more}", shown.join("; "))).advise(
         format!(
-            "look at the bill; if the new figures are right, take them with `costlake run {job} {}`",
+            "look at the bill; if the new figures are right, take them with `costlake run {} {}`",
+            unit.as_argument(),
             accept.join(" ")
         ),
     )
@@ -198,6 +200,6 @@ fn named(slots: &[NaiveDate]) -> String {
 }
 
 /// The error of a table with rows that earlier runs set aside and no one has accepted, if there are any.
-pub(super) fn standing(job: &str, ledger: &Ledger) -> Option<Error> {
-    (!ledger.quarantined.is_empty()).then(|| error(job, &ledger.quarantined))
+pub(super) fn standing(unit: &Unit, ledger: &Ledger) -> Option<Error> {
+    (!ledger.quarantined.is_empty()).then(|| error(unit, &ledger.quarantined))
 }

@@ -61,7 +61,7 @@ pub(super) async fn restore(
     let mut days = FetchedDays::new();
     let in_place = match observed {
         Some(seen) if run.owner().is_former(&seen.footer) => BTreeMap::new(),
-        Some(seen) => rows_of(run, &data_key(&run.job.name, partition), seen).await?,
+        Some(seen) => rows_of(run, &data_key(&run.job.unit, partition), seen).await?,
         None => BTreeMap::new(),
     };
     take(&mut days, &mut wanted, &in_place, "the object in place", &mut notes);
@@ -163,7 +163,7 @@ async fn from_history(
         return Ok(());
     }
     let lake = &run.context.lake;
-    let kept = kept_generations(lake, &run.job.name, run.job.source.grain()).await?;
+    let kept = kept_generations(lake, &run.job.unit, run.job.source.grain()).await?;
     let of_partition = |kept: &Kept| kept.generation.is_some_and(|(of, _)| of == partition);
     for kept in kept.into_iter().filter(of_partition).rev() {
         let Look::Whole(seen) = look_at(lake, &kept.key).await? else { continue };
@@ -172,7 +172,7 @@ async fn from_history(
             .days
             .iter()
             .any(|(slot, facts)| wanted.get(slot).is_some_and(|known| known.same_content(facts)));
-        if has_some && run.owner().check(&run.job.name, partition, &seen.footer).is_ok() {
+        if has_some && run.owner().check(&run.job.unit, partition, &seen.footer).is_ok() {
             take(days, wanted, &rows_of(run, &kept.key, &seen).await?, &kept.key, notes);
         }
     }
@@ -189,7 +189,7 @@ async fn from_answers(
     if wanted.is_empty() || !run.job.keep_raw {
         return Ok(());
     }
-    let files = run.context.lake.list(&format!("{}/{partition}", archive::folder(&run.job.name))).await?;
+    let files = run.context.lake.list(&format!("{}/{partition}", archive::folder(&run.job.unit))).await?;
     let known = wanted.clone();
     let of = Wanted { source: &run.job.source, partition, fingerprint: run.meant.fingerprint(), known: &known };
     let replayed = replay(&run.context.lake, &of, files).await?;

@@ -40,7 +40,7 @@ async fn forget(run: &JobRun<'_>, store: &mut LedgerStore, has_committed: bool) 
     if !(has_committed || store.ledger.has_expired(limit) || now.day() == 1) {
         return Ok(());
     }
-    for kept in kept_generations(lake, &job.name, job.source.grain()).await? {
+    for kept in kept_generations(lake, &job.unit, job.source.grain()).await? {
         let Some((partition, epoch)) = kept.generation else { continue };
         let state = store.ledger.partitions.get(&partition.to_string()).filter(|_| !kept.is_displaced);
         let replaced_at = state.and_then(|state| state.history.replaced_at(epoch)).unwrap_or(kept.modified);

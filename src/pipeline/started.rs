@@ -12,12 +12,13 @@ use crate::error::Result;
 use crate::failpoint;
 use crate::lake::Lake;
 use crate::ledger_store::StartRecord;
+use crate::unit::Unit;
 
 /// The start records of one run.
 #[derive(Debug)]
 pub(super) struct Started<'a> {
     lake: &'a Lake,
-    job: &'a str,
+    unit: &'a Unit,
     run_id: &'a str,
     at: DateTime<Utc>,
     state: Mutex<State>,
@@ -45,8 +46,8 @@ impl State {
 
 impl<'a> Started<'a> {
     /// The start records of a run that began `at`; nothing is written yet.
-    pub(super) fn new(lake: &'a Lake, job: &'a str, run_id: &'a str, at: DateTime<Utc>) -> Self {
-        Self { lake, job, run_id, at, state: Mutex::default(), failed: AtomicBool::new(false) }
+    pub(super) fn new(lake: &'a Lake, unit: &'a Unit, run_id: &'a str, at: DateTime<Utc>) -> Self {
+        Self { lake, unit, run_id, at, state: Mutex::default(), failed: AtomicBool::new(false) }
     }
 
     /// Sets how many requests the whole run is expected to send.
@@ -69,7 +70,8 @@ impl<'a> Started<'a> {
             return Ok(());
         }
         let record = StartRecord {
-            job: self.job.to_owned(),
+            job: self.unit.table.clone(),
+            account: self.unit.account.clone(),
             run_id: self.run_id.to_owned(),
             started_at: self.at,
             number: state.records + 1,

@@ -71,15 +71,15 @@ fn hull(a: Window, b: Window) -> Window {
 #[derive(Debug, Default)]
 pub struct Shared {
     wanted: HashMap<Key, (BTreeSet<String>, Option<Window>)>,
-    said: Mutex<Vec<Said>>,
+    /// Answers by key, each locked during a request: the jobs of an account wait for one another, not for other accounts.
+    said: Mutex<HashMap<Key, Arc<Mutex<Vec<Said>>>>>,
     /// First days with data, each confirmed by two answers.
-    begun: Mutex<Vec<(Key, NaiveDate)>>,
+    begun: Mutex<HashMap<Key, Arc<Mutex<Vec<NaiveDate>>>>>,
 }
 
 /// A request that was sent, and its totals; none if the API refused it.
 #[derive(Debug)]
 struct Said {
-    key: Key,
     question: Question,
     totals: Option<Arc<Totals>>,
 }
@@ -102,15 +102,31 @@ impl Shared {
         Self { wanted, ..Self::default() }
     }
 
+    async fn begun_at(&self, key: &Key) -> Arc<Mutex<Vec<NaiveDate>>> {
+        Arc::clone(self.begun.lock().await.entry(key.clone()).or_default())
+    }
+
+    async fn said_of(&self, key: &Key) -> Arc<Mutex<Vec<Said>>> {
+        Arc::clone(self.said.lock().await.entry(key.clone()).or_default())
+    }
+
+    /// Drops the answers that only this job and others of its account need: none of them runs any more.
+    pub async fn forget(&self, job: &Job) {
+        self.said.lock().await.retain(|(aws, _), _| *aws != job.aws);
+        self.begun.lock().await.retain(|(aws, _), _| *aws != job.aws);
+    }
+
     /// The first day with data that another job of the run has found.
     async fn begun_of(&self, job: &Job) -> Option<NaiveDate> {
         let key = key_of(job)?;
-        self.begun.lock().await.iter().filter(|(known, _)| *known == key).map(|(_, first)| *first).min()
+        let begun = self.begun_at(&key).await;
+        begun.lock().await.iter().min().copied()
     }
 
     /// Shares the first day with data with the other jobs of the run.
     pub(super) async fn note_begun(&self, job: &Job, first: NaiveDate) {
-        self.begun.lock().await.extend(key_of(job).map(|key| (key, first)));
+        let Some(key) = key_of(job) else { return };
+        self.begun_at(&key).await.lock().await.push(first);
     }
 
     /// The request of a job that needs the totals of `window`, widened to what all jobs of its key need.
@@ -198,8 +214,9 @@ async fn told_twice(
 ) -> Result<Arc<Totals>> {
     let first = beginning::whole(run, window, &found).first().copied();
     let (Some(key), Some(first)) = (key_of(run.job), first) else { return Ok(found) };
-    let mut begun = run.context.totals.begun.lock().await;
-    if !beginning::is_news(run, window, first).await || begun.contains(&(key.clone(), first)) {
+    let begun = run.context.totals.begun_at(&key).await;
+    let mut begun = begun.lock().await;
+    if !beginning::is_news(run, window, first).await || begun.contains(&first) {
         return Ok(found);
     }
     if run.budget.room() == Some(0) {
@@ -212,7 +229,7 @@ async fn told_twice(
             both.0.insert(slot, totals);
         }
     }
-    begun.extend(beginning::whole(run, window, &both).first().map(|first| (key, *first)));
+    begun.extend(beginning::whole(run, window, &both).first());
     Ok(Arc::new(both))
 }
 
@@ -271,18 +288,19 @@ async fn of_window(
 ) -> Result<Option<Arc<Totals>>> {
     let Some(key) = key_of(run.job) else { return Ok(None) };
     // Locked during the request: another run waits for the answer instead of requesting the same.
-    let mut said = run.context.totals.said.lock().await;
-    let answers = said.iter().rev().filter(|said| said.key == key && said.question.covers(run.job, window));
+    let said = run.context.totals.said_of(&key).await;
+    let mut said = said.lock().await;
+    let answers = said.iter().rev().filter(|said| said.question.covers(run.job, window));
     if let Some(totals) = answers.filter_map(|said| said.totals.as_ref()).next() {
         return Ok(Some(Arc::clone(totals)));
     }
     let own = Question { metrics: metrics_of(run.job), window };
     let shared = run.context.totals.question(run.job, &key, window);
-    let is_refused = said.iter().any(|said| said.key == key && said.totals.is_none() && said.question == shared);
+    let is_refused = said.iter().any(|said| said.totals.is_none() && said.question == shared);
     // Days older than the API's history are refused for every metric: the caller requests the days within it.
     let is_inside = window.start() >= history_start(run.job, run.now().date_naive());
     if shared != own && !is_refused {
-        match put(run, &key, shared, least, &mut said, &mut report.totals_asked).await {
+        match put(run, shared, least, &mut said, &mut report.totals_asked).await {
             Err(error) if error.kind() == Kind::Refused && is_inside => report.notes.push(format!(
                 "the totals that jobs of this run need together are refused, so this run asks for its own: {}",
                 error.message()
@@ -290,14 +308,13 @@ async fn of_window(
             told => return told,
         }
     }
-    put(run, &key, own, least, &mut said, &mut report.totals_asked).await
+    put(run, own, least, &mut said, &mut report.totals_asked).await
 }
 
 /// Sends a request and keeps its result. Nothing is sent if the budget does not cover the `least` requests that have to
 /// follow, or a second request after a refused one.
 async fn put(
     run: &JobRun<'_>,
-    key: &Key,
     question: Question,
     least: u64,
     said: &mut Vec<Said>,
@@ -311,13 +328,13 @@ async fn put(
     let totals = match answer {
         Err(error) if error.kind() != Kind::Refused => return Err(error),
         Err(error) => {
-            said.push(Said { key: key.clone(), question, totals: None });
+            said.push(Said { question, totals: None });
             return Err(error);
         }
         Ok(totals) => totals.map(Arc::new),
     };
     if totals.is_some() {
-        said.push(Said { key: key.clone(), question, totals: totals.clone() });
+        said.push(Said { question, totals: totals.clone() });
     }
     Ok(totals)
 }

@@ -358,7 +358,7 @@ fn known_slots(
 ) -> Result<Vec<NaiveDate>> {
     if job.entry.rules.snapshot {
         let message = format!("{} tells only today's state: past days cannot be read again", job.entry.name);
-        return Err(Error::new(Kind::Config, message).at("job", &job.name));
+        return Err(Error::new(Kind::Config, message).at("job", &job.unit.table));
     }
     let known = ledger.partitions.range(first.to_string()..=last.to_string()).map(|(_, state)| state);
     let may_be_asked = |slot: &NaiveDate| !ledger.doubted.contains_key(slot) || is_reachable(job, *slot, now);
@@ -366,7 +366,7 @@ fn known_slots(
 }
 
 fn range_slots(job: &Job, window: Window, now: DateTime<Utc>, notes: &mut Vec<String>) -> Result<Vec<NaiveDate>> {
-    let wrong = |message: String| Err(Error::new(Kind::Config, message).at("job", &job.name));
+    let wrong = |message: String| Err(Error::new(Kind::Config, message).at("job", &job.unit.table));
     if job.entry.rules.snapshot {
         return wrong(format!("{} tells only today's state: there is no history to backfill", job.entry.name));
     }

@@ -8,7 +8,7 @@
 //! | is idle and a firing is due | now |
 //! | has no schedule | when a user starts it |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Duration, Utc};
@@ -16,6 +16,7 @@ use chrono_tz::Tz;
 
 use crate::job::{BrokenJob, Job};
 use crate::report::JobReport;
+use crate::unit::Unit;
 
 use super::counters::Counters;
 use super::cron;
@@ -94,7 +95,7 @@ pub struct Start {
 /// All jobs.
 #[derive(Debug, Default)]
 pub struct JobStates {
-    entries: Mutex<BTreeMap<String, Entry>>,
+    entries: Mutex<BTreeMap<Unit, Entry>>,
     broken: Mutex<Vec<BrokenJob>>,
 }
 
@@ -104,7 +105,7 @@ impl JobStates {
         let mut entries = locked(&self.entries);
         let file_error = broken.map(|broken| broken.lines().join("\n"));
         let schedule = |job: &Job| job.schedule.as_ref().map(|schedule| (schedule.cron.clone(), schedule.timezone));
-        if let Some(entry) = entries.get_mut(&job.name) {
+        if let Some(entry) = entries.get_mut(&job.unit) {
             if schedule(&entry.job) != schedule(&job) {
                 (entry.since, entry.next, entry.pending) = (entry.since.map(|since| since.max(now)), None, None);
             }
@@ -124,14 +125,14 @@ impl JobStates {
             counters: Counters::default(),
             runs_ended: 0,
         };
-        entries.insert(job.name.clone(), entry);
+        entries.insert(job.unit.clone(), entry);
     }
 
-    /// Removes every job that is not in `names`; a job that is running is removed when its run ends.
-    pub fn keep(&self, names: &[&str]) {
+    /// Removes every job whose unit is not in `units`; a job that is running is removed when its run ends.
+    pub fn keep(&self, units: &BTreeSet<Unit>) {
         let mut entries = locked(&self.entries);
         for entry in entries.values_mut() {
-            entry.leaving = !names.contains(&entry.job.name.as_str());
+            entry.leaving = !units.contains(&entry.job.unit);
         }
         entries.retain(|_, entry| !entry.leaving || entry.live.is_some());
     }
@@ -149,15 +150,15 @@ impl JobStates {
 
     /// The jobs whose last run is not known yet.
     #[must_use]
-    pub fn forgotten(&self) -> Vec<String> {
+    pub fn forgotten(&self) -> Vec<Unit> {
         let entries = locked(&self.entries);
-        entries.iter().filter(|(_, entry)| entry.since.is_none()).map(|(name, _)| name.clone()).collect()
+        entries.iter().filter(|(_, entry)| entry.since.is_none()).map(|(unit, _)| unit.clone()).collect()
     }
 
     /// Stores the run records of a job: the last run that did what its schedule asked for, and the last run.
-    pub fn remember(&self, name: &str, attempt: Option<JobReport>, last: Option<JobReport>, now: DateTime<Utc>) {
+    pub fn remember(&self, unit: &Unit, attempt: Option<JobReport>, last: Option<JobReport>, now: DateTime<Utc>) {
         let mut entries = locked(&self.entries);
-        let Some(entry) = entries.get_mut(name).filter(|entry| entry.since.is_none()) else { return };
+        let Some(entry) = entries.get_mut(unit).filter(|entry| entry.since.is_none()) else { return };
         if attempt.is_none() && entry.job.schedule.is_some() {
             entry.pending = Some(now);
         }
@@ -177,9 +178,9 @@ impl JobStates {
     ///
     /// # Errors
     /// When there is no such job, or it is already running.
-    pub fn take(&self, name: &str, command: &str, now: DateTime<Utc>) -> Result<Start, Refusal> {
+    pub fn take(&self, unit: &Unit, command: &str, now: DateTime<Utc>) -> Result<Start, Refusal> {
         let mut entries = locked(&self.entries);
-        let entry = entries.get_mut(name).filter(|entry| !entry.leaving).ok_or(Refusal::Unknown)?;
+        let entry = entries.get_mut(unit).filter(|entry| !entry.leaving).ok_or(Refusal::Unknown)?;
         if entry.live.is_some() {
             return Err(Refusal::Busy);
         }
@@ -187,29 +188,29 @@ impl JobStates {
     }
 
     /// Marks the job as idle and stores the report. Returns the previous report and this one.
-    pub fn end(&self, name: &str, report: JobReport) -> (Option<Arc<JobReport>>, Arc<JobReport>) {
+    pub fn end(&self, unit: &Unit, report: JobReport) -> (Option<Arc<JobReport>>, Arc<JobReport>) {
         let mut entries = locked(&self.entries);
         let report = Arc::new(report);
-        let Some(entry) = entries.get_mut(name) else { return (None, report) };
+        let Some(entry) = entries.get_mut(unit) else { return (None, report) };
         let before = entry.last.replace(report.clone());
         entry.live = None;
         entry.runs_ended += 1;
         entry.counters.add(&report);
         if entry.leaving {
-            entries.remove(name);
+            entries.remove(unit);
         }
         (before, report)
     }
 
     /// Marks the job as idle after a run that never began.
-    pub fn give_back(&self, name: &str) {
+    pub fn give_back(&self, unit: &Unit) {
         let mut entries = locked(&self.entries);
-        if let Some(entry) = entries.get_mut(name) {
+        if let Some(entry) = entries.get_mut(unit) {
             entry.live = None;
         }
     }
 
-    /// The states of all jobs, by name.
+    /// The states of all jobs, by table and account.
     #[must_use]
     pub fn states(&self, now: DateTime<Utc>) -> Vec<JobState> {
         locked(&self.entries).values().map(|entry| entry.states(now)).collect()
@@ -217,15 +218,15 @@ impl JobStates {
 
     /// The state of one job.
     #[must_use]
-    pub fn of(&self, name: &str, now: DateTime<Utc>) -> Option<JobState> {
-        locked(&self.entries).get(name).map(|entry| entry.states(now))
+    pub fn of(&self, unit: &Unit, now: DateTime<Utc>) -> Option<JobState> {
+        locked(&self.entries).get(unit).map(|entry| entry.states(now))
     }
 
-    /// Names of the running jobs.
+    /// The running jobs.
     #[must_use]
-    pub fn running(&self) -> Vec<String> {
+    pub fn running(&self) -> Vec<Unit> {
         let entries = locked(&self.entries);
-        entries.iter().filter(|(_, entry)| entry.live.is_some()).map(|(name, _)| name.clone()).collect()
+        entries.iter().filter(|(_, entry)| entry.live.is_some()).map(|(unit, _)| unit.clone()).collect()
     }
 }
 

@@ -34,6 +34,7 @@ use crate::pipeline::totals::Shared;
 use crate::pipeline::{Context, Listener, new_run_id, run_job};
 use crate::plan::Ask;
 use crate::report::JobReport;
+use crate::unit::Unit;
 
 pub mod counters;
 pub mod cron;
@@ -84,8 +85,8 @@ struct Wanted {
     ask: Ask,
     /// Requests for totals that it shares with other runs.
     totals: Arc<Shared>,
-    /// Job and first day of each month whose held figures it takes.
-    accepted: Arc<BTreeSet<(String, NaiveDate)>>,
+    /// Unit and first day of each month whose held figures it takes.
+    accepted: Arc<BTreeSet<(Unit, NaiveDate)>>,
 }
 
 impl Wanted {
@@ -145,16 +146,19 @@ impl Scheduler {
             return Ok(());
         }
         let files = watcher.files();
+        let mut units = BTreeSet::new();
         for entry in files.values() {
             if let Some(job) = &entry.job {
-                self.jobs.place(job.clone(), entry.broken.as_ref(), clock.now());
+                for unit in job.units() {
+                    units.insert(unit.unit.clone());
+                    self.jobs.place(Arc::new(unit), entry.broken.as_ref(), clock.now());
+                }
             }
             for line in entry.broken.iter().flat_map(BrokenJob::lines) {
                 tracing::warn!("{line}");
             }
         }
-        let names: Vec<&str> = files.values().filter_map(|entry| entry.job.as_deref()).map(|job| &*job.name).collect();
-        self.jobs.keep(&names);
+        self.jobs.keep(&units);
         self.jobs.set_broken(files.values().filter_map(|entry| entry.broken.clone()).collect());
         Ok(())
     }
@@ -185,21 +189,21 @@ impl Scheduler {
 
     /// Reads the last run of jobs from the lake, for jobs whose last run is unknown.
     fn remember(self: &Arc<Self>, clock: Clock) {
-        let names = self.jobs.forgotten();
+        let units = self.jobs.forgotten();
         let free = || !self.remembering.swap(true, Ordering::Relaxed);
         let again = self.health.lake_is_well() || is_time(&self.remembered, ASK_AGAIN);
-        if names.is_empty() || !again || !free() {
+        if units.is_empty() || !again || !free() {
             return;
         }
         let scheduler = self.clone();
         tokio::spawn(async move {
-            for name in names {
+            for unit in units {
                 let (lake, now) = (&scheduler.context.lake, clock.now());
-                let found = tokio::try_join!(last_attempt(lake, &name, now), last_run(lake, &name, now));
+                let found = tokio::try_join!(last_attempt(lake, &unit, now), last_run(lake, &unit, now));
                 match found {
-                    Ok((attempt, last)) => scheduler.jobs.remember(&name, attempt, last, now),
+                    Ok((attempt, last)) => scheduler.jobs.remember(&unit, attempt, last, now),
                     Err(error) => {
-                        tracing::warn!("{}", error.at("job", &name));
+                        tracing::warn!("{}", unit.names(error));
                         scheduler.health.note_lake(false);
                     }
                 }
@@ -212,8 +216,8 @@ impl Scheduler {
     ///
     /// # Errors
     /// When there is no such job, it is already running, or the process is shutting down.
-    pub fn start(self: &Arc<Self>, name: &str, command: &'static str, ask: Ask) -> Result<(), Refusal> {
-        self.start_wanted(name, Wanted::of(command, ask))
+    pub fn start(self: &Arc<Self>, unit: &Unit, command: &'static str, ask: Ask) -> Result<(), Refusal> {
+        self.start_wanted(unit, Wanted::of(command, ask))
     }
 
     /// Starts the run of `costlake run --accept JOB:YYYY-MM`: the held figures of a month, given by its first day, are
@@ -221,17 +225,17 @@ impl Scheduler {
     ///
     /// # Errors
     /// As for [`Scheduler::start`].
-    pub fn accept(self: &Arc<Self>, name: &str, month: NaiveDate) -> Result<(), Refusal> {
-        let accepted = Arc::new(BTreeSet::from([(name.to_owned(), month)]));
-        self.start_wanted(name, Wanted { accepted, ..Wanted::of("run", Ask::Due) })
+    pub fn accept(self: &Arc<Self>, unit: &Unit, month: NaiveDate) -> Result<(), Refusal> {
+        let accepted = Arc::new(BTreeSet::from([(unit.clone(), month)]));
+        self.start_wanted(unit, Wanted { accepted, ..Wanted::of("run", Ask::Due) })
     }
 
-    fn start_wanted(self: &Arc<Self>, name: &str, wanted: Wanted) -> Result<(), Refusal> {
+    fn start_wanted(self: &Arc<Self>, unit: &Unit, wanted: Wanted) -> Result<(), Refusal> {
         if self.context.cancel.is_cancelled() {
             return Err(Refusal::Stopping);
         }
         let clock = self.clock();
-        let start = self.jobs.take(name, wanted.command, clock.now())?;
+        let start = self.jobs.take(unit, wanted.command, clock.now())?;
         self.spawn(start, wanted, clock);
         Ok(())
     }
@@ -242,7 +246,7 @@ impl Scheduler {
         self.tasks.spawn(async move {
             let turn = scheduler.turns.clone().acquire_owned().await;
             if turn.is_err() || scheduler.context.cancel.is_cancelled() {
-                scheduler.jobs.give_back(&start.job.name);
+                scheduler.jobs.give_back(&start.job.unit);
                 return;
             }
             let context = Context {
@@ -254,19 +258,22 @@ impl Scheduler {
                 ..scheduler.context.clone()
             };
             let job = start.job.clone();
+            let clients = Arc::clone(&context.clients);
+            clients.reserve(&job).await;
             let ran = tokio::spawn(async move { run_job(&context, &job, command, ask).await }).await;
+            clients.release(&start.job).await;
             let report = match ran {
                 Ok(report) => report,
                 Err(broken) => scheduler.broke_off(&start, command, clock, broken).await,
             };
-            let (before, report) = scheduler.jobs.end(&start.job.name, report);
+            let (before, report) = scheduler.jobs.end(&start.job.unit, report);
             for (_, failure) in report.failures() {
-                tracing::error!(job = %report.job, run = %report.run_id, exit_code = failure.exit_code, "{}", failure.text);
+                tracing::error!(job = %report.unit(), run = %report.run_id, exit_code = failure.exit_code, "{}", failure.text);
             }
             if let Some(notifier) = &scheduler.notifier
                 && let Some(text) = notify::of_run(before.as_deref(), &report)
             {
-                notifier.tell(&report.job, text);
+                notifier.tell(&report.unit(), text);
             }
         });
     }
@@ -283,10 +290,10 @@ impl Scheduler {
 
     /// The report of a run that panicked.
     async fn broke_off(&self, start: &Start, command: &str, clock: Clock, broken: tokio::task::JoinError) -> JobReport {
-        let (name, started) = (&start.job.name, locked(&start.live).started_at);
-        let mut report = JobReport::begin(name, &new_run_id(started), command, started, clock.fixed().is_some());
-        let error = Error::new(Kind::Internal, "the run crashed; this is a bug in costlake")
-            .at("job", name)
+        let (unit, started) = (&start.job.unit, locked(&start.live).started_at);
+        let mut report = JobReport::begin(unit, &new_run_id(started), command, started, clock.fixed().is_some());
+        let error = unit
+            .names(Error::new(Kind::Internal, "the run crashed; this is a bug in costlake"))
             .because(panic_text(broken))
             .advise("what was committed is safe, and the next run goes on from there; please report this text");
         report.failure = Some((&error).into());

@@ -18,6 +18,7 @@ use crate::clients::webhook::Webhook;
 use crate::error::Kind;
 use crate::report::{FailureKind, JobReport};
 use crate::text::counted;
+use crate::unit::Unit;
 
 /// Capacity of the message queue; more are dropped, because no one reads that many.
 const WAITING: usize = 64;
@@ -46,21 +47,21 @@ pub fn of_run(before: Option<&JobReport>, report: &JobReport) -> Option<String> 
         return None;
     }
     if found.is_empty() {
-        return Some(format!("costlake: {} recovered", report.job));
+        return Some(format!("costlake: {} recovered", report.unit()));
     }
     let what: Vec<&str> = found.into_iter().collect();
     let failures = report.failures();
     let text: String = failures.iter().map(|(_, failure)| failure.text.as_str()).collect::<Vec<_>>().join("\n");
     let quoted: String = text.chars().take(QUOTED).collect();
     let more = if quoted.len() < text.len() { "…" } else { "" };
-    Some(format!("costlake: {} {}\n{quoted}{more}", report.job, what.join(", ")))
+    Some(format!("costlake: {} {}\n{quoted}{more}", report.unit(), what.join(", ")))
 }
 
 /// The message for stale days.
 #[must_use]
-pub fn of_stale_days(job: &str, days: usize) -> String {
+pub fn of_stale_days(unit: &Unit, days: usize) -> String {
     let days = counted(days as u64, "day is", "days are");
-    format!("costlake: {job} stale\n{days} out of date: the last runs did not look at them")
+    format!("costlake: {unit} stale\n{days} out of date: the last runs did not look at them")
 }
 
 /// The queue to the webhook. Sending never blocks.
@@ -87,9 +88,9 @@ impl Notifier {
     }
 
     /// Queues a message about a job; drops it if the queue is full.
-    pub fn tell(&self, job: &str, mut text: String) {
+    pub fn tell(&self, unit: &Unit, mut text: String) {
         if let Some(page) = &self.page {
-            text.push_str(&format!("\n{page}/jobs/{job}"));
+            text.push_str(&format!("\n{page}{}", unit.page()));
         }
         if self.queue.try_send(text).is_err() {
             tracing::warn!("too many messages wait for the webhook: one is dropped");
@@ -105,7 +106,7 @@ mod tests {
     use chrono::DateTime;
 
     fn run(kinds: &[Kind]) -> JobReport {
-        let mut report = JobReport::begin("costs", "r", "run", DateTime::UNIX_EPOCH, false);
+        let mut report = JobReport::begin(&"costs".into(), "r", "run", DateTime::UNIX_EPOCH, false);
         report.failure = kinds.first().map(|kind| (&Error::new(*kind, "it broke")).into());
         report.close();
         report

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::job::Job;
 use crate::ledger_store::{LedgerStore, as_kept};
 use crate::plan::calendar;
+use crate::unit::Unit;
 
 use super::jobs::locked;
 use super::{Scheduler, is_time, notify};
@@ -22,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(15 * 60);
 pub(super) struct Watch {
     looked: Mutex<Option<Instant>>,
     looking: AtomicBool,
-    told: Mutex<BTreeSet<String>>,
+    told: Mutex<BTreeSet<Unit>>,
 }
 
 impl Watch {
@@ -46,16 +47,16 @@ impl Watch {
 impl Scheduler {
     async fn look_for_stale_days(&self, job: &Job) {
         let now = self.clock().now();
-        let opened = LedgerStore::open_to_show(self.context.lake.clone(), &job.name, job.source.grain(), now).await;
+        let opened = LedgerStore::open_to_show(self.context.lake.clone(), &job.unit, job.source.grain(), now).await;
         let (Ok((store, _)), Ok(job)) = (opened, as_kept(&self.context.lake, job).await) else { return };
         let days = calendar(&job, &store.ledger, now).iter().filter(|slot| slot.stale).count();
         let mut told = locked(&self.stale.told);
         if days == 0 {
-            told.remove(&job.name);
-        } else if told.insert(job.name.clone())
+            told.remove(&job.unit);
+        } else if told.insert(job.unit.clone())
             && let Some(notifier) = &self.notifier
         {
-            notifier.tell(&job.name, notify::of_stale_days(&job.name, days));
+            notifier.tell(&job.unit, notify::of_stale_days(&job.unit, days));
         }
     }
 }

@@ -6,6 +6,8 @@
 //! | is changed, and broken | its last good version, with the error shown |
 //! | was never valid | nothing, with the error shown |
 //! | is gone | nothing |
+//! | names a file of accounts that is changed or gone | the same, as if it were changed itself |
+//! | is a list of accounts | nothing |
 //!
 //! A scan lists the folder and reads only files whose modification time, size or inode has changed. A folder that
 //! cannot be listed changes nothing: it may be a mount that comes back.
@@ -25,6 +27,8 @@ type Stamp = (i64, i64, u64, u64);
 #[derive(Debug, Clone)]
 pub struct Entry {
     stamp: Option<Stamp>,
+    /// The stamp of its file of accounts.
+    of_accounts: Option<Stamp>,
     /// Its last good version.
     pub job: Option<Arc<Job>>,
     /// What is wrong with its current version.
@@ -62,14 +66,19 @@ impl Watcher {
         let mut changed = self.files.len() != before;
         for (file, stamp) in found {
             let known = self.files.get(&file);
+            let last_good = known.and_then(|entry| entry.job.clone());
+            let of_accounts = last_good.as_deref().and_then(stamp_of_accounts);
             // A file without a stamp (its metadata cannot be read) is loaded each time.
-            if !all && stamp.is_some() && known.is_some_and(|entry| entry.stamp == stamp) {
+            let is_as_before = |entry: &Entry| entry.stamp == stamp && entry.of_accounts == of_accounts;
+            if !all && stamp.is_some() && known.is_some_and(is_as_before) {
                 continue;
             }
-            let last_good = known.and_then(|entry| entry.job.clone());
             let entry = match job::load(&file) {
-                Ok(job) => Entry { stamp, job: Some(Arc::new(job)), broken: None },
-                Err(broken) => Entry { stamp, job: last_good, broken: Some(broken) },
+                Ok(job) => {
+                    Entry { stamp, of_accounts: stamp_of_accounts(&job), job: Some(Arc::new(job)), broken: None }
+                }
+                Err(none) if none.is_list_of_accounts() => Entry { stamp, of_accounts: None, job: None, broken: None },
+                Err(broken) => Entry { stamp, of_accounts, job: last_good, broken: Some(broken) },
             };
             self.files.insert(file, entry);
             changed = true;
@@ -79,12 +88,17 @@ impl Watcher {
 }
 
 fn list(folder: &Path) -> Result<BTreeMap<PathBuf, Option<Stamp>>> {
-    let stamp = |path: &Path| {
-        let seen = std::fs::metadata(path).ok()?;
-        Some((seen.mtime(), seen.mtime_nsec(), seen.size(), seen.ino()))
-    };
     let files = job::files(folder)?;
     Ok(files.into_iter().map(|path| (path.clone(), stamp(&path))).collect())
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let seen = std::fs::metadata(path).ok()?;
+    Some((seen.mtime(), seen.mtime_nsec(), seen.size(), seen.ino()))
+}
+
+fn stamp_of_accounts(job: &Job) -> Option<Stamp> {
+    stamp(job.accounts.as_ref()?.file.as_deref()?)
 }
 
 #[cfg(test)]

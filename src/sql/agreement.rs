@@ -1,10 +1,10 @@
 //! `costlake_agreement`: whether the daily tables of one account and filter have the same totals, day by day.
 
-use crate::job::{AwsSettings, Job};
+use crate::job::Job;
 use crate::window::Grain;
 
 use super::Dialect;
-use super::views::{Subject, View, account, any_true, begin, costs};
+use super::views::{Subject, View, Whose, any_true, begin, by_account, costs, whose};
 
 const NAME: &str = "costlake_agreement";
 
@@ -12,14 +12,14 @@ const NAME: &str = "costlake_agreement";
 /// metrics and grouping.
 #[derive(Debug, PartialEq, Eq)]
 struct Scope<'a> {
-    account: (Option<&'a str>, Option<&'a AwsSettings>),
+    whose: Whose<'a>,
     question: String,
 }
 
 fn scope<'a>(subject: &'a Subject<'_>) -> Option<Scope<'a>> {
     let job = subject.job;
     let question = job.source.totals().filter(|_| job.source.grain() == Grain::Daily)?.key();
-    Some(Scope { account: account(subject), question })
+    Some(Scope { whose: whose(subject), question })
 }
 
 /// The view; `None` if no two tables can be compared.
@@ -55,30 +55,37 @@ fn part(dialect: Dialect, scope: &Scope<'_>, metric: &str, jobs: &[&Job]) -> Str
     let absent: Vec<String> = jobs
         .iter()
         .map(|job| {
-            let (name, shown) = (dialect.literal(&job.name), dialect.literal(&format!(", {}", job.name)));
+            let (name, shown) = (dialect.literal(&job.unit.table), dialect.literal(&format!(", {}", job.unit.table)));
             format!("CASE WHEN count(CASE WHEN table_name = {name} THEN 1 END) = 0 THEN {shown} ELSE '' END")
         })
         .collect();
+    let has_accounts = scope.whose == Whose::Column;
+    let of_account = if has_accounts { "account, " } else { "" };
+    let account = match scope.whose {
+        Whose::Account(account) => dialect.literal(account),
+        Whose::Column => "account".to_owned(),
+        Whose::Unknown(_) => super::tables_view::text(dialect, None),
+    };
     let totals: Vec<String> = jobs
         .iter()
         .map(|job| {
             format!(
-                "SELECT {} AS table_name, usage_date, currency, CAST(sum({}) AS decimal(37, 12)) AS total, \
-                 count(*) AS row_count, {}(estimated) AS estimated FROM {} GROUP BY usage_date, currency",
-                dialect.literal(&job.name),
+                "SELECT {} AS table_name, {of_account}usage_date, currency, CAST(sum({}) AS decimal(37, 12)) AS total, \
+                 count(*) AS row_count, {}(estimated) AS estimated FROM {} GROUP BY {of_account}usage_date, currency",
+                dialect.literal(&job.unit.table),
                 dialect.identifier(metric),
                 any_true(dialect),
-                dialect.identifier(&job.name)
+                dialect.identifier(&job.unit.table)
             )
         })
         .collect();
-    let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+    let names: Vec<&str> = jobs.iter().map(|job| job.unit.table.as_str()).collect();
     let filter = jobs.first().and_then(|job| super::tables_view::fingerprint(job, "filter"));
-    begin(dialect, NAME)
+    by_account(begin(dialect, NAME), has_accounts)
         .with("metric", dialect.literal(metric))
         .with("tables", dialect.literal(&names.join(", ")))
         .with("count", jobs.len().to_string())
-        .with("account", super::tables_view::text(dialect, scope.account.0))
+        .with("account", account)
         .with("filter", super::tables_view::text(dialect, filter.as_deref()))
         .with("absent", absent.join(",\n      "))
         .with("totals", totals.join("\n    UNION ALL\n    "))

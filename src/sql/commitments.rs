@@ -10,7 +10,7 @@
 //! The last two have both tables from AWS, and are made for tables of one account only.
 
 use super::template::Words;
-use super::views::{Subject, View, account, begin, has, view};
+use super::views::{Subject, View, Whose, begin, by_account, has, view, whose};
 use super::{Dialect, units};
 
 /// A view over two tables.
@@ -23,6 +23,8 @@ struct Pair {
     right: &'static [&'static str],
     /// Whether the tables must be of one account.
     of_one_account: bool,
+    /// Whether two tables with accounts have the same ones: an AWS account is never an organisation of Datadog.
+    has_accounts: bool,
 }
 
 const PAIRS: [Pair; 4] = [
@@ -33,6 +35,7 @@ const PAIRS: [Pair; 4] = [
         left: &["commitment_id", "utilization", "number_of_nfus", "committed_spend_per_hour"],
         right: &["series", "realized_savings", "on_demand_equivalent_cost"],
         of_one_account: false,
+        has_accounts: true,
     },
     Pair {
         kind: "plans_on_both_sides",
@@ -41,6 +44,7 @@ const PAIRS: [Pair; 4] = [
         left: &["used_commitment", "unused_commitment"],
         right: &["provider", "commitment_type", "series", "value", "value_unit"],
         of_one_account: false,
+        has_accounts: false,
     },
     Pair {
         kind: "unused_commitment",
@@ -49,6 +53,7 @@ const PAIRS: [Pair; 4] = [
         left: &["unused_commitment", "total_commitment"],
         right: &["service", "ri_cost_for_unused_hours", "total_amortized_fee"],
         of_one_account: true,
+        has_accounts: true,
     },
     Pair {
         kind: "coverage_gap",
@@ -57,6 +62,7 @@ const PAIRS: [Pair; 4] = [
         left: &["spend_covered_by_savings_plans", "on_demand_cost", "coverage_percentage"],
         right: &["service", "reserved_hours", "on_demand_hours", "on_demand_cost", "coverage_hours_percentage"],
         of_one_account: true,
+        has_accounts: true,
     },
 ];
 
@@ -78,17 +84,30 @@ fn of_pair(dialect: Dialect, subjects: &[Subject<'_>], pair: &Pair) -> Vec<View>
     let mut found = Vec::new();
     for left in subjects.iter().filter(|subject| has(subject.job, pair.left)) {
         for right in subjects.iter().filter(|subject| has(subject.job, pair.right)) {
-            if pair.of_one_account && account(left) != account(right) {
+            let (of_left, of_right) = (whose(left), whose(right));
+            if pair.of_one_account && of_left != of_right {
                 continue;
             }
-            let name = format!("{}_and_{}{}", left.job.name, right.job.name, pair.suffix);
-            let words = begin(dialect, &name)
-                .with("table", dialect.identifier(&left.job.name))
-                .with("other", dialect.identifier(&right.job.name));
+            let name = format!("{}_and_{}{}", left.job.unit.table, right.job.unit.table, pair.suffix);
+            let has_accounts = [&of_left, &of_right].map(|whose| *whose == Whose::Column);
+            let is_comparable = has_accounts == [false; 2] || has_accounts == [true; 2] && pair.has_accounts;
+            if !is_comparable {
+                found.push(left_out(pair.kind, name));
+                continue;
+            }
+            let words = by_account(begin(dialect, &name), has_accounts == [true; 2])
+                .with("table", dialect.identifier(&left.job.unit.table))
+                .with("other", dialect.identifier(&right.job.unit.table));
             found.push(view(pair.kind, &name, &scaled(dialect, words), pair.template));
         }
     }
     found
+}
+
+/// In place of a view that would compare different accounts.
+fn left_out(kind: &'static str, name: String) -> View {
+    let statement = format!("-- {name} is left out: its two tables are not by the same accounts");
+    View { kind, name, statement }
 }
 
 fn scaled(dialect: Dialect, words: Words) -> Words {

@@ -2,10 +2,14 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
+use crate::job::accounts::Accounts;
 use crate::table::Column;
 use crate::window::Grain;
 
-use super::{Dialect, FILE};
+use super::{ACCOUNT, Dialect, FILE};
+
+/// Most accounts that a definition names; of more a query must name the one it is of.
+const MOST_NAMED: usize = 100;
 
 /// What a definition needs besides the job.
 #[derive(Debug, Clone)]
@@ -26,7 +30,7 @@ impl Place {
     }
 
     fn folder(&self, job: &Job) -> String {
-        format!("{}/{}", self.lake, job.name)
+        format!("{}/{}", self.lake, job.unit.table)
     }
 }
 
@@ -60,7 +64,9 @@ pub fn comment(job: &Job) -> String {
     let description = job.description.as_deref().map(|text| format!("{text}. ")).unwrap_or_default();
     let pairs: Vec<String> =
         job.source.fingerprint().into_iter().map(|(name, text)| format!("{name} {text}")).collect();
-    let what: Vec<String> = [format!("One row per {}", key(job).join(", "))].into_iter().chain(pairs).collect();
+    let account = if job.accounts.is_some() { "account, " } else { "" };
+    let what: Vec<String> =
+        [format!("One row per {account}{}", key(job).join(", "))].into_iter().chain(pairs).collect();
     format!("{description}{}. Never add it up with a table of another grouping.", what.join("; "))
 }
 
@@ -85,6 +91,36 @@ fn described(dialect: Dialect, column: &Column) -> String {
     )
 }
 
+/// The columns that are in the path of a file, in the order of the path: the account if the table has some, and the
+/// partition.
+#[must_use]
+pub fn of_path(job: &Job) -> Vec<&'static str> {
+    job.accounts.iter().map(|_| ACCOUNT).chain([job.source.grain().partition_column()]).collect()
+}
+
+/// The accounts of a table as its projection names them; `None` if they are too many, or none yet.
+fn named(accounts: &Accounts) -> Option<Vec<&str>> {
+    let mut names: Vec<&str> = accounts.names().collect();
+    names.sort_unstable();
+    (1..=MOST_NAMED).contains(&names.len()).then_some(names)
+}
+
+/// A comment on a table whose queries must name the account.
+fn injected_note(job: &Job) -> &'static str {
+    match job.accounts.as_deref().map(named) {
+        Some(None) => {
+            "-- The accounts are not named here: every query must say WHERE account = '...'. docs/accounts.md has the ways \
+             round it.\n"
+        }
+        _ => "",
+    }
+}
+
+/// The folders of a file below the table, with `${column}` for their values.
+fn path_template(job: &Job) -> String {
+    of_path(job).into_iter().map(|column| format!("{column}=${{{column}}}/")).collect()
+}
+
 /// Format and step of a projected partition: a Java date pattern, and the unit of the interval.
 fn projection(grain: Grain) -> (&'static str, &'static str) {
     match grain {
@@ -98,29 +134,51 @@ fn athena(job: &Job, place: &Place) -> String {
     let partition = job.source.grain().partition_column();
     let (format, unit) = projection(job.source.grain());
     let folder = place.folder(job);
-    let properties = [
-        ("projection.enabled".to_owned(), "true".to_owned()),
+    let mut properties = vec![("projection.enabled".to_owned(), "true".to_owned())];
+    if let Some(accounts) = &job.accounts {
+        let named = named(accounts);
+        let kind = if named.is_some() { "enum" } else { "injected" };
+        properties.push((format!("projection.{ACCOUNT}.type"), kind.to_owned()));
+        properties.extend(named.map(|names| (format!("projection.{ACCOUNT}.values"), names.join(","))));
+    }
+    properties.extend([
         (format!("projection.{partition}.type"), "date".to_owned()),
         (format!("projection.{partition}.format"), format.to_owned()),
         (format!("projection.{partition}.range"), format!("{},NOW", place.first_partition)),
         (format!("projection.{partition}.interval"), "1".to_owned()),
         (format!("projection.{partition}.interval.unit"), unit.to_owned()),
-        ("storage.location.template".to_owned(), format!("{folder}/{partition}=${{{partition}}}/")),
-    ];
+        ("storage.location.template".to_owned(), format!("{folder}/{}", path_template(job))),
+    ]);
     let properties: Vec<String> = properties
         .iter()
         .map(|(name, value)| format!("  {} = {}", dialect.literal(name), dialect.literal(value)))
         .collect();
+    let partitions: Vec<String> =
+        of_path(job).into_iter().map(|column| format!("{} string", dialect.identifier(column))).collect();
     format!(
-        "CREATE EXTERNAL TABLE IF NOT EXISTS {} (\n{}\n)\nCOMMENT {}\nPARTITIONED BY ({} string)\nSTORED AS PARQUET\n\
+        "{}CREATE EXTERNAL TABLE IF NOT EXISTS {} (\n{}\n)\nCOMMENT {}\nPARTITIONED BY ({})\nSTORED AS PARQUET\n\
          LOCATION {}\nTBLPROPERTIES (\n{}\n);",
-        dialect.identifier(&job.name),
+        injected_note(job),
+        dialect.identifier(&job.unit.table),
         columns(job, |column| described(dialect, column)),
         dialect.literal(&comment(job)),
-        dialect.identifier(partition),
+        partitions.join(", "),
         dialect.literal(&format!("{folder}/")),
         properties.join(",\n")
     )
+}
+
+/// The column of the account in Trino, with its projection.
+fn trino_account(accounts: &Accounts) -> String {
+    let dialect = Dialect::Trino;
+    let projected = match named(accounts) {
+        Some(names) => {
+            let names: Vec<String> = names.into_iter().map(|name| dialect.literal(name)).collect();
+            format!("'ENUM',\n    partition_projection_values = ARRAY[{}]", names.join(", "))
+        }
+        None => "'INJECTED'".to_owned(),
+    };
+    format!("  {} varchar WITH (\n    partition_projection_type = {projected}\n  ),\n", dialect.identifier(ACCOUNT))
 }
 
 fn trino(job: &Job, place: &Place) -> String {
@@ -128,24 +186,27 @@ fn trino(job: &Job, place: &Place) -> String {
     let partition = job.source.grain().partition_column();
     let (format, unit) = projection(job.source.grain());
     let folder = if place.is_bucket() { place.folder(job) } else { format!("file://{}", place.folder(job)) };
+    let account = job.accounts.as_deref().map(trino_account).unwrap_or_default();
     let projected = format!(
-        "  {} varchar WITH (\n    partition_projection_type = 'DATE',\n    partition_projection_format = {},\n    \
+        "{account}  {} varchar WITH (\n    partition_projection_type = 'DATE',\n    partition_projection_format = {},\n    \
          partition_projection_range = ARRAY[{}, 'NOW'],\n    partition_projection_interval = 1,\n    \
          partition_projection_interval_unit = '{unit}'\n  )",
         dialect.identifier(partition),
         dialect.literal(format),
         dialect.literal(&place.first_partition),
     );
-    let template = format!("{folder}/{partition}=${{{partition}}}/");
+    let template = format!("{folder}/{}", path_template(job));
+    let partitions: Vec<String> = of_path(job).into_iter().map(|column| dialect.literal(column)).collect();
     format!(
-        "CREATE TABLE IF NOT EXISTS {} (\n{},\n{projected}\n)\nCOMMENT {}\nWITH (\n  external_location = {},\n  \
+        "{}CREATE TABLE IF NOT EXISTS {} (\n{},\n{projected}\n)\nCOMMENT {}\nWITH (\n  external_location = {},\n  \
          format = 'PARQUET',\n  partitioned_by = ARRAY[{}],\n  partition_projection_enabled = true,\n  \
          partition_projection_location_template = {}\n);",
-        dialect.identifier(&job.name),
+        injected_note(job),
+        dialect.identifier(&job.unit.table),
         columns(job, |column| described(dialect, column)),
         dialect.literal(&comment(job)),
         dialect.literal(&format!("{folder}/")),
-        dialect.literal(partition),
+        partitions.join(", "),
         dialect.literal(&template),
     )
 }
@@ -156,17 +217,31 @@ pub fn partition_of_file(path: &str) -> String {
     format!("split_part(string_split({path}, '/')[-2], '=', 2)")
 }
 
+/// The pattern of a table's data files below its folder.
+#[must_use]
+pub fn data_pattern(job: &Job) -> &'static str {
+    if job.accounts.is_some() { "*/*/data.parquet" } else { "*/data.parquet" }
+}
+
+/// The expression of the account in a file path of a table with accounts, always a text.
+fn account_of_file(path: &str) -> String {
+    format!("split_part(string_split({path}, '/')[-3], '=', 2)")
+}
+
 /// A view with exactly the columns of the schema: one that no object has is NULL. Folders above the table are never
 /// read as partition columns.
 fn duckdb(job: &Job, place: &Place) -> String {
     let dialect = Dialect::Duckdb;
-    let name = dialect.identifier(&job.name);
+    let name = dialect.identifier(&job.unit.table);
     let mut body = format!("  {}", without_rows(dialect, job));
     if place.has_objects {
-        let files = dialect.literal(&format!("{}/*/data.parquet", dialect.in_pattern(&place.folder(job))));
+        let files = dialect.literal(&format!("{}/{}", dialect.in_pattern(&place.folder(job)), data_pattern(job)));
         let file = dialect.identifier(FILE);
+        let account =
+            job.accounts.as_ref().map(|_| format!("{} AS {}, ", account_of_file(&file), dialect.identifier(ACCOUNT)));
         body.push_str(&format!(
-            "\n  UNION ALL BY NAME\n  SELECT * EXCLUDE ({file}), {} AS {}\n  FROM read_parquet({files}, union_by_name = true, hive_partitioning = false, filename = {})",
+            "\n  UNION ALL BY NAME\n  SELECT * EXCLUDE ({file}), {}{} AS {}\n  FROM read_parquet({files}, union_by_name = true, hive_partitioning = false, filename = {})",
+            account.unwrap_or_default(),
             partition_of_file(&file),
             dialect.identifier(job.source.grain().partition_column()),
             dialect.literal(FILE),
@@ -187,44 +262,52 @@ fn duckdb(job: &Job, place: &Place) -> String {
 /// partition comes from the path, because folders above the lake may look like partitions.
 fn clickhouse(job: &Job, place: &Place) -> String {
     let dialect = Dialect::Clickhouse;
-    let name = dialect.identifier(&job.name);
+    let name = dialect.identifier(&job.unit.table);
     let partition = dialect.identifier(job.source.grain().partition_column());
     let text = dialect.type_name(crate::table::ColumnType::String);
     let body = if place.has_objects {
         let table = if place.is_bucket() { "s3" } else { "file" };
         let folder = place.http.as_ref().filter(|_| place.is_bucket()).unwrap_or(&place.lake);
-        let files = dialect.literal(&format!("{folder}/{}/*/data.parquet", job.name));
+        let files = dialect.literal(&format!("{folder}/{}/{}", job.unit.table, data_pattern(job)));
+        let account = job.accounts.as_ref().map(|_| "splitByChar('=', splitByChar('/', _path)[-3])[2] AS `account`, ");
         let list = job.source.table().columns().iter();
         let structure: Vec<String> = list
             .map(|column| format!("{} {}", dialect.identifier(&column.name), dialect.type_name(column.kind)))
             .collect();
         format!(
-            "SELECT *, splitByChar('=', splitByChar('/', _path)[-2])[2] AS {partition}\nFROM {table}({files}, 'Parquet', {})\n\
+            "SELECT *, {}splitByChar('=', splitByChar('/', _path)[-2])[2] AS {partition}\nFROM {table}({files}, 'Parquet', {})\n\
              SETTINGS use_hive_partitioning = 0",
+            account.unwrap_or_default(),
             dialect.literal(&structure.join(", ")),
         )
     } else {
         without_rows(dialect, job)
     };
     format!(
-        "CREATE OR REPLACE VIEW {name} (\n{},\n  {partition} {text} COMMENT 'partition of the lake'\n) AS\n{body}\nCOMMENT {};",
+        "CREATE OR REPLACE VIEW {name} (\n{},\n{}\n) AS\n{body}\nCOMMENT {};",
         columns(job, |column| described(dialect, column)),
+        partition_columns(job, dialect, text),
         dialect.literal(&comment(job)),
     )
 }
 
+/// The columns of the path, each with its type and comment. Spark takes the type that is said and does not infer one.
+fn partition_columns(job: &Job, dialect: Dialect, text: &str) -> String {
+    let line = |column| format!("  {} {text} COMMENT 'partition of the lake'", dialect.identifier(column));
+    of_path(job).into_iter().map(line).collect::<Vec<_>>().join(",\n")
+}
+
 fn spark(job: &Job, place: &Place) -> String {
     let dialect = Dialect::Spark;
-    let name = dialect.identifier(&job.name);
+    let name = dialect.identifier(&job.unit.table);
     if !place.has_objects {
         return format!("CREATE OR REPLACE TEMPORARY VIEW {name} AS\n  {};", without_rows(dialect, job));
     }
     let folder = dialect.in_pattern(&place.folder(job).replacen("s3://", "s3a://", 1));
-    let partition = job.source.grain().partition_column();
     format!(
-        "CREATE OR REPLACE TEMPORARY VIEW {name} (\n{},\n  {} string COMMENT 'partition of the lake'\n)\nUSING parquet\nOPTIONS (path {});",
+        "CREATE OR REPLACE TEMPORARY VIEW {name} (\n{},\n{}\n)\nUSING parquet\nOPTIONS (path {});",
         columns(job, |column| described(dialect, column)),
-        dialect.identifier(partition),
+        partition_columns(job, dialect, "string"),
         dialect.literal(&folder)
     )
 }
@@ -232,11 +315,10 @@ fn spark(job: &Job, place: &Place) -> String {
 /// A query with the table's columns and no rows.
 #[must_use]
 pub fn without_rows(dialect: Dialect, job: &Job) -> String {
-    let partition = job.source.grain().partition_column();
     let typed =
         job.source.table().columns().iter().map(|column| (column.name.as_str(), dialect.typed_null(column.kind)));
-    let partition = (partition, dialect.typed_null(crate::table::ColumnType::String));
+    let of_path = of_path(job).into_iter().map(|name| (name, dialect.typed_null(crate::table::ColumnType::String)));
     let list: Vec<String> =
-        typed.chain([partition]).map(|(name, null)| format!("{null} AS {}", dialect.identifier(name))).collect();
+        typed.chain(of_path).map(|(name, null)| format!("{null} AS {}", dialect.identifier(name))).collect();
     format!("SELECT {} WHERE false", list.join(", "))
 }

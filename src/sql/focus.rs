@@ -2,7 +2,7 @@
 //! with `x_`. `docs/focus.md` documents the mapping.
 
 use crate::job::Job;
-use crate::sql::Dialect;
+use crate::sql::{ACCOUNT, Dialect};
 use crate::table::Column;
 use crate::window::Grain;
 
@@ -37,6 +37,7 @@ pub(super) fn columns(dialect: Dialect, job: &Job) -> String {
     for column in job.source.table().columns() {
         list.extend(one(dialect, column));
     }
+    list.extend(job.accounts.iter().map(|_| (dialect.identifier(ACCOUNT), extension(ACCOUNT))));
     let lines: Vec<String> =
         list.into_iter().map(|(from, name)| format!("  {from} AS {}", dialect.identifier(&name))).collect();
     lines.join(",\n")

@@ -10,7 +10,7 @@ use crate::job::Job;
 use crate::window::Grain;
 
 use super::tables_view::fingerprint;
-use super::views::{ATTRIBUTE, Subject, View, account, begin, costs, days_between, has, view};
+use super::views::{ATTRIBUTE, Subject, View, begin, by_account, costs, days_between, has, view, whose};
 use super::{Dialect, ddl};
 
 /// The columns of a forecast.
@@ -22,7 +22,7 @@ pub(super) fn views(dialect: Dialect, subjects: &[Subject<'_>]) -> Vec<View> {
     for forecast in subjects.iter().filter(|subject| has(subject.job, &FORECAST)) {
         let Some(cost) = predicted(forecast.job) else { continue };
         for actual in subjects.iter().filter(|subject| has_all_costs(subject.job)) {
-            if account(forecast) == account(actual) && costs(actual.job).contains(&cost) {
+            if whose(forecast) == whose(actual) && costs(actual.job).contains(&cost) {
                 found.extend(of_pair(dialect, forecast.job, actual.job, &cost));
             }
         }
@@ -53,10 +53,10 @@ fn has_all_costs(job: &Job) -> bool {
 
 fn of_pair(dialect: Dialect, forecast: &Job, actual: &Job, cost: &str) -> [View; 2] {
     let of = |kind: &'static str, suffix: &str, by_horizon: bool| {
-        let name = format!("{}_against_{}{suffix}", forecast.name, actual.name);
-        let words = begin(dialect, &name)
-            .with("table", dialect.identifier(&forecast.name))
-            .with("costs", dialect.identifier(&actual.name))
+        let name = format!("{}_against_{}{suffix}", forecast.unit.table, actual.unit.table);
+        let words = by_account(begin(dialect, &name), forecast.accounts.is_some())
+            .with("table", dialect.identifier(&forecast.unit.table))
+            .with("costs", dialect.identifier(&actual.unit.table))
             .with("cost", dialect.identifier(cost))
             .with("horizon", days_between(dialect, "f.usage_date", "f.period_start"))
             .when("by_horizon", by_horizon);

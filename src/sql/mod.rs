@@ -33,6 +33,39 @@ pub mod views;
 /// The column in which DuckDB returns the file of a row; no table column has a space in its name.
 pub const FILE: &str = "costlake file";
 
+/// The column with the account of a row, in a table with accounts; no column of a table has this name.
+pub const ACCOUNT: &str = "account";
+
+/// Which tables have files of one sort: some without accounts, some with, or both. A pattern that no file fits is an error
+/// in DuckDB, so that a list of files names only those folders that have some.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Having {
+    /// A table without accounts.
+    pub plain: bool,
+    /// A table with accounts.
+    pub of_accounts: bool,
+}
+
+impl Having {
+    /// Whether any table has them.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.plain || self.of_accounts
+    }
+
+    /// The folders of all units below `_costlake`, as patterns.
+    fn units(self) -> Vec<&'static str> {
+        let all = [(self.plain, "*"), (self.of_accounts, "*/account=*")];
+        all.into_iter().filter(|(has, _)| *has).map(|(_, folder)| folder).collect()
+    }
+}
+
+/// A literal of one file, or a list of several, as DuckDB's readers take it.
+fn files(list: &[String]) -> String {
+    let literals: Vec<String> = list.iter().map(|file| Dialect::Duckdb.literal(file)).collect();
+    if let [one] = &literals[..] { one.clone() } else { format!("[{}]", literals.join(", ")) }
+}
+
 /// Most bytes of a column comment in the Glue catalog.
 const GLUE_COMMENT: usize = 255;
 

@@ -2,9 +2,10 @@
 
 use crate::job::Job;
 use crate::table::{ColumnType, Sums};
+use crate::text::plural;
 
 use super::views::{Subject, View, begin};
-use super::{Dialect, ddl};
+use super::{ACCOUNT, Dialect, ddl};
 
 const NAME: &str = "costlake_tables";
 
@@ -28,19 +29,22 @@ pub(super) fn text(dialect: Dialect, text: Option<&str>) -> String {
 fn row(dialect: Dialect, subject: &Subject<'_>) -> String {
     let job = subject.job;
     let key = ddl::key(job);
-    let by = (key.len() > 1).then(|| key[1..].join(", "));
+    let of_account = job.accounts.iter().map(|_| ACCOUNT);
+    let by: Vec<&str> = of_account.chain(key.iter().skip(1).map(String::as_str)).collect();
+    let by = (!by.is_empty()).then(|| by.join(", "));
+    let accounts = job.accounts.as_ref().map(|accounts| plural(accounts.names().count() as u64, "account"));
     let list = |sums: Sums| {
         let columns = job.source.table().columns().iter().filter(|column| column.sums == Some(sums));
         let names: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
     let values = [
-        (Some(job.name.clone()), "table_name"),
+        (Some(job.unit.table.clone()), "table_name"),
         (Some(job.entry.name.to_owned()), "source"),
         (Some(job.source.grain().name().to_owned()), "granularity"),
         (by, "grouping_columns"),
         (fingerprint(job, "filter").or_else(|| fingerprint(job, "filter_by")), "filter"),
-        (subject.account.clone(), "account"),
+        (accounts.or_else(|| subject.account.clone()), "account"),
         (list(Sums::Rows), "adds_up"),
         (list(Sums::Unit), "adds_up_within_one_unit"),
         (list(Sums::Never), "never_adds_up"),

@@ -54,7 +54,7 @@ pub fn views(dialect: Dialect, subjects: &[Subject<'_>]) -> Vec<View> {
     found.extend(agreement::view(dialect, subjects));
     found.extend(tables_view::view(dialect, subjects));
     let mut taken: BTreeSet<String> = OWN.iter().map(|name| (*name).to_owned()).collect();
-    taken.extend(subjects.iter().map(|subject| subject.job.name.clone()));
+    taken.extend(subjects.iter().map(|subject| subject.job.unit.table.clone()));
     for view in &mut found {
         if !taken.insert(view.name.clone()) {
             view.statement = format!("-- {} is left out: the name is taken", view.name);
@@ -82,10 +82,43 @@ pub fn changed_since() -> View {
     view("changed_since", "costlake_changed_since", &words, include_str!("views/changed_since.sql"))
 }
 
-/// The account of a table, as far as two tables can be compared by it: if it is not known, the way to it.
-pub(super) fn account<'a>(subject: &'a Subject<'_>) -> (Option<&'a str>, Option<&'a AwsSettings>) {
-    let account = subject.account.as_deref();
-    (account, account.is_none().then_some(&subject.job.aws))
+/// Whose the rows of a table are, as far as two tables can be compared by it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Whose<'a> {
+    /// Of this account.
+    Account(&'a str),
+    /// Of an account that is not known, but for the way to it.
+    Unknown(&'a AwsSettings),
+    /// Of the account in a column.
+    Column,
+}
+
+/// Whose the rows of a table are.
+pub(super) fn whose<'a>(subject: &'a Subject<'_>) -> Whose<'a> {
+    match subject.account.as_deref() {
+        _ if subject.job.accounts.is_some() => Whose::Column,
+        Some(account) => Whose::Account(account),
+        None => Whose::Unknown(&subject.job.aws),
+    }
+}
+
+/// Joins of the templates that in tables with accounts hold within one account only, with the aliases of both sides.
+const WITHIN_ACCOUNT: [(&str, &str, &str); 6] = [
+    ("of_months_n", "n", "e"),
+    ("of_months_p", "p", "c"),
+    ("of_days_d", "d", "c"),
+    ("of_days_p", "p", "c"),
+    ("of_saved", "s", "u"),
+    ("of_actuals", "a", "f"),
+];
+
+/// Adds the account to what rows are grouped and joined by, if the tables have accounts.
+pub(super) fn by_account(words: Words, has_accounts: bool) -> Words {
+    let only = |text: String| if has_accounts { text } else { String::new() };
+    let words = words.when("accounts", has_accounts).with("of_account", only("account, ".to_owned()));
+    WITHIN_ACCOUNT.iter().fold(words, |words, (word, one, other)| {
+        words.with(word, only(format!("{one}.account = {other}.account AND ")))
+    })
 }
 
 /// The words that all templates share.
@@ -189,7 +222,7 @@ fn of_table(dialect: Dialect, job: &Job) -> Vec<View> {
         kinds.push(("against_actual", include_str!("views/against_actual.sql")));
     }
     let made = kinds.into_iter().map(|(kind, template)| {
-        let name = format!("{}_{kind}", job.name);
+        let name = format!("{}_{kind}", job.unit.table);
         view(kind, &name, &words(dialect, job, &shape, &name), template)
     });
     made.collect()
@@ -226,8 +259,8 @@ fn words(dialect: Dialect, job: &Job, shape: &Shape, name: &str) -> Words {
     let day = if grain == Grain::Hourly { grain.partition_column() } else { "usage_date" };
     let named = |name: Option<&String>| name.map(|name| dialect.identifier(name)).unwrap_or_default();
     let attributes: Vec<String> = shape.attributes().iter().map(|column| dialect.identifier(column)).collect();
-    begin(dialect, name)
-        .with("table", dialect.identifier(&job.name))
+    by_account(begin(dialect, name), job.accounts.is_some())
+        .with("table", dialect.identifier(&job.unit.table))
         .with("partition", dialect.identifier(grain.partition_column()))
         .with("day", dialect.identifier(day))
         .with("group", named(shape.groups.first()))

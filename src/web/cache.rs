@@ -5,7 +5,7 @@
 //! not shown only the cost is kept.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex as Lock};
 use std::time::Duration;
@@ -27,6 +27,7 @@ use crate::report::JobReport;
 use crate::scheduler::Scheduler;
 use crate::scheduler::jobs::{JobState, locked};
 use crate::status;
+use crate::unit::Unit;
 
 use super::auth::Access;
 use super::chart_data::{self, Drawn, Summary};
@@ -52,9 +53,9 @@ pub struct State {
     pub(super) scheduler: Arc<Scheduler>,
     pub(super) access: Access,
     pub(super) lake: String,
-    tables: Lock<BTreeMap<String, Arc<Mutex<Table>>>>,
+    tables: Lock<BTreeMap<Unit, Arc<Mutex<Table>>>>,
     without_job: Mutex<Option<(Instant, Vec<String>)>>,
-    costs: Lock<HashMap<String, ReadCosts>>,
+    costs: Lock<HashMap<Unit, ReadCosts>>,
     charts: Mutex<Vec<ReadCharts>>,
 }
 
@@ -64,7 +65,7 @@ const KEPT_CHARTS: usize = 16;
 /// The charts of a choice, with the ledger that they were read for.
 #[derive(Debug, Clone)]
 struct ReadCharts {
-    table: String,
+    unit: Unit,
     drawn: Drawn,
     ledger: Arc<Ledger>,
     summary: Arc<Summary>,
@@ -162,7 +163,7 @@ impl State {
     }
 
     async fn cached_within(&self, current: &JobState, age: Duration) -> Result<CachedTable> {
-        let table = locked(&self.tables).entry(current.job.name.clone()).or_default().clone();
+        let table = locked(&self.tables).entry(current.job.unit.clone()).or_default().clone();
         let mut table = table.lock().await;
         // Read at once after a run has ended: its user reloads the page to see the result.
         let age = if table.runs_ended == current.runs_ended { age } else { Duration::ZERO };
@@ -193,9 +194,8 @@ impl State {
             return Ok(names.clone());
         }
         let states = &self.scheduler.jobs;
-        let names = states.states(self.now()).into_iter().map(|current| current.job.name.clone());
-        let jobs: Vec<String> = names.chain(states.broken().iter().map(BrokenJob::name)).collect();
-        let names = status::without_job(&self.scheduler.context().lake, &jobs).await?;
+        let units = states.states(self.now()).into_iter().map(|current| current.job.unit.clone()).collect();
+        let names = status::without_job(&self.scheduler.context().lake, &units, &states.broken()).await?;
         *kept = Some((Instant::now(), names.clone()));
         Ok(names)
     }
@@ -203,8 +203,8 @@ impl State {
     /// The costs of a job's table for its page, read again when the ledger has changed or a day has passed. Where an
     /// object cannot be read, they are those of before, and the next page tries again.
     pub(super) async fn costs(&self, facts: &JobFacts) -> Option<Arc<Costs>> {
-        let (name, now) = (&facts.job.name, self.now());
-        let known = locked(&self.costs).get(name).cloned();
+        let (unit, now) = (&facts.job.unit, self.now());
+        let known = locked(&self.costs).get(unit).cloned();
         if let Some(known) = &known
             && Arc::ptr_eq(&known.ledger, &facts.ledger)
             && known.day == now.date_naive()
@@ -217,7 +217,7 @@ impl State {
         };
         let costs = costs.map(Arc::new);
         let read = ReadCosts { ledger: Arc::clone(&facts.ledger), day: now.date_naive(), costs: costs.clone() };
-        locked(&self.costs).insert(name.clone(), read);
+        locked(&self.costs).insert(unit.clone(), read);
         costs
     }
 
@@ -227,9 +227,9 @@ impl State {
         if *drawn == Drawn::default() {
             return facts.summary.clone();
         }
-        let name = &facts.job.name;
+        let unit = &facts.job.unit;
         let mut kept = self.charts.lock().await;
-        let place = kept.iter().position(|read| read.table == *name && read.drawn == *drawn);
+        let place = kept.iter().position(|read| read.unit == *unit && read.drawn == *drawn);
         let known = place.map(|place| kept.remove(place));
         let read = match known {
             Some(known) if Arc::ptr_eq(&known.ledger, &facts.ledger) => known,
@@ -239,7 +239,7 @@ impl State {
                 let read = chart_data::refresh_drawn(lake, &facts.job, &facts.ledger, drawn, previous).await;
                 let summary = read.ok()?;
                 let ledger = Arc::clone(&facts.ledger);
-                ReadCharts { table: name.clone(), drawn: drawn.clone(), ledger, summary }
+                ReadCharts { unit: unit.clone(), drawn: drawn.clone(), ledger, summary }
             }
         };
         let summary = Arc::clone(&read.summary);
@@ -285,9 +285,9 @@ impl State {
     }
 
     fn forget_but(&self, current: &[JobState]) {
-        let is_current = |name: &String| current.iter().any(|current| current.job.name == *name);
-        locked(&self.tables).retain(|name, _| is_current(name));
-        locked(&self.costs).retain(|name, _| is_current(name));
+        let units: BTreeSet<&Unit> = current.iter().map(|current| &current.job.unit).collect();
+        locked(&self.tables).retain(|unit, _| units.contains(unit));
+        locked(&self.costs).retain(|unit, _| units.contains(unit));
     }
 }
 
@@ -296,7 +296,7 @@ impl State {
 pub(super) fn mark(current: &[JobState], broken: &[BrokenJob], now: DateTime<Utc>) -> String {
     let mut hasher = DefaultHasher::new();
     for state in current {
-        let of_job = (&state.job.name, Arc::as_ptr(&state.job) as usize, &state.file_error);
+        let of_job = (&state.job.unit, Arc::as_ptr(&state.job) as usize, &state.file_error);
         (of_job, state.runs_ended, state.live.is_some()).hash(&mut hasher);
     }
     for broken in broken {
@@ -317,7 +317,7 @@ fn with_last(runs: Arc<Vec<JobReport>>, last: Option<&JobReport>) -> Arc<Vec<Job
 fn facts_of(current: JobState, cached: Result<CachedTable>) -> JobFacts {
     let cached = cached.unwrap_or_else(|error| CachedTable {
         record: None,
-        ledger: Arc::new(Ledger::empty(&current.job.name)),
+        ledger: Arc::new(Ledger::empty(&current.job.unit.table)),
         notes: Vec::new(),
         look: Look::default(),
         runs: Arc::default(),
@@ -348,16 +348,16 @@ impl Table {
         let Context { lake, clients, .. } = context;
         let (job, lake_of, grain) = (&current.job, lake.clone(), current.job.source.grain());
         let opened = if current.live.is_some() {
-            LedgerStore::open(lake_of, &job.name, grain, now).await
+            LedgerStore::open(lake_of, &job.unit, grain, now).await
         } else {
-            LedgerStore::open_to_show(lake_of, &job.name, grain, now).await
+            LedgerStore::open_to_show(lake_of, &job.unit, grain, now).await
         };
         let (store, mut notes) = opened?;
         notes.extend(job.aws.note());
-        let runs = self.read_runs(lake, &job.name, spending_since(now)).await?;
+        let runs = self.read_runs(lake, &job.unit, spending_since(now)).await?;
         let has_new_runs = self.cached.as_ref().is_none_or(|cached| !Arc::ptr_eq(&cached.runs, &runs));
         if (self.identity.is_none() || has_new_runs) && !store.ledger.partitions.is_empty() {
-            self.identity = TableRecord::kept(lake, &job.name).await?.map(Arc::new);
+            self.identity = TableRecord::kept(lake, &job.unit).await?.map(Arc::new);
         }
         let record = self.identity.clone();
         let grown = record.as_ref().map_or(Cow::Borrowed(job.as_ref()), |record| record.job_of(job));
@@ -374,8 +374,8 @@ impl Table {
     }
 
     /// Reads new run records; returns those that are shown, newest first.
-    async fn read_runs(&mut self, lake: &Lake, table: &str, month: NaiveDate) -> Result<Arc<Vec<JobReport>>> {
-        let keys = record_keys(lake, table).await?;
+    async fn read_runs(&mut self, lake: &Lake, unit: &Unit, month: NaiveDate) -> Result<Arc<Vec<JobReport>>> {
+        let keys = record_keys(lake, unit).await?;
         let shown: Vec<String> = keys.iter().take(SHOWN_RUNS).cloned().collect();
         let wanted = |index: usize, key: &str| index < SHOWN_RUNS || is_since(key, month);
         let keys: Vec<String> =
@@ -405,5 +405,5 @@ impl Table {
 
 /// Whether a record's key is dated `first` or later.
 fn is_since(key: &str, first: NaiveDate) -> bool {
-    key.split('/').nth(3).and_then(crate::window::parse_day).is_some_and(|day| day >= first)
+    key.rsplit('/').nth(1).and_then(crate::window::parse_day).is_some_and(|day| day >= first)
 }

@@ -220,7 +220,7 @@ pub async fn refresh_drawn(
             parts.insert(name, Arc::clone(part));
             continue;
         }
-        let key = data_key(&job.name, *partition);
+        let key = data_key(&job.unit, *partition);
         let Some(object) = lake.read(&key, None).await? else {
             notes.push(format!("{name}: the object is gone"));
             continue;

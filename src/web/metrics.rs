@@ -62,7 +62,7 @@ fn number(count: u64) -> f64 {
 }
 
 fn of_table(table: &TableFacts) -> Labels {
-    vec![("table", table.current.job.name.clone())]
+    vec![("table", table.current.job.unit.table.clone())]
 }
 
 /// The text of one scrape.
@@ -100,7 +100,7 @@ fn of_ledgers(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
     let mut days: Vec<(Labels, f64)> = Vec::new();
     for (table, ledger) in known() {
         for (state, count) in states(table, ledger, now) {
-            days.push((vec![("table", table.current.job.name.clone()), ("state", state)], number(count)));
+            days.push((vec![("table", table.current.job.unit.table.clone()), ("state", state)], number(count)));
         }
     }
     page.gauge("days", "Days (or months) of the table by state", days);
@@ -148,14 +148,14 @@ fn of_runs(page: &mut Page, tables: &[TableFacts]) {
     let seconds = |ms: u64| number(ms) / 1000.0;
     let runs = all().flat_map(|table| {
         ["done", "failed"].map(|outcome| {
-            let labels = vec![("table", table.current.job.name.clone()), ("outcome", outcome.to_owned())];
+            let labels = vec![("table", table.current.job.unit.table.clone()), ("outcome", outcome.to_owned())];
             (labels, number(counters(table).runs.get(outcome).copied().unwrap_or(0)))
         })
     });
     page.counter("runs", "Runs by how they ended", runs);
     let failures = all().flat_map(|table| {
         let failures = counters(table).failures;
-        let name = table.current.job.name.clone();
+        let name = table.current.job.unit.table.clone();
         failures.into_iter().map(move |(kind, count)| (vec![("table", name.clone()), ("kind", kind)], number(count)))
     });
     page.counter("run_failures", "Failures of runs by kind: unsettled, superseded, outcome_unknown, …", failures);

@@ -47,6 +47,8 @@ pub fn router(state: Arc<State>) -> axum::Router {
         .route("/restatements", get(html::restatements))
         .route("/jobs/{name}", get(html::job))
         .route("/jobs/{name}/live", get(html::live))
+        .route("/jobs/{name}/account/{account}", get(html::job))
+        .route("/jobs/{name}/account/{account}/live", get(html::live))
         .route(page::STYLE_PATH, get(html::style))
         .route(page::SCRIPT_PATH, get(html::script))
         .route(page::ICON_PATH, get(html::icon))

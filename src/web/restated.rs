@@ -8,6 +8,7 @@ use crate::decimal;
 use crate::generation::Changes;
 use crate::ledger::{Ledger, Revision};
 use crate::table::{ColumnType, Sums};
+use crate::unit::Unit;
 use crate::window::Grain;
 
 use super::view::JobFacts;
@@ -38,7 +39,7 @@ pub struct Entry {
     /// When the new rows were committed.
     pub at: DateTime<Utc>,
     /// The table.
-    pub table: String,
+    pub unit: Unit,
     /// Whether `slot` is a day or a month.
     pub grain: Grain,
     /// The day, or the 1st of the month.
@@ -103,9 +104,9 @@ pub fn log(jobs: &[JobFacts], now: DateTime<Utc>, only_final: bool) -> Log {
     }
     all.sort_by(|a, b| {
         let key = |of: &(DateTime<Utc>, NaiveDate, &JobFacts, &Revision)| (of.0, of.1);
-        key(b).cmp(&key(a)).then_with(|| a.2.job.name.cmp(&b.2.job.name))
+        key(b).cmp(&key(a)).then_with(|| a.2.job.unit.cmp(&b.2.job.unit))
     });
-    let unread = jobs.iter().filter_map(|job| Some((job.job.name.clone(), job.lake_error.clone()?)));
+    let unread = jobs.iter().filter_map(|job| Some((job.job.unit.to_string(), job.lake_error.clone()?)));
     Log {
         total: all.len(),
         entries: all.into_iter().take(MOST).map(|(at, slot, job, revision)| entry(at, slot, job, revision)).collect(),
@@ -118,7 +119,7 @@ pub fn log(jobs: &[JobFacts], now: DateTime<Utc>, only_final: bool) -> Log {
 fn entry(at: DateTime<Utc>, slot: NaiveDate, job: &JobFacts, revision: &Revision) -> Entry {
     Entry {
         at,
-        table: job.job.name.clone(),
+        unit: job.job.unit.clone(),
         grain: job.job.source.grain(),
         slot,
         estimated_before: revision.estimated_before,

@@ -14,6 +14,7 @@ use crate::plan::Plan;
 use crate::report::JobReport;
 use crate::scheduler::progress::Progress;
 use crate::sums::Sums;
+use crate::unit::Unit;
 use crate::window::{first_of_month, is_ahead};
 
 use super::chart_data::Summary;
@@ -78,8 +79,8 @@ pub struct PageFacts {
 /// A run in progress.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
-    /// Its table.
-    pub table: &'a str,
+    /// What it writes.
+    pub unit: &'a Unit,
     /// Its progress.
     pub live: &'a Progress,
     /// A firing that passed since it began.

@@ -41,12 +41,12 @@ fn lake_of(house: &Lakehouse) -> Arc<Lake> {
 }
 
 async fn ledger_of(lake: &Arc<Lake>, job: &Job) -> Ledger {
-    let (store, _) = LedgerStore::open(lake.clone(), &job.name, job.source.grain(), now()).await.expect("store");
+    let (store, _) = LedgerStore::open(lake.clone(), &job.unit, job.source.grain(), now()).await.expect("store");
     store.ledger
 }
 
 fn runs_of(house: &Lakehouse, job: &Job) -> Vec<JobReport> {
-    let kept = files(&house.lake().join("_costlake").join(&job.name).join("runs"));
+    let kept = files(&house.lake().join("_costlake").join(&job.unit.table).join("runs"));
     let is_record = |path: &&std::path::PathBuf| !path.to_string_lossy().contains(".started");
     kept.iter()
         .rev()
@@ -300,7 +300,7 @@ fn backfill() -> Progress {
 
 /// A failed run.
 fn failed(job: &Job) -> JobReport {
-    let mut run = JobReport::begin(&job.name, "20261121T061500Z-0a1b2c3d", "run", now(), false);
+    let mut run = JobReport::begin(&job.unit, "20261121T061500Z-0a1b2c3d", "run", now(), false);
     let text = "Datadog answers 403 Forbidden\n  job: datadog_commitments\n  query: aws ec2 ri\n  what to do: give the \
                 application key the permission cloud_cost_management_read";
     run.failure = Some(Failure { kind: Kind::Auth.into(), text: text.to_owned(), exit_code: 3 });
@@ -336,7 +336,7 @@ async fn every_page_of_the_shipped_jobs_is_written_for_people() {
         all.push(facts_of(&house, job).await);
     }
     for facts in &mut all {
-        match facts.job.name.as_str() {
+        match facts.job.unit.table.as_str() {
             "aws_cost_by_account" => facts.live = Some(backfill()),
             "datadog_commitments" => facts.runs = Arc::new([vec![failed(&facts.job)], facts.runs.to_vec()].concat()),
             "aws_cost_by_team" => {
@@ -354,11 +354,11 @@ async fn every_page_of_the_shipped_jobs_is_written_for_people() {
     let facts = page_facts(all);
     write(&folder, "overview.html", &page::overview(&facts, "").into_string());
     for job in &facts.jobs {
-        let day = (job.job.name == "aws_cost_by_service").then(|| day("2026-11-03"));
+        let day = (job.job.unit.table == "aws_cost_by_service").then(|| day("2026-11-03"));
         let selected = Selected { day, ..Selected::usual(job) };
-        write(&folder, &format!("{}.html", job.job.name), &page::job(&facts, job, &selected).into_string());
+        write(&folder, &format!("{}.html", job.job.unit.table), &page::job(&facts, job, &selected).into_string());
     }
-    let job = facts.jobs.iter().find(|job| job.job.name == "aws_cost_by_service").expect("the job");
+    let job = facts.jobs.iter().find(|job| job.job.unit.table == "aws_cost_by_service").expect("the job");
     let (from, to) = (day("2026-03-01"), day("2026-05-31"));
     let ask = Ask::Range { window: range(from, to).expect("a range"), missing_only: false };
     let plan = plan(&job.job, &job.ledger, now(), ask, None).expect("a plan");

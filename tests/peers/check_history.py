@@ -52,12 +52,12 @@ begin = "2026-07-20"
 KEYS = {"daily": ("usage_date", "service"), "savings": ("usage_date", "provider", "product", "series")}
 AMOUNTS = {"daily": ("unblended_cost", "usage_quantity"), "savings": ()}
 REVISIONS = {
-    "job": "VARCHAR", "billing_period": "VARCHAR", "day": "DATE", "generation": "BIGINT", "replaced_generation": "BIGINT",
+    "job": "VARCHAR", "account": "VARCHAR", "billing_period": "VARCHAR", "day": "DATE", "generation": "BIGINT", "replaced_generation": "BIGINT",
     "committed_at": "TIMESTAMP WITH TIME ZONE", "estimated_before": "BOOLEAN", "estimated": "BOOLEAN", "rows_before": "BIGINT",
     "rows": "BIGINT", "rows_added": "BIGINT", "rows_removed": "BIGINT", "rows_changed": "BIGINT", "metric": "VARCHAR",
     "total_before": "DECIMAL(38,12)", "total": "DECIMAL(38,12)", "currency_before": "VARCHAR", "currency": "VARCHAR",
 }
-GENERATIONS = {"job": "VARCHAR", "billing_period": "VARCHAR", "generation": "BIGINT", "committed_at": "TIMESTAMP WITH TIME ZONE"}
+GENERATIONS = {"job": "VARCHAR", "account": "VARCHAR", "billing_period": "VARCHAR", "generation": "BIGINT", "committed_at": "TIMESTAMP WITH TIME ZONE"}
 
 
 def connected(costlake, root):

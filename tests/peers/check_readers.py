@@ -29,7 +29,7 @@ DAFT = {"boolean": "Bool", "int": "Int32", "bigint": "Int64", "double": "Float64
 
 # The columns of the view over the run records.
 RUNS = {
-    "job": "VARCHAR", "run_id": "VARCHAR", "command": "VARCHAR", "started_at": "TIMESTAMP WITH TIME ZONE", "duration_ms": "BIGINT",
+    "job": "VARCHAR", "account": "VARCHAR", "run_id": "VARCHAR", "command": "VARCHAR", "started_at": "TIMESTAMP WITH TIME ZONE", "duration_ms": "BIGINT",
     "exit_code": "INTEGER", "requests": "BIGINT", "pages": "BIGINT", "charged_pages": "BIGINT", "usd": "DECIMAL(10,2)", "rows": "BIGINT",
     "objects_written": "BIGINT", "answer_bytes": "BIGINT", "retries": "BIGINT", "throttles": "BIGINT", "outcome": "VARCHAR", "error_kind": "VARCHAR",
 }

@@ -423,7 +423,7 @@ def empty_lakes(tally, costlake, jobs, spark):
 
 
 REVISIONS = """CREATE OR REPLACE VIEW cost_revisions AS
-  SELECT *, 'USD' AS currency_before, 'USD' AS currency FROM (VALUES
+  SELECT *, NULL::VARCHAR AS account, 'USD' AS currency_before, 'USD' AS currency FROM (VALUES
     ('a', DATE '2026-10-30', 2, TIMESTAMPTZ '2026-10-31 23:59:59+00', true, 'unblended_cost', 1.5::DECIMAL(38,12), 1.6::DECIMAL(38,12)),
     ('a', DATE '2026-10-30', 3, TIMESTAMPTZ '2026-11-01 00:00:00+00', true, 'unblended_cost', 1.6, 1.7),
     ('a', DATE '2026-10-30', 10, TIMESTAMPTZ '2026-11-03 00:00:00+00', false, 'unblended_cost', 1.7, NULL)

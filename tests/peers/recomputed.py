@@ -373,9 +373,9 @@ def agreement(tables):
 def api_spend(records):
     found = collections.defaultdict(lambda: {"runs": 0, "requests": 0, "pages": 0, "charged_pages": 0, "usd": Decimal(0)})
     for record in records:
-        answer = found[record["started_at"][:7], record["job"]]
+        answer = found[record["started_at"][:7], record["job"], record.get("account")]
         answer["runs"] += 1
         for column in ("requests", "pages", "charged_pages"):
             answer[column] += record["asked"][column]
         answer["usd"] += Decimal(record["usd"])
-    return ["run_month", "job"], dict(found)
+    return ["run_month", "job", "account"], dict(found)

@@ -5,12 +5,14 @@
 //! them. To use an emulator of STS as well, configure its endpoint.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::error::{Kind, Result, printable};
@@ -37,7 +39,10 @@ const SWITCHED_OFF: &str = "the credentials do not tell it, and aws.verify_accou
 
 /// Cached results of AWS STS, by access key id.
 #[derive(Debug, Default)]
-pub(in crate::clients) struct AccountCache(HashMap<String, (Instant, Found)>);
+pub(in crate::clients) struct AccountCache(Mutex<HashMap<String, Arc<Mutex<Cached>>>>);
+
+/// A result, and when it was found.
+type Cached = Option<(Instant, Found)>;
 
 /// The account behind the credentials of `config`.
 ///
@@ -47,7 +52,7 @@ pub(in crate::clients) async fn find(
     config: &SdkConfig,
     settings: &AwsSettings,
     allow_http: bool,
-    answers: &mut AccountCache,
+    answers: &AccountCache,
 ) -> Result<Found> {
     let credentials = credentials(config, settings).await?;
     if let Some(id) = told_account(&credentials, &selected(settings.profile.as_deref()))? {
@@ -68,9 +73,12 @@ pub(in crate::clients) async fn ask(
     settings: &AwsSettings,
     access_key_id: &str,
     allow_http: bool,
-    answers: &mut AccountCache,
+    answers: &AccountCache,
 ) -> Result<Found> {
-    if let Some((at, found)) = answers.0.get(access_key_id)
+    // Locked while AWS STS is asked: others with the same key wait for its answer.
+    let known = Arc::clone(answers.0.lock().await.entry(access_key_id.to_owned()).or_default());
+    let mut known = known.lock().await;
+    if let Some((at, found)) = known.as_ref()
         && (found.0.is_some() || at.elapsed() < FRESH)
     {
         return Ok(found.clone());
@@ -81,7 +89,7 @@ pub(in crate::clients) async fn ask(
         Ok(answer) => understood(answer.account()),
         Err(error) => (None, in_vain(&error)),
     };
-    answers.0.insert(access_key_id.to_owned(), (Instant::now(), found.clone()));
+    *known = Some((Instant::now(), found.clone()));
     Ok(found)
 }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Error, Kind, Result};
-use crate::job::read_text;
+use crate::job::{KeyFiles, read_text};
 
 /// The keys of one organisation.
 #[derive(Debug, Clone)]
@@ -34,6 +34,23 @@ impl Keys {
             .filter(|key| !key.is_empty())
             .fold(text, |text, key| if text.contains(key) { text.replace(key, "[key]") } else { text })
     }
+}
+
+/// Reads both keys of an organisation from the files that the job names.
+///
+/// # Errors
+/// [`Kind::Auth`] if a file is unreadable or holds no key.
+pub fn read_key_files(files: &KeyFiles) -> Result<Keys> {
+    let read = |key: &'static str, file: &Path| {
+        let text = read_text(file).map_err(|error| {
+            Error::new(Kind::Auth, format!("cannot read the file that {key} of the account names"))
+                .at("file", file.display())
+                .because(error)
+                .advise("correct the path in the list of accounts, or the file's permissions")
+        })?;
+        key_in(&text, &format!("the file {}", file.display()))
+    };
+    Ok(Keys { api: read("api_key_file", &files.api)?, app: read("app_key_file", &files.app)? })
 }
 
 const ADVICE: &str = "set DD_API_KEY and DD_APP_KEY, or let DD_API_KEY_FILE and DD_APP_KEY_FILE name files that hold \
@@ -68,11 +85,16 @@ fn read_key(name: &str, set: &dyn Fn(&str) -> Option<String>) -> Result<SecretSt
             (format!("the file {file_name} names"), text)
         }
     };
+    key_in(&text, &place)
+}
+
+/// The key that a text is, without line ends.
+fn key_in(text: &str, place: &str) -> Result<SecretString> {
     let key = SecretString::from(text.trim_end_matches(['\r', '\n']));
     let plain = key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
     if !plain || key.expose_secret().is_empty() {
         let message = "does not hold a key: a key is made of visible ASCII characters, without spaces and line ends";
-        return Err(wrong(format!("{place} {message}")));
+        return Err(Error::new(Kind::Auth, format!("{place} {message}")).advise(ADVICE));
     }
     Ok(key)
 }

@@ -87,7 +87,7 @@ impl PartitionRebuild<'_> {
         let has_files = !files.is_empty();
         let mut bare = Uncovered::default();
         if let Err(error) = self.attempt(partition, files, &mut report, &mut bare).await {
-            report.failure = Some((&error.at("job", &self.job.name).at("partition", partition)).into());
+            report.failure = Some((&self.job.unit.names(error).at("partition", partition)).into());
         }
         ((has_files || report.failure.is_some()).then_some(report), bare)
     }
@@ -118,10 +118,10 @@ impl PartitionRebuild<'_> {
         }
         if part.found.is_some() && !part.is_sound() && !bare.days.is_empty() {
             return Err(Error::new(Kind::Store, "the object is broken, and kept answers do not cover all of its days")
-                .at("key", data_key(&self.job.name, partition))
+                .at("key", data_key(&self.job.unit, partition))
                 .advise(format!(
                     "restore it, or run `costlake verify {} --repair`, which asks the API again",
-                    self.job.name
+                    self.job.unit.table
                 )));
         }
         self.commit(part, replayed, report).await
@@ -158,8 +158,8 @@ impl PartitionRebuild<'_> {
     }
 
     async fn find(&self, partition: Partition) -> Result<Option<Found>> {
-        let key = data_key(&self.job.name, partition);
-        let seen = match look(&self.context.lake, &self.job.name, partition).await? {
+        let key = data_key(&self.job.unit, partition);
+        let seen = match look(&self.context.lake, &self.job.unit, partition).await? {
             Look::Absent => return Ok(None),
             Look::Unreadable { error, .. } => {
                 return Err(error.advise(
@@ -173,7 +173,7 @@ impl PartitionRebuild<'_> {
         }
         let account = self.store.ledger.account.as_deref();
         Owner { fingerprint: &seen.footer.fingerprint, former: &[], account }.check(
-            &self.job.name,
+            &self.job.unit,
             partition,
             &seen.footer,
         )?;
@@ -193,12 +193,12 @@ impl PartitionRebuild<'_> {
     }
 
     async fn commit(&mut self, part: Part, replayed: Replayed, report: &mut FetchReport) -> Result<()> {
-        let (lake, table) = (&self.context.lake, &self.job.name);
+        let (lake, unit) = (&self.context.lake, &self.job.unit);
         let known = self.store.ledger.partitions.get(&part.partition.to_string());
         let (observed, base) = match part.found {
             Some(Found { seen, bytes, sound }) => {
                 if matches!(Standing::of(known, &seen.footer), Standing::Other(_)) {
-                    keep_bytes(lake, table, part.partition, seen.footer.epoch, bytes.clone()).await?;
+                    keep_bytes(lake, unit, part.partition, seen.footer.epoch, bytes.clone()).await?;
                 }
                 let base = Base { footer: seen.footer.clone(), bytes: if sound { bytes } else { Bytes::new() } };
                 if self.job.keep_history && sound {
@@ -214,7 +214,7 @@ impl PartitionRebuild<'_> {
         let bytes = Bytes::from(built.bytes);
         let first_wait = self.context.retries.first_wait;
         let (partition, observed, observed_at) = (part.partition, observed.as_ref(), part.observed_at);
-        let target = Target { table, partition, observed, observed_at, first_wait };
+        let target = Target { unit, partition, observed, observed_at, first_wait };
         let object = publish(lake, &target, bytes, &built.footer).await?;
         report.outcome = Outcome::Committed;
         report.epoch = Some(built.footer.epoch);

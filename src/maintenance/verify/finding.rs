@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::report::JobReport;
+use crate::unit::Unit;
 use crate::window::Partition;
 
 /// How much is checked.
@@ -69,8 +70,9 @@ pub struct Finding {
 /// The result for one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableCheck {
-    /// The table.
-    pub table: String,
+    /// What was checked.
+    #[serde(flatten)]
+    pub unit: Unit,
     /// Objects that are right.
     pub right: u64,
     /// Rows in them, according to their footers.

@@ -15,7 +15,7 @@ use super::{Defect, Finding};
 
 /// The kept generations with defects.
 pub(super) async fn findings(context: &Context, job: &Job, fingerprints: &[String]) -> Result<Vec<Finding>> {
-    let kept = kept_generations(&context.lake, &job.name, job.source.grain()).await?;
+    let kept = kept_generations(&context.lake, &job.unit, job.source.grain()).await?;
     let judged = futures::stream::iter(kept).map(|kept| judge(context, job, fingerprints, kept)).buffered(2);
     let found: Vec<Option<Finding>> = judged.try_collect().await?;
     Ok(found.into_iter().flatten().collect())

@@ -1,7 +1,7 @@
 //! `cost_revisions` and `costlake_generations`: DuckDB views over the newest ledger snapshot of every table, so that
 //! "what changed, when and by how much" is a query.
 
-use crate::sql::Dialect;
+use crate::sql::{ACCOUNT, Dialect, Having, files};
 
 const REVISIONS: &str = "cost_revisions";
 const GENERATIONS: &str = "costlake_generations";
@@ -16,8 +16,9 @@ const PARTITION: &str = "STRUCT(epoch BIGINT, history STRUCT(generations MAP(BIG
                          changes STRUCT(added BIGINT, removed BIGINT, changed BIGINT))))))";
 
 /// Column, type, and the expression over [`LINES`].
-const REVISION_COLUMNS: [(&str, &str, &str); 18] = [
+const REVISION_COLUMNS: [(&str, &str, &str); 19] = [
     ("job", "VARCHAR", "job"),
+    (ACCOUNT, "VARCHAR", ACCOUNT),
     ("billing_period", "VARCHAR", "part"),
     ("day", "DATE", "slot"),
     ("generation", "BIGINT", "epoch"),
@@ -37,8 +38,9 @@ const REVISION_COLUMNS: [(&str, &str, &str); 18] = [
     ("currency", "VARCHAR", "r.currency"),
 ];
 
-const GENERATION_COLUMNS: [(&str, &str, &str); 4] = [
+const GENERATION_COLUMNS: [(&str, &str, &str); 5] = [
     ("job", "VARCHAR", "job"),
+    (ACCOUNT, "VARCHAR", ACCOUNT),
     ("billing_period", "VARCHAR", "part"),
     ("generation", "BIGINT", "generation.key"),
     ("committed_at", "TIMESTAMP WITH TIME ZONE", "generation.value"),
@@ -54,40 +56,48 @@ const LINES: &str = "(
         FROM (SELECT * EXCLUDE (changed), changed.key AS slot, unnest(map_entries(changed.value)) AS change
               FROM (SELECT *, unnest(map_entries(history.revisions)) AS changed FROM partitions)))))";
 
-/// A query for `job, part, history` of every partition in the newest snapshot of each table (`*` for all of them).
-pub(super) fn partitions(base: &str, table: &str) -> String {
+/// The account of a ledger snapshot by its path, NULL of a table without accounts.
+const ACCOUNT_OF_FILE: &str = "CASE WHEN string_split(filename, '/')[-3] LIKE 'account=%' THEN split_part(string_split(filename, '/')[-3], '=', 2) END";
+
+/// A query for `job, account, part, history` of every partition in the newest snapshot of each unit below these folders
+/// of `_costlake`.
+pub(super) fn partitions(base: &str, units: &[String]) -> String {
     let base = Dialect::Duckdb.in_pattern(base.trim_end_matches('/'));
-    let files = Dialect::Duckdb.literal(&format!("{base}/_costlake/{table}/ledger/*.json"));
+    let all: Vec<String> = units.iter().map(|unit| format!("{base}/_costlake/{unit}/ledger/*.json")).collect();
     let columns = format!(
         "{{'table': 'VARCHAR', 'partitions': {}}}",
         Dialect::Duckdb.literal(&format!("MAP(VARCHAR, {PARTITION})"))
     );
     format!(
-        "SELECT job, entry.key AS part, entry.value.history AS history\n    \
-         FROM (SELECT \"table\" AS job, unnest(map_entries(arg_max(partitions, filename))) AS entry\n          \
-         FROM read_json({files}, format = 'unstructured', hive_partitioning = false, filename = true, columns = {columns}) GROUP BY \"table\")"
+        "SELECT job, account, entry.key AS part, entry.value.history AS history\n    \
+         FROM (SELECT \"table\" AS job, {ACCOUNT_OF_FILE} AS account,\n            \
+         unnest(map_entries(arg_max(partitions, filename))) AS entry\n          \
+         FROM read_json({}, format = 'unstructured', hive_partitioning = false, filename = true, columns = {columns})\n          \
+         GROUP BY 1, 2)",
+        files(&all)
     )
 }
 
 /// The statements that create both views.
 #[must_use]
-pub fn views(base: &str, has_ledgers: bool) -> Vec<String> {
+pub fn views(base: &str, ledgers: Having) -> Vec<String> {
     let generations = "(SELECT *, unnest(map_entries(history.generations)) AS generation FROM partitions)";
     vec![
-        view(REVISIONS, &REVISION_COLUMNS, LINES, base, has_ledgers),
+        view(REVISIONS, &REVISION_COLUMNS, LINES, base, ledgers),
         format!(
             "COMMENT ON VIEW {REVISIONS} IS 'Every change of a committed day, a line per metric: the rows_ columns are \
              of the day as a whole, so do not add them up over metrics';"
         ),
-        view(GENERATIONS, &GENERATION_COLUMNS, generations, base, has_ledgers),
+        view(GENERATIONS, &GENERATION_COLUMNS, generations, base, ledgers),
         format!("COMMENT ON VIEW {GENERATIONS} IS 'When each state of each partition was committed';"),
     ]
 }
 
-fn view(name: &str, columns: &[(&str, &str, &str)], lines: &str, base: &str, has_ledgers: bool) -> String {
-    let body = if has_ledgers {
+fn view(name: &str, columns: &[(&str, &str, &str)], lines: &str, base: &str, ledgers: Having) -> String {
+    let body = if ledgers.any() {
         let list: Vec<String> = columns.iter().map(|(name, _, from)| format!("{from} AS \"{name}\"")).collect();
-        format!("WITH partitions AS (\n    {})\n  SELECT {}\n  FROM {lines}", partitions(base, "*"), list.join(", "))
+        let units: Vec<String> = ledgers.units().into_iter().map(str::to_owned).collect();
+        format!("WITH partitions AS (\n    {})\n  SELECT {}\n  FROM {lines}", partitions(base, &units), list.join(", "))
     } else {
         let list: Vec<String> = columns.iter().map(|(name, kind, _)| format!("NULL::{kind} AS \"{name}\"")).collect();
         format!("SELECT {} WHERE false -- there is no ledger yet", list.join(", "))
@@ -100,10 +110,13 @@ mod tests {
     use super::{GENERATION_COLUMNS, PARTITION, REVISION_COLUMNS, views};
     use crate::generation::Changes;
     use crate::ledger::Revision;
+    use crate::sql::Having;
+
+    const PLAIN: Having = Having { plain: true, of_accounts: false };
 
     #[test]
     fn the_views_have_the_same_columns_with_and_without_a_ledger() {
-        let (with, without) = (views("/lake", true).join("\n"), views("/lake", false).join("\n"));
+        let (with, without) = (views("/lake", PLAIN).join("\n"), views("/lake", Having::default()).join("\n"));
         for (name, kind, _) in REVISION_COLUMNS.iter().chain(&GENERATION_COLUMNS) {
             assert!(with.contains(&format!(" AS \"{name}\"")), "{name}");
             assert!(without.contains(&format!("NULL::{kind} AS \"{name}\"")), "{name}");
@@ -133,6 +146,15 @@ mod tests {
 
     #[test]
     fn a_hostile_folder_stays_inside_its_quotes() {
-        assert!(views("/a'b/", true)[0].contains("read_json('/a''b/_costlake/*/ledger/*.json'"));
+        assert!(views("/a'b/", PLAIN)[0].contains("read_json('/a''b/_costlake/*/ledger/*.json'"));
+    }
+
+    #[test]
+    fn only_ledgers_that_are_there_are_read() {
+        let (plain, of_accounts) = ("'/l/_costlake/*/ledger/*.json'", "'/l/_costlake/*/account=*/ledger/*.json'");
+        let both = views("/l", Having { plain: true, of_accounts: true }).join("\n");
+        assert!(both.contains(&format!("read_json([{plain}, {of_accounts}],")), "{both}");
+        let one = views("/l", Having { plain: false, of_accounts: true }).join("\n");
+        assert!(one.contains(&format!("read_json({of_accounts},")), "{one}");
     }
 }

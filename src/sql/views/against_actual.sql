@@ -3,11 +3,13 @@
 -- null where it is 0 or unknown.
 {create} {view} AS{open}
 WITH newest AS (
-  SELECT max(usage_date) AS usage_date
+  SELECT {of_account}max(usage_date) AS usage_date
   FROM {table}
+  GROUP BY account -- if accounts
 ),
 entries AS (
   SELECT
+    b.account AS account, -- if accounts
     b.usage_date AS usage_date,
     b.budget_id AS budget_id,
     b.name AS name,
@@ -19,8 +21,10 @@ entries AS (
     coalesce(b.custom_forecast, b.forecast, b.ootb_forecast) AS forecast
   FROM {table} b
   JOIN newest n ON n.usage_date = b.usage_date
+    AND n.account = b.account -- if accounts
 )
 SELECT
+  account, -- if accounts
   usage_date,
   budget_id,
   name,

@@ -7,7 +7,7 @@ SELECT
   spread,
   {tables} AS tables,
   CASE
-    WHEN absent <> '' AND (least_total <> 0 OR greatest_total <> 0) AND count(*) OVER (PARTITION BY usage_date) > 1
+    WHEN absent <> '' AND (least_total <> 0 OR greatest_total <> 0) AND count(*) OVER (PARTITION BY {of_account}usage_date) > 1
       THEN concat('in another currency, or not read, in ', substr(absent, 3))
     WHEN absent <> '' AND (least_total <> 0 OR greatest_total <> 0) THEN concat('not read in ', substr(absent, 3))
     WHEN spread = 0 THEN 'agree'
@@ -18,6 +18,7 @@ SELECT
   {filter} AS filter
 FROM (
   SELECT
+    account, -- if accounts
     usage_date,
     currency,
     min(total) AS least_total,
@@ -31,5 +32,5 @@ FROM (
   FROM (
     {totals}
   ) totals
-  GROUP BY usage_date, currency
+  GROUP BY {of_account}usage_date, currency
 ) days

@@ -4,6 +4,7 @@
 WITH sums AS (
   SELECT
     substr({partition}, 1, 7) AS billing_period,
+    account, -- if accounts
     {group}, -- if grouped
     currency,
     CAST(sum(unblended_cost) AS decimal(37, 12)) AS unblended_cost,
@@ -11,11 +12,13 @@ WITH sums AS (
   FROM {table}
   GROUP BY
     substr({partition}, 1, 7),
+    account, -- if accounts
     {group}, -- if grouped
     currency
 )
 SELECT
   billing_period,
+  account, -- if accounts
   {group}, -- if grouped
   currency,
   CAST(unblended_cost AS decimal(38, 12)) AS unblended_cost,

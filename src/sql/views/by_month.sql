@@ -7,6 +7,7 @@ WITH entries AS (
   SELECT
     12 * CAST(substr({partition}, 1, 4) AS integer) + CAST(substr({partition}, 6, 2) AS integer) AS month_number,
     substr({partition}, 1, 7) AS billing_period,
+    account, -- if accounts
     {day} AS slot, -- if not monthly
     {group}, -- if grouped
     currency,
@@ -18,24 +19,27 @@ months AS (
   SELECT
     month_number,
     billing_period,
+    account, -- if accounts
     count(DISTINCT slot) AS days, -- if not monthly
     max(extract(DAY FROM slot)) AS last_day, -- if daily
     {any}(estimated) AS estimated
   FROM entries
-  GROUP BY month_number, billing_period
+  GROUP BY {of_account}month_number, billing_period
 ),
 costs AS (
   SELECT
     e.month_number AS month_number,
+    e.account AS account, -- if accounts
     e.{group} AS {group}, -- if grouped
     e.currency AS currency,
     CAST(sum(CASE WHEN extract(DAY FROM e.slot) <= n.last_day THEN e.cost -- if daily
       ELSE CAST(0 AS decimal(38, 12)) END) AS decimal(37, 12)) AS same_days_cost, -- if daily
     CAST(sum(e.cost) AS decimal(37, 12)) AS cost
   FROM entries e
-  LEFT JOIN months n ON n.month_number = e.month_number + 1 -- if daily
+  LEFT JOIN months n ON {of_months_n}n.month_number = e.month_number + 1 -- if daily
   GROUP BY
     e.month_number,
+    e.account, -- if accounts
     e.{group}, -- if grouped
     e.currency
 ),
@@ -43,6 +47,7 @@ costs AS (
 sides AS (
   SELECT
     month_number,
+    account, -- if accounts
     {group}, -- if grouped
     currency,
     cost,
@@ -52,6 +57,7 @@ sides AS (
   UNION ALL
   SELECT
     month_number + 1,
+    account, -- if accounts
     {group}, -- if grouped
     currency,
     CAST(0 AS decimal(37, 12)),
@@ -62,6 +68,7 @@ sides AS (
 compared AS (
   SELECT
     month_number,
+    account, -- if accounts
     {group}, -- if grouped
     currency,
     CAST(sum(cost) AS decimal(37, 12)) AS cost,
@@ -70,11 +77,13 @@ compared AS (
   FROM sides
   GROUP BY
     month_number,
+    account, -- if accounts
     {group}, -- if grouped
     currency
 )
 SELECT
   m.billing_period AS billing_period,
+  c.account AS account, -- if accounts
   c.{group} AS {group}, -- if grouped
   c.currency AS currency,
   CAST(c.cost AS decimal(38, 12)) AS cost,
@@ -91,4 +100,5 @@ SELECT
   m.estimated AS estimated
 FROM compared c
 JOIN months m ON m.month_number = c.month_number
-LEFT JOIN months p ON p.month_number = c.month_number - 1{close}
+  AND m.account = c.account -- if accounts
+LEFT JOIN months p ON {of_months_p}p.month_number = c.month_number - 1{close}

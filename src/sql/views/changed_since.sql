@@ -1,5 +1,5 @@
--- What changed since a UTC day or an instant, by job, day and metric: costlake_changed_since('2026-11-01'). Between two
--- currencies there is no change in amount: it is null.
+-- What changed since a UTC day or an instant, by job, account, day and metric: costlake_changed_since('2026-11-01').
+-- Between two currencies there is no change in amount: it is null.
 CREATE OR REPLACE MACRO costlake_changed_since(since) AS TABLE
 WITH revised AS (
   SELECT *
@@ -11,6 +11,7 @@ WITH revised AS (
 net AS (
   SELECT
     job,
+    account,
     day,
     metric,
     first(total_before ORDER BY generation) AS total_before,
@@ -22,10 +23,11 @@ net AS (
     max(committed_at) AS last_committed_at,
     last(estimated ORDER BY generation) AS estimated
   FROM revised
-  GROUP BY job, day, metric
+  GROUP BY job, account, day, metric
 )
 SELECT
   job,
+  account,
   day,
   metric,
   total_before,

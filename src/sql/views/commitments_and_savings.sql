@@ -5,6 +5,7 @@
 {create} {view} AS{open}
 WITH committed AS (
   SELECT
+    account, -- if accounts
     usage_date,
     provider,
     product,
@@ -16,6 +17,7 @@ WITH committed AS (
 ),
 used AS (
   SELECT
+    account, -- if accounts
     usage_date,
     provider,
     product,
@@ -27,10 +29,11 @@ used AS (
     sum(utilization * number_of_nfus)
       / nullif(sum(CASE WHEN utilization IS NOT NULL THEN number_of_nfus END), 0) AS utilization_by_units
   FROM committed
-  GROUP BY usage_date, provider, product
+  GROUP BY {of_account}usage_date, provider, product
 ),
 saved AS (
   SELECT
+    account, -- if accounts
     usage_date,
     provider,
     product,
@@ -45,6 +48,7 @@ saved AS (
   FROM {other}
 )
 SELECT
+  coalesce(u.account, s.account) AS account, -- if accounts
   coalesce(u.usage_date, s.usage_date) AS usage_date,
   coalesce(u.provider, s.provider) AS provider,
   coalesce(u.product, s.product) AS product,
@@ -61,4 +65,4 @@ SELECT
   s.on_demand_equivalent_cost_unit AS on_demand_equivalent_cost_unit,
   s.realized_savings_unit AS realized_savings_unit
 FROM used u
-FULL JOIN saved s ON s.usage_date = u.usage_date AND s.provider = u.provider AND s.product = u.product{close}
+FULL JOIN saved s ON {of_saved}s.usage_date = u.usage_date AND s.provider = u.provider AND s.product = u.product{close}

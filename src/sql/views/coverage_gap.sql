@@ -4,6 +4,7 @@
 -- not name a currency: amounts are in that of the bill.
 {create} {view} AS{open}
 SELECT
+  account, -- if accounts
   usage_date,
   'savings plan' AS kind,
   '' AS service,
@@ -15,6 +16,7 @@ SELECT
 FROM {table}
 UNION ALL
 SELECT
+  account, -- if accounts
   usage_date,
   'reservation',
   service,

@@ -2,11 +2,13 @@
 -- listed with null days_left.
 {create} {view} AS{open}
 WITH newest AS (
-  SELECT max(usage_date) AS usage_date
+  SELECT {of_account}max(usage_date) AS usage_date
   FROM {table}
+  GROUP BY account -- if accounts
 ),
 dated AS (
   SELECT
+    c.account AS account, -- if accounts
     c.usage_date AS usage_date,
     c.provider AS provider,
     c.product AS product,
@@ -17,9 +19,11 @@ dated AS (
     c.utilization AS utilization
   FROM {table} c
   JOIN newest n ON n.usage_date = c.usage_date
+    AND n.account = c.account -- if accounts
 ),
 counted AS (
   SELECT
+    account, -- if accounts
     usage_date,
     provider,
     product,
@@ -31,6 +35,6 @@ counted AS (
     utilization
   FROM dated
 )
-SELECT usage_date, provider, product, commitment_type, commitment_id, expiration_date, expires, days_left, utilization
+SELECT {of_account}usage_date, provider, product, commitment_type, commitment_id, expiration_date, expires, days_left, utilization
 FROM counted
 WHERE days_left IS NULL OR days_left BETWEEN 0 AND 90{close}

@@ -5,16 +5,18 @@
 -- (positive: more was spent than predicted), and the share of days within the bounds, of those that have them. -- if by_horizon
 {create} {view} AS{open}
 WITH actuals AS (
-  SELECT usage_date, currency, CAST(sum({cost}) AS decimal(37, 12)) AS actual
+  SELECT {of_account}usage_date, currency, CAST(sum({cost}) AS decimal(37, 12)) AS actual
   FROM {costs}
-  GROUP BY usage_date, currency
+  GROUP BY {of_account}usage_date, currency
 ),
 newest AS (
-  SELECT max(usage_date) AS usage_date
-  FROM (SELECT usage_date FROM {table} UNION ALL SELECT usage_date FROM {costs}) days
+  SELECT {of_account}max(usage_date) AS usage_date
+  FROM (SELECT {of_account}usage_date FROM {table} UNION ALL SELECT {of_account}usage_date FROM {costs}) days
+  GROUP BY account -- if accounts
 ),
 compared AS (
   SELECT
+    f.account AS account, -- if accounts
     f.usage_date AS usage_date,
     f.period_start AS period_start,
     {horizon} AS horizon_days,
@@ -27,13 +29,14 @@ compared AS (
     CAST(a.actual - CAST(f.mean AS decimal(37, 12)) AS decimal(38, 12)) AS error,
     a.actual BETWEEN f.lower_bound AND f.upper_bound AS within_bounds
   FROM {table} f
-  CROSS JOIN newest n
-  LEFT JOIN actuals a ON a.usage_date = f.period_start AND a.currency = f.currency AND a.usage_date < n.usage_date
+  CROSS JOIN newest n -- if not accounts
+  JOIN newest n ON n.account = f.account -- if accounts
+  LEFT JOIN actuals a ON {of_actuals}a.usage_date = f.period_start AND a.currency = f.currency AND a.usage_date < n.usage_date
 )
 SELECT * -- if not by_horizon
 FROM compared{close} -- if not by_horizon
 SELECT -- if by_horizon
-  horizon_days, -- if by_horizon
+  {of_account}horizon_days, -- if by_horizon
   currency, -- if by_horizon
   count(error) AS days, -- if by_horizon
   CAST(sum(abs(error)) AS double) / count(error) AS mean_absolute_error, -- if by_horizon
@@ -41,4 +44,4 @@ SELECT -- if by_horizon
   CAST(count(CASE WHEN within_bounds THEN 1 END) AS double) / nullif(count(within_bounds), 0) AS within_share -- if by_horizon
 FROM compared -- if by_horizon
 WHERE error IS NOT NULL -- if by_horizon
-GROUP BY horizon_days, currency{close} -- if by_horizon
+GROUP BY {of_account}horizon_days, currency{close} -- if by_horizon

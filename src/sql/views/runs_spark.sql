@@ -2,6 +2,7 @@
 CREATE OR REPLACE TEMPORARY VIEW costlake_runs AS
 SELECT
   job,
+  account,
   run_id,
   command,
   started_at,

@@ -4,6 +4,7 @@
 {create} {view} AS{open}
 WITH sums AS (
   SELECT
+    account, -- if accounts
     usage_date,
     {group}, -- if grouped
     currency,
@@ -11,11 +12,13 @@ WITH sums AS (
     CAST(sum(public_on_demand_cost) AS decimal(37, 12)) AS public_on_demand_cost
   FROM {table}
   GROUP BY
+    account, -- if accounts
     usage_date,
     {group}, -- if grouped
     currency
 )
 SELECT
+  account, -- if accounts
   usage_date,
   {group}, -- if grouped
   currency,

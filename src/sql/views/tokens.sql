@@ -5,6 +5,7 @@
 WITH entries AS (
   SELECT
     substr({partition}, 1, 7) AS billing_period,
+    account, -- if accounts
     {attributes},
     currency,
     {cost} AS cost,
@@ -18,6 +19,7 @@ WITH entries AS (
 counted AS (
   SELECT
     billing_period,
+    account, -- if accounts
     {attributes},
     currency,
     cost,
@@ -28,16 +30,18 @@ counted AS (
 sums AS (
   SELECT
     billing_period,
+    account, -- if accounts
     {attributes},
     currency,
     CAST(sum(cost) AS decimal(38, 12)) AS cost,
     CAST(sum(token_cost) AS decimal(38, 12)) AS token_cost,
     CAST(sum(tokens) AS decimal(38, 12)) AS tokens
   FROM counted
-  GROUP BY billing_period, {attributes}, currency
+  GROUP BY {of_account}billing_period, {attributes}, currency
 )
 SELECT
   billing_period,
+  account, -- if accounts
   {attributes},
   currency,
   cost,

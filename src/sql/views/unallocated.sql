@@ -3,14 +3,16 @@
 WITH sums AS (
   SELECT
     substr({partition}, 1, 7) AS billing_period,
+    account, -- if accounts
     currency,
     CAST(sum(CASE WHEN {key} = '' THEN {cost} ELSE CAST(0 AS decimal(38, 12)) END) AS decimal(38, 12)) AS unallocated_cost,
     CAST(sum({cost}) AS decimal(38, 12)) AS total_cost
   FROM {table}
-  GROUP BY substr({partition}, 1, 7), currency
+  GROUP BY {of_account}substr({partition}, 1, 7), currency
 )
 SELECT
   billing_period,
+  account, -- if accounts
   currency,
   unallocated_cost,
   total_cost,

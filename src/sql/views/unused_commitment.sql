@@ -5,6 +5,7 @@
 {create} {view} AS{open}
 WITH commitments AS (
   SELECT
+    account, -- if accounts
     usage_date,
     'savings plan' AS kind,
     '' AS service,
@@ -13,6 +14,7 @@ WITH commitments AS (
   FROM {table}
   UNION ALL
   SELECT
+    account, -- if accounts
     usage_date,
     'reservation',
     service,
@@ -22,15 +24,17 @@ WITH commitments AS (
 ),
 sums AS (
   SELECT
+    account, -- if accounts
     usage_date,
     kind,
     service,
     CAST(sum(unused_amount) AS decimal(38, 12)) AS unused_amount,
     CAST(sum(committed_amount) AS decimal(38, 12)) AS committed_amount
   FROM commitments
-  GROUP BY usage_date, kind, service
+  GROUP BY {of_account}usage_date, kind, service
 )
 SELECT
+  account, -- if accounts
   usage_date,
   kind,
   service,

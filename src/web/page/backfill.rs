@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::plan::{Fetch, span};
 use crate::text::{count, plural};
+use crate::unit::Unit;
 use crate::web::format;
 use crate::web::view::{JobFacts, PageFacts, PlanFacts};
 
@@ -20,7 +21,7 @@ pub(super) fn form(facts: &PageFacts, job: &JobFacts) -> Markup {
             h2 id="backfill" { "Backfill" }
             p { "Reads every day of a range again. The next page shows what that takes and costs; nothing is sent before you confirm." }
             form class="row" method="post" action="/backfill/plan" {
-                input type="hidden" name="job" value=(job.job.name);
+                (named(&job.job.unit))
                 div { label for="from" { "From" } input id="from" name="from" type="date" required min=[first] max=[last]; }
                 div { label for="to" { "To, inclusive" } input id="to" name="to" type="date" required min=[first] max=[last]; }
                 div class="check" {
@@ -33,13 +34,21 @@ pub(super) fn form(facts: &PageFacts, job: &JobFacts) -> Markup {
     }
 }
 
+/// The fields that name what a form is about.
+pub(super) fn named(unit: &Unit) -> Markup {
+    html! {
+        input type="hidden" name="job" value=(unit.table);
+        @if let Some(account) = &unit.account { input type="hidden" name="account" value=(account); }
+    }
+}
+
 /// The page.
 pub(super) fn plan(facts: &PageFacts, job: &JobFacts, plan: &PlanFacts) -> Markup {
-    let name = &job.job.name;
+    let name = &job.job.unit;
     let requests = plan.plan.expected_requests();
     let title = format!("Backfill {name}");
     let body = html! {
-        nav class="crumbs" aria-label="Breadcrumb" { a href="/" { "Tables" } " / " a href={ "/jobs/" (name) } { (name) } " / Backfill" }
+        nav class="crumbs" aria-label="Breadcrumb" { a href="/" { "Tables" } " / " a href=(name.page()) { (name) } " / Backfill" }
         section class="panel" aria-labelledby="plan" {
             h1 id="plan" { (title) }
             p class="lead" {
@@ -50,16 +59,16 @@ pub(super) fn plan(facts: &PageFacts, job: &JobFacts, plan: &PlanFacts) -> Marku
             @for note in plan.plan.notes.iter().chain(&plan.notes) { p class="note pre" { (format::visible(note)) } }
             @if plan.plan.fetches.is_empty() {
                 p class="empty" { "Nothing would be read." }
-                p { a href={ "/jobs/" (name) } { "Back to the table" } }
+                p { a href=(name.page()) { "Back to the table" } }
             } @else {
                 (windows(plan))
                 form class="row" method="post" action="/backfill" {
-                    input type="hidden" name="job" value=(name);
+                    (named(name))
                     input type="hidden" name="from" value=(plan.from);
                     input type="hidden" name="to" value=(plan.to);
                     @if plan.missing { input type="hidden" name="missing" value="true"; }
                     button type="submit" { "Read " (plural(plan.plan.slots(), slot_word(job))) " for about " (plan.price) " USD" }
-                    a class="quiet" href={ "/jobs/" (name) } { "Cancel" }
+                    a class="quiet" href=(name.page()) { "Cancel" }
                 }
             }
         }

@@ -53,7 +53,7 @@ impl<'a> Table<'a> {
         let description = format::visible(job.description.as_deref().unwrap_or_default());
         let states = [self.badge.look().1, self.standing.look().1];
         let state = if states[0] == states[1] { states[0].to_owned() } else { states.join(" ") };
-        format!("{} {} {} {} {state}", job.name, entry.name, entry.provider.name, description).to_lowercase()
+        format!("{} {} {} {} {state}", job.unit, entry.name, entry.provider.name, description).to_lowercase()
     }
 
     /// Whether it has all words that are searched for.
@@ -100,7 +100,7 @@ impl<'a> Table<'a> {
 pub(super) fn card(facts: &PageFacts, table: &Table<'_>) -> Markup {
     let job = table.job;
     html! {
-        article class="panel card" aria-labelledby={ "job-" (job.job.name) } {
+        article class="panel card" aria-labelledby={ "job-" (job.job.unit.folder()) } {
             header { h3 { (link(job)) } (table.badge.badge()) }
             @if let Some(description) = &job.job.description { p class="what" { (format::visible(description)) } }
             @for (title, text) in table.errors(facts.now) {
@@ -153,8 +153,8 @@ fn unit_of_many(table: &Table<'_>) -> &'static str {
 }
 
 fn link(job: &JobFacts) -> Markup {
-    let name = &job.job.name;
-    html! { a id={ "job-" (name) } href={ "/jobs/" (name) } { (breakable(name)) } }
+    let unit = &job.job.unit;
+    html! { a id={ "job-" (unit.folder()) } href=(unit.page()) { (breakable(&unit.to_string())) } }
 }
 
 /// A name that may wrap after an underscore.

@@ -39,7 +39,7 @@ pub(super) fn section(
                     }
                 }
             }
-            form class="row choose" method="get" action={ "/jobs/" (job.job.name) } {
+            form class="row choose" method="get" action=(job.job.unit.page()) {
                 @for (name, value) in choice.fields().into_iter().filter(|(_, value)| format::visible(value) == *value) { input type="hidden" name=(name) value=(value); }
                 label for="choose" { "Details of" }
                 input id="choose" name="day" type="date" value=[selected] min=[ends.map(|(first, _)| first)] max=[ends.map(|(_, last)| last)] required;

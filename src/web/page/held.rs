@@ -13,6 +13,7 @@ use crate::web::format;
 use crate::web::view::{AcceptFacts, JobFacts, PageFacts, held_of};
 use crate::window::{Grain, first_of_month};
 
+use super::backfill::named;
 use super::layout::frame;
 
 /// The panel of a held day (or month); nothing for any other.
@@ -37,15 +38,15 @@ pub(super) fn panel(facts: &PageFacts, job: &JobFacts, choice: &Choice, day: Nai
 
 /// The form that leads to the confirmation; without actions, the command.
 fn accept(facts: &PageFacts, job: &JobFacts, month: NaiveDate, all: &BTreeMap<NaiveDate, &Quarantined>) -> Markup {
-    let (name, shown) = (&job.job.name, month.format("%Y-%m").to_string());
+    let (name, shown) = (&job.job.unit, month.format("%Y-%m").to_string());
     if !facts.actions {
         return html! {
-            p { "If the new figures are right: " code { "costlake run " (name) " --accept " (name) ":" (shown) } }
+            p { "If the new figures are right: " code { "costlake run " (name.as_argument()) " --accept " (name.table) ":" (shown) } }
         };
     }
     html! {
         form class="row" method="post" action="/accept/plan" {
-            input type="hidden" name="job" value=(name);
+            (named(name))
             input type="hidden" name="month" value=(shown);
             button type="submit" { "Accept" @if job.job.source.grain() != Grain::Monthly { " " (plural(all.len() as u64, "day")) " of" } " " (shown) }
             span class="fine" { "The next page shows what that takes; nothing is sent before you confirm." }
@@ -194,11 +195,11 @@ fn days(choice: Option<&Choice>, all: &BTreeMap<NaiveDate, &Quarantined>) -> Mar
 
 /// The page that confirms an acceptance.
 pub(super) fn confirm(facts: &PageFacts, job: &JobFacts, accept: &AcceptFacts) -> Markup {
-    let (name, month) = (&job.job.name, accept.month.format("%Y-%m").to_string());
+    let (name, month) = (&job.job.unit, accept.month.format("%Y-%m").to_string());
     let all = held_of(&job.ledger, accept.month);
     let title = format!("Accept {month} of {name}");
     let body = html! {
-        nav class="crumbs" aria-label="Breadcrumb" { a href="/" { "Tables" } " / " a href={ "/jobs/" (name) } { (name) } " / Accept" }
+        nav class="crumbs" aria-label="Breadcrumb" { a href="/" { "Tables" } " / " a href=(name.page()) { (name) } " / Accept" }
         section class="panel" aria-labelledby="accept" {
             h1 id="accept" { (title) }
             p class="lead" {
@@ -214,13 +215,13 @@ pub(super) fn confirm(facts: &PageFacts, job: &JobFacts, accept: &AcceptFacts) -
             }
             p class="fine" {
                 "Refused rows are not kept: the API is asked again, and may answer with other figures than these. "
-                "That is what " code { "costlake run " (name) " --accept " (name) ":" (month) } " does."
+                "That is what " code { "costlake run " (name.as_argument()) " --accept " (name.table) ":" (month) } " does."
             }
             form class="row" method="post" action="/accept" {
-                input type="hidden" name="job" value=(name);
+                (named(name))
                 input type="hidden" name="month" value=(month);
                 button type="submit" { "Accept " (count(all.len() as u64)) (held_word(job, all.len())) " of " (month) }
-                a class="quiet" href={ "/jobs/" (name) } { "Cancel" }
+                a class="quiet" href=(name.page()) { "Cancel" }
             }
         }
     };

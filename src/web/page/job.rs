@@ -18,14 +18,14 @@ use super::{backfill, charts, costs, day, progress, runs};
 
 /// The page.
 pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: &Selected) -> Markup {
-    let name = &job.job.name;
+    let name = job.job.unit.to_string();
     let grain = job.job.source.grain();
     let slots = slots_of(&job.job, &job.ledger, facts.now);
     let (day, choice) = (selected.day.map(|day| grain.slot_of(day)), &selected.choice);
     let body = html! {
         nav class="crumbs" aria-label="Breadcrumb" { a href="/" { "Tables" } " / " (name) }
         div class="title" {
-            h1 { (breakable(name)) }
+            h1 { (breakable(&name)) }
             (Badge::of(job, &slots, facts.now).badge())
             @if let Some(description) = &job.job.description { p class="lead" { (format::visible(description)) } }
         }
@@ -51,7 +51,7 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: &Selected) -> Ma
             p class="note" { (format::visible(&note)) }
         }
         p class="hidden" role="status" data-status {}
-        div data-live={ "/jobs/" (name) "/live" } class="panel running" { (progress::fragment(job, facts.now)) }
+        div data-live={ (job.job.unit.page()) "/live" } class="panel running" { (progress::fragment(job, facts.now)) }
         (at_a_glance(facts, job, &slots))
         @if let Some(costs) = &selected.costs { (costs::section(costs, choice)) }
         section class="panel" aria-labelledby="calendar" {
@@ -64,7 +64,7 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: &Selected) -> Ma
         (backfill::form(facts, job))
         (definition(job))
     };
-    frame(name, Some(facts), &body)
+    frame(&name, Some(facts), &body)
 }
 
 /// The main figures of the job.

@@ -52,7 +52,7 @@ pub(super) fn page(facts: &PageFacts, search: &str) -> Markup {
     let runs = facts
         .jobs
         .iter()
-        .filter_map(|job| Some(Run { table: &job.job.name, live: job.live.as_ref()?, outlasted: job.outlasted }));
+        .filter_map(|job| Some(Run { unit: &job.job.unit, live: job.live.as_ref()?, outlasted: job.outlasted }));
     let runs: Vec<Run<'_>> = runs.collect();
     let body = html! {
         div class="title overview" {
@@ -92,7 +92,7 @@ fn within(facts: &PageFacts, search: &str) -> Markup {
     let view = View { facts, tables, is_long: number > MOST_CARDS, is_search };
     let (urgent, mut fine): (Vec<&Table<'_>>, Vec<&Table<'_>>) =
         view.tables.iter().partition(|table| table.needs_a_person());
-    fine.sort_by(|a, b| a.job.job.name.cmp(&b.job.job.name));
+    fine.sort_by(|a, b| a.job.job.unit.cmp(&b.job.job.unit));
     html! {
         p class="lead" { (lead) }
         p class="found" role="status" data-found data-all=(number) data-part=[is_search.then_some("yes")] {
@@ -146,12 +146,12 @@ fn broken(broken: &[BrokenJob]) -> Markup {
 
 /// Where the figures come from, if that is not the API itself: each note once, with its tables.
 fn notes(facts: &PageFacts) -> Markup {
-    let mut notes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut notes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for job in &facts.jobs {
-        job.look.origin.iter().for_each(|note| notes.entry(note).or_default().push(&job.job.name));
+        job.look.origin.iter().for_each(|note| notes.entry(note).or_default().push(job.job.unit.to_string()));
     }
-    let of = |tables: &[&str]| match tables {
-        [one] => (*one).to_owned(),
+    let of = |tables: &[String]| match tables {
+        [one] => one.clone(),
         all if all.len() == facts.jobs.len() => "all tables".to_owned(),
         some => plural(some.len() as u64, "table"),
     };

@@ -38,7 +38,7 @@ pub(super) fn list(runs: &[Run<'_>], mark: &str, now: DateTime<Utc>) -> Markup {
                 ul class="updates" {
                     @for run in runs.iter().take(LISTED) {
                         li {
-                            p { a id={ "run-" (run.table) } href={ "/jobs/" (run.table) } { (run.table) } " " (words(run.live, now, false)) }
+                            p { a id={ "run-" (run.unit.folder()) } href=(run.unit.page()) { (run.unit) } " " (words(run.live, now, false)) }
                             (bar(run.live))
                             (left_out(run.outlasted))
                         }

@@ -102,7 +102,7 @@ fn line(facts: &PageFacts, entry: &Entry, column: &str, figures: &[String; 3], i
             td role="cell" data-of="When" {
                 time datetime=(format::machine(entry.at)) title=(format::ago(entry.at, facts.now)) { (format::instant(entry.at)) }
             }
-            td role="cell" class="of" { a href={ "/jobs/" (entry.table) "?day=" (entry.slot) "#day" } { (breakable(&entry.table)) } }
+            td role="cell" class="of" { a href={ (entry.unit.page()) "?day=" (entry.slot) "#day" } { (breakable(&entry.unit.to_string())) } }
             td role="cell" data-of="Day" { span { (day) " " span class="fine" { (state(entry)) } } }
             td role="cell" data-of="Column" { (breakable(column)) }
             td role="cell" class="n" data-of="Before" { (figures[0]) }

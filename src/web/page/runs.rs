@@ -59,7 +59,7 @@ fn entry(facts: &PageFacts, run: &JobReport) -> Markup {
 
 /// Whether it is the newest run of its job, whose errors are expanded.
 fn is_newest(facts: &PageFacts, run: &JobReport) -> bool {
-    let of_job = facts.jobs.iter().find(|job| job.job.name == run.job);
+    let of_job = facts.jobs.iter().find(|job| job.job.unit == run.unit());
     of_job.and_then(|job| job.runs.first()).is_some_and(|newest| newest.run_id == run.run_id)
 }
 
@@ -122,7 +122,7 @@ mod tests {
             (Kind::Budget, "the cap", "budget reached", "late"),
             (Kind::Superseded, "another", "another run was first", "late"),
         ] {
-            let mut run = JobReport::begin("costs", "id", "run", DateTime::UNIX_EPOCH, false);
+            let mut run = JobReport::begin(&"costs".into(), "id", "run", DateTime::UNIX_EPOCH, false);
             assert_eq!(verdict(&run).1, "ok");
             run.failure = Some((&Error::new(kind, text)).into());
             run.close();

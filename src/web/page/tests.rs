@@ -72,7 +72,7 @@ fn hostile_job() -> JobFacts {
         PartitionState { epoch: 3, bytes: 5_000, etag: None, days, history: History::default() },
     );
     ledger.unsettled.insert(day("2026-11-02"), Noted { at: DateTime::UNIX_EPOCH, why: HOSTILE.to_owned() });
-    let mut run = JobReport::begin("costs", "r1", HOSTILE, now(), true);
+    let mut run = JobReport::begin(&"costs".into(), "r1", HOSTILE, now(), true);
     let failure = Failure { kind: Kind::Refused.into(), text: HOSTILE.repeat(200), exit_code: 1 };
     let fetch = FetchReport {
         notes: vec![HOSTILE.to_owned()],
@@ -134,7 +134,7 @@ fn facts(jobs: Vec<JobFacts>) -> PageFacts {
 
 /// The same facts of a table of another name.
 fn renamed(job: &JobFacts, name: &str) -> JobFacts {
-    JobFacts { job: Arc::new(job::Job { name: name.to_owned(), ..(*job.job).clone() }), ..job.clone() }
+    JobFacts { job: Arc::new(job::Job { unit: name.into(), ..(*job.job).clone() }), ..job.clone() }
 }
 
 /// A table whose days are final and as they should be, restated twice: a final day yesterday, an estimate before.
@@ -180,7 +180,7 @@ fn live_of(job: &JobFacts) -> Markup {
 }
 
 fn run_of(job: &JobFacts) -> Run<'_> {
-    Run { table: &job.job.name, live: job.live.as_ref().unwrap(), outlasted: job.outlasted }
+    Run { unit: &job.job.unit, live: job.live.as_ref().unwrap(), outlasted: job.outlasted }
 }
 
 fn a_plan(job: &JobFacts) -> PlanFacts {

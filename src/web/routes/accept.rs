@@ -18,6 +18,7 @@ use crate::ledger::Ledger;
 use crate::pipeline::totals::Prices;
 use crate::pipeline::{Context, plan_job};
 use crate::plan::Ask;
+use crate::unit::Unit;
 use crate::web::cache::Shared;
 use crate::web::page;
 use crate::web::view::{AcceptFacts, held_of};
@@ -27,8 +28,15 @@ use crate::window::parse_month;
 #[derive(Deserialize)]
 pub(in crate::web) struct Wanted {
     job: String,
+    account: Option<String>,
     /// `2026-10`.
     month: String,
+}
+
+impl Wanted {
+    fn unit(&self) -> Unit {
+        Unit { table: self.job.clone(), account: self.account.clone() }
+    }
 }
 
 /// The first day of the month, if something of it is held.
@@ -38,7 +46,7 @@ fn month_of(job: &Job, ledger: &Ledger, text: &str) -> Result<NaiveDate, Failed>
         return Err(Failed(StatusCode::BAD_REQUEST, words.to_owned()));
     };
     if held_of(ledger, month).is_empty() {
-        let words = format!("nothing of {} is held for review in {}", month.format("%Y-%m"), job.name);
+        let words = format!("nothing of {} is held for review in {}", month.format("%Y-%m"), job.unit);
         return Err(Failed(StatusCode::CONFLICT, words));
     }
     Ok(month)
@@ -47,10 +55,10 @@ fn month_of(job: &Job, ledger: &Ledger, text: &str) -> Result<NaiveDate, Failed>
 /// Shows what an acceptance takes.
 pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Markup, Failed> {
     let facts = state.page_facts().await;
-    let job = find(&facts, &wanted.job)?;
+    let job = find(&facts, &wanted.unit())?;
     let month = month_of(&job.job, &job.ledger, &wanted.month)?;
     let (clock, ask) = (state.scheduler.clock(), Ask::Due);
-    let accepted = Arc::new(BTreeSet::from([(job.job.name.clone(), month)]));
+    let accepted = Arc::new(BTreeSet::from([(job.job.unit.clone(), month)]));
     let context = Context { clock, accepted, ..state.scheduler.context().clone() };
     let mut prices = Prices::of(std::slice::from_ref(&*job.job), clock.now(), ask);
     let (plan, _) = plan_job(&context, &job.job, ask, &mut prices).await.map_err(|error| bad(&error))?;
@@ -65,11 +73,11 @@ pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form
 
 /// Starts the run that takes the held figures.
 pub(in crate::web) async fn start(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Response, Failed> {
-    let current = state.scheduler.jobs.of(&wanted.job, state.now()).ok_or_else(no_such_job)?;
+    let current = state.scheduler.jobs.of(&wanted.unit(), state.now()).ok_or_else(no_such_job)?;
     let cached = state.cached(&current).await.map_err(|error| bad(&error))?;
     let month = month_of(&current.job, &cached.ledger, &wanted.month)?;
-    match state.scheduler.accept(&wanted.job, month) {
-        Ok(()) => Ok(Redirect::to(&format!("/jobs/{}", current.job.name)).into_response()),
+    match state.scheduler.accept(&current.job.unit, month) {
+        Ok(()) => Ok(Redirect::to(&current.job.unit.page()).into_response()),
         Err(refusal) => Err(refused(&refusal, "accept when it has ended")),
     }
 }

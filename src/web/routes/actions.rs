@@ -14,6 +14,7 @@ use crate::pipeline::totals::Prices;
 use crate::pipeline::{Context, plan_job};
 use crate::plan::{Ask, OVER_CAP, Plan, range};
 use crate::scheduler::jobs::Refusal;
+use crate::unit::Unit;
 use crate::web::cache::{Shared, State};
 use crate::web::page;
 use crate::web::view::PlanFacts;
@@ -23,10 +24,17 @@ use crate::window::parse_date_argument;
 #[derive(Deserialize)]
 pub(in crate::web) struct Wanted {
     job: String,
+    account: Option<String>,
     from: String,
     to: String,
     /// A checkbox: any text means ticked, except `false`, `0`, `off` and the empty one.
     missing: Option<String>,
+}
+
+impl Wanted {
+    fn unit(&self) -> Unit {
+        Unit { table: self.job.clone(), account: self.account.clone() }
+    }
 }
 
 /// A validated range with its plan.
@@ -67,7 +75,7 @@ async fn check(state: &State, job: &Job, wanted: &Wanted) -> Result<Checked, Fai
 /// Shows what a backfill would request and cost.
 pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Markup, Failed> {
     let facts = state.page_facts().await;
-    let job = find(&facts, &wanted.job)?;
+    let job = find(&facts, &wanted.unit())?;
     let checked = check(&state, &job.job, &wanted).await?;
     let mut notes: Vec<String> = checked.page_note.map(str::to_owned).into_iter().collect();
     if job.job.budget.max_requests_per_run.is_some_and(|cap| checked.plan.expected_requests() > cap) {
@@ -84,10 +92,10 @@ pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form
 
 /// Starts a backfill.
 pub(in crate::web) async fn start(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Response, Failed> {
-    let current = state.scheduler.jobs.of(&wanted.job, state.now()).ok_or_else(no_such_job)?;
+    let current = state.scheduler.jobs.of(&wanted.unit(), state.now()).ok_or_else(no_such_job)?;
     let checked = check(&state, &current.job, &wanted).await?;
-    match state.scheduler.start(&wanted.job, "backfill", checked.ask) {
-        Ok(()) => Ok(Redirect::to(&format!("/jobs/{}", current.job.name)).into_response()),
+    match state.scheduler.start(&current.job.unit, "backfill", checked.ask) {
+        Ok(()) => Ok(Redirect::to(&current.job.unit.page()).into_response()),
         Err(refusal) => Err(refused(&refusal, "start the backfill when it has ended")),
     }
 }

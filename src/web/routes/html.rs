@@ -8,6 +8,7 @@ use maud::Markup;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::unit::Unit;
 use crate::web::auth::COOKIE;
 use crate::web::cache::{Shared, mark};
 use crate::web::choice::{Choice, Words};
@@ -72,7 +73,7 @@ pub(in crate::web) async fn running(Given(state): Given<Shared>) -> Markup {
     let now = state.now();
     let current = state.scheduler.jobs.states(now);
     let runs = current.iter().filter_map(|state| {
-        Some(Run { table: &state.job.name, live: state.live.as_ref()?, outlasted: state.outlasted })
+        Some(Run { unit: &state.job.unit, live: state.live.as_ref()?, outlasted: state.outlasted })
     });
     page::running(&runs.collect::<Vec<_>>(), &mark(&current, &state.scheduler.jobs.broken(), now), now)
 }
@@ -90,11 +91,11 @@ pub(in crate::web) async fn restatements(Given(state): Given<Shared>, Asked(kept
 
 pub(in crate::web) async fn job(
     Given(state): Given<Shared>,
-    Path(name): Path<String>,
+    Path(named): Path<Named>,
     Asked(words): Asked<Words>,
 ) -> Result<Markup, Failed> {
     let facts = state.page_facts().await;
-    let job = find(&facts, &name)?;
+    let job = find(&facts, &named.unit())?;
     let bad = |text| Failed(StatusCode::BAD_REQUEST, text);
     let day = words.selected().map_err(bad)?;
     let choice = Choice::read(&job.job, &words).map_err(bad)?;
@@ -103,17 +104,30 @@ pub(in crate::web) async fn job(
     Ok(page::job(&facts, job, &selected))
 }
 
-/// The facts of the job `name`.
-pub(in crate::web) fn find<'f>(facts: &'f PageFacts, name: &str) -> Result<&'f JobFacts, Failed> {
-    facts.jobs.iter().find(|facts| facts.job.name == name).ok_or_else(no_such_job)
+/// What a path is about.
+#[derive(Deserialize)]
+pub(in crate::web) struct Named {
+    name: String,
+    account: Option<String>,
+}
+
+impl Named {
+    fn unit(&self) -> Unit {
+        Unit { table: self.name.clone(), account: self.account.clone() }
+    }
+}
+
+/// The facts of a unit.
+pub(in crate::web) fn find<'f>(facts: &'f PageFacts, unit: &Unit) -> Result<&'f JobFacts, Failed> {
+    facts.jobs.iter().find(|facts| facts.job.unit == *unit).ok_or_else(no_such_job)
 }
 
 pub(in crate::web) fn no_such_job() -> Failed {
     Failed(StatusCode::NOT_FOUND, "there is no table of this name".to_owned())
 }
 
-pub(in crate::web) async fn live(Given(state): Given<Shared>, Path(name): Path<String>) -> Result<Markup, Failed> {
-    let current = state.scheduler.jobs.of(&name, state.now()).ok_or_else(no_such_job)?;
+pub(in crate::web) async fn live(Given(state): Given<Shared>, Path(named): Path<Named>) -> Result<Markup, Failed> {
+    let current = state.scheduler.jobs.of(&named.unit(), state.now()).ok_or_else(no_such_job)?;
     Ok(page::live(current.live.as_ref(), current.outlasted, state.now()))
 }
 

@@ -39,7 +39,7 @@ fn jobs() -> Vec<(Job, String)> {
 fn house(jobs: &[(Job, String)], url: &str, now: &str) -> Lakehouse {
     let house = Lakehouse::new(url, now);
     for (job, text) in jobs {
-        house.job(&job.name, text);
+        house.job(&job.unit.table, text);
     }
     house
 }
@@ -58,7 +58,7 @@ fn table(house: &Lakehouse, job: &Job) -> Table {
     let table = job.source.table();
     let time = &table.columns()[table.sort_key()[0]].name;
     let mut days = Table::new();
-    for row in house.rows(&job.name) {
+    for row in house.rows(&job.unit.table) {
         days.entry(row[time][..10].parse().expect("a day")).or_default().push(row);
     }
     days.values_mut().for_each(|rows| rows.sort());
@@ -100,7 +100,7 @@ fn compared(
     let today: NaiveDate = now[..10].parse().expect("a day");
     let mut followed = BTreeSet::new();
     for ((job, _), before) in jobs.iter().zip(before) {
-        let (name, reach, snapshot) = (&job.name, reach(job, today), job.entry.rules.snapshot);
+        let (name, reach, snapshot) = (&job.unit.table, reach(job, today), job.entry.rules.snapshot);
         let (after, fresh) = (table(kept, job), table(afresh, job));
         let since = |table: &Table| -> Table { table.clone().split_off(&reach) };
         assert_eq!(since(&after), since(&fresh), "{name} at {now}: the days that are read again");
@@ -133,6 +133,6 @@ fn every_shipped_table_follows_what_its_api_restates() {
     run(&afresh);
     let followed = compared(&jobs, &before, &kept, &afresh, LATER[1]);
     kept.runs_again_without_writing();
-    let still: Vec<_> = jobs.iter().map(|(job, _)| &job.name).filter(|name| !followed.contains(*name)).collect();
+    let still: Vec<_> = jobs.iter().map(|(job, _)| &job.unit.table).filter(|name| !followed.contains(*name)).collect();
     assert!(still.is_empty(), "the sandbox restates nothing of {still:?}");
 }

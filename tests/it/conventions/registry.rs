@@ -51,12 +51,12 @@ fn every_shipped_job_is_right_and_every_source_has_one() {
     assert_eq!(lines, Vec::<String>::new());
     for entry in REGISTRY {
         let shown: Vec<&str> = entry.jobs.iter().map(|(name, _)| *name).collect();
-        let written = jobs.iter().filter(|job| job.entry.name == entry.name).map(|job| job.name.as_str());
+        let written = jobs.iter().filter(|job| job.entry.name == entry.name).map(|job| job.unit.table.as_str());
         assert_eq!(shown.iter().copied().collect::<BTreeSet<_>>(), written.collect(), "{}", entry.name);
         assert!(!shown.is_empty(), "no job in jobs/ shows {}", entry.name);
     }
     for job in &jobs {
-        assert!(job.description.is_some() && job.schedule.is_some(), "{} is an example: show both", job.name);
+        assert!(job.description.is_some() && job.schedule.is_some(), "{} is an example: show both", job.unit.table);
     }
 }
 
@@ -122,7 +122,7 @@ fn the_rows_of_every_shipped_job_have_a_key_that_begins_with_their_time() {
     for job in &jobs {
         let table = job.source.table();
         let first = table.sort_key().first().map(|index| table.columns()[*index].kind);
-        assert!(matches!(first, Some(ColumnType::Date | ColumnType::Timestamp)), "{}", job.name);
+        assert!(matches!(first, Some(ColumnType::Date | ColumnType::Timestamp)), "{}", job.unit.table);
     }
 }
 

@@ -149,7 +149,7 @@ impl Loop {
         let wanted = kind_of(fault, call);
         for (partition, failure) in &failures {
             assert_eq!(failure.kind, wanted.into(), "{what}: {}", failure.text);
-            assert!(failure.text.contains(&format!("job {}", self.job.name)), "{what}: {}", failure.text);
+            assert!(failure.text.contains(&format!("job {}", self.job.unit.table)), "{what}: {}", failure.text);
             if !partition.is_empty() {
                 assert!(failure.text.contains(&format!("partition {partition}")), "{what}: {}", failure.text);
             }

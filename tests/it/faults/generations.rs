@@ -146,7 +146,7 @@ async fn only_a_run_that_pays_reserves_anything() {
         let report = world.run_well(&store, &job).await;
         assert!(report.asked.pages > 0, "{report:#?}");
         let records =
-            super::world::lake(&store).list(&format!("_costlake/{}/runs", job.name)).await.expect("a listing");
+            super::world::lake(&store).list(&format!("_costlake/{}/runs", job.unit.table)).await.expect("a listing");
         let starts = records.iter().filter(|entry| entry.key.contains(".started")).count();
         assert_eq!((starts, records.len() - starts), (wanted, 1), "{records:?}");
     }

@@ -82,7 +82,7 @@ async fn strange_files_beside_the_snapshots_neither_count_nor_go() {
             lake.put(&copy, Bytes::from_static(b"{}"), Condition::Absent).await.expect("a write");
         }
         let (mut store, _) =
-            LedgerStore::open(lake.clone(), &job.name, job.source.grain(), at(LATER)).await.expect("store");
+            LedgerStore::open(lake.clone(), &job.unit, job.source.grain(), at(LATER)).await.expect("store");
         for _ in 0..30 {
             store.save("run", at(LATER)).await.expect("a snapshot");
         }
@@ -130,9 +130,9 @@ async fn a_footer_of_any_length_is_seen_in_one_more_read() {
         let built = built.expect("an object without rows");
         let store = Faults::over(&InMemory::new());
         let lake = lake(&store);
-        lake.put(&key_of("cost", partition), built.bytes.into(), Condition::Absent).await.expect("a write");
+        lake.put(&key_of(&"cost".into(), partition), built.bytes.into(), Condition::Absent).await.expect("a write");
         store.heal();
-        let seen = look(&lake, "cost", partition).await.expect("a look");
+        let seen = look(&lake, &"cost".into(), partition).await.expect("a look");
         assert!(matches!(&seen, Look::Whole(seen) if seen.footer == built.footer), "{length}: {seen:?}");
         assert!(store.calls().len() <= 2, "{length}: {} reads", store.calls().len());
     }
@@ -162,7 +162,7 @@ async fn an_object_that_goes_away_while_its_rows_are_read_is_not_written_without
             break;
         }
         let october = source.grain().parse_partition("2026-10").expect("a month");
-        let left = lake(&store).read(&key_of("cost", october), None).await.expect("a read");
+        let left = lake(&store).read(&key_of(&"cost".into(), october), None).await.expect("a read");
         assert!(left.is_none(), "{nth}: kept days were written without their rows");
         superseded += usize::from(report.exit_code == 5 && failure(&report).contains("removed since it was observed"));
     }
@@ -188,7 +188,8 @@ async fn what_is_wrong_is_looked_at_together() {
     let (world, base) = begun(&job).await;
     let openings = async |missing: u32| {
         let place = Arc::new(lake(&base));
-        let (mut store, _) = LedgerStore::open(place, "cost", job.source.grain(), at(EARLY)).await.expect("a ledger");
+        let (mut store, _) =
+            LedgerStore::open(place, &"cost".into(), job.source.grain(), at(EARLY)).await.expect("a ledger");
         let known = store.ledger.partitions["2026-10"].clone();
         for month in 0..missing {
             store.ledger.partitions.insert(format!("{}-{:02}", 2000 + month / 12, month % 12 + 1), known.clone());

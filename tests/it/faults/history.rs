@@ -43,7 +43,7 @@ async fn keys(store: &Arc<InMemory>, folder: &str) -> BTreeSet<String> {
 
 async fn forget_ledger(store: &Arc<InMemory>, job: &Job, kept: usize) {
     let lake = lake(store);
-    let snapshots = lake.list(&format!("_costlake/{}/ledger", job.name)).await.expect("a listing");
+    let snapshots = lake.list(&format!("_costlake/{}/ledger", job.unit.table)).await.expect("a listing");
     for entry in snapshots.into_iter().skip(kept) {
         lake.remove_ledger_snapshot(&entry.key).await.expect("a removal");
     }

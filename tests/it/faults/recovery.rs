@@ -18,7 +18,7 @@ use super::world::{
 };
 
 fn ledger_folder(job: &Job) -> String {
-    format!("_costlake/{}/ledger", job.name)
+    format!("_costlake/{}/ledger", job.unit.table)
 }
 
 /// Removes every ledger snapshot of the table but the oldest `kept`.

@@ -153,7 +153,7 @@ impl World {
 
     /// Like [`Self::ask`], with a month's rows accepted.
     pub(super) async fn accept<S: ObjectStore>(&self, store: &Arc<S>, job: &Job, ask: Ask, month: &str) -> JobReport {
-        let accepted = Arc::new([(job.name.clone(), month.parse().expect("a day"))].into());
+        let accepted = Arc::new([(job.unit.clone(), month.parse().expect("a day"))].into());
         run_job(&Context { accepted, ..self.context(lake(store)) }, job, "run", ask).await
     }
 
@@ -194,7 +194,7 @@ pub(super) async fn contents<S: ObjectStore>(store: &Arc<S>, job: &Job) -> BTree
 
 pub(super) async fn contents_of(lake: &Lake, job: &Job) -> BTreeMap<String, Held> {
     let mut found = BTreeMap::new();
-    for entry in lake.list(&job.name).await.expect("a listing") {
+    for entry in lake.list(&job.unit.table).await.expect("a listing") {
         let parts: Vec<&str> = entry.key.split('/').collect();
         let [_, folder, "data.parquet"] = parts[..] else { panic!("a stray object: {}", entry.key) };
         let bytes = lake.read(&entry.key, None).await.expect("a read").expect("an object").bytes;
@@ -240,7 +240,7 @@ pub(super) async fn ledger<S: ObjectStore>(store: &Arc<S>, job: &Job) -> Ledger 
 }
 
 pub(super) async fn ledger_of(lake: Arc<Lake>, job: &Job) -> Ledger {
-    LedgerStore::open(lake, &job.name, job.source.grain(), at(LATER)).await.expect("a ledger").0.ledger
+    LedgerStore::open(lake, &job.unit, job.source.grain(), at(LATER)).await.expect("a ledger").0.ledger
 }
 
 /// Asserts that the ledger matches the footer of every object and has no other partitions.
@@ -276,7 +276,7 @@ pub(super) async fn everything(store: &Arc<InMemory>) -> BTreeMap<object_store::
 }
 
 pub(super) fn data_key(job: &Job, month: &str) -> String {
-    format!("{PREFIX}/{}/billing_period={month}/data.parquet", job.name)
+    format!("{PREFIX}/{}/billing_period={month}/data.parquet", job.unit.table)
 }
 
 pub(super) async fn put<S: ObjectStore>(store: &Arc<S>, key: &str, bytes: impl Into<Bytes>) {

@@ -27,7 +27,7 @@ async fn stale(world: &World, job: &Job) -> (usize, String) {
     let context = world.context();
     let now = context.clock.now();
     let (store, _) =
-        LedgerStore::open_to_show(context.lake, &job.name, job.source.grain(), now).await.expect("a ledger");
+        LedgerStore::open_to_show(context.lake, &job.unit, job.source.grain(), now).await.expect("a ledger");
     let slots = calendar(job, &store.ledger, now);
     let stale: Vec<_> = slots.iter().filter(|slot| slot.gap() == Some("stale")).collect();
     let why = stale.first().and_then(|slot| slot.why(&store.ledger)).unwrap_or_default().to_owned();
@@ -43,12 +43,12 @@ async fn read_at_once(job: &Job, now: &str) -> BTreeMap<String, Vec<String>> {
 }
 
 async fn copies(world: &World, job: &Job) -> usize {
-    let kept = kept_generations(&world.context().lake, &job.name, job.source.grain()).await.expect("a listing");
+    let kept = kept_generations(&world.context().lake, &job.unit, job.source.grain()).await.expect("a listing");
     kept.iter().filter(|kept| kept.is_displaced).count()
 }
 
 async fn run_accepting(world: &World, job: &Job, month: Option<&str>) -> JobReport {
-    let month = month.map(|month| (job.name.clone(), parse_month(month).expect("a month")));
+    let month = month.map(|month| (job.unit.clone(), parse_month(month).expect("a month")));
     let context = costlake::pipeline::Context { accepted: Arc::new(month.into_iter().collect()), ..world.context() };
     run_job(&context, job, "run", Ask::Due).await
 }
@@ -188,7 +188,7 @@ async fn an_object_of_another_table_is_never_overwritten() {
 
 /// Sets an account in the newest ledger snapshot.
 fn set_account(world: &World, job: &Job) {
-    let path = world.files(&format!("_costlake/{}/ledger", job.name)).into_keys().max().expect("a snapshot");
+    let path = world.files(&format!("_costlake/{}/ledger", job.unit.table)).into_keys().max().expect("a snapshot");
     let text = fs::read_to_string(&path).expect("a snapshot");
     let mut ledger: serde_json::Value = serde_json::from_str(&text).expect("a ledger");
     ledger["account"] = "111111111111".into();
@@ -312,7 +312,7 @@ async fn rows_that_had_to_stay_do_not_become_what_was_committed() {
     world.set(SETTLED);
     world.run(&job).await;
     let (right, rows) = (world.bytes(&job, "2026-10"), world.rows(&job));
-    let answers = world.path(&format!("_costlake/{}/raw/2026-10", job.name));
+    let answers = world.path(&format!("_costlake/{}/raw/2026-10", job.unit.table));
     fs::rename(&answers, world.path("aside")).expect("set aside");
     // One day of the month is foreign; the others are restored from the object in place.
     let foreign = with_another_day(&world, &job, "2026-10");
@@ -366,7 +366,7 @@ fn with_another_day(world: &World, job: &Job, month: &str) -> Vec<u8> {
 async fn with_anothers_october(job: &Job) -> (World, Vec<u8>) {
     let world = World::begun(job).await;
     let record = r#"{ "format": 1, "account": "111111111111" }"#;
-    fs::write(world.path(&format!("_costlake/{}/account.json", job.name)), record).expect("a write");
+    fs::write(world.path(&format!("_costlake/{}/account.json", job.unit.table)), record).expect("a write");
     set_account(&world, job);
     let footer = world.footer(job, "2026-10");
     let footer = Footer { account: Some("999999999999".to_owned()), epoch: footer.epoch + 1, ..footer };
@@ -412,7 +412,8 @@ async fn verifying_tells_an_object_of_another_account_without_a_ledger_too() {
 
 /// The epoch of October in the newest snapshot.
 fn epoch_in_ledger(world: &World, job: &Job) -> Option<u64> {
-    let newest = world.files(&format!("_costlake/{}/ledger", job.name)).into_values().next_back().expect("a snapshot");
+    let newest =
+        world.files(&format!("_costlake/{}/ledger", job.unit.table)).into_values().next_back().expect("a snapshot");
     let ledger: serde_json::Value = serde_json::from_slice(&newest).expect("a ledger");
     ledger["partitions"]["2026-10"]["epoch"].as_u64()
 }

@@ -13,7 +13,7 @@ async fn comes_back(job: &Job) {
     world.set(LATER);
     world.run(job).await;
     let (rows, before) = (world.rows(job), world.ledger(job).await.0.partitions);
-    world.remove_all(&job.name);
+    world.remove_all(&job.unit.table);
     let report = world.rebuild(job).await;
     assert_eq!(report.exit_code, 0, "{report:#?}");
     assert!(world.rows(job) == rows, "other rows");

@@ -149,7 +149,7 @@ impl World {
 
     pub(super) async fn ledger(&self, job: &Job) -> (Ledger, Vec<String>) {
         let context = self.context();
-        let opened = LedgerStore::open(context.lake, &job.name, job.source.grain(), context.clock.now()).await;
+        let opened = LedgerStore::open(context.lake, &job.unit, job.source.grain(), context.clock.now()).await;
         let (store, notes) = opened.expect("a ledger");
         (store.ledger, notes)
     }
@@ -159,7 +159,7 @@ impl World {
     }
 
     pub(super) fn object(&self, job: &Job, month: &str) -> PathBuf {
-        self.path(&format!("{}/billing_period={month}/data.parquet", job.name))
+        self.path(&format!("{}/billing_period={month}/data.parquet", job.unit.table))
     }
 
     pub(super) fn bytes(&self, job: &Job, month: &str) -> Vec<u8> {
@@ -176,7 +176,7 @@ impl World {
     /// Every row of every object as text, by month.
     pub(super) fn rows(&self, job: &Job) -> BTreeMap<String, Vec<String>> {
         let mut found = BTreeMap::new();
-        for entry in fs::read_dir(self.path(&job.name)).expect("a folder").flatten() {
+        for entry in fs::read_dir(self.path(&job.unit.table)).expect("a folder").flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let bytes = fs::read(entry.path().join("data.parquet")).expect("an object");
             let rows = decode(job.source.table(), bytes.into()).expect("rows");
@@ -211,6 +211,6 @@ impl World {
 
 /// Keys below the table, each with its defect: `billing_period=2026-10/data.parquet missing`.
 pub(super) fn open(checked: &TableCheck) -> Vec<String> {
-    let prefix = format!("{}/", checked.table);
+    let prefix = format!("{}/", checked.unit.folder());
     checked.open().map(|f| format!("{} {}", f.key.trim_start_matches(&prefix), f.defect.name())).collect()
 }

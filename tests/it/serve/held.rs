@@ -22,7 +22,7 @@ const SETTLED: &str = "2027-01-16T06:30:00Z";
 const REFUNDED: &str = "2027-01-21T06:30:00Z";
 
 async fn ledger(world: &World) -> costlake::ledger::Ledger {
-    LedgerStore::open(world.lake(), "costs", Grain::Daily, at(REFUNDED)).await.expect("a ledger").0.ledger
+    LedgerStore::open(world.lake(), &"costs".into(), Grain::Daily, at(REFUNDED)).await.expect("a ledger").0.ledger
 }
 
 /// A table with a held day, that day, and what is known of it.

@@ -125,7 +125,7 @@ async fn runs_of_a_job_never_overlap() {
     let shown = job_state(&scheduler, "often");
     assert_eq!(shown.outlasted, Some(at("2026-11-10T09:15:00Z")), "the slot that passed is shown");
     assert_eq!(shown.counters.outlasted, 3);
-    assert_eq!(scheduler.start("often", "backfill", Ask::Due), Err(Refusal::Busy));
+    assert_eq!(scheduler.start(&"often".into(), "backfill", Ask::Due), Err(Refusal::Busy));
     hold.let_go();
     settle(&scheduler).await;
     world.pass(&scheduler, "2026-11-10T09:16:00Z").await;
@@ -198,7 +198,7 @@ async fn weeks_pass_and_every_table_is_current() {
             let shown = job_state(&scheduler, name);
             assert_eq!((last(&scheduler, name).exit_code, last(&scheduler, name).started_at), (0, now), "{name}");
             let (lake, grain) = (world.lake(), shown.job.source.grain());
-            let opened = costlake::ledger_store::LedgerStore::open(lake, name, grain, now).await;
+            let opened = costlake::ledger_store::LedgerStore::open(lake, &name.into(), grain, now).await;
             let slots = calendar(&shown.job, &opened.expect("store").0.ledger, now);
             let due: Vec<_> = slots.iter().filter(|slot| slot.known.is_none() || slot.stale).collect();
             assert!(due.is_empty(), "{name} at {now}: {due:?}");
@@ -237,7 +237,8 @@ async fn job_files_may_change_while_it_runs() {
     fs::remove_file(world.job_file("broken")).expect("a file");
     scheduler.look_again();
     world.pass(&scheduler, "2026-11-12T06:30:00Z").await;
-    let names: Vec<String> = scheduler.jobs.states(at(START)).iter().map(|current| current.job.name.clone()).collect();
+    let names: Vec<String> =
+        scheduler.jobs.states(at(START)).iter().map(|current| current.job.unit.table.clone()).collect();
     assert_eq!(names, ["a"]);
     assert!(scheduler.jobs.broken().is_empty());
     assert_eq!(records(&world, "b").await.len(), 1);
@@ -253,8 +254,8 @@ async fn a_run_outlives_its_job_file() {
     fs::remove_file(world.job_file("a")).expect("a file");
     scheduler.look_again();
     tick(&scheduler, "2026-11-10T06:31:00Z").await;
-    assert_eq!(scheduler.jobs.running(), ["a"]);
-    assert_eq!(scheduler.start("a", "backfill", Ask::Due), Err(Refusal::Unknown));
+    assert_eq!(scheduler.jobs.running(), ["a".into()]);
+    assert_eq!(scheduler.start(&"a".into(), "backfill", Ask::Due), Err(Refusal::Unknown));
     hold.let_go();
     settle(&scheduler).await;
     assert_eq!(records(&world, "a").await.len(), 1);
@@ -269,6 +270,6 @@ async fn nothing_starts_once_the_end_has_begun() {
     scheduler.context().cancel.cancel();
     scheduler.tick(costlake::clock::Clock::Fixed(at("2026-11-12T06:30:00Z")));
     assert!(scheduler.jobs.running().is_empty());
-    assert_eq!(scheduler.start("config", "backfill", Ask::Due), Err(Refusal::Stopping));
+    assert_eq!(scheduler.start(&"config".into(), "backfill", Ask::Due), Err(Refusal::Stopping));
     assert!(scheduler.ended(std::time::Duration::from_secs(20)).await);
 }

@@ -117,7 +117,7 @@ pub(super) fn until(mut so: impl FnMut() -> bool) -> impl Future<Output = ()> {
 }
 
 pub(super) fn job_state(scheduler: &Scheduler, name: &str) -> JobState {
-    scheduler.jobs.of(name, scheduler.clock().now()).expect("a job")
+    scheduler.jobs.of(&name.into(), scheduler.clock().now()).expect("a job")
 }
 
 pub(super) fn last(scheduler: &Scheduler, name: &str) -> Arc<JobReport> {
@@ -128,7 +128,7 @@ pub(super) fn last(scheduler: &Scheduler, name: &str) -> Arc<JobReport> {
 pub(super) async fn records(world: &World, table: &str) -> Vec<JobReport> {
     let lake = world.lake();
     let mut found = Vec::new();
-    for key in costlake::ledger_store::record_keys(&lake, table).await.expect("a listing") {
+    for key in costlake::ledger_store::record_keys(&lake, &table.into()).await.expect("a listing") {
         found.extend(costlake::ledger_store::read_record(&lake, &key).await.expect("a record"));
     }
     found

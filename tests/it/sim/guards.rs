@@ -265,7 +265,7 @@ fn i13_no_request_beyond_the_budget() {
 
 /// A report of a successful run.
 fn well() -> JobReport {
-    JobReport::begin("cost", "run", "run", first_now(), true)
+    JobReport::begin(&"cost".into(), "run", "run", first_now(), true)
 }
 
 #[test]

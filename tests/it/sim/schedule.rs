@@ -26,6 +26,7 @@ use costlake::pipeline::retry::RetryPolicy;
 use costlake::pipeline::{Context, run_job};
 use costlake::plan::{Ask, range};
 use costlake::report::JobReport;
+use costlake::unit::Unit;
 use fastrand::Rng;
 use futures::future::join_all;
 use object_store::memory::InMemory;
@@ -313,7 +314,7 @@ impl Last<'_> {
         let unseen = variant.probe && (variant.takes_all || lock(world).bill.moved_unseen);
         let window = range(variant.begin(), now.date_naive() - chrono::Days::new(1)).expect("a range");
         let ask = if unseen { Ask::Range { window, missing_only: false } } else { Ask::Due };
-        let accepted = ["2026-10-01", "2026-11-01"].map(|month| ("cost".to_owned(), day(month)));
+        let accepted = ["2026-10-01", "2026-11-01"].map(|month| (Unit::from("cost"), day(month)));
         // If a clock was ahead, a user has confirmed it; otherwise there is nothing to accept.
         let context = context(world, writer, now, who);
         let context = Context { no_budget: true, accept_clock: true, accepted: Arc::new(accepted.into()), ..context };

@@ -79,7 +79,7 @@ fn a_table_has_the_views_it_has_columns_for() {
     let daily = r#"granularity = "DAILY""#;
     let by = r#"group_by = [{ dimension = "SERVICE" }, { tag = "team" }]"#;
     let has = |job: Job| -> Vec<String> {
-        let table = job.name.clone();
+        let table = job.unit.table.clone();
         let all = of(Dialect::Trino, &[job]);
         names(&all).into_iter().filter_map(|name| name.strip_prefix(&format!("{table}_"))).map(str::to_owned).collect()
     };

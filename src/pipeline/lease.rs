@@ -1,0 +1,96 @@
+//! Leases: workers that share no list of work do not pay for each other's units.
+//!
+//! | the newest `lease/<20 digits>.json` of the unit | a worker with `--lease D` |
+//! |---|---|
+//! | is missing, or older than D by the store's clock | takes the unit: it creates the next number |
+//! | is of a run that has its record | the same |
+//! | is of a run without a record | skips the unit |
+//! | is followed by one that another worker creates first | skips the unit: it has lost |
+//!
+//! A lease saves money and nothing else: without one, or with a clock that is wrong, two runs of a unit are what they
+//! always are, and one of them is superseded.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+use crate::ledger_store::record_of;
+use crate::unit::Unit;
+
+use super::Context;
+
+/// Leases that are kept, for people.
+const KEPT: usize = 20;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Lease {
+    format: u32,
+    run_id: String,
+    started_at: DateTime<Utc>,
+}
+
+/// Takes the unit for a run; a note that says who holds it, if another worker does.
+///
+/// # Errors
+/// When the lake cannot be read or written.
+pub(super) async fn take(
+    context: &Context,
+    unit: &Unit,
+    run_id: &str,
+    started_at: DateTime<Utc>,
+) -> Result<Option<String>> {
+    let Some(longest) = context.lease else { return Ok(None) };
+    let mut known: Vec<(u64, DateTime<Utc>)> = context
+        .lake
+        .list(&unit.beside("lease"))
+        .await?
+        .into_iter()
+        .filter_map(|entry| Some((number_of(unit, &entry.key)?, entry.modified)))
+        .collect();
+    known.sort_unstable();
+    if let Some((number, at)) = known.last()
+        && is_younger(*at, context.clock.now(), longest)
+        && let Some(note) = held(context, unit, *number, *at).await?
+    {
+        return Ok(Some(note));
+    }
+    let next = known.last().map_or(1, |(number, _)| number.saturating_add(1));
+    let lease = Lease { format: 1, run_id: run_id.to_owned(), started_at };
+    let text = serde_json::to_vec(&lease)
+        .map_err(|error| Error::new(Kind::Internal, "cannot write the lease").because(error))?;
+    if !context.lake.create(&key_of(unit, next), Bytes::from(text)).await? {
+        return Ok(Some("skipped: another worker has taken it at the same moment".to_owned()));
+    }
+    for (number, _) in known.iter().rev().skip(KEPT) {
+        context.lake.remove_lease(&key_of(unit, *number)).await?;
+    }
+    Ok(None)
+}
+
+/// The note that another worker holds the unit; `None` if its run has ended.
+async fn held(context: &Context, unit: &Unit, number: u64, at: DateTime<Utc>) -> Result<Option<String>> {
+    let object = context.lake.read(&key_of(unit, number), None).await?;
+    let lease = object.and_then(|object| serde_json::from_slice::<Lease>(&object.bytes).ok());
+    let Some(lease) = lease else { return Ok(None) };
+    if record_of(&context.lake, unit, &lease.run_id, lease.started_at).await?.is_some() {
+        return Ok(None);
+    }
+    let since = at.format("%Y-%m-%dT%H:%M:%SZ");
+    Ok(Some(format!("skipped: the run {} of another worker has held it since {since}", lease.run_id)))
+}
+
+fn is_younger(at: DateTime<Utc>, now: DateTime<Utc>, longest: Duration) -> bool {
+    (now - at).to_std().unwrap_or_default() < longest
+}
+
+fn key_of(unit: &Unit, number: u64) -> String {
+    unit.beside(&format!("lease/{number:020}.json"))
+}
+
+fn number_of(unit: &Unit, key: &str) -> Option<u64> {
+    let number = key.rsplit('/').next()?.strip_suffix(".json")?.parse().ok()?;
+    (key_of(unit, number) == key).then_some(number)
+}
