@@ -5,15 +5,19 @@ use serde_json::json;
 use crate::clients::Clients;
 use crate::error::Result;
 use crate::job::Job;
-use crate::pipeline::{shown_elsewhere, try_credentials};
+use crate::pipeline::{Context, shown_elsewhere, try_credentials};
 
 use super::args::{Global, Output};
 use super::failures::{Failures, notes};
 use super::screen::{self, BOLD, DIM, GREEN, YELLOW};
+use super::units::side_by_side;
 use super::{client_config, clock, clock_document, context, progress, select, tell_clock};
 
 /// How far the second line of a value is indented beyond the first.
 const INDENT: usize = 10;
+
+/// Accounts that are tried side by side.
+const SIDE_BY_SIDE: usize = 8;
 
 /// `costlake check`.
 pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Result<u8> {
@@ -26,15 +30,11 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
     let clients = Clients::new(client_config(global));
     let (mut documents, mut told) = (Vec::new(), Vec::new());
     for job in &jobs {
-        let tried = match &context {
-            Some(context) => Some(try_credentials(context, job).await),
+        let access = match &context {
+            Some(context) => access(context, job, &mut failures).await,
             None => None,
         };
-        if let Some(Err(error)) = &tried {
-            failures.add(&job.unit, error);
-        }
         let firings: Vec<String> = firings(job, now);
-        let access = tried.and_then(Result::ok);
         let of_job: Vec<String> = job.aws.note().into_iter().chain(shown_elsewhere(&clients, job).await).collect();
         if global.output == Output::Text {
             print(job, &firings, access.as_deref());
@@ -61,6 +61,24 @@ pub(super) async fn check(global: &Global, names: &[String], online: bool) -> Re
     }
     failures.tell();
     Ok(code)
+}
+
+/// Tries the credentials of a job, or of each of its accounts; the result in words, unless none can be used.
+async fn access(context: &Context, job: &Job, failures: &mut Failures) -> Option<String> {
+    let units = job.units();
+    let tries = units.iter().map(|unit| try_credentials(context, unit)).collect::<Vec<_>>();
+    let (mut usable, all) = (Vec::new(), units.len());
+    for (unit, tried) in units.iter().zip(side_by_side(tries, SIDE_BY_SIDE).await) {
+        match tried {
+            Ok(access) => usable.push(access),
+            Err(error) => failures.add(&unit.unit, &error),
+        }
+    }
+    match &usable[..] {
+        [one] if all == 1 => Some(one.clone()),
+        [] => None,
+        some => Some(format!("{} of {} can be read", some.len(), screen::plural(all as u64, "account"))),
+    }
 }
 
 fn firings(job: &Job, now: crate::clock::Clock) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! `rebuild`: rebuilds a table from its stored raw responses.
 
 use crate::error::Result;
+use crate::job::Job;
 use crate::maintenance::rebuild::rebuild_job;
 
 use super::args::Global;
@@ -15,8 +16,8 @@ pub(super) async fn rebuild(global: &Global, name: &str) -> Result<u8> {
     let context = context(global, client_config(global), None).await?;
     tell_clock(context.clock);
     let mut reports = Vec::new();
-    for job in &jobs {
-        reports.push(rebuild_job(&context, job).await);
+    for job in jobs.iter().flat_map(Job::units) {
+        reports.push(rebuild_job(&context, &job).await);
     }
     finish(global, &context, &reports, Failures::of(&broken), &broken)
 }

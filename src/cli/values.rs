@@ -35,6 +35,8 @@ pub(super) async fn values(global: &Global, what: &str, job: Option<&str>, yes: 
         .ok_or_else(|| Error::new(Kind::Internal, "there are no days before today"))?;
     let listing = entry.values.and_then(|listings| (listings.of)(key, window)).ok_or_else(|| unknown(entry, key))?;
     let job = job_of(global, entry, job)?;
+    // Of a job with accounts, the first one tells.
+    let job = job.units().into_iter().next().unwrap_or(job);
     if !yes && entry.provider.is_paid() {
         let (name, price) = (entry.provider.name, entry.provider.price_of(1));
         let priced =

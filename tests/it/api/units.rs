@@ -63,6 +63,9 @@ fn each_account_has_its_part_of_the_table_and_one_that_fails_stops_no_other() {
     }
     assert!(!house.lake().join(format!("costs/account={denied}")).exists());
 
+    let checked = house.costlake(&["check", "--online"]);
+    checked.exits(3).says("2 of 3 accounts can be read").says("costs of 444455556666").hides("bug");
+
     house.costlake(&["verify", "--full", "--account", ONE, "--account", TWO]).exits(0).says("costs of 000033334444");
     house.costlake(&["status", "--check"]).exits(6).says("not").says(denied);
     let status = house.json(&["status", "--account", ONE]);
@@ -137,6 +140,8 @@ fn shards_deal_out_every_unit_once_and_an_account_as_a_whole() {
         }
     }
     assert_eq!(seen.len(), 80);
+    let values = house.costlake(&["values", "aws_cost_and_usage.SERVICE", "--job", "a", "--yes"]);
+    values.exits(0).says("Amazon");
     house.costlake(&["units", "--shard", "4/4"]).exits(2).says("I from 0 to N-1");
     house.costlake(&["run", "--account", "100000000041"]).exits(2).says("no job has an account");
 }
@@ -234,6 +239,12 @@ fn organisations_of_datadog_have_keys_of_their_own() {
             .expect("an object")
     };
     assert_ne!(bytes("web"), bytes("emea"));
+    let sums = || house.costlake(&["show", "budgets", "--by", "account", "--metric", "rows", "--output", "csv"]).stdout;
+    let before = sums();
+    fs::remove_file(house.lake().join("budgets/account=web/billing_period=2026-11/data.parquet")).expect("an object");
+    house.costlake(&["rebuild", "budgets"]).exits(0);
+    assert_eq!(sums(), before, "made again from the stored answers of its organisation");
+    house.costlake(&["verify", "--full"]).exits(0).says("budgets of web");
     house.job("budgets", &text(&of("web").replace(" }", ", site = \"datadoghq.eu\" }")));
     house.costlake(&["run"]).exits(2).says("datadog_site changed from datadoghq.com to datadoghq.eu");
     fs::remove_file(house.folder().join("jobs/web.api")).expect("a key");
