@@ -26,7 +26,10 @@ type Labels = Vec<(&'static str, String)>;
 type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 type Counters = Family<Labels, Counter<f64, AtomicU64>>;
 
-/// One table.
+/// Accounts with a series of their own.
+const MOST_UNWELL: usize = 100;
+
+/// One table, or the part of an account in it.
 pub(super) struct TableFacts {
     pub(super) current: JobState,
     /// Missing while the lake cannot be read.
@@ -38,10 +41,21 @@ struct Page {
 }
 
 impl Page {
+    /// A gauge of which the accounts of a table have one value together: the greatest.
     fn gauge(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
         let family = Gauges::default();
         for (labels, value) in values {
-            family.get_or_create(&labels).set(value);
+            let gauge = family.get_or_create(&labels);
+            gauge.set(gauge.get().max(value));
+        }
+        self.registry.register(name, help, family);
+    }
+
+    /// A gauge of which the accounts of a table have one value together: the sum.
+    fn total(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
+        let family = Gauges::default();
+        for (labels, value) in values {
+            family.get_or_create(&labels).inc_by(value);
         }
         self.registry.register(name, help, family);
     }
@@ -103,8 +117,13 @@ fn of_ledgers(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
             days.push((vec![("table", table.current.job.unit.table.clone()), ("state", state)], number(count)));
         }
     }
-    page.gauge("days", "Days (or months) of the table by state", days);
+    page.total("days", "Days (or months) of the table by state", days);
     page.gauge(
+        "account_unwell",
+        "Accounts with missing, stale or held days, or whose last run failed; at most 100",
+        unwell(tables, now),
+    );
+    page.total(
         "lake_rows",
         "Rows in the table",
         known().map(|(table, ledger)| {
@@ -112,13 +131,30 @@ fn of_ledgers(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
             (of_table(table), number(days.map(|day| day.facts.rows).sum()))
         }),
     );
-    page.gauge(
+    page.total(
         "lake_bytes",
         "Bytes of the table's objects",
         known().map(|(table, ledger)| {
             (of_table(table), number(ledger.partitions.values().map(|partition| partition.bytes).sum()))
         }),
     );
+}
+
+/// The accounts that are not well, each with 1: a series for every account would be too many.
+fn unwell(tables: &[TableFacts], now: DateTime<Utc>) -> impl Iterator<Item = (Labels, f64)> {
+    let is_unwell = move |table: &TableFacts| {
+        let has_failed = table.current.last.as_ref().is_some_and(|last| last.exit_code != 0);
+        let has_gap =
+            |ledger: &Arc<Ledger>| calendar(&table.current.job, ledger, now).iter().any(|slot| slot.gap().is_some());
+        has_failed || table.ledger.as_ref().is_some_and(has_gap)
+    };
+    let with_account = tables.iter().filter_map(|table| Some((table, table.current.job.unit.account.clone()?)));
+    let found = with_account.filter(move |(table, _)| is_unwell(table));
+    found.take(MOST_UNWELL).map(|(table, account)| {
+        let mut labels = of_table(table);
+        labels.push(("account", account));
+        (labels, 1.0)
+    })
 }
 
 /// When any day of a table was last read, or its totals compared.
@@ -176,7 +212,7 @@ fn of_runs(page: &mut Page, tables: &[TableFacts]) {
         last().map(|(table, report)| (of_table(table), f64::from(report.exit_code))),
     );
     let running = |table: &TableFacts| f64::from(u8::from(table.current.live.is_some()));
-    page.gauge("running", "Whether a run goes on", all().map(|table| (of_table(table), running(table))));
+    page.total("running", "Runs that go on", all().map(|table| (of_table(table), running(table))));
     page.counter(
         "slots_outlasted",
         "Scheduled times that passed while a run went on",

@@ -93,15 +93,22 @@ pub(in crate::web) async fn job(
     Given(state): Given<Shared>,
     Path(named): Path<Named>,
     Asked(words): Asked<Words>,
-) -> Result<Markup, Failed> {
+) -> Result<Response, Failed> {
     let facts = state.page_facts().await;
-    let job = find(&facts, &named.unit())?;
+    let unit = named.unit();
+    let job = match find(&facts, &unit) {
+        // A table with accounts has a page for each of them.
+        Err(_) if unit.account.is_none() && facts.jobs.iter().any(|job| job.job.unit.table == unit.table) => {
+            return Ok(Redirect::to(&format!("/?search={}", unit.table)).into_response());
+        }
+        found => found?,
+    };
     let bad = |text| Failed(StatusCode::BAD_REQUEST, text);
     let day = words.selected().map_err(bad)?;
     let choice = Choice::read(&job.job, &words).map_err(bad)?;
     let summary = state.charts(job, &choice.drawn()).await;
     let selected = Selected { day, summary, costs: state.costs(job).await, choice };
-    Ok(page::job(&facts, job, &selected))
+    Ok(page::job(&facts, job, &selected).into_response())
 }
 
 /// What a path is about.

@@ -378,6 +378,33 @@ async fn metrics_have_their_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn accounts_have_pages_of_their_own_and_metrics_together() {
+    // The credentials of the sandbox are of the first one.
+    let accounts = "accounts = { list = [{ id = \"000123456789\" }, { id = \"222233334444\" }] }\n";
+    let world = World::new(&[("costs", &(COSTS.to_owned() + accounts))]);
+    let scheduler = ran(&world).await;
+    let router = page(&scheduler, access(None, false));
+    let text = get(&router, "/metrics").await.text;
+    for line in [
+        "costlake_days{table=\"costs\",state=\"estimated\"} 9.0",
+        "costlake_days{table=\"costs\",state=\"missing\"} 9.0",
+        "costlake_runs_total{table=\"costs\",outcome=\"done\"} 1.0",
+        "costlake_runs_total{table=\"costs\",outcome=\"failed\"} 1.0",
+        "costlake_last_run_exit_code{table=\"costs\"} 3.0",
+        "costlake_account_unwell{table=\"costs\",account=\"222233334444\"} 1.0",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("account=\"000123456789\""), "{text}");
+    for account in ["000123456789", "222233334444"] {
+        let answer = get(&router, &format!("/jobs/costs/account/{account}")).await;
+        assert!(answer.status == StatusCode::OK && answer.text.contains(account), "{account}");
+    }
+    assert_eq!(get(&router, "/jobs/costs").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(get(&router, "/jobs/other").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn failures_are_counted_by_kind() {
     let world = World::new(&[("costs", &(COSTS.to_owned() + "budget = { max_requests_per_run = 1 }\n"))]);
     let scheduler = ran(&world).await;
