@@ -262,7 +262,7 @@ fn is_of_ledger(ledger: &Ledger, partition: Partition, bytes: &[u8]) -> bool {
 }
 
 fn way_out(job: &Job) -> String {
-    format!("costlake verify {} shows the damage, --repair reads the days again", job.unit.table)
+    format!("costlake verify {} shows the damage, --repair reads the days again", job.unit.as_argument())
 }
 
 /// Adds the rows of an object, on a blocking thread; the tallies are of one question. A decoder that panics on damaged

@@ -15,6 +15,10 @@ use crate::error::Error;
 /// The folder of everything that is not data.
 pub const STATE: &str = "_costlake";
 
+/// The column with the account of a row, in a table with accounts, and the key of its folder. No column of a schema has this
+/// name.
+pub const ACCOUNT: &str = "account";
+
 /// What has data files, a ledger, run records and a lock of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Unit {
@@ -36,7 +40,7 @@ impl Unit {
     #[must_use]
     pub fn folder(&self) -> String {
         match &self.account {
-            Some(account) => format!("{}/account={account}", self.table),
+            Some(account) => format!("{}/{ACCOUNT}={account}", self.table),
             None => self.table.clone(),
         }
     }
@@ -76,11 +80,17 @@ impl Unit {
     }
 }
 
+/// The account that the name of a folder says: `111122223333` of `account=111122223333`.
+#[must_use]
+pub fn account_in(folder: &str) -> Option<&str> {
+    folder.strip_prefix(ACCOUNT)?.strip_prefix('=')
+}
+
 /// Splits a key, without `_costlake/`, into the folder of its unit and what is below that.
 #[must_use]
 pub fn split_key(key: &str) -> (&str, &str) {
     let Some((table, rest)) = key.split_once('/') else { return (key, "") };
-    match rest.split_once('/').filter(|(account, _)| account.starts_with("account=")) {
+    match rest.split_once('/').filter(|(account, _)| account_in(account).is_some()) {
         Some((account, below)) => (&key[..=table.len() + account.len()], below),
         None => (table, rest),
     }

@@ -23,5 +23,5 @@ mod question;
 mod tally;
 
 pub use period::{Against, earlier};
-pub use question::{ACCOUNT, Filter, Grouping, MOST_GROUPINGS, Measure, Question, ROWS, first_grouping};
+pub use question::{Filter, Grouping, MOST_GROUPINGS, Measure, Question, ROWS, first_grouping};
 pub use tally::{Answer, Group, Order, Section, Tally};

@@ -6,15 +6,13 @@ use crate::error::{Error, Kind, Result};
 use crate::job::section::nearest;
 use crate::table::{Column, ColumnType, Sums, Table};
 use crate::totals::CURRENCY;
+use crate::unit::ACCOUNT;
 
 /// Most columns to group by.
 pub const MOST_GROUPINGS: usize = 3;
 
 /// The measure that every table has: the number of its rows.
 pub const ROWS: &str = "rows";
-
-/// What the account is grouped and filtered by, in a table with accounts.
-pub const ACCOUNT: &str = "account";
 
 /// The column that says what a value of Datadog is of; values of two are never added.
 const SERIES: &str = "series";

@@ -1,6 +1,6 @@
 //! `run` and `backfill`; what is typed for `plan`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,11 +74,12 @@ pub(super) async fn run(global: &Global, asked: &Run<'_>) -> Result<u8> {
 
 /// What became of each unit, for an engine that decides what to run again; one that has not begun may be.
 fn exit_detail(jobs: &[Job], reports: &[JobReport], code: u8) -> serde_json::Value {
+    let reports: BTreeMap<Unit, &JobReport> = reports.iter().map(|report| (report.unit(), report)).collect();
     let units = jobs.iter().map(|job| {
         let mut unit = json!(job.unit);
-        let report = reports.iter().find(|report| report.job == job.unit.table && report.account == job.unit.account);
+        let report = reports.get(&job.unit);
         unit["exit_code"] = json!(report.map_or(Kind::Interrupted.exit_code(), |report| report.exit_code));
-        unit["retry"] = json!(report.map_or(Retry::Yes, JobReport::retry));
+        unit["retry"] = json!(report.map_or(Retry::Yes, |report| report.retry()));
         unit
     });
     json!({ "units": units.collect::<Vec<_>>(), "exit_code": code })

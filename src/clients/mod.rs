@@ -127,14 +127,20 @@ impl Client {
 #[derive(Debug)]
 pub struct Clients {
     client_config: ClientConfig,
-    opened: Mutex<HashMap<ClientKey, Arc<Mutex<Option<OpenClient>>>>>,
-    /// How many runs are still to use each client.
-    wanted: Mutex<HashMap<ClientKey, usize>>,
+    opened: Mutex<HashMap<ClientKey, Place>>,
     /// What AWS STS answered.
     answers: account::AccountCache,
     in_process: Option<(StubApi, Identity)>,
     /// Cache of [`Clients::elsewhere`], which status displays call repeatedly.
     elsewhere: Mutex<HashMap<(AwsSettings, Api), Option<String>>>,
+}
+
+/// The place of a client. It is locked while the client is opened, so that one account does not wait for another.
+#[derive(Debug, Clone, Default)]
+struct Place {
+    client: Arc<Mutex<Option<OpenClient>>>,
+    /// How many runs are still to use it.
+    wanted: usize,
 }
 
 /// What distinguishes clients: jobs with the same settings share one.
@@ -163,7 +169,6 @@ impl Clients {
         Self {
             client_config,
             opened: Mutex::default(),
-            wanted: Mutex::default(),
             answers: account::AccountCache::default(),
             in_process: None,
             elsewhere: Mutex::default(),
@@ -198,7 +203,7 @@ impl Clients {
             });
         }
         let key = self.key_of(job);
-        let opened = Arc::clone(self.opened.lock().await.entry(key.clone()).or_default());
+        let opened = Arc::clone(&self.opened.lock().await.entry(key.clone()).or_default().client);
         let mut opened = opened.lock().await;
         if let Some(open) = opened.as_mut() {
             if let Some(limiter) = &open.client.limiter {
@@ -226,23 +231,20 @@ impl Clients {
 
     /// Says that a run of this job will come, so that its client stays open until [`Clients::release`].
     pub async fn reserve(&self, job: &Job) {
-        *self.wanted.lock().await.entry(self.key_of(job)).or_default() += 1;
+        self.opened.lock().await.entry(self.key_of(job)).or_default().wanted += 1;
     }
 
     /// Says that a run has ended. Returns whether it was the last one of its account: then the client is dropped, so that
     /// memory does not grow with the number of accounts.
     pub async fn release(&self, job: &Job) -> bool {
-        let key = self.key_of(job);
-        let mut wanted = self.wanted.lock().await;
-        let left = wanted.get(&key).map_or(0, |left| left.saturating_sub(1));
-        if left > 0 {
-            wanted.insert(key, left);
-            return false;
+        let (key, mut opened) = (self.key_of(job), self.opened.lock().await);
+        let Some(place) = opened.get_mut(&key) else { return true };
+        place.wanted = place.wanted.saturating_sub(1);
+        let is_last = place.wanted == 0;
+        if is_last {
+            opened.remove(&key);
         }
-        wanted.remove(&key);
-        drop(wanted);
-        self.opened.lock().await.remove(&key);
-        true
+        is_last
     }
 
     /// Checks the account again once the last check is older than [`account::FRESH`]: credentials of a long-running
@@ -338,7 +340,7 @@ impl Clients {
     }
 
     async fn ask_all_the_same(&self, job: &Job) -> Result<Option<account::Found>> {
-        let opened = self.opened.lock().await.get(&self.key_of(job)).map(Arc::clone);
+        let opened = self.opened.lock().await.get(&self.key_of(job)).map(|place| Arc::clone(&place.client));
         let Some(opened) = opened else { return Ok(None) };
         let opened = opened.lock().await;
         let Some((config, _)) = opened.as_ref().and_then(|open| open.aws.as_ref()) else { return Ok(None) };

@@ -12,7 +12,7 @@ use chrono::NaiveDate;
 use crate::sources::{Api, Entry, Source};
 use crate::unit::Unit;
 
-use super::read::{is_account, is_role};
+use super::read::{check_credentials, is_account, is_role};
 use super::section::{Problem, Problems, Section, nearest};
 use super::{Job, KeyFiles, lines, read_text};
 
@@ -68,9 +68,9 @@ impl Accounts {
     }
 }
 
-/// Whether the root of a file is that of a list of accounts, which may stand among the job files.
+/// Whether the root of a file is that of a list of accounts, which may stand among the job files, and nothing else.
 pub(super) fn is_list(root: &toml::Table) -> bool {
-    !root.contains_key("source") && LISTS.iter().any(|name| root.get(*name).is_some_and(toml::Value::is_array))
+    root.len() == 1 && LISTS.iter().any(|name| root.get(*name).is_some_and(toml::Value::is_array))
 }
 
 /// Whether a text may name an organisation of Datadog: `[a-z0-9][a-z0-9_-]{0,62}`.
@@ -92,8 +92,10 @@ pub(super) fn read(
 ) -> Option<Accounts> {
     let (from, list) = (section.text("from"), section.value("list"));
     let template = section.text("role_arn");
-    if let Some(arn) = template {
-        check_template(section, arn);
+    match (template, entry.provider.api) {
+        (Some(_), Api::Datadog) => section.note("role_arn", "means nothing at Datadog: its accounts have key files"),
+        (Some(arn), Api::CostExplorer) => check_template(section, arn),
+        (None, _) => {}
     }
     let reader = ReadAccounts { api: entry.provider.api, template, view: &view };
     match (from, list) {
@@ -202,11 +204,8 @@ impl ReadAccounts<'_> {
         }
         let name = if self.api == Api::Datadog { organisation(section)? } else { account_id(section)? };
         let text = |key: &str| section.text(key).map(str::to_owned);
-        let own_role = text("role_arn");
-        if let Some(arn) = own_role.as_deref().filter(|arn| !is_role(arn)) {
-            section.note("role_arn", format!("must be as \"arn:aws:iam::{name}:role/costlake\", not \"{arn}\""));
-        }
-        let role_arn = own_role.or_else(|| self.template.map(|arn| arn.replace(ID, &name)));
+        check_credentials(section, &format!("arn:aws:iam::{name}:role/costlake"));
+        let role_arn = text("role_arn").or_else(|| self.template.map(|arn| arn.replace(ID, &name)));
         let view = section.text("billing_view_arn");
         Some(Account {
             role_arn,

@@ -45,7 +45,8 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
     let limits = read_limits(&section("limits"));
     let aws = read_aws(&section("aws"), root);
     let datadog_site = section("datadog").text("site").map(str::to_owned);
-    let accounts = entry.and_then(|entry| read_accounts(root, file, entry, problems));
+    let accounts_section = section("accounts");
+    let accounts = entry.and_then(|entry| read_accounts(&accounts_section, root, file, entry));
     let lake = section("lake");
     let (keep_raw, keep_history) = (lake.boolean("keep_raw"), lake.boolean("keep_history"));
     let keep_history_days = read_days(&lake, "keep_history_for");
@@ -72,19 +73,21 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
 }
 
 fn read_accounts(
+    section: &Section<'_>,
     root: &toml::Table,
     file: &Path,
     entry: &'static sources::Entry,
-    problems: &Problems,
 ) -> Option<Accounts> {
-    let table = root.get("accounts")?.as_table()?;
-    accounts::check_others(root, problems);
+    if !section.is_there() {
+        return None;
+    }
+    accounts::check_others(root, section.problems());
     let with_view = |arn: &str, problems: &Problems| {
         let mut source = joined(root);
         source.insert("billing_view_arn".to_owned(), arn.into());
         (entry.build)(&Section::new("source", Some(&source), problems))
     };
-    accounts::read(&Section::new("accounts", Some(table), problems), file, entry, with_view)
+    accounts::read(section, file, entry, with_view)
 }
 
 /// `[source]` with `aws.billing_view_arn` added as `billing_view_arn`, because it is part of the request.
@@ -361,9 +364,22 @@ fn read_aws(section: &Section<'_>, root: &toml::Table) -> AwsSettings {
     {
         section.note("account_id", format!("must be twelve digits in quotes, not \"{id}\""));
     }
+    check_credentials(section, "arn:aws:iam::123456789012:role/costs");
+    AwsSettings {
+        profile: text("profile"),
+        role_arn: text("role_arn"),
+        external_id: text("external_id"),
+        region: text("region"),
+        account_id,
+        unverified: section.boolean("verify_account") == Some(false),
+    }
+}
+
+/// Notes what is wrong with the names of credentials, of a job or of one of its accounts; `role` is an example of a role.
+pub(super) fn check_credentials(section: &Section<'_>, role: &str) {
     let is_key = |value: &str| value.starts_with("AKIA") || value.starts_with("ASIA");
     for key in ["profile", "role_arn", "external_id", "region"] {
-        if text(key).is_some_and(|value| is_key(&value)) {
+        if section.text(key).is_some_and(is_key) {
             section.note(key, "looks like an access key: keys never belong into a job file");
         }
     }
@@ -376,16 +392,8 @@ fn read_aws(section: &Section<'_>, root: &toml::Table) -> AwsSettings {
             _ => {}
         }
     }
-    if let Some(arn) = text("role_arn").filter(|arn| !is_role(arn) && !is_key(arn)) {
-        section.note("role_arn", format!("must be as \"arn:aws:iam::123456789012:role/costs\", not \"{arn}\""));
-    }
-    AwsSettings {
-        profile: text("profile"),
-        role_arn: text("role_arn"),
-        external_id: text("external_id"),
-        region: text("region"),
-        account_id,
-        unverified: section.boolean("verify_account") == Some(false),
+    if let Some(arn) = section.text("role_arn").filter(|arn| !is_role(arn) && !is_key(arn)) {
+        section.note("role_arn", format!("must be as \"{role}\", not \"{arn}\""));
     }
 }
 

@@ -127,6 +127,12 @@ impl<'a> Section<'a> {
         self.table.and_then(|table| table.get(key))
     }
 
+    /// Whether the file has it.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.table.is_some()
+    }
+
     /// The keys that are there.
     pub fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.table.into_iter().flat_map(|table| table.keys().map(String::as_str))

@@ -14,7 +14,7 @@ use crate::job::{self, BrokenJob, Job};
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord};
 use crate::sources::{Entry, REGISTRY};
-use crate::unit::STATE;
+use crate::unit::{STATE, account_in};
 
 /// The settings of `[source]` that a record holds, or that are not set.
 const IDENTITY: [&str; 6] = ["granularity", "metric", "metrics", "group_by", "filter", "filter_by"];
@@ -55,7 +55,7 @@ async fn recorded_job(lake: &Arc<Lake>, name: &str, clock: Clock) -> Result<Opti
 /// When the lake cannot be read.
 pub async fn stored_accounts(lake: &Lake, table: &str) -> Result<Vec<String>> {
     let folders = lake.folders(&format!("{STATE}/{table}")).await?;
-    Ok(folders.iter().filter_map(|folder| folder.strip_prefix("account=")).map(str::to_owned).collect())
+    Ok(folders.iter().filter_map(|folder| account_in(folder)).map(str::to_owned).collect())
 }
 
 /// The metrics that the table has gained since its record was made.

@@ -132,7 +132,7 @@ fn stray(job: &Job, key: String) -> Finding {
 }
 
 fn advice_for(job: &Job, defect: Defect, replaceable: bool) -> String {
-    let name = &job.unit.table;
+    let (name, table) = (job.unit.as_argument(), &job.unit.table);
     match defect {
         Defect::Foreign => "move it out of the table's folder: costlake never touches what it did not write".to_owned(),
         Defect::Ahead => format!("costlake verify {name} --repair takes it into the ledger, without asking the API"),
@@ -141,11 +141,11 @@ fn advice_for(job: &Job, defect: Defect, replaceable: bool) -> String {
              `costlake verify {name} --repair`"
         ),
         _ if job.entry.rules.snapshot => format!(
-            "restore it, or run `costlake rebuild {name}`: {} tells only today's state, so past days cannot be read again",
+            "restore it, or run `costlake rebuild {table}`: {} tells only today's state, so past days cannot be read again",
             job.entry.name
         ),
         _ if job.keep_raw => format!(
-            "restore it, or run `costlake rebuild {name}` (from kept raw answers), or `costlake verify {name} --repair` \
+            "restore it, or run `costlake rebuild {table}` (from kept raw answers), or `costlake verify {name} --repair` \
              (asks the API again)"
         ),
         _ => format!("restore it, or run `costlake verify {name} --repair`, which asks the API for its days again"),

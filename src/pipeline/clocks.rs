@@ -83,7 +83,7 @@ fn behind(job: &Job, now: DateTime<Utc>, newest: DateTime<Utc>) -> Error {
     .at("table", &job.unit.table)
     .advise(format!(
         "nothing that was read as final is read again; if this clock is wrong, set it; if that run's was, run `costlake run {} --accept-clock` once",
-        job.unit.table
+        job.unit.as_argument()
     ))
 }
 

@@ -23,7 +23,7 @@ use crate::job::{AwsSettings, Job};
 use crate::ledger::Ledger;
 use crate::plan::{Ask, Plan, history_start, least_requests, plan, probes, reach};
 use crate::report::{JobReport, RequestStats};
-use crate::sources::{ApiTotals, Source};
+use crate::sources::{Api, ApiTotals, Source};
 use crate::totals::Totals;
 use crate::window::Window;
 
@@ -110,8 +110,12 @@ impl Shared {
         Arc::clone(self.said.lock().await.entry(key.clone()).or_default())
     }
 
-    /// Drops the answers that only this job and others of its account need: none of them runs any more.
+    /// Drops the answers that only jobs of this one's account need: none of them runs any more. Jobs of other APIs have
+    /// the same AWS settings, none, and need none of the answers.
     pub async fn forget(&self, job: &Job) {
+        if job.entry.provider.api != Api::CostExplorer {
+            return;
+        }
         self.said.lock().await.retain(|(aws, _), _| *aws != job.aws);
         self.begun.lock().await.retain(|(aws, _), _| *aws != job.aws);
     }
@@ -369,9 +373,30 @@ pub(super) async fn ask(
 mod tests {
     use std::path::Path;
 
-    use super::{Question, metrics_of};
+    use super::{Question, Said, Shared, key_of, metrics_of};
     use crate::job;
     use crate::window::{Window, parse_day};
+
+    #[tokio::test]
+    async fn what_datadog_s_jobs_end_costs_no_account_of_aws_its_answers() {
+        let parse = |text: &str| job::parse(Path::new("costs.toml"), text).expect("a job");
+        let aws = parse(
+            "window = { begin = \"2026-11-01\" }\n[source]\ntype = \"aws_cost_and_usage\"\ngranularity = \"DAILY\"\n\
+             metrics = [\"UnblendedCost\"]\ngroup_by = [{ dimension = \"SERVICE\" }]\n",
+        );
+        let datadog = parse("source = { type = \"datadog_ccm_config\" }");
+        assert_eq!(aws.aws, datadog.aws, "the settings alone do not tell them apart");
+        let (shared, key) = (Shared::default(), key_of(&aws).expect("a key"));
+        let day = parse_day("2026-11-01").expect("a day");
+        let question = Question { metrics: metrics_of(&aws), window: Window::day(day) };
+        shared.said_of(&key).await.lock().await.push(Said { question, totals: None });
+        let mut kept = Vec::new();
+        for ended in [&datadog, &aws] {
+            shared.forget(ended).await;
+            kept.push(shared.said_of(&key).await.lock().await.len());
+        }
+        assert_eq!(kept, [1, 0]);
+    }
 
     #[test]
     fn an_answer_serves_a_job_with_its_metrics_and_its_days() {

@@ -133,6 +133,30 @@ mod tests {
     }
 
     #[test]
+    fn accounts_that_vanish_stay_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let (job, accounts) = (folder.path().join("a.toml"), folder.path().join("accounts.toml"));
+        let list =
+            |names: &[&str]| names.iter().map(|name| format!("[[accounts]]\nname = \"{name}\"\n")).collect::<String>();
+        fs::write(&accounts, list(&["web"])).unwrap();
+        fs::write(&job, format!("{GOOD}accounts = {{ from = \"accounts.toml\" }}\n")).unwrap();
+        let mut watcher = Watcher::new(folder.path());
+        watcher.look(false).unwrap();
+        let units = |watcher: &Watcher| watcher.files()[&job].job.as_ref().unwrap().units().len();
+        assert!(units(&watcher) == 1 && watcher.files()[&accounts].broken.is_none(), "a list is no broken job");
+
+        fs::remove_file(&accounts).unwrap();
+        assert!(watcher.look(false).unwrap());
+        assert_eq!(units(&watcher), 1);
+        assert!(watcher.files()[&job].broken.as_ref().unwrap().lines()[0].contains("accounts.toml cannot be read"));
+
+        fs::write(&accounts, list(&["web", "emea"])).unwrap();
+        assert!(watcher.look(false).unwrap());
+        assert!(units(&watcher) == 2 && watcher.files()[&job].broken.is_none());
+        assert!(!watcher.look(false).unwrap(), "nothing has changed");
+    }
+
+    #[test]
     fn a_folder_that_is_gone_ends_no_job() {
         let folder = tempfile::tempdir().unwrap();
         let jobs = folder.path().join("jobs");

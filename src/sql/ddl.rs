@@ -4,9 +4,10 @@ use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::job::accounts::Accounts;
 use crate::table::Column;
+use crate::unit::ACCOUNT;
 use crate::window::Grain;
 
-use super::{ACCOUNT, Dialect, FILE};
+use super::{Dialect, FILE};
 
 /// Most accounts that a definition names; of more a query must name the one it is of.
 const MOST_NAMED: usize = 100;

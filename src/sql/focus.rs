@@ -2,8 +2,9 @@
 //! with `x_`. `docs/focus.md` documents the mapping.
 
 use crate::job::Job;
-use crate::sql::{ACCOUNT, Dialect};
+use crate::sql::Dialect;
 use crate::table::Column;
+use crate::unit::ACCOUNT;
 use crate::window::Grain;
 
 /// Columns that match a FOCUS column without conversion.

@@ -33,9 +33,6 @@ pub mod views;
 /// The column in which DuckDB returns the file of a row; no table column has a space in its name.
 pub const FILE: &str = "costlake file";
 
-/// The column with the account of a row, in a table with accounts; no column of a table has this name.
-pub const ACCOUNT: &str = "account";
-
 /// Which tables have files of one sort: some without accounts, some with, or both. A pattern that no file fits is an error
 /// in DuckDB, so that a list of files names only those folders that have some.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 use crate::job::Job;
 use crate::table::{ColumnType, Sums};
 use crate::text::plural;
+use crate::unit::ACCOUNT;
 
 use super::views::{Subject, View, begin};
-use super::{ACCOUNT, Dialect, ddl};
+use super::{Dialect, ddl};
 
 const NAME: &str = "costlake_tables";
 

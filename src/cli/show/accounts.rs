@@ -6,7 +6,6 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 
-use crate::answer::ACCOUNT;
 use crate::ask::{OfAccount, Reply, rank, sentence};
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
@@ -15,6 +14,7 @@ use crate::job::section::nearest;
 use crate::lake::Lake;
 use crate::ledger_store::{TableRecord, stored_accounts};
 use crate::text::plural;
+use crate::unit::ACCOUNT;
 
 use super::flagged;
 

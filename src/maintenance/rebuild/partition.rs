@@ -121,7 +121,7 @@ impl PartitionRebuild<'_> {
                 .at("key", data_key(&self.job.unit, partition))
                 .advise(format!(
                     "restore it, or run `costlake verify {} --repair`, which asks the API again",
-                    self.job.unit.table
+                    self.job.unit.as_argument()
                 )));
         }
         self.commit(part, replayed, report).await

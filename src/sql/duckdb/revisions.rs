@@ -1,7 +1,8 @@
 //! `cost_revisions` and `costlake_generations`: DuckDB views over the newest ledger snapshot of every table, so that
 //! "what changed, when and by how much" is a query.
 
-use crate::sql::{ACCOUNT, Dialect, Having, files};
+use crate::sql::{Dialect, Having, files};
+use crate::unit::ACCOUNT;
 
 const REVISIONS: &str = "cost_revisions";
 const GENERATIONS: &str = "costlake_generations";

@@ -1,6 +1,7 @@
 //! `costlake_runs`: a DuckDB view over the run records, so that "what did requests cost this month" is a query.
 
-use crate::sql::{ACCOUNT, Dialect, Having, files};
+use crate::sql::{Dialect, Having, files};
+use crate::unit::ACCOUNT;
 
 /// Name of the view.
 const NAME: &str = "costlake_runs";

@@ -12,13 +12,12 @@ use maud::Markup;
 use serde::Deserialize;
 
 use super::actions::{bad, refused};
-use super::html::{Failed, find, no_such_job};
+use super::html::{Failed, Named, find, no_such_job};
 use crate::job::Job;
 use crate::ledger::Ledger;
 use crate::pipeline::totals::Prices;
 use crate::pipeline::{Context, plan_job};
 use crate::plan::Ask;
-use crate::unit::Unit;
 use crate::web::cache::Shared;
 use crate::web::page;
 use crate::web::view::{AcceptFacts, held_of};
@@ -27,16 +26,10 @@ use crate::window::parse_month;
 /// The fields of the form.
 #[derive(Deserialize)]
 pub(in crate::web) struct Wanted {
-    job: String,
-    account: Option<String>,
+    #[serde(flatten)]
+    named: Named,
     /// `2026-10`.
     month: String,
-}
-
-impl Wanted {
-    fn unit(&self) -> Unit {
-        Unit { table: self.job.clone(), account: self.account.clone() }
-    }
 }
 
 /// The first day of the month, if something of it is held.
@@ -55,7 +48,7 @@ fn month_of(job: &Job, ledger: &Ledger, text: &str) -> Result<NaiveDate, Failed>
 /// Shows what an acceptance takes.
 pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Markup, Failed> {
     let facts = state.page_facts().await;
-    let job = find(&facts, &wanted.unit())?;
+    let job = find(&facts, &wanted.named.unit())?;
     let month = month_of(&job.job, &job.ledger, &wanted.month)?;
     let (clock, ask) = (state.scheduler.clock(), Ask::Due);
     let accepted = Arc::new(BTreeSet::from([(job.job.unit.clone(), month)]));
@@ -73,7 +66,7 @@ pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form
 
 /// Starts the run that takes the held figures.
 pub(in crate::web) async fn start(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Response, Failed> {
-    let current = state.scheduler.jobs.of(&wanted.unit(), state.now()).ok_or_else(no_such_job)?;
+    let current = state.scheduler.jobs.of(&wanted.named.unit(), state.now()).ok_or_else(no_such_job)?;
     let cached = state.cached(&current).await.map_err(|error| bad(&error))?;
     let month = month_of(&current.job, &cached.ledger, &wanted.month)?;
     match state.scheduler.accept(&current.job.unit, month) {

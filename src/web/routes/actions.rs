@@ -7,14 +7,13 @@ use chrono::NaiveDate;
 use maud::Markup;
 use serde::Deserialize;
 
-use super::html::{Failed, find, no_such_job};
+use super::html::{Failed, Named, find, no_such_job};
 use crate::error::{Error, Kind};
 use crate::job::Job;
 use crate::pipeline::totals::Prices;
 use crate::pipeline::{Context, plan_job};
 use crate::plan::{Ask, OVER_CAP, Plan, range};
 use crate::scheduler::jobs::Refusal;
-use crate::unit::Unit;
 use crate::web::cache::{Shared, State};
 use crate::web::page;
 use crate::web::view::PlanFacts;
@@ -23,18 +22,12 @@ use crate::window::parse_date_argument;
 /// The fields of the form. Dates have the syntax of the command line.
 #[derive(Deserialize)]
 pub(in crate::web) struct Wanted {
-    job: String,
-    account: Option<String>,
+    #[serde(flatten)]
+    named: Named,
     from: String,
     to: String,
     /// A checkbox: any text means ticked, except `false`, `0`, `off` and the empty one.
     missing: Option<String>,
-}
-
-impl Wanted {
-    fn unit(&self) -> Unit {
-        Unit { table: self.job.clone(), account: self.account.clone() }
-    }
 }
 
 /// A validated range with its plan.
@@ -75,7 +68,7 @@ async fn check(state: &State, job: &Job, wanted: &Wanted) -> Result<Checked, Fai
 /// Shows what a backfill would request and cost.
 pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Markup, Failed> {
     let facts = state.page_facts().await;
-    let job = find(&facts, &wanted.unit())?;
+    let job = find(&facts, &wanted.named.unit())?;
     let checked = check(&state, &job.job, &wanted).await?;
     let mut notes: Vec<String> = checked.page_note.map(str::to_owned).into_iter().collect();
     if job.job.budget.max_requests_per_run.is_some_and(|cap| checked.plan.expected_requests() > cap) {
@@ -92,7 +85,7 @@ pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form
 
 /// Starts a backfill.
 pub(in crate::web) async fn start(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Response, Failed> {
-    let current = state.scheduler.jobs.of(&wanted.unit(), state.now()).ok_or_else(no_such_job)?;
+    let current = state.scheduler.jobs.of(&wanted.named.unit(), state.now()).ok_or_else(no_such_job)?;
     let checked = check(&state, &current.job, &wanted).await?;
     match state.scheduler.start(&current.job.unit, "backfill", checked.ask) {
         Ok(()) => Ok(Redirect::to(&current.job.unit.page()).into_response()),

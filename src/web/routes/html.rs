@@ -111,15 +111,16 @@ pub(in crate::web) async fn job(
     Ok(page::job(&facts, job, &selected).into_response())
 }
 
-/// What a path is about.
+/// What a path or a form is about.
 #[derive(Deserialize)]
 pub(in crate::web) struct Named {
+    #[serde(alias = "job")]
     name: String,
     account: Option<String>,
 }
 
 impl Named {
-    fn unit(&self) -> Unit {
+    pub(super) fn unit(&self) -> Unit {
         Unit { table: self.name.clone(), account: self.account.clone() }
     }
 }

@@ -175,6 +175,18 @@ fn what_is_wrong_with_accounts_is_said_with_its_place() {
         house.job("costs", &with_accounts(accounts));
         house.costlake(&["check"]).exits(2).says(wanted);
     }
+    // A list in place of the section would be a table without accounts; a list and more is no file of accounts.
+    house.job("costs", &format!("{DAILY}[[accounts]]\nid = \"{ONE}\"\n"));
+    house.costlake(&["check"]).exits(2).says("accounts: must be a table: write [accounts]");
+    house.job("costs", "[schedule]\ncron = \"0 6 * * *\"\n[[accounts]]\nid = \"222233334444\"\n");
+    house.costlake(&["check"]).exits(2).says("source.type: is missing");
+    for (key, wanted) in [
+        ("profile = \"AKIATESTTESTTESTTEST\"", "looks like an access key"),
+        ("external_id = \"a\\nb\"", "a control character"),
+    ] {
+        house.job("costs", &with_accounts(&format!("list = [{{ id = \"{ONE}\", {key} }}]")));
+        house.costlake(&["check"]).exits(2).says(wanted);
+    }
     fs::write(
         house.folder().join("jobs/accounts.toml"),
         "[[accounts]]\nid = \"222233334444\"\n[[accounts]]\nid = \"x\"\n",
@@ -185,6 +197,8 @@ fn what_is_wrong_with_accounts_is_said_with_its_place() {
     let datadog = "[source]\ntype = \"datadog_ccm_config\"\n[accounts]\n";
     house.job("costs", &format!("{datadog}list = [{{ name = \"EMEA\" }}]\n"));
     house.costlake(&["check"]).exits(2).says("cannot name a folder of the table");
+    house.job("costs", &format!("{datadog}list = [{{ name = \"emea\" }}]\n{ROLES}\n"));
+    house.costlake(&["check"]).exits(2).says("means nothing at Datadog");
     house.job("costs", &format!("{datadog}list = [{{ name = \"emea\", api_key_file = \"a\" }}]\n"));
     house.costlake(&["check"]).exits(2).says("app_key_file").says("is missing");
     house.job("costs", &with_accounts(&format!("list = [{{ id = \"{ONE}\" }}]\n[aws]\naccount_id = \"{ONE}\"")));

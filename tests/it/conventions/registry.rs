@@ -19,6 +19,8 @@ fn every_source_has_a_schema_that_every_reader_understands() {
         let text = read(format!("schemas/{}.json", entry.name));
         assert_eq!(text, entry.schema, "{}", entry.name);
         let columns = parse_schema(&text).unwrap_or_else(|error| panic!("{}: {error}", entry.name));
+        let is_reserved = |column: &Column| column.name == costlake::unit::ACCOUNT;
+        assert!(!columns.iter().any(is_reserved), "{}: a table with accounts has a column of this name", entry.name);
         assert!(!columns.is_empty());
         let mut names = BTreeSet::new();
         for column in &columns {
