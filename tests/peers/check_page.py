@@ -114,8 +114,9 @@ class Visit:
     def sign_in(self):
         self.open("/login")
         self.page.fill("#token", TOKEN)
-        self.page.click("button[type=submit]")
-        self.page.wait_for_load_state("load")
+        # Expected before the click: asked for afterwards, it may be over already, or not have begun.
+        with self.page.expect_navigation(wait_until="load"):
+            self.page.click("button[type=submit]")
 
     def cells(self):
         """State by day as the calendar's accessible names say it."""
