@@ -52,7 +52,7 @@ static PAGE: LazyLock<Router> = LazyLock::new(|| {
     };
     let folder = tempfile::tempdir().expect("a folder");
     let scheduler = Scheduler::new(context, folder.path(), None).expect("a scheduler");
-    scheduler.jobs.place(Arc::new(COST.clone()), None, now());
+    scheduler.jobs.place(&Arc::new(COST.clone()), None, now());
     let access = Access::new(Some(TOKEN), IpAddr::V4(Ipv4Addr::LOCALHOST), &[], true).expect("access");
     router(State::new(scheduler, access, "lake".to_owned()))
 });

@@ -46,6 +46,9 @@ const KEPT_SNAPSHOTS: usize = 20;
 /// Maximum number of attempts to find a free number.
 const MAX_CLASHES: u32 = 100;
 
+/// Number of a snapshot and when it was written, by the store's clock. Its content never changes.
+pub type Snapshot = (u64, DateTime<Utc>);
+
 /// The open ledger store of one table.
 #[derive(Debug)]
 pub struct LedgerStore {
@@ -69,6 +72,8 @@ pub struct LedgerStore {
     unsaved: bool,
     /// Numbers of the snapshots in the lake when this store last wrote one.
     stored: Vec<u64>,
+    /// The snapshot that the ledger was opened from.
+    read_from: Option<Snapshot>,
     /// The state as last read or written, with all changes since.
     pub ledger: Ledger,
 }
@@ -80,6 +85,17 @@ impl LedgerStore {
     /// # Errors
     /// When the lake cannot be read, or the snapshot is of a newer layout.
     pub async fn open(lake: Arc<Lake>, unit: &Unit, grain: Grain, now: DateTime<Utc>) -> Result<(Self, Vec<String>)> {
+        Self::open_from(lake, unit, grain, now, |_| None).await
+    }
+
+    /// As [`LedgerStore::open`]; `at_hand` gives the ledger of a snapshot, by number and time, that need not be read.
+    async fn open_from(
+        lake: Arc<Lake>,
+        unit: &Unit,
+        grain: Grain,
+        now: DateTime<Utc>,
+        at_hand: impl Fn(Snapshot) -> Option<Ledger>,
+    ) -> Result<(Self, Vec<String>)> {
         let mut store = Self {
             lake,
             unit: unit.clone(),
@@ -93,6 +109,7 @@ impl LedgerStore {
             rebuilt_from: BTreeMap::new(),
             unsaved: false,
             stored: Vec::new(),
+            read_from: None,
             ledger: Ledger::empty(&unit.table),
         };
         let snapshots = store.snapshots().await?;
@@ -100,9 +117,15 @@ impl LedgerStore {
             (store.sequence, store.lake_time) = (*sequence, Some(*written));
         }
         for (sequence, written) in snapshots.iter().rev() {
-            let Some(mut ledger) = store.read(*sequence).await? else { continue };
-            ledger.date_generations();
-            store.ledger = ledger;
+            store.ledger = match at_hand((*sequence, *written)) {
+                Some(ledger) => ledger,
+                None => {
+                    let Some(mut ledger) = store.read(*sequence).await? else { continue };
+                    ledger.date_generations();
+                    ledger
+                }
+            };
+            store.read_from = Some((*sequence, *written));
             let note = format!(
                 "the newest ledger snapshot is damaged: an older one is used, of {}; what was noted since is lost, what \
                  was committed since is taken from the objects",
@@ -132,8 +155,34 @@ impl LedgerStore {
         Ok((store, notes))
     }
 
+    /// The same for whoever kept the ledger of an earlier look: `at_hand` gives it if it is of the snapshot that is asked
+    /// for, which is then not read again. During a run objects may be ahead of the ledger and are not to be `compared`.
+    ///
+    /// # Errors
+    /// As [`LedgerStore::open`].
+    pub async fn open_again(
+        lake: Arc<Lake>,
+        unit: &Unit,
+        (grain, now): (Grain, DateTime<Utc>),
+        at_hand: impl Fn(Snapshot) -> Option<Ledger>,
+        compared: bool,
+    ) -> Result<(Self, Vec<String>)> {
+        let (mut store, mut notes) = Self::open_from(lake, unit, grain, now, at_hand).await?;
+        store.ledger.doubted.clear();
+        if compared {
+            notes.extend(store.doubt_what_is_not_listed(grain).await?);
+        }
+        Ok((store, notes))
+    }
+
+    /// The snapshot that the ledger was opened from; `None` if it was rebuilt.
+    #[must_use]
+    pub fn opened_from(&self) -> Option<Snapshot> {
+        self.read_from
+    }
+
     /// Number of each snapshot and when it was written by the store's clock, in ascending order.
-    async fn snapshots(&self) -> Result<Vec<(u64, DateTime<Utc>)>> {
+    async fn snapshots(&self) -> Result<Vec<Snapshot>> {
         let listed = self.lake.list(&self.unit.beside("ledger")).await?;
         let numbered = listed.iter().filter_map(|entry| Some((sequence_of(&self.unit, &entry.key)?, entry.modified)));
         let mut numbered: Vec<_> = numbered.collect();

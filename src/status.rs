@@ -19,6 +19,8 @@ use crate::unit::Unit;
 use crate::unmatched;
 use crate::window::Grain;
 
+pub mod line;
+
 /// Note on a table whose figures a sandbox made up.
 pub const MADE_UP: &str = "the figures are made up by a sandbox";
 

@@ -114,17 +114,22 @@ fn look_again_on_hangup(scheduler: &Arc<Scheduler>) -> Result<()> {
 }
 
 fn tell_plans(scheduler: &Scheduler, address: SocketAddr, global: &Global) {
-    let current = scheduler.jobs.states(scheduler.clock().now());
+    let current = scheduler.jobs.states();
     screen::out(&format!("page: http://{address}/   jobs: {}   lake: {}", global.jobs.display(), global.lake()));
     if current.is_empty() {
         screen::out("there are no job files yet; a new one starts when it is there");
     }
-    for current in &current {
-        let next = match current.next.first() {
+    for of_table in current.chunk_by(|a, b| a.job.unit.table == b.job.unit.table) {
+        let Some(first) = of_table.first() else { continue };
+        let next = match first.next(scheduler.clock().now()).first() {
             Some(next) => format!("next {}", next.format("%Y-%m-%d %H:%M %Z")),
             None => "by hand only: no schedule".to_owned(),
         };
-        screen::out(&format!("  {:<32} {next}", current.job.unit.to_string()));
+        let accounts = match &first.job.unit.account {
+            Some(_) => format!(", {}", screen::plural(of_table.len() as u64, "account")),
+            None => String::new(),
+        };
+        screen::out(&format!("  {:<32} {next}{accounts}", first.job.unit.table));
     }
     for line in scheduler.jobs.broken().iter().flat_map(crate::job::BrokenJob::lines) {
         screen::failure(&line);

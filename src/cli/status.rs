@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anstyle::Style;
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
 use crate::clients::Clients;
 use crate::error::{Kind, Result};
@@ -13,9 +13,10 @@ use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger_store::{LedgerStore, TableRecord, last_run};
 use crate::pipeline::{Look, look};
-use crate::plan::{STALE, Slot, SlotState, begins_on, calendar};
+use crate::plan::{STALE, Slot, SlotState, calendar};
 use crate::report::{Failure, JobReport};
 use crate::status;
+use crate::status::line::{Facts, Line};
 use crate::window::{Grain, Window, first_of_month, month_start};
 
 use super::args::{Global, Output, UnitArguments};
@@ -121,15 +122,12 @@ async fn tell<'j>(
     now: DateTime<Utc>,
     kept: Kept,
     check: bool,
-) -> Result<(overview::Line<'j>, Vec<String>)> {
+) -> Result<(overview::Shown<'j>, Vec<String>)> {
     let table = Table::of(read(lake, clients, job, now).await?, now);
     let gaps = if check { table.gaps() } else { Vec::new() };
-    let mut line = overview::Line::of(&table);
-    if kept == Kept::Document || kept == Kept::Line && job.unit.account.is_none() {
-        line.document = Some(table.document());
-    }
-    line.table = (kept == Kept::Days).then_some(table);
-    Ok((line, gaps))
+    let has_document = kept == Kept::Document || kept == Kept::Line && job.unit.account.is_none();
+    let document = has_document.then(|| table.document());
+    Ok((overview::Shown { line: table.line(), document, table: (kept == Kept::Days).then_some(table) }, gaps))
 }
 
 /// What is known of a table.
@@ -170,20 +168,15 @@ impl<'j> Table<'j> {
         status::table(job, &self.slots, &store.ledger, notes, last.as_ref(), self.now)
     }
 
-    /// Everything to note about it.
-    pub(super) fn notes(&self) -> Vec<String> {
-        let Read { job, store, notes, .. } = &self.read;
-        notes.iter().cloned().chain(status::about(job, &store.ledger, self.now)).collect()
-    }
-
-    /// Its first day, if that is yet to come.
-    pub(super) fn begins_on(&self) -> Option<NaiveDate> {
-        begins_on(&self.read.job, self.now)
+    fn line(&self) -> Line {
+        let Read { job, store, notes, refused, last } = &self.read;
+        let (ledger, refused, last) = (&store.ledger, refused.as_ref(), last.as_ref());
+        Line::of(Facts { job, slots: &self.slots, ledger, notes, refused, last }, self.now)
     }
 
     fn print(&self) {
         let failed = self.read.last.as_ref().zip(self.failed.as_ref());
-        print(&self.read.job, &self.slots, &self.notes(), failed);
+        print(&self.read.job, &self.slots, &self.line().notes, failed);
     }
 }
 

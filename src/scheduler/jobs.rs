@@ -36,6 +36,8 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 struct Entry {
     job: Arc<Job>,
+    /// The job of its file, which it is a unit of.
+    file: Arc<Job>,
     file_error: Option<String>,
     /// Its file is gone; the entry is removed when the run ends.
     leaving: bool,
@@ -64,12 +66,18 @@ pub struct JobState {
     pub outlasted: Option<DateTime<Utc>>,
     /// The last run that ended.
     pub last: Option<Arc<JobReport>>,
-    /// The next firings.
-    pub next: Vec<DateTime<Tz>>,
     /// Counters over its runs.
     pub counters: Counters,
     /// Rises with each run that ends.
     pub runs_ended: u64,
+}
+
+impl JobState {
+    /// Its next firings after `now`, in its time zone.
+    #[must_use]
+    pub fn next(&self, now: DateTime<Utc>) -> Vec<DateTime<Tz>> {
+        self.job.schedule.as_ref().map(|schedule| schedule.next(now, 3)).unwrap_or_default()
+    }
 }
 
 /// Why a run was not started.
@@ -100,32 +108,33 @@ pub struct JobStates {
 }
 
 impl JobStates {
-    /// Adds a job or replaces it with a new version. A new schedule counts from now.
-    pub fn place(&self, job: Arc<Job>, broken: Option<&BrokenJob>, now: DateTime<Utc>) {
+    /// Adds the units of a job file or replaces them with a new version; returns them. A new schedule counts from now.
+    pub fn place(&self, file: &Arc<Job>, broken: Option<&BrokenJob>, now: DateTime<Utc>) -> BTreeSet<Unit> {
         let mut entries = locked(&self.entries);
         let file_error = broken.map(|broken| broken.lines().join("\n"));
+        let is_placed = |entry: &&mut Entry| Arc::ptr_eq(&entry.file, file);
+        let mut units: BTreeSet<Unit> = BTreeSet::new();
+        for entry in entries.values_mut().filter(is_placed) {
+            (entry.file_error, entry.leaving) = (file_error.clone(), false);
+            units.insert(entry.job.unit.clone());
+        }
+        if !units.is_empty() {
+            return units;
+        }
         let schedule = |job: &Job| job.schedule.as_ref().map(|schedule| (schedule.cron.clone(), schedule.timezone));
-        if let Some(entry) = entries.get_mut(&job.unit) {
-            if schedule(&entry.job) != schedule(&job) {
+        for job in file.units() {
+            units.insert(job.unit.clone());
+            let new = Entry::new(Arc::new(job), file, file_error.clone());
+            let Some(entry) = entries.get_mut(&new.job.unit) else {
+                entries.insert(new.job.unit.clone(), new);
+                continue;
+            };
+            if schedule(&entry.job) != schedule(&new.job) {
                 (entry.since, entry.next, entry.pending) = (entry.since.map(|since| since.max(now)), None, None);
             }
-            (entry.job, entry.file_error, entry.leaving) = (job, file_error, false);
-            return;
+            (entry.job, entry.file, entry.file_error, entry.leaving) = (new.job, new.file, new.file_error, false);
         }
-        let entry = Entry {
-            job: job.clone(),
-            file_error,
-            leaving: false,
-            since: None,
-            next: None,
-            pending: None,
-            live: None,
-            outlasted: None,
-            last: None,
-            counters: Counters::default(),
-            runs_ended: 0,
-        };
-        entries.insert(job.unit.clone(), entry);
+        units
     }
 
     /// Removes every job whose unit is not in `units`; a job that is running is removed when its run ends.
@@ -212,14 +221,20 @@ impl JobStates {
 
     /// The states of all jobs, by table and account.
     #[must_use]
-    pub fn states(&self, now: DateTime<Utc>) -> Vec<JobState> {
-        locked(&self.entries).values().map(|entry| entry.states(now)).collect()
+    pub fn states(&self) -> Vec<JobState> {
+        locked(&self.entries).values().map(Entry::state).collect()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        locked(&self.entries).len()
     }
 
     /// The state of one job.
     #[must_use]
-    pub fn of(&self, unit: &Unit, now: DateTime<Utc>) -> Option<JobState> {
-        locked(&self.entries).get(unit).map(|entry| entry.states(now))
+    pub fn of(&self, unit: &Unit) -> Option<JobState> {
+        locked(&self.entries).get(unit).map(Entry::state)
     }
 
     /// The running jobs.
@@ -231,6 +246,23 @@ impl JobStates {
 }
 
 impl Entry {
+    fn new(job: Arc<Job>, file: &Arc<Job>, file_error: Option<String>) -> Self {
+        Self {
+            job,
+            file: Arc::clone(file),
+            file_error,
+            leaving: false,
+            since: None,
+            next: None,
+            pending: None,
+            live: None,
+            outlasted: None,
+            last: None,
+            counters: Counters::default(),
+            runs_ended: 0,
+        }
+    }
+
     fn take_due(&mut self, now: DateTime<Utc>) -> Option<Start> {
         let job = self.job.clone();
         let schedule = job.schedule.as_ref()?;
@@ -264,15 +296,13 @@ impl Entry {
         Start { job: self.job.clone(), live }
     }
 
-    fn states(&self, now: DateTime<Utc>) -> JobState {
-        let next = self.job.schedule.as_ref().map(|schedule| schedule.next(now, 3));
+    fn state(&self) -> JobState {
         JobState {
             job: self.job.clone(),
             file_error: self.file_error.clone(),
             live: self.live.as_ref().map(|live| locked(live).clone()),
             outlasted: self.outlasted,
             last: self.last.clone(),
-            next: next.unwrap_or_default(),
             counters: self.counters.clone(),
             runs_ended: self.runs_ended,
         }

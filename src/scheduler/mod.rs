@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::NaiveDate;
+use futures::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -38,6 +39,7 @@ use crate::unit::Unit;
 
 pub mod counters;
 pub mod cron;
+pub mod glances;
 pub mod health;
 pub mod jobs;
 pub mod notify;
@@ -46,6 +48,7 @@ mod stale;
 pub mod tick;
 pub mod watcher;
 
+use glances::Glances;
 use health::Health;
 use jobs::{JobStates, Refusal, Start, locked};
 use notify::Notifier;
@@ -63,6 +66,8 @@ pub struct Scheduler {
     context: Context,
     /// Job states, readable by every route.
     pub jobs: JobStates,
+    /// Every unit at a glance.
+    pub glances: Glances,
     /// Health of the process, for `/readyz`.
     pub health: Health,
     watcher: Mutex<Watcher>,
@@ -106,6 +111,7 @@ impl Scheduler {
         let scheduler = Self {
             context,
             jobs: JobStates::default(),
+            glances: Glances::default(),
             health: Health::default(),
             watcher: Mutex::new(Watcher::new(folder)),
             looked: Mutex::default(),
@@ -149,10 +155,7 @@ impl Scheduler {
         let mut units = BTreeSet::new();
         for entry in files.values() {
             if let Some(job) = &entry.job {
-                for unit in job.units() {
-                    units.insert(unit.unit.clone());
-                    self.jobs.place(Arc::new(unit), entry.broken.as_ref(), clock.now());
-                }
+                units.extend(self.jobs.place(job, entry.broken.as_ref(), clock.now()));
             }
             for line in entry.broken.iter().flat_map(BrokenJob::lines) {
                 tracing::warn!("{line}");
@@ -197,7 +200,7 @@ impl Scheduler {
         }
         let scheduler = self.clone();
         tokio::spawn(async move {
-            for unit in units {
+            let remember = async |unit: Unit| {
                 let (lake, now) = (&scheduler.context.lake, clock.now());
                 let found = tokio::try_join!(last_attempt(lake, &unit, now), last_run(lake, &unit, now));
                 match found {
@@ -207,7 +210,8 @@ impl Scheduler {
                         scheduler.health.note_lake(false);
                     }
                 }
-            }
+            };
+            futures::stream::iter(units).for_each_concurrent(SIDE_BY_SIDE, remember).await;
             scheduler.remembering.store(false, Ordering::Relaxed);
         });
     }

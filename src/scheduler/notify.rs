@@ -59,8 +59,8 @@ pub fn of_run(before: Option<&JobReport>, report: &JobReport) -> Option<String> 
 
 /// The message for stale days.
 #[must_use]
-pub fn of_stale_days(unit: &Unit, days: usize) -> String {
-    let days = counted(days as u64, "day is", "days are");
+pub fn of_stale_days(unit: &Unit, days: u64) -> String {
+    let days = counted(days, "day is", "days are");
     format!("costlake: {unit} stale\n{days} out of date: the last runs did not look at them")
 }
 

@@ -7,12 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::job::Job;
-use crate::ledger_store::{LedgerStore, as_kept};
-use crate::plan::calendar;
 use crate::unit::Unit;
 
-use super::jobs::locked;
+use super::jobs::{JobState, locked};
 use super::{Scheduler, is_time, notify};
 
 /// How often idle jobs are checked.
@@ -35,9 +32,8 @@ impl Watch {
         }
         let scheduler = scheduler.clone();
         tokio::spawn(async move {
-            let now = scheduler.clock().now();
-            for current in scheduler.jobs.states(now).into_iter().filter(|current| current.live.is_none()) {
-                scheduler.look_for_stale_days(&current.job).await;
+            for current in scheduler.jobs.states().into_iter().filter(|current| current.live.is_none()) {
+                scheduler.look_for_stale_days(&current).await;
             }
             scheduler.stale.looking.store(false, Ordering::Relaxed);
         });
@@ -45,18 +41,18 @@ impl Watch {
 }
 
 impl Scheduler {
-    async fn look_for_stale_days(&self, job: &Job) {
-        let now = self.clock().now();
-        let opened = LedgerStore::open_to_show(self.context.lake.clone(), &job.unit, job.source.grain(), now).await;
-        let (Ok((store, _)), Ok(job)) = (opened, as_kept(&self.context.lake, job).await) else { return };
-        let days = calendar(&job, &store.ledger, now).iter().filter(|slot| slot.stale).count();
+    async fn look_for_stale_days(&self, current: &JobState) {
+        let (unit, seen) = (&current.job.unit, self.seen(current, LOOK_EVERY).await);
+        let Some(known) = seen.known.filter(|_| seen.failed.is_none()) else { return };
+        let Ok(known) = known.at(self.clock().now()) else { return };
+        let days = known.glance.stale;
         let mut told = locked(&self.stale.told);
         if days == 0 {
-            told.remove(&job.unit);
-        } else if told.insert(job.unit.clone())
+            told.remove(unit);
+        } else if told.insert(unit.clone())
             && let Some(notifier) = &self.notifier
         {
-            notifier.tell(&job.unit, notify::of_stale_days(&job.unit, days));
+            notifier.tell(unit, notify::of_stale_days(unit, days));
         }
     }
 }

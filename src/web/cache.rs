@@ -1,10 +1,8 @@
-//! State of the pages: the scheduler's job states and the ledger of every table, read from the lake at most once every
-//! 2 s, regardless of the number of clients.
+//! State of the pages. What lists and sums show is at hand ([`crate::scheduler::glances`]); a unit whose own page is
+//! looked at is read again after 2 s, whatever the number of clients, and its charts and runs are kept for a while.
 //!
-//! Requests for the same table wait for one read. Run records never change, so each is read once; for those that are
-//! not shown only the cost is kept.
+//! Requests for the same unit wait for one read. Run records never change, so each is read once.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex as Lock};
@@ -17,14 +15,14 @@ use tokio::time::Instant;
 
 use crate::cents::Cents;
 use crate::error::Result;
-use crate::job::{BrokenJob, Job};
+use crate::job::BrokenJob;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
-use crate::ledger_store::{LedgerStore, TableRecord, read_record, record_keys};
-use crate::pipeline::{Context, Look, look};
-use crate::plan::spending_since;
+use crate::ledger_store::read_record;
+use crate::pipeline::Look;
 use crate::report::JobReport;
 use crate::scheduler::Scheduler;
+use crate::scheduler::glances::{FEW, FRESH, Known, SHOWN_RUNS, Seen, pace};
 use crate::scheduler::jobs::{JobState, locked};
 use crate::status;
 use crate::unit::Unit;
@@ -32,18 +30,18 @@ use crate::unit::Unit;
 use super::auth::Access;
 use super::chart_data::{self, Drawn, Summary};
 use super::costs::{self, Costs};
-use super::view::{JobFacts, PageFacts, last_run};
+use super::many;
+use super::restated::{self, Briefs, Log};
+use super::view::{AccountsFacts, JobFacts, PageFacts};
 
-/// A ledger is read again after this long.
-const FRESH: Duration = Duration::from_secs(2);
 /// The same for an overview that is open and asks again by itself.
 const FRESH_WHILE_OPEN: Duration = Duration::from_secs(60);
 /// Seconds after which an overview that is open is made again even if nothing ran.
 const MADE_AGAIN: i64 = 300;
-/// Run records shown per job.
-const SHOWN_RUNS: usize = 50;
 /// Concurrent reads of run records.
 const READ_AT_ONCE: usize = 8;
+/// Units whose charts and runs are kept; the one that was looked at longest ago makes room for another one.
+const KEPT_UNITS: usize = FEW + 8;
 
 /// The state as every route gets it.
 pub(super) type Shared = Arc<State>;
@@ -53,10 +51,11 @@ pub struct State {
     pub(super) scheduler: Arc<Scheduler>,
     pub(super) access: Access,
     pub(super) lake: String,
-    tables: Lock<BTreeMap<Unit, Arc<Mutex<Table>>>>,
+    shown: Lock<HashMap<Unit, (Instant, Place)>>,
     without_job: Mutex<Option<(Instant, Vec<String>)>>,
     costs: Lock<HashMap<Unit, ReadCosts>>,
     charts: Mutex<Vec<ReadCharts>>,
+    restated: Mutex<Briefs>,
 }
 
 /// Charts of a choice that are kept; the one that was asked for longest ago makes room for another one.
@@ -79,59 +78,17 @@ struct ReadCosts {
     costs: Option<Arc<Costs>>,
 }
 
-/// A consistent snapshot of what the pages show of a table.
+/// Where what is shown of a unit is kept; read by one request at a time.
+type Place = Arc<Mutex<Option<Shown>>>;
+
+/// What the page of a unit shows besides what is known of it.
 #[derive(Debug, Clone)]
-pub(super) struct CachedTable {
-    /// The table's record, once it has objects.
-    record: Option<Arc<TableRecord>>,
-    pub(super) ledger: Arc<Ledger>,
-    pub(super) notes: Vec<String>,
-    look: Look,
+struct Shown {
+    version: u64,
+    ledger: Arc<Ledger>,
     runs: Arc<Vec<JobReport>>,
+    reports: BTreeMap<String, JobReport>,
     summary: Option<Arc<Summary>>,
-    usd_this_month: Cents,
-    /// The error of the last attempt to refresh it.
-    failed: Option<String>,
-}
-
-impl CachedTable {
-    /// A job as it writes this table.
-    pub(super) fn job_of(&self, job: &Arc<Job>) -> Arc<Job> {
-        match self.record.as_ref().map(|record| record.job_of(job)) {
-            Some(Cow::Owned(grown)) => Arc::new(grown),
-            _ => Arc::clone(job),
-        }
-    }
-
-    /// The last recorded run that was not interrupted, among those shown.
-    pub(super) fn last_run(&self, now: DateTime<Utc>) -> Option<&JobReport> {
-        last_run(&self.runs, now)
-    }
-
-    /// All notes on the table, including the origin of its figures and why runs are refused.
-    pub(super) fn all_notes(&self) -> Vec<String> {
-        let refused = self.look.refused.as_ref().map(status::refused);
-        self.notes.iter().chain(&self.look.origin).cloned().chain(refused).collect()
-    }
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    cached: Option<CachedTable>,
-    read_at: Option<Instant>,
-    /// Number of ended runs at the last read.
-    runs_ended: u64,
-    /// The table's record, read again when a new run record appears.
-    identity: Option<Arc<TableRecord>>,
-    records: HashMap<String, Record>,
-    shown: Vec<String>,
-}
-
-/// The cached part of a run record.
-#[derive(Debug)]
-struct Record {
-    cost: Cents,
-    report: Option<JobReport>,
 }
 
 impl State {
@@ -142,10 +99,11 @@ impl State {
             scheduler,
             access,
             lake,
-            tables: Lock::default(),
+            shown: Lock::default(),
             without_job: Mutex::default(),
             costs: Lock::default(),
             charts: Mutex::default(),
+            restated: Mutex::default(),
         })
     }
 
@@ -154,34 +112,55 @@ impl State {
         self.scheduler.clock().now()
     }
 
-    /// The snapshot of a job's table.
-    ///
-    /// # Errors
-    /// When the lake cannot be read and there is no earlier snapshot.
-    pub(super) async fn cached(&self, current: &JobState) -> Result<CachedTable> {
-        self.cached_within(current, FRESH).await
+    /// The facts of a unit, from a look at most `age` old. Where the lake cannot be read they say so.
+    async fn facts_of(&self, current: JobState, age: Duration) -> JobFacts {
+        let mut seen = self.scheduler.seen(&current, age).await;
+        let shown = match &seen.known {
+            Some(known) => self.shown(known).await,
+            None => Ok(None),
+        };
+        let shown = shown.unwrap_or_else(|error| {
+            seen.failed.get_or_insert((error.report(), error.kind().exit_code()));
+            None
+        });
+        facts(current, &seen, shown, self.now())
     }
 
-    async fn cached_within(&self, current: &JobState, age: Duration) -> Result<CachedTable> {
-        let table = locked(&self.tables).entry(current.job.unit.clone()).or_default().clone();
-        let mut table = table.lock().await;
-        // Read at once after a run has ended: its user reloads the page to see the result.
-        let age = if table.runs_ended == current.runs_ended { age } else { Duration::ZERO };
-        if let Some(cached) = &table.cached
-            && table.read_at.is_some_and(|at| at.elapsed() < age)
-        {
-            return Ok(cached.clone());
-        }
-        let read = table.read(self.scheduler.context(), current, self.now()).await;
-        table.read_at = Some(Instant::now());
-        table.runs_ended = current.runs_ended;
-        let cached = match (read, table.cached.take()) {
-            (Ok(cached), _) => cached,
-            (Err(error), Some(old)) => CachedTable { failed: Some(error.report()), ..old },
-            (Err(error), None) => return Err(error),
+    /// What a unit's page shows, made again when what is known of it has changed. Charts that cannot be read are those
+    /// of before.
+    async fn shown(&self, known: &Known) -> Result<Option<Shown>> {
+        let unit = &known.job.unit;
+        let place = {
+            let mut all = locked(&self.shown);
+            let (used, place) = all.entry(unit.clone()).or_insert_with(|| (Instant::now(), Arc::default()));
+            *used = Instant::now();
+            let place = Arc::clone(place);
+            if all.len() > KEPT_UNITS
+                && let Some(oldest) = all.iter().min_by_key(|(_, (used, _))| *used).map(|(unit, _)| unit.clone())
+            {
+                all.remove(&oldest);
+                locked(&self.costs).remove(&oldest);
+            }
+            place
         };
-        table.cached = Some(cached.clone());
-        Ok(cached)
+        let mut place = place.lock().await;
+        if let Some(shown) = place.as_ref().filter(|shown| shown.version == known.version) {
+            return Ok(Some(shown.clone()));
+        }
+        let before = place.take();
+        let ledger = known.ledger()?;
+        let ledger = match &before {
+            Some(before) if *before.ledger == ledger => Arc::clone(&before.ledger),
+            _ => Arc::new(ledger),
+        };
+        let lake = &self.scheduler.context().lake;
+        let (charts, reports) = before.map(|before| (before.summary, before.reports)).unwrap_or_default();
+        let reports = read_reports(lake, &known.records, reports).await?;
+        let runs = known.records.iter().filter_map(|key| reports.get(key).cloned()).collect();
+        let summary = chart_data::refresh(lake, &known.job, &ledger, charts.clone()).await.ok().or(charts);
+        let shown = Shown { version: known.version, ledger, runs: Arc::new(runs), reports, summary };
+        *place = Some(shown.clone());
+        Ok(Some(shown))
     }
 
     /// The tables without a job.
@@ -190,11 +169,12 @@ impl State {
     /// When the lake cannot be read.
     pub(super) async fn without_job(&self) -> Result<Vec<String>> {
         let mut kept = self.without_job.lock().await;
-        if let Some((_, names)) = kept.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+        let states = &self.scheduler.jobs;
+        let age = pace(states.number());
+        if let Some((_, names)) = kept.as_ref().filter(|(at, _)| at.elapsed() < age) {
             return Ok(names.clone());
         }
-        let states = &self.scheduler.jobs;
-        let units = states.states(self.now()).into_iter().map(|current| current.job.unit.clone()).collect();
+        let units = states.states().into_iter().map(|current| current.job.unit.clone()).collect();
         let names = status::without_job(&self.scheduler.context().lake, &units, &states.broken()).await?;
         *kept = Some((Instant::now(), names.clone()));
         Ok(names)
@@ -250,43 +230,92 @@ impl State {
         Some(summary)
     }
 
-    /// What every page shows.
-    pub(super) async fn page_facts(&self) -> PageFacts {
-        self.facts_within(FRESH).await
-    }
-
-    /// The same for an overview that is open, from snapshots up to 60 s old of tables without a run since.
-    pub(super) async fn overview_facts(&self) -> PageFacts {
-        self.facts_within(FRESH_WHILE_OPEN).await
-    }
-
-    async fn facts_within(&self, age: Duration) -> PageFacts {
+    /// What every page shows, without any unit.
+    pub(super) fn frame(&self, current: &[JobState]) -> PageFacts {
         let clock = self.scheduler.clock();
-        let current = self.scheduler.jobs.states(clock.now());
-        self.forget_but(&current);
         let broken = self.scheduler.jobs.broken();
-        let mark = mark(&current, &broken, clock.now());
-        let read = async |current: JobState| {
-            let cached = self.cached_within(&current, age).await;
-            facts_of(current, cached)
-        };
-        let jobs = futures::future::join_all(current.into_iter().map(read)).await;
-        let in_use = |file: &std::path::Path| jobs.iter().any(|facts| facts.job.file == file);
+        let mark = mark(current, &broken, clock.now());
+        let in_use = |file: &std::path::Path| current.iter().any(|current| current.job.file == file);
         PageFacts {
             now: clock.now(),
             clock_is_fixed: clock.fixed().is_some(),
             lake: self.lake.clone(),
+            jobs: Vec::new(),
+            beyond: None,
             broken: broken.into_iter().filter(|broken| !in_use(&broken.file)).collect(),
-            jobs,
             actions: self.access.actions(),
             mark,
             version: env!("CARGO_PKG_VERSION"),
         }
     }
 
+    /// The facts of one unit's page; `None` if there is no such unit.
+    pub(super) async fn page_of(&self, unit: &Unit) -> Option<PageFacts> {
+        let current = self.scheduler.jobs.of(unit)?;
+        let frame = self.frame(std::slice::from_ref(&current));
+        Some(PageFacts { jobs: vec![self.facts_of(current, FRESH).await], ..frame })
+    }
+
+    /// The facts of the overview, or of what `search` finds. An overview that is `open` and asks again by itself has them
+    /// from looks up to 60 s old at units without a run since.
+    pub(super) async fn overview(&self, search: &str, open: bool) -> PageFacts {
+        let current = self.scheduler.jobs.states();
+        self.forget_but(&current);
+        let frame = self.frame(&current);
+        if current.len() <= FEW {
+            let age = if open { FRESH_WHILE_OPEN } else { FRESH };
+            let jobs = current.into_iter().map(|current| self.facts_of(current, age));
+            return PageFacts { jobs: futures::future::join_all(jobs).await, ..frame };
+        }
+        self.scheduler.look_at_units().await;
+        let units = self.at_a_glance(current);
+        let (jobs, beyond) = many::overview(units, search, frame.now);
+        PageFacts { jobs, beyond: Some(beyond), ..frame }
+    }
+
+    /// The accounts of a table, a page of them; `None` if there is no such table, or if it has none.
+    pub(super) async fn accounts(&self, table: &str, search: &str, page: usize) -> Option<(PageFacts, AccountsFacts)> {
+        let current = self.of_accounts(table);
+        let frame = self.frame(&current);
+        if current.is_empty() {
+            return None;
+        }
+        self.scheduler.look_at_units().await;
+        let (jobs, accounts) = many::accounts(self.at_a_glance(current), search, page, frame.now)?;
+        Some((PageFacts { jobs, ..frame }, accounts))
+    }
+
+    /// The units of a table with accounts.
+    pub(super) fn of_accounts(&self, table: &str) -> Vec<JobState> {
+        let mut current = self.scheduler.jobs.states();
+        current.retain(|current| current.job.unit.table == table && current.job.unit.account.is_some());
+        current
+    }
+
+    /// Units with what is known of them.
+    pub(super) fn at_a_glance(&self, current: Vec<JobState>) -> Vec<(JobState, Seen)> {
+        let with_seen = |current: JobState| {
+            let seen = self.scheduler.glances.of(&current.job.unit);
+            (current, seen)
+        };
+        current.into_iter().map(with_seen).collect()
+    }
+
+    /// What was restated lately, in all units.
+    pub(super) async fn restated(&self, only_final: bool) -> Log {
+        let (current, now) = (self.scheduler.jobs.states(), self.now());
+        if current.len() <= FEW {
+            let jobs = current.into_iter().map(|current| self.facts_of(current, FRESH));
+            return restated::log(&futures::future::join_all(jobs).await, now, only_final);
+        }
+        self.scheduler.look_at_units().await;
+        let units: Vec<Seen> = self.at_a_glance(current).into_iter().map(|(_, seen)| seen).collect();
+        self.restated.lock().await.log(&units, now, only_final).await
+    }
+
     fn forget_but(&self, current: &[JobState]) {
         let units: BTreeSet<&Unit> = current.iter().map(|current| &current.job.unit).collect();
-        locked(&self.tables).retain(|unit, _| units.contains(unit));
+        locked(&self.shown).retain(|unit, _| units.contains(unit));
         locked(&self.costs).retain(|unit, _| units.contains(unit));
     }
 }
@@ -313,97 +342,53 @@ fn with_last(runs: Arc<Vec<JobReport>>, last: Option<&JobReport>) -> Arc<Vec<Job
     Arc::new(std::iter::once(last).chain(runs.iter()).take(SHOWN_RUNS).cloned().collect())
 }
 
-/// The facts of one job. A table that cannot be read shows the error instead and does not affect the others.
-fn facts_of(current: JobState, cached: Result<CachedTable>) -> JobFacts {
-    let cached = cached.unwrap_or_else(|error| CachedTable {
-        record: None,
-        ledger: Arc::new(Ledger::empty(&current.job.unit.table)),
-        notes: Vec::new(),
-        look: Look::default(),
-        runs: Arc::default(),
-        summary: None,
-        usd_this_month: Cents::ZERO,
-        failed: Some(error.report()),
-    });
-    let job = cached.job_of(&current.job);
+/// The facts of a unit. One that cannot be read shows the error instead and does not affect the others.
+fn facts(current: JobState, seen: &Seen, shown: Option<Shown>, now: DateTime<Utc>) -> JobFacts {
+    let known = seen.known.as_deref();
+    let (ledger, runs, summary) = match shown {
+        Some(shown) => (shown.ledger, shown.runs, shown.summary),
+        None => (Arc::new(Ledger::empty(&current.job.unit.table)), Arc::default(), None),
+    };
     JobFacts {
-        job,
-        ledger: cached.ledger,
-        notes: cached.notes,
-        look: cached.look,
-        runs: with_last(cached.runs, current.last.as_deref()),
+        job: known.map_or_else(|| Arc::clone(&current.job), |known| Arc::clone(&known.job)),
+        ledger,
+        notes: known.map(|known| known.notes.clone()).unwrap_or_default(),
+        look: known.map_or_else(Look::default, |known| known.look.clone()),
+        runs: with_last(runs, current.last.as_deref()),
+        next: current.next(now),
         live: current.live,
-        next: current.next,
         outlasted: current.outlasted,
         file_error: current.file_error,
-        lake_error: cached.failed,
-        summary: cached.summary,
-        usd_this_month: cached.usd_this_month,
+        lake_error: seen.failed.as_ref().map(|(text, _)| text.clone()),
+        summary,
+        usd_this_month: known.map_or(Cents::ZERO, |known| known.usd_this_month),
     }
 }
 
-impl Table {
-    /// Reads the table. During a run an object may briefly be ahead of the ledger, so the two are not compared then.
-    async fn read(&mut self, context: &Context, current: &JobState, now: DateTime<Utc>) -> Result<CachedTable> {
-        let Context { lake, clients, .. } = context;
-        let (job, lake_of, grain) = (&current.job, lake.clone(), current.job.source.grain());
-        let opened = if current.live.is_some() {
-            LedgerStore::open(lake_of, &job.unit, grain, now).await
-        } else {
-            LedgerStore::open_to_show(lake_of, &job.unit, grain, now).await
-        };
-        let (store, mut notes) = opened?;
-        notes.extend(job.aws.note());
-        let runs = self.read_runs(lake, &job.unit, spending_since(now)).await?;
-        let has_new_runs = self.cached.as_ref().is_none_or(|cached| !Arc::ptr_eq(&cached.runs, &runs));
-        if (self.identity.is_none() || has_new_runs) && !store.ledger.partitions.is_empty() {
-            self.identity = TableRecord::kept(lake, &job.unit).await?.map(Arc::new);
-        }
-        let record = self.identity.clone();
-        let grown = record.as_ref().map_or(Cow::Borrowed(job.as_ref()), |record| record.job_of(job));
-        let look = look(clients, job, &store, record.as_deref()).await?;
-        let ledger = match &self.cached {
-            Some(cached) if *cached.ledger == store.ledger => cached.ledger.clone(),
-            _ => Arc::new(store.ledger),
-        };
-        let known = self.cached.as_ref().and_then(|cached| cached.summary.clone());
-        let summary = chart_data::refresh(lake, &grown, &ledger, known.clone()).await.ok().or(known);
-        let usd_this_month = self.records.iter().filter(|(key, _)| is_since(key, spending_since(now)));
-        let usd_this_month = usd_this_month.map(|(_, record)| record.cost).sum();
-        Ok(CachedTable { record, ledger, notes, look, runs, summary, usd_this_month, failed: None })
-    }
-
-    /// Reads new run records; returns those that are shown, newest first.
-    async fn read_runs(&mut self, lake: &Lake, unit: &Unit, month: NaiveDate) -> Result<Arc<Vec<JobReport>>> {
-        let keys = record_keys(lake, unit).await?;
-        let shown: Vec<String> = keys.iter().take(SHOWN_RUNS).cloned().collect();
-        let wanted = |index: usize, key: &str| index < SHOWN_RUNS || is_since(key, month);
-        let keys: Vec<String> =
-            keys.into_iter().enumerate().filter(|(index, key)| wanted(*index, key)).map(|(_, key)| key).collect();
-        let new: Vec<_> = keys.iter().filter(|key| !self.records.contains_key(*key)).cloned().collect();
-        let reads: Vec<_> = new.iter().map(|key| read_record(lake, key)).collect();
-        let found: Vec<_> = futures::stream::iter(reads).buffered(READ_AT_ONCE).collect().await;
-        for (key, report) in new.into_iter().zip(found) {
-            let report = report?;
-            let cost = report.as_ref().map_or(Cents::ZERO, |report| report.asked.cost());
-            self.records.insert(key, Record { cost, report });
-        }
-        self.records.retain(|key, _| keys.binary_search_by(|known| key.cmp(known)).is_ok());
-        for (key, record) in &mut self.records {
-            if shown.binary_search_by(|known| key.cmp(known)).is_err() {
-                record.report = None;
-            }
-        }
-        if let Some(cached) = self.cached.as_ref().filter(|_| self.shown == shown) {
-            return Ok(cached.runs.clone());
-        }
-        let reports = shown.iter().filter_map(|key| self.records.get(key)?.report.clone()).collect();
-        self.shown = shown;
-        Ok(Arc::new(reports))
-    }
+/// The facts of a unit for a line of a list: without charts and times to come, and of its runs the last.
+pub(super) fn facts_of_line(current: JobState, seen: &Seen, now: DateTime<Utc>) -> JobFacts {
+    let known = seen.known.as_deref();
+    let ledger = known.and_then(|known| known.ledger().ok());
+    let runs = known.and_then(|known| known.last.as_deref()).into_iter().cloned().collect();
+    let (ledger, runs) = (ledger.unwrap_or_else(|| Ledger::empty(&current.job.unit.table)), Arc::new(runs));
+    let shown = Shown { version: 0, ledger: Arc::new(ledger), runs, reports: BTreeMap::new(), summary: None };
+    facts(current, seen, Some(shown), now)
 }
 
-/// Whether a record's key is dated `first` or later.
-fn is_since(key: &str, first: NaiveDate) -> bool {
-    key.rsplit('/').nth(1).and_then(crate::window::parse_day).is_some_and(|day| day >= first)
+/// The records of these keys; those that are at hand are not read again.
+async fn read_reports(
+    lake: &Lake,
+    keys: &[String],
+    mut at_hand: BTreeMap<String, JobReport>,
+) -> Result<BTreeMap<String, JobReport>> {
+    at_hand.retain(|key, _| keys.contains(key));
+    let new: Vec<&String> = keys.iter().filter(|key| !at_hand.contains_key(*key)).collect();
+    let reads: Vec<_> = new.iter().map(|key| read_record(lake, key)).collect();
+    let found: Vec<_> = futures::stream::iter(reads).buffered(READ_AT_ONCE).collect().await;
+    for (key, report) in new.into_iter().zip(found) {
+        if let Some(report) = report? {
+            at_hand.insert(key.clone(), report);
+        }
+    }
+    Ok(at_hand)
 }

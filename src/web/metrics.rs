@@ -4,7 +4,6 @@
 //! The format defines values as floating-point numbers, dollars too; the exact ones are in the run records.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use chrono::{DateTime, Utc};
@@ -14,10 +13,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::ledger::Ledger;
-use crate::plan::SlotState;
-use crate::plan::{STALE, calendar};
+use crate::plan::{STALE, SlotState};
+use crate::scheduler::glances::{Glance, Seen};
 use crate::scheduler::jobs::JobState;
+use crate::status::line::Health;
 
 /// Content type of the text.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -29,12 +28,8 @@ type Counters = Family<Labels, Counter<f64, AtomicU64>>;
 /// Accounts with a series of their own.
 const MOST_UNWELL: usize = 100;
 
-/// One table, or the part of an account in it.
-pub(super) struct TableFacts {
-    pub(super) current: JobState,
-    /// Missing while the lake cannot be read.
-    pub(super) ledger: Option<Arc<Ledger>>,
-}
+/// A table, or the part of an account in it, and what is known of it.
+type TableFacts = (JobState, Seen);
 
 struct Page {
     registry: Registry,
@@ -76,7 +71,7 @@ fn number(count: u64) -> f64 {
 }
 
 fn of_table(table: &TableFacts) -> Labels {
-    vec![("table", table.current.job.unit.table.clone())]
+    vec![("table", table.0.job.unit.table.clone())]
 }
 
 /// The text of one scrape.
@@ -104,51 +99,44 @@ pub(super) fn text(
 }
 
 fn of_ledgers(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
-    let known = || tables.iter().filter_map(|table| Some((table, table.ledger.as_ref()?)));
+    let known = || tables.iter().filter_map(|table| Some((table, &table.1.known.as_ref()?.glance)));
     let seconds = |at: DateTime<Utc>| number((now - at).num_seconds().max(0).unsigned_abs());
     page.gauge(
         "freshness_seconds",
         "Seconds since the table was last read or compared with the API",
-        known().filter_map(|(table, ledger)| Some((of_table(table), seconds(last_look(ledger)?)))),
+        known().filter_map(|(table, glance)| Some((of_table(table), seconds(glance.checked_at?)))),
     );
-    let mut days: Vec<(Labels, f64)> = Vec::new();
-    for (table, ledger) in known() {
-        for (state, count) in states(table, ledger, now) {
-            days.push((vec![("table", table.current.job.unit.table.clone()), ("state", state)], number(count)));
-        }
-    }
-    page.total("days", "Days (or months) of the table by state", days);
+    page.total(
+        "days",
+        "Days (or months) of the table by state",
+        known().flat_map(|(table, glance)| days(table, glance)),
+    );
     page.gauge(
         "account_unwell",
         "Accounts with missing, stale or held days, or whose last run failed; at most 100",
-        unwell(tables, now),
+        unwell(tables),
     );
-    page.total(
-        "lake_rows",
-        "Rows in the table",
-        known().map(|(table, ledger)| {
-            let days = ledger.partitions.values().flat_map(|partition| partition.days.values());
-            (of_table(table), number(days.map(|day| day.facts.rows).sum()))
-        }),
-    );
+    page.total("lake_rows", "Rows in the table", known().map(|(table, glance)| (of_table(table), number(glance.rows))));
     page.total(
         "lake_bytes",
         "Bytes of the table's objects",
-        known().map(|(table, ledger)| {
-            (of_table(table), number(ledger.partitions.values().map(|partition| partition.bytes).sum()))
-        }),
+        known().map(|(table, glance)| (of_table(table), number(glance.bytes))),
+    );
+    let unread = |table: &TableFacts| table.1.known.is_none() && table.1.failed.is_none();
+    page.gauge(
+        "not_looked_at_yet",
+        "Tables and accounts that have not been looked at since the process began",
+        [(vec![], number(tables.iter().filter(|table| unread(table)).count() as u64))],
     );
 }
 
 /// The accounts that are not well, each with 1: a series for every account would be too many.
-fn unwell(tables: &[TableFacts], now: DateTime<Utc>) -> impl Iterator<Item = (Labels, f64)> {
-    let is_unwell = move |table: &TableFacts| {
-        let has_failed = table.current.last.as_ref().is_some_and(|last| last.exit_code != 0);
-        let has_gap =
-            |ledger: &Arc<Ledger>| calendar(&table.current.job, ledger, now).iter().any(|slot| slot.gap().is_some());
-        has_failed || table.ledger.as_ref().is_some_and(has_gap)
+fn unwell(tables: &[TableFacts]) -> impl Iterator<Item = (Labels, f64)> {
+    let is_unwell = |(current, seen): &TableFacts| {
+        let has_failed = current.last.as_ref().is_some_and(|last| last.exit_code != 0);
+        has_failed || seen.known.as_ref().is_some_and(|known| known.glance.line.health != Health::Current)
     };
-    let with_account = tables.iter().filter_map(|table| Some((table, table.current.job.unit.account.clone()?)));
+    let with_account = tables.iter().filter_map(|table| Some((table, table.0.job.unit.account.clone()?)));
     let found = with_account.filter(move |(table, _)| is_unwell(table));
     found.take(MOST_UNWELL).map(|(table, account)| {
         let mut labels = of_table(table);
@@ -157,21 +145,15 @@ fn unwell(tables: &[TableFacts], now: DateTime<Utc>) -> impl Iterator<Item = (La
     })
 }
 
-/// When any day of a table was last read, or its totals compared.
-fn last_look(ledger: &Ledger) -> Option<DateTime<Utc>> {
-    let reads = ledger.partitions.values().flat_map(|partition| partition.days.values()).map(|day| day.read_at);
-    reads.chain(ledger.probed_at).max()
-}
-
 /// Number of slots in each state; `missing` and `stale` are present also at 0, for alerts.
-fn states(table: &TableFacts, ledger: &Ledger, now: DateTime<Utc>) -> BTreeMap<String, u64> {
+fn days(table: &TableFacts, glance: &Glance) -> Vec<(Labels, f64)> {
     let mut found = BTreeMap::from([(name_of(SlotState::Missing), 0), (STALE.to_owned(), 0)]);
-    for slot in calendar(&table.current.job, ledger, now) {
-        let is_stale = slot.gap() == Some(STALE);
-        let name = if is_stale { STALE.to_owned() } else { name_of(slot.state) };
-        *found.entry(name).or_default() += 1;
+    for ((state, is_stale), number) in &glance.days {
+        let name = if *is_stale { STALE.to_owned() } else { name_of(*state) };
+        *found.entry(name).or_default() += number;
     }
-    found
+    let labels = |state: String| vec![("table", table.0.job.unit.table.clone()), ("state", state)];
+    found.into_iter().map(|(state, count)| (labels(state), number(count))).collect()
 }
 
 fn name_of(state: SlotState) -> String {
@@ -180,18 +162,18 @@ fn name_of(state: SlotState) -> String {
 
 fn of_runs(page: &mut Page, tables: &[TableFacts]) {
     let all = || tables.iter();
-    let counters = |table: &TableFacts| table.current.counters.clone();
+    let counters = |table: &TableFacts| table.0.counters.clone();
     let seconds = |ms: u64| number(ms) / 1000.0;
     let runs = all().flat_map(|table| {
         ["done", "failed"].map(|outcome| {
-            let labels = vec![("table", table.current.job.unit.table.clone()), ("outcome", outcome.to_owned())];
+            let labels = vec![("table", table.0.job.unit.table.clone()), ("outcome", outcome.to_owned())];
             (labels, number(counters(table).runs.get(outcome).copied().unwrap_or(0)))
         })
     });
     page.counter("runs", "Runs by how they ended", runs);
     let failures = all().flat_map(|table| {
         let failures = counters(table).failures;
-        let name = table.current.job.unit.table.clone();
+        let name = table.0.job.unit.table.clone();
         failures.into_iter().map(move |(kind, count)| (vec![("table", name.clone()), ("kind", kind)], number(count)))
     });
     page.counter("run_failures", "Failures of runs by kind: unsettled, superseded, outcome_unknown, …", failures);
@@ -200,7 +182,7 @@ fn of_runs(page: &mut Page, tables: &[TableFacts]) {
         "Seconds of all runs",
         all().map(|table| (of_table(table), seconds(counters(table).duration_ms))),
     );
-    let last = || all().filter_map(|table| Some((table, table.current.last.as_ref()?)));
+    let last = || all().filter_map(|table| Some((table, table.0.last.as_ref()?)));
     page.gauge(
         "last_run_seconds",
         "Seconds of the last run",
@@ -211,7 +193,7 @@ fn of_runs(page: &mut Page, tables: &[TableFacts]) {
         "Exit code of the last run",
         last().map(|(table, report)| (of_table(table), f64::from(report.exit_code))),
     );
-    let running = |table: &TableFacts| f64::from(u8::from(table.current.live.is_some()));
+    let running = |table: &TableFacts| f64::from(u8::from(table.0.live.is_some()));
     page.total("running", "Runs that go on", all().map(|table| (of_table(table), running(table))));
     page.counter(
         "slots_outlasted",
@@ -224,15 +206,15 @@ fn of_requests(page: &mut Page, tables: &[TableFacts]) {
     let mut counter = |name: &str, help: &str, value: &dyn Fn(&TableFacts) -> f64| {
         page.counter(name, help, tables.iter().map(|table| (of_table(table), value(table))));
     };
-    counter("requests", "Requests sent, failed ones included", &|t| number(t.current.counters.asked.requests));
-    counter("spent_usd", "Dollars spent on requests", &|t| number(t.current.counters.asked.cost().0) / 100.0);
-    counter("throttles", "Requests the API refused for speed", &|t| number(t.current.counters.asked.throttles));
-    counter("retries", "Requests sent again", &|t| number(t.current.counters.asked.retries));
-    counter("rows_read", "Rows fetched", &|t| number(t.current.counters.rows));
-    counter("answer_bytes", "Bytes of answers", &|t| number(t.current.counters.asked.answer_bytes));
-    counter("objects_written", "Objects written", &|t| number(t.current.counters.objects_written));
+    counter("requests", "Requests sent, failed ones included", &|t| number(t.0.counters.asked.requests));
+    counter("spent_usd", "Dollars spent on requests", &|t| number(t.0.counters.asked.cost().0) / 100.0);
+    counter("throttles", "Requests the API refused for speed", &|t| number(t.0.counters.asked.throttles));
+    counter("retries", "Requests sent again", &|t| number(t.0.counters.asked.retries));
+    counter("rows_read", "Rows fetched", &|t| number(t.0.counters.rows));
+    counter("answer_bytes", "Bytes of answers", &|t| number(t.0.counters.asked.answer_bytes));
+    counter("objects_written", "Objects written", &|t| number(t.0.counters.objects_written));
     counter("objects_displaced", "Objects found not to be the committed ones: replaced, put back or removed", &|t| {
-        number(t.current.counters.objects_displaced)
+        number(t.0.counters.objects_displaced)
     });
-    counter("object_bytes_written", "Bytes of objects written", &|t| number(t.current.counters.object_bytes));
+    counter("object_bytes_written", "Bytes of objects written", &|t| number(t.0.counters.object_bytes));
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!  connection (server: limit, timeouts) ─► middleware (auth: Host, token, origin) ─► routes
 //!      html ── page               api ── metrics, status          actions ── scheduler
-//!                     └─────────── view ── cache (ledgers, read at most every 2 s) ──► job states, lake
+//!                     └─────────── view ── cache, many ──► glances (every unit, in memory) ──► job states, lake
 //!                    Parquet ─► chart_data (sums by day) ──────────────┘
 //! ```
 //! [`router`] needs no socket. No route reads a static file from disk, and everything shown is escaped. The pages are
@@ -17,6 +17,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 pub mod auth;
+pub mod badge;
 pub mod cache;
 mod calendar;
 mod chart;
@@ -24,6 +25,7 @@ pub mod chart_data;
 pub mod choice;
 pub mod costs;
 mod format;
+mod many;
 mod metrics;
 mod middleware;
 pub mod page;

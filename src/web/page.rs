@@ -5,6 +5,7 @@
 //! | [`fn@overview`] | every table with its state, those that need a person first, and job files that are broken |
 //! | [`tables`], [`running`] | the parts of it that the script refreshes |
 //! | [`restatements`] | what was restated lately, in all tables |
+//! | [`fn@accounts`] | the accounts of a table |
 //! | [`fn@job`] | one job: calendar, the selected day, charts, runs |
 //! | [`live`] | the part of a job's page that the script refreshes |
 //! | [`plan`] | what a backfill would do, with the button that starts it |
@@ -15,11 +16,11 @@ use chrono::{DateTime, Utc};
 use maud::Markup;
 
 use super::restated::Log;
-use super::view::{AcceptFacts, JobFacts, PageFacts, PlanFacts, Run, Selected};
+use super::view::{AcceptFacts, AccountsFacts, JobFacts, PageFacts, PlanFacts, Run, Selected};
 use crate::scheduler::progress::Progress;
 
+mod accounts;
 mod backfill;
-mod badge;
 mod card;
 mod charts;
 mod costs;
@@ -69,6 +70,12 @@ pub fn running(runs: &[Run<'_>], mark: &str, now: DateTime<Utc>) -> Markup {
 #[must_use]
 pub fn restatements(facts: &PageFacts, log: &Log) -> Markup {
     restated::page(facts, log)
+}
+
+/// `/jobs/<name>` of a table with accounts: its accounts, a page of them.
+#[must_use]
+pub fn accounts(facts: &PageFacts, accounts: &AccountsFacts) -> Markup {
+    accounts::page(facts, accounts)
 }
 
 /// `/jobs/<name>`: one job, with the details of the selected day and the chosen charts.

@@ -1,12 +1,17 @@
 //! What was restated: days and months whose rows a later generation replaced with others, as the ledgers know them.
 //! Sums are those of the ledgers, which keep them of decimals alone.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use crate::answer::Question;
 use crate::decimal;
 use crate::generation::Changes;
+use crate::job::Job;
 use crate::ledger::{Ledger, Revision};
+use crate::scheduler::glances::{Known, Seen};
 use crate::table::{ColumnType, Sums};
 use crate::unit::Unit;
 use crate::window::Grain;
@@ -90,49 +95,135 @@ pub(super) fn sum(sums: &crate::sums::Sums, column: &str) -> Option<i128> {
     sums.get(column).and_then(|text| decimal::parse(text).ok())
 }
 
-/// The log of all tables at `now`. Snapshots have no part in it: each is a table as of its day.
-#[must_use]
-pub fn log(jobs: &[JobFacts], now: DateTime<Utc>, only_final: bool) -> Log {
-    let first = now.checked_sub_days(Days::new(DAYS)).unwrap_or(DateTime::UNIX_EPOCH);
-    let mut all: Vec<(DateTime<Utc>, NaiveDate, &JobFacts, &Revision)> = Vec::new();
-    let mut tables = 0;
-    for job in jobs.iter().filter(|job| !job.job.entry.rules.snapshot) {
-        let before = all.len();
-        let found = since(&job.ledger, first).filter(|(_, _, revision)| !(only_final && revision.estimated_before));
-        all.extend(found.map(|(at, slot, revision)| (at, slot, job, revision)));
-        tables += usize::from(all.len() > before);
+/// What was restated in one unit, in short: the newest as commit time and slot.
+#[derive(Debug, Clone, Default)]
+struct Brief {
+    newest: Vec<(DateTime<Utc>, NaiveDate)>,
+    total: usize,
+    /// The same of days that were no estimate before.
+    newest_final: Vec<(DateTime<Utc>, NaiveDate)>,
+    total_final: usize,
+}
+
+impl Brief {
+    /// Of a ledger, since `first`.
+    fn of(ledger: &Ledger, first: DateTime<Utc>) -> Self {
+        let newest = |only_final: bool| {
+            let found = since(ledger, first).filter(|(_, _, revision)| !(only_final && revision.estimated_before));
+            let mut all: Vec<_> = found.map(|(at, slot, _)| (at, slot)).collect();
+            all.sort_unstable_by(|a, b| b.cmp(a));
+            let total = all.len();
+            all.truncate(MOST);
+            (all, total)
+        };
+        let ((newest, total), (newest_final, total_final)) = (newest(false), newest(true));
+        Self { newest, total, newest_final, total_final }
     }
-    all.sort_by(|a, b| {
-        let key = |of: &(DateTime<Utc>, NaiveDate, &JobFacts, &Revision)| (of.0, of.1);
-        key(b).cmp(&key(a)).then_with(|| a.2.job.unit.cmp(&b.2.job.unit))
-    });
-    let unread = jobs.iter().filter_map(|job| Some((job.job.unit.to_string(), job.lake_error.clone()?)));
-    Log {
-        total: all.len(),
-        entries: all.into_iter().take(MOST).map(|(at, slot, job, revision)| entry(at, slot, job, revision)).collect(),
-        tables,
-        unread: unread.collect(),
-        only_final,
+
+    fn found(&self, only_final: bool) -> (&[(DateTime<Utc>, NaiveDate)], usize) {
+        if only_final { (&self.newest_final, self.total_final) } else { (&self.newest, self.total) }
     }
 }
 
-fn entry(at: DateTime<Utc>, slot: NaiveDate, job: &JobFacts, revision: &Revision) -> Entry {
-    Entry {
+/// Commit time and slot of a restatement, and the index of its unit.
+type Found = (DateTime<Utc>, NaiveDate, usize);
+
+/// The newest of all units, how many there are, and in how many units.
+fn newest_of(briefs: &[&Brief], only_final: bool) -> (Vec<Found>, usize, usize) {
+    let (mut all, mut total, mut tables) = (Vec::new(), 0, 0);
+    for (index, brief) in briefs.iter().enumerate() {
+        let (newest, number) = brief.found(only_final);
+        all.extend(newest.iter().map(|(at, slot)| (*at, *slot, index)));
+        (total, tables) = (total + number, tables + usize::from(number > 0));
+    }
+    all.sort_unstable_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)).then(a.2.cmp(&b.2)));
+    all.truncate(MOST);
+    (all, total, tables)
+}
+
+/// The beginning of the log at `now`.
+fn first_of(now: DateTime<Utc>) -> DateTime<Utc> {
+    now.checked_sub_days(Days::new(DAYS)).unwrap_or(DateTime::UNIX_EPOCH)
+}
+
+/// The log of some units at `now`, sorted by name. Snapshots have no part in it: each is a table as of its day.
+#[must_use]
+pub fn log(jobs: &[JobFacts], now: DateTime<Utc>, only_final: bool) -> Log {
+    let first = first_of(now);
+    let told: Vec<&JobFacts> = jobs.iter().filter(|job| !job.job.entry.rules.snapshot).collect();
+    let briefs: Vec<Brief> = told.iter().map(|job| Brief::of(&job.ledger, first)).collect();
+    let (newest, total, tables) = newest_of(&briefs.iter().collect::<Vec<_>>(), only_final);
+    let entry = |(at, slot, index): Found| {
+        let job = told.get(index)?;
+        entry_of(at, slot, &job.job, &job.ledger)
+    };
+    let unread = jobs.iter().filter_map(|job| Some((job.job.unit.to_string(), job.lake_error.clone()?)));
+    let entries = newest.into_iter().filter_map(entry).collect();
+    Log { total, entries, tables, unread: unread.collect(), only_final }
+}
+
+/// What was restated in many units, as of the version of each and the day.
+#[derive(Debug, Default)]
+pub(super) struct Briefs(BTreeMap<Unit, (u64, NaiveDate, Arc<Brief>)>);
+
+impl Briefs {
+    /// The log of many units at `now`. The ledgers of those that have changed since the last one are read from memory.
+    pub(super) async fn log(&mut self, units: &[Seen], now: DateTime<Utc>, only_final: bool) -> Log {
+        let (first, day) = (first_of(now), now.date_naive());
+        let known = units.iter().filter_map(|seen| seen.known.as_ref());
+        let told: Vec<&Arc<Known>> = known.filter(|known| !known.job.entry.rules.snapshot).collect();
+        let mut briefs = BTreeMap::new();
+        for known in &told {
+            let unit = &known.job.unit;
+            let brief = match self.0.get(unit) {
+                Some((version, of, brief)) if (*version, *of) == (known.version, day) => Arc::clone(brief),
+                _ => {
+                    tokio::task::yield_now().await;
+                    Arc::new(known.ledger().map(|ledger| Brief::of(&ledger, first)).unwrap_or_default())
+                }
+            };
+            briefs.insert(unit.clone(), (known.version, day, brief));
+        }
+        self.0 = briefs;
+        let of_unit = |known: &&Arc<Known>| self.0.get(&known.job.unit).map(|(_, _, brief)| &**brief);
+        let (newest, total, tables) = newest_of(&told.iter().filter_map(of_unit).collect::<Vec<_>>(), only_final);
+        let mut ledgers: BTreeMap<usize, Ledger> = BTreeMap::new();
+        let mut entries = Vec::new();
+        for (at, slot, index) in newest {
+            let Some(known) = told.get(index) else { continue };
+            if !ledgers.contains_key(&index)
+                && let Ok(ledger) = known.ledger()
+            {
+                ledgers.insert(index, ledger);
+            }
+            entries.extend(ledgers.get(&index).and_then(|ledger| entry_of(at, slot, &known.job, ledger)));
+        }
+        let unread = units
+            .iter()
+            .filter_map(|seen| Some((seen.known.as_ref()?.job.unit.to_string(), seen.failed.as_ref()?.0.clone())));
+        Log { total, entries, tables, unread: unread.take(MOST).collect(), only_final }
+    }
+}
+
+/// The entry of a slot that was restated at `at`.
+fn entry_of(at: DateTime<Utc>, slot: NaiveDate, job: &Job, ledger: &Ledger) -> Option<Entry> {
+    let (_, _, revision) = since(ledger, at).find(|(when, of, _)| (*when, *of) == (at, slot))?;
+    Some(Entry {
         at,
-        unit: job.job.unit.clone(),
-        grain: job.job.source.grain(),
+        unit: job.unit.clone(),
+        grain: job.source.grain(),
         slot,
         estimated_before: revision.estimated_before,
         estimated: revision.estimated,
         sums: sums(job, revision),
         rows: (revision.rows_before, revision.rows),
         changes: revision.changes,
-    }
+    })
 }
 
 /// The columns whose sums differ, in the order of the table.
-fn sums(job: &JobFacts, revision: &Revision) -> Vec<Restated> {
-    let table = job.job.source.table();
+fn sums(job: &Job, revision: &Revision) -> Vec<Restated> {
+    let table = job.source.table();
     let adds_up = |(kind, sums)| kind == ColumnType::Decimal && sums == Some(Sums::Rows);
     let columns = table.columns().iter().filter(|column| adds_up((column.kind, column.sums)));
     let restated = |name: &str| {

@@ -17,13 +17,36 @@ use crate::sums::Sums;
 use crate::unit::Unit;
 use crate::window::{first_of_month, is_ahead};
 
+use super::badge::Badge;
 use super::chart_data::Summary;
 use super::choice::Choice;
 use super::costs::Costs;
+use super::format;
 
 /// The last run of command `run` that was not interrupted and did not start after `now`; `runs` are newest first.
 pub(super) fn last_run(runs: &[JobReport], now: DateTime<Utc>) -> Option<&JobReport> {
     runs.iter().find(|run| run.command == "run" && !run.was_interrupted() && !is_ahead(run.started_at, now))
+}
+
+/// The words by which a search finds a unit, in lower case.
+pub(super) fn words(job: &Job, badge: Badge, standing: Badge) -> String {
+    let description = format::visible(job.description.as_deref().unwrap_or_default());
+    let states = [badge.look().1, standing.look().1];
+    let state = if states[0] == states[1] { states[0].to_owned() } else { states.join(" ") };
+    format!("{} {} {} {} {state}", job.unit, job.entry.name, job.entry.provider.name, description).to_lowercase()
+}
+
+/// Whether these words have all that is searched for.
+pub(super) fn is_found(words: &str, search: &str) -> bool {
+    search.to_lowercase().split_whitespace().all(|word| words.contains(word))
+}
+
+/// Whether somebody should look at a unit. One that is read for the first time needs nobody.
+pub(super) fn needs_a_person(badge: Badge, standing: Badge, file_is_broken: bool) -> bool {
+    match standing {
+        Badge::NeverRead => badge != Badge::Running || file_is_broken,
+        standing => standing < Badge::Running || file_is_broken,
+    }
 }
 
 /// What the pages show of one job.
@@ -64,8 +87,10 @@ pub struct PageFacts {
     pub clock_is_fixed: bool,
     /// The lake as named on the command line.
     pub lake: String,
-    /// The jobs, by name.
+    /// The units that are shown, by table and account.
     pub jobs: Vec<JobFacts>,
+    /// Where there are many units: all of them in numbers, since `jobs` are those alone that have a line of their own.
+    pub beyond: Option<Beyond>,
     /// Broken job files without a last good version.
     pub broken: Vec<BrokenJob>,
     /// Whether the page may start a backfill.
@@ -74,6 +99,51 @@ pub struct PageFacts {
     pub mark: String,
     /// Version of costlake.
     pub version: &'static str,
+}
+
+/// Many units in numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Beyond {
+    /// All units by state.
+    pub states: BTreeMap<Badge, u64>,
+    /// Units that the search finds.
+    pub found: u64,
+    /// Units that have not been read since the process began.
+    pub unread: u64,
+    /// Units of `found` that need a person, and those that do not, without a line of their own.
+    pub without_line: (u64, u64),
+    /// Cost of the requests of all runs in this calendar month.
+    pub spent: Cents,
+    /// Notes on where the figures come from, with the number of units of each.
+    pub origin: BTreeMap<String, u64>,
+    /// The tables with accounts.
+    pub tables: Vec<OfAccounts>,
+}
+
+/// A table with accounts, in numbers.
+#[derive(Debug, Clone)]
+pub struct OfAccounts {
+    /// The job of one of its accounts.
+    pub job: Arc<Job>,
+    /// Its accounts by state.
+    pub states: BTreeMap<Badge, u64>,
+    /// The newest day (or month) of any of them.
+    pub newest: Option<NaiveDate>,
+    /// When the account that waits longest was last compared with its API; `None` if one never was.
+    pub checked_at: Option<DateTime<Utc>>,
+}
+
+/// A page of the accounts of a table.
+#[derive(Debug, Clone)]
+pub struct AccountsFacts {
+    /// All of them in numbers.
+    pub all: OfAccounts,
+    /// What is searched for.
+    pub search: String,
+    /// Accounts that the search finds.
+    pub found: u64,
+    /// The page that is shown, from 1, and how many there are.
+    pub page: (usize, usize),
 }
 
 /// A run in progress.

@@ -81,6 +81,7 @@ fn page_facts(jobs: Vec<JobFacts>) -> PageFacts {
         clock_is_fixed: true,
         lake: "s3://harbor-billing/lake".to_owned(),
         jobs,
+        beyond: None,
         broken: Vec::new(),
         actions: true,
         mark: String::new(),

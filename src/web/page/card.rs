@@ -5,15 +5,17 @@ use maud::{Markup, html};
 
 use crate::plan::{Slot, SlotState, calendar as slots_of};
 use crate::status::last_failure;
-use crate::text::count;
+use crate::text::{count, plural};
 use crate::web::calendar::{tally_words, words_of};
 use crate::web::chart::{slot_name, sparkline, strip};
 use crate::web::format;
-use crate::web::view::{JobFacts, PageFacts, last_run};
+use crate::web::view::{JobFacts, OfAccounts, PageFacts, last_run, needs_a_person, words};
 use crate::window::{Grain, month_start};
 
-use super::badge::{Badge, checked_at};
+use super::overview::states_in_words;
 use super::runs::verdict;
+use crate::scheduler::glances::checked_at;
+use crate::web::badge::Badge;
 
 /// Minimum number of values for a sparkline.
 const FEWEST: usize = 7;
@@ -39,27 +41,14 @@ impl<'a> Table<'a> {
         Self { job, slots, badge, standing }
     }
 
-    /// Whether somebody should look at it. A table that is read for the first time needs nobody.
+    /// Whether somebody should look at it.
     pub(super) fn needs_a_person(&self) -> bool {
-        match self.standing {
-            Badge::NeverRead => self.badge != Badge::Running || self.job.file_error.is_some(),
-            standing => standing < Badge::Running || self.job.file_error.is_some(),
-        }
+        needs_a_person(self.badge, self.standing, self.job.file_error.is_some())
     }
 
     /// The words by which a search finds it, in lower case.
     pub(super) fn words(&self) -> String {
-        let (job, entry) = (&self.job.job, self.job.job.entry);
-        let description = format::visible(job.description.as_deref().unwrap_or_default());
-        let states = [self.badge.look().1, self.standing.look().1];
-        let state = if states[0] == states[1] { states[0].to_owned() } else { states.join(" ") };
-        format!("{} {} {} {} {state}", job.unit, entry.name, entry.provider.name, description).to_lowercase()
-    }
-
-    /// Whether it has all words that are searched for.
-    pub(super) fn is_found(&self, search: &str) -> bool {
-        let (words, search) = (self.words(), search.to_lowercase());
-        search.split_whitespace().all(|word| words.contains(word))
+        words(&self.job.job, self.badge, self.standing)
     }
 
     /// Errors that concern the whole table, each with what to call it.
@@ -128,9 +117,34 @@ pub(super) fn row(facts: &PageFacts, table: &Table<'_>) -> Markup {
                 Some(slot) => { span { (slot_name(grain, slot.day)) } " " }
                 None => span { "no " (unit(grain)) " yet" },
             }
-            @if checked_at(job).is_some() { span { "checked " (checked(facts, job)) } }
+            @if checked_at(&job.ledger).is_some() { span { "checked " (checked(facts, job)) } }
         }
         @if table.needs_a_person() { (wrong(facts, table)) }
+    }
+}
+
+/// The row of a table with accounts: name, how its accounts are, its newest day, and when the account that waits longest
+/// was checked.
+pub(super) fn row_of_accounts(facts: &PageFacts, table: &OfAccounts) -> Markup {
+    let (job, grain) = (&table.job, table.job.source.grain());
+    let worst = table.states.keys().next().copied().unwrap_or(Badge::NeverRead);
+    html! {
+        div class="name" {
+            h3 { a id={ "accounts-" (job.unit.table) } href={ "/jobs/" (job.unit.table) } { (breakable(&job.unit.table)) } }
+            p class="what" { (plural(table.states.values().sum(), "account")) ": " (states_in_words(&table.states)) }
+        }
+        (worst.badge())
+        div class="recent" {}
+        p class="age" {
+            @match table.newest {
+                Some(day) => { span { (slot_name(grain, day)) } " " }
+                None => span { "no " (unit(grain)) " yet" },
+            }
+            @match table.checked_at {
+                Some(at) => span { "all checked since " (format::ago(at, facts.now)) },
+                None => span { "not all checked yet" },
+            }
+        }
     }
 }
 
@@ -203,7 +217,7 @@ fn figures(facts: &PageFacts, table: &Table<'_>) -> Markup {
 
 fn checked(facts: &PageFacts, job: &JobFacts) -> Markup {
     html! {
-        @match checked_at(job) {
+        @match checked_at(&job.ledger) {
             Some(at) => time datetime=(format::machine(at)) title={ (format::instant(at)) " UTC" } {
                 (format::ago(at, facts.now))
             },

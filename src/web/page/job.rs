@@ -4,14 +4,15 @@ use maud::{Markup, html};
 
 use crate::job::Refresh;
 use crate::plan::{Slot, calendar as slots_of};
+use crate::scheduler::glances::checked_at;
 use crate::status;
 use crate::text::{bytes, count, plural};
+use crate::web::badge::Badge;
 use crate::web::calendar::calendar;
 use crate::web::format;
 use crate::web::view::{JobFacts, PageFacts, Selected};
 use crate::window::Grain;
 
-use super::badge::{Badge, checked_at};
 use super::card::breakable;
 use super::layout::frame;
 use super::{backfill, charts, costs, day, progress, runs};
@@ -23,7 +24,13 @@ pub(super) fn page(facts: &PageFacts, job: &JobFacts, selected: &Selected) -> Ma
     let slots = slots_of(&job.job, &job.ledger, facts.now);
     let (day, choice) = (selected.day.map(|day| grain.slot_of(day)), &selected.choice);
     let body = html! {
-        nav class="crumbs" aria-label="Breadcrumb" { a href="/" { "Tables" } " / " (name) }
+        nav class="crumbs" aria-label="Breadcrumb" {
+            a href="/" { "Tables" } " / "
+            @match &job.job.unit.account {
+                Some(account) => { a href={ "/jobs/" (job.job.unit.table) } { (job.job.unit.table) } " / " (account) }
+                None => (name),
+            }
+        }
         div class="title" {
             h1 { (breakable(&name)) }
             (Badge::of(job, &slots, facts.now).badge())
@@ -75,7 +82,7 @@ fn at_a_glance(facts: &PageFacts, job: &JobFacts, slots: &[Slot]) -> Markup {
         dl class="figures wide panel" {
             div {
                 dt { "Last checked" }
-                dd { @match checked_at(job) {
+                dd { @match checked_at(&job.ledger) {
                     Some(at) => { time datetime=(format::machine(at)) { (format::ago(at, facts.now)) } small { (format::instant(at)) " UTC" } }
                     None => "never",
                 } }

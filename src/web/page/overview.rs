@@ -6,17 +6,18 @@ use maud::{Markup, html};
 
 use crate::cents::Cents;
 use crate::job::BrokenJob;
-use crate::text::{count, plural};
+use crate::scheduler::glances::FEW;
+use crate::text::{count, counted, plural};
+use crate::web::badge::Badge;
 use crate::web::format;
-use crate::web::view::{PageFacts, Run};
+use crate::web::view::{OfAccounts, PageFacts, Run, is_found};
 
-use super::badge::Badge;
-use super::card::{Table, card, row};
+use super::card::{Table, card, row, row_of_accounts};
 use super::layout::frame;
 use super::progress;
 
 /// With more tables than this each is a row instead of a card, and the groups are sources instead of APIs.
-const MOST_CARDS: usize = 24;
+const MOST_CARDS: u64 = FEW as u64;
 /// A group with more rows than this is folded: nothing in it needs a person.
 const MOST_ROWS: usize = 8;
 /// Longest text that is searched for, in characters.
@@ -57,7 +58,7 @@ pub(super) fn page(facts: &PageFacts, search: &str) -> Markup {
     let body = html! {
         div class="title overview" {
             h1 { "Tables" }
-            @if !facts.jobs.is_empty() { (search_form(&search)) }
+            @if !facts.jobs.is_empty() || facts.beyond.is_some() { (search_form("/", &search)) }
         }
         p class="hidden" role="status" data-status {}
         div id="tables" { (within(facts, &search)) }
@@ -71,9 +72,10 @@ pub(super) fn fragment(facts: &PageFacts) -> Markup {
     within(facts, "")
 }
 
-fn search_form(search: &str) -> Markup {
+/// The form of a search, answered at `action`.
+pub(super) fn search_form(action: &str, search: &str) -> Markup {
     html! {
-        form class="search" role="search" method="get" action="/" {
+        form class="search" role="search" method="get" action=(action) {
             label for="search" { "Find tables" }
             input id="search" name="search" type="search" value=(format::visible(search)) autocomplete="off" spellcheck="false"
                 placeholder="name, source or state";
@@ -85,19 +87,24 @@ fn search_form(search: &str) -> Markup {
 fn within(facts: &PageFacts, search: &str) -> Markup {
     let all: Vec<Table<'_>> = facts.jobs.iter().map(|job| Table::of(job, facts.now)).collect();
     let lead = lead(facts, &all);
-    let (number, is_search) = (all.len(), !search.is_empty());
-    let mut tables: Vec<Table<'_>> = all.into_iter().filter(|table| table.is_found(search)).collect();
+    let is_search = !search.is_empty();
+    let number = facts.beyond.as_ref().map_or(all.len() as u64, |beyond| beyond.states.values().sum());
+    // Of many units those that are not found have no line.
+    let is_shown = |table: &Table<'_>| facts.beyond.is_some() || is_found(&table.words(), search);
+    let mut tables: Vec<Table<'_>> = all.into_iter().filter(is_shown).collect();
+    let found = facts.beyond.as_ref().map_or(tables.len() as u64, |beyond| beyond.found);
     // Sorted by name already.
     tables.sort_by_key(|table| table.standing);
-    let view = View { facts, tables, is_long: number > MOST_CARDS, is_search };
+    let view = View { facts, tables, is_long: number > MOST_CARDS || facts.beyond.is_some(), is_search };
     let (urgent, mut fine): (Vec<&Table<'_>>, Vec<&Table<'_>>) =
         view.tables.iter().partition(|table| table.needs_a_person());
     fine.sort_by(|a, b| a.job.job.unit.cmp(&b.job.job.unit));
+    let without_line = facts.beyond.as_ref().map_or((0, 0), |beyond| beyond.without_line);
     html! {
         p class="lead" { (lead) }
         p class="found" role="status" data-found data-all=(number) data-part=[is_search.then_some("yes")] {
             @if is_search {
-                (view.tables.len()) " of " (plural(number as u64, "table")) " found. " a href="/" { "Show all" }
+                (count(found)) " of " (so_many(facts, number)) " found. " a href="/" { "Show all" }
             }
         }
         @if !facts.broken.is_empty() { (broken(&facts.broken)) }
@@ -107,28 +114,62 @@ fn within(facts: &PageFacts, search: &str) -> Markup {
         (notes(facts))
         @if !urgent.is_empty() {
             section class="group" aria-labelledby="urgent" data-group {
-                h2 id="urgent" { (plural(urgent.len() as u64, "table")) (if urgent.len() == 1 { " needs" } else { " need" }) " attention" }
+                @let number = urgent.len() as u64 + without_line.0;
+                h2 id="urgent" { (so_many(facts, number)) (if number == 1 { " needs" } else { " need" }) " attention" }
                 (view.list(&urgent))
+                @if without_line.0 > 0 { (beyond_these(without_line.0)) }
             }
         }
+        @for table in facts.beyond.iter().flat_map(|beyond| &beyond.tables) { (of_accounts(facts, table)) }
         (groups(&view, &fine))
+        @if without_line.1 > 0 { (beyond_these(without_line.1)) }
+    }
+}
+
+/// So many tables, or where there are accounts, tables and accounts of tables.
+fn so_many(facts: &PageFacts, number: u64) -> String {
+    let has_accounts = facts.beyond.as_ref().is_some_and(|beyond| !beyond.tables.is_empty());
+    if has_accounts { counted(number, "table or account", "tables or accounts") } else { plural(number, "table") }
+}
+
+fn beyond_these(number: u64) -> Markup {
+    html! { p class="fine" { "And " (count(number)) " more, without a line here: search for a name, a source or a state." } }
+}
+
+/// A table with accounts, in a line.
+fn of_accounts(facts: &PageFacts, table: &OfAccounts) -> Markup {
+    let name = &table.job.unit.table;
+    html! {
+        section class="group" aria-labelledby={ "accounts-" (name) } data-group {
+            ul class="rows" { li class="row" { (row_of_accounts(facts, table)) } }
+        }
     }
 }
 
 /// `1 failed, 5 current. API cost this month: 0.25 USD.`
 fn lead(facts: &PageFacts, tables: &[Table<'_>]) -> String {
-    let spent: Cents = facts.jobs.iter().map(|job| job.usd_this_month).sum();
-    format!("{}. API cost this month: {spent} USD.", in_words(tables.iter().map(|table| table.badge)))
+    let Some(beyond) = &facts.beyond else {
+        let spent: Cents = facts.jobs.iter().map(|job| job.usd_this_month).sum();
+        return format!("{}. API cost this month: {spent} USD.", in_words(tables.iter().map(|table| table.badge)));
+    };
+    let unread = match beyond.unread {
+        0 => String::new(),
+        some => format!(" {} not looked at yet since costlake was started.", count(some)),
+    };
+    format!("{}. API cost this month: {} USD.{unread}", states_in_words(&beyond.states), beyond.spent)
 }
 
 /// The number of tables in each standing: `1 failed, 5 current`.
 fn in_words(badges: impl Iterator<Item = Badge>) -> String {
-    let mut badges: Vec<Badge> = badges.collect();
-    badges.sort_unstable();
-    let parts: Vec<String> = badges
-        .chunk_by(|a, b| a == b)
-        .filter_map(|group| Some(format!("{} {}", count(group.len() as u64), group.first()?.look().1)))
-        .collect();
+    let mut states = BTreeMap::new();
+    badges.for_each(|badge| *states.entry(badge).or_default() += 1);
+    states_in_words(&states)
+}
+
+/// The same from their numbers.
+pub(super) fn states_in_words(states: &BTreeMap<Badge, u64>) -> String {
+    let parts: Vec<String> =
+        states.iter().map(|(badge, number)| format!("{} {}", count(*number), badge.look().1)).collect();
     if parts.is_empty() { "No tables".to_owned() } else { parts.join(", ") }
 }
 
@@ -146,14 +187,24 @@ fn broken(broken: &[BrokenJob]) -> Markup {
 
 /// Where the figures come from, if that is not the API itself: each note once, with its tables.
 fn notes(facts: &PageFacts) -> Markup {
-    let mut notes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for job in &facts.jobs {
-        job.look.origin.iter().for_each(|note| notes.entry(note).or_default().push(job.job.unit.to_string()));
+    let mut notes: BTreeMap<&str, (u64, String)> = BTreeMap::new();
+    let all = match &facts.beyond {
+        Some(beyond) => {
+            notes.extend(beyond.origin.iter().map(|(note, number)| (note.as_str(), (*number, String::new()))));
+            beyond.states.values().sum()
+        }
+        None => facts.jobs.len() as u64,
+    };
+    for job in facts.jobs.iter().filter(|_| facts.beyond.is_none()) {
+        for note in &job.look.origin {
+            let (number, one) = notes.entry(note).or_default();
+            (*number, *one) = (*number + 1, job.job.unit.to_string());
+        }
     }
-    let of = |tables: &[String]| match tables {
-        [one] => one.clone(),
-        all if all.len() == facts.jobs.len() => "all tables".to_owned(),
-        some => plural(some.len() as u64, "table"),
+    let of = |(number, one): &(u64, String)| match *number {
+        1 if !one.is_empty() => one.clone(),
+        number if number == all => "all tables".to_owned(),
+        some => so_many(facts, some),
     };
     html! {
         @for (note, tables) in &notes { p class="note" { (of(tables)) ": " (format::visible(note)) } }

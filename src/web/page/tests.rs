@@ -24,8 +24,8 @@ use crate::web::restated;
 use crate::web::view::{AcceptFacts, JobFacts, PageFacts, PlanFacts, Run, Selected};
 use crate::window::parse_day;
 
-use super::badge::Badge;
 use super::{accept, live, login, overview, plan, problem, restatements, running as running_list, tables};
+use crate::web::badge::Badge;
 
 mod log;
 mod many;
@@ -125,6 +125,7 @@ fn facts(jobs: Vec<JobFacts>) -> PageFacts {
         clock_is_fixed: true,
         lake: HOSTILE.to_owned(),
         jobs,
+        beyond: None,
         broken: vec![BrokenJob { file: HOSTILE.into(), problems }],
         actions: true,
         mark: "0".to_owned(),

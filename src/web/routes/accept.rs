@@ -47,7 +47,7 @@ fn month_of(job: &Job, ledger: &Ledger, text: &str) -> Result<NaiveDate, Failed>
 
 /// Shows what an acceptance takes.
 pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Markup, Failed> {
-    let facts = state.page_facts().await;
+    let facts = state.page_of(&wanted.named.unit()).await.ok_or_else(no_such_job)?;
     let job = find(&facts, &wanted.named.unit())?;
     let month = month_of(&job.job, &job.ledger, &wanted.month)?;
     let (clock, ask) = (state.scheduler.clock(), Ask::Due);
@@ -66,11 +66,14 @@ pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form
 
 /// Starts the run that takes the held figures.
 pub(in crate::web) async fn start(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Response, Failed> {
-    let current = state.scheduler.jobs.of(&wanted.named.unit(), state.now()).ok_or_else(no_such_job)?;
-    let cached = state.cached(&current).await.map_err(|error| bad(&error))?;
-    let month = month_of(&current.job, &cached.ledger, &wanted.month)?;
-    match state.scheduler.accept(&current.job.unit, month) {
-        Ok(()) => Ok(Redirect::to(&current.job.unit.page()).into_response()),
+    let facts = state.page_of(&wanted.named.unit()).await.ok_or_else(no_such_job)?;
+    let job = find(&facts, &wanted.named.unit())?;
+    if let Some(error) = &job.lake_error {
+        return Err(Failed(StatusCode::SERVICE_UNAVAILABLE, error.clone()));
+    }
+    let month = month_of(&job.job, &job.ledger, &wanted.month)?;
+    match state.scheduler.accept(&job.job.unit, month) {
+        Ok(()) => Ok(Redirect::to(&job.job.unit.page()).into_response()),
         Err(refusal) => Err(refused(&refusal, "accept when it has ended")),
     }
 }

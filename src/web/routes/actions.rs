@@ -67,7 +67,7 @@ async fn check(state: &State, job: &Job, wanted: &Wanted) -> Result<Checked, Fai
 
 /// Shows what a backfill would request and cost.
 pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Markup, Failed> {
-    let facts = state.page_facts().await;
+    let facts = state.page_of(&wanted.named.unit()).await.ok_or_else(no_such_job)?;
     let job = find(&facts, &wanted.named.unit())?;
     let checked = check(&state, &job.job, &wanted).await?;
     let mut notes: Vec<String> = checked.page_note.map(str::to_owned).into_iter().collect();
@@ -85,7 +85,7 @@ pub(in crate::web) async fn plan(Given(state): Given<Shared>, Form(wanted): Form
 
 /// Starts a backfill.
 pub(in crate::web) async fn start(Given(state): Given<Shared>, Form(wanted): Form<Wanted>) -> Result<Response, Failed> {
-    let current = state.scheduler.jobs.of(&wanted.named.unit(), state.now()).ok_or_else(no_such_job)?;
+    let current = state.scheduler.jobs.of(&wanted.named.unit()).ok_or_else(no_such_job)?;
     let checked = check(&state, &current.job, &wanted).await?;
     match state.scheduler.start(&current.job.unit, "backfill", checked.ask) {
         Ok(()) => Ok(Redirect::to(&current.job.unit.page()).into_response()),

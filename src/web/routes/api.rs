@@ -4,13 +4,20 @@ use axum::Json;
 use axum::extract::State as Given;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
+use super::html::{Asked, page_number};
 use crate::error::{Kind, combined_exit_code};
 use crate::plan::calendar;
-use crate::status;
+use crate::scheduler::glances::Seen;
+use crate::scheduler::jobs::JobState;
+use crate::status::{self, line::Line};
+use crate::unit::Unit;
 use crate::web::cache::Shared;
-use crate::web::metrics::{self, TableFacts};
+use crate::web::many::{ON_A_PAGE, last_of};
+use crate::web::metrics;
 
 /// Liveness: always `ok`.
 pub(in crate::web) async fn healthz() -> &'static str {
@@ -26,42 +33,122 @@ pub(in crate::web) async fn readyz(Given(state): Given<Shared>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", reasons.join("; "))).into_response()
 }
 
-/// What `costlake status --output json` prints.
-pub(in crate::web) async fn status(Given(state): Given<Shared>) -> Json<Value> {
-    let clock = state.scheduler.clock();
-    let broken = state.scheduler.jobs.broken();
-    let mut codes = vec![if broken.is_empty() { 0 } else { Kind::Config.exit_code() }];
-    let mut tables = Vec::new();
-    for current in state.scheduler.jobs.states(clock.now()) {
-        match state.cached(&current).await {
-            Ok(cached) => {
-                let job = cached.job_of(&current.job);
-                let slots = calendar(&job, &cached.ledger, clock.now());
-                let last = cached.last_run(clock.now());
-                tables.push(status::table(&job, &slots, &cached.ledger, &cached.all_notes(), last, clock.now()));
-            }
-            Err(error) => codes.push(error.kind().exit_code()),
-        }
+/// What is asked of `/api/status`.
+#[derive(Deserialize)]
+pub(in crate::web) struct OfStatus {
+    table: Option<String>,
+    account: Option<String>,
+    page: Option<String>,
+}
+
+/// What `costlake status --output json` prints, a hundred tables on a page; of one table with accounts a line for each
+/// of them, a hundred on a page; of one account its days.
+pub(in crate::web) async fn status(Given(state): Given<Shared>, Asked(asked): Asked<OfStatus>) -> Response {
+    let page = match page_number(asked.page.as_deref()) {
+        Ok(page) => page,
+        Err(text) => return refused(StatusCode::BAD_REQUEST, &text),
+    };
+    let mut current = state.scheduler.jobs.states();
+    current.retain(|current| {
+        let Unit { table, account } = &current.job.unit;
+        asked.table.as_ref().is_none_or(|asked| asked == table)
+            && asked.account.as_ref().is_none_or(|asked| Some(asked) == account.as_ref())
+    });
+    let is_whole = asked.table.is_none() && asked.account.is_none();
+    if current.is_empty() && !is_whole {
+        return refused(StatusCode::NOT_FOUND, "there is no such table or account");
     }
-    let without_job = state.without_job().await.unwrap_or_else(|error| {
+    state.scheduler.look_at_units().await;
+    let units = state.at_a_glance(current);
+    let broken = if is_whole { state.scheduler.jobs.broken() } else { Vec::new() };
+    let mut codes = vec![if broken.is_empty() { 0 } else { Kind::Config.exit_code() }];
+    codes.extend(units.iter().filter_map(|(_, seen)| Some(seen.failed.as_ref()?.1)));
+    let without_job = if is_whole { state.without_job().await } else { Ok(Vec::new()) };
+    let without_job = without_job.unwrap_or_else(|error| {
         codes.push(error.kind().exit_code());
         Vec::new()
     });
-    Json(status::document(clock, &state.lake, &tables, &without_job, &broken, combined_exit_code(codes)))
+    let clock = state.scheduler.clock();
+    let tables: Vec<&[Glimpsed]> = by_table(&units, asked.account.is_some());
+    let pages = tables.len().div_ceil(ON_A_PAGE).max(1);
+    let of_page = tables.iter().skip((page - 1) * ON_A_PAGE).take(ON_A_PAGE);
+    let documents: Vec<Value> =
+        of_page.filter_map(|table| document_of(table, asked.account.is_some(), clock.now())).collect();
+    let code = combined_exit_code(codes);
+    let mut document = status::document(clock, &state.lake, &documents, &without_job, &broken, code);
+    if pages > 1 {
+        (document["page"], document["pages"]) = (json!(page), json!(pages));
+    }
+    // One table with accounts: a page of them.
+    if let ([units], Some(_), None) = (tables.as_slice(), &asked.table, &asked.account)
+        && units.iter().any(|(current, _)| current.job.unit.account.is_some())
+    {
+        let of_page = units.iter().skip((page - 1) * ON_A_PAGE).take(ON_A_PAGE);
+        document["accounts"] = of_page.map(line_of).collect();
+        (document["page"], document["pages"]) = (json!(page), json!(units.len().div_ceil(ON_A_PAGE)));
+        if page > 1 {
+            document["tables"] = tables.iter().filter_map(|table| document_of(table, false, clock.now())).collect();
+        }
+    }
+    Json(document).into_response()
+}
+
+/// A unit with what is known of it.
+type Glimpsed = (JobState, Seen);
+
+/// The units of each table, or each unit for itself.
+fn by_table(units: &[Glimpsed], each: bool) -> Vec<&[Glimpsed]> {
+    let table = |unit: &Glimpsed| unit.0.job.unit.table.clone();
+    units.chunk_by(|a, b| !each && table(a) == table(b)).collect()
+}
+
+/// The document of a table: with its days if it has no accounts or one of them `is_asked` for. `None` while nothing is
+/// known of it.
+fn document_of(units: &[Glimpsed], is_asked: bool, now: DateTime<Utc>) -> Option<Value> {
+    let (current, seen) = units.first()?;
+    if current.job.unit.account.is_some() && !is_asked {
+        let lines: Vec<&Line> = units.iter().filter_map(|(_, seen)| Some(&seen.known.as_ref()?.glance.line)).collect();
+        let mut document = status::line::document_of_accounts(&lines, ON_A_PAGE);
+        (document["table"], document["source"]) = (json!(current.job.unit.table), json!(current.job.entry.name));
+        if lines.len() < units.len() {
+            document["not_read_yet"] = json!(units.len() - lines.len());
+        }
+        return Some(document);
+    }
+    let known = seen.known.as_ref()?;
+    let ledger = known.ledger().ok()?;
+    let slots = calendar(&known.job, &ledger, now);
+    Some(status::table(&known.job, &slots, &ledger, &known.all_notes(), last_of(current, seen, now), now))
+}
+
+/// The line of an account.
+fn line_of((current, seen): &Glimpsed) -> Value {
+    let known = seen.known.as_ref().map(|known| &known.glance.line);
+    let mut line = known.map_or_else(
+        || json!({ "account": current.job.unit.account, "state": "not read since costlake was started" }),
+        |line| {
+            let mut document = line.document();
+            (document["newest"], document["last"]) = (json!(line.newest), json!(line.last));
+            document
+        },
+    );
+    if let Some((error, _)) = &seen.failed {
+        line["error"] = json!(error);
+    }
+    line
+}
+
+fn refused(status: StatusCode, text: &str) -> Response {
+    (status, Json(json!({ "error": text }))).into_response()
 }
 
 /// The metrics, for Prometheus.
 pub(in crate::web) async fn metrics(Given(state): Given<Shared>) -> Response {
+    state.scheduler.look_at_units().await;
     let now = state.now();
-    let mut tables = Vec::new();
-    for mut current in state.scheduler.jobs.states(now) {
-        let cached = state.cached(&current).await.ok();
-        current.job = cached.as_ref().map_or_else(|| current.job.clone(), |cached| cached.job_of(&current.job));
-        let ledger = cached.map(|cached| cached.ledger);
-        tables.push(TableFacts { current, ledger });
-    }
+    let units = state.at_a_glance(state.scheduler.jobs.states());
     let broken = state.scheduler.jobs.broken().len();
-    match metrics::text(&tables, broken, state.scheduler.health.reasons().is_empty(), now) {
+    match metrics::text(&units, broken, state.scheduler.health.reasons().is_empty(), now) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -12,8 +12,11 @@ use crate::unit::Unit;
 use crate::web::auth::COOKIE;
 use crate::web::cache::{Shared, mark};
 use crate::web::choice::{Choice, Words};
+use crate::web::page;
 use crate::web::view::{JobFacts, PageFacts, Run, Selected};
-use crate::web::{page, restated};
+
+/// Longest text that is searched for, in characters.
+const LONGEST: usize = 100;
 
 /// An error page.
 pub(in crate::web) struct Failed(pub(in crate::web) StatusCode, pub(in crate::web) String);
@@ -30,7 +33,7 @@ pub(in crate::web) fn problem(status: StatusCode, text: &str) -> Markup {
 }
 
 /// What the query string of an address asks for.
-pub(in crate::web) struct Asked<T>(T);
+pub(in crate::web) struct Asked<T>(pub(in crate::web) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Failed;
@@ -60,18 +63,19 @@ pub(in crate::web) struct Searched {
 }
 
 pub(in crate::web) async fn overview(Given(state): Given<Shared>, Asked(asked): Asked<Searched>) -> Markup {
-    page::overview(&state.page_facts().await, &asked.search)
+    let search = short(&asked.search);
+    page::overview(&state.overview(&search, false).await, &search)
 }
 
 /// The part of the overview that the script puts in the place of the old one.
 pub(in crate::web) async fn tables(Given(state): Given<Shared>) -> Markup {
-    page::tables(&state.overview_facts().await)
+    page::tables(&state.overview("", true).await)
 }
 
 /// What the script asks for again and again: what runs, and whether the tables have changed. Reads nothing of the lake.
 pub(in crate::web) async fn running(Given(state): Given<Shared>) -> Markup {
     let now = state.now();
-    let current = state.scheduler.jobs.states(now);
+    let current = state.scheduler.jobs.states();
     let runs = current.iter().filter_map(|state| {
         Some(Run { unit: &state.job.unit, live: state.live.as_ref()?, outlasted: state.outlasted })
     });
@@ -84,31 +88,51 @@ pub(in crate::web) struct Kept {
 }
 
 pub(in crate::web) async fn restatements(Given(state): Given<Shared>, Asked(kept): Asked<Kept>) -> Markup {
-    let facts = state.page_facts().await;
-    let log = restated::log(&facts.jobs, facts.now, kept.only.as_deref() == Some("final"));
-    page::restatements(&facts, &log)
+    let log = state.restated(kept.only.as_deref() == Some("final")).await;
+    page::restatements(&state.frame(&[]), &log)
+}
+
+/// What is asked of the page of a job.
+#[derive(Deserialize)]
+pub(in crate::web) struct OfJob {
+    #[serde(flatten)]
+    words: Words,
+    search: Option<String>,
+    page: Option<String>,
 }
 
 pub(in crate::web) async fn job(
     Given(state): Given<Shared>,
     Path(named): Path<Named>,
-    Asked(words): Asked<Words>,
-) -> Result<Response, Failed> {
-    let facts = state.page_facts().await;
+    Asked(asked): Asked<OfJob>,
+) -> Result<Markup, Failed> {
     let unit = named.unit();
-    let job = match find(&facts, &unit) {
-        // A table with accounts has a page for each of them.
-        Err(_) if unit.account.is_none() && facts.jobs.iter().any(|job| job.job.unit.table == unit.table) => {
-            return Ok(Redirect::to(&format!("/?search={}", unit.table)).into_response());
-        }
-        found => found?,
-    };
     let bad = |text| Failed(StatusCode::BAD_REQUEST, text);
-    let day = words.selected().map_err(bad)?;
-    let choice = Choice::read(&job.job, &words).map_err(bad)?;
+    let Some(facts) = state.page_of(&unit).await else {
+        // A table with accounts has a page for each of them.
+        let table = if unit.account.is_none() { unit.table } else { String::new() };
+        let page = page_number(asked.page.as_deref()).map_err(bad)?;
+        let search = asked.search.unwrap_or_default();
+        let accounts = state.accounts(&table, &short(&search), page).await;
+        return accounts.map(|(facts, accounts)| page::accounts(&facts, &accounts)).ok_or_else(no_such_job);
+    };
+    let job = find(&facts, &unit)?;
+    let day = asked.words.selected().map_err(bad)?;
+    let choice = Choice::read(&job.job, &asked.words).map_err(bad)?;
     let summary = state.charts(job, &choice.drawn()).await;
     let selected = Selected { day, summary, costs: state.costs(job).await, choice };
-    Ok(page::job(&facts, job, &selected).into_response())
+    Ok(page::job(&facts, job, &selected))
+}
+
+/// The page that an address asks for.
+pub(super) fn page_number(asked: Option<&str>) -> Result<usize, String> {
+    let number = asked.map_or(Ok(1), str::parse);
+    number.ok().filter(|number| *number > 0).ok_or_else(|| "page: must be a whole number from 1 on".to_owned())
+}
+
+/// What is searched for, of bounded length.
+fn short(search: &str) -> String {
+    search.trim().chars().take(LONGEST).collect()
 }
 
 /// What a path or a form is about.
@@ -135,7 +159,7 @@ pub(in crate::web) fn no_such_job() -> Failed {
 }
 
 pub(in crate::web) async fn live(Given(state): Given<Shared>, Path(named): Path<Named>) -> Result<Markup, Failed> {
-    let current = state.scheduler.jobs.of(&named.unit(), state.now()).ok_or_else(no_such_job)?;
+    let current = state.scheduler.jobs.of(&named.unit()).ok_or_else(no_such_job)?;
     Ok(page::live(current.live.as_ref(), current.outlasted, state.now()))
 }
 

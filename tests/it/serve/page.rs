@@ -400,7 +400,12 @@ async fn accounts_have_pages_of_their_own_and_metrics_together() {
         let answer = get(&router, &format!("/jobs/costs/account/{account}")).await;
         assert!(answer.status == StatusCode::OK && answer.text.contains(account), "{account}");
     }
-    assert_eq!(get(&router, "/jobs/costs").await.status, StatusCode::SEE_OTHER);
+    let html = get(&router, "/jobs/costs").await.text;
+    for part in
+        ["2 accounts: 1 failed, 1 current.", "/jobs/costs/account/000123456789", "/jobs/costs/account/222233334444"]
+    {
+        assert!(html.contains(part), "{part}: {html}");
+    }
     assert_eq!(get(&router, "/jobs/other").await.status, StatusCode::NOT_FOUND);
 }
 

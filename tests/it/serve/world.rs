@@ -117,7 +117,7 @@ pub(super) fn until(mut so: impl FnMut() -> bool) -> impl Future<Output = ()> {
 }
 
 pub(super) fn job_state(scheduler: &Scheduler, name: &str) -> JobState {
-    scheduler.jobs.of(&name.into(), scheduler.clock().now()).expect("a job")
+    scheduler.jobs.of(&name.into()).expect("a job")
 }
 
 pub(super) fn last(scheduler: &Scheduler, name: &str) -> Arc<JobReport> {
