@@ -46,6 +46,8 @@ pub(super) struct Page<'a> {
     pub(super) remarks: Remarks,
     /// Days with contradicting values, and what contradicts.
     pub(super) doubtful: Vec<(NaiveDate, String)>,
+    /// What the API could not tell of a day whose other rows are taken.
+    pub(super) incomplete: Vec<(NaiveDate, String)>,
     /// Days that were asked for and that the answer does not tell of: they stay unread.
     pub(super) unread: BTreeSet<NaiveDate>,
 }
@@ -217,6 +219,7 @@ impl<E: Endpoint> Source for Listed<E> {
             full_page: 0,
             remarks: Remarks::default(),
             doubtful: BTreeMap::new(),
+            incomplete: BTreeMap::new(),
         })
     }
 
@@ -247,6 +250,7 @@ struct ListReader<E: Endpoint> {
     full_page: u64,
     remarks: Remarks,
     doubtful: BTreeMap<NaiveDate, String>,
+    incomplete: BTreeMap<NaiveDate, Vec<String>>,
 }
 
 impl<E: Endpoint> ListReader<E> {
@@ -312,6 +316,9 @@ impl<E: Endpoint> Reader for ListReader<E> {
         for (day, why) in page.doubtful {
             self.doubtful.entry(day).or_insert(why);
         }
+        for (day, what) in page.incomplete {
+            self.incomplete.entry(day).or_default().push(what);
+        }
         self.slots.retain(|day| !page.unread.contains(day));
         self.met.extend(request.purpose().window.days());
         Ok(page.next)
@@ -330,6 +337,9 @@ impl<E: Endpoint> Reader for ListReader<E> {
             let words = "a fetch ended before all its answers were read";
             return Err(Error::new(Kind::Internal, words).at("query", subject).at("window", window));
         }
+        if let Some((day, what)) = self.incomplete.first_key_value().filter(|_| self.rows.count() == 0) {
+            return Err(Error::new(Kind::BadAnswer, what.join("; ")).at("window", day));
+        }
         let mut remarks = self.remarks;
         remarks.merge(self.endpoint.finish(self.state)?);
         Ok(Fetched {
@@ -340,6 +350,7 @@ impl<E: Endpoint> Reader for ListReader<E> {
             estimated: BTreeSet::new(),
             currencies: BTreeMap::new(),
             doubtful: self.doubtful,
+            incomplete: self.incomplete,
             notes: remarks.into_notes(),
             page_rows: self.page_rows,
             full_page: self.full_page,

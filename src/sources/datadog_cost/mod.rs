@@ -155,7 +155,7 @@ impl Cost {
             path: PATH.to_owned(),
             query: Vec::new(),
             body: Some(body),
-            not_found_is_an_answer: false,
+            also_answers: &[],
             purpose: Purpose { window, subject: subject.to_owned() },
         })
     }
