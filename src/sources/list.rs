@@ -37,10 +37,15 @@ pub(super) use rows::Rows;
 /// Ratios are below this; a value above may be a percentage.
 const ABOVE_RATIO: f64 = 1.5;
 
+/// Rows that are made one at a time: an answer may hold a million, and a [`Row`] is far larger than its cells.
+pub(super) type Stream<'a> = Box<dyn Iterator<Item = Result<Row<'a>>> + 'a>;
+
 /// What one answer holds.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Page<'a> {
     pub(super) rows: Vec<Row<'a>>,
+    /// Further rows.
+    pub(super) stream: Option<Stream<'a>>,
     /// Requests to send next.
     pub(super) next: Vec<Request>,
     pub(super) remarks: Remarks,
@@ -299,13 +304,15 @@ impl<E: Endpoint> Reader for ListReader<E> {
         let reduced = body.map(|body| Answer { body: body.into(), ..answer.clone() });
         let answer = reduced.as_ref().unwrap_or(answer);
         let page = endpoint.read(&mut self.state, request, answer).map_err(|error| placed(error, request))?;
-        let rows = page.rows.len() as u64;
+        let before = self.rows.count();
+        let streamed = page.stream.into_iter().flatten();
+        for row in page.rows.into_iter().map(Ok).chain(streamed) {
+            self.push(request, row.map_err(|error| placed(error, request))?)?;
+        }
+        let rows = self.rows.count() - before;
         self.page_rows = self.page_rows.max(rows);
         if page.next.iter().any(|next| name_of(next) == name_of(request)) {
             self.full_page = self.full_page.max(rows).max(1);
-        }
-        for row in page.rows {
-            self.push(request, row)?;
         }
         for next in &page.next {
             if !self.awaited.insert(name_of(next)) {
