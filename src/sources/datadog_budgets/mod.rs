@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `data: null` of the list | no budget |
 //! | a budget without entries | no row, and a note |
-//! | `meta.error` beside a budget (status 200), status 400 | a failed read of this budget: the day has the rows of the others, and the run says so; without any other it fails |
+//! | `meta.error` beside a budget (status 200), status 400 | a failed read: exit 1, with the rows of the others |
 //! | `costs` of an entry | its columns; its `amount` again, and `costs` of the whole budget, are in `extra` |
 //! | `custom_forecast: null` | none is set; 0 is one |
 //! | who created or changed a budget | left out, also from the kept raw answers, see `datadog/people.rs` |
