@@ -44,6 +44,15 @@ pub struct Known<'a> {
     pub earlier: Option<(NaiveDate, &'a RecordBatch)>,
 }
 
+/// What the answers of a fetch say of themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Flaws<'a> {
+    /// Slots for which one answer contradicts itself, and what contradicts.
+    pub doubtful: &'a BTreeMap<NaiveDate, String>,
+    /// Slots whose rows lack what the API could not tell.
+    pub incomplete: &'a BTreeMap<NaiveDate, Vec<String>>,
+}
+
 /// The verdict on the rows of a fetch.
 #[derive(Debug, Default)]
 pub struct Verdict {
@@ -71,14 +80,14 @@ pub fn judge(
     job: &Job,
     known: Known<'_>,
     fetched: &FetchedDays,
-    doubtful: &BTreeMap<NaiveDate, String>,
+    flaws: Flaws<'_>,
     accepted: &BTreeSet<NaiveDate>,
     now: DateTime<Utc>,
 ) -> Result<Verdict> {
     let mut changes = changes(known.days, fetched, accepted);
     let mut verdict = Verdict::default();
     for change in &changes {
-        if let Some(why) = doubtful.get(&change.slot) {
+        if let Some(why) = flaws.doubtful.get(&change.slot) {
             verdict.held.insert(change.slot, why.clone());
         }
         let Some(old) = change.old else { continue };
@@ -89,7 +98,7 @@ pub fn judge(
     changes.retain(|change| !verdict.held.contains_key(&change.slot));
     match job.entry.rules.review {
         Review::FinalMonths => months::judge(job, known, &changes, now, &mut verdict)?,
-        Review::Values | Review::MovingValues => values::judge(job, known, &changes, &mut verdict)?,
+        Review::Values | Review::MovingValues => values::judge(job, known, &changes, flaws, &mut verdict)?,
     }
     Ok(verdict)
 }

@@ -86,8 +86,8 @@ pub struct Call {
     pub query: Vec<(String, String)>,
     /// The JSON to send.
     pub body: Option<Value>,
-    /// Whether a 404 is a valid response instead of an error.
-    pub not_found_is_an_answer: bool,
+    /// Statuses besides 200 that are valid responses instead of errors.
+    pub also_answers: &'static [u16],
     /// The days and the subject of this request, set by the source.
     pub purpose: Purpose,
 }
@@ -112,7 +112,7 @@ pub struct Purpose {
 /// One response page as received.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// HTTP status: 200, or 404 (Cost Explorer: 400) where that is a valid response.
+    /// HTTP status: 200, or another one where that is a valid response ([`Call::also_answers`]; Cost Explorer: 400).
     pub status: u16,
     /// The decompressed body, byte for byte.
     pub body: Bytes,

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result, printable};
 use crate::job::section::nearest;
 use crate::job::{self, Job};
 use crate::pipeline::Context;
+use crate::pipeline::prepare::budget_of;
 use crate::pipeline::retry::send_until_answered;
 use crate::sources::values::{KnownValue, Listing};
 use crate::sources::{self, Entry, REGISTRY};
@@ -37,10 +38,11 @@ pub(super) async fn values(global: &Global, what: &str, job: Option<&str>, yes: 
     let job = job_of(global, entry, job)?;
     // Of a job with accounts, the first one tells.
     let job = job.units().into_iter().next().unwrap_or(job);
+    let most = most_pages(&context, &job).await?;
     if !yes && entry.provider.is_paid() {
         let (name, price) = (entry.provider.name, entry.provider.price_of(1));
-        let priced =
-            format!("{name} is asked for {key}: {price} USD a page, at most {MAX_PAGES} pages, in no job's budget.");
+        let pages = plural(most, "page");
+        let priced = format!("{name} is asked for {key}: {price} USD a page, at most {pages}, which no budget counts.");
         if !screen::can_be_asked() {
             screen::tell(&priced);
         } else if !screen::ask(&format!("{priced} Go on?")) {
@@ -48,7 +50,7 @@ pub(super) async fn values(global: &Global, what: &str, job: Option<&str>, yes: 
         }
     }
     let client = context.clients.open(&job).await?;
-    let (mut found, pages) = ask_all(&context, &client, &listing).await?;
+    let (mut found, pages) = ask_all(&context, &client, &listing, most).await?;
     found.sort();
     found.dedup();
     let cents = entry.provider.price_of(pages);
@@ -127,13 +129,23 @@ fn own_job(global: &Global, entry: &Entry) -> Result<Option<Job>> {
     Ok(jobs.into_iter().find(|job| job.entry.name == entry.name))
 }
 
-async fn ask_all(context: &Context, client: &Client, listing: &Listing) -> Result<(Vec<KnownValue>, u64)> {
+/// The most pages that one listing may have: no more requests than a run of the job may send now.
+async fn most_pages(context: &Context, job: &Job) -> Result<u64> {
+    let budget = budget_of(context, job, context.clock.now()).await?;
+    Ok(budget.cap().map_or(MAX_PAGES, |cap| cap.min(MAX_PAGES)))
+}
+
+async fn ask_all(context: &Context, client: &Client, listing: &Listing, most: u64) -> Result<(Vec<KnownValue>, u64)> {
     let (mut found, mut asked, mut pages) = (Vec::new(), Vec::new(), 0);
     let mut next = Some(listing.first.clone());
     while let Some(request) = next.take() {
-        if pages == MAX_PAGES {
-            let words = format!("there are more than {MAX_PAGES} pages of values");
-            return Err(Error::new(Kind::BadAnswer, words).at("request", &request));
+        if pages == most {
+            let words = format!("there are more values than {} can hold", plural(most, "page"));
+            return Err(if most < MAX_PAGES {
+                Error::new(Kind::Budget, words).advise("raise the `budget` of the job, or name another one with --job")
+            } else {
+                Error::new(Kind::BadAnswer, words).at("request", &request)
+            });
         }
         let paid = |error: Error| if pages == 0 { error } else { error.at("pages read", pages) };
         let sent = send_until_answered(client, context.retries, &context.cancel, &request).await;

@@ -140,7 +140,7 @@ impl DatadogClient {
         let request_id = request_id(response.headers());
         let date = super::date_of(response.headers().get(DATE).and_then(|date| date.to_str().ok()));
         let made_up = response.headers().contains_key(FIGURES_HEADER);
-        let is_answer = status == StatusCode::OK || (status == StatusCode::NOT_FOUND && call.not_found_is_an_answer);
+        let is_answer = status == StatusCode::OK || call.also_answers.contains(&status.as_u16());
         let read = if is_answer { self.read_body(response).await } else { Err(self.refusal(call, response).await) };
         let read = read.and_then(|body| if status == StatusCode::OK { self.believed(body) } else { Ok(body) });
         match read {

@@ -59,6 +59,8 @@ pub(super) struct Compared {
     pub(super) unsettled: BTreeMap<NaiveDate, String>,
     /// Slots for which the answer contradicts itself.
     pub(super) doubtful: BTreeMap<NaiveDate, String>,
+    /// Slots whose rows lack what the API could not tell, and what that is.
+    pub(super) incomplete: BTreeMap<NaiveDate, Vec<String>>,
     /// Slots that differ only in metrics that are only reported, where another read may help.
     pub(super) differing: BTreeMap<NaiveDate, Differing>,
     /// What the job requests, and whether the rows have any of it.
@@ -193,8 +195,8 @@ async fn conclude(
     let rows = fetched.rows.num_rows() as u64;
     let sizes = Sizes { rows, page_rows: fetched.page_rows, full_page: fetched.full_page };
     let found = unmatched::found(source.as_ref(), &fetched.rows);
-    let doubtful = fetched.doubtful.clone();
-    Ok(Compared { days, slots, totals, unsettled, doubtful, differing, found, sizes, answers })
+    let (doubtful, incomplete) = (fetched.doubtful.clone(), fetched.incomplete.clone());
+    Ok(Compared { days, slots, totals, unsettled, doubtful, incomplete, differing, found, sizes, answers })
 }
 
 /// The note of days at which the currency of the bill changes, within the fetch or from the day before it.
@@ -253,6 +255,15 @@ async fn differing(
 /// Whether the API's total of a metric has changed since the day's rows were read.
 fn has_moved(day: &DayState, off: &Difference) -> bool {
     day.facts.totals.get(&off.column).is_some_and(|before| before != off.total)
+}
+
+/// The error of days whose rows lack something.
+pub(super) fn incomplete_error(incomplete: &BTreeMap<NaiveDate, Vec<String>>, are_taken: bool) -> Error {
+    let all: Vec<&str> = incomplete.values().flatten().map(String::as_str).collect();
+    let more = if all.len() > SHOWN { format!("; and {} more", all.len() - SHOWN) } else { String::new() };
+    let rows = if are_taken { "the other rows of the day are taken" } else { "the day keeps its rows" };
+    Error::new(Kind::BadAnswer, format!("{}{more}", all[..all.len().min(SHOWN)].join("; ")))
+        .advise(format!("{rows}; run again: if it stays, look at what is named here in the API's own pages"))
 }
 
 /// The error of days that did not add up.

@@ -124,7 +124,7 @@ async fn read_and_publish(run: &JobRun<'_>, planned: &Fetch, report: &mut FetchR
         aside.undo(run).await;
         return Err(error);
     }
-    conclude(run, &read.unsettled, &aside.held, report)?;
+    conclude(run, &read, &aside.held, report)?;
     Ok(fetch.slots.len())
 }
 
@@ -243,13 +243,21 @@ async fn replace_whole(
     commit(run, taken, Some(restored.base), read, Some(&restored.left), report).await
 }
 
-/// The error of a finished fetch with unsettled or quarantined days.
+/// The error of a finished fetch with unsettled, quarantined or incomplete days.
 fn conclude(
     run: &JobRun<'_>,
-    unsettled: &BTreeMap<NaiveDate, String>,
+    read: &Compared,
     held: &BTreeMap<NaiveDate, Quarantined>,
     report: &mut FetchReport,
 ) -> Result<()> {
+    let Compared { unsettled, incomplete, slots, .. } = read;
+    if !incomplete.is_empty() {
+        let error = control_sums::incomplete_error(incomplete, incomplete.keys().any(|slot| slots.contains(slot)));
+        if held.is_empty() && unsettled.is_empty() {
+            return Err(error);
+        }
+        report.notes.push(error.message().to_owned());
+    }
     if unsettled.is_empty() && held.is_empty() {
         return Ok(());
     }

@@ -43,7 +43,7 @@ pub(crate) mod displaced;
 pub(crate) mod fetch;
 mod lease;
 mod paginate;
-mod prepare;
+pub mod prepare;
 pub mod publish;
 mod quarantine;
 mod refused;

@@ -51,7 +51,10 @@ pub(super) fn accept(
 }
 
 /// The cap of this run: the job's cap per run, or what is left of the month's dollars, whichever is less.
-pub(super) async fn budget_of(context: &Context, job: &Job, now: DateTime<Utc>) -> Result<Budget> {
+///
+/// # Errors
+/// When nothing is left of the month's dollars, or the records of its runs cannot be read.
+pub async fn budget_of(context: &Context, job: &Job, now: DateTime<Utc>) -> Result<Budget> {
     let paid = job.entry.provider.price.filter(|_| !context.no_budget);
     let Some(price) = paid else { return Ok(Budget::unlimited()) };
     let per_run = job.budget.max_requests_per_run;

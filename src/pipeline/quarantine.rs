@@ -11,7 +11,7 @@ use crate::generation::{DayFacts, FetchedDays, rows_by_slot};
 use crate::lake::Lake;
 use crate::ledger::{Ledger, Moves, Quarantined};
 use crate::ledger_store::{Observed, data_key};
-use crate::quarantine::{Known, Verdict, judge, needs_rows};
+use crate::quarantine::{Flaws, Known, Verdict, judge, needs_rows};
 use crate::sources::Review;
 use crate::unit::Unit;
 use crate::window::{Partition, first_of_month};
@@ -21,6 +21,12 @@ use super::{JobRun, refused};
 
 /// Reasons that are listed; further ones are counted.
 const SHOWN: usize = 3;
+
+impl<'a> Flaws<'a> {
+    fn of(read: &'a Compared) -> Self {
+        Self { doubtful: &read.doubtful, incomplete: &read.incomplete }
+    }
+}
 
 /// Slots that were set aside, and the baseline counts of the others.
 #[derive(Debug, Default)]
@@ -46,12 +52,16 @@ pub(super) async fn set_aside(
     observed: Option<&Observed>,
     read: &mut Compared,
 ) -> Result<SetAside> {
+    for slot in read.incomplete.keys().filter(|slot| days.get(slot).is_some_and(|known| known.rows > 0)) {
+        read.days.remove(slot);
+        read.slots.remove(slot);
+    }
     let (mut rows, earlier) = rows_before(run, partition, observed, days, &read.days).await?;
     let mut store = run.store.lock().await;
     let earlier = earlier.as_ref().map(|(slot, rows)| (*slot, rows));
     let known = Known { ledger: &store.ledger, days, rows: &rows, earlier };
     let Verdict { held: reasons, baselines, moves } =
-        judge(run.job, known, &read.days, &read.doubtful, &run.accepted, run.now())?;
+        judge(run.job, known, &read.days, Flaws::of(read), &run.accepted, run.now())?;
     store.ledger.baselines.extend(baselines);
     if rows.is_empty() && observed.is_some() && !reasons.is_empty() {
         // Only to show them beside the refused ones: what cannot be read is not shown.

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Known, Verdict, exceeds, judge, percent};
+use super::{Flaws, Known, Verdict, exceeds, judge, percent};
 use crate::generation::{self, DayFacts, FetchedDays};
 use crate::job::{self, Job};
 use crate::ledger::{DayState, Ledger, PartitionState};
@@ -95,7 +95,9 @@ impl World {
         let rows = rows.map(|(slot, rows)| (*slot, rows.clone())).collect();
         let known = Known { ledger: &self.ledger, days: &days, rows: &rows, earlier: None };
         let (none, accepted) = (BTreeMap::new(), BTreeSet::new());
-        judge(&self.job, known, fetched, &none, &accepted, at(now)).expect("a verdict")
+        let whole = BTreeMap::new();
+        let flaws = Flaws { doubtful: &none, incomplete: &whole };
+        judge(&self.job, known, fetched, flaws, &accepted, at(now)).expect("a verdict")
     }
 
     /// Judges days and commits them unless one is held; returns the reason if one is.

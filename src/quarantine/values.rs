@@ -10,6 +10,7 @@
 //! | all amounts of a day | the rows they replace | they are zero now |
 //! | the rows of a query | the rows they replace; for a snapshot of a list, the previous one | more than `quarantine_share` of them are gone |
 //!
+//! A list that lacks what the API could not tell is short of that, and said to be; it replaces no rows of its day.
 //! A new day may have few rows and no values yet: the refresh rule reads it again. Only queries that the new rows were
 //! read for are compared.
 //!
@@ -28,21 +29,28 @@ use crate::job::Job;
 use crate::sources::{Review, Source, Watched};
 use crate::table::Table;
 
-use super::{Change, Known, Verdict, exceeds, percent};
+use super::{Change, Flaws, Known, Verdict, exceeds, percent};
 
 /// Ratios are below this, percentages mostly above.
 const ABOVE_RATIO: f64 = 1.5;
 
 /// Holds the days whose values changed in one of the ways above.
-pub(super) fn judge(job: &Job, known: Known<'_>, changes: &[Change<'_>], verdict: &mut Verdict) -> Result<()> {
+pub(super) fn judge(
+    job: &Job,
+    known: Known<'_>,
+    changes: &[Change<'_>],
+    flaws: Flaws<'_>,
+    verdict: &mut Verdict,
+) -> Result<()> {
     let mut standing: BTreeMap<NaiveDate, &RecordBatch> = known.rows.iter().map(|(slot, rows)| (*slot, rows)).collect();
     standing.extend(known.earlier);
     standing.retain(|_, rows| rows.num_rows() > 0);
     for change in changes {
         let own = standing.get(&change.slot).copied().filter(|_| change.old.is_some_and(|old| old.rows > 0));
         let before = || standing.range(..change.slot).next_back().or_else(|| standing.range(change.slot..).next());
+        let is_whole = !flaws.incomplete.contains_key(&change.slot);
         let reason = match own.or_else(|| before().map(|(_, rows)| *rows)) {
-            Some(rows) => Pair::of(job, change, rows, own.is_some()).turned(),
+            Some(rows) => Pair::of(job, change, rows, own.is_some()).turned(is_whole),
             None => None,
         };
         match reason {
@@ -168,12 +176,12 @@ impl<'a> Pair<'a> {
     }
 
     /// The reason to hold the new rows, if there is one.
-    fn turned(&self) -> Option<String> {
+    fn turned(&self, is_whole: bool) -> Option<String> {
         let units = || self.watched.units.iter().find_map(|(value, unit)| self.other_unit(value, unit));
         let ratios = || self.watched.ratios.iter().find_map(|ratio| self.other_ratio(ratio));
         let scales = || self.watched.units.iter().find_map(|(value, _)| self.other_scale(value));
         let lost = || self.lost_value().or_else(|| self.all_zero());
-        units().or_else(ratios).or_else(scales).or_else(lost).or_else(|| self.shorter())
+        units().or_else(ratios).or_else(scales).or_else(lost).or_else(|| if is_whole { self.shorter() } else { None })
     }
 
     fn other_unit(&self, value: &str, unit: &str) -> Option<String> {

@@ -18,8 +18,9 @@ use std::marker::PhantomData;
 
 use chrono::NaiveDate;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
 use crate::request::{Answer, Call, Request};
@@ -89,10 +90,26 @@ pub(super) fn is_not_found(answer: &Answer) -> Result<bool> {
     if answer.status != 404 {
         return Ok(false);
     }
-    let said: BTreeMap<String, IgnoredAny> = read_json(answer)?;
-    let is_the_api = said.contains_key("errors");
-    let strange = || bad_answer("the answer is a 404 without the `errors` that the API documents");
-    if is_the_api { Ok(true) } else { Err(strange()) }
+    errors_of(answer).map(|_| true)
+}
+
+/// What the API says in its own 400; `None` for any other status. A 400 of something else is an error.
+pub(super) fn refusal(answer: &Answer) -> Result<Option<String>> {
+    if answer.status != 400 {
+        return Ok(None);
+    }
+    let errors = errors_of(answer)?;
+    let member = |error: &Value, name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
+    let said = |error: &Value| error.as_str().map(str::to_owned).or_else(|| member(error, "detail"));
+    let words = |error: &Value| said(error).or_else(|| member(error, "title")).unwrap_or_else(|| error.to_string());
+    Ok(Some(errors.as_array().map_or(errors.to_string(), |all| all.iter().map(words).collect::<Vec<_>>().join("; "))))
+}
+
+/// The `errors` of an answer that is none of success.
+fn errors_of(answer: &Answer) -> Result<Value> {
+    let mut said: BTreeMap<String, Value> = read_json(answer)?;
+    let strange = || format!("the answer is a {} without the `errors` that the API documents", answer.status);
+    said.remove("errors").ok_or_else(|| bad_answer(strange()))
 }
 
 /// Whether an id from an answer may become part of a request path: UUIDs, and nothing that changes the path.

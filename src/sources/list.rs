@@ -37,15 +37,22 @@ pub(super) use rows::Rows;
 /// Ratios are below this; a value above may be a percentage.
 const ABOVE_RATIO: f64 = 1.5;
 
+/// Rows that are made one at a time: an answer may hold a million, and a [`Row`] is far larger than its cells.
+pub(super) type Stream<'a> = Box<dyn Iterator<Item = Result<Row<'a>>> + 'a>;
+
 /// What one answer holds.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Page<'a> {
     pub(super) rows: Vec<Row<'a>>,
+    /// Further rows.
+    pub(super) stream: Option<Stream<'a>>,
     /// Requests to send next.
     pub(super) next: Vec<Request>,
     pub(super) remarks: Remarks,
     /// Days with contradicting values, and what contradicts.
     pub(super) doubtful: Vec<(NaiveDate, String)>,
+    /// What the API could not tell of a day whose other rows are taken.
+    pub(super) incomplete: Vec<(NaiveDate, String)>,
     /// Days that were asked for and that the answer does not tell of: they stay unread.
     pub(super) unread: BTreeSet<NaiveDate>,
 }
@@ -217,6 +224,7 @@ impl<E: Endpoint> Source for Listed<E> {
             full_page: 0,
             remarks: Remarks::default(),
             doubtful: BTreeMap::new(),
+            incomplete: BTreeMap::new(),
         })
     }
 
@@ -247,6 +255,7 @@ struct ListReader<E: Endpoint> {
     full_page: u64,
     remarks: Remarks,
     doubtful: BTreeMap<NaiveDate, String>,
+    incomplete: BTreeMap<NaiveDate, Vec<String>>,
 }
 
 impl<E: Endpoint> ListReader<E> {
@@ -295,13 +304,15 @@ impl<E: Endpoint> Reader for ListReader<E> {
         let reduced = body.map(|body| Answer { body: body.into(), ..answer.clone() });
         let answer = reduced.as_ref().unwrap_or(answer);
         let page = endpoint.read(&mut self.state, request, answer).map_err(|error| placed(error, request))?;
-        let rows = page.rows.len() as u64;
+        let before = self.rows.count();
+        let streamed = page.stream.into_iter().flatten();
+        for row in page.rows.into_iter().map(Ok).chain(streamed) {
+            self.push(request, row.map_err(|error| placed(error, request))?)?;
+        }
+        let rows = self.rows.count() - before;
         self.page_rows = self.page_rows.max(rows);
         if page.next.iter().any(|next| name_of(next) == name_of(request)) {
             self.full_page = self.full_page.max(rows).max(1);
-        }
-        for row in page.rows {
-            self.push(request, row)?;
         }
         for next in &page.next {
             if !self.awaited.insert(name_of(next)) {
@@ -311,6 +322,9 @@ impl<E: Endpoint> Reader for ListReader<E> {
         self.remarks.merge(page.remarks);
         for (day, why) in page.doubtful {
             self.doubtful.entry(day).or_insert(why);
+        }
+        for (day, what) in page.incomplete {
+            self.incomplete.entry(day).or_default().push(what);
         }
         self.slots.retain(|day| !page.unread.contains(day));
         self.met.extend(request.purpose().window.days());
@@ -330,6 +344,9 @@ impl<E: Endpoint> Reader for ListReader<E> {
             let words = "a fetch ended before all its answers were read";
             return Err(Error::new(Kind::Internal, words).at("query", subject).at("window", window));
         }
+        if let Some((day, what)) = self.incomplete.first_key_value().filter(|_| self.rows.count() == 0) {
+            return Err(Error::new(Kind::BadAnswer, what.join("; ")).at("window", day));
+        }
         let mut remarks = self.remarks;
         remarks.merge(self.endpoint.finish(self.state)?);
         Ok(Fetched {
@@ -340,6 +357,7 @@ impl<E: Endpoint> Reader for ListReader<E> {
             estimated: BTreeSet::new(),
             currencies: BTreeMap::new(),
             doubtful: self.doubtful,
+            incomplete: self.incomplete,
             notes: remarks.into_notes(),
             page_rows: self.page_rows,
             full_page: self.full_page,

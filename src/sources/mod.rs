@@ -313,6 +313,8 @@ pub struct Fetched {
     pub currencies: BTreeMap<NaiveDate, String>,
     /// Slots with contradicting values in one answer, and what contradicts; a user must decide.
     pub doubtful: BTreeMap<NaiveDate, String>,
+    /// Slots whose rows lack what the API could not tell, and what that is.
+    pub incomplete: BTreeMap<NaiveDate, Vec<String>>,
     /// Notes for the user that are not errors: dropped points, unknown fields.
     pub notes: Vec<String>,
     /// Most rows on one page.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `commitments_and_savings` | Datadog's commitments | what they saved |
 //! | `plans_on_both_sides` | AWS's utilization of Savings Plans | Datadog's utilization of commitments |
+//! | `reservations_on_both_sides` | AWS's utilization of reservations | Datadog's utilization of commitments |
 //! | `unused_commitment` | utilization of Savings Plans | utilization of reservations |
 //! | `coverage_gap` | coverage by Savings Plans | coverage by reservations |
 //!
@@ -27,7 +28,7 @@ struct Pair {
     has_accounts: bool,
 }
 
-const PAIRS: [Pair; 4] = [
+const PAIRS: [Pair; 5] = [
     Pair {
         kind: "commitments_and_savings",
         suffix: "",
@@ -42,6 +43,15 @@ const PAIRS: [Pair; 4] = [
         suffix: "",
         template: include_str!("views/plans_on_both_sides.sql"),
         left: &["used_commitment", "unused_commitment"],
+        right: &["provider", "commitment_type", "series", "value", "value_unit"],
+        of_one_account: false,
+        has_accounts: false,
+    },
+    Pair {
+        kind: "reservations_on_both_sides",
+        suffix: "",
+        template: include_str!("views/reservations_on_both_sides.sql"),
+        left: &["service", "ri_cost_for_unused_hours", "total_amortized_fee"],
         right: &["provider", "commitment_type", "series", "value", "value_unit"],
         of_one_account: false,
         has_accounts: false,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod budget;
+mod budgets;
 mod canaries;
 mod commands;
 mod completions;

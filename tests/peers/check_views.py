@@ -36,6 +36,7 @@ OF_ONE_TABLE = {"datadog_commitments": ("expiring", again.expiring), "datadog_bu
 OF_TWO_TABLES = [
     ("datadog_commitments", "datadog_savings", "", again.commitments_and_savings),
     ("aws_savings_plans_utilization", "datadog_commitment_utilization", "", again.plans_on_both_sides),
+    ("aws_reservation_utilization", "datadog_commitment_utilization", "", again.reservations_on_both_sides),
     ("aws_savings_plans_utilization", "aws_reservation_utilization", "_unused", again.unused_commitment),
     ("aws_savings_plans_coverage", "aws_reservation_coverage", "_gap", again.coverage_gap),
 ]
@@ -194,6 +195,7 @@ def of_commitments(day):
             row("2026-11-10", service=ec2, total_amortized_fee="40", ri_cost_for_unused_hours="0.000000000003"),
             row("2026-11-10", service=cache, total_amortized_fee="0", ri_cost_for_unused_hours="0"),
             row("2026-11-12", service=cache, ri_cost_for_unused_hours="5"), row("2026-11-15", service=ec2, total_amortized_fee="5"),
+            row("2026-11-12", service="Amazon Redshift", total_amortized_fee="3", ri_cost_for_unused_hours="1"),
         ],
         "aws_savings_plans_coverage": [
             row("2026-11-10", spend_covered_by_savings_plans="75", on_demand_cost="25.000000000001", coverage_percentage=75.0),
@@ -209,6 +211,9 @@ def of_commitments(day):
             told("2026-11-10", "used", 7.0, kind="ri"), told("2026-11-10", "used", 7.0, provider="azure"), told("2026-11-10", "idle", 9.0),
             told("2026-11-12", "used", 24.0, "euro"), told("2026-11-12", "unused", 1.0), told("2026-11-14", "used", None),
             told("2026-11-14", "unused", 3.0, "points"), told("2026-11-16", "used", 2.5), told("2026-11-17", "unused", None),
+            told("2026-11-10", "unused", 50.0, "cent", product="EC2", kind="RI"), told("2026-11-12", "unused", 4.5, product="elasticache", kind="ri"),
+            told("2026-11-15", "used", 4.0, "euro", kind="ri"), told("2026-11-15", "unused", 1.0, kind="ri"),
+            told("2026-11-16", "used", 2.0, product="rds", kind="ri"),
         ],
     }
 
@@ -366,6 +371,12 @@ def what_was_made(tally, root, jobs):
             10: (0.125, 0.0, "dollar"), 11: (None, None, None), 12: (None, None, None), 13: (None, None, None),
             14: (None, 0.0, "points"), 16: (None, None, "dollar"),
         }, "both sides of the Savings Plans")
+        reserved = wanted["aws_reservation_utilization_and_datadog_commitment_utilization"][1]
+        sides = {(d.day, product): (a["used_difference"], a["unused_difference"], a["datadog_unit"]) for (d, product), a in reserved.items()}
+        group.equal(sides, {
+            (10, "ec2"): (33.0, -0.5, "dollar"), (10, "elasticache"): (None, None, None), (12, "elasticache"): (None, 0.5, "dollar"),
+            (12, "amazon redshift"): (None, None, None), (15, "ec2"): (None, None, None), (16, "rds"): (None, None, "dollar"),
+        }, "both sides of the reservations")
         models = {k[1:3]: (a["token_cost"], a["tokens"]) for k, a in wanted["aws_ai_cost_by_model_tokens"][1].items() if k[0] == "2026-10"}
         group.equal(models["Opus", "Input tokens"], (Decimal("10.000000000001"), Decimal("1000512.000001")), "tokens of three units")
         group.equal(models["Opus", ""], (None, None), "images are no tokens")

@@ -238,28 +238,53 @@ def scaled(row):
     return row["value"] * float(factor or 1) * SCALES.get(name, 1.0), "dollar"
 
 
-def plans_on_both_sides(plans, told):
-    bought = {r["usage_date"]: r for r in plans}
-    days = collections.defaultdict(lambda: {"used": [], "unused": [], "units": set()})
+def told_by_datadog(told, kind, key):
+    """Key -> used and unused amounts, and their units, of AWS's commitments of a kind."""
+    found = collections.defaultdict(lambda: {"used": [], "unused": [], "units": set()})
     for row in told:
-        is_plan = row["provider"].lower() == "aws" and row["commitment_type"].lower() == "sp" and row["series"] in ("used", "unused")
-        if is_plan and row["value"] is not None:
+        is_wanted = row["provider"].lower() == "aws" and row["commitment_type"].lower() == kind and row["series"] in ("used", "unused")
+        if is_wanted and row["value"] is not None:
             amount, unit = scaled(row)
-            day = days[row["usage_date"]]
-            day["units"] |= {unit} - {None}
-            day[row["series"]].append(amount)
+            found[key(row)]["units"] |= {unit} - {None}
+            found[key(row)][row["series"]].append(amount)
+    return found
+
+
+def side_by_side(own, told, word):
+    """Key -> the figures of AWS, of Datadog, and how far they are apart."""
     found = {}
-    for day in bought.keys() | days.keys():
-        own, others = bought.get(day, {}), days.get(day, {"used": [], "unused": [], "units": set()})
+    for key in own.keys() | told.keys():
+        others = told.get(key, {"used": [], "unused": [], "units": set()})
         known = len(others["units"]) <= 1
         answer = {"datadog_unit": next(iter(others["units"]), None) if known else None}
         for part in ("used", "unused"):
-            mine = own.get(f"{part}_commitment")
+            mine = own.get(key, {}).get(part)
             theirs = sum(others[part]) if known and others[part] else None
             apart = None if mine is None or theirs is None else round(float(mine) - theirs, 6)
-            answer |= {f"{part}_commitment": mine, f"datadog_{part}": theirs, f"{part}_difference": apart}
-        found[day,] = answer
-    return ["usage_date"], found
+            answer |= {f"{part}_{word}": mine, f"datadog_{part}": theirs, f"{part}_difference": apart}
+        found[key] = answer
+    return found
+
+
+def plans_on_both_sides(plans, told):
+    own = {(r["usage_date"],): {part: r[f"{part}_commitment"] for part in ("used", "unused")} for r in plans}
+    found = told_by_datadog(told, "sp", lambda row: (row["usage_date"],))
+    return ["usage_date"], side_by_side(own, found, "commitment")
+
+
+PRODUCTS = {
+    "Amazon Elastic Compute Cloud - Compute": "ec2", "Amazon Relational Database Service": "rds", "Amazon ElastiCache": "elasticache",
+}
+
+
+def reservations_on_both_sides(reservations, told):
+    own = {}
+    for r in reservations:
+        fee, unused = r["total_amortized_fee"], r["ri_cost_for_unused_hours"]
+        used = None if fee is None or unused is None else fee - unused
+        own[r["usage_date"], PRODUCTS.get(r["service"], r["service"].lower())] = {"used": used, "unused": unused}
+    found = told_by_datadog(told, "ri", lambda row: (row["usage_date"], row["product"].lower()))
+    return ["usage_date", "product"], side_by_side(own, found, "fee")
 
 
 def unused_commitment(plans, reservations):

@@ -76,21 +76,21 @@ fn client_named_by(named_by: &'static str, url: &str, limits: Limits) -> Datadog
     DatadogClient::with_limits(settings, limits).expect("a client")
 }
 
-fn get(not_found_is_an_answer: bool) -> Call {
+fn get(also_answers: &'static [u16]) -> Call {
     let window = Window::day(parse_day("2026-11-20").expect("a day"));
     let query = [("provider", "aws"), ("filterBy", "env:prod a+b&c=ü*")];
     Call {
         body: None,
         path: "/api/v2/cost/x".to_owned(),
         query: query.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
-        not_found_is_an_answer,
+        also_answers,
         purpose: Purpose { window, subject: "aws/ec2/ri".to_owned() },
     }
 }
 
 async fn ask(raw: Vec<u8>) -> Result<Answer, Error> {
     let server = Server::new(vec![raw]);
-    let result = client(&server.url, limits()).send(&get(false)).await;
+    let result = client(&server.url, limits()).send(&get(&[])).await;
     if let Err(error) = &result {
         assert!(!error.report().contains("hush"), "{}", error.report());
     }
@@ -102,7 +102,7 @@ async fn an_answer_comes_back_byte_for_byte() {
     let body = b"{\"commitments\": [] }\n";
     let raw = answer("200 OK", "X-Request-Id: abc\r\nContent-Type: application/vnd.api+json\r\n", body);
     let server = Server::new(vec![raw]);
-    let answer = client(&format!("{}/", server.url), limits()).send(&get(false)).await.expect("an answer");
+    let answer = client(&format!("{}/", server.url), limits()).send(&get(&[])).await.expect("an answer");
     assert_eq!((answer.status, &answer.body[..], answer.request_id.as_deref()), (200, &body[..], Some("abc")));
     let heard = server.heard().remove(0);
     let (line, headers) = heard.split_once("\r\n").expect("a request");
@@ -124,8 +124,8 @@ async fn a_404_is_an_answer_only_where_it_is_one() {
     let raw = answer("404 Not Found", "", br#"{"errors":[{"title":"Account not found","detail":"d"}]}"#);
     let server = Server::new(vec![raw.clone(), raw]);
     let client = client(&server.url, limits());
-    assert_eq!(client.send(&get(true)).await.expect("an answer").status, 404);
-    let error = client.send(&get(false)).await.expect_err("no answer");
+    assert_eq!(client.send(&get(&[404])).await.expect("an answer").status, 404);
+    let error = client.send(&get(&[])).await.expect_err("no answer");
     assert_eq!((error.kind(), error.message()), (Kind::Refused, "Datadog refuses the request: Account not found: d"));
 }
 
@@ -171,7 +171,7 @@ async fn a_refused_key_lacks_the_permissions_of_its_endpoint() {
         ("/api/v2/query/timeseries", vec![ALL[0], ALL[2]]),
     ] {
         let server = Server::new(vec![answer("403 Forbidden", "", b"")]);
-        let call = Call { path: path.to_owned(), ..get(false) };
+        let call = Call { path: path.to_owned(), ..get(&[]) };
         let error = client(&server.url, limits()).send(&call).await.expect_err("refused");
         let advice = error.advice().unwrap_or_default();
         let named: Vec<&str> = ALL.into_iter().filter(|name| advice.contains(name)).collect();
@@ -189,7 +189,7 @@ async fn advice_names_what_named_the_address() {
     ]);
     for url in [&server.url, &server.url, &server.url, &format!("http://{closed}")] {
         let own = client_named_by("COSTLAKE_DATADOG_URL", url, limits());
-        let error = own.send(&get(false)).await.expect_err("no answer");
+        let error = own.send(&get(&[])).await.expect_err("no answer");
         let advice = error.advice().unwrap_or_default();
         assert!(advice.contains("COSTLAKE_DATADOG_URL") && !advice.contains("DD_SITE"), "{}", error.report());
     }
@@ -218,7 +218,7 @@ async fn what_breaks_off_is_unavailable() {
         assert_eq!(error.kind(), Kind::Unavailable, "{}", String::from_utf8_lossy(&cut));
     }
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let error = client(&format!("http://{closed}"), limits()).send(&get(false)).await.expect_err("closed");
+    let error = client(&format!("http://{closed}"), limits()).send(&get(&[])).await.expect_err("closed");
     assert_eq!((error.kind(), error.message()), (Kind::Unavailable, "cannot connect to Datadog"));
 }
 
@@ -227,7 +227,7 @@ async fn silence_is_unavailable() {
     let server = Server::new(vec![Vec::new()]);
     let limits =
         Limits { deadlines: Deadlines { answer: Duration::from_millis(200), ..Deadlines::default() }, ..limits() };
-    let error = client(&server.url, limits).send(&get(false)).await.expect_err("silence");
+    let error = client(&server.url, limits).send(&get(&[])).await.expect_err("silence");
     assert_eq!((error.kind(), error.message()), (Kind::Unavailable, "Datadog did not answer in full within 0.2 s"));
 }
 
@@ -238,12 +238,12 @@ async fn a_body_beyond_the_cap_is_refused_also_when_it_was_small_on_the_wire() {
     let limits = Limits { body: 1000, ..limits() };
     for raw in [answer("200 OK", "", &[b' '; 1001]), answer("200 OK", "Content-Encoding: gzip\r\n", BOMB)] {
         let server = Server::new(vec![raw]);
-        let error = client(&server.url, limits).send(&get(false)).await.expect_err("too large");
+        let error = client(&server.url, limits).send(&get(&[])).await.expect_err("too large");
         assert_eq!(error.kind(), Kind::BadAnswer);
         assert_eq!(error.message(), "the answer is larger than 0 MiB");
     }
     let server = Server::new(vec![answer("200 OK", "", &[b' '; 1000])]);
-    assert_eq!(client(&server.url, limits).send(&get(false)).await.expect("fits").body.len(), 1000);
+    assert_eq!(client(&server.url, limits).send(&get(&[])).await.expect("fits").body.len(), 1000);
 }
 
 #[test]

@@ -274,9 +274,21 @@ impl Reader for PageReader {
         let rows = RecordBatch::try_new(Arc::clone(table.schema()), columns).map_err(|error| {
             Error::new(Kind::Internal, "the columns of an answer do not fit the table").because(error)
         })?;
-        let (doubtful, notes) = (BTreeMap::new(), Vec::new());
+        let (doubtful, incomplete, notes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let page_rows = self.page_rows;
-        Ok(Fetched { absent, partial, rows, slots, estimated, currencies, doubtful, notes, page_rows, full_page: 0 })
+        Ok(Fetched {
+            absent,
+            partial,
+            rows,
+            slots,
+            estimated,
+            currencies,
+            doubtful,
+            incomplete,
+            notes,
+            page_rows,
+            full_page: 0,
+        })
     }
 }
 

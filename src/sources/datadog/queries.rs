@@ -119,7 +119,7 @@ impl Queries {
             path: path.to_owned(),
             query: parameters,
             body: None,
-            not_found_is_an_answer: false,
+            also_answers: &[],
             purpose: Purpose { window, subject: query.name() },
         })
     }

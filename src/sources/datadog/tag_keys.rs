@@ -46,7 +46,7 @@ fn of(metric: &str, window: Window) -> Option<Listing> {
         path: "/api/v2/cost/tag_keys".to_owned(),
         query: vec![("filter[metric]".to_owned(), metric.to_owned())],
         body: None,
-        not_found_is_an_answer: false,
+        also_answers: &[],
         purpose: Purpose { window, subject: metric.to_owned() },
     });
     (!metric.trim().is_empty()).then_some(Listing { first, read })

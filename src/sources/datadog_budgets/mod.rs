@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `data: null` of the list | no budget |
 //! | a budget without entries | no row, and a note |
-//! | `meta.error` beside a budget | a failed read: the costs could not be had, with status 200 |
+//! | `meta.error` beside a budget (status 200), status 400 | a failed read: exit 1, with the rows of the others |
 //! | `costs` of an entry | its columns; its `amount` again, and `costs` of the whole budget, are in `extra` |
 //! | `custom_forecast: null` | none is set; 0 is one |
 //! | who created or changed a budget | left out, also from the kept raw answers, see `datadog/people.rs` |
@@ -30,7 +30,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::section::Section;
 use crate::request::{Answer, Call, Purpose, Request};
 use crate::sources::datadog::resources::{Resource, Wire, read_list};
-use crate::sources::datadog::{Object, as_call, bad_answer, is_not_found, is_safe, read_json, unit_name};
+use crate::sources::datadog::{Object, as_call, bad_answer, is_not_found, is_safe, read_json, refusal, unit_name};
 use crate::sources::list::{self, Endpoint, Fields, Page, Reduce, Row, people, read_table, row};
 use crate::sources::provider::{DATADOG, DATADOG_STATE};
 use crate::sources::{Entry, Learnt, Source, Watched};
@@ -100,7 +100,7 @@ impl Endpoint for Budgets {
 
 fn get(window: Window, subject: String, path: String, query: Vec<(String, String)>) -> Request {
     let purpose = Purpose { window, subject };
-    Request::Call(Call { path, query, body: None, not_found_is_an_answer: false, purpose })
+    Request::Call(Call { path, query, body: None, also_answers: &[], purpose })
 }
 
 /// Reads the list and requests each budget.
@@ -116,7 +116,7 @@ fn read_budgets<'a>(listed: &mut BTreeSet<String>, call: &Call, answer: &Answer)
         let asked = ["actual", "forecast"].map(|name| (name.to_owned(), "true".to_owned()));
         let (subject, path) = (format!("budget/{id}"), format!("/api/v2/cost/budget/{id}"));
         let Request::Call(detail) = get(call.purpose.window, subject, path, asked.to_vec()) else { continue };
-        page.next.push(Request::Call(Call { not_found_is_an_answer: true, ..detail }));
+        page.next.push(Request::Call(Call { also_answers: &[400, 404], ..detail }));
     }
     Ok(page)
 }
@@ -131,12 +131,18 @@ fn read_budget<'a>(listed: &BTreeSet<String>, call: &Call, answer: &'a Answer) -
         page.remarks.name(one, several, [id.to_owned()]);
         return Ok(page);
     }
+    let failed = |said: String| {
+        let text: String = said.chars().take(300).collect();
+        let what = format!("Datadog could not get the costs of a budget: {text} (budget {id})");
+        Page { incomplete: vec![(call.purpose.window.start(), what)], ..Page::default() }
+    };
+    if let Some(said) = refusal(answer)? {
+        return Ok(failed(said));
+    }
     let detail: Detail<'a> = read_json(answer)?;
     let said = detail.meta.as_ref().and_then(|meta| meta.get("error")).filter(|said| !is_nothing(said));
     if let Some(said) = said {
-        let text = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
-        let text: String = text.chars().take(300).collect();
-        return Err(bad_answer(format!("Datadog could not get the costs of a budget: {text}")));
+        return Ok(failed(said.as_str().map_or_else(|| said.to_string(), str::to_owned)));
     }
     let data = detail.data.ok_or_else(|| bad_answer("the answer has no `data`"))?;
     let mut budget = data.0.checked()?;

@@ -108,6 +108,30 @@ fn no_budget_and_no_entries_are_no_rows() {
 }
 
 #[test]
+fn a_budget_that_datadog_cannot_tell_leaves_the_others() {
+    let list = r#"{"data":[{"id":"b-1"},{"id":"b-2"},{"id":"b-3"}]}"#;
+    let told = |id: &str| of(r#"[{"month":202611}]"#).replace("b-1", id);
+    let fetched = fetch(all().as_ref(), &day(), |get| match get.path.rsplit('/').next() {
+        Some("budgets") => (200, list.to_owned()),
+        Some("b-1") => (200, r#"{"data":null,"meta":{"error":"query failed"}}"#.to_owned()),
+        Some("b-2") => {
+            (400, r#"{"errors":["bad tags",{"title":"T","detail":"of jo@acme.example"},{"title":"U"},7]}"#.to_owned())
+        }
+        _ => (200, told("b-3")),
+    });
+    let fetched = fetched.expect("rows");
+    assert_eq!(column(&fetched, "budget_id"), ["b-3"]);
+    let what = "Datadog could not get the costs of a budget";
+    let wanted = [
+        // The last request is answered first here.
+        format!("{what}: bad tags; of jo@acme.example; U; 7 (budget b-2)"),
+        format!("{what}: query failed (budget b-1)"),
+    ];
+    assert_eq!(fetched.incomplete.into_values().collect::<Vec<_>>(), [wanted]);
+    assert_eq!(fetched.slots.len(), 1);
+}
+
+#[test]
 fn odd_members_stay_in_extra_and_fill_no_column_of_another() {
     let detail = r#"{"data":{"id":"b-1","attributes":{"forecast":7,"start_month":"soon","end_month":202613,
         "total_amount":"1","costs_unit":[{"name":"euro"},null],
@@ -163,11 +187,11 @@ fn a_budget_that_cannot_be_trusted_is_refused() {
         (r#"{"data":{"id":"b-2"}}"#.to_owned(), "the answer is about another budget"),
         (
             r#"{"data":{"id":"b-1"},"meta":{"error":"query failed"}}"#.to_owned(),
-            "Datadog could not get the costs of a budget: query failed",
+            "Datadog could not get the costs of a budget: query failed (budget b-1)",
         ),
         (
             r#"{"data":null,"meta":{"error":{"code":5}}}"#.to_owned(),
-            r#"Datadog could not get the costs of a budget: {"code":5}"#,
+            r#"Datadog could not get the costs of a budget: {"code":5} (budget b-1)"#,
         ),
         (of("{}"), "`entries` is not a list of JSON objects"),
         (of("[7]"), "`entries` is not a list of JSON objects"),
@@ -185,6 +209,8 @@ fn a_budget_that_cannot_be_trusted_is_refused() {
     ] {
         let error = with(&detail).expect_err(&detail);
         assert_eq!((error.kind(), error.message()), (Kind::BadAnswer, wanted), "{detail}");
-        assert!(error.to_string().contains("query budget/b-1, window 2026-11-20"), "{error}");
+        let place =
+            if wanted.ends_with("(budget b-1)") { "window 2026-11-20" } else { "query budget/b-1, window 2026-11-20" };
+        assert!(error.to_string().contains(place), "{error}");
     }
 }

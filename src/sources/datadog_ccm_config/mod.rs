@@ -82,7 +82,7 @@ impl Endpoint for CcmConfig {
         let get = |subject: String, query: Vec<(String, String)>| {
             let purpose = Purpose { window, subject };
             let path = ACCOUNTS.to_owned();
-            Request::Call(Call { path, query, body: None, not_found_is_an_answer: false, purpose })
+            Request::Call(Call { path, query, body: None, also_answers: &[], purpose })
         };
         if self.aws_account_ids.is_empty() {
             return vec![get("accounts".to_owned(), Vec::new())];
@@ -126,8 +126,7 @@ fn read_accounts<'a>(known: &mut BTreeMap<String, String>, call: &Call, answer: 
         if known.insert(id.clone(), account).is_some() {
             return Err(bad_answer("an account is listed twice").at("id", id));
         }
-        let (query, not_found_is_an_answer) = (Vec::new(), true);
-        page.next.push(Request::Call(Call { path, query, body: None, not_found_is_an_answer, purpose }));
+        page.next.push(Request::Call(Call { path, query: Vec::new(), body: None, also_answers: &[404], purpose }));
     }
     Ok(page)
 }

@@ -54,7 +54,7 @@ fn every_account_is_followed_by_its_configuration() {
         "ccm_config/1c9a0a52-6e0b-4d6e-9f0a-0d5f2f1f0001: \
          /api/v2/integration/aws/accounts/1c9a0a52-6e0b-4d6e-9f0a-0d5f2f1f0001/ccm_config?"
     );
-    assert!(matches!(&next[..], [Request::Call(Call { not_found_is_an_answer: true, .. }), _, _]));
+    assert!(matches!(&next[..], [Request::Call(Call { also_answers: [404], .. }), _, _]));
     let fetched = fetch(source.as_ref(), &day, |get| match &get.path {
         path if path.ends_with("0001/ccm_config") => (200, CONFIG.to_owned()),
         path if path.ends_with("0002/ccm_config") => (200, r#"{"data":{"type":"ccm_config"}}"#.to_owned()),

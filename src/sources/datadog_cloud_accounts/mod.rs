@@ -143,7 +143,7 @@ fn request(list: &Kinds, window: Window) -> Request {
         path: format!("/api/v2/cost/{}", list.kind),
         query: query.into_iter().collect(),
         body: None,
-        not_found_is_an_answer: true,
+        also_answers: &[404],
         purpose: Purpose { window, subject: list.subject() },
     })
 }

@@ -37,7 +37,7 @@ fn every_list_is_asked_for_once() {
             "gcp_uc_config: /api/v2/cost/gcp_uc_config?",
         ]
     );
-    assert!(requests.iter().all(|request| matches!(request, Request::Call(Call { not_found_is_an_answer: true, .. }))));
+    assert!(requests.iter().all(|request| matches!(request, Request::Call(Call { also_answers: [404], .. }))));
     assert_eq!(all().table().sort_key(), [0, 1, 2, 3, 5]);
     assert!(all().table().may_repeat());
     const { assert!(ENTRY.rules.snapshot) };

@@ -121,9 +121,8 @@ impl Endpoint for Cost {
             *(if by_tags { &mut sums.groups } else { &mut sums.total }) += cost;
         }
         if by_tags || self.0.tags.is_empty() {
-            for series in &all {
-                self.add_rows(&mut page, series)?;
-            }
+            let tags = self.0.tags.clone();
+            page.stream = Some(Box::new(all.into_iter().flat_map(move |series| rows_of(series, &tags))));
         }
         Ok(page)
     }
@@ -155,26 +154,27 @@ impl Cost {
             path: PATH.to_owned(),
             query: Vec::new(),
             body: Some(body),
-            not_found_is_an_answer: false,
+            also_answers: &[],
             purpose: Purpose { window, subject: subject.to_owned() },
         })
     }
+}
 
-    fn add_rows<'a>(&self, page: &mut Page<'a>, series: &Series<'a>) -> Result<()> {
-        let group_tags = Value::from(series.group_tags.clone()).to_string();
-        for (day, cost) in &series.costs {
-            let mut row = Row::new(series.others.clone())
-                .day("usage_date", *day)
-                .give("cost", *cost)
-                .give("unit", series.unit.clone())
-                .give("group_tags", group_tags.clone());
-            for (key, column) in &self.0.tags {
-                row = row.give(column.clone(), wire::value_of(&series.group_tags, key)?.to_owned());
-            }
-            page.rows.push(row);
-        }
-        Ok(())
-    }
+/// A row for each day of a group with a cost.
+fn rows_of<'a>(series: Series<'a>, tags: &[(String, String)]) -> impl Iterator<Item = Result<Row<'a>>> + use<'a> {
+    let group_tags = Value::from(series.group_tags.clone()).to_string();
+    let value =
+        |(key, column): &(String, String)| Ok((column.clone(), wire::value_of(&series.group_tags, key)?.to_owned()));
+    let values: Result<Vec<(String, String)>> = tags.iter().map(value).collect();
+    let (values, failed) = values.map_or_else(|error| (Vec::new(), Some(error)), |values| (values, None));
+    let Series { unit, costs, others, .. } = series;
+    let row = move |(day, cost)| {
+        let row = Row::new(others.clone()).day("usage_date", day).give("cost", cost);
+        let row = row.give("unit", unit.clone()).give("group_tags", group_tags.clone());
+        Ok(values.iter().fold(row, |row, (column, value)| row.give(column.clone(), value.clone())))
+    };
+    let costs = if failed.is_some() { Vec::new() } else { costs };
+    failed.map(Err).into_iter().chain(costs.into_iter().map(row))
 }
 
 #[cfg(test)]

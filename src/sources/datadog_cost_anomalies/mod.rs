@@ -152,7 +152,7 @@ fn page_at(window: Window, view: &str, offset: u64) -> Request {
         path: PATH.to_owned(),
         query: query.map(|(name, value)| (name.to_owned(), value)).to_vec(),
         body: None,
-        not_found_is_an_answer: false,
+        also_answers: &[],
         purpose: Purpose { window, subject: format!("{view} from {offset}") },
     })
 }

@@ -20,6 +20,8 @@
 //! | a value of a `group` column | anything: a list of one text is that text |
 //! | the groups of a row | not those of another row |
 //! | `total` | absent, `null` or as `columns`; another total of the cost than the rows' is a note |
+//!
+//! A note and no refusal: whether the rows are all there is, or only the highest, is not documented.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -18,7 +18,7 @@ fn values_of_all_pages_are_listed_once_and_priced() {
     assert_eq!(done.code, Some(0), "{done}");
     assert_eq!(done.stdout, "(empty: without one)\na\nb\n", "{done}");
     assert!(done.stderr.contains("3 values of 2026-10-04..2026-11-02 (2 requests, 0.02 USD)"), "{done}");
-    done.says("Cost Explorer is asked for tag.team: 0.01 USD a page, at most 100 pages, in no job's budget.");
+    done.says("Cost Explorer is asked for tag.team: 0.01 USD a page, at most 100 pages, which no budget counts.");
     assert!(!house.lake().exists(), "a listing touches no lake");
 }
 
@@ -61,4 +61,25 @@ fn a_listing_waits_for_a_busy_api_as_a_run_does() {
     let done = house(&api).costlake(&["values", "aws_cost_and_usage.tag.team"]);
     assert!(done.code != Some(0) && done.stderr.contains("request GetTags"), "{done}");
     assert_eq!(api.take_asked().len(), 1, "what is refused is not sent again");
+}
+
+#[test]
+fn a_listing_sends_no_more_than_a_run_of_the_job_may() {
+    let api =
+        Script::answering(|_| Reply::new(200, format!(r#"{{"Tags":["a"],"NextPageToken":"{}"}}"#, fastrand::u64(..))));
+    let house = house(&api);
+    let job = |budget: &str| {
+        format!(
+            "[source]\ntype = \"aws_cost_and_usage\"\ngranularity = \"DAILY\"\nmetrics = [\"UnblendedCost\"]\n[window]\nbegin = \"2026-11-01\"\n[budget]\n{budget}\n"
+        )
+    };
+    for budget in ["max_requests_per_run = 3", "max_usd_per_month = 0.03"] {
+        house.job("costs", &job(budget));
+        let done = house.costlake(&["values", "aws_cost_and_usage.tag.team"]);
+        done.exits(4)
+            .says("at most 3 pages")
+            .says("there are more values than 3 pages can hold")
+            .says("the `budget` of the job");
+        assert_eq!(api.take_asked().len(), 3, "{budget}");
+    }
 }
