@@ -10,9 +10,11 @@ use chrono::NaiveDate;
 use serde_json::json;
 
 use crate::cents::Cents;
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::job::{BrokenJob, Job};
 use crate::pipeline::budget::{Budget, OF_PROCESS};
+use crate::pipeline::lease::Leases;
 use crate::pipeline::totals::{Prices, Shared};
 use crate::pipeline::{Context, plan_job, run_job};
 use crate::plan::{Ask, range};
@@ -61,7 +63,7 @@ pub(super) async fn run(global: &Global, asked: &Run<'_>) -> Result<u8> {
         let requests = most.requests_at(Operation::PRICE);
         Arc::new(Budget::new(Some(requests), Operation::PRICE, OF_PROCESS))
     });
-    let lease = asked.fleet.lease;
+    let lease = asked.fleet.lease.map(|longest| Leases { longest, since: Clock::System.now() });
     let context = Context { accepted, accept_clock: asked.accept_clock, spending, lease, ..context };
     tell_clock(context.clock);
     let reports = run_all(&context, &jobs, "run", Ask::Due, asked.units.parallel).await;
@@ -173,7 +175,13 @@ pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask:
     let shared = Shared::of(jobs, context.clock.now(), ask);
     let context = &Context { totals: Arc::new(shared), elsewhere: Arc::default(), ..context.clone() };
     let mut runs = Vec::new();
-    for account in units::by_account(jobs) {
+    let mut accounts = units::by_account(jobs);
+    // Workers that share no list of work begin at different accounts.
+    if context.lease.is_some() && !accounts.is_empty() {
+        let first = fastrand::usize(..accounts.len());
+        accounts.rotate_left(first);
+    }
+    for account in accounts {
         runs.push(run_account(context, account, command, ask));
     }
     let mut reports: Vec<JobReport> = side_by_side(runs, most.into()).await.into_iter().flatten().collect();
@@ -189,7 +197,8 @@ async fn run_account(context: &Context, jobs: Vec<&Job>, command: &str, ask: Ask
     let mut reports = Vec::new();
     for job in jobs {
         if !context.cancel.is_cancelled() {
-            reports.push(run_job(context, job, command, ask).await);
+            // In a box: the state of a run takes memory only while it goes on, of thousands that wait none.
+            reports.push(Box::pin(run_job(context, job, command, ask)).await);
         }
         if context.clients.release(job).await {
             context.totals.forget(job).await;

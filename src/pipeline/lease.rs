@@ -3,7 +3,7 @@
 //! | the newest `lease/<20 digits>.json` of the unit | a worker with `--lease D` |
 //! |---|---|
 //! | is missing, or older than D by the store's clock | takes the unit: it creates the next number |
-//! | is of a run that has its record | the same |
+//! | is of a run that has its record | the same, unless that run began after this worker and was well: then it skips the unit |
 //! | is of a run without a record | skips the unit |
 //! | is followed by one that another worker creates first | skips the unit: it has lost |
 //!
@@ -25,6 +25,15 @@ use super::Context;
 /// Leases that are kept, for people.
 const KEPT: usize = 20;
 
+/// What `--lease D` asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Leases {
+    /// D: how long a worker may hold a unit.
+    pub longest: Duration,
+    /// When this worker began, by the machine's clock: what others have done since need not be done again.
+    pub since: DateTime<Utc>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Lease {
     format: u32,
@@ -42,7 +51,7 @@ pub(super) async fn take(
     run_id: &str,
     started_at: DateTime<Utc>,
 ) -> Result<Option<String>> {
-    let Some(longest) = context.lease else { return Ok(None) };
+    let Some(leases) = context.lease else { return Ok(None) };
     let mut known: Vec<(u64, DateTime<Utc>)> = context
         .lake
         .list(&unit.beside("lease"))
@@ -52,8 +61,8 @@ pub(super) async fn take(
         .collect();
     known.sort_unstable();
     if let Some((number, at)) = known.last()
-        && is_younger(*at, context.clock.now(), longest)
-        && let Some(note) = held(context, unit, *number, *at).await?
+        && is_younger(*at, context.clock.now(), leases.longest)
+        && let Some(note) = held(context, unit, *number, *at, leases.since).await?
     {
         return Ok(Some(note));
     }
@@ -73,13 +82,21 @@ pub(super) async fn take(
     Ok(None)
 }
 
-/// The note that another worker holds the unit; `None` if its run has ended.
-async fn held(context: &Context, unit: &Unit, number: u64, at: DateTime<Utc>) -> Result<Option<String>> {
+/// The note that another worker holds the unit, or has done it since this one began; `None` if the unit is free.
+async fn held(
+    context: &Context,
+    unit: &Unit,
+    number: u64,
+    at: DateTime<Utc>,
+    since: DateTime<Utc>,
+) -> Result<Option<String>> {
     let object = context.lake.read(&key_of(unit, number), None).await?;
     let lease = object.and_then(|object| serde_json::from_slice::<Lease>(&object.bytes).ok());
     let Some(lease) = lease else { return Ok(None) };
-    if record_of(&context.lake, unit, &lease.run_id, lease.started_at).await?.is_some() {
-        return Ok(None);
+    if let Some(record) = record_of(&context.lake, unit, &lease.run_id, lease.started_at).await? {
+        let is_done = record.exit_code == 0 && at >= since;
+        let note = || format!("skipped: the run {} of another worker has just done it", lease.run_id);
+        return Ok(is_done.then(note));
     }
     let since = at.format("%Y-%m-%dT%H:%M:%SZ");
     Ok(Some(format!("skipped: the run {} of another worker has held it since {since}", lease.run_id)))

@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::StreamExt;
@@ -41,7 +40,7 @@ pub(crate) mod clocks;
 mod control_sums;
 pub(crate) mod displaced;
 pub(crate) mod fetch;
-mod lease;
+pub mod lease;
 mod paginate;
 pub mod prepare;
 pub mod publish;
@@ -56,6 +55,7 @@ pub mod totals;
 
 pub use account::{Look, look, shown_elsewhere};
 use budget::Budget;
+use lease::Leases;
 use retry::RetryPolicy;
 use started::Started;
 
@@ -152,7 +152,7 @@ pub struct Context {
     /// `--max-usd`: what all runs of the process may spend together.
     pub spending: Option<Arc<Budget>>,
     /// `--lease`: a unit is skipped while another worker holds it for at most this long.
-    pub lease: Option<Duration>,
+    pub lease: Option<Leases>,
     /// Requests for totals that the jobs of a run share.
     pub totals: Arc<totals::Shared>,
     /// Unit and first day of each month whose quarantined rows are accepted.

@@ -270,6 +270,11 @@ fn organisations_of_datadog_have_keys_of_their_own() {
         .says("web.api");
 }
 
+/// The report of the unit of an account.
+fn of_account(done: &crate::support::done::Done, account: &str) -> Value {
+    jobs(done).into_iter().find(|job| job["account"] == account).expect("a unit")
+}
+
 #[test]
 fn a_unit_that_another_worker_holds_is_skipped_until_its_run_has_ended() {
     let (sandbox, house) = open();
@@ -283,14 +288,22 @@ fn a_unit_that_another_worker_holds_is_skipped_until_its_run_has_ended() {
     // Without its record, the run that took the lease has not ended.
     fs::rename(&runs, &aside).expect("records");
     let done = house.json(&["run", "--lease", "2h"]);
-    let of = |account: &str| jobs(&done).into_iter().find(|job| job["account"] == account).expect("a unit");
-    assert!(of(ONE)["notes"].to_string().contains("of another worker has held it since"), "{done}");
-    assert_eq!((of(ONE)["asked"]["requests"].clone(), of(ONE)["exit_code"].clone()), (0.into(), 0.into()));
+    let held = of_account(&done, ONE);
+    assert!(held["notes"].to_string().contains("of another worker has held it since"), "{done}");
+    assert_eq!((&held["asked"]["requests"], &held["exit_code"]), (&Value::from(0), &Value::from(0)));
     assert_eq!(sandbox.requests().cost_explorer, first + 1, "the other unit is run");
     assert!(!runs.exists(), "a run that skips leaves no record");
     fs::rename(&aside, &runs).expect("records");
     house.costlake(&["run", "--lease", "2h"]).exits(0);
     assert!(state.join("lease/00000000000000000002.json").exists());
+    // A run that took its lease after this worker began, and was well, has done the work.
+    let asked = sandbox.requests().cost_explorer;
+    let file = fs::File::options().write(true).open(state.join("lease/00000000000000000002.json")).expect("a lease");
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(600);
+    file.set_modified(later).expect("a time");
+    let done = house.json(&["run", "--lease", "2h"]);
+    assert!(of_account(&done, ONE)["notes"].to_string().contains("of another worker has just done it"), "{done}");
+    assert_eq!(sandbox.requests().cost_explorer, asked + 1, "the other unit is run");
     // Without the flag nobody looks at leases.
     house.costlake(&["run"]).exits(0);
     assert!(!state.join("lease/00000000000000000003.json").exists());
