@@ -9,8 +9,8 @@
 # COSTLAKE_PEERS_CACHE  where the Python packages are kept (default: peers in the target directory)
 # COSTLAKE_PEERS_LANES  how many checks run beside each other (default: 3)
 #
-# The longest checks begin first; what a check prints is shown as a whole when it ends, and a check that takes longer than
-# 20 minutes is ended and failed.
+# The longest checks begin first. What a check prints is shown as a whole when it ends. A check that takes longer than 20
+# minutes is ended and has failed.
 #
 # Installs what is missing; servers listen on 127.0.0.1 only, and none outlives this script.
 set -euo pipefail
@@ -93,9 +93,9 @@ fi
 if [ $prepare = yes ]; then exit 0; fi
 COSTLAKE_BIN=$(realpath "$COSTLAKE_BIN")
 
-# Of the checks that take a minute or more, the longest first.
+# These take a minute or more.
 ordered=()
-for name in page views; do
+for name in views page weeks writers readers power places; do
   if needed "$name"; then ordered+=("$name"); fi
 done
 for name in "${selected[@]}"; do
