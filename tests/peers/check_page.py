@@ -385,14 +385,15 @@ def check_many(tally, chromium, server):
         paths = ("/", "/?search=team_07", "/restatements")
         with tally.group("200 tables: what needs a person first, the rest folded by source") as group:
             visit = Visit(chromium, page.url, viewport={"width": 1280, "height": 900})
-            visit.open("/")
+            # The tables are read from the lake one after the other, while the page answers.
+            shows = lambda path, text: visit.open(path) == 200 and text in visit.page.inner_text("main")
+            lake.wait_for(lambda: shows("/restatements", "the newest 200 are shown"), 60, "log of all that it shows at most")
+            lake.wait_for(lambda: shows("/", "1 table needs attention"), 60, "overview of tables that have been read")
             group.equal(visit.page.locator("li.row").count(), 200, "rows")
             heads = visit.page.locator("main h2").all_inner_texts()
             group.equal(heads, ["1 job file has errors", "1 table needs attention", "aws_cost_and_usage", "datadog_ccm_config", "datadog_savings"], "headings in order")
             group.equal(visit.page.locator("details[open]").count(), 0, "sources that are unfolded")
             visit.picture("overview-200")
-            full = lambda: visit.open("/restatements") == 200 and "the newest 200 are shown" in visit.page.inner_text("main")
-            lake.wait_for(full, 60, "log of restatements with as many as it shows at most")
             for scheme in ("light", "dark"):
                 visit.page.emulate_media(color_scheme=scheme)
                 for path in paths:
