@@ -6,6 +6,7 @@ uninterrupted run leaves, and `costlake verify --full` finds nothing.
 """
 
 import collections
+import concurrent.futures
 import pathlib
 import re
 import shutil
@@ -43,6 +44,7 @@ CALLS = {
 }
 # What a disk that stays broken refuses; a broken read fails the run at its first one either way.
 LASTING = ("fsync", "rename", "mkdir")
+AT_ONCE = 4
 
 
 def strace(program, root, *options, log="/dev/null"):
@@ -92,21 +94,26 @@ def check(tally, stack):
     later.run("run", "cost", lake=whole)
     old, new = objects(base), objects(whole)
     calls = lake_calls(later, base)
+    pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(AT_ONCE))
     for name, error in CALLS.items():
         for when, how in (("{}", "once"), ("{}+", "from there on")):
             if how == "from there on" and name not in LASTING:
                 continue
             with tally.group(f"{name} fails with {error}, {how}") as group:
                 codes = collections.Counter()
-                for k in calls[name]:
-                    codes[one(group, later, base, (old, new), name, error, when.format(k))] += 1
+                case = lambda k: one(later, base, (old, new), name, error, when.format(k))  # noqa: E731
+                for code, own in pool.map(case, calls[name]):
+                    codes[code] += 1
+                    group.compared += own.compared
+                    group.differences += own.differences
                 group.note(f"{sum(codes.values())} calls, exit codes {dict(sorted(codes.items()))}")
                 if name != "statx":
                     group.true(any(code != 0 for code in codes), "no run noticed anything")
 
 
-def one(group, program, base, generations, name, error, when):
-    """A run with one broken call, and what has to hold afterwards; its exit code."""
+def one(program, base, generations, name, error, when):
+    """A run with one broken call: its exit code, and what was compared of what has to hold afterwards."""
+    group = lake.Group()
     old, new = generations
     what = f"{name} {error} when={when}"
     root = lake.temporary("broken") / "lake"
@@ -124,7 +131,7 @@ def one(group, program, base, generations, name, error, when):
     left = [str(path) for path in pathlib.Path(root, "_costlake/tmp").glob("*")]
     group.equal(left, [], f"{what}: staged files")
     shutil.rmtree(root.parent)
-    return code
+    return code, group
 
 
 lake.main(check)

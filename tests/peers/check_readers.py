@@ -213,6 +213,8 @@ class Spark:
             "spark.driver.bindAddress": "127.0.0.1", "spark.driver.memory": "1g", "spark.sql.shuffle.partitions": "1",
             "spark.local.dir": str(scratch), "spark.sql.warehouse.dir": str(scratch / "warehouse"),
             "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+            # The best code and collecting beside the work cost more than they bring for tables as small as these.
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         }.items():
             builder = builder.config(key, value)
         self.session = builder.getOrCreate()

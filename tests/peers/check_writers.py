@@ -1,4 +1,4 @@
-"""Two writers of one window at once, in S3: on Ceph's object gateway and on moto, again and again on one table.
+"""Two writers of one window at once, in S3: on Ceph's object gateway and on moto, again and again on each of five tables.
 
 Three clocks make three states of the same days. The table holds one of them, and the programs of the other two write
 at once: each commits a generation of its own or is superseded and says so. COSTLAKE_WRITERS_ROUNDS sets how often.
@@ -22,7 +22,7 @@ lake = { keep_history = true }
 """
 ARGUMENTS = ("backfill", TABLE, "--from", "2026-10-30", "--to", "2026-10-31", "--yes", "--output", "json")
 ROUNDS = {"Ceph": 250, "moto": 50}
-LANES = 2
+LANES = 5
 
 
 class Ended:

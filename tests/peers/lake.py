@@ -161,15 +161,20 @@ def copied(folder, name):
     return target
 
 
+HELD = []
+
+
 def free_ports(count):
-    """Held together while they are picked, so that one call never returns a port twice."""
-    with contextlib.ExitStack() as stack:
-        found = []
-        for _ in range(count):
-            probe = stack.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            found.append(probe.getsockname()[1])
-        return found
+    """Ports that nobody else is given while this check runs: each stays bound here, without listening, which leaves it to
+    a server that binds with SO_REUSEADDR, as all of them do, and to no other check and no outgoing connection."""
+    found = []
+    for _ in range(count):
+        probe = socket.socket()
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 0))
+        HELD.append(probe)
+        found.append(probe.getsockname()[1])
+    return found
 
 
 def clean_environment(home):

@@ -54,11 +54,13 @@ def share(part, whole):
 
 def by_month(rows, job):
     group, cost = job.groups[:1], job.cost
-    costs = sums(rows, lambda r: (month_of(r), *(r[g] for g in group), r["currency"]), cost)
-    days, estimated = collections.defaultdict(set), collections.defaultdict(bool)
+    key = lambda r: (month_of(r), *(r[g] for g in group), r["currency"])  # noqa: E731
+    costs = sums(rows, key, cost)
+    days, estimated, of_key = collections.defaultdict(set), collections.defaultdict(bool), collections.defaultdict(list)
     for row in rows:
         days[month_of(row)].add(day_of(row))
         estimated[month_of(row)] |= row["estimated"]
+        of_key[key(row)].append(row)
     found = {}
     for month in days:
         before = month_before(month)
@@ -74,7 +76,7 @@ def by_month(rows, job):
                 answer |= {"days": len(days[month]), "previous_days": len(days[before]) if known else None}
             if job.grain == "DAILY":
                 last = max(day.day for day in days[month])
-                same = [r[cost] for r in rows if (month_of(r), *(r[g] for g in group), r["currency"]) == (before, *rest) and day_of(r).day <= last]
+                same = [r[cost] for r in of_key.get((before, *rest), []) if day_of(r).day <= last]
                 answer |= {
                     "previous_same_days_cost": sum(same, Decimal(0)) if known else None, "cost_per_day": float(now) / len(days[month]),
                     "previous_cost_per_day": float(past) / len(days[before]) if known else None,
@@ -86,15 +88,20 @@ def by_month(rows, job):
 def movers(rows, job):
     group = job.groups[0]
     costs = sums(rows, lambda r: (day_of(r), r[group], r["currency"]), job.cost)
-    days = {day_of(r) for r in rows}
+    groups = collections.defaultdict(set)
+    for day, *rest in costs:
+        groups[day].add(tuple(rest))
     found = {}
-    for day in days:
-        known = day - DAY in days
-        for rest in {key[1:] for key in costs if key[0] in (day, day - DAY)}:
+    for day in list(groups):
+        known = day - DAY in groups
+        for rest in groups[day] | groups.get(day - DAY, set()):
             now, past = costs.get((day, *rest), Decimal(0)), costs.get((day - DAY, *rest), Decimal(0))
             found[day, *rest] = {"cost": now, "previous_cost": past if known else None, "change": now - past if known else None}
-    for key, answer in found.items():
-        others = [o["change"] for k, o in found.items() if k[0] == key[0] and k[2] == key[2]] if answer["change"] is not None else []
+    moved = collections.defaultdict(list)
+    for (day, _, currency), answer in found.items():
+        moved[day, currency].append(answer["change"])
+    for (day, _, currency), answer in found.items():
+        others = moved[day, currency] if answer["change"] is not None else []
         answer["movement_rank"] = 1 + sum(abs(o) > abs(answer["change"]) for o in others) if others else None
     return ["usage_date", group, "currency"], found
 

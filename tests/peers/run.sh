@@ -7,6 +7,10 @@
 #
 # COSTLAKE_BIN          the program (default: release/costlake in the target directory)
 # COSTLAKE_PEERS_CACHE  where the Python packages are kept (default: peers in the target directory)
+# COSTLAKE_PEERS_LANES  how many checks run beside each other (default: 3)
+#
+# The longest checks begin first. What a check prints is shown as a whole when it ends. A check that takes longer than 20
+# minutes is ended and has failed.
 #
 # Installs what is missing; servers listen on 127.0.0.1 only, and none outlives this script.
 set -euo pipefail
@@ -17,6 +21,11 @@ here=tests/peers
 target=${CARGO_TARGET_DIR:-target}
 cache=${COSTLAKE_PEERS_CACHE:-$target/peers}
 export COSTLAKE_BIN=${COSTLAKE_BIN:-$target/release/costlake}
+lanes=${COSTLAKE_PEERS_LANES:-3}
+if ! [[ $lanes =~ ^[1-9][0-9]*$ ]]; then
+  echo "peers: COSTLAKE_PEERS_LANES is $lanes, not a number of checks" >&2
+  exit 2
+fi
 prepare=no
 if [ "${1:-}" = --prepare ]; then
   prepare=yes
@@ -74,7 +83,7 @@ fi
 if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
 if needed shells && ! command -v fish >/dev/null; then apt_install fish; fi
 if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
-if needed page && ! command -v faketime >/dev/null; then apt_install faketime; fi
+if needed weeks && ! command -v faketime >/dev/null; then apt_install faketime; fi
 if needed outside && ! command -v openssl >/dev/null; then apt_install openssl; fi
 if { needed disk || needed file_calls || needed power; } && ! command -v strace >/dev/null; then apt_install strace; fi
 if { needed s3 || needed writers; } && ! { command -v radosgw && command -v ceph-mon && command -v ceph-osd && command -v ceph; } >/dev/null; then
@@ -84,14 +93,24 @@ fi
 if [ $prepare = yes ]; then exit 0; fi
 COSTLAKE_BIN=$(realpath "$COSTLAKE_BIN")
 
+# These take a minute or more.
+ordered=()
+for name in views page weeks writers readers power places; do
+  if needed "$name"; then ordered+=("$name"); fi
+done
+for name in "${selected[@]}"; do
+  [[ " ${ordered[*]} " == *" $name "* ]] || ordered+=("$name")
+done
+
 COSTLAKE_PEERS_WORK=$(mktemp -d)
-export COSTLAKE_PEERS_WORK COSTLAKE_PEERS_TALLY=$COSTLAKE_PEERS_WORK/tally
-: >"$COSTLAKE_PEERS_TALLY"
-running=
+export COSTLAKE_PEERS_WORK
+mkdir "$COSTLAKE_PEERS_WORK/said" "$COSTLAKE_PEERS_WORK/tally"
+declare -A running=() # process: check
 clean_up() {
   local mark ceph
-  if [ -n "$running" ]; then
-    kill "$running" 2>/dev/null && wait "$running" 2>/dev/null
+  if [ ${#running[@]} -gt 0 ]; then
+    kill "${!running[@]}" 2>/dev/null
+    wait "${!running[@]}" 2>/dev/null
   fi
   for mark in "$COSTLAKE_PEERS_WORK"/pids/*; do
     [ -e "$mark" ] && kill -9 -- "-$(basename "$mark")" 2>/dev/null
@@ -105,19 +124,29 @@ trap 'clean_up || true' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-for name in "${selected[@]}"; do
-  before=$(wc -l <"$COSTLAKE_PEERS_TALLY")
-  code=0
-  timeout --kill-after=60 1200 "$cache/venv/bin/python" "$here/check_$name.py" </dev/null &
-  running=$!
-  wait "$running" || code=$?
-  running=
-  if [ "$(wc -l <"$COSTLAKE_PEERS_TALLY")" = "$before" ]; then
+begin() { # CHECK
+  COSTLAKE_PEERS_TALLY=$COSTLAKE_PEERS_WORK/tally/$1 timeout --kill-after=60 1200 \
+    "$cache/venv/bin/python" "$here/check_$1.py" </dev/null >"$COSTLAKE_PEERS_WORK/said/$1" 2>&1 &
+  running[$!]=$1
+}
+end() { # waits for the next check to end
+  local code=0 ended name
+  wait -n -p ended "${!running[@]}" || code=$?
+  name=${running[$ended]}
+  unset "running[$ended]"
+  cat "$COSTLAKE_PEERS_WORK/said/$name"
+  if [ ! -s "$COSTLAKE_PEERS_WORK/tally/$name" ]; then
     echo "FAIL $name: the check ended with exit code $code before it was done"
-    echo "0 1" >>"$COSTLAKE_PEERS_TALLY"
+    echo "0 1" >"$COSTLAKE_PEERS_WORK/tally/$name"
   fi
-done
+}
 
-read -r passed failed < <(awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }' "$COSTLAKE_PEERS_TALLY")
+for name in "${ordered[@]}"; do
+  if [ ${#running[@]} -ge "$lanes" ]; then end; fi
+  begin "$name"
+done
+while [ ${#running[@]} -gt 0 ]; do end; done
+
+read -r passed failed < <(cat "$COSTLAKE_PEERS_WORK"/tally/* | awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }')
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
