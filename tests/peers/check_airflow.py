@@ -5,7 +5,9 @@ once. What became of each task is read from Airflow's own database; what is in t
 says to whoever assumes the account's role; what was paid is counted by a door before the sandbox.
 """
 
+import ast
 import json
+import math
 import os
 import pathlib
 import re
@@ -109,6 +111,27 @@ class Airflow:
         return {(task, place): (state, tries, pool) for task, place, state, tries, pool in rows}
 
 
+def the_batches(tally):
+    """The function of the DAG, without Airflow."""
+    with tally.group("batches of many accounts: every unit once, units of a shard key together, within the map limit") as group:
+        wanted = [node for node in ast.parse(DAG.read_text()).body
+                  if getattr(node, "name", "") == "in_batches" or "ACCOUNTS_OF_A_TASK" in ast.dump(node) and isinstance(node, ast.Assign)]
+        own = {"math": math}
+        exec(compile(ast.Module(wanted, []), str(DAG), "exec"), own)
+        for accounts, tasks in ((0, 0), (7, 1), (10, 1), (11, 2), (5_000, 500), (20_000, 512)):
+            ids = [fleet.account_number(n) for n in range(accounts)]
+            units = [{"table": table, "account": account, "shard_key": account} for table in ("a", "b") for account in ids]
+            batches = own["in_batches"](units, 1_024)
+            seen = [(table, account) for batch in batches for table in batch["tables"] for account in batch["accounts"]]
+            group.equal(sorted(seen), sorted((unit["table"], unit["account"]) for unit in units), f"units of {accounts} accounts")
+            group.true(tasks - 12 <= len(batches) <= tasks, f"{len(batches)} tasks for {accounts} accounts")
+        alone = [{"table": f"t{n}", "account": None, "shard_key": f"profile-{n % 3}"} for n in range(30)]
+        batches = own["in_batches"]([*alone, {"table": "c", "account": "000000000001", "shard_key": "profile-1"}], 1_024)
+        tables = [sorted(unit["table"] for unit in alone)]
+        group.equal([b["tables"] for b in batches if not b["accounts"]], tables, "jobs without accounts")
+        group.equal([b["tables"] for b in batches if b["accounts"]], [["c"]], "the job with accounts")
+
+
 def the_run(tally, airflow, door, printed):
     tried = []
 
@@ -209,6 +232,7 @@ def check(tally, stack):
     if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
         tally.skip(f"Airflow has no version for Python {sys.version_info[0]}.{sys.version_info[1]}")
         return
+    the_batches(tally)
     bin_folder = pathlib.Path(os.environ.get("COSTLAKE_PEERS_AIRFLOW") or pathlib.Path(sys.executable).parent)
     home = lake.temporary("airflow")
     sandbox = stack.enter_context(lake.sandbox(NOW))
