@@ -199,7 +199,7 @@ def the_end_of_a_task(tally, airflow, door, root):
     is ended by SIGTERM before that. One job file is broken."""
     with tally.group("a task that is stopped or whose time is over ends costlake by SIGTERM: all runs end in order") as group:
         text = DAG.read_text()
-        for old, new in (("hours=2", "seconds=4"), ("retries=2", "retries=0"), ("costlake_nightly", "costlake_hasty")):
+        for old, new in (("hours=2", "seconds=6"), ("retries=2", "retries=0"), ("costlake_nightly", "costlake_hasty")):
             group.true(old in text, f"the DAG does not have {old}")
             text = text.replace(old, new)
         (airflow.home / "airflow" / "dags" / "costlake_hasty.py").write_text(text)

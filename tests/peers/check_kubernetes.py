@@ -203,8 +203,11 @@ def a_night(group, job, workers, door, sandbox, root):
 
     def disturb(running):
         if not killed and victim in running and door.count(of[victim]) >= 4 * len(of[victim]):
+            door.stopped = set(of[victim])  # it is not to be done before it is killed
             workers.kill(victim, running[victim])
+            running[victim].wait(60)
             killed.append(door.count(of[victim]))
+            door.stopped = set()
 
     door.paid.clear()
     tries = job.run(workers.start, disturb)

@@ -46,6 +46,7 @@ class Door:
         self.sandbox = sandbox
         self.paid, self.lock = [], threading.Lock()
         self.delay = 0.0
+        self.stopped = set()  # accounts that wait for their answers while they are in it
         self.changed = lambda account, question, answer: answer  # what is answered in place of the sandbox's answer
 
     def __enter__(self):
@@ -70,8 +71,13 @@ class Door:
 
             do_GET = do_POST = answer
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
+        class Quiet(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_):  # a client that was killed
+                pass
+
+        self.http = Quiet(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
@@ -86,6 +92,8 @@ class Door:
             with self.lock:
                 self.paid.append((key[1], body.decode(), time.monotonic()))
             time.sleep(self.delay)
+            while key[1] in self.stopped:
+                time.sleep(0.02)
         inner = http.client.HTTPConnection("127.0.0.1", self.sandbox.port, timeout=60)
         with contextlib.closing(inner):
             kept = {name: value for name, value in headers.items() if name.lower() not in ("host", "connection")}
