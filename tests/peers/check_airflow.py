@@ -199,7 +199,7 @@ def the_end_of_a_task(tally, airflow, door, root):
     is ended by SIGTERM before that. One job file is broken."""
     with tally.group("a task that is stopped or whose time is over ends costlake by SIGTERM: all runs end in order") as group:
         text = DAG.read_text()
-        for old, new in (("hours=2", "seconds=6"), ("retries=2", "retries=0"), ("costlake_nightly", "costlake_hasty")):
+        for old, new in (("hours=2", "seconds=15"), ("retries=2", "retries=0"), ("costlake_nightly", "costlake_hasty")):
             group.true(old in text, f"the DAG does not have {old}")
             text = text.replace(old, new)
         (airflow.home / "airflow" / "dags" / "costlake_hasty.py").write_text(text)
@@ -210,9 +210,9 @@ def the_end_of_a_task(tally, airflow, door, root):
         (jobs / "broken.toml").write_text("[source]\n")
         airflow.environment |= {"COSTLAKE_JOBS": str(jobs), "COSTLAKE_LAKE": str(root)}
         door.paid.clear()
-        door.delay = 30
+        door.delay = 60
         process = airflow.start("airflow", "dags", "test", "costlake_hasty")
-        lake.wait_for(lambda: door.paid, 60, "request")
+        lake.wait_for(lambda: door.paid or process.poll() is not None, 300, "request")
         os.kill(process.pid, signal.SIGTERM)
         done = lake.finish(process, expect=1)
         out = done.out + done.err
