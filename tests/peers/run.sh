@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, ClickHouse, pyarrow, polars,
-# pandas, DataFusion, Daft, Spark, fish, Chromium, and the grammars of Athena and Trino as sqlglot has them.
+# pandas, DataFusion, Daft, Spark, fish, Chromium, Airflow, Kubernetes' schema, a Docker engine where there is one, and the
+# grammars of Athena and Trino as sqlglot has them.
 #
 #   tests/peers/run.sh [CHECK...]     for example: tests/peers/run.sh s3 readers; without names, all of them
 #   tests/peers/run.sh --prepare      only installs what all of them need, which can go on while the program is built
@@ -67,7 +68,7 @@ apt_install() { # says what it installs; its chatter only when it fails
 
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
-wanted=$(cat $here/requirements*.txt | sha256sum)
+wanted=$(cat $here/requirements.txt $here/requirements-alone.txt | sha256sum)
 if [ "$(cat "$cache/installed" 2>/dev/null)" != "$wanted" ]; then
   echo "peers: installing the Python packages of $here/requirements.txt"
   rm -rf "$cache/venv" "$cache/installed"
@@ -79,6 +80,16 @@ if [ "$(cat "$cache/installed" 2>/dev/null)" != "$wanted" ]; then
   "$cache/venv/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements.txt </dev/null
   "$cache/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r $here/requirements-alone.txt </dev/null
   echo "$wanted" >"$cache/installed"
+fi
+export COSTLAKE_PEERS_AIRFLOW=$cache/airflow/bin
+wanted=$(sha256sum <$here/requirements-airflow.txt)
+if needed airflow && [ "$(cat "$cache/installed-airflow" 2>/dev/null)" != "$wanted" ] &&
+  python3 -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))'; then
+  echo "peers: installing Airflow by $here/requirements-airflow.txt"
+  rm -rf "$cache/airflow" "$cache/installed-airflow"
+  python3 -m venv "$cache/airflow"
+  "$cache/airflow/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements-airflow.txt </dev/null
+  echo "$wanted" >"$cache/installed-airflow"
 fi
 if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
 if needed shells && ! command -v fish >/dev/null; then apt_install fish; fi
@@ -95,7 +106,7 @@ COSTLAKE_BIN=$(realpath "$COSTLAKE_BIN")
 
 # These take a minute or more.
 ordered=()
-for name in views page weeks writers readers power places; do
+for name in views page weeks airflow writers readers power places; do
   if needed "$name"; then ordered+=("$name"); fi
 done
 for name in "${selected[@]}"; do
