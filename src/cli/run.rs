@@ -241,7 +241,8 @@ pub(super) fn finish(
         screen::json(&document)?;
     } else {
         let shown = |report: &&JobReport| report.command != DEMO || report.exit_code != 0;
-        reports.iter().filter(shown).for_each(|report| print_report(report, reports.len() == 1));
+        let in_full = |report: &&JobReport| shown(report) && (report.exit_code != 0 || !is_of_many(report, reports));
+        reports.iter().filter(in_full).for_each(|report| print_report(report, reports.len() == 1));
         print_totals(reports, broken);
         if reports.iter().any(|report| shown(&report)) {
             notes(reports.len(), &reports.iter().filter(shown).flat_map(notes_of).collect::<Vec<_>>());
@@ -255,6 +256,14 @@ pub(super) fn finish(
 fn notes_of(report: &JobReport) -> Vec<(String, String)> {
     let all = report.notes.iter().chain(report.fetches.iter().flat_map(|fetch| &fetch.notes));
     all.map(|note| (report.unit().to_string(), note.clone())).collect()
+}
+
+/// Accounts of a table that have their own lines; of more, those alone that did not end well.
+const LISTED: usize = 12;
+
+/// Whether a run is one of those of a table with many accounts.
+fn is_of_many(report: &JobReport, reports: &[JobReport]) -> bool {
+    report.account.is_some() && reports.iter().filter(|other| other.job == report.job).take(LISTED + 1).count() > LISTED
 }
 
 /// The months that were read. A job without any is in the table of all jobs; the only one is told in a sentence.
@@ -316,21 +325,34 @@ fn print_totals(reports: &[JobReport], broken: &[BrokenJob]) {
     if retried {
         header.insert(5, "retries");
     }
-    let rows = reports.iter().map(|report| {
-        let seconds = Duration::from_millis(report.duration_ms).as_secs_f64();
+    let row = |name: String, reports: &[&JobReport], result: String| {
+        let sum = |of: &dyn Fn(&JobReport) -> u64| count(reports.iter().map(|report| of(report)).sum());
+        let spent: Cents = reports.iter().map(|report| report.asked.cost()).sum();
+        let seconds = Duration::from_millis(reports.iter().map(|report| report.duration_ms).sum()).as_secs_f64();
         let mut cells = vec![
-            report.unit().to_string(),
-            count(report.asked.requests),
-            report.usd.clone(),
-            count(report.rows),
-            count(report.objects_written),
+            name,
+            sum(&|report| report.asked.requests),
+            spent.to_string(),
+            sum(&|report| report.rows),
+            sum(&|report| report.objects_written),
             format!("{seconds:.1}"),
-            report.result(),
+            result,
         ];
         if retried {
-            cells.insert(5, count(report.asked.retries));
+            cells.insert(5, sum(&|report| report.asked.retries));
         }
-        (cells, if report.exit_code == 0 { GREEN } else { RED })
+        (cells, if reports.iter().all(|report| report.exit_code == 0) { GREEN } else { RED })
+    };
+    let one = |report: &JobReport| row(report.unit().to_string(), &[report], report.result());
+    let rows = reports.chunk_by(|a, b| a.job == b.job).flat_map(|of_table| {
+        let (well, others): (Vec<&JobReport>, Vec<&JobReport>) =
+            of_table.iter().partition(|report| report.exit_code == 0 && is_of_many(report, of_table));
+        let many = well.first().map(|first| {
+            let done = well.iter().filter(|report| report.objects_written > 0).count();
+            let result = if done == 0 { "up to date".to_owned() } else { format!("{} done", count(done as u64)) };
+            row(format!("{}, {}", first.job, plural(well.len() as u64, "account")), &well, result)
+        });
+        many.into_iter().chain(others.into_iter().map(one)).collect::<Vec<_>>()
     });
     let broken = broken.iter().map(|broken| {
         let mut cells = vec!["-".to_owned(); header.len()];

@@ -5,7 +5,13 @@
 const FAST = 2000, SLOW = 15000, AGAIN = 10000;
 const find = (selector) => document.querySelector(selector);
 const place = find("[data-live]"), tables = find("#tables"), search = find("#search");
+const searched = search?.value ?? "";
 let timer = 0, isAsking = false, mark = state().mark, renewed = 0;
+
+// Whether there are more tables than lines: the server alone can search them.
+function isMany() {
+  return !tables || "many" in find("[data-found]").dataset;
+}
 
 function state() {
   return place?.querySelector("[data-running]")?.dataset ?? {};
@@ -53,7 +59,7 @@ function later() {
 
 // The tables anew; what was folded or unfolded stays so.
 async function renew() {
-  const html = await ask("/tables/live");
+  const html = await ask(isMany() ? `/tables/live?search=${encodeURIComponent(searched)}` : "/tables/live");
   const folds = new Map([...tables.querySelectorAll("details")].map((fold) => [fold.id, fold.open]));
   put(tables, html);
   renewed = Date.now();
@@ -63,6 +69,7 @@ async function renew() {
 
 // Shows the tables that have all words of the search, as the server does.
 function narrow() {
+  if (isMany()) return;
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   let number = 0;
   for (const group of tables.querySelectorAll("[data-group]")) {
@@ -81,6 +88,7 @@ function narrow() {
 }
 
 search?.addEventListener("input", async () => {
+  if (isMany()) return;
   if ("part" in find("[data-found]").dataset) await renew().catch(() => {});
   narrow();
 });

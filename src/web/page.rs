@@ -54,10 +54,10 @@ pub fn overview(facts: &PageFacts, search: &str) -> Markup {
     overview::page(facts, search)
 }
 
-/// `/tables/live`: the tables of the overview, as an HTML fragment that replaces the previous one.
+/// `/tables/live`: the tables of the overview, or those that `search` finds, as an HTML fragment that replaces the previous one.
 #[must_use]
-pub fn tables(facts: &PageFacts) -> Markup {
-    overview::fragment(facts)
+pub fn tables(facts: &PageFacts, search: &str) -> Markup {
+    overview::fragment(facts, search)
 }
 
 /// `/live`: what runs, as an HTML fragment that replaces the previous one; `mark` says whether the tables have changed.

@@ -6,7 +6,7 @@ use crate::text::{count, plural};
 use crate::web::format;
 use crate::web::view::{AccountsFacts, PageFacts};
 
-use super::card::{Table, breakable, row};
+use super::card::{Table, breakable, row_of_account};
 use super::layout::frame;
 use super::overview::{search_form, states_in_words};
 
@@ -20,7 +20,7 @@ pub(super) fn page(facts: &PageFacts, accounts: &AccountsFacts) -> Markup {
         nav class="crumbs" aria-label="Breadcrumb" { a href="/" { "Tables" } " / " (name) }
         div class="title overview" {
             h1 { (breakable(name)) }
-            (search_form(&place, &accounts.search))
+            (search_form(&place, ("Find accounts", "account or state"), &accounts.search))
         }
         @if let Some(description) = &job.description { p class="lead" { (format::visible(description)) } }
         p class="lead" { (plural(all, "account")) ": " (states_in_words(&accounts.all.states)) "." }
@@ -29,7 +29,9 @@ pub(super) fn page(facts: &PageFacts, accounts: &AccountsFacts) -> Markup {
                 (count(accounts.found)) " of " (plural(all, "account")) " found. " a href=(place) { "Show all" }
             }
         }
-        ul class="rows" { @for table in &tables { li class="row" { (row(facts, table)) } } }
+        section class="group" aria-label="Accounts" {
+            ul class="rows" { @for table in &tables { li class="row" { (row_of_account(facts, table)) } } }
+        }
         (pages(&place, accounts))
     };
     frame(name, Some(facts), &body)

@@ -103,13 +103,25 @@ pub(super) fn card(facts: &PageFacts, table: &Table<'_>) -> Markup {
 
 /// A row: name, what is wrong or what it holds, state, its newest months, how old it is.
 pub(super) fn row(facts: &PageFacts, table: &Table<'_>) -> Markup {
+    let name = html! {
+        h3 { (link(table.job)) }
+        @if let Some(description) = &table.job.job.description { p class="what" { (format::visible(description)) } }
+    };
+    row_named(facts, table, &name)
+}
+
+/// The same of an account among others of its table.
+pub(super) fn row_of_account(facts: &PageFacts, table: &Table<'_>) -> Markup {
+    let unit = &table.job.job.unit;
+    let name = unit.account.as_deref().unwrap_or(&unit.table);
+    row_named(facts, table, &html! { h3 { a id={ "job-" (unit.folder()) } href=(unit.page()) { (name) } } })
+}
+
+fn row_named(facts: &PageFacts, table: &Table<'_>, name: &Markup) -> Markup {
     let (job, grain) = (table.job, table.job.job.source.grain());
     let recent = table.since(if grain == Grain::Monthly { MONTHS.0 } else { MONTHS.1 });
     html! {
-        div class="name" {
-            h3 { (link(job)) }
-            @if let Some(description) = &job.job.description { p class="what" { (format::visible(description)) } }
-        }
+        div class="name" { (name) }
         (table.badge.badge())
         div class="recent" title=(tally_words(recent)) { (strip(grain, recent)) }
         p class="age" {

@@ -58,7 +58,7 @@ pub(super) fn page(facts: &PageFacts, search: &str) -> Markup {
     let body = html! {
         div class="title overview" {
             h1 { "Tables" }
-            @if !facts.jobs.is_empty() || facts.beyond.is_some() { (search_form("/", &search)) }
+            @if !facts.jobs.is_empty() || facts.beyond.is_some() { (search_form("/", ("Find tables", "name, source or state"), &search)) }
         }
         p class="hidden" role="status" data-status {}
         div id="tables" { (within(facts, &search)) }
@@ -68,17 +68,17 @@ pub(super) fn page(facts: &PageFacts, search: &str) -> Markup {
 }
 
 /// All tables, as a fragment.
-pub(super) fn fragment(facts: &PageFacts) -> Markup {
-    within(facts, "")
+pub(super) fn fragment(facts: &PageFacts, search: &str) -> Markup {
+    within(facts, search)
 }
 
-/// The form of a search, answered at `action`.
-pub(super) fn search_form(action: &str, search: &str) -> Markup {
+/// The form of a search, answered at `action`, with its label and an example.
+pub(super) fn search_form(action: &str, (label, example): (&str, &str), search: &str) -> Markup {
     html! {
         form class="search" role="search" method="get" action=(action) {
-            label for="search" { "Find tables" }
+            label for="search" { (label) }
             input id="search" name="search" type="search" value=(format::visible(search)) autocomplete="off" spellcheck="false"
-                placeholder="name, source or state";
+                placeholder=(example);
             button class="quiet" type="submit" { "Search" }
         }
     }
@@ -102,7 +102,8 @@ fn within(facts: &PageFacts, search: &str) -> Markup {
     let without_line = facts.beyond.as_ref().map_or((0, 0), |beyond| beyond.without_line);
     html! {
         p class="lead" { (lead) }
-        p class="found" role="status" data-found data-all=(number) data-part=[is_search.then_some("yes")] {
+        p class="found" role="status" data-found data-all=(number) data-part=[is_search.then_some("yes")]
+            data-many=[facts.beyond.is_some().then_some("yes")] {
             @if is_search {
                 (count(found)) " of " (so_many(facts, number)) " found. " a href="/" { "Show all" }
             }
@@ -120,7 +121,9 @@ fn within(facts: &PageFacts, search: &str) -> Markup {
                 @if without_line.0 > 0 { (beyond_these(without_line.0)) }
             }
         }
-        @for table in facts.beyond.iter().flat_map(|beyond| &beyond.tables) { (of_accounts(facts, table)) }
+        @if let Some(beyond) = facts.beyond.as_ref().filter(|beyond| !beyond.tables.is_empty()) {
+            (of_accounts(facts, &beyond.tables))
+        }
         (groups(&view, &fine))
         @if without_line.1 > 0 { (beyond_these(without_line.1)) }
     }
@@ -136,12 +139,12 @@ fn beyond_these(number: u64) -> Markup {
     html! { p class="fine" { "And " (count(number)) " more, without a line here: search for a name, a source or a state." } }
 }
 
-/// A table with accounts, in a line.
-fn of_accounts(facts: &PageFacts, table: &OfAccounts) -> Markup {
-    let name = &table.job.unit.table;
+/// The tables with accounts, a line each.
+fn of_accounts(facts: &PageFacts, tables: &[OfAccounts]) -> Markup {
     html! {
-        section class="group" aria-labelledby={ "accounts-" (name) } data-group {
-            ul class="rows" { li class="row" { (row_of_accounts(facts, table)) } }
+        section class="group" aria-labelledby="with-accounts" data-group {
+            div class="head" { h2 id="with-accounts" { "Tables with accounts" } }
+            ul class="rows" { @for table in tables { li class="row" { (row_of_accounts(facts, table)) } } }
         }
     }
 }

@@ -249,7 +249,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
             "long overview",
             overview(&facts((0..30).map(|number| renamed(&unread, &format!("t{number}"))).collect()), ""),
         ),
-        ("tables", tables(&all)),
+        ("tables", tables(&all, "")),
         ("running", running_list(&[run_of(&busy)], "0", now())),
         ("restatements", restatements(&all, &restated::log(&[restated_job("costs")], now(), false))),
         ("no restatements", restatements(&all, &restated::log(&[unread], now(), true))),

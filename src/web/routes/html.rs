@@ -68,8 +68,9 @@ pub(in crate::web) async fn overview(Given(state): Given<Shared>, Asked(asked): 
 }
 
 /// The part of the overview that the script puts in the place of the old one.
-pub(in crate::web) async fn tables(Given(state): Given<Shared>) -> Markup {
-    page::tables(&state.overview("", true).await)
+pub(in crate::web) async fn tables(Given(state): Given<Shared>, Asked(asked): Asked<Searched>) -> Markup {
+    let search = short(&asked.search);
+    page::tables(&state.overview(&search, true).await, &search)
 }
 
 /// What the script asks for again and again: what runs, and whether the tables have changed. Reads nothing of the lake.
