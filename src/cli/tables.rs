@@ -152,8 +152,9 @@ async fn of_lake(global: &Global, lake: &Arc<Lake>, names: &[String], no_jobs: E
 /// What the lake has of each job's table. A table whose record cannot be used is left out and told.
 async fn read(jobs: &[Job], lake: &Lake, place: &Place, with_history: bool, code: &mut u8) -> Result<Vec<Known>> {
     let mut found = Vec::new();
-    for job in jobs {
-        match read_one(job, lake, place, with_history).await {
+    let read = jobs.iter().map(|job| read_one(job, lake, place, with_history));
+    for (job, read) in jobs.iter().zip(side_by_side(read, SIDE_BY_SIDE).await) {
+        match read {
             Ok(known) => found.push(known),
             Err(error) if error.kind() == Kind::Config => {
                 screen::error(&error.at("job", &job.unit.table));

@@ -20,6 +20,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tracing::instrument::WithSubscriber;
 
 use crate::error::{Error, Kind, Result};
@@ -96,7 +97,7 @@ pub async fn load(
         redact::remember(id);
         assumed = assumed.external_id(id);
     }
-    let provider = SharedCredentialsProvider::new(assumed.build().await);
+    let provider = SharedCredentialsProvider::new(Assumed { role: assumed.build().await, last: Mutex::default() });
     Ok(remembering(config.into_builder().credentials_provider(provider).build()))
 }
 
@@ -152,6 +153,33 @@ async fn authorities(settings: &AwsSettings, sandbox: Option<&str>) -> Result<Au
 fn remembering(config: SdkConfig) -> SdkConfig {
     let Some(provider) = config.credentials_provider() else { return config };
     config.into_builder().credentials_provider(SharedCredentialsProvider::new(Remembering(provider))).build()
+}
+
+/// Credentials of a role are used again for this long: the check of the account and the first request follow each other,
+/// and of a thousand accounts each would ask AWS STS twice.
+const ASSUMED: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+struct Assumed {
+    role: AssumeRoleProvider,
+    last: Mutex<Option<(Instant, Credentials)>>,
+}
+
+impl ProvideCredentials for Assumed {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let mut last = self.last.lock().await;
+            if let Some((_, credentials)) = last.as_ref().filter(|(at, _)| at.elapsed() < ASSUMED) {
+                return Ok(credentials.clone());
+            }
+            let provided = self.role.provide_credentials().await?;
+            *last = Some((Instant::now(), provided.clone()));
+            Ok(provided)
+        })
+    }
 }
 
 #[derive(Debug)]

@@ -77,6 +77,12 @@ fn credentials_that_tell_their_account_are_compared_without_asking() {
     ends_before_anything_is_paid(&house, &api, 3, "but the credentials to 222222222222");
     let asked = tokens.take_asked();
     assert!(asked.iter().all(|asked| asked.body.contains("AssumeRole")), "{asked:#?}");
+    // The check of the account and the requests use one and the same answer.
+    house.job("costs", &in_aws("role_arn = \"arn:aws:iam::111111111111:role/costs\""));
+    tokens.then([role(OURS)]);
+    api.then([Reply::good(&three_days())]);
+    house.run_well();
+    assert_eq!(tokens.take_asked().len(), 1);
 }
 
 /// Static keys, no configured account, and only Cost Explorer emulated: no one can be asked, which is reported.
