@@ -25,9 +25,14 @@ impl LedgerStore {
     /// # Errors
     /// When the lake cannot be listed.
     pub async fn may_be_redefined(&self, grain: Grain) -> Result<bool> {
+        Ok(!self.holds_rows() && self.is_alone(grain).await?)
+    }
+
+    /// Whether the table has no object that the ledger does not know, those of other accounts included.
+    async fn is_alone(&self, grain: Grain) -> Result<bool> {
         let listed = self.lake.list(&self.unit.table).await?;
         let is_of_grain = |entry: &Listed| partition_of(&self.unit, grain, &entry.key).is_some();
-        Ok(!self.holds_rows() && listed.iter().all(is_of_grain) && self.not_vouched_for(grain, true).await?.is_empty())
+        Ok(listed.iter().all(is_of_grain) && self.not_vouched_for(grain, true).await?.is_empty())
     }
 
     /// Replaces the definition of a table that never held a row by the one that `ours` returns for the stored record.
@@ -57,7 +62,7 @@ impl LedgerStore {
         if let Put::Refused = self.lake.put(&key, Bytes::from(text), Condition::Still(&object.tag)).await? {
             return Err(overtaken());
         }
-        if !self.not_vouched_for(grain, true).await?.is_empty() {
+        if !self.is_alone(grain).await? {
             let new = self.lake.read(&key, None).await?.ok_or_else(gone)?;
             self.lake.put(&key, object.bytes, Condition::Still(&new.tag)).await?;
             return Err(overtaken());
@@ -77,5 +82,57 @@ impl LedgerStore {
                 && replaced().all(|revision| revision.rows == 0 && revision.rows_before == 0)
         };
         !self.ledger.quarantined.is_empty() || !self.ledger.partitions.values().all(is_empty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use chrono::DateTime;
+    use object_store::memory::InMemory;
+
+    use super::{LedgerStore, TableRecord};
+    use crate::error::Kind;
+    use crate::lake::{Lake, S3Lake};
+    use crate::unit::Unit;
+    use crate::window::Grain;
+
+    fn record(source: &str) -> TableRecord {
+        let (table, fingerprint) = ("t".to_owned(), vec![("source".to_owned(), source.to_owned())]);
+        let (former, own) = (Vec::new(), Vec::new());
+        TableRecord { format: 1, table, fingerprint, account: None, made_up: Some(false), former, own }
+    }
+
+    /// Another account's first object may land between the look at the table and the new record.
+    #[tokio::test]
+    async fn a_table_is_not_redefined_under_the_first_rows_of_another_account() {
+        for other in [None, Some("t/account=000000000002/billing_period=2026-11/data.parquet")] {
+            let store = Arc::new(InMemory::new());
+            let lake = Arc::new(Lake::S3(S3Lake::new(store.clone(), store, "p", "s3://b/p", "test")));
+            let unit = Unit::of("t", "000000000001");
+            let open = LedgerStore::open(Arc::clone(&lake), &unit, Grain::Daily, DateTime::UNIX_EPOCH);
+            let mut opened = open.await.unwrap().0;
+            opened.claim(&record("old")).await.unwrap();
+            if let Some(key) = other {
+                assert!(lake.create(key, Bytes::from_static(b"rows")).await.unwrap());
+            }
+            let new = record("new");
+            let said = opened.redefine(Grain::Daily, |_| &new).await;
+            let kept = TableRecord::named(&lake, "t").await.unwrap().unwrap();
+            match other {
+                None => assert_eq!(
+                    (said.unwrap().fingerprint, kept.fingerprint),
+                    (new.fingerprint.clone(), new.fingerprint)
+                ),
+                Some(_) => {
+                    assert_eq!(said.unwrap_err().kind(), Kind::Superseded);
+                    assert_eq!(kept.fingerprint, record("old").fingerprint, "the old record is restored");
+                }
+            }
+        }
     }
 }

@@ -11,11 +11,12 @@
 //! | [`bill`] | the true bill, and all its earlier states |
 //! | [`api`], [`savings`] | Cost Explorer over the bill, Datadog's savings over the same, and their faults |
 //! | [`store`] | the bucket, and its faults |
+//! | [`units`], [`place`] | a table with accounts: the units' schedule, and where each has its objects |
 //! | [`hand`] | outside tampering: objects are put back, removed and replaced by others |
 //! | [`accounts`] | the account of each run's credentials, and objects of another account |
 //! | [`watch`] | the checker of the invariants |
 //! | [`object`] | decodes a data object |
-//! | [`guards`], [`history`] | histories that break each invariant, to test that the checker reports it |
+//! | [`guards`], [`unit_guards`], [`history`] | histories that break each invariant, to test that the checker reports it |
 //! | [`regressions`] | seeds that once failed |
 //! | [`tally`], [`world`] | counters, and the state that the others share |
 //!
@@ -32,12 +33,15 @@ mod guards;
 mod hand;
 mod history;
 mod object;
+mod place;
 mod plans;
 mod regressions;
 mod savings;
 mod schedule;
 mod store;
 mod tally;
+mod unit_guards;
+mod units;
 mod watch;
 mod world;
 
@@ -49,8 +53,9 @@ use tally::Tally;
 
 use crate::sizes::{SCHEDULES, setting};
 
-/// One in this many schedules is run twice, to check that it is deterministic.
-const TWICE_EVERY: u64 = 500;
+/// One in this many schedules is run twice, to check that it is deterministic. It is odd, so that every kind of schedule
+/// is among them.
+const TWICE_EVERY: u64 = 499;
 /// Schedules that a thread claims at a time.
 const SHARE: u64 = 100;
 
@@ -148,7 +153,7 @@ fn must_have_happened(tally: &Tally) {
         "odd: ClockAhead",
         "failures: clock",
     ];
-    let others = others.into_iter().chain(accounts::COUNTED);
+    let others = others.into_iter().chain(accounts::COUNTED).chain(units::counted());
     let hands = hand::MEDDLINGS.iter().map(|meddling| format!("hand: {meddling:?}"));
     for what in flaws.chain(faults).chain(hands).chain(others.map(str::to_owned)) {
         if tally.of(&what) == 0 {

@@ -11,6 +11,10 @@
 //! | the same rows | before either writes | one write lands; the other writer finds its own rows in the object |
 //! | the same rows | freely | the same, or the later one finds nothing to do |
 //!
+//! Of four races two are on a table without accounts and one is on the part of one account, with the same results. In
+//! the fourth the two write the parts of different accounts of one table, in a lake without it or with the first
+//! generation of each: both commit, and nothing but the table's one record is shared.
+//!
 //! [`RACE_ROUNDS`] is the number of races.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,10 +29,11 @@ use bytes::Bytes;
 use costlake::job::Job;
 use costlake::lake::{Lake, LocalLake};
 use costlake::sandbox::{Sandbox, Settings};
+use costlake::unit::Unit;
 use serde_json::Value;
 
 use crate::sizes::RACE_ROUNDS;
-use crate::support::lake::{rows, sum};
+use crate::support::lake::{files, rows, sum};
 use crate::support::sandbox::SandboxServer;
 
 use super::binary::{Stage, assert_nothing_staged, copy, runtime, said};
@@ -39,6 +44,12 @@ const JOB: &str = r#"
     window = { begin = "2026-10-30" }
     limits = { requests_per_second = 1000 }
     lake = { keep_history = true }
+"#;
+
+/// The same table with a part for each of two accounts.
+const ACCOUNTS: [&str; 2] = ["000033334444", "222233334444"];
+const OF_ACCOUNTS: &str = r#"
+    accounts = { list = [{ id = "000033334444" }, { id = "222233334444" }], role_arn = "arn:aws:iam::{id}:role/costs" }
 "#;
 
 /// Clocks of the run before the race and of the two writers. The last day of October has different rows at each.
@@ -61,27 +72,30 @@ impl Writer {
             fs::remove_file(stage.path(&format!("jobs/{other}.toml"))).expect("a removal");
         }
         fs::write(stage.path("jobs/raced.toml"), JOB).expect("a job");
+        fs::write(stage.path("jobs/parted.toml"), format!("{JOB}{OF_ACCOUNTS}")).expect("a job");
         Self { server, stage }
     }
 
-    fn command(&self, lake: &Path, order: &str) -> Command {
+    fn command(&self, lake: &Path, unit: &Unit, order: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_costlake"));
-        command.args(["backfill", "raced", "--from", "2026-10-30", "--to", "2026-10-31", "--yes", "--output", "json"]);
+        command.args(["backfill", &unit.table, "--from", "2026-10-30", "--to", "2026-10-31", "--yes"]);
+        command.args(["--output", "json"]);
+        command.args(unit.account.iter().flat_map(|account| ["--account", account]));
         self.stage.surround(&mut command, lake);
-        command.env("COSTLAKE_CRASH", order);
+        command.env("AWS_ENDPOINT_URL_STS", self.server.url()).env("COSTLAKE_CRASH", order);
         command
     }
 
-    fn run_well(&self, lake: &Path) -> Ended {
-        let ended = Ended::of(&self.command(lake, "").output().expect("the program"));
+    fn run_well(&self, lake: &Path, unit: &Unit) {
+        let ended = Ended::of(&self.command(lake, unit, "").output().expect("the program"));
         assert_eq!(ended.code, 0, "{}", ended.said);
-        ended
     }
 
-    /// Asserts that the table's sum is exactly that of this writer's API.
-    fn assert_sums(&self, lake: &Path) {
-        let total = self.server.total("DAILY", "2026-10-30", "2026-11-01", "UnblendedCost");
-        assert_eq!(sum(&rows(lake, "raced"), "unblended_cost"), total);
+    /// Asserts that the unit's sum is exactly that of this writer's API for its account.
+    fn assert_sums(&self, lake: &Path, unit: &Unit) {
+        let account = unit.account.as_deref();
+        let total = self.server.total_of(account, "DAILY", "2026-10-30", "2026-11-01", "UnblendedCost");
+        assert_eq!(sum(&rows(lake, &unit.folder()), "unblended_cost"), total, "{unit}");
     }
 }
 
@@ -129,14 +143,77 @@ fn objects(lake: &Path, job: &Job) -> BTreeMap<String, Bytes> {
 }
 
 /// Epochs of the kept older generations.
-fn kept(lake: &Path) -> BTreeSet<u64> {
-    let folder = fs::read_dir(lake.join("_costlake/raced/history/2026-10"));
+fn kept(lake: &Path, unit: &Unit) -> BTreeSet<u64> {
+    let folder = fs::read_dir(lake.join(unit.beside("history/2026-10")));
     let names = folder.into_iter().flatten().map(|entry| entry.expect("an entry").file_name());
     names.map(|name| name.to_string_lossy().trim_end_matches(".parquet").parse().expect("an epoch")).collect()
 }
 
-/// A lake before the race, and all valid results.
+/// Every file of a unit, whole, by its path below the lake.
+fn everything_of(lake: &Path, unit: &Unit) -> BTreeMap<PathBuf, Vec<u8>> {
+    let folders = [lake.join(unit.folder()), lake.join(unit.beside(""))];
+    let paths = folders.iter().flat_map(|folder| files(folder));
+    let below = |path: &Path| path.strip_prefix(lake).expect("a file of the lake").to_owned();
+    paths.map(|path| (below(&path), fs::read(&path).expect("a file"))).collect()
+}
+
+/// What is of both accounts in a table with a part for each, but for its one record, which names neither, and the lock
+/// of that.
+fn mixed_up(lake: &Path, table: &str) -> Option<String> {
+    let mut rest = everything_of(lake, &Unit::from(table));
+    for (own, other) in [(ACCOUNTS[0], ACCOUNTS[1]), (ACCOUNTS[1], ACCOUNTS[0])] {
+        let held = everything_of(lake, &Unit::of(table, own));
+        let names = |bytes: &[u8]| bytes.windows(other.len()).any(|part| part == other.as_bytes());
+        if let Some((path, _)) = held.iter().find(|(_, bytes)| names(bytes)) {
+            return Some(format!("{other} in {}", path.display()));
+        }
+        rest.retain(|path, _| !held.contains_key(path));
+    }
+    let state = Path::new("_costlake").join(table);
+    let (lock, record) = (state.join("lock"), state.join("table.json"));
+    if !rest.keys().eq([&lock, &record]) {
+        return Some(format!("beside the parts: {:?}", rest.keys()));
+    }
+    let record = String::from_utf8_lossy(&rest[&record]).into_owned();
+    ACCOUNTS.iter().any(|account| record.contains(account)).then_some(record)
+}
+
+#[test]
+fn what_is_mixed_up_is_noticed() {
+    let [one, two] = ACCOUNTS.map(|account| Unit::of("parted", account));
+    let data = |unit: &Unit| format!("{}/billing_period=2026-10/data.parquet", unit.folder());
+    let (record, lock) = ("_costlake/parted/table.json".to_owned(), "_costlake/parted/lock".to_owned());
+    let sound =
+        [(data(&one), ACCOUNTS[0]), (two.beside("account.json"), ACCOUNTS[1]), (record.clone(), "{}"), (lock, "")];
+    let beside = "parted/billing_period=2026-10/data.parquet".to_owned();
+    for (change, wanted) in [
+        (None, None),
+        (Some((data(&two), ACCOUNTS[0])), Some("000033334444 in parted/account=222233334444/")),
+        (
+            Some((one.beside("ledger/1.json"), ACCOUNTS[1])),
+            Some("222233334444 in _costlake/parted/account=000033334444/"),
+        ),
+        (Some((beside, "")), Some("beside the parts")),
+        (Some((Unit::from("parted").beside("account.json"), "")), Some("beside the parts")),
+        (Some((record, ACCOUNTS[1])), Some(ACCOUNTS[1])),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (path, text) in sound.iter().chain(&change) {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        }
+        let said = mixed_up(folder.path(), "parted");
+        match wanted {
+            None => assert_eq!(said, None),
+            Some(words) => assert!(said.as_deref().is_some_and(|said| said.contains(words)), "{words}: {said:?}"),
+        }
+    }
+}
+
+/// A lake before the race of a unit, and all valid results.
 struct Course {
+    job: Job,
     base: PathBuf,
     /// The generation before the race.
     epoch: u64,
@@ -145,20 +222,31 @@ struct Course {
 }
 
 impl Course {
-    fn lay(writers: &[Writer; 2], base: PathBuf, epoch: u64, job: &Job) -> Self {
-        fs::create_dir_all(&base).expect("a folder");
+    fn lay(writers: &[Writer; 2], base: &Path, epoch: u64, job: &Job) -> Self {
+        let unit = &job.unit;
         let mut outcomes = BTreeMap::new();
         for order in [vec![0], vec![1], vec![0, 1], vec![1, 0]] {
-            let lake = base.with_extension(format!("{order:?}"));
-            copy(&base, &lake);
+            let lake = base.with_extension(format!("{}{order:?}", unit.account.as_deref().unwrap_or_default()));
+            copy(base, &lake);
             for writer in &order {
-                writers[*writer].run_well(&lake);
+                writers[*writer].run_well(&lake, unit);
             }
-            writers[order[order.len() - 1]].assert_sums(&lake);
+            writers[order[order.len() - 1]].assert_sums(&lake, unit);
             outcomes.insert(order, objects(&lake, job));
         }
         assert_ne!(outcomes[&vec![0]], outcomes[&vec![1]], "writers that agree cannot get in each other's way");
-        Self { base, epoch, outcomes }
+        Self { job: job.clone(), base: base.to_owned(), epoch, outcomes }
+    }
+
+    /// The courses of all units of a job: on an empty lake, and on one with the first generation of each.
+    fn lay_all(earlier: &Writer, writers: &[Writer; 2], job: &Job) -> [Vec<Self>; 2] {
+        [("empty", 0), ("begun", 1)].map(|(name, epoch)| {
+            let base = earlier.stage.path(&format!("{}-{name}", job.unit.table));
+            fs::create_dir_all(&base).expect("a folder");
+            let units = job.units();
+            units.iter().filter(|_| epoch > 0).for_each(|job| earlier.run_well(&base, &job.unit));
+            units.iter().map(|job| Self::lay(writers, &base, epoch, job)).collect()
+        })
     }
 }
 
@@ -169,13 +257,16 @@ struct Tally {
     replaced: u32,
     settled_as_own: u32,
     nothing_to_do: u32,
+    /// Races on one account's part, which are among the above.
+    of_one_account: u32,
+    /// Races on two accounts' parts of a new table, and of one that both have begun.
+    of_two_accounts: [u32; 2],
 }
 
-/// One race: the two writers of `pair` on a copy of the course.
+/// One race: the two writers of `pair`, each on its course, on a copy of the one lake of both.
 struct Race<'a> {
     writers: &'a [Writer; 2],
-    job: &'a Job,
-    course: &'a Course,
+    courses: [&'a Course; 2],
     pair: [usize; 2],
     /// Where they meet, if they do.
     place: Option<&'a str>,
@@ -186,44 +277,84 @@ impl Race<'_> {
     fn run(&self, delay: Duration, tally: &Mutex<Tally>) {
         let folder = tempfile::tempdir().expect("a folder");
         let (lake, met) = (folder.path().join("lake"), folder.path().join("met"));
-        copy(&self.course.base, &lake);
+        copy(&self.courses[0].base, &lake);
         fs::create_dir(&met).expect("a folder");
         let order = self.place.map(|place| format!("{place}:1:meet:{}", met.display())).unwrap_or_default();
-        let start = |writer: usize| self.writers[writer].command(&lake, &order).spawn().expect("the program");
-        let first = start(self.pair[0]);
+        let start = |side: usize| {
+            let mut command = self.writers[self.pair[side]].command(&lake, &self.courses[side].job.unit, &order);
+            command.spawn().expect("the program")
+        };
+        let first = start(0);
         if self.place.is_none() {
             std::thread::sleep(delay);
         }
-        let both = [first, start(self.pair[1])].map(|child| Ended::of(&child.wait_with_output().expect("an end")));
+        let both = [first, start(1)].map(|child| Ended::of(&child.wait_with_output().expect("an end")));
         for ended in &both {
             assert!(ended.code == 0 || ended.is_superseded(), "{}: {}", self.what, ended.said);
             assert!(!ended.said.contains("where nobody came"), "{}: they did not meet", self.what);
         }
-        if self.pair[0] == self.pair[1] {
-            self.judge_equals(&lake, &both, tally)
+        if self.courses[0].job.unit != self.courses[1].job.unit {
+            self.judge_apart(&lake, &both, tally);
+        } else if self.pair[0] == self.pair[1] {
+            self.judge_equals(&lake, &both, tally);
         } else {
-            self.judge(&lake, &both, tally)
+            self.judge(&lake, &both, tally);
         }
+        self.judge_neighbours(&lake, tally);
         assert_nothing_staged(&lake);
-        runtime().block_on(assert_ledger_agrees_in(Lake::Local(LocalLake::new(lake.clone())), self.job));
+        for course in self.courses {
+            runtime().block_on(assert_ledger_agrees_in(Lake::Local(LocalLake::new(lake.clone())), &course.job));
+        }
+    }
+
+    /// Writers of two accounts: each commits what it commits alone.
+    fn judge_apart(&self, lake: &Path, both: &[Ended; 2], tally: &Mutex<Tally>) {
+        let what = &self.what;
+        for ((course, writer), ended) in self.courses.into_iter().zip(self.pair).zip(both) {
+            let (unit, next) = (&course.job.unit, course.epoch + 1);
+            assert_eq!((ended.code, ended.committed()), (0, Some(next)), "{what}: {unit}: {}", ended.said);
+            let alone = &course.outcomes[&vec![writer]];
+            assert!(objects(lake, &course.job) == *alone, "{what}: {unit} is not what it is alone");
+            assert_eq!(kept(lake, unit), (1..next).collect(), "{what}: {unit}");
+            self.writers[writer].assert_sums(lake, unit);
+        }
+        let begun = usize::from(self.courses[0].epoch > 0);
+        tally.lock().expect("a tally").of_two_accounts[begun] += 1;
+    }
+
+    /// In a table with accounts: nothing is mixed up, and the part of an account that nobody wrote is as it was.
+    fn judge_neighbours(&self, lake: &Path, tally: &Mutex<Tally>) {
+        let (what, [one, other]) = (&self.what, self.courses.map(|course| &course.job.unit));
+        if one.account.is_none() {
+            return;
+        }
+        assert_eq!(mixed_up(lake, &one.table), None, "{what}");
+        for own in
+            ACCOUNTS.map(|account| Unit::of(&one.table, account)).iter().filter(|own| ![one, other].contains(own))
+        {
+            let before = everything_of(&self.courses[0].base, own);
+            assert!(everything_of(lake, own) == before, "{what}: {own} was touched");
+        }
+        if one == other {
+            tally.lock().expect("a tally").of_one_account += 1;
+        }
     }
 
     /// Writers of different rows: every commit is a new generation, and the object is that of the last one.
     fn judge(&self, lake: &Path, both: &[Ended; 2], tally: &Mutex<Tally>) {
-        let what = &self.what;
+        let (what, Course { job, epoch: base, outcomes, .. }) = (&self.what, self.courses[0]);
         let mut commits: Vec<(u64, usize)> =
             both.iter().zip(self.pair).filter_map(|(ended, writer)| Some((ended.committed()?, writer))).collect();
         commits.sort_unstable();
         let epochs: Vec<u64> = commits.iter().map(|(epoch, _)| *epoch).collect();
-        let base = self.course.epoch;
         let wanted: Vec<u64> = (1..=commits.len() as u64).map(|step| base + step).collect();
         assert_eq!(epochs, wanted, "{what}: one commit for each generation");
         let order: Vec<usize> = commits.iter().map(|(_, writer)| *writer).collect();
-        let won = self.course.outcomes.get(&order).unwrap_or_else(|| panic!("{what}: {order:?} committed"));
-        assert!(objects(lake, self.job) == *won, "{what}: the object is not that of {order:?}, in this order");
+        let won = outcomes.get(&order).unwrap_or_else(|| panic!("{what}: {order:?} committed"));
+        assert!(objects(lake, job) == *won, "{what}: the object is not that of {order:?}, in this order");
         let last = base + commits.len() as u64;
-        assert_eq!(kept(lake), (1..last).collect(), "{what}: every replaced generation is kept once");
-        self.writers[order[order.len() - 1]].assert_sums(lake);
+        assert_eq!(kept(lake, &job.unit), (1..last).collect(), "{what}: every replaced generation is kept once");
+        self.writers[order[order.len() - 1]].assert_sums(lake, &job.unit);
         let lost = both.iter().filter(|ended| ended.is_superseded()).count();
         assert_eq!(lost + commits.len(), 2, "{what}: each commits or says that it was superseded");
         assert!(self.place.is_none() || lost == 1, "{what}: they met, so that one has to lose");
@@ -233,12 +364,12 @@ impl Race<'_> {
 
     /// Writers of the same rows: there is one new generation, whichever wrote it.
     fn judge_equals(&self, lake: &Path, both: &[Ended; 2], tally: &Mutex<Tally>) {
-        let what = &self.what;
-        let won = &self.course.outcomes[&vec![self.pair[0]]];
-        assert!(objects(lake, self.job) == *won, "{what}: not what one of them leaves");
-        self.writers[self.pair[0]].assert_sums(lake);
-        let next = self.course.epoch + 1;
-        assert_eq!(kept(lake), (1..next).collect(), "{what}: one generation was replaced");
+        let (what, Course { job, epoch, outcomes, .. }) = (&self.what, self.courses[0]);
+        let won = &outcomes[&vec![self.pair[0]]];
+        assert!(objects(lake, job) == *won, "{what}: not what one of them leaves");
+        self.writers[self.pair[0]].assert_sums(lake, &job.unit);
+        let next = epoch + 1;
+        assert_eq!(kept(lake, &job.unit), (1..next).collect(), "{what}: one generation was replaced");
         assert!(both.iter().all(|ended| ended.committed().is_none_or(|epoch| epoch == next)), "{what}");
         let committed = both.iter().filter(|ended| ended.committed().is_some()).count();
         let unchanged = both.iter().filter(|ended| ended.outcome == "unchanged").count();
@@ -258,19 +389,13 @@ impl Race<'_> {
 fn of_two_writers_at_once_each_commits_alone_or_says_that_it_lost() {
     let began = Instant::now();
     let rounds = u32::try_from(RACE_ROUNDS.get()).expect("a number");
-    let job = parse("raced", JOB);
+    let (raced, parted) = (parse("raced", JOB), parse("parted", &format!("{JOB}{OF_ACCOUNTS}")));
     let earlier = Writer::at(CLOCKS[0]);
     let writers = [Writer::at(CLOCKS[1]), Writer::at(CLOCKS[2])];
-    let courses = [("empty", 0), ("begun", 1)].map(|(name, epoch)| {
-        let base = earlier.stage.path(name);
-        if epoch > 0 {
-            earlier.run_well(&base);
-        }
-        Course::lay(&writers, base, epoch, &job)
-    });
+    let [of_table, of_accounts] = [&raced, &parted].map(|job| Course::lay_all(&earlier, &writers, job));
     let alone = Instant::now();
     let probe = earlier.stage.path("probe");
-    writers[0].run_well(&probe);
+    writers[0].run_well(&probe, &raced.unit);
     let length = alone.elapsed();
     let (next, tally) = (AtomicU32::new(0), Mutex::new(Tally::default()));
     std::thread::scope(|scope| {
@@ -284,10 +409,17 @@ fn of_two_writers_at_once_each_commits_alone_or_says_that_it_lost() {
                 // One round in four they run freely.
                 let place = (round % 4 != 3).then(|| MEETINGS[rng.usize(0..MEETINGS.len())]);
                 let pair = [[0, 1], [1, 0], [1, 1]][rng.usize(0..3)];
-                let course = &courses[rng.usize(0..2)];
-                let what = format!("round {round}: writers {pair:?}, meeting {place:?}, epoch {}", course.epoch);
+                let epoch = rng.usize(0..2);
                 let delay = length.mul_f64(rng.f64() * 2.0);
-                Race { writers: &writers, job: &job, course, pair, place, what }.run(delay, &tally);
+                let (parts, first) = (&of_accounts[epoch], rng.usize(0..2));
+                let courses = match rng.u8(0..4) {
+                    0 | 1 => [&of_table[epoch][0]; 2],
+                    2 => [&parts[first]; 2],
+                    _ => [&parts[first], &parts[1 - first]],
+                };
+                let units = courses.map(|course| course.job.unit.to_string());
+                let what = format!("round {round}: writers {pair:?} of {units:?}, meeting {place:?}, epoch {epoch}");
+                Race { writers: &writers, courses, pair, place, what }.run(delay, &tally);
             }
         };
         let workers = [(); 2].map(|()| scope.spawn(work));
@@ -305,4 +437,5 @@ fn of_two_writers_at_once_each_commits_alone_or_says_that_it_lost() {
     }
     assert!(tally.superseded > 0 && tally.settled_as_own > 0, "{tally:?}");
     assert!(tally.replaced > 0 && tally.nothing_to_do > 0, "{tally:?}: nobody came later");
+    assert!(tally.of_one_account > 0 && tally.of_two_accounts.iter().all(|count| *count > 0), "{tally:?}");
 }

@@ -187,16 +187,18 @@ pub(super) struct Held {
     pub(super) rows: Vec<String>,
 }
 
-/// Every object of the table by partition; asserts that each matches its footer and that there are no stray objects.
+/// Every object of the table, or of the job's account in it, by partition; asserts that each matches its footer and that there are no stray objects.
 pub(super) async fn contents<S: ObjectStore>(store: &Arc<S>, job: &Job) -> BTreeMap<String, Held> {
     contents_of(&lake(store), job).await
 }
 
 pub(super) async fn contents_of(lake: &Lake, job: &Job) -> BTreeMap<String, Held> {
     let mut found = BTreeMap::new();
-    for entry in lake.list(&job.unit.table).await.expect("a listing") {
-        let parts: Vec<&str> = entry.key.split('/').collect();
-        let [_, folder, "data.parquet"] = parts[..] else { panic!("a stray object: {}", entry.key) };
+    let of_unit = job.unit.folder();
+    for entry in lake.list(&of_unit).await.expect("a listing") {
+        let below = entry.key.strip_prefix(&of_unit).unwrap_or_default();
+        let parts: Vec<&str> = below.split('/').collect();
+        let ["", folder, "data.parquet"] = parts[..] else { panic!("a stray object: {}", entry.key) };
         let bytes = lake.read(&entry.key, None).await.expect("a read").expect("an object").bytes;
         let held = held(job, bytes);
         let hourly = held.footer.partition.len() == "2026-11-01".len();

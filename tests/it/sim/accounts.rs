@@ -13,12 +13,14 @@ use costlake::job::{AccountCheck, Identity, Job};
 use costlake::ledger_store::TableRecord;
 use costlake::report::JobReport;
 use costlake::request::Answer;
+use costlake::unit::Unit;
 use costlake::window::{Window, first_of_month};
 use fastrand::Rng;
 
 use super::api::told;
 use super::bill::{DOLLAR, Day};
 use super::history::footer_of;
+use super::place::{Place, RECORD};
 use super::plans::{Oddity, Plan};
 use super::schedule::first_now;
 use super::store::Objects;
@@ -46,6 +48,8 @@ pub(super) enum Who {
     Quiet,
     /// [`OTHER`]'s, which is known.
     Other,
+    /// Those of the unit's account, which is known, in a table with accounts.
+    Unit,
 }
 
 impl Who {
@@ -55,21 +59,22 @@ impl Who {
     }
 
     /// The credentials of the table's account, by its records.
-    pub(super) fn of_rows(objects: &Objects) -> Self {
-        of_table(objects).map_or(Self::Home, |account| Self::of(&account))
+    pub(super) fn of_rows(world: &World) -> Self {
+        of_table(&world.objects, &world.watch.place).map_or(Self::Home, |account| Self::of(&account))
     }
 
     /// The credentials of the last run: those of the table's account.
     pub(super) fn last(world: &Shared, oddity: Option<Oddity>) -> Self {
         match oddity {
-            Some(Oddity::Accounts | Oddity::Foreign) => Self::of_rows(&lock(world).objects),
+            Some(Oddity::Accounts | Oddity::Foreign) => Self::of_rows(&lock(world)),
+            Some(Oddity::Units) => Self::Unit,
             _ => Self::default(),
         }
     }
 
     /// The credentials of the account that does not own the table; the table must have an account by now.
     pub(super) fn not_of(world: &mut World) -> Option<Self> {
-        let Some(table) = of_table(&world.objects) else {
+        let Some(table) = of_table(&world.objects, &world.watch.place) else {
             world.watch.breaks("I14: a run whose account is known has not written it down");
             return None;
         };
@@ -78,21 +83,24 @@ impl Who {
 
     fn account(self) -> Option<&'static str> {
         match self {
-            Self::Unnamed | Self::InVain | Self::Quiet => None,
+            Self::Unnamed | Self::InVain | Self::Quiet | Self::Unit => None,
             Self::Home => Some(HOME),
             Self::Other => Some(OTHER),
         }
     }
 
-    pub(super) fn identity(self) -> Identity {
+    /// What a run of this unit learns of its credentials.
+    pub(super) fn identity(self, unit: &Unit) -> Identity {
         let in_vain = AccountCheck::InVain { kind: Kind::Auth, why: "denied".to_owned(), are_refused: false };
         let account_check = match self {
             Self::Unnamed => AccountCheck::None,
             Self::Quiet => AccountCheck::NotAsked("nobody asked"),
             Self::InVain => in_vain,
-            Self::Home | Self::Other => AccountCheck::Told,
+            Self::Home | Self::Other | Self::Unit => AccountCheck::Told,
         };
-        Identity { aws_account: self.account().map(str::to_owned), account_check, ..Identity::default() }
+        let of_unit = unit.account.clone().filter(|_| self == Self::Unit);
+        let aws_account = self.account().map(str::to_owned).or(of_unit);
+        Identity { aws_account, account_check, ..Identity::default() }
     }
 
     /// The day as the API returns it to these credentials.
@@ -113,7 +121,7 @@ impl Who {
         match self {
             Self::Unnamed => true,
             Self::InVain => table.is_none(),
-            Self::Quiet | Self::Home | Self::Other => false,
+            Self::Quiet | Self::Home | Self::Other | Self::Unit => false,
         }
     }
 }
@@ -129,13 +137,13 @@ pub(super) fn whose(day: &Day) -> (Who, Day) {
 }
 
 /// The account recorded for the table.
-pub(super) fn of_table(objects: &Objects) -> Option<String> {
-    let written = |name: &str| {
-        let object = objects.held.get(&format!("bill/_costlake/cost/{name}"))?;
+pub(super) fn of_table(objects: &Objects, place: &Place) -> Option<String> {
+    let written = |key: &str| {
+        let object = objects.held.get(key)?;
         let record: serde_json::Value = serde_json::from_slice(&object.bytes).expect("a record");
         record.get("account").and_then(|account| account.as_str().map(str::to_owned))
     };
-    written("table.json").or_else(|| written("account.json"))
+    written(RECORD).or_else(|| written(&place.account_key()))
 }
 
 /// The timing of the runs of a schedule with two accounts.
@@ -308,7 +316,9 @@ pub(super) const COUNTED: [&str; 6] = [OVER, INTO, KEPT_OUT, TAKES_ON, LOSES, NO
 impl World {
     /// Called when a run begins with these credentials.
     pub(super) fn begins(&mut self, writer: usize, who: Who) -> Who {
-        let table = of_table(&self.objects);
+        // The part of an account is the account's from the beginning.
+        let own = self.watch.place.account.map(str::to_owned);
+        let table = own.or_else(|| of_table(&self.objects, &self.watch.place));
         let who = if who == Who::Quiet && table.is_none() { Who::Home } else { who };
         let is_kept_out = table.as_deref().is_some_and(|table| who.is_kept_out(table));
         if is_kept_out {

@@ -21,9 +21,11 @@ use parquet::file::properties::WriterProperties;
 
 use super::api::told;
 use super::bill::{Bill, Day};
+use super::place::Place;
 use super::schedule::first_now;
 use super::store::lay;
-use super::watch::{LEDGER, Rules, Watch, key_of};
+use super::units::ACCOUNTS;
+use super::watch::{Rules, Watch};
 use super::world::{Odds, World};
 
 pub(super) const MONTH: &str = "2026-11";
@@ -32,6 +34,7 @@ pub(super) const MONTH: &str = "2026-11";
 pub(super) struct History {
     pub(super) world: World,
     pub(super) job: Job,
+    jobs: Vec<Job>,
     source: Arc<dyn Source>,
 }
 
@@ -55,14 +58,37 @@ pub(super) fn footer_of(bytes: &Bytes) -> Footer {
 
 impl History {
     pub(super) fn new() -> Self {
+        Self::in_places("", vec![Place::whole()])
+    }
+
+    /// A table with two accounts; the history is the first one's until it turns to the other.
+    pub(super) fn with_accounts() -> Self {
+        let accounts = &ACCOUNTS[..2];
+        let list: Vec<String> = accounts.iter().map(|id| format!(r#"{{ id = "{id}" }}"#)).collect();
+        let section = format!("accounts = {{ list = [{}] }}", list.join(", "));
+        Self::in_places(&section, accounts.iter().map(|account| Place::of(account)).collect())
+    }
+
+    fn in_places(accounts: &str, places: Vec<Place>) -> Self {
         let text = r#"
             source = { type = "aws_cost_and_usage", granularity = "DAILY", metrics = ["UnblendedCost"], group_by = [{ dimension = "SERVICE" }] }
             window = { begin = "2026-11-01", refresh = "40 days" }
             "#;
-        let job = job::parse(std::path::Path::new("cost.toml"), text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
-        let watch = Watch::new(job.source.clone(), 1, Rules::default());
-        let world = World::new(Rng::with_seed(1), Odds::KIND, Bill::default(), 0, watch, false);
-        Self { world, source: job.source.clone(), job }
+        let text = format!("{text}\n{accounts}");
+        let job = job::parse(std::path::Path::new("cost.toml"), &text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        let jobs = job.units();
+        let source = job.source;
+        let mut watches = places.into_iter().map(|place| Watch::new(source.clone(), 1, Rules::default(), place));
+        let first = watches.next().expect("a unit");
+        let mut world = World::new(Rng::with_seed(1), Odds::KIND, Bill::default(), 0, first, false);
+        watches.for_each(|watch| world.add_unit(Odds::KIND, Bill::default(), watch));
+        Self { world, source, job: jobs[0].clone(), jobs }
+    }
+
+    /// From now on the history is that of this unit.
+    pub(super) fn turn_to(&mut self, unit: usize) {
+        self.world.turn_to(unit);
+        self.job = self.jobs[unit].clone();
     }
 
     /// Writes the table's record, with an account or without.
@@ -100,7 +126,7 @@ impl History {
         let rows = describe(table, grain, &fetched, &self.source.read_for()).expect("days");
         let base = base.map(|bytes| Base { footer: footer_of(bytes), bytes: bytes.clone() });
         let partition = grain.partition_of(november(first));
-        let owner = Owned { fingerprint: fingerprint.to_owned(), account: None };
+        let owner = Owned { fingerprint: fingerprint.to_owned(), account: self.job.unit.account.clone() };
         build(table, grain, partition, &owner, base.as_ref(), 0, rows).expect("an object").bytes.into()
     }
 
@@ -125,13 +151,15 @@ impl History {
 
     pub(super) fn sends(&mut self, bytes: &Bytes) {
         let World { watch, tally, .. } = &mut self.world;
-        watch.sent(0, &key_of(MONTH), bytes, tally);
+        let key = watch.place.key_of(MONTH);
+        watch.sent(0, &key, bytes, tally);
     }
 
     /// An object is sent and lands.
     pub(super) fn lands(&mut self, bytes: &Bytes) {
         self.sends(bytes);
-        lay(&mut self.world, &key_of(MONTH), bytes.clone());
+        let key = self.world.watch.place.key_of(MONTH);
+        lay(&mut self.world, &key, bytes.clone());
     }
 
     /// The first generation: two days, as the API returns them.
@@ -166,6 +194,7 @@ impl History {
         ledger.adopt(&footer, &id, &read, first_now(), first_now());
         change(&mut ledger);
         let text = serde_json::to_vec(&ledger).expect("a snapshot");
-        lay(&mut self.world, &format!("{LEDGER}{number:020}.json"), text.into());
+        let key = format!("{}{number:020}.json", self.world.watch.place.ledger);
+        lay(&mut self.world, &key, text.into());
     }
 }

@@ -37,6 +37,8 @@ pub(super) enum Oddity {
     Accounts,
     /// Objects of another account are put into the table.
     Foreign,
+    /// The table has accounts, and their units are worked on at the same time.
+    Units,
 }
 
 impl Oddity {
@@ -49,8 +51,9 @@ impl Oddity {
             7 => Some(Self::TakesAll),
             9 => Some(Self::LongOutage),
             10 => Some(Self::Foreign),
-            13 => Some(Self::ClockAhead),
             11 => Some(Self::ThereAndBack),
+            13 => Some(Self::ClockAhead),
+            14 => Some(Self::Units),
             15 => Some(Self::Savings),
             _ => None,
         }
@@ -95,6 +98,16 @@ impl Variant {
     }
 
     pub(super) fn job(self) -> Job {
+        self.job_with("")
+    }
+
+    /// The job of a table with these accounts.
+    pub(super) fn job_of(self, accounts: &[&str]) -> Job {
+        let list: Vec<String> = accounts.iter().map(|id| format!(r#"{{ id = "{id}" }}"#)).collect();
+        self.job_with(&format!("accounts = {{ list = [{}] }}", list.join(", ")))
+    }
+
+    fn job_with(self, accounts: &str) -> Job {
         let (source, control) = match (self.savings, self.takes_all) {
             (true, _) => (SAVINGS, ""),
             (false, true) => (COSTS, r#", control = "report""#),
@@ -107,6 +120,7 @@ impl Variant {
             window = {{ begin = "{}", refresh = "{}"{control} }}
             {budget}
             lake = {{ keep_raw = {}, keep_history = {} }}
+            {accounts}
             "#,
             self.begin(),
             match (self.probe, self.short) {

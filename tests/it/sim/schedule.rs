@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context as Waker, Poll};
 use std::time::Duration;
 
@@ -19,14 +19,13 @@ use chrono::{DateTime, NaiveDate, Utc};
 use costlake::clients::Clients;
 use costlake::clock::Clock;
 use costlake::error::Kind;
-use costlake::job::Job;
+use costlake::job::{Identity, Job};
 use costlake::lake::{Lake, S3Lake};
 use costlake::ledger::Ledger;
 use costlake::pipeline::retry::RetryPolicy;
 use costlake::pipeline::{Context, run_job};
 use costlake::plan::{Ask, range};
 use costlake::report::JobReport;
-use costlake::unit::Unit;
 use fastrand::Rng;
 use futures::future::join_all;
 use object_store::memory::InMemory;
@@ -35,10 +34,12 @@ use tokio::sync::OnceCell;
 use super::accounts::{Mover, Who, cast, judge_account};
 use super::api::answers;
 use super::bill::Bill;
+use super::place::Place;
 use super::plans::{BACK, Oddity, Plan, THERE, Variant, outage, set_clocks};
 use super::store::{Bucket, LATE, deliver};
 use super::tally::Tally;
-use super::watch::{LEDGER, Rules, Watch};
+use super::units;
+use super::watch::{Rules, Watch};
 use super::world::{Odds, Shared, World, lock};
 
 const PREFIX: &str = "bill";
@@ -78,7 +79,7 @@ impl<F: Future> Future for Mortal<F> {
 
 /// The record of a store whose probe found that it honours conditions. The probe has separate tests, and it names its
 /// objects by the time of day, so running it here would not be deterministic.
-async fn proof() -> &'static (String, Bytes) {
+pub(super) async fn proof() -> &'static (String, Bytes) {
     static PROOF: OnceCell<(String, Bytes)> = OnceCell::const_new();
     PROOF
         .get_or_init(|| async {
@@ -93,7 +94,7 @@ async fn proof() -> &'static (String, Bytes) {
         .await
 }
 
-fn context(world: &Shared, writer: usize, now: DateTime<Utc>, who: Who) -> Context {
+fn context(world: &Shared, writer: usize, now: DateTime<Utc>, identity: Identity) -> Context {
     let bucket = Arc::new(Bucket { world: world.clone(), writer });
     let listening = world.clone();
     Context {
@@ -106,17 +107,24 @@ fn context(world: &Shared, writer: usize, now: DateTime<Utc>, who: Who) -> Conte
             watch.heard(event, writer, &told, tally);
         })),
         ..Context::new(
-            Arc::new(Clients::in_process(answers(world, writer), who.identity())),
+            Arc::new(Clients::in_process(answers(world, writer), identity)),
             Arc::new(Lake::S3(S3Lake::new(bucket.clone(), bucket, PREFIX, NAME, ENDPOINT))),
             Clock::Fixed(now),
         )
     }
 }
 
-async fn write(world: &Shared, writer: usize, job: &Job, plan: Plan) {
+/// A run of a process that has the runs of other units, too, if there are any.
+pub(super) async fn write(world: &Shared, writer: usize, job: &Job, plan: Plan, process: Option<&Context>) {
     tokio::time::sleep(plan.starts).await;
     let who = lock(world).begins(writer, plan.who);
-    let context = context(world, writer, plan.now, who);
+    let context = context(world, writer, plan.now, who.identity(&job.unit));
+    let context = match process.cloned() {
+        Some(Context { elsewhere, fetches, records, totals, .. }) => {
+            Context { elsewhere, fetches, records, totals, ..context }
+        }
+        None => context,
+    };
     lock(world).note(|| format!("writer {writer} begins: {plan:?}"));
     let cancel = context.cancel.clone();
     let run = Mortal { inner: Some(Box::pin(run_job(&context, job, "run", plan.ask))), polls: plan.polls };
@@ -141,7 +149,7 @@ async fn write(world: &Shared, writer: usize, job: &Job, plan: Plan) {
 }
 
 /// Checks the report of a run.
-fn judge(world: &mut World, writer: usize, report: &JobReport) {
+pub(super) fn judge(world: &mut World, writer: usize, report: &JobReport) {
     world.tally.count(format!("runs with exit code {}", report.exit_code));
     world.note(|| format!("writer {writer} ends with {}", report.exit_code));
     let mut failures: Vec<(String, String)> = Vec::new();
@@ -157,6 +165,9 @@ fn judge(world: &mut World, writer: usize, report: &JobReport) {
     }
     if (report.exit_code == 0) != failures.is_empty() {
         world.watch.breaks(format!("writer {writer} ends with {}, but failed with {failures:?}", report.exit_code));
+    }
+    if world.watch.is_calm && report.exit_code != 0 {
+        world.watch.breaks(format!("I18: writer {writer}, to whom nothing happened, ends with {}", report.exit_code));
     }
     judge_account(world, writer, report);
 }
@@ -181,9 +192,12 @@ pub(super) fn run(seed: u64, log: bool) -> Ended {
 }
 
 async fn play(seed: u64, log: bool) -> Ended {
+    let oddity = Oddity::of(seed);
+    if oddity == Some(Oddity::Units) {
+        return units::play(seed, log).await;
+    }
     let (key, record) = proof().await;
     let mut rng = Rng::with_seed(seed);
-    let oddity = Oddity::of(seed);
     let variant = Variant::draw(&mut rng, oddity);
     let job = variant.job();
     let writers = [1, 2, 2, 3][rng.usize(0..4)];
@@ -218,9 +232,9 @@ async fn play(seed: u64, log: bool) -> Ended {
     let flips = if oddity == Some(Oddity::ThereAndBack) { &[THERE, BACK][..] } else { &[] };
     let flips: Vec<Duration> = flips.iter().copied().map(Duration::from_millis).collect();
     let rules = Rules { takes_all: variant.takes_all, without_totals: variant.savings };
-    let mut watch = Watch::new(job.source.clone(), writers + 1, rules);
+    let mut watch = Watch::new(job.source.clone(), writers + 1, rules, Place::whole());
     watch.writers[..writers].iter_mut().for_each(|writer| writer.cap = variant.cap());
-    let world: Shared = Arc::new(Mutex::new(World::new(rng, odds, bill, 4, watch, log)));
+    let world = Shared::new(World::new(rng, odds, bill, 4, watch, log));
     lock(&world).objects.add(key, record.clone());
     if variant.savings {
         lock(&world).tally.count("tables of savings");
@@ -231,7 +245,7 @@ async fn play(seed: u64, log: bool) -> Ended {
     let restating = at_times(&world, restatements, World::restate);
     let flipping = at_times(&world, flips, World::there_and_back);
     let meddling = at_times(&world, meddlings(&world, oddity), |world| world.meddle(&job.source));
-    let running = join_all(plans.iter().enumerate().map(|(writer, plan)| write(&world, writer, &job, *plan)));
+    let running = join_all(plans.iter().enumerate().map(|(writer, plan)| write(&world, writer, &job, *plan, None)));
     let moving = mover.works_at_times(&world, oddity, &job);
     tokio::join!(running, restating, flipping, meddling, moving);
     meddle_at_last(&world, oddity, &job);
@@ -242,7 +256,7 @@ async fn play(seed: u64, log: bool) -> Ended {
 }
 
 /// Calls `does` at each of these times.
-async fn at_times(world: &Shared, times: Vec<Duration>, does: impl Fn(&mut World)) {
+pub(super) async fn at_times(world: &Shared, times: Vec<Duration>, does: impl Fn(&mut World)) {
     join_all(times.iter().map(|after| async {
         tokio::time::sleep(*after).await;
         does(&mut lock(world));
@@ -268,17 +282,17 @@ fn meddle_at_last(world: &Shared, oddity: Option<Oddity>, job: &Job) {
 }
 
 /// The last runs, on a store and an API without faults.
-struct Last<'a> {
-    world: &'a Shared,
-    job: &'a Job,
-    variant: Variant,
-    writer: usize,
-    now: DateTime<Utc>,
+pub(super) struct Last<'a> {
+    pub(super) world: &'a Shared,
+    pub(super) job: &'a Job,
+    pub(super) variant: Variant,
+    pub(super) writer: usize,
+    pub(super) now: DateTime<Utc>,
 }
 
 impl Last<'_> {
     /// A clean run, and the checks after it.
-    async fn finish(&self, oddity: Option<Oddity>, mover: &mut Mover) {
+    pub(super) async fn finish(&self, oddity: Option<Oddity>, mover: &mut Mover) {
         let Self { world, variant, .. } = *self;
         lock(world).note(|| "the store and the API work again".to_owned());
         let last = self.now.date_naive() - chrono::Days::new(1);
@@ -314,9 +328,9 @@ impl Last<'_> {
         let unseen = variant.probe && (variant.takes_all || lock(world).bill.moved_unseen);
         let window = range(variant.begin(), now.date_naive() - chrono::Days::new(1)).expect("a range");
         let ask = if unseen { Ask::Range { window, missing_only: false } } else { Ask::Due };
-        let accepted = ["2026-10-01", "2026-11-01"].map(|month| (Unit::from("cost"), day(month)));
+        let accepted = ["2026-10-01", "2026-11-01"].map(|month| (job.unit.clone(), day(month)));
         // If a clock was ahead, a user has confirmed it; otherwise there is nothing to accept.
-        let context = context(world, writer, now, who);
+        let context = context(world, writer, now, who.identity(&job.unit));
         let context = Context { no_budget: true, accept_clock: true, accepted: Arc::new(accepted.into()), ..context };
         run_job(&context, job, "run", ask).await
     }
@@ -340,17 +354,18 @@ impl Last<'_> {
 }
 
 /// Asserts that the lake equals the bill and that the newest ledger matches every object.
-fn assert_true(world: &mut World, begin: NaiveDate, last: NaiveDate) {
+pub(super) fn assert_true(world: &mut World, begin: NaiveDate, last: NaiveDate) {
     // A clock that was ahead has read days in the future: they are read again once they are over.
     let found: BTreeMap<_, _> = world.watch.days().into_iter().filter(|(day, _)| *day <= last).collect();
     let days = begin.iter_days().take_while(|day| *day <= last);
-    let who = Who::of_rows(&world.objects);
+    let who = Who::of_rows(world);
     let wanted: BTreeMap<_, _> = days.map(|day| (day, who.told(world.bill.now(day)))).collect();
     if found != wanted {
         let off = wanted.iter().find(|(day, now)| found.get(day) != Some(now));
         world.watch.breaks(format!("the lake is not the bill: {off:?} is {:?}", off.map(|(day, _)| found.get(day))));
     }
-    let newest = world.objects.held.range(LEDGER.to_owned()..).take_while(|(key, _)| key.starts_with(LEDGER)).last();
+    let folder = &world.watch.place.ledger;
+    let newest = world.objects.held.range(folder.clone()..).take_while(|(key, _)| key.starts_with(folder)).last();
     let Some(ledger) = newest.and_then(|(_, object)| serde_json::from_slice::<Ledger>(&object.bytes).ok()) else {
         return world.watch.breaks("there is no ledger");
     };
@@ -363,12 +378,12 @@ fn assert_true(world: &mut World, begin: NaiveDate, last: NaiveDate) {
     }
 }
 
-fn conclude(world: &Shared) -> Ended {
+pub(super) fn conclude(world: &Shared) -> Ended {
     let mut world = lock(world);
     Ended {
-        broken: world.watch.broken.take(),
+        broken: world.broken(),
         tally: std::mem::take(&mut world.tally),
-        looks: world.watch.looks,
+        looks: world.watch.looks + world.others.iter().map(|other| other.watch.looks).sum::<u64>(),
         simulated: world.elapsed(),
         log: world.take_log(),
     }

@@ -18,7 +18,8 @@ use object_store::{
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use super::watch::TABLE;
+use super::place::{RECORD, count_record};
+use super::units::SECOND;
 use super::world::{Shared, World, lock, pause};
 
 /// The fault of a call; for anything but a write, each except a denial is an error without effect.
@@ -70,6 +71,7 @@ struct Write {
     bytes: Bytes,
     mode: PutMode,
     writer: usize,
+    unit: usize,
 }
 
 /// The objects of the bucket, and the writes in flight.
@@ -77,6 +79,8 @@ struct Write {
 pub(super) struct Objects {
     pub(super) held: BTreeMap<String, Object>,
     ghosts: Vec<(Duration, Write)>,
+    /// The unit whose run made the record of a table with accounts.
+    record_by: Option<usize>,
 }
 
 impl Objects {
@@ -114,8 +118,26 @@ fn refused(write: &Write) -> Error {
     }
 }
 
-/// Applies a write if its condition holds.
+/// Applies a write if its condition holds, whichever unit is looked at: it may land late.
 fn land(world: &mut World, write: &Write) -> Result<PutResult> {
+    let unit = world.unit();
+    world.turn_to(write.unit);
+    let landed = land_in(world, write);
+    if !world.others.is_empty() && write.key == RECORD {
+        match world.objects.record_by {
+            None => {
+                world.objects.record_by = Some(write.unit);
+                count_record(write.unit, &mut world.tally);
+            }
+            Some(first) if first != write.unit => world.tally.count(SECOND),
+            Some(_) => {}
+        }
+    }
+    world.turn_to(unit);
+    landed
+}
+
+fn land_in(world: &mut World, write: &Write) -> Result<PutResult> {
     let held = world.objects.held.get(&write.key);
     let holds = match &write.mode {
         PutMode::Create => held.is_none(),
@@ -138,7 +160,7 @@ fn land(world: &mut World, write: &Write) -> Result<PutResult> {
 
 /// Writes an object as the writer would, unconditionally.
 pub(super) fn lay(world: &mut World, key: &str, bytes: Bytes) {
-    let write = Write { key: key.to_owned(), bytes, mode: PutMode::Overwrite, writer: 0 };
+    let write = Write { key: key.to_owned(), bytes, mode: PutMode::Overwrite, writer: 0, unit: world.unit() };
     land(world, &write).expect("no condition");
 }
 
@@ -176,6 +198,7 @@ impl Bucket {
     fn draw(&self, verb: &'static str, key: &str) -> Option<Fault> {
         let mut world = lock(&self.world);
         deliver(&mut world, false);
+        world.watch.reaches(self.writer, verb, key);
         let fault = (world.rng.u32(0..1_000) < world.odds.of_store(world.elapsed()))
             .then(|| FAULTS[world.rng.usize(0..FAULTS.len())]);
         // A denial ends a run, so only one in four is kept.
@@ -183,7 +206,7 @@ impl Bucket {
             Fault::Denied if world.rng.u8(0..4) > 0 => Fault::Before,
             fault => fault,
         });
-        let slow = world.odds.slow && verb == "put" && key.starts_with(TABLE) && world.rng.bool();
+        let slow = world.odds.slow && verb == "put" && key.starts_with(&world.watch.place.table) && world.rng.bool();
         let fault = fault.or(slow.then_some(Fault::Silence));
         if let Some(fault) = fault {
             world.tally.count(format!("{verb}: {fault:?}"));
@@ -262,7 +285,9 @@ fn meta(location: Path, object: &Object) -> ObjectMeta {
 #[async_trait]
 impl ObjectStore for Bucket {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        let write = Write { key: path.to_string(), bytes: payload.into(), mode: options.mode, writer: self.writer };
+        let unit = lock(&self.world).unit();
+        let (key, bytes) = (path.to_string(), payload.into());
+        let write = Write { key, bytes, mode: options.mode, writer: self.writer, unit };
         let fault = self.draw("put", &write.key);
         {
             let mut world = lock(&self.world);

@@ -15,6 +15,12 @@
 //! | a run of another account than the table's sends no request and writes only its record (I14) | each request, each write |
 //! | an object names no other account than the table, and has no rows of another one (I14) | each write that lands |
 //! | an object of another account is not overwritten, and none of its rows enter table or ledger (I15) | each write, each snapshot |
+//! | with accounts, a run reaches its account's part alone, `table.json` and the store's proof (I16) | each call |
+//! | with accounts, nothing but these is in the bucket (I16) | each call |
+//! | `table.json` is made once and names no account; `account.json` and footers name the part's (I17) | each write |
+//! | an account that nothing happens to is served, whatever happens to the others (I18) | each report |
+//!
+//! A table with accounts has a checker for each account's part: the others hold for every part alone, with its own bill.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,6 +37,7 @@ use costlake::window::Window;
 use super::accounts::{TAKES_ON, Who, of_table, whose};
 use super::bill::{Bill, Day};
 use super::object::{Content, Decoded, Decoder};
+use super::place::{Place, RECORD, is_of_any};
 use super::store::Objects;
 use super::tally::Tally;
 use super::world::World;
@@ -95,6 +102,9 @@ pub(super) struct Rules {
 /// The checker, with what it knows of the lake.
 pub(super) struct Watch {
     decoder: Decoder,
+    pub(super) place: Place,
+    /// Whether nothing happens to the runs: no fault, no crash, no signal, no restatement.
+    pub(super) is_calm: bool,
     rules: Rules,
     pub(super) writers: Vec<Writer>,
     generations: BTreeMap<String, Generation>,
@@ -120,24 +130,17 @@ fn month(day: NaiveDate) -> String {
     day.format("%Y-%m").to_string()
 }
 
+/// The key of a partition's object, in a table without accounts.
 pub(super) fn key_of(partition: &str) -> String {
     format!("{TABLE}billing_period={partition}/data.parquet")
 }
 
-/// Whether a key is that of a run's final record, not of its reservation.
-fn is_run_record(key: &str) -> bool {
-    key.starts_with("bill/_costlake/cost/runs/") && !key.contains(".started")
-}
-
-/// The partition of a data object; `None` for a key that is none.
-fn partition_of(key: &str) -> Option<&str> {
-    key.strip_prefix(TABLE)?.strip_prefix("billing_period=")?.strip_suffix("/data.parquet")
-}
-
 impl Watch {
-    pub(super) fn new(source: Arc<dyn Source>, writers: usize, rules: Rules) -> Self {
+    pub(super) fn new(source: Arc<dyn Source>, writers: usize, rules: Rules, place: Place) -> Self {
         Self {
             decoder: Decoder::new(source),
+            place,
+            is_calm: false,
             rules,
             writers: std::iter::repeat_with(Writer::default).take(writers).collect(),
             generations: BTreeMap::new(),
@@ -191,10 +194,10 @@ impl Watch {
     /// Called when a write is sent, whatever its outcome.
     pub(super) fn sent(&mut self, writer: usize, key: &str, bytes: &Bytes, tally: &mut Tally) {
         let is_kept_out = self.writers[writer].is_kept_out;
-        self.holds(!is_kept_out || is_run_record(key), || {
+        self.holds(!is_kept_out || self.place.is_run_record(key), || {
             format!("I14: writer {writer} of another account writes {key}")
         });
-        let Some(partition) = partition_of(key) else { return };
+        let Some(partition) = self.place.partition_of(key) else { return };
         tally.count("objects sent");
         let Some(decoded) = self.decoded(key, bytes) else { return };
         let (footer, content) = &*decoded;
@@ -245,17 +248,20 @@ impl Watch {
         objects: &Objects,
         tally: &mut Tally,
     ) {
-        if key.starts_with(LEDGER) {
+        if key.starts_with(&self.place.ledger) {
             tally.count("ledger snapshots");
             return self.ledger_landed(key, bytes, before.is_some());
         }
-        if key.ends_with("/account.json") {
+        if key.ends_with("/account.json") && self.place.account.is_none() {
             tally.count(TAKES_ON);
         }
-        if !key.starts_with(TABLE) {
+        if !key.starts_with(&self.place.table) {
+            self.names_its_account(key, bytes);
             return self.holds(before.is_none(), || format!("{key} is create-only and was replaced"));
         }
-        let Some(partition) = partition_of(key) else { return self.breaks(format!("I1: a stray object {key}")) };
+        let Some(partition) = self.place.partition_of(key) else {
+            return self.breaks(format!("I1: a stray object {key}"));
+        };
         tally.count("objects landed");
         let held = self.generations.get(partition).map(|generation| generation.bytes.clone());
         self.holds(held == before, || format!("I8: {key} was changed behind the watch"));
@@ -269,8 +275,9 @@ impl Watch {
         self.history.entry(partition.to_owned()).or_default().push(bytes.clone());
         let generation = Generation { landed: event, bytes: bytes.clone(), decoded };
         self.generations.insert(partition.to_owned(), generation);
-        let others = objects.held.keys().filter(|other| other.starts_with(TABLE) && partition_of(other).is_none());
-        let stray: Vec<String> = others.cloned().collect();
+        let Place { table, .. } = &self.place;
+        let others = objects.held.keys().filter(|other| other.starts_with(table));
+        let stray: Vec<String> = others.filter(|other| self.place.partition_of(other).is_none()).cloned().collect();
         self.holds(stray.is_empty(), || format!("I1: stray objects {stray:?}, writer {writer}"));
     }
 
@@ -278,8 +285,12 @@ impl Watch {
     fn of_one_account(&mut self, key: &str, partition: &str, footer: &Footer, content: &Content, objects: &Objects) {
         let is_over = self.foreign.contains_key(partition);
         self.holds(!is_over, || format!("I15: {key} is written over an object of another account"));
-        let table = of_table(objects);
+        let table = of_table(objects, &self.place);
         let named = footer.account.clone();
+        let own = self.place.account;
+        self.holds(own.is_none() || (named.as_deref() == own && table.as_deref() == own), || {
+            format!("I17: {key} is in the part of {own:?}, names {named:?}, and account.json names {table:?}")
+        });
         self.holds(named.is_none() || named == table, || {
             format!("I14: {key} is of account {named:?}, but the table of {table:?}")
         });
@@ -378,6 +389,8 @@ impl Watch {
                 .then(|| format!("{partition}: the ledger knows {}, the object is {}", state.epoch, content.epoch))
         });
         self.holds(ahead.is_none(), || format!("I5: {key}: {ahead:?}"));
+        let (own, named) = (self.place.account, ledger.account.as_deref());
+        self.holds(own.is_none() || named.is_none() || named == own, || format!("I17: {key} names account {named:?}"));
         let mut days = ledger.partitions.values().flat_map(|state| &state.days);
         let taken = days.find(|(_, state)| self.foreign_days.contains(&state.facts.digest)).map(|(day, _)| *day);
         self.holds(taken.is_none(), || format!("I15: {key} has {taken:?} of an object of another account"));
@@ -385,7 +398,7 @@ impl Watch {
     }
 
     pub(super) fn deleted(&mut self, key: &str) {
-        self.holds(key.starts_with(LEDGER), || format!("I8: {key} was deleted"));
+        self.holds(key.starts_with(&self.place.ledger), || format!("I8: {key} was deleted"));
     }
 
     /// Called for each event that a run reports.
@@ -441,7 +454,7 @@ impl Watch {
             self.generations.remove(partition);
             return;
         };
-        let Some(decoded) = self.decoded(&key_of(partition), &bytes) else { return };
+        let Some(decoded) = self.decoded(&self.place.key_of(partition), &bytes) else { return };
         self.generations.insert(partition.to_owned(), Generation { landed: event, bytes, decoded });
     }
 
@@ -471,16 +484,54 @@ impl Watch {
     }
 }
 
-impl World {
-    /// Checks that a reader of the whole table would find exactly the generations that landed.
-    pub(super) fn watch_glance(&mut self) {
-        self.watch.looks += 1;
-        let table = self.objects.held.range(TABLE.to_owned()..).take_while(|(key, _)| key.starts_with(TABLE));
-        let known = self.watch.generations.iter();
+impl Watch {
+    /// Called at the start of every call to the store.
+    pub(super) fn reaches(&mut self, writer: usize, verb: &str, key: &str) {
+        let own = self.place.account;
+        self.holds(self.place.may(verb, key), || format!("I16: writer {writer} of account {own:?} {verb}s {key}"));
+    }
+
+    /// Checks the records of a table with accounts.
+    fn names_its_account(&mut self, key: &str, bytes: &Bytes) {
+        let Some(own) = self.place.account else { return };
+        let named = || {
+            let record: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+            record.get("account")?.as_str().map(str::to_owned)
+        };
+        if key == RECORD {
+            self.holds(named().is_none(), || format!("I17: {key} names account {:?}", named()));
+        } else if key == self.place.account_key() {
+            self.holds(named().as_deref() == Some(own), || format!("I17: {key} names account {:?}", named()));
+        }
+    }
+
+    /// Checks that a reader would find exactly the generations that landed.
+    fn glance(&mut self, objects: &Objects) {
+        let folder = &self.place.table;
+        let table = objects.held.range(folder.clone()..).take_while(|(key, _)| key.starts_with(folder));
+        let known = self.generations.iter();
         let same = table.count() == known.len()
             && known.clone().all(|(partition, generation)| {
-                self.objects.held.get(&key_of(partition)).is_some_and(|object| object.bytes == generation.bytes)
+                let key = self.place.key_of(partition);
+                objects.held.get(&key).is_some_and(|object| object.bytes == generation.bytes)
             });
-        self.watch.holds(same, || "I12: the table is not what was committed".to_owned());
+        self.holds(same, || "I12: the table is not what was committed".to_owned());
+    }
+}
+
+impl World {
+    /// Checks that a reader of the whole table would find exactly the generations that landed, in the part of every
+    /// account, and that nothing is beside them.
+    pub(super) fn watch_glance(&mut self) {
+        self.watch.looks += 1;
+        let Self { watch, others, objects, .. } = self;
+        watch.glance(objects);
+        if others.is_empty() {
+            return;
+        }
+        others.iter_mut().for_each(|other| other.watch.glance(objects));
+        let places = || others.iter().map(|other| &other.watch.place).chain([&watch.place]);
+        let stray = objects.held.keys().find(|key| !is_of_any(places(), key)).cloned();
+        watch.holds(stray.is_none(), || format!("I16: {stray:?} is of no account of the table"));
     }
 }

@@ -34,6 +34,14 @@ impl Odds {
     }
 }
 
+/// What each unit has for itself; for all but one it is put aside here.
+pub(super) struct Part {
+    unit: usize,
+    odds: Odds,
+    bill: Bill,
+    pub(super) watch: Watch,
+}
+
 /// The state of a schedule.
 pub(super) struct World {
     pub(super) rng: Rng,
@@ -44,6 +52,10 @@ pub(super) struct World {
     pub(super) objects: Objects,
     pub(super) watch: Watch,
     pub(super) tally: Tally,
+    /// The unit that `odds`, `bill` and `watch` are of.
+    unit: usize,
+    /// The other units, if the table has accounts.
+    pub(super) others: Vec<Part>,
     events: u64,
     begun: tokio::time::Instant,
     log: Option<Vec<String>>,
@@ -59,10 +71,36 @@ impl World {
             objects: Objects::default(),
             watch,
             tally: Tally::default(),
+            unit: 0,
+            others: Vec::new(),
             events: 0,
             begun: tokio::time::Instant::now(),
             log: log.then(Vec::new),
         }
+    }
+
+    /// Adds the next unit.
+    pub(super) fn add_unit(&mut self, odds: Odds, bill: Bill, watch: Watch) {
+        self.others.push(Part { unit: self.others.len() + 1, odds, bill, watch });
+    }
+
+    pub(super) fn unit(&self) -> usize {
+        self.unit
+    }
+
+    /// From now on `odds`, `bill` and `watch` are those of this unit.
+    pub(super) fn turn_to(&mut self, unit: usize) {
+        let Some(part) = self.others.iter_mut().find(|part| part.unit == unit) else { return };
+        std::mem::swap(&mut self.unit, &mut part.unit);
+        std::mem::swap(&mut self.odds, &mut part.odds);
+        std::mem::swap(&mut self.bill, &mut part.bill);
+        std::mem::swap(&mut self.watch, &mut part.watch);
+    }
+
+    /// The first violation, whichever unit it is of.
+    pub(super) fn broken(&mut self) -> Option<String> {
+        let of_others = self.others.iter_mut().find_map(|other| other.watch.broken.take());
+        self.watch.broken.take().or(of_others)
     }
 
     /// The number of a new event.
@@ -79,8 +117,9 @@ impl World {
     /// Adds a line to the log, if one is kept.
     pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
         let at = self.begun.elapsed();
+        let whose = if self.others.is_empty() { String::new() } else { format!("unit {}: ", self.unit) };
         if let Some(log) = &mut self.log {
-            log.push(format!("{:>6} {:>9.3} s  {}", self.events, at.as_secs_f64(), line()));
+            log.push(format!("{:>6} {:>9.3} s  {whose}{}", self.events, at.as_secs_f64(), line()));
         }
     }
 
@@ -105,11 +144,28 @@ impl World {
     }
 }
 
-/// The world, shared by all tasks of a schedule; they run one at a time.
-pub(super) type Shared = Arc<Mutex<World>>;
+/// The world, shared by all tasks of a schedule, as those of one unit see it; they run one at a time.
+#[derive(Clone)]
+pub(super) struct Shared {
+    world: Arc<Mutex<World>>,
+    unit: usize,
+}
+
+impl Shared {
+    pub(super) fn new(world: World) -> Self {
+        Self { world: Arc::new(Mutex::new(world)), unit: 0 }
+    }
+
+    /// The same world, as the tasks of another unit see it.
+    pub(super) fn of(&self, unit: usize) -> Self {
+        Self { world: Arc::clone(&self.world), unit }
+    }
+}
 
 pub(super) fn lock(world: &Shared) -> MutexGuard<'_, World> {
-    world.lock().unwrap_or_else(PoisonError::into_inner)
+    let mut locked = world.world.lock().unwrap_or_else(PoisonError::into_inner);
+    locked.turn_to(world.unit);
+    locked
 }
 
 /// Sleeps a random time on the simulated clock, or one time in three not at all.

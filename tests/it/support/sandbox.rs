@@ -52,23 +52,39 @@ impl SandboxServer {
 
     /// The sandbox's ungrouped total of a metric over `[start, end)`, in units of 10^-12.
     pub(crate) fn total(&self, granularity: &str, start: &str, end: &str, metric: &str) -> i128 {
+        self.total_of(None, granularity, start, end, metric)
+    }
+
+    /// The same of a payer account, or with `None` of that of any other credentials.
+    pub(crate) fn total_of(
+        &self,
+        account: Option<&str>,
+        granularity: &str,
+        start: &str,
+        end: &str,
+        metric: &str,
+    ) -> i128 {
         let question = json!({
             "TimePeriod": { "Start": start, "End": end }, "Granularity": granularity, "Metrics": [metric],
         });
-        let answer = self.ask(&question);
+        let answer = self.ask(account, &question);
         assert!(answer["NextPageToken"].is_null(), "totals are on one page: {answer}");
         let results = answer["ResultsByTime"].as_array().expect("results");
         let amounts = results.iter().map(|result| result["Total"][metric]["Amount"].as_str().expect("an amount"));
         amounts.map(|amount| decimal::parse(amount).expect("an amount")).sum()
     }
 
-    fn ask(&self, question: &Value) -> Value {
+    fn ask(&self, account: Option<&str>, question: &Value) -> Value {
+        // The credentials that the sandbox gives for a role of the account.
+        let signed = account.map_or("test".to_owned(), |id| format!("Credential=ASIA{id}LAKE/"));
+        let token = account.map(|id| format!("x-amz-security-token: sandbox/{id}/test/test/4102444800\r\n"));
         let mut stream = TcpStream::connect(self.address).expect("a connection");
         let body = question.to_string();
         let request = format!(
             "POST / HTTP/1.1\r\nhost: sandbox\r\nconnection: close\r\ncontent-type: application/x-amz-json-1.1\r\n\
-             x-amz-target: AWSInsightsIndexService.GetCostAndUsage\r\nauthorization: AWS4-HMAC-SHA256 test\r\n\
-             content-length: {}\r\n\r\n{body}",
+             x-amz-target: AWSInsightsIndexService.GetCostAndUsage\r\nauthorization: AWS4-HMAC-SHA256 {signed}\r\n\
+             {}content-length: {}\r\n\r\n{body}",
+            token.unwrap_or_default(),
             body.len()
         );
         stream.write_all(request.as_bytes()).expect("a request");
