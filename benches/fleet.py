@@ -209,7 +209,7 @@ def night(bench):
         idle = bench.run("run", "--output", "json", lake=lake)
         line("nothing due", idle, units)
         assert idle["paid"] == number, "one probe for each account"
-        allowed = number * 3 * bench.api.latency / WORKERS  # role, identity and probe of each account, eight at a time
+        allowed = number * 2 * bench.api.latency / WORKERS  # role and probe of each account, eight at a time
         print(f"  the calls of an account alone take {allowed:.1f} s, eight accounts at a time: {idle['wall'] / allowed:.2f} x")
         bench.check(accounts, lake)
     if bench.before:

@@ -1,9 +1,10 @@
-//! A question to all units of a table, whose sums are those of the table. The units are read one after the other, so that
-//! memory is that of one unit and of the groups.
+//! A question to all units of a table, whose sums are those of the table. The rows of the units are read one after the
+//! other, so that memory is that of one unit and of the groups.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use futures::StreamExt;
 
 use crate::answer::{Answer, Order, Question, Tally};
 use crate::error::Result;
@@ -15,6 +16,12 @@ use crate::plan::{Slot, calendar};
 use crate::window::Window;
 
 use super::{Range, Reply, absent, add_up, before_of, bounds_of, check_times, flags, on_a_thread, window_of};
+
+/// Units whose ledgers are looked at side by side.
+const SIDE_BY_SIDE: usize = 8;
+
+/// A first and a last day.
+type Bounds = (NaiveDate, NaiveDate);
 
 /// What an answer rests on in one account.
 #[derive(Debug)]
@@ -44,13 +51,15 @@ pub async fn ask_units(
     range: Range,
     order: Order,
 ) -> Result<(Reply, Vec<String>)> {
-    let mut bounds: Option<(NaiveDate, NaiveDate)> = None;
+    let mut bounds: Option<Bounds> = None;
     let mut notes = Vec::new();
-    for unit in units {
-        check_times(unit, question, range)?;
-        let (ledger, told) = open(lake, unit, now).await?;
+    units.iter().try_for_each(|unit| check_times(unit, question, range))?;
+    let looks: Vec<_> = units.iter().map(|unit| look(lake, unit, now)).collect();
+    let looks: Vec<_> = futures::stream::iter(looks).buffered(SIDE_BY_SIDE).collect().await;
+    for look in looks {
+        let (of_unit, told) = look?;
         notes.extend(told);
-        if let Some((first, last)) = bounds_of(unit, &calendar(unit, &ledger, now)) {
+        if let Some((first, last)) = of_unit {
             bounds = Some(bounds.map_or((first, last), |known| (known.0.min(first), known.1.max(last))));
         }
     }
@@ -70,6 +79,12 @@ pub async fn ask_units(
     }
     let answer = on_a_thread(move || tally.finish(order)).await?;
     Ok((Reply { window: Some(window), before, answer, accounts, ..nothing() }, notes))
+}
+
+/// The first and the last day of a unit, and what is to be said of its ledger.
+async fn look(lake: &Arc<Lake>, unit: &Job, now: DateTime<Utc>) -> Result<(Option<Bounds>, Vec<String>)> {
+    let (ledger, notes) = open(lake, unit, now).await?;
+    Ok((bounds_of(unit, &calendar(unit, &ledger, now)), notes))
 }
 
 async fn open(lake: &Arc<Lake>, unit: &Job, now: DateTime<Utc>) -> Result<(Ledger, Vec<String>)> {
