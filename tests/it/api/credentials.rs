@@ -164,7 +164,7 @@ fn a_container_whose_agent_does_not_answer_has_no_missing_permission() {
     for (given, (what, reply)) in cases.into_iter().flatten() {
         let (tokens, api, mut house) = open();
         // The SDK waits five seconds for credentials within a request; the request's timeout must be longer.
-        house.set("COSTLAKE_TEST_TIMEOUT_MS", if (what, given) == ("mute", 1) { "9000" } else { "1200" });
+        house.set("COSTLAKE_TEST_TIMEOUT_MS", if given == 1 { "9000" } else { "1200" });
         house.unset("AWS_ACCESS_KEY_ID");
         house.unset("AWS_SECRET_ACCESS_KEY");
         house.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/credentials", tokens.url()));
