@@ -13,6 +13,7 @@
 //!
 //! | point | what has just happened |
 //! |---|---|
+//! | `table_looked_up` | the table's record was looked up, its objects were not |
 //! | `started_written` | a start record in the lake reserves requests that are not sent yet |
 //! | `totals_answered` | the API's totals were received, the ledger does not record the request yet |
 //! | `after_plan` | the plan is final |

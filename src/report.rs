@@ -219,6 +219,9 @@ pub struct JobReport {
     pub rows: u64,
     /// Objects written.
     pub objects_written: u64,
+    /// Whether another worker holds its unit, so that nothing was done. Such a run leaves no record.
+    #[serde(skip)]
+    pub is_held: bool,
     /// The first day of the table, if it is yet to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins_on: Option<NaiveDate>,
@@ -262,6 +265,7 @@ impl JobReport {
             usd: Cents::ZERO.to_string(),
             rows: 0,
             objects_written: 0,
+            is_held: false,
             begins_on: None,
             objects_displaced: 0,
             totals_asked: RequestStats::default(),

@@ -174,29 +174,47 @@ fn accepted(jobs: &[Job], texts: &[String], units: &UnitArguments) -> Result<BTr
 pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask: Ask, most: u8) -> Vec<JobReport> {
     let shared = Shared::of(jobs, context.clock.now(), ask);
     let context = &Context { totals: Arc::new(shared), elsewhere: Arc::default(), ..context.clone() };
-    let mut runs = Vec::new();
     let mut accounts = units::by_account(jobs);
     // Workers that share no list of work begin at different accounts.
     if context.lease.is_some() && !accounts.is_empty() {
         let first = fastrand::usize(..accounts.len());
         accounts.rotate_left(first);
     }
-    for account in accounts {
-        runs.push(run_account(context, account, command, ask));
+    let mut reports = Vec::new();
+    // What was put off in the first round is taken up in the second one, and put off no more.
+    for round in [1, 2] {
+        let mut runs = Vec::new();
+        for account in std::mem::take(&mut accounts) {
+            runs.push(run_account(context, account, command, ask, round == 1));
+        }
+        for (done, put_off) in side_by_side(runs, most.into()).await {
+            reports.extend(done);
+            accounts.push(put_off);
+        }
+        accounts.retain(|put_off| !put_off.is_empty());
     }
-    let mut reports: Vec<JobReport> = side_by_side(runs, most.into()).await.into_iter().flatten().collect();
     reports.sort_by_cached_key(JobReport::unit);
     reports
 }
 
-/// Runs the units of one account. They share a client and a probe, which are dropped then.
-async fn run_account(context: &Context, jobs: Vec<&Job>, command: &str, ask: Ask) -> Vec<JobReport> {
+/// Runs the units of one account. They share a client and a probe, which are dropped then. Where another worker holds the
+/// first of them, the others are put off if they `may_wait`: it is at work on this account, and two workers would each pay
+/// for a probe.
+async fn run_account<'j>(
+    context: &Context,
+    jobs: Vec<&'j Job>,
+    command: &str,
+    ask: Ask,
+    may_wait: bool,
+) -> (Vec<JobReport>, Vec<&'j Job>) {
     for job in &jobs {
         context.clients.reserve(job).await;
     }
-    let mut reports = Vec::new();
+    let (mut reports, mut put_off): (Vec<JobReport>, Vec<&Job>) = Default::default();
     for job in jobs {
-        if !context.cancel.is_cancelled() {
+        if may_wait && reports.first().is_some_and(|first| first.is_held) {
+            put_off.push(job);
+        } else if !context.cancel.is_cancelled() {
             // In a box: the state of a run takes memory only while it goes on, of thousands that wait none.
             reports.push(Box::pin(run_job(context, job, command, ask)).await);
         }
@@ -204,7 +222,7 @@ async fn run_account(context: &Context, jobs: Vec<&Job>, command: &str, ask: Ask
             context.totals.forget(job).await;
         }
     }
-    reports
+    (reports, put_off)
 }
 
 /// Shows days and cost of the plan and asks for confirmation.

@@ -41,7 +41,20 @@ struct Lease {
     started_at: DateTime<Utc>,
 }
 
-/// Takes the unit for a run; a note that says who holds it, if another worker does.
+/// Why a unit is skipped.
+pub(super) struct Skipped {
+    pub(super) note: String,
+    /// Whether another worker is still at it.
+    pub(super) is_held: bool,
+}
+
+impl Skipped {
+    fn held(note: impl Into<String>) -> Self {
+        Self { note: note.into(), is_held: true }
+    }
+}
+
+/// Takes the unit for a run; why it is skipped, if another worker holds it or has done it.
 ///
 /// # Errors
 /// When the lake cannot be read or written.
@@ -50,7 +63,7 @@ pub(super) async fn take(
     unit: &Unit,
     run_id: &str,
     started_at: DateTime<Utc>,
-) -> Result<Option<String>> {
+) -> Result<Option<Skipped>> {
     let Some(leases) = context.lease else { return Ok(None) };
     let mut known: Vec<(u64, DateTime<Utc>)> = context
         .lake
@@ -62,16 +75,16 @@ pub(super) async fn take(
     known.sort_unstable();
     if let Some((number, at)) = known.last()
         && is_younger(*at, context.clock.now(), leases.longest)
-        && let Some(note) = held(context, unit, *number, *at, leases.since).await?
+        && let Some(skipped) = held(context, unit, *number, *at, leases.since).await?
     {
-        return Ok(Some(note));
+        return Ok(Some(skipped));
     }
     let next = known.last().map_or(1, |(number, _)| number.saturating_add(1));
     let lease = Lease { format: 1, run_id: run_id.to_owned(), started_at };
     let text = serde_json::to_vec(&lease)
         .map_err(|error| Error::new(Kind::Internal, "cannot write the lease").because(error))?;
     if !context.lake.create(&key_of(unit, next), Bytes::from(text)).await? {
-        return Ok(Some("skipped: another worker has taken it at the same moment".to_owned()));
+        return Ok(Some(Skipped::held("skipped: another worker has taken it at the same moment")));
     }
     for (number, _) in known.iter().rev().skip(KEPT) {
         if let Err(error) = context.lake.remove_lease(&key_of(unit, *number)).await {
@@ -82,24 +95,25 @@ pub(super) async fn take(
     Ok(None)
 }
 
-/// The note that another worker holds the unit, or has done it since this one began; `None` if the unit is free.
+/// Whether another worker holds the unit, or has done it since this one began; `None` if the unit is free.
 async fn held(
     context: &Context,
     unit: &Unit,
     number: u64,
     at: DateTime<Utc>,
     since: DateTime<Utc>,
-) -> Result<Option<String>> {
+) -> Result<Option<Skipped>> {
     let object = context.lake.read(&key_of(unit, number), None).await?;
     let lease = object.and_then(|object| serde_json::from_slice::<Lease>(&object.bytes).ok());
     let Some(lease) = lease else { return Ok(None) };
     if let Some(record) = record_of(&context.lake, unit, &lease.run_id, lease.started_at).await? {
         let is_done = record.exit_code == 0 && at >= since;
         let note = || format!("skipped: the run {} of another worker has just done it", lease.run_id);
-        return Ok(is_done.then(note));
+        return Ok(is_done.then(|| Skipped { note: note(), is_held: false }));
     }
     let since = at.format("%Y-%m-%dT%H:%M:%SZ");
-    Ok(Some(format!("skipped: the run {} of another worker has held it since {since}", lease.run_id)))
+    let note = format!("skipped: the run {} of another worker has held it since {since}", lease.run_id);
+    Ok(Some(Skipped::held(note)))
 }
 
 fn is_younger(at: DateTime<Utc>, now: DateTime<Utc>, longest: Duration) -> bool {

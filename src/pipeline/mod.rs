@@ -281,9 +281,9 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
     let worked = match admitted {
         Ok(None) => work(context, job, &spending, ask, &mut report).instrument(span.clone()).await,
         // Nothing was done, so there is nothing to record.
-        Ok(Some(note)) => {
-            report.notes.push(note);
-            is_recorded = false;
+        Ok(Some(skipped)) => {
+            report.notes.push(skipped.note);
+            (report.is_held, is_recorded) = (skipped.is_held, false);
             Ok(())
         }
         Err(error) => Err(error),
@@ -334,8 +334,11 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     let client = context.clients.open(job).await?;
     let now = context.clock.now();
     let (mut store, notes) = LedgerStore::open(context.lake.clone(), &job.unit, job.source.grain(), now).await?;
+    let told = report.notes.len();
     report.notes.extend(notes);
     let named = record_of_table(context, job, &store).await?;
+    let was_new = named.is_none();
+    failpoint::point("table_looked_up");
     let kept = named.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
     let job = kept.as_ref();
     let clocks::Timing { moment, behind, .. } = clocks::judge(context, job, &mut store, report).await?;
@@ -350,6 +353,11 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     let former = store.former().to_vec();
     let owner = Owner { fingerprint: meant.fingerprint(), former: &former, account: account.as_deref() };
     let found = displaced::compare(context, job, &mut store, owner, report).await?;
+    if was_new && !found.refused.is_empty() && store.named().await?.is_some() {
+        // Another run has made the table since it was looked up: its objects are to be judged by its record.
+        report.notes.truncate(told);
+        return Box::pin(work(context, job, started, ask, report)).await;
+    }
     let accepted = prepare::accept(context, job, &mut store, report);
     let mut planned = plan(job, &store.ledger, moment, ask, None)?;
     let budget = prepare::budget_of(context, job, now).await?;

@@ -35,7 +35,8 @@ const BEGUN: [&str; 2] = ["2026-11-01T06:00:00Z", "2026-11-03T06:00:00Z"];
 const NOW: &str = "2026-11-06T06:00:00Z";
 
 /// All crash points; the test fails if a run never passes one of them, or passes another one.
-const PLACES: [&str; 29] = [
+const PLACES: [&str; 30] = [
+    "table_looked_up",
     "started_written",
     "totals_answered",
     "after_plan",

@@ -385,6 +385,29 @@ impl Race<'_> {
     }
 }
 
+/// A sandbox says only with its first answer that its figures are made up, which is part of what the table is.
+#[test]
+fn a_table_that_another_run_makes_between_two_looks_is_the_table() {
+    let [slow, fast] = [Writer::at(CLOCKS[2]), Writer::at(CLOCKS[1])];
+    let folder = tempfile::tempdir().expect("a folder");
+    let (lake, met, unit) = (folder.path().join("lake"), folder.path().join("met"), Unit::from("raced"));
+    fs::create_dir(&met).expect("a folder");
+    let mut command = slow.command(&lake, &unit, &format!("table_looked_up:1:meet:{}", met.display()));
+    let waiting = command.spawn().expect("the program");
+    let begun = Instant::now();
+    while fs::read_dir(&met).expect("a folder").next().is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never came to the place");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // It dies with its object in the lake, before any ledger has it.
+    let dead = fast.command(&lake, &unit, "put_acked:1:die").output().expect("the program");
+    assert!(dead.status.code().is_none() && lake.join("raced/billing_period=2026-10/data.parquet").exists());
+    fs::write(met.join("another"), "").expect("a file");
+    let ended = Ended::of(&waiting.wait_with_output().expect("an end"));
+    assert_eq!((ended.code, ended.committed()), (0, Some(2)), "{}", ended.said);
+    slow.assert_sums(&lake, &unit);
+}
+
 #[test]
 fn of_two_writers_at_once_each_commits_alone_or_says_that_it_lost() {
     let began = Instant::now();
