@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import collections
 import datetime
+import hashlib
 import json
 import os
 import re
@@ -37,6 +38,10 @@ WORKERS = 8
 
 def account_id(number):
     return f"{700_000_000_000 + number:012d}"
+
+
+def shard_of(account):
+    return int.from_bytes(hashlib.sha256(account.encode()).digest()[:8], "big") % WORKERS
 
 
 def amount(account, day, service):
@@ -241,9 +246,11 @@ def spread(bench, name, arguments, replaced):
     wall, codes, paid, asked = workers(bench, name, arguments, least // 3, replaced)
     twice = {question: number for question, number in asked.items() if number > 1}
     probes = sum(1 for _, what, *_ in twice if what == "totals")
+    shards = {shard_of(account) for account, *_ in twice}
     print(f"{name}: {len(accounts)} accounts x 3 tables, eight workers, one killed{' and replaced' if replaced else ''}: "
           f"{wall:.1f} s, exit codes {sorted(codes)}, {paid} requests where {least} are the least; asked twice: {probes} probes "
-          f"and {len(twice) - probes} others, of {len({account for account, *_ in twice})} accounts", flush=True)
+          f"and {len(twice) - probes} others, of {len({account for account, *_ in twice})} accounts in {len(shards)} shards",
+          flush=True)
     bench.run("run", "--output", "json", lake=name)
     bench.check(accounts, name)
     print(f"{name}: every sum exact after the next night", flush=True)

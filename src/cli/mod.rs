@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -343,6 +343,9 @@ async fn wait_for_signal() {
 
 /// The jobs named on the command line, or all of them, and the broken job files among these.
 fn select(global: &Global, names: &[String]) -> Result<(Vec<Job>, Vec<BrokenJob>)> {
+    if let Some(found) = by_name(global, names) {
+        return Ok(found);
+    }
     let (jobs, broken) = job::load_all(&global.jobs)?;
     if names.is_empty() && jobs.is_empty() && broken.is_empty() {
         return Err(Error::new(Kind::Config, "there are no job files")
@@ -350,6 +353,17 @@ fn select(global: &Global, names: &[String]) -> Result<(Vec<Job>, Vec<BrokenJob>
             .advise("`costlake init` writes one; a job is a file <table>.toml in that folder"));
     }
     chosen(global, jobs, broken, names)
+}
+
+/// The jobs of these names alone, whose files are read and no others; `None` unless each is the name of a job file.
+fn by_name(global: &Global, names: &[String]) -> Option<(Vec<Job>, Vec<BrokenJob>)> {
+    let files: BTreeSet<PathBuf> = names.iter().map(|name| global.jobs.join(format!("{name}.toml"))).collect();
+    let is_named = |name: &String| job::is_table_name(name);
+    if names.is_empty() || !names.iter().all(is_named) || !files.iter().all(|file| file.is_file()) {
+        return None;
+    }
+    let found = job::load_each(&files.iter().cloned().collect::<Vec<_>>());
+    (found.0.len() + found.1.len() == files.len()).then_some(found)
 }
 
 /// Those of the jobs that `names` mean; all of them without names.

@@ -409,13 +409,19 @@ pub fn load(file: &Path) -> Result<Job, BrokenJob> {
 /// # Errors
 /// [`Kind::Config`] when the folder cannot be read; broken files are returned next to the valid jobs.
 pub fn load_all(folder: &Path) -> Result<(Vec<Job>, Vec<BrokenJob>)> {
+    Ok(load_each(&files(folder)?))
+}
+
+/// Reads these files. Broken ones are returned next to the valid jobs, lists of accounts are left out.
+#[must_use]
+pub fn load_each(files: &[PathBuf]) -> (Vec<Job>, Vec<BrokenJob>) {
     let (mut jobs, mut broken) = (Vec::new(), Vec::new());
-    for file in files(folder)? {
-        match load(&file) {
+    for file in files {
+        match load(file) {
             Ok(job) => jobs.push(job),
             Err(problems) if problems.is_list_of_accounts() => {}
             Err(problems) => broken.push(problems),
         }
     }
-    Ok((jobs, broken))
+    (jobs, broken)
 }

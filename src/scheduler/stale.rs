@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::unit::Unit;
 
+use super::glances::pace;
 use super::jobs::{JobState, locked};
 use super::{Scheduler, is_time, notify};
 
@@ -42,7 +43,8 @@ impl Watch {
 
 impl Scheduler {
     async fn look_for_stale_days(&self, current: &JobState) {
-        let (unit, seen) = (&current.job.unit, self.seen(current, LOOK_EVERY).await);
+        let (unit, age) = (&current.job.unit, LOOK_EVERY.max(pace(self.jobs.number())));
+        let seen = self.seen(current, age).await;
         let Some(known) = seen.known.filter(|_| seen.failed.is_none()) else { return };
         let Ok(known) = known.at(self.clock().now()) else { return };
         let days = known.glance.stale;

@@ -2,12 +2,14 @@
 
 import datetime
 
+import fleet
 import lake
 
 NOW = "2026-11-16T12:00:00Z"
 TABLES = ["aws_cost_by_service", "datadog_commitments"]  # shipped jobs, without their pace
 RACED, RACE_FROM, RACE_TO = "aws_cost_by_service", "2026-10-01", "2026-10-31"
 TIMEOUT = 900
+OF_ALL, ACCOUNTS = "costs_of_all", ["000033334444", "000123456789", "222233334444"]
 
 
 def run_until_done(costlake, table, **where):
@@ -75,6 +77,36 @@ def store_without_conditions(tally, url, costlake, local):
         group.equal(len(versions), len(bucket.marks(table)), "times a data object was written, two runs")
 
 
+def part_of(account):
+    return f"{OF_ALL}/account={account}"
+
+
+def accounts_job(folder):
+    """A job with three payers of the sandbox, whose roles are assumed."""
+    (folder / "accounts.toml").write_text(fleet.accounts_file({account: "" for account in ACCOUNTS}))
+    job = fleet.COSTS.format(by="SERVICE", begin="2026-09-01", more="", accounts="accounts.toml")
+    (folder / f"{OF_ALL}.toml").write_text(job)
+    return folder
+
+
+def with_accounts(tally, name, bucket, costlake, local, **where):
+    """Two workers at once share the accounts of a table by leases; then what they leave, and a second night."""
+    with tally.group(f"{name}: two workers with leases fill a table with accounts, each with the sums of the local lake") as group:
+        pair = [costlake.start("run", OF_ALL, "--lease", "1h", **where) for _ in range(2)]
+        for process in pair:
+            lake.finish(process, expect={0}, timeout=TIMEOUT)
+        costlake.run("run", OF_ALL, timeout=TIMEOUT, **where)  # what one of them left to the other
+        for account in ACCOUNTS:
+            compare(group, bucket, part_of(account), local[account])
+        group.equal(len({str(sums) for sums in local.values()}), len(ACCOUNTS), "bills that differ")
+    with tally.group(f"{name}: the accounts again: no data object written, everything verified and current") as group:
+        before = bucket.marks(OF_ALL)
+        costlake.run("run", OF_ALL, timeout=TIMEOUT, **where)
+        group.same_mapping(bucket.marks(OF_ALL), before, "ETag and time of the data objects")
+        costlake.run("verify", OF_ALL, "--full", timeout=TIMEOUT, **where)
+        costlake.run("status", OF_ALL, "--check", timeout=TIMEOUT, **where)
+
+
 def on_store(tally, name, url, costlake, local):
     bucket = lake.Bucket(url, "costlake", "bills")
     bucket.client.create_bucket(Bucket="costlake")
@@ -120,6 +152,11 @@ def check(tally, stack):
             group.equal(days[-1].isoformat(), "2026-11-15", "last day")
             group.note(f"{sum(s['rows'] for s in local[table].values())} rows, {len(days)} days")
 
+    of_accounts = lake.Costlake(NOW, jobs=accounts_job(lake.temporary("accounts")), **lake.against(server),
+                                AWS_ENDPOINT_URL_STS=server.url)
+    of_accounts.run("run", OF_ALL, lake=root, timeout=TIMEOUT)
+    parts = {account: lake.exact_sums(lake.read_rows(lake.Folder(root), part_of(account))) for account in ACCOUNTS}
+
     for name, peer in (("moto", lake.Moto), ("Ceph", lake.Ceph)):
         try:
             started = stack.enter_context(peer())
@@ -128,6 +165,8 @@ def check(tally, stack):
                 group.true(False, str(error))
             continue
         on_store(tally, name, started.url, costlake, local)
+        bucket = lake.Bucket(started.url, "costlake", "bills")
+        with_accounts(tally, name, bucket, of_accounts, parts, lake=bucket.lake, AWS_ENDPOINT_URL_S3=started.url)
         if name == "Ceph":
             store_without_conditions(tally, started.url, costlake, local)
 

@@ -454,7 +454,7 @@ class Bucket:
         return {o["Key"].removeprefix(self.prefix + "/"): (o["ETag"], o["LastModified"]) for o in self.listing(table)}
 
 
-PARTITION = re.compile(r"^[a-z][a-z0-9_]*/(billing_period=\d{4}-\d{2}|usage_date=\d{4}-\d{2}-\d{2})/data\.parquet$")
+PARTITION = re.compile(r"^[a-z][a-z0-9_]*/(?:account=[^/]+/)?(billing_period=\d{4}-\d{2}|usage_date=\d{4}-\d{2}-\d{2})/data\.parquet$")
 
 
 def read_rows(store, table):

@@ -289,3 +289,17 @@ fn an_unknown_dimension_is_a_warning() {
     api.then([Reply::good(&page)]);
     house.costlake(&["run"]).exits(0).says(&format!("note: {grouping}"));
 }
+
+/// A pipe that nobody writes to holds whoever reads it for ever.
+#[test]
+fn a_job_that_is_named_needs_no_other_file() {
+    let house = Lakehouse::new("http://127.0.0.1:9", NOW);
+    house.job("bill", DAILY);
+    let pipe = house.folder().join("jobs/other.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    for command in ["plan", "status", "units"] {
+        house.costlake(&[command, "bill"]).exits(0);
+    }
+    std::fs::remove_file(&pipe).expect("a removal");
+    house.costlake(&["plan", "bil"]).exits(2).says("bill");
+}
