@@ -124,7 +124,8 @@ async fn another_name_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn with_a_token_everything_but_the_probes_asks_for_it() {
     let world = World::new(&[("costs", COSTS)]);
-    let router = page(&ran(&world).await, access(Some(TOKEN), true));
+    let scheduler = ran(&world).await;
+    let router = page(&scheduler, access(Some(TOKEN), true));
     for path in PAGES {
         let answer = get(&router, path).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
@@ -141,6 +142,8 @@ async fn with_a_token_everything_but_the_probes_asks_for_it() {
         );
         assert_ne!(ask(&router, "GET", path, &[BEARER], "").await.status, StatusCode::UNAUTHORIZED, "{path}");
     }
+    // However long the pages took, the scheduler is alive.
+    super::world::tick(&scheduler, START).await;
     for (path, status) in [("/healthz", 200), ("/readyz", 200), ("/login", 200), ("/style.css", 200), ("/live.js", 200)]
     {
         until_ready(&router, path, status).await;
