@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::lake::Lake;
 use crate::ledger::{Ledger, Noted};
-use crate::ledger_store::{LedgerStore, Snapshot, TableRecord, read_record, record_keys};
+use crate::ledger_store::{LedgerStore, Snapshot, TableRecord, last_run, read_record, record_keys};
 use crate::pipeline::{Context, Look, look};
 use crate::plan::{STALE, Slot, SlotState, calendar, spending_since};
 use crate::report::JobReport;
@@ -34,6 +36,8 @@ use super::jobs::{JobState, locked};
 pub const FRESH: Duration = Duration::from_secs(2);
 /// More units than this are many.
 pub const FEW: usize = 24;
+/// One that could not be read is looked at again after this long at most.
+const FAILED: Duration = Duration::from_secs(60);
 /// Units that are looked at side by side.
 const LOOKS: usize = 16;
 /// Run records of a unit that are read side by side.
@@ -42,10 +46,13 @@ const RECORDS: usize = 4;
 const MADE_AGAIN: TimeDelta = TimeDelta::minutes(5);
 /// How long an answer waits for units to be looked at, where there are few and where there are many.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_millis(150));
-/// Run records that are shown of a unit, and looked through for the last run.
+/// Run records that are shown of a unit.
 pub const SHOWN_RUNS: usize = 50;
 /// Hours after its end until a missing day makes its table stale: two nightly runs.
 const GRACE_HOURS: i64 = 48;
+
+/// The next version.
+static VERSIONS: AtomicU64 = AtomicU64::new(1);
 
 /// How long a look at a unit counts, with so many of them: of many, one a second is looked at.
 #[must_use]
@@ -58,7 +65,7 @@ pub fn pace(units: usize) -> Duration {
 pub struct Known {
     /// The job as it writes its table.
     pub job: Arc<Job>,
-    /// Rises with each change of what the lake holds of it.
+    /// Another one for each change of what the lake holds of it; no two units ever have the same.
     pub version: u64,
     /// Notes from reading the ledger.
     pub notes: Vec<String>,
@@ -224,7 +231,14 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Whether nothing is known of it yet, not even that it cannot be read.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.known.is_none() && self.failed.is_none()
+    }
+
     fn is_fresh(&self, current: &JobState, age: Duration) -> bool {
+        let age = if self.failed.is_some() { age.min(FAILED) } else { age };
         self.looked.as_ref().is_some_and(|(at, runs, job)| {
             at.elapsed() < age && *runs == current.runs_ended && Arc::ptr_eq(job, &current.job)
         })
@@ -263,6 +277,14 @@ impl Glances {
         locked(&self.entries).entry(unit.clone()).or_default().turn.clone()
     }
 
+    /// What changes with every look that found something else.
+    #[must_use]
+    pub fn state(&self) -> (u64, u64) {
+        let entries = locked(&self.entries);
+        let newest = entries.values().filter_map(|entry| Some(entry.seen.known.as_ref()?.version)).max();
+        (newest.unwrap_or(0), entries.values().filter(|entry| entry.seen.known.is_some()).count() as u64)
+    }
+
     fn forget_but(&self, units: &BTreeSet<&Unit>) {
         locked(&self.entries).retain(|unit, _| units.contains(unit));
     }
@@ -295,37 +317,78 @@ impl Scheduler {
     pub async fn look_at_units(self: &Arc<Self>) {
         let is_few = self.jobs.number() <= FEW;
         let patience = if is_few { PATIENCE.0 } else { PATIENCE.1 };
-        let round = Arc::clone(&self.glances.round);
-        if let Ok(turn) = Arc::clone(&round).try_lock_owned() {
+        self.begin_round();
+        // The round holds the lock until its end. Where it takes longer, what is known so far answers.
+        let _ = tokio::time::timeout(patience, self.glances.round.lock()).await;
+    }
+
+    /// Looks at units that a run of this process has changed since their last look, without waiting for it.
+    pub fn look_at_news(self: &Arc<Self>) {
+        let is_new = |current: &JobState| {
+            let looked = self.glances.of(&current.job.unit).looked;
+            looked.is_some_and(|(_, runs, _)| runs != current.runs_ended)
+        };
+        if self.jobs.states().iter().any(is_new) {
+            self.begin_round();
+        }
+    }
+
+    fn begin_round(self: &Arc<Self>) {
+        if let Ok(turn) = Arc::clone(&self.glances.round).try_lock_owned() {
             let scheduler = Arc::clone(self);
             tokio::spawn(async move {
                 scheduler.look_around().await;
                 drop(turn);
             });
         }
-        // The round holds the lock until its end. Where it takes longer, what is known so far answers.
-        let _ = tokio::time::timeout(patience, round.lock()).await;
     }
 
     async fn look_around(&self) {
-        let now = self.clock().now();
-        let states = self.jobs.states();
+        let mut states = self.jobs.states();
         self.glances.forget_but(&states.iter().map(|current| &current.job.unit).collect());
         let (age, is_few) = (pace(states.len()), states.len() <= FEW);
+        // First what a run of this process has changed.
+        let is_old = |current: &JobState| {
+            let looked = self.glances.of(&current.job.unit).looked;
+            looked.is_none_or(|(_, runs, _)| runs == current.runs_ended)
+        };
+        states.sort_by_cached_key(is_old);
         let look = async |current: JobState| {
+            let age = if is_few { age } else { spread(&current.job.unit, age) };
             let seen = self.seen(&current, age).await;
-            let Some(known) = &seen.known else { return };
-            let since = now - known.glance.at;
-            if since >= MADE_AGAIN || since < TimeDelta::zero() || is_few && !since.is_zero() {
-                match known.at(now) {
-                    Ok(known) => self.glances.keep(&current.job.unit, Seen { known: Some(Arc::new(known)), ..seen }),
-                    Err(error) => tracing::warn!("{}", current.job.unit.names(error)),
-                }
+            if let Some(known) = &seen.known {
+                self.count_again(&current.job.unit, known, is_few).await;
             }
             tokio::task::yield_now().await;
         };
         futures::stream::iter(states).for_each_concurrent(LOOKS, look).await;
     }
+
+    /// Counts the days of a unit again, if the last time is too long ago, unless somebody has looked at it meanwhile.
+    async fn count_again(&self, unit: &Unit, known: &Arc<Known>, is_few: bool) {
+        let now = self.clock().now();
+        let since = (now - known.glance.at).abs();
+        if since < MADE_AGAIN && !(is_few && since >= TimeDelta::seconds(1)) {
+            return;
+        }
+        let turn = self.glances.turn(unit);
+        let _turn = turn.lock().await;
+        let seen = self.glances.of(unit);
+        if seen.known.as_ref().is_some_and(|newest| Arc::ptr_eq(newest, known)) {
+            match known.at(now) {
+                Ok(known) => self.glances.keep(unit, Seen { known: Some(Arc::new(known)), ..seen }),
+                Err(error) => tracing::warn!("{}", unit.names(error)),
+            }
+        }
+    }
+}
+
+/// From half of `age` on, another part of it for each unit: many that were read at once are not looked at again at once.
+fn spread(unit: &Unit, age: Duration) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    unit.hash(&mut hasher);
+    let part = u32::try_from(hasher.finish() % 512).unwrap_or_default();
+    age / 2 + age / 1024 * part
 }
 
 /// Reads what has changed of a unit. During a run an object may briefly be ahead of the ledger, so the two are not
@@ -340,7 +403,8 @@ async fn read(context: &Context, current: &JobState, before: Option<&Known>, now
     let runs = read_runs(lake, &job.unit, before, now).await?;
     let mut record = before.and_then(|known| known.record.clone());
     let has_new_runs = before.is_none_or(|known| known.records != runs.records);
-    if (record.is_none() || has_new_runs) && !store.ledger.partitions.is_empty() {
+    let is_missed = record.is_none() && !store.ledger.partitions.is_empty();
+    if before.is_none() || has_new_runs || is_missed {
         record = TableRecord::kept(lake, &job.unit).await?.map(Arc::new);
     }
     let writes = match record.as_ref().map(|record| record.job_of(job)) {
@@ -352,7 +416,8 @@ async fn read(context: &Context, current: &JobState, before: Option<&Known>, now
     let is_same = |known: &&Known| {
         known.ledger.bytes == ledger.bytes && known.ledger.doubted == ledger.doubted && known.records == runs.records
     };
-    let version = before.map_or(0, |known| known.version + u64::from(before.filter(is_same).is_none()));
+    let version =
+        before.filter(is_same).map_or_else(|| VERSIONS.fetch_add(1, Ordering::Relaxed), |known| known.version);
     let glance = glance(&writes, &store.ledger, &all_notes(&notes, &look), &look, runs.last.as_deref(), now);
     Ok(Known {
         job: writes,
@@ -387,10 +452,14 @@ async fn read_runs(lake: &Lake, unit: &Unit, before: Option<&Known>, now: DateTi
     let new: Vec<&String> = of_month.into_iter().filter(|key| known(key).is_none()).collect();
     let reads: Vec<_> = new.iter().map(|key| read_record(lake, key)).collect();
     let found: Vec<_> = futures::stream::iter(reads).buffered(RECORDS).collect().await;
-    let tells = |run: &JobReport| run.command == "run" && !run.was_interrupted() && !is_ahead(run.started_at, now);
-    let mut last = before.and_then(|known| known.last.clone());
+    let tells = |run: &JobReport| run.command == "run" && !run.was_interrupted();
+    let mut last = before.and_then(|known| known.last.clone()).filter(|last| !is_ahead(last.started_at, now));
     for (key, report) in new.into_iter().zip(found) {
         let report = report?;
+        // A run whose clock is ahead is looked at again until its time has come.
+        if report.as_ref().is_some_and(|report| is_ahead(report.started_at, now)) {
+            continue;
+        }
         costs.insert(key.clone(), report.as_ref().map_or(Cents::ZERO, |report| report.asked.cost()));
         let is_newer = |run: &JobReport| {
             last.as_ref().is_none_or(|last| (last.started_at, &last.run_id) < (run.started_at, &run.run_id))
@@ -400,12 +469,7 @@ async fn read_runs(lake: &Lake, unit: &Unit, before: Option<&Known>, now: DateTi
         }
     }
     if last.is_none() && before.is_none() {
-        for key in keys.iter().filter(|key| !is_since(key, month)).take(SHOWN_RUNS) {
-            last = read_record(lake, key).await?.filter(&tells).map(Arc::new);
-            if last.is_some() {
-                break;
-            }
-        }
+        last = last_run(lake, unit, now).await?.map(Arc::new);
     }
     keys.truncate(SHOWN_RUNS);
     Ok(Runs { records: keys.into(), costs, last })

@@ -15,7 +15,7 @@
 //!
 //! With a clock fixed by `COSTLAKE_NOW`, due jobs run once; no later firing ever comes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::job::{BrokenJob, Job};
-use crate::ledger_store::{LedgerStore, last_attempt, last_run};
+use crate::ledger_store::{LedgerStore, TableRecord, last_attempt, last_run};
 use crate::pipeline::totals::Shared;
 use crate::pipeline::{Context, Listener, new_run_id, run_job};
 use crate::plan::Ask;
@@ -90,13 +90,15 @@ struct Wanted {
     ask: Ask,
     /// Requests for totals that it shares with other runs.
     totals: Arc<Shared>,
+    /// Records of tables with accounts that it shares with them.
+    records: Arc<tokio::sync::Mutex<HashMap<String, TableRecord>>>,
     /// Unit and first day of each month whose held figures it takes.
     accepted: Arc<BTreeSet<(Unit, NaiveDate)>>,
 }
 
 impl Wanted {
     fn of(command: &'static str, ask: Ask) -> Self {
-        Self { command, ask, totals: Arc::default(), accepted: Arc::default() }
+        Self { command, ask, totals: Arc::default(), records: Arc::default(), accepted: Arc::default() }
     }
 }
 
@@ -181,9 +183,10 @@ impl Scheduler {
         let due = self.jobs.take_due(clock.now());
         if !due.is_empty() {
             let jobs: Vec<Job> = due.iter().map(|start| Job::clone(&start.job)).collect();
-            let totals = Arc::new(Shared::of(&jobs, clock.now(), Ask::Due));
+            let (totals, records) = (Arc::new(Shared::of(&jobs, clock.now(), Ask::Due)), Arc::default());
             for start in due {
-                self.spawn(start, Wanted { totals: totals.clone(), ..Wanted::of("run", Ask::Due) }, clock);
+                let (totals, records) = (Arc::clone(&totals), Arc::clone(&records));
+                self.spawn(start, Wanted { totals, records, ..Wanted::of("run", Ask::Due) }, clock);
             }
         }
         self.stale.look(self);
@@ -245,7 +248,7 @@ impl Scheduler {
     }
 
     fn spawn(self: &Arc<Self>, start: Start, wanted: Wanted, clock: Clock) {
-        let Wanted { command, ask, totals, accepted } = wanted;
+        let Wanted { command, ask, totals, records, accepted } = wanted;
         let scheduler = self.clone();
         self.tasks.spawn(async move {
             let turn = scheduler.turns.clone().acquire_owned().await;
@@ -256,6 +259,7 @@ impl Scheduler {
             let context = Context {
                 listener: Some(scheduler.listener(&start)),
                 totals,
+                records,
                 accepted,
                 clock,
                 elsewhere: Arc::default(),

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::cents::Cents;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::BrokenJob;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
@@ -84,7 +84,8 @@ type Place = Arc<Mutex<Option<Shown>>>;
 /// What the page of a unit shows besides what is known of it.
 #[derive(Debug, Clone)]
 struct Shown {
-    version: u64,
+    /// What it was made for; `None` if a part of it could not be read.
+    version: Option<u64>,
     ledger: Arc<Ledger>,
     runs: Arc<Vec<JobReport>>,
     reports: BTreeMap<String, JobReport>,
@@ -115,20 +116,23 @@ impl State {
     /// The facts of a unit, from a look at most `age` old. Where the lake cannot be read they say so.
     async fn facts_of(&self, current: JobState, age: Duration) -> JobFacts {
         let mut seen = self.scheduler.seen(&current, age).await;
-        let shown = match &seen.known {
-            Some(known) => self.shown(known).await,
-            None => Ok(None),
-        };
-        let shown = shown.unwrap_or_else(|error| {
-            seen.failed.get_or_insert((error.report(), error.kind().exit_code()));
-            None
-        });
+        let mut shown = None;
+        if let Some(known) = seen.known.clone() {
+            match self.shown(&known).await {
+                Ok((found, None)) => shown = Some(found),
+                Ok((found, Some(error))) => {
+                    seen.failed.get_or_insert((error.report(), error.kind().exit_code()));
+                    shown = Some(found);
+                }
+                Err(error) => _ = seen.failed.get_or_insert((error.report(), error.kind().exit_code())),
+            }
+        }
         facts(current, &seen, shown, self.now())
     }
 
-    /// What a unit's page shows, made again when what is known of it has changed. Charts that cannot be read are those
-    /// of before.
-    async fn shown(&self, known: &Known) -> Result<Option<Shown>> {
+    /// What a unit's page shows, made again when what is known of it has changed. Runs and charts that cannot be read are
+    /// those of before, and are read again by the next request; the error is that of the runs.
+    async fn shown(&self, known: &Known) -> Result<(Shown, Option<Error>)> {
         let unit = &known.job.unit;
         let place = {
             let mut all = locked(&self.shown);
@@ -144,23 +148,24 @@ impl State {
             place
         };
         let mut place = place.lock().await;
-        if let Some(shown) = place.as_ref().filter(|shown| shown.version == known.version) {
-            return Ok(Some(shown.clone()));
+        if let Some(shown) = place.as_ref().filter(|shown| shown.version == Some(known.version)) {
+            return Ok((shown.clone(), None));
         }
-        let before = place.take();
+        let before = place.clone();
         let ledger = known.ledger()?;
         let ledger = match &before {
             Some(before) if *before.ledger == ledger => Arc::clone(&before.ledger),
             _ => Arc::new(ledger),
         };
         let lake = &self.scheduler.context().lake;
-        let (charts, reports) = before.map(|before| (before.summary, before.reports)).unwrap_or_default();
-        let reports = read_reports(lake, &known.records, reports).await?;
+        let (charts, mut reports) = before.map(|before| (before.summary, before.reports)).unwrap_or_default();
+        let unread = read_reports(lake, &known.records, &mut reports).await.err();
         let runs = known.records.iter().filter_map(|key| reports.get(key).cloned()).collect();
-        let summary = chart_data::refresh(lake, &known.job, &ledger, charts.clone()).await.ok().or(charts);
-        let shown = Shown { version: known.version, ledger, runs: Arc::new(runs), reports, summary };
+        let drawn = chart_data::refresh(lake, &known.job, &ledger, charts.clone()).await;
+        let version = (unread.is_none() && drawn.is_ok()).then_some(known.version);
+        let shown = Shown { version, ledger, runs: Arc::new(runs), reports, summary: drawn.ok().or(charts) };
         *place = Some(shown.clone());
-        Ok(Some(shown))
+        Ok((shown, unread))
     }
 
     /// The tables without a job.
@@ -234,7 +239,7 @@ impl State {
     pub(super) fn frame(&self, current: &[JobState]) -> PageFacts {
         let clock = self.scheduler.clock();
         let broken = self.scheduler.jobs.broken();
-        let mark = mark(current, &broken, clock.now());
+        let mark = self.mark(current, &broken);
         let in_use = |file: &std::path::Path| current.iter().any(|current| current.job.file == file);
         PageFacts {
             now: clock.now(),
@@ -309,8 +314,27 @@ impl State {
             return restated::log(&futures::future::join_all(jobs).await, now, only_final);
         }
         self.scheduler.look_at_units().await;
-        let units: Vec<Seen> = self.at_a_glance(current).into_iter().map(|(_, seen)| seen).collect();
+        let units = self.at_a_glance(current);
         self.restated.lock().await.log(&units, now, only_final).await
+    }
+
+    /// A text that changes when an overview that is open is out of date: with every run that begins or ends, with every
+    /// look that found something else, with every job file, and every five minutes, since days become stale with time.
+    /// Nothing is read for it.
+    pub(super) fn mark(&self, current: &[JobState], broken: &[BrokenJob]) -> String {
+        let mut hasher = DefaultHasher::new();
+        for state in current {
+            let of_job = (&state.job.unit, Arc::as_ptr(&state.job) as usize, &state.file_error);
+            (of_job, state.runs_ended, state.live.is_some()).hash(&mut hasher);
+        }
+        for broken in broken {
+            broken.lines().hash(&mut hasher);
+        }
+        if current.len() > FEW {
+            self.scheduler.glances.state().hash(&mut hasher);
+        }
+        (self.now().timestamp() / MADE_AGAIN).hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
     }
 
     fn forget_but(&self, current: &[JobState]) {
@@ -318,21 +342,6 @@ impl State {
         locked(&self.shown).retain(|unit, _| units.contains(unit));
         locked(&self.costs).retain(|unit, _| units.contains(unit));
     }
-}
-
-/// A text that changes when an overview that is open is out of date: with every run that begins or ends, with every
-/// job file, and every five minutes, since days become stale with time. Nothing is read for it.
-pub(super) fn mark(current: &[JobState], broken: &[BrokenJob], now: DateTime<Utc>) -> String {
-    let mut hasher = DefaultHasher::new();
-    for state in current {
-        let of_job = (&state.job.unit, Arc::as_ptr(&state.job) as usize, &state.file_error);
-        (of_job, state.runs_ended, state.live.is_some()).hash(&mut hasher);
-    }
-    for broken in broken {
-        broken.lines().hash(&mut hasher);
-    }
-    (now.timestamp() / MADE_AGAIN).hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
 }
 
 /// The recorded runs, plus the last run if it has no record because its clock or the lake was refused.
@@ -371,16 +380,12 @@ pub(super) fn facts_of_line(current: JobState, seen: &Seen, now: DateTime<Utc>) 
     let ledger = known.and_then(|known| known.ledger().ok());
     let runs = known.and_then(|known| known.last.as_deref()).into_iter().cloned().collect();
     let (ledger, runs) = (ledger.unwrap_or_else(|| Ledger::empty(&current.job.unit.table)), Arc::new(runs));
-    let shown = Shown { version: 0, ledger: Arc::new(ledger), runs, reports: BTreeMap::new(), summary: None };
+    let shown = Shown { version: None, ledger: Arc::new(ledger), runs, reports: BTreeMap::new(), summary: None };
     facts(current, seen, Some(shown), now)
 }
 
-/// The records of these keys; those that are at hand are not read again.
-async fn read_reports(
-    lake: &Lake,
-    keys: &[String],
-    mut at_hand: BTreeMap<String, JobReport>,
-) -> Result<BTreeMap<String, JobReport>> {
+/// Reads the records of these keys that are not at hand, and drops all others.
+async fn read_reports(lake: &Lake, keys: &[String], at_hand: &mut BTreeMap<String, JobReport>) -> Result<()> {
     at_hand.retain(|key, _| keys.contains(key));
     let new: Vec<&String> = keys.iter().filter(|key| !at_hand.contains_key(*key)).collect();
     let reads: Vec<_> = new.iter().map(|key| read_record(lake, key)).collect();
@@ -390,5 +395,5 @@ async fn read_reports(
             at_hand.insert(key.clone(), report);
         }
     }
-    Ok(at_hand)
+    Ok(())
 }

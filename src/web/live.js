@@ -64,7 +64,7 @@ async function renew() {
   put(tables, html);
   renewed = Date.now();
   for (const fold of tables.querySelectorAll("details")) fold.open = folds.get(fold.id) ?? fold.open;
-  if (search.value.trim()) narrow();
+  if (search?.value.trim()) narrow();
 }
 
 // Shows the tables that have all words of the search, as the server does.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::report::JobReport;
 use crate::scheduler::glances::Seen;
 use crate::scheduler::jobs::JobState;
+use crate::unit::Unit;
 
 use super::badge::Badge;
 use super::cache::facts_of_line;
@@ -35,10 +36,9 @@ impl Brief {
         Self { current, seen, badge, standing }
     }
 
-    /// Whether somebody should look at it, as far as is known of it.
+    /// Whether somebody should look at it.
     fn needs_a_person(&self) -> bool {
-        let is_unread = self.seen.known.is_none() && self.seen.failed.is_none();
-        !is_unread && needs_a_person(self.badge, self.standing, self.current.file_error.is_some())
+        needs_a_person(self.badge, self.standing, self.current.file_error.is_some())
     }
 
     fn is_found(&self, search: &str) -> bool {
@@ -59,11 +59,10 @@ pub(super) fn last_of<'a>(current: &'a JobState, seen: &'a Seen, now: DateTime<U
 
 /// The lines of an overview of units that `search` finds, and all units in numbers.
 pub(super) fn overview(units: Vec<(JobState, Seen)>, search: &str, now: DateTime<Utc>) -> (Vec<JobFacts>, Beyond) {
-    let mut beyond = Beyond::default();
-    let units: Vec<Brief> = units.into_iter().map(|unit| Brief::of(unit, now)).collect();
+    let (units, unread) = briefs(units, now);
+    let mut beyond = Beyond { unread: unread.len() as u64, ..Beyond::default() };
     for unit in &units {
         *beyond.states.entry(unit.badge).or_default() += 1;
-        beyond.unread += u64::from(unit.seen.known.is_none() && unit.seen.failed.is_none());
         let Some(known) = &unit.seen.known else { continue };
         beyond.spent = [beyond.spent, known.usd_this_month].into_iter().sum();
         known.look.origin.iter().for_each(|note| *beyond.origin.entry(note.clone()).or_default() += 1);
@@ -75,7 +74,8 @@ pub(super) fn overview(units: Vec<(JobState, Seen)>, search: &str, now: DateTime
     for unit in &found {
         of_table(unit).into_iter().for_each(|table| tables.entry(table).or_default().push(unit));
     }
-    beyond.tables = tables.values().filter_map(|units| sum(units)).collect();
+    let unread_of = |table: &str| unread.iter().filter(|unit| unit.table == table).count() as u64;
+    beyond.tables = tables.iter().filter_map(|(table, units)| sum(units, unread_of(table))).collect();
     found.sort_by_key(|unit| unit.standing);
     let (urgent, fine): (Vec<Brief>, Vec<Brief>) = found.into_iter().partition(Brief::needs_a_person);
     // The accounts that are well are in the line of their table.
@@ -96,8 +96,8 @@ pub(super) fn accounts(
     page: usize,
     now: DateTime<Utc>,
 ) -> Option<(Vec<JobFacts>, AccountsFacts)> {
-    let units: Vec<Brief> = units.into_iter().map(|unit| Brief::of(unit, now)).collect();
-    let all = sum(&units.iter().collect::<Vec<_>>())?;
+    let (units, unread) = briefs(units, now);
+    let all = sum(&units.iter().collect::<Vec<_>>(), unread.len() as u64)?;
     let mut found: Vec<Brief> = units.into_iter().filter(|unit| unit.is_found(search)).collect();
     found.sort_by_key(|unit| (!unit.needs_a_person(), unit.standing));
     let pages = found.len().div_ceil(ON_A_PAGE).max(1);
@@ -106,8 +106,15 @@ pub(super) fn accounts(
     Some((lines, AccountsFacts { all, search: search.to_owned(), found: number, page: (page, pages) }))
 }
 
+/// The units of which something is known, and the others.
+fn briefs(units: Vec<(JobState, Seen)>, now: DateTime<Utc>) -> (Vec<Brief>, Vec<Unit>) {
+    let (unread, read): (Vec<_>, Vec<_>) = units.into_iter().partition(|(_, seen)| seen.is_unread());
+    let unread = unread.into_iter().map(|(current, _)| current.job.unit.clone()).collect();
+    (read.into_iter().map(|unit| Brief::of(unit, now)).collect(), unread)
+}
+
 /// Units of a table in numbers; `None` without any.
-fn sum(units: &[&Brief]) -> Option<OfAccounts> {
+fn sum(units: &[&Brief], unread: u64) -> Option<OfAccounts> {
     let first = units.first()?;
     let mut states = BTreeMap::new();
     units.iter().for_each(|unit| *states.entry(unit.badge).or_default() += 1);
@@ -116,6 +123,7 @@ fn sum(units: &[&Brief]) -> Option<OfAccounts> {
     Some(OfAccounts {
         job: first.current.job.clone(),
         states,
+        unread,
         newest: glances().filter_map(|glance| glance.line.newest).max(),
         checked_at: checked.and_then(|all| all.into_iter().min()),
     })

@@ -16,7 +16,10 @@ use prometheus_client::registry::Registry;
 use crate::plan::{STALE, SlotState};
 use crate::scheduler::glances::{Glance, Seen};
 use crate::scheduler::jobs::JobState;
+use crate::status::last_failure;
 use crate::status::line::Health;
+
+use super::many::last_of;
 
 /// Content type of the text.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -114,7 +117,7 @@ fn of_ledgers(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
     page.gauge(
         "account_unwell",
         "Accounts with missing, stale or held days, or whose last run failed; at most 100",
-        unwell(tables),
+        unwell(tables, now),
     );
     page.total("lake_rows", "Rows in the table", known().map(|(table, glance)| (of_table(table), number(glance.rows))));
     page.total(
@@ -122,18 +125,17 @@ fn of_ledgers(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
         "Bytes of the table's objects",
         known().map(|(table, glance)| (of_table(table), number(glance.bytes))),
     );
-    let unread = |table: &TableFacts| table.1.known.is_none() && table.1.failed.is_none();
     page.gauge(
         "not_looked_at_yet",
         "Tables and accounts that have not been looked at since the process began",
-        [(vec![], number(tables.iter().filter(|table| unread(table)).count() as u64))],
+        [(vec![], number(tables.iter().filter(|(_, seen)| seen.is_unread()).count() as u64))],
     );
 }
 
 /// The accounts that are not well, each with 1: a series for every account would be too many.
-fn unwell(tables: &[TableFacts]) -> impl Iterator<Item = (Labels, f64)> {
-    let is_unwell = |(current, seen): &TableFacts| {
-        let has_failed = current.last.as_ref().is_some_and(|last| last.exit_code != 0);
+fn unwell(tables: &[TableFacts], now: DateTime<Utc>) -> impl Iterator<Item = (Labels, f64)> {
+    let is_unwell = move |(current, seen): &TableFacts| {
+        let has_failed = seen.failed.is_some() || last_failure(last_of(current, seen, now)).is_some();
         has_failed || seen.known.as_ref().is_some_and(|known| known.glance.line.health != Health::Current)
     };
     let with_account = tables.iter().filter_map(|table| Some((table, table.0.job.unit.account.clone()?)));

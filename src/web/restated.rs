@@ -12,7 +12,9 @@ use crate::generation::Changes;
 use crate::job::Job;
 use crate::ledger::{Ledger, Revision};
 use crate::scheduler::glances::{Known, Seen};
+use crate::scheduler::jobs::JobState;
 use crate::table::{ColumnType, Sums};
+use crate::text::counted;
 use crate::unit::Unit;
 use crate::window::Grain;
 
@@ -168,9 +170,9 @@ pub(super) struct Briefs(BTreeMap<Unit, (u64, NaiveDate, Arc<Brief>)>);
 
 impl Briefs {
     /// The log of many units at `now`. The ledgers of those that have changed since the last one are read from memory.
-    pub(super) async fn log(&mut self, units: &[Seen], now: DateTime<Utc>, only_final: bool) -> Log {
+    pub(super) async fn log(&mut self, units: &[(JobState, Seen)], now: DateTime<Utc>, only_final: bool) -> Log {
         let (first, day) = (first_of(now), now.date_naive());
-        let known = units.iter().filter_map(|seen| seen.known.as_ref());
+        let known = units.iter().filter_map(|(_, seen)| seen.known.as_ref());
         let told: Vec<&Arc<Known>> = known.filter(|known| !known.job.entry.rules.snapshot).collect();
         let mut briefs = BTreeMap::new();
         for known in &told {
@@ -198,10 +200,15 @@ impl Briefs {
             }
             entries.extend(ledgers.get(&index).and_then(|ledger| entry_of(at, slot, &known.job, ledger)));
         }
-        let unread = units
-            .iter()
-            .filter_map(|seen| Some((seen.known.as_ref()?.job.unit.to_string(), seen.failed.as_ref()?.0.clone())));
-        Log { total, entries, tables, unread: unread.take(MOST).collect(), only_final }
+        let failed =
+            |(current, seen): &(JobState, Seen)| Some((current.job.unit.to_string(), seen.failed.as_ref()?.0.clone()));
+        let mut unread: Vec<(String, String)> = units.iter().filter_map(failed).take(MOST).collect();
+        let waiting = units.iter().filter(|(_, seen)| seen.is_unread()).count() as u64;
+        if waiting > 0 {
+            let which = counted(waiting, "table or account", "tables or accounts");
+            unread.push((which, "not looked at yet since costlake was started".to_owned()));
+        }
+        Log { total, entries, tables, unread, only_final }
     }
 }
 

@@ -104,11 +104,11 @@ pub struct PageFacts {
 /// Many units in numbers.
 #[derive(Debug, Clone, Default)]
 pub struct Beyond {
-    /// All units by state.
+    /// The units that have been looked at, by state.
     pub states: BTreeMap<Badge, u64>,
-    /// Units that the search finds.
+    /// Those of them that the search finds.
     pub found: u64,
-    /// Units that have not been read since the process began.
+    /// Units that have not been looked at since the process began.
     pub unread: u64,
     /// Units of `found` that need a person, and those that do not, without a line of their own.
     pub without_line: (u64, u64),
@@ -125,8 +125,10 @@ pub struct Beyond {
 pub struct OfAccounts {
     /// The job of one of its accounts.
     pub job: Arc<Job>,
-    /// Its accounts by state.
+    /// Its accounts that have been looked at, by state.
     pub states: BTreeMap<Badge, u64>,
+    /// Those that have not since the process began.
+    pub unread: u64,
     /// The newest day (or month) of any of them.
     pub newest: Option<NaiveDate>,
     /// When the account that waits longest was last compared with its API; `None` if one never was.

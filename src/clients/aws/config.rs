@@ -172,7 +172,11 @@ impl ProvideCredentials for Assumed {
     {
         future::ProvideCredentials::new(async {
             let mut last = self.last.lock().await;
-            if let Some((_, credentials)) = last.as_ref().filter(|(at, _)| at.elapsed() < ASSUMED) {
+            let is_of_use = |(at, credentials): &&(Instant, Credentials)| {
+                let lasts = credentials.expiry().is_none_or(|ends| ends > std::time::SystemTime::now() + RENEW_BEFORE);
+                at.elapsed() < ASSUMED && lasts
+            };
+            if let Some((_, credentials)) = last.as_ref().filter(is_of_use) {
                 return Ok(credentials.clone());
             }
             let provided = self.role.provide_credentials().await?;

@@ -13,7 +13,7 @@ use super::overview::{search_form, states_in_words};
 /// The page.
 pub(super) fn page(facts: &PageFacts, accounts: &AccountsFacts) -> Markup {
     let job = &accounts.all.job;
-    let (name, all) = (&job.unit.table, accounts.all.states.values().sum());
+    let (name, all) = (&job.unit.table, accounts.all.states.values().sum::<u64>() + accounts.all.unread);
     let place = format!("/jobs/{name}");
     let tables: Vec<Table<'_>> = facts.jobs.iter().map(|job| Table::of(job, facts.now)).collect();
     let body = html! {
@@ -23,7 +23,7 @@ pub(super) fn page(facts: &PageFacts, accounts: &AccountsFacts) -> Markup {
             (search_form(&place, ("Find accounts", "account or state"), &accounts.search))
         }
         @if let Some(description) = &job.description { p class="lead" { (format::visible(description)) } }
-        p class="lead" { (plural(all, "account")) ": " (states_in_words(&accounts.all.states)) "." }
+        p class="lead" { (plural(all, "account")) ": " (states_in_words(&accounts.all.states, accounts.all.unread)) "." }
         @if !accounts.search.is_empty() {
             p class="found" role="status" {
                 (count(accounts.found)) " of " (plural(all, "account")) " found. " a href=(place) { "Show all" }

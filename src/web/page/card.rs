@@ -143,7 +143,7 @@ pub(super) fn row_of_accounts(facts: &PageFacts, table: &OfAccounts) -> Markup {
     html! {
         div class="name" {
             h3 { a id={ "accounts-" (job.unit.table) } href={ "/jobs/" (job.unit.table) } { (breakable(&job.unit.table)) } }
-            p class="what" { (plural(table.states.values().sum(), "account")) ": " (states_in_words(&table.states)) }
+            p class="what" { (plural(table.states.values().sum::<u64>() + table.unread, "account")) ": " (states_in_words(&table.states, table.unread)) }
         }
         (worst.badge())
         div class="recent" {}

@@ -88,7 +88,8 @@ fn within(facts: &PageFacts, search: &str) -> Markup {
     let all: Vec<Table<'_>> = facts.jobs.iter().map(|job| Table::of(job, facts.now)).collect();
     let lead = lead(facts, &all);
     let is_search = !search.is_empty();
-    let number = facts.beyond.as_ref().map_or(all.len() as u64, |beyond| beyond.states.values().sum());
+    let number =
+        facts.beyond.as_ref().map_or(all.len() as u64, |beyond| beyond.states.values().sum::<u64>() + beyond.unread);
     // Of many units those that are not found have no line.
     let is_shown = |table: &Table<'_>| facts.beyond.is_some() || is_found(&table.words(), search);
     let mut tables: Vec<Table<'_>> = all.into_iter().filter(is_shown).collect();
@@ -155,24 +156,23 @@ fn lead(facts: &PageFacts, tables: &[Table<'_>]) -> String {
         let spent: Cents = facts.jobs.iter().map(|job| job.usd_this_month).sum();
         return format!("{}. API cost this month: {spent} USD.", in_words(tables.iter().map(|table| table.badge)));
     };
-    let unread = match beyond.unread {
-        0 => String::new(),
-        some => format!(" {} not looked at yet since costlake was started.", count(some)),
-    };
-    format!("{}. API cost this month: {} USD.{unread}", states_in_words(&beyond.states), beyond.spent)
+    format!("{}. API cost this month: {} USD.", states_in_words(&beyond.states, beyond.unread), beyond.spent)
 }
 
 /// The number of tables in each standing: `1 failed, 5 current`.
 fn in_words(badges: impl Iterator<Item = Badge>) -> String {
     let mut states = BTreeMap::new();
     badges.for_each(|badge| *states.entry(badge).or_default() += 1);
-    states_in_words(&states)
+    states_in_words(&states, 0)
 }
 
-/// The same from their numbers.
-pub(super) fn states_in_words(states: &BTreeMap<Badge, u64>) -> String {
-    let parts: Vec<String> =
+/// The same from their numbers, with those that have not been looked at.
+pub(super) fn states_in_words(states: &BTreeMap<Badge, u64>, unread: u64) -> String {
+    let mut parts: Vec<String> =
         states.iter().map(|(badge, number)| format!("{} {}", count(*number), badge.look().1)).collect();
+    if unread > 0 {
+        parts.push(format!("{} not looked at yet", count(unread)));
+    }
     if parts.is_empty() { "No tables".to_owned() } else { parts.join(", ") }
 }
 
@@ -194,7 +194,7 @@ fn notes(facts: &PageFacts) -> Markup {
     let all = match &facts.beyond {
         Some(beyond) => {
             notes.extend(beyond.origin.iter().map(|(note, number)| (note.as_str(), (*number, String::new()))));
-            beyond.states.values().sum()
+            beyond.states.values().sum::<u64>() + beyond.unread
         }
         None => facts.jobs.len() as u64,
     };

@@ -76,6 +76,14 @@ pub(in crate::web) async fn status(Given(state): Given<Shared>, Asked(asked): As
         of_page.filter_map(|table| document_of(table, asked.account.is_some(), clock.now())).collect();
     let code = combined_exit_code(codes);
     let mut document = status::document(clock, &state.lake, &documents, &without_job, &broken, code);
+    let unread = units.iter().filter(|(_, seen)| seen.is_unread()).count();
+    if unread > 0 {
+        document["not_looked_at_yet"] = json!(unread);
+    }
+    let errors: Vec<Value> = units.iter().filter_map(error_of).take(ON_A_PAGE).collect();
+    if !errors.is_empty() {
+        document["errors"] = errors.into();
+    }
     if pages > 1 {
         (document["page"], document["pages"]) = (json!(page), json!(pages));
     }
@@ -98,7 +106,8 @@ type Glimpsed = (JobState, Seen);
 
 /// The units of each table, or each unit for itself.
 fn by_table(units: &[Glimpsed], each: bool) -> Vec<&[Glimpsed]> {
-    let table = |unit: &Glimpsed| unit.0.job.unit.table.clone();
+    // While a table gets accounts, a run of what it was may go on.
+    let table = |unit: &Glimpsed| (unit.0.job.unit.table.clone(), unit.0.job.unit.account.is_some());
     units.chunk_by(|a, b| !each && table(a) == table(b)).collect()
 }
 
@@ -110,9 +119,6 @@ fn document_of(units: &[Glimpsed], is_asked: bool, now: DateTime<Utc>) -> Option
         let lines: Vec<&Line> = units.iter().filter_map(|(_, seen)| Some(&seen.known.as_ref()?.glance.line)).collect();
         let mut document = status::line::document_of_accounts(&lines, ON_A_PAGE);
         (document["table"], document["source"]) = (json!(current.job.unit.table), json!(current.job.entry.name));
-        if lines.len() < units.len() {
-            document["not_read_yet"] = json!(units.len() - lines.len());
-        }
         return Some(document);
     }
     let known = seen.known.as_ref()?;
@@ -121,11 +127,17 @@ fn document_of(units: &[Glimpsed], is_asked: bool, now: DateTime<Utc>) -> Option
     Some(status::table(&known.job, &slots, &ledger, &known.all_notes(), last_of(current, seen, now), now))
 }
 
+/// Why a unit could not be looked at lately.
+fn error_of((current, seen): &Glimpsed) -> Option<Value> {
+    let Unit { table, account } = &current.job.unit;
+    Some(json!({ "table": table, "account": account, "error": seen.failed.as_ref()?.0 }))
+}
+
 /// The line of an account.
 fn line_of((current, seen): &Glimpsed) -> Value {
     let known = seen.known.as_ref().map(|known| &known.glance.line);
     let mut line = known.map_or_else(
-        || json!({ "account": current.job.unit.account, "state": "not read since costlake was started" }),
+        || json!({ "account": current.job.unit.account, "state": "not looked at yet" }),
         |line| {
             let mut document = line.document();
             (document["newest"], document["last"]) = (json!(line.newest), json!(line.last));

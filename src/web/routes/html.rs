@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::unit::Unit;
 use crate::web::auth::COOKIE;
-use crate::web::cache::{Shared, mark};
+use crate::web::cache::Shared;
 use crate::web::choice::{Choice, Words};
 use crate::web::page;
 use crate::web::view::{JobFacts, PageFacts, Run, Selected};
@@ -76,11 +76,12 @@ pub(in crate::web) async fn tables(Given(state): Given<Shared>, Asked(asked): As
 /// What the script asks for again and again: what runs, and whether the tables have changed. Reads nothing of the lake.
 pub(in crate::web) async fn running(Given(state): Given<Shared>) -> Markup {
     let now = state.now();
+    state.scheduler.look_at_news();
     let current = state.scheduler.jobs.states();
     let runs = current.iter().filter_map(|state| {
         Some(Run { unit: &state.job.unit, live: state.live.as_ref()?, outlasted: state.outlasted })
     });
-    page::running(&runs.collect::<Vec<_>>(), &mark(&current, &state.scheduler.jobs.broken(), now), now)
+    page::running(&runs.collect::<Vec<_>>(), &state.mark(&current, &state.scheduler.jobs.broken()), now)
 }
 
 #[derive(Deserialize)]
