@@ -311,6 +311,9 @@ impl JobReport {
     /// Whether running it again helps: what helps one of its failures most.
     #[must_use]
     pub fn retry(&self) -> Retry {
+        if self.is_held {
+            return Retry::Later;
+        }
         let kinds = self.failures().into_iter().map(|(_, failure)| match failure.kind {
             FailureKind::Known(kind) => kind.retry(),
             FailureKind::Newer(_) => Retry::No,
@@ -323,6 +326,7 @@ impl JobReport {
     pub fn result(&self) -> String {
         if self.exit_code == 0 {
             return match self.begins_on {
+                _ if self.is_held => "skipped".to_owned(),
                 _ if self.objects_written > 0 => "done".to_owned(),
                 Some(first) => format!("begins on {first}"),
                 None => "up to date".to_owned(),

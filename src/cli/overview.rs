@@ -47,7 +47,7 @@ fn rows_of(shown: &[Shown<'_>], now: DateTime<Utc>) -> Vec<(Health, Row)> {
     let mut rows = vec![row_of(first.unit.table.clone(), health, newest, last, state, now)];
     rows.extend(unwell.iter().take(LISTED).map(|line| (health, row(line, now).1)));
     if let Some(more) = unwell.len().checked_sub(LISTED).filter(|more| *more > 0) {
-        let words = format!("of {} more", plural(more as u64, "account"));
+        let words = plural(more as u64, "more account");
         rows.push((health, (vec![words, "-".to_owned(), "-".to_owned(), "not current".to_owned()], RED)));
     }
     rows
@@ -82,7 +82,9 @@ pub(super) fn print(shown: &[Shown<'_>], without_job: &[String], broken: &[Broke
     let all = plural(tables.len() as u64, "table");
     let rest = tables.len() - well;
     let counted = if rest == 0 { "all current".to_owned() } else { format!("{well} current, {rest} not") };
-    screen::out(&format!("\n{BOLD}{all}{BOLD:#}: {counted}. {DIM}Days: costlake status TABLE, or --calendar{DIM:#}"));
+    let has_accounts = shown.iter().any(|shown| shown.line.unit.account.is_some());
+    let days = if has_accounts { "Days: --calendar" } else { "Days: costlake status TABLE, or --calendar" };
+    screen::out(&format!("\n{BOLD}{all}{BOLD:#}: {counted}. {DIM}{days}{DIM:#}"));
     let told: Vec<(String, String)> = shown
         .iter()
         .flat_map(|shown| shown.line.notes.iter().map(|note| (shown.line.unit.to_string(), note.clone())))

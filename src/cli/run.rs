@@ -235,7 +235,13 @@ async fn confirm(context: &Context, jobs: &[Job], ask: Ask) -> Result<bool> {
         slots += planned.slots();
     }
     let dollars = if price > Cents::ZERO { format!(", about {price} USD") } else { String::new() };
-    let what = format!("{} of {} will be read{dollars}.", plural(slots, "day"), plural(jobs.len() as u64, "job"));
+    let tables: BTreeSet<&str> = jobs.iter().map(|job| job.unit.table.as_str()).collect();
+    let accounts = match jobs.first().and_then(|job| job.unit.account.as_ref()) {
+        Some(_) => format!(" in {}", plural(jobs.len() as u64, "account")),
+        None => String::new(),
+    };
+    let of = plural(tables.len() as u64, "job");
+    let what = format!("{} of {of}{accounts} will be read{dollars}.", plural(slots, "day"));
     Ok(slots == 0 || screen::ask(&format!("{what} Go on?")))
 }
 
@@ -333,6 +339,15 @@ fn spanned(windows: &[String]) -> String {
     }
 }
 
+/// How several runs that ended well did so: `12 done, 1 skipped`.
+fn results(reports: &[&JobReport]) -> String {
+    let number = |of: &dyn Fn(&JobReport) -> bool| reports.iter().filter(|report| of(report)).count() as u64;
+    let (done, skipped) = (number(&|report| report.objects_written > 0), number(&|report| report.is_held));
+    let parts = [(done, "done"), (skipped, "skipped")].into_iter().filter(|(number, _)| *number > 0);
+    let parts: Vec<String> = parts.map(|(number, word)| format!("{} {word}", count(number))).collect();
+    if parts.is_empty() { "up to date".to_owned() } else { parts.join(", ") }
+}
+
 /// A line for each job, and one for each job file that has errors.
 fn print_totals(reports: &[JobReport], broken: &[BrokenJob]) {
     if reports.is_empty() {
@@ -346,14 +361,15 @@ fn print_totals(reports: &[JobReport], broken: &[BrokenJob]) {
     let row = |name: String, reports: &[&JobReport], result: String| {
         let sum = |of: &dyn Fn(&JobReport) -> u64| count(reports.iter().map(|report| of(report)).sum());
         let spent: Cents = reports.iter().map(|report| report.asked.cost()).sum();
-        let seconds = Duration::from_millis(reports.iter().map(|report| report.duration_ms).sum()).as_secs_f64();
+        let seconds = |report: &JobReport| format!("{:.1}", Duration::from_millis(report.duration_ms).as_secs_f64());
         let mut cells = vec![
             name,
             sum(&|report| report.asked.requests),
             spent.to_string(),
             sum(&|report| report.rows),
             sum(&|report| report.objects_written),
-            format!("{seconds:.1}"),
+            // Of several, which ran side by side, a sum would be no time of anybody's.
+            if let [one] = reports { seconds(one) } else { "-".to_owned() },
             result,
         ];
         if retried {
@@ -363,12 +379,14 @@ fn print_totals(reports: &[JobReport], broken: &[BrokenJob]) {
     };
     let one = |report: &JobReport| row(report.unit().to_string(), &[report], report.result());
     let rows = reports.chunk_by(|a, b| a.job == b.job).flat_map(|of_table| {
-        let (well, others): (Vec<&JobReport>, Vec<&JobReport>) =
-            of_table.iter().partition(|report| report.exit_code == 0 && is_of_many(report, of_table));
+        let is_well = |report: &&JobReport| report.exit_code == 0 && is_of_many(report, of_table);
+        let (mut well, mut others): (Vec<&JobReport>, Vec<&JobReport>) = of_table.iter().partition(is_well);
+        if well.len() == 1 {
+            others.append(&mut well);
+        }
         let many = well.first().map(|first| {
-            let done = well.iter().filter(|report| report.objects_written > 0).count();
-            let result = if done == 0 { "up to date".to_owned() } else { format!("{} done", count(done as u64)) };
-            row(format!("{}, {}", first.job, plural(well.len() as u64, "account")), &well, result)
+            let name = format!("{}, {}", first.job, plural(well.len() as u64, "account"));
+            row(name, &well, results(&well))
         });
         many.into_iter().chain(others.into_iter().map(one)).collect::<Vec<_>>()
     });

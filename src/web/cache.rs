@@ -240,14 +240,16 @@ impl State {
         let clock = self.scheduler.clock();
         let broken = self.scheduler.jobs.broken();
         let mark = self.mark(current, &broken);
-        let in_use = |file: &std::path::Path| current.iter().any(|current| current.job.file == file);
+        // The pages of few units show what is wrong with a file beside each of them.
+        let is_shown =
+            |file: &std::path::Path| current.len() <= FEW && current.iter().any(|current| current.job.file == file);
         PageFacts {
             now: clock.now(),
             clock_is_fixed: clock.fixed().is_some(),
             lake: self.lake.clone(),
             jobs: Vec::new(),
             beyond: None,
-            broken: broken.into_iter().filter(|broken| !in_use(&broken.file)).collect(),
+            broken: broken.into_iter().filter(|broken| !is_shown(&broken.file)).collect(),
             actions: self.access.actions(),
             mark,
             version: env!("CARGO_PKG_VERSION"),
@@ -374,8 +376,10 @@ fn facts(current: JobState, seen: &Seen, shown: Option<Shown>, now: DateTime<Utc
     }
 }
 
-/// The facts of a unit for a line of a list: without charts and times to come, and of its runs the last.
-pub(super) fn facts_of_line(current: JobState, seen: &Seen, now: DateTime<Utc>) -> JobFacts {
+/// The facts of a unit for a line of a list: without charts and times to come, and of its runs the last. What is wrong
+/// with its file stands above the list.
+pub(super) fn facts_of_line(mut current: JobState, seen: &Seen, now: DateTime<Utc>) -> JobFacts {
+    current.file_error = None;
     let known = seen.known.as_deref();
     let ledger = known.and_then(|known| known.ledger().ok());
     let runs = known.and_then(|known| known.last.as_deref()).into_iter().cloned().collect();

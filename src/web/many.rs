@@ -1,6 +1,6 @@
 //! Many units on a page: all of them in numbers, and a line for those that need a person. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -38,7 +38,7 @@ impl Brief {
 
     /// Whether somebody should look at it.
     fn needs_a_person(&self) -> bool {
-        needs_a_person(self.badge, self.standing, self.current.file_error.is_some())
+        needs_a_person(self.badge, self.standing, false)
     }
 
     fn is_found(&self, search: &str) -> bool {
@@ -98,12 +98,17 @@ pub(super) fn accounts(
 ) -> Option<(Vec<JobFacts>, AccountsFacts)> {
     let (units, unread) = briefs(units, now);
     let all = sum(&units.iter().collect::<Vec<_>>(), unread.len() as u64)?;
+    let origin: BTreeSet<String> = units
+        .iter()
+        .filter_map(|unit| unit.seen.known.as_ref())
+        .flat_map(|known| known.look.origin.iter().cloned())
+        .collect();
     let mut found: Vec<Brief> = units.into_iter().filter(|unit| unit.is_found(search)).collect();
     found.sort_by_key(|unit| (!unit.needs_a_person(), unit.standing));
     let pages = found.len().div_ceil(ON_A_PAGE).max(1);
     let (number, page) = (found.len() as u64, page.clamp(1, pages));
     let lines = found.into_iter().skip((page - 1) * ON_A_PAGE).take(ON_A_PAGE).map(|unit| unit.line(now)).collect();
-    Some((lines, AccountsFacts { all, search: search.to_owned(), found: number, page: (page, pages) }))
+    Some((lines, AccountsFacts { all, origin, search: search.to_owned(), found: number, page: (page, pages) }))
 }
 
 /// The units of which something is known, and the others.

@@ -1,7 +1,7 @@
 //! What was restated: days and months whose rows a later generation replaced with others, as the ledgers know them.
 //! Sums are those of the ledgers, which keep them of decimals alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
@@ -130,14 +130,18 @@ impl Brief {
 /// Commit time and slot of a restatement, and the index of its unit.
 type Found = (DateTime<Utc>, NaiveDate, usize);
 
-/// The newest of all units, how many there are, and in how many units.
-fn newest_of(briefs: &[&Brief], only_final: bool) -> (Vec<Found>, usize, usize) {
-    let (mut all, mut total, mut tables) = (Vec::new(), 0, 0);
-    for (index, brief) in briefs.iter().enumerate() {
+/// The newest of all units, how many there are, and in how many tables.
+fn newest_of(briefs: &[(&Unit, &Brief)], only_final: bool) -> (Vec<Found>, usize, usize) {
+    let (mut all, mut total, mut tables) = (Vec::new(), 0, BTreeSet::new());
+    for (index, (unit, brief)) in briefs.iter().enumerate() {
         let (newest, number) = brief.found(only_final);
         all.extend(newest.iter().map(|(at, slot)| (*at, *slot, index)));
-        (total, tables) = (total + number, tables + usize::from(number > 0));
+        total += number;
+        if number > 0 {
+            tables.insert(&unit.table);
+        }
     }
+    let tables = tables.len();
     all.sort_unstable_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)).then(a.2.cmp(&b.2)));
     all.truncate(MOST);
     (all, total, tables)
@@ -154,7 +158,8 @@ pub fn log(jobs: &[JobFacts], now: DateTime<Utc>, only_final: bool) -> Log {
     let first = first_of(now);
     let told: Vec<&JobFacts> = jobs.iter().filter(|job| !job.job.entry.rules.snapshot).collect();
     let briefs: Vec<Brief> = told.iter().map(|job| Brief::of(&job.ledger, first)).collect();
-    let (newest, total, tables) = newest_of(&briefs.iter().collect::<Vec<_>>(), only_final);
+    let named: Vec<_> = told.iter().map(|job| &job.job.unit).zip(&briefs).collect();
+    let (newest, total, tables) = newest_of(&named, only_final);
     let entry = |(at, slot, index): Found| {
         let job = told.get(index)?;
         entry_of(at, slot, &job.job, &job.ledger)
@@ -187,7 +192,8 @@ impl Briefs {
             briefs.insert(unit.clone(), (known.version, day, brief));
         }
         self.0 = briefs;
-        let of_unit = |known: &&Arc<Known>| self.0.get(&known.job.unit).map(|(_, _, brief)| &**brief);
+        let of_unit =
+            |known: &&Arc<Known>| self.0.get_key_value(&known.job.unit).map(|(unit, (_, _, brief))| (unit, &**brief));
         let (newest, total, tables) = newest_of(&told.iter().filter_map(of_unit).collect::<Vec<_>>(), only_final);
         let mut ledgers: BTreeMap<usize, Ledger> = BTreeMap::new();
         let mut entries = Vec::new();

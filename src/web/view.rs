@@ -1,6 +1,6 @@
 //! What the pages show, as plain values: `state` collects them and the pages only render them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -140,6 +140,8 @@ pub struct OfAccounts {
 pub struct AccountsFacts {
     /// All of them in numbers.
     pub all: OfAccounts,
+    /// Where the figures come from, if that is not the API itself.
+    pub origin: BTreeSet<String>,
     /// What is searched for.
     pub search: String,
     /// Accounts that the search finds.

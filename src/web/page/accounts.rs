@@ -24,13 +24,16 @@ pub(super) fn page(facts: &PageFacts, accounts: &AccountsFacts) -> Markup {
         }
         @if let Some(description) = &job.description { p class="lead" { (format::visible(description)) } }
         p class="lead" { (plural(all, "account")) ": " (states_in_words(&accounts.all.states, accounts.all.unread)) "." }
+        @for note in &accounts.origin { p class="note" { (format::visible(note)) } }
         @if !accounts.search.is_empty() {
             p class="found" role="status" {
                 (count(accounts.found)) " of " (plural(all, "account")) " found. " a href=(place) { "Show all" }
             }
         }
-        section class="group" aria-label="Accounts" {
-            ul class="rows" { @for table in &tables { li class="row" { (row_of_account(facts, table)) } } }
+        @if !tables.is_empty() {
+            section class="group" aria-label="Accounts" {
+                ul class="rows" { @for table in &tables { li class="row" { (row_of_account(facts, table)) } } }
+            }
         }
         (pages(&place, accounts))
     };

@@ -157,7 +157,7 @@ pub(in crate::web) fn find<'f>(facts: &'f PageFacts, unit: &Unit) -> Result<&'f 
 }
 
 pub(in crate::web) fn no_such_job() -> Failed {
-    Failed(StatusCode::NOT_FOUND, "there is no table of this name".to_owned())
+    Failed(StatusCode::NOT_FOUND, "there is no such table, or no such account of it".to_owned())
 }
 
 pub(in crate::web) async fn live(Given(state): Given<Shared>, Path(named): Path<Named>) -> Result<Markup, Failed> {

@@ -288,10 +288,19 @@ fn a_unit_that_another_worker_holds_is_skipped_until_its_run_has_ended() {
     // Without its record, the run that took the lease has not ended.
     fs::rename(&runs, &aside).expect("records");
     let done = house.json(&["run", "--lease", "2h"]);
+    let detail = house.costlake(&["run", "--lease", "2h", "--exit-detail"]);
+    let line = detail.exits(0).stdout.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok());
+    let retry: Vec<Value> =
+        line.expect("a line")["units"].as_array().expect("units").iter().map(|unit| unit["retry"].clone()).collect();
+    assert_eq!(
+        retry.iter().filter(|retry| *retry == "later").count(),
+        1,
+        "the one that another worker holds: {retry:?}"
+    );
     let held = of_account(&done, ONE);
     assert!(held["notes"].to_string().contains("of another worker has held it since"), "{done}");
     assert_eq!((&held["asked"]["requests"], &held["exit_code"]), (&Value::from(0), &Value::from(0)));
-    assert_eq!(sandbox.requests().cost_explorer, first + 1, "the other unit is run");
+    assert_eq!(sandbox.requests().cost_explorer, first + 2, "the other unit is run, each time");
     assert!(!runs.exists(), "a run that skips leaves no record");
     fs::rename(&aside, &runs).expect("records");
     house.costlake(&["run", "--lease", "2h"]).exits(0);

@@ -49,6 +49,9 @@ async fn world() -> (World, Arc<Scheduler>, Router) {
         run(&scheduler, account).await;
     }
     let router = page(&scheduler, access(None, false));
+    let state = json(&router, "/api/status").await;
+    let (unread, told) = (&state["not_looked_at_yet"], state["tables"][0]["accounts"].as_u64().unwrap_or_default());
+    assert_eq!(unread.as_u64().unwrap_or_default() + told, ACCOUNTS as u64, "whatever is known is told: {state}");
     // The first answer comes before all of them are looked at.
     let whole = async {
         while !get(&router, "/metrics").await.1.contains("costlake_not_looked_at_yet{} 0.0") {
