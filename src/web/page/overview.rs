@@ -104,7 +104,7 @@ fn within(facts: &PageFacts, search: &str) -> Markup {
     html! {
         p class="lead" { (lead) }
         p class="found" role="status" data-found data-all=(number) data-part=[is_search.then_some("yes")]
-            data-many=[facts.beyond.is_some().then_some("yes")] {
+            data-many=[has_more_than_lines(facts).then_some("yes")] {
             @if is_search {
                 (count(found)) " of " (so_many(facts, number)) " found. " a href="/" { "Show all" }
             }
@@ -128,6 +128,12 @@ fn within(facts: &PageFacts, search: &str) -> Markup {
         (groups(&view, &fine))
         @if without_line.1 > 0 { (beyond_these(without_line.1)) }
     }
+}
+
+/// Whether there are units without a line, so that the lines cannot be searched for them.
+fn has_more_than_lines(facts: &PageFacts) -> bool {
+    let beyond = facts.beyond.as_ref();
+    beyond.is_some_and(|beyond| beyond.without_line != (0, 0) || beyond.unread > 0 || !beyond.tables.is_empty())
 }
 
 /// So many tables, or where there are accounts, tables and accounts of tables.
