@@ -236,12 +236,12 @@ async fn confirm(context: &Context, jobs: &[Job], ask: Ask) -> Result<bool> {
     }
     let dollars = if price > Cents::ZERO { format!(", about {price} USD") } else { String::new() };
     let tables: BTreeSet<&str> = jobs.iter().map(|job| job.unit.table.as_str()).collect();
-    let accounts = match jobs.first().and_then(|job| job.unit.account.as_ref()) {
-        Some(_) => format!(" in {}", plural(jobs.len() as u64, "account")),
-        None => String::new(),
+    let accounts: BTreeSet<&String> = jobs.iter().filter_map(|job| job.unit.account.as_ref()).collect();
+    let of = match accounts.len() as u64 {
+        0 => plural(tables.len() as u64, "job"),
+        some => format!("{} in {}", plural(tables.len() as u64, "job"), plural(some, "account")),
     };
-    let of = plural(tables.len() as u64, "job");
-    let what = format!("{} of {of}{accounts} will be read{dollars}.", plural(slots, "day"));
+    let what = format!("{} of {of} will be read{dollars}.", plural(slots, "day"));
     Ok(slots == 0 || screen::ask(&format!("{what} Go on?")))
 }
 

@@ -44,8 +44,8 @@ const LOOKS: usize = 16;
 const RECORDS: usize = 4;
 /// Days become stale with time: where there are many units, their states are made again after this long.
 const MADE_AGAIN: TimeDelta = TimeDelta::minutes(5);
-/// How long an answer waits for units to be looked at, where there are few and where there are many.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_millis(150));
+/// How long an answer waits for looks at many units.
+const PATIENCE: Duration = Duration::from_millis(150);
 /// Run records that are shown of a unit.
 pub const SHOWN_RUNS: usize = 50;
 /// Hours after its end until a missing day makes its table stale: two nightly runs.
@@ -256,7 +256,7 @@ struct Entry {
 #[derive(Debug, Default)]
 pub struct Glances {
     entries: Mutex<BTreeMap<Unit, Entry>>,
-    /// Held while the units are looked at, one after another.
+    /// Held while many units are looked at: one round at a time.
     round: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -315,11 +315,12 @@ impl Scheduler {
     /// Looks at every unit whose last look is too long ago. Waits for all of them where there are few; where there are
     /// many, only a moment: what is known answers, and the looks go on.
     pub async fn look_at_units(self: &Arc<Self>) {
-        let is_few = self.jobs.number() <= FEW;
-        let patience = if is_few { PATIENCE.0 } else { PATIENCE.1 };
+        if self.jobs.number() <= FEW {
+            return self.look_around().await;
+        }
         self.begin_round();
         // The round holds the lock until its end. Where it takes longer, what is known so far answers.
-        let _ = tokio::time::timeout(patience, self.glances.round.lock()).await;
+        let _ = tokio::time::timeout(PATIENCE, self.glances.round.lock()).await;
     }
 
     /// Looks at units that a run of this process has changed since their last look, without waiting for it.

@@ -293,7 +293,7 @@ impl State {
     }
 
     /// The units of a table with accounts.
-    pub(super) fn of_accounts(&self, table: &str) -> Vec<JobState> {
+    fn of_accounts(&self, table: &str) -> Vec<JobState> {
         let mut current = self.scheduler.jobs.states();
         current.retain(|current| current.job.unit.table == table && current.job.unit.account.is_some());
         current

@@ -1,13 +1,14 @@
 //! Many units on a page: all of them in numbers, and a line for those that need a person. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::job::Job;
 use crate::report::JobReport;
 use crate::scheduler::glances::Seen;
 use crate::scheduler::jobs::JobState;
-use crate::unit::Unit;
 
 use super::badge::Badge;
 use super::cache::facts_of_line;
@@ -19,18 +20,18 @@ const LINES: (usize, usize) = (50, 200);
 pub(super) const ON_A_PAGE: usize = 100;
 
 /// A unit with its state.
-pub(super) struct Brief {
-    pub(super) current: JobState,
-    pub(super) seen: Seen,
+struct Brief {
+    current: JobState,
+    seen: Seen,
     /// Its state.
-    pub(super) badge: Badge,
+    badge: Badge,
     /// Its state whether or not it is being updated.
-    pub(super) standing: Badge,
+    standing: Badge,
 }
 
 impl Brief {
     /// A unit at `now`.
-    pub(super) fn of((current, seen): (JobState, Seen), now: DateTime<Utc>) -> Self {
+    fn of((current, seen): (JobState, Seen), now: DateTime<Utc>) -> Self {
         let standing = Badge::of_seen(&seen, last_of(&current, &seen, now));
         let badge = if current.live.is_some() { Badge::Running } else { standing };
         Self { current, seen, badge, standing }
@@ -64,18 +65,12 @@ pub(super) fn overview(units: Vec<(JobState, Seen)>, search: &str, now: DateTime
     for unit in &units {
         *beyond.states.entry(unit.badge).or_default() += 1;
         let Some(known) = &unit.seen.known else { continue };
-        beyond.spent = [beyond.spent, known.usd_this_month].into_iter().sum();
+        beyond.spent = beyond.spent + known.usd_this_month;
         known.look.origin.iter().for_each(|note| *beyond.origin.entry(note.clone()).or_default() += 1);
     }
     let mut found: Vec<Brief> = units.into_iter().filter(|unit| unit.is_found(search)).collect();
     beyond.found = found.len() as u64;
-    let of_table = |unit: &Brief| unit.current.job.unit.account.as_ref().map(|_| unit.current.job.unit.table.clone());
-    let mut tables: BTreeMap<String, Vec<&Brief>> = BTreeMap::new();
-    for unit in &found {
-        of_table(unit).into_iter().for_each(|table| tables.entry(table).or_default().push(unit));
-    }
-    let unread_of = |table: &str| unread.iter().filter(|unit| unit.table == table).count() as u64;
-    beyond.tables = tables.iter().filter_map(|(table, units)| sum(units, unread_of(table))).collect();
+    beyond.tables = tables(&found, if search.is_empty() { &unread } else { &[] });
     found.sort_by_key(|unit| unit.standing);
     let (urgent, fine): (Vec<Brief>, Vec<Brief>) = found.into_iter().partition(Brief::needs_a_person);
     // The accounts that are well are in the line of their table.
@@ -97,7 +92,7 @@ pub(super) fn accounts(
     now: DateTime<Utc>,
 ) -> Option<(Vec<JobFacts>, AccountsFacts)> {
     let (units, unread) = briefs(units, now);
-    let all = sum(&units.iter().collect::<Vec<_>>(), unread.len() as u64)?;
+    let all = tables(&units, &unread).pop()?;
     let origin: BTreeSet<String> = units
         .iter()
         .filter_map(|unit| unit.seen.known.as_ref())
@@ -111,25 +106,38 @@ pub(super) fn accounts(
     Some((lines, AccountsFacts { all, origin, search: search.to_owned(), found: number, page: (page, pages) }))
 }
 
-/// The units of which something is known, and the others.
-fn briefs(units: Vec<(JobState, Seen)>, now: DateTime<Utc>) -> (Vec<Brief>, Vec<Unit>) {
+/// The units of which something is known, and the jobs of the others.
+fn briefs(units: Vec<(JobState, Seen)>, now: DateTime<Utc>) -> (Vec<Brief>, Vec<Arc<Job>>) {
     let (unread, read): (Vec<_>, Vec<_>) = units.into_iter().partition(|(_, seen)| seen.is_unread());
-    let unread = unread.into_iter().map(|(current, _)| current.job.unit.clone()).collect();
+    let unread = unread.into_iter().map(|(current, _)| current.job).collect();
     (read.into_iter().map(|unit| Brief::of(unit, now)).collect(), unread)
 }
 
-/// Units of a table in numbers; `None` without any.
-fn sum(units: &[&Brief], unread: u64) -> Option<OfAccounts> {
-    let first = units.first()?;
+/// The tables with accounts among these units, in numbers and by name.
+fn tables(units: &[Brief], unread: &[Arc<Job>]) -> Vec<OfAccounts> {
+    let mut tables: BTreeMap<&str, (&Arc<Job>, Vec<&Brief>, u64)> = BTreeMap::new();
+    let has_account = |job: &Arc<Job>| job.unit.account.is_some();
+    for unit in units.iter().filter(|unit| has_account(&unit.current.job)) {
+        let job = &unit.current.job;
+        tables.entry(&job.unit.table).or_insert_with(|| (job, Vec::new(), 0)).1.push(unit);
+    }
+    for job in unread.iter().filter(|job| has_account(job)) {
+        tables.entry(&job.unit.table).or_insert_with(|| (job, Vec::new(), 0)).2 += 1;
+    }
+    tables.into_values().map(|(job, units, unread)| sum(job, &units, unread)).collect()
+}
+
+/// A table with accounts in numbers.
+fn sum(job: &Arc<Job>, units: &[&Brief], unread: u64) -> OfAccounts {
     let mut states = BTreeMap::new();
     units.iter().for_each(|unit| *states.entry(unit.badge).or_default() += 1);
     let glances = || units.iter().filter_map(|unit| unit.seen.known.as_ref()).map(|known| &known.glance);
     let checked: Option<Vec<DateTime<Utc>>> = glances().map(|glance| glance.checked_at).collect();
-    Some(OfAccounts {
-        job: first.current.job.clone(),
+    OfAccounts {
+        job: Arc::clone(job),
         states,
         unread,
         newest: glances().filter_map(|glance| glance.line.newest).max(),
         checked_at: checked.and_then(|all| all.into_iter().min()),
-    })
+    }
 }

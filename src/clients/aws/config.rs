@@ -20,7 +20,6 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 use tracing::instrument::WithSubscriber;
 
 use crate::error::{Error, Kind, Result};
@@ -97,7 +96,7 @@ pub async fn load(
         redact::remember(id);
         assumed = assumed.external_id(id);
     }
-    let provider = SharedCredentialsProvider::new(Assumed { role: assumed.build().await, last: Mutex::default() });
+    let provider = SharedCredentialsProvider::new(Assumed { role: assumed.build().await, held: Mutex::default() });
     Ok(remembering(config.into_builder().credentials_provider(provider).build()))
 }
 
@@ -155,14 +154,17 @@ fn remembering(config: SdkConfig) -> SdkConfig {
     config.into_builder().credentials_provider(SharedCredentialsProvider::new(Remembering(provider))).build()
 }
 
-/// Credentials of a role are used again for this long: the check of the account and the first request follow each other,
-/// and of a thousand accounts each would ask AWS STS twice.
-const ASSUMED: Duration = Duration::from_secs(60);
+/// Whether credentials are still good for a while.
+fn last_long(credentials: &Credentials) -> bool {
+    let soon = std::time::SystemTime::now() + RENEW_BEFORE;
+    credentials.expiry().is_none_or(|expiry| expiry > soon)
+}
 
+/// The check of the account and the first request follow each other: of a thousand accounts each would ask AWS STS twice.
 #[derive(Debug)]
 struct Assumed {
     role: AssumeRoleProvider,
-    last: Mutex<Option<(Instant, Credentials)>>,
+    held: Mutex<Option<Credentials>>,
 }
 
 impl ProvideCredentials for Assumed {
@@ -171,17 +173,13 @@ impl ProvideCredentials for Assumed {
         Self: 'a,
     {
         future::ProvideCredentials::new(async {
-            let mut last = self.last.lock().await;
-            let is_of_use = |(at, credentials): &&(Instant, Credentials)| {
-                let lasts = credentials.expiry().is_none_or(|ends| ends > std::time::SystemTime::now() + RENEW_BEFORE);
-                at.elapsed() < ASSUMED && lasts
-            };
-            if let Some((_, credentials)) = last.as_ref().filter(is_of_use) {
+            let mut held = self.held.lock().await;
+            if let Some(credentials) = held.as_ref().filter(|held| last_long(held)) {
                 return Ok(credentials.clone());
             }
-            let provided = self.role.provide_credentials().await?;
-            *last = Some((Instant::now(), provided.clone()));
-            Ok(provided)
+            let fresh = self.role.provide_credentials().await?;
+            *held = Some(fresh.clone());
+            Ok(fresh)
         })
     }
 }
@@ -360,10 +358,7 @@ impl CredentialProvider for Bridge {
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
         let mut held = self.held.lock().await;
-        let soon = std::time::SystemTime::now() + RENEW_BEFORE;
-        if let Some((credentials, ready)) = held.as_ref()
-            && credentials.expiry().is_none_or(|expiry| expiry > soon)
-        {
+        if let Some((_, ready)) = held.as_ref().filter(|(credentials, _)| last_long(credentials)) {
             return Ok(ready.clone());
         }
         let fresh = self.provider.provide_credentials().await;

@@ -70,8 +70,14 @@ pub(in crate::web) async fn status(Given(state): Given<Shared>, Asked(asked): As
     });
     let clock = state.scheduler.clock();
     let tables: Vec<&[Glimpsed]> = by_table(&units, asked.account.is_some());
-    let pages = tables.len().div_ceil(ON_A_PAGE).max(1);
-    let of_page = tables.iter().skip((page - 1) * ON_A_PAGE).take(ON_A_PAGE);
+    // Of one table with accounts these have the pages, otherwise the tables.
+    let accounts = match (tables.as_slice(), &asked.table, &asked.account) {
+        ([of_one], Some(_), None) if has_accounts(of_one) => Some(*of_one),
+        _ => None,
+    };
+    let (first, number) = ((page - 1) * ON_A_PAGE, accounts.map_or(tables.len(), <[Glimpsed]>::len));
+    let pages = number.div_ceil(ON_A_PAGE).max(1);
+    let of_page = tables.iter().skip(if accounts.is_some() { 0 } else { first }).take(ON_A_PAGE);
     let documents: Vec<Value> =
         of_page.filter_map(|table| document_of(table, asked.account.is_some(), clock.now())).collect();
     let code = combined_exit_code(codes);
@@ -84,25 +90,21 @@ pub(in crate::web) async fn status(Given(state): Given<Shared>, Asked(asked): As
     if !errors.is_empty() {
         document["errors"] = errors.into();
     }
-    if pages > 1 {
-        (document["page"], document["pages"]) = (json!(page), json!(pages));
+    if let Some(accounts) = accounts {
+        document["accounts"] = accounts.iter().skip(first).take(ON_A_PAGE).map(line_of).collect();
     }
-    // One table with accounts: a page of them.
-    if let ([units], Some(_), None) = (tables.as_slice(), &asked.table, &asked.account)
-        && units.iter().any(|(current, _)| current.job.unit.account.is_some())
-    {
-        let of_page = units.iter().skip((page - 1) * ON_A_PAGE).take(ON_A_PAGE);
-        document["accounts"] = of_page.map(line_of).collect();
-        (document["page"], document["pages"]) = (json!(page), json!(units.len().div_ceil(ON_A_PAGE)));
-        if page > 1 {
-            document["tables"] = tables.iter().filter_map(|table| document_of(table, false, clock.now())).collect();
-        }
+    if pages > 1 || accounts.is_some() {
+        (document["page"], document["pages"]) = (json!(page), json!(pages));
     }
     Json(document).into_response()
 }
 
 /// A unit with what is known of it.
 type Glimpsed = (JobState, Seen);
+
+fn has_accounts(units: &[Glimpsed]) -> bool {
+    units.iter().any(|(current, _)| current.job.unit.account.is_some())
+}
 
 /// The units of each table, or each unit for itself.
 fn by_table(units: &[Glimpsed], each: bool) -> Vec<&[Glimpsed]> {

@@ -49,6 +49,8 @@ async fn world() -> (World, Arc<Scheduler>, Router) {
         run(&scheduler, account).await;
     }
     let router = page(&scheduler, access(None, false));
+    let (found, first) = get(&router, "/jobs/costs").await;
+    assert!(found == StatusCode::OK && first.contains("130 accounts: "), "however few are looked at: {first}");
     let state = json(&router, "/api/status").await;
     let (unread, told) = (&state["not_looked_at_yet"], state["tables"][0]["accounts"].as_u64().unwrap_or_default());
     assert_eq!(unread.as_u64().unwrap_or_default() + told, ACCOUNTS as u64, "whatever is known is told: {state}");
