@@ -20,7 +20,7 @@ use super::args::{Arguments, Command, Global, Output};
 use super::failures::Failures;
 use super::fit;
 use super::progress::Bars;
-use super::run::{DEMO, finish, run_all};
+use super::run::{DEMO, Runs, finish, run_all};
 use super::screen::{BOLD, DIM};
 use super::{context, open_lake, progress, screen, show, tell_clock};
 
@@ -66,9 +66,10 @@ pub(super) async fn demo(global: &Global) -> Result<u8> {
 async fn run_side_by_side(context: &Context, bars: Option<&Bars>, jobs: &[Job]) -> Result<Vec<JobReport>> {
     let lane = |api: Api| {
         let jobs: Vec<Job> = jobs.iter().filter(|job| job.entry.provider.api == api).cloned().collect();
-        let listener = bars.map(|bars| bars.beside().listener());
-        let context = Context { listener, ..context.clone() };
-        tokio::spawn(async move { run_all(&context, &jobs, DEMO, Ask::Due, 1).await })
+        let (context, bars) = (context.clone(), bars.cloned());
+        tokio::spawn(async move {
+            run_all(&Runs { context: &context, bars: bars.as_ref(), command: DEMO, ask: Ask::Due }, &jobs, 1).await
+        })
     };
     let (aws, datadog) = tokio::join!(lane(Api::CostExplorer), lane(Api::Datadog));
     let failed = |error| Error::new(Kind::Internal, "a run of the demo ended early").because(error);

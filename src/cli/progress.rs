@@ -17,6 +17,9 @@ use super::args::{Global, LogFormat};
 use super::fit::cut;
 use super::screen::{has_colours, is_watched, plural, words_written};
 
+/// Runs whose bars are all on the screen, without one that counts them.
+const ALL_SHOWN: usize = 8;
+
 /// The bars of a run.
 #[derive(Clone, Default)]
 pub(super) struct Bars {
@@ -42,16 +45,21 @@ impl Bars {
         Self { all: self.all.clone(), state: Arc::default() }
     }
 
+    /// The bar below those of the runs, which counts the ones that have ended; none where all have a bar at once.
+    pub(super) fn of_all(&self, runs: usize) -> Option<ProgressBar> {
+        let bar = (runs > ALL_SHOWN).then(|| self.all.add(ProgressBar::new(runs as u64)))?;
+        dress(&bar, "");
+        bar.set_prefix("all");
+        bar.tick();
+        Some(bar)
+    }
+
     fn show(&self, event: Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Planned { job, fetches, .. } => {
-                let bar = self.all.add(ProgressBar::new(fetches));
-                let looks = if has_colours() { "{bar:12.cyan/dim}" } else { "{bar:12}" };
-                let line = format!("{{prefix:<24}} {looks} {{pos:>3}}/{{len}} {{wide_msg}}");
-                if let Ok(style) = ProgressStyle::with_template(&line) {
-                    bar.set_style(style.progress_chars("━━╌"));
-                }
+                let bar = self.all.insert(0, ProgressBar::new(fetches));
+                dress(&bar, "{wide_msg}");
                 bar.set_prefix(cut(&job, 24));
                 bar.tick();
                 *state = State { bar: Some(bar), asked: HashMap::new() };
@@ -73,6 +81,15 @@ impl Bars {
                 }
             }
         }
+    }
+}
+
+/// What every bar looks like, with `rest` behind it.
+fn dress(bar: &ProgressBar, rest: &str) {
+    let looks = if has_colours() { "{bar:12.cyan/dim}" } else { "{bar:12}" };
+    let line = format!("{{prefix:<24}} {looks} {{pos:>3}}/{{len}} {rest}");
+    if let Ok(style) = ProgressStyle::with_template(&line) {
+        bar.set_style(style.progress_chars("━━╌"));
     }
 }
 

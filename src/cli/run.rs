@@ -1,11 +1,12 @@
 //! `run` and `backfill`; what is typed for `plan`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::Style;
 use chrono::NaiveDate;
+use indicatif::ProgressBar;
 
 use serde_json::json;
 
@@ -16,7 +17,7 @@ use crate::job::{BrokenJob, Job};
 use crate::pipeline::budget::{Budget, OF_PROCESS};
 use crate::pipeline::lease::Leases;
 use crate::pipeline::totals::{Prices, Shared};
-use crate::pipeline::{Context, plan_job, run_job};
+use crate::pipeline::{Claim, Context, claim, plan_job, run_claimed};
 use crate::plan::{Ask, range};
 use crate::report::{Failure, FetchReport, JobReport, Outcome, Retry};
 use crate::request::Operation;
@@ -25,6 +26,7 @@ use crate::window::{parse_date_argument, parse_month};
 
 use super::args::{Days, FleetArguments, Global, Output, UnitArguments};
 use super::failures::{Failures, notes};
+use super::progress::Bars;
 use super::screen::{self, BOLD, DIM, GREEN, RED, YELLOW, bytes, count, grid, plural};
 use super::units::{self, side_by_side};
 use super::{client_config, clock, clock_document, context, plan, progress, select, tell_clock};
@@ -58,7 +60,7 @@ pub(super) async fn run(global: &Global, asked: &Run<'_>) -> Result<u8> {
     let (jobs, broken) = select(global, asked.jobs)?;
     let jobs = units::of(&jobs, asked.units)?;
     let accepted = Arc::new(accepted(&jobs, asked.accept, asked.units)?);
-    let context = context(global, client_config(global), bars.map(|bars| bars.listener())).await?;
+    let context = context(global, client_config(global), None).await?;
     let spending = asked.fleet.max_usd.map(|most| {
         let requests = most.requests_at(Operation::PRICE);
         Arc::new(Budget::new(Some(requests), Operation::PRICE, OF_PROCESS))
@@ -66,7 +68,12 @@ pub(super) async fn run(global: &Global, asked: &Run<'_>) -> Result<u8> {
     let lease = asked.fleet.lease.map(|longest| Leases { longest, since: Clock::System.now() });
     let context = Context { accepted, accept_clock: asked.accept_clock, spending, lease, ..context };
     tell_clock(context.clock);
-    let reports = run_all(&context, &jobs, "run", Ask::Due, asked.units.parallel).await;
+    let reports = run_all(
+        &Runs { context: &context, bars: bars.as_ref(), command: "run", ask: Ask::Due },
+        &jobs,
+        asked.units.parallel,
+    )
+    .await;
     let code = finish(global, &context, &reports, Failures::of(&broken), &broken)?;
     if asked.fleet.exit_detail {
         screen::out(&exit_detail(&jobs, &reports, code).to_string());
@@ -108,14 +115,18 @@ pub(super) async fn backfill(global: &Global, asked: &Backfill<'_>) -> Result<u8
     }
     let jobs = units::of(&jobs, asked.units)?;
     let accepted = Arc::new(accepted(&jobs, asked.accept, asked.units)?);
-    let context =
-        Context { accepted, ..context(global, client_config(global), bars.map(|bars| bars.listener())).await? };
+    let context = Context { accepted, ..context(global, client_config(global), None).await? };
     tell_clock(context.clock);
     if screen::can_be_asked() && !asked.yes && !confirm(&context, &jobs, ask).await? {
         screen::tell("nothing was asked and nothing was written");
         return Ok(0);
     }
-    let reports = run_all(&context, &jobs, "backfill", ask, asked.units.parallel).await;
+    let reports = run_all(
+        &Runs { context: &context, bars: bars.as_ref(), command: "backfill", ask },
+        &jobs,
+        asked.units.parallel,
+    )
+    .await;
     finish(global, &context, &reports, failures, &[])
 }
 
@@ -170,24 +181,32 @@ fn accepted(jobs: &[Job], texts: &[String], units: &UnitArguments) -> Result<BTr
     Ok(accepted)
 }
 
+/// What runs of many units have in common.
+pub(super) struct Runs<'a> {
+    pub(super) context: &'a Context,
+    pub(super) bars: Option<&'a Bars>,
+    pub(super) command: &'a str,
+    pub(super) ask: Ask,
+}
+
 /// Runs the units, at most `most` side by side; those that have not begun when a signal comes are left out.
-pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask: Ask, most: u8) -> Vec<JobReport> {
-    let shared = Shared::of(jobs, context.clock.now(), ask);
-    let context = &Context { totals: Arc::new(shared), elsewhere: Arc::default(), ..context.clone() };
+pub(super) async fn run_all(runs: &Runs<'_>, jobs: &[Job], most: u8) -> Vec<JobReport> {
+    let shared = Shared::of(jobs, runs.context.clock.now(), runs.ask);
+    let context = &Context { totals: Arc::new(shared), elsewhere: Arc::default(), ..runs.context.clone() };
+    let runs = &Runs { context, ..*runs };
     let mut accounts = units::by_account(jobs);
     // Workers that share no list of work begin at different accounts.
     if context.lease.is_some() && !accounts.is_empty() {
         let first = fastrand::usize(..accounts.len());
         accounts.rotate_left(first);
     }
+    let of_all = runs.bars.filter(|_| most > 1).and_then(|bars| bars.of_all(jobs.len()));
     let mut reports = Vec::new();
     // What was put off in the first round is taken up in the second one, and put off no more.
     for round in [1, 2] {
-        let mut runs = Vec::new();
-        for account in std::mem::take(&mut accounts) {
-            runs.push(run_account(context, account, command, ask, round == 1));
-        }
-        for (done, put_off) in side_by_side(runs, most.into()).await {
+        let begun = std::mem::take(&mut accounts).into_iter();
+        let begun: Vec<_> = begun.map(|account| run_account(runs, of_all.as_ref(), account, round == 1)).collect();
+        for (done, put_off) in side_by_side(begun, most.into()).await {
             reports.extend(done);
             accounts.push(put_off);
         }
@@ -197,32 +216,54 @@ pub(super) async fn run_all(context: &Context, jobs: &[Job], command: &str, ask:
     reports
 }
 
-/// Runs the units of one account. They share a client and a probe, which are dropped then. Where another worker holds the
-/// first of them, the others are put off if they `may_wait`: it is at work on this account, and two workers would each pay
-/// for a probe.
+/// Runs the units of one account. They share a client and a probe, which are dropped then. With leases all units are taken
+/// before the first is run: two workers in one account would each pay for a probe. Where another worker holds the first of
+/// them, the others are put off if they `may_wait`.
 async fn run_account<'j>(
-    context: &Context,
-    jobs: Vec<&'j Job>,
-    command: &str,
-    ask: Ask,
+    runs: &Runs<'_>,
+    of_all: Option<&ProgressBar>,
+    mut jobs: Vec<&'j Job>,
     may_wait: bool,
 ) -> (Vec<JobReport>, Vec<&'j Job>) {
+    let context = runs.context;
+    let (mut claims, mut put_off) = (VecDeque::new(), Vec::new());
+    if context.lease.is_some() {
+        for job in &jobs {
+            claims.push_back(claim(context, job).await);
+            if may_wait && claims.front().is_some_and(Claim::is_held) {
+                put_off = jobs.split_off(1);
+                break;
+            }
+        }
+    }
     for job in &jobs {
         context.clients.reserve(job).await;
     }
-    let (mut reports, mut put_off): (Vec<JobReport>, Vec<&Job>) = Default::default();
+    let mut reports = Vec::new();
     for job in jobs {
-        if may_wait && reports.first().is_some_and(|first| first.is_held) {
-            put_off.push(job);
-        } else if !context.cancel.is_cancelled() {
-            // In a box: the state of a run takes memory only while it goes on, of thousands that wait none.
-            reports.push(Box::pin(run_job(context, job, command, ask)).await);
+        match claims.pop_front() {
+            Some(claimed) if context.cancel.is_cancelled() => claimed.give_back(context, &job.unit).await,
+            None if context.cancel.is_cancelled() => {}
+            claimed => reports.push(run_one(runs, job, claimed).await),
         }
+        of_all.inspect(|bar| bar.inc(1));
         if context.clients.release(job).await {
             context.totals.forget(job).await;
         }
     }
     (reports, put_off)
+}
+
+/// Runs one unit, which is claimed first if it is not yet.
+async fn run_one(runs: &Runs<'_>, job: &Job, claimed: Option<Claim>) -> JobReport {
+    let own = runs.bars.map(|bars| Context { listener: Some(bars.beside().listener()), ..runs.context.clone() });
+    let context = own.as_ref().unwrap_or(runs.context);
+    let claimed = match claimed {
+        Some(claimed) => claimed,
+        None => claim(context, job).await,
+    };
+    // In a box: the state of a run takes memory only while it goes on, of thousands that wait none.
+    Box::pin(run_claimed(context, job, runs.command, runs.ask, claimed)).await
 }
 
 /// Shows days and cost of the plan and asks for confirmation.
@@ -283,7 +324,7 @@ fn notes_of(report: &JobReport) -> Vec<(String, String)> {
 }
 
 /// Accounts of a table that have their own lines; of more, those alone that did not end well.
-const LISTED: usize = 12;
+pub(super) const LISTED: usize = 12;
 
 /// Whether a run is one of those of a table with many accounts.
 fn is_of_many(report: &JobReport, reports: &[JobReport]) -> bool {

@@ -11,6 +11,7 @@ use crate::pipeline::Context;
 
 use super::args::{Global, Output, UnitArguments};
 use super::failures::Failures;
+use super::run::LISTED;
 use super::screen::{self, GREEN, RED, count, grid, plural};
 use super::units::{self, side_by_side};
 use super::{client_config, clock_document, context, missing, progress, select, tell_clock};
@@ -38,7 +39,7 @@ pub(super) async fn verify(global: &Global, asked: &Asked<'_>) -> Result<u8> {
     }
     let depth = if asked.full { Depth::Rows } else { Depth::Footers };
     let mut failures = Failures::of(&broken);
-    let (mut documents, mut open) = (Vec::new(), Vec::new());
+    let (mut documents, mut open, mut all) = (Vec::new(), Vec::new(), Vec::new());
     let checks = units.iter().map(|job| check(&context, job, depth, asked.repair)).collect::<Vec<_>>();
     let checks = side_by_side(checks, asked.units.parallel.into()).await;
     for (job, checked) in units.iter().zip(checks) {
@@ -46,11 +47,6 @@ pub(super) async fn verify(global: &Global, asked: &Asked<'_>) -> Result<u8> {
             failures.add_code(Kind::Interrupted.exit_code());
             continue;
         };
-        if global.output == Output::Text
-            && let Ok(checked) = &checked
-        {
-            print(checked);
-        }
         match &checked {
             Ok(checked) => {
                 checked.runs.iter().for_each(|run| failures.add_run(run));
@@ -59,6 +55,10 @@ pub(super) async fn verify(global: &Global, asked: &Asked<'_>) -> Result<u8> {
             Err(error) => failures.add(&job.unit, error),
         }
         documents.push(document(job, &checked));
+        all.extend(checked);
+    }
+    if global.output == Output::Text {
+        all.chunk_by(|a, b| a.unit.table == b.unit.table).for_each(print_table);
     }
     if !open.is_empty() {
         failures.add_code(Kind::Gap.exit_code());
@@ -96,17 +96,36 @@ fn document(job: &Job, checked: &Result<TableCheck>) -> Value {
     }
 }
 
+/// The checks of a table. Of many accounts, those with nothing to tell have one line.
+fn print_table(checks: &[TableCheck]) {
+    let is_quiet = |check: &&TableCheck| {
+        checks.len() > LISTED && check.findings.is_empty() && check.runs.is_empty() && check.notes.is_empty()
+    };
+    let (quiet, others): (Vec<&TableCheck>, Vec<&TableCheck>) = checks.iter().partition(is_quiet);
+    if let Some(first) = quiet.first() {
+        let sum = |of: &dyn Fn(&TableCheck) -> u64| quiet.iter().map(|check| of(check)).sum();
+        let name = format!("{}, {}", first.unit.table, plural(quiet.len() as u64, "account"));
+        screen::out(&screen::titled(&name, &right(first.full, sum(&|check| check.right), sum(&|check| check.rows))));
+    }
+    others.into_iter().for_each(print);
+}
+
+/// What is said of files that are as they should be.
+fn right(full: bool, files: u64, rows: u64) -> String {
+    if files == 0 {
+        return "no data yet".to_owned();
+    }
+    let what = if full { ", every row compared" } else { "" };
+    format!("{GREEN}{} OK, {}{what}{GREEN:#}", plural(files, "file"), plural(rows, "row"))
+}
+
 fn print(checked: &TableCheck) {
-    let what = if checked.full { ", every row compared" } else { "" };
     let wrong = checked.open().count() as u64;
     let mended = checked.findings.len() as u64 - wrong;
-    let mut line = String::new();
-    if checked.right == 0 && checked.findings.is_empty() {
-        line.push_str("no data yet");
-    } else {
-        let right = format!("{} OK, {}{what}", plural(checked.right, "file"), plural(checked.rows, "row"));
-        line.push_str(&format!("{GREEN}{right}{GREEN:#}"));
-    }
+    let mut line = match checked.right {
+        0 if !checked.findings.is_empty() => format!("{RED}0 files OK{RED:#}"),
+        files => right(checked.full, files, checked.rows),
+    };
     if mended > 0 {
         line.push_str(&format!(", {} of them repaired", count(mended)));
     }

@@ -390,11 +390,11 @@ fn aws_identity(settings: &AwsSettings, (aws_account, account_check): account::F
     match &identity.aws_account {
         Some(found) if found != wanted => Err(Error::new(
             Kind::Auth,
-            format!("the credentials belong to account {found}, but aws.account_id is {wanted}"),
+            format!("the credentials belong to account {found}, but the job's account (aws.account_id, or its id in accounts) is {wanted}"),
         )
-        .advise("use the credentials of the account the job names, or correct aws.account_id")),
+        .advise("use credentials of the account that the job names (a role or a profile of it), or correct its id")),
         Some(_) => Ok(identity),
-        None => identity.unknown_account("aws.account_id").map_or(Ok(identity), Err),
+        None => identity.unknown_account("aws.account_id (or the id in accounts)").map_or(Ok(identity), Err),
     }
 }
 

@@ -41,6 +41,14 @@ struct Lease {
     started_at: DateTime<Utc>,
 }
 
+/// What came of taking a unit.
+pub(super) enum Taken {
+    /// It is ours, by the lease with this number.
+    Number(u64),
+    /// It is not.
+    Not(Skipped),
+}
+
 /// Why a unit is skipped.
 pub(super) struct Skipped {
     pub(super) note: String,
@@ -54,7 +62,7 @@ impl Skipped {
     }
 }
 
-/// Takes the unit for a run; why it is skipped, if another worker holds it or has done it.
+/// Takes the unit for a run, unless another worker holds it or has done it; `None` where nobody takes leases.
 ///
 /// # Errors
 /// When the lake cannot be read or written.
@@ -63,7 +71,7 @@ pub(super) async fn take(
     unit: &Unit,
     run_id: &str,
     started_at: DateTime<Utc>,
-) -> Result<Option<Skipped>> {
+) -> Result<Option<Taken>> {
     let Some(leases) = context.lease else { return Ok(None) };
     let mut known: Vec<(u64, DateTime<Utc>)> = context
         .lake
@@ -77,14 +85,15 @@ pub(super) async fn take(
         && is_younger(*at, context.clock.now(), leases.longest)
         && let Some(skipped) = held(context, unit, *number, *at, leases.since).await?
     {
-        return Ok(Some(skipped));
+        return Ok(Some(Taken::Not(skipped)));
     }
     let next = known.last().map_or(1, |(number, _)| number.saturating_add(1));
     let lease = Lease { format: 1, run_id: run_id.to_owned(), started_at };
     let text = serde_json::to_vec(&lease)
         .map_err(|error| Error::new(Kind::Internal, "cannot write the lease").because(error))?;
     if !context.lake.create(&key_of(unit, next), Bytes::from(text)).await? {
-        return Ok(Some(Skipped::held("skipped: another worker has taken it at the same moment")));
+        let skipped = Skipped::held("skipped: another worker has taken it at the same moment");
+        return Ok(Some(Taken::Not(skipped)));
     }
     for (number, _) in known.iter().rev().skip(KEPT) {
         if let Err(error) = context.lake.remove_lease(&key_of(unit, *number)).await {
@@ -92,7 +101,14 @@ pub(super) async fn take(
             break;
         }
     }
-    Ok(None)
+    Ok(Some(Taken::Number(next)))
+}
+
+/// Gives a unit back that was taken and is not run after all, so that nobody waits for it.
+pub(super) async fn give_back(context: &Context, unit: &Unit, number: u64) {
+    if let Err(error) = context.lake.remove_lease(&key_of(unit, number)).await {
+        tracing::warn!("a lease stays until it is over, because it cannot be removed: {error}");
+    }
 }
 
 /// Whether another worker holds the unit, or has done it since this one began; `None` if the unit is free.

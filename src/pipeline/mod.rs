@@ -263,29 +263,65 @@ pub fn new_run_id(now: DateTime<Utc>) -> String {
     format!("{}-{:08x}", now.format("%Y%m%dT%H%M%SZ"), fastrand::u32(..))
 }
 
-/// Runs one job and reports; errors are in the report.
-pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> JobReport {
+/// A run that may begin: what it will be called, and whether it may.
+pub struct Claim {
+    run_id: String,
+    started: DateTime<Utc>,
+    /// The lease, where workers take some; an error before anything was written.
+    admitted: Result<Option<lease::Taken>>,
+    /// Whether the run may leave a record.
+    is_recorded: bool,
+}
+
+impl Claim {
+    /// Whether another worker holds the unit.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(&self.admitted, Ok(Some(lease::Taken::Not(skipped))) if skipped.is_held)
+    }
+
+    /// Gives the unit back, which will not be run after all.
+    pub async fn give_back(self, context: &Context, unit: &Unit) {
+        if let Ok(Some(lease::Taken::Number(number))) = self.admitted {
+            lease::give_back(context, unit, number).await;
+        }
+    }
+}
+
+/// Claims the unit of a job for a run. Errors are in the report of the run.
+pub async fn claim(context: &Context, job: &Job) -> Claim {
     let started = context.clock.now();
-    let clock = Instant::now();
     let run_id = new_run_id(started);
-    let span = info_span!("job", job = %job.unit, run = %run_id);
-    let mut report = JobReport::begin(&job.unit, &run_id, command, started, context.clock.fixed().is_some());
-    report.begins_on = begins_on(job, started);
-    let spending = Started::new(&context.lake, &job.unit, &run_id, started);
     let admitted = admit(context, job).await;
-    let mut is_recorded = admitted.is_ok();
+    let is_recorded = admitted.is_ok();
     let admitted = match admitted {
         Ok(()) => lease::take(context, &job.unit, &run_id, started).await,
         Err(error) => Err(error),
     };
+    Claim { run_id, started, admitted, is_recorded }
+}
+
+/// Runs one job and reports; errors are in the report.
+pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> JobReport {
+    run_claimed(context, job, command, ask, claim(context, job).await).await
+}
+
+/// Runs one job whose unit is claimed.
+pub async fn run_claimed(context: &Context, job: &Job, command: &str, ask: Ask, claim: Claim) -> JobReport {
+    let clock = Instant::now();
+    let Claim { run_id, started, admitted, mut is_recorded } = claim;
+    let span = info_span!("job", job = %job.unit, run = %run_id);
+    let mut report = JobReport::begin(&job.unit, &run_id, command, started, context.clock.fixed().is_some());
+    report.begins_on = begins_on(job, started);
+    let spending = Started::new(&context.lake, &job.unit, &run_id, started);
     let worked = match admitted {
-        Ok(None) => work(context, job, &spending, ask, &mut report).instrument(span.clone()).await,
         // Nothing was done, so there is nothing to record.
-        Ok(Some(skipped)) => {
+        Ok(Some(lease::Taken::Not(skipped))) => {
             report.notes.push(skipped.note);
             (report.is_held, is_recorded) = (skipped.is_held, false);
             Ok(())
         }
+        Ok(_) => work(context, job, &spending, ask, &mut report).instrument(span.clone()).await,
         Err(error) => Err(error),
     };
     if let Err(error) = worked {

@@ -209,8 +209,8 @@ impl ProvideCredentials for Remembering {
 pub(in crate::clients) async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Credentials> {
     let missing = || {
         match &settings.role_arn {
-        Some(_) => Error::new(Kind::Auth, "the role of aws.role_arn cannot be assumed").advise(
-            "check that the role's trust policy names the caller, that aws.external_id fits it, and that the caller itself has credentials",
+        Some(_) => Error::new(Kind::Auth, "the role that the job names (role_arn) cannot be assumed").advise(
+            "check that the role's trust policy names the caller, that external_id fits it, and that the caller itself has credentials",
         ),
         None => Error::new(Kind::Auth, "there are no AWS credentials to use").advise(
             "set AWS_PROFILE (after `aws sso login` where you use SSO), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached",

@@ -183,7 +183,12 @@ fn a_job_that_names_its_account_is_not_run_without_knowing_whose_the_credentials
         let (tokens, api, house) = open();
         house.job("costs", &in_aws("account_id = \"111111111111\""));
         tokens.then([reply]);
-        ends_before_anything_is_paid(&house, &api, code, "so aws.account_id cannot be verified");
+        ends_before_anything_is_paid(
+            &house,
+            &api,
+            code,
+            "so aws.account_id (or the id in accounts) cannot be verified",
+        );
         assert!(house.objects().is_empty(), "{what}");
     }
 }

@@ -64,7 +64,7 @@ fn an_account_that_the_job_names_is_verified() {
     house.job("costs", &DAILY.replace("[limits]", "[aws]\naccount_id = \"111111111111\"\n[limits]"));
     tokens.then([identity("222222222222")]);
     let done = house.json(&["run"]);
-    done.exits(3).says("belong to account 222222222222, but aws.account_id is 111111111111");
+    done.exits(3).says("belong to account 222222222222, (aws.account_id, or its id in accounts) is 111111111111");
     assert!(api.take_asked().is_empty() && house.objects().is_empty());
     tokens.then([identity("111111111111")]);
     api.then([Reply::good(&two_days())]);
@@ -142,7 +142,7 @@ fn a_role_that_is_denied_is_a_missing_permission() {
         authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
     tokens.then([Reply::new(403, denied)]);
     let done = house.costlake(&["run"]);
-    done.exits(3).says("the role of aws.role_arn cannot be assumed").hides("123456789012");
+    done.exits(3).says("the role that the job names (role_arn) cannot be assumed").hides("123456789012");
     assert!(api.take_asked().is_empty() && house.objects().is_empty());
 }
 

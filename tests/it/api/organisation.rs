@@ -55,7 +55,7 @@ fn roles_that_are_denied_end_a_run_before_anything_is_asked() {
     let (sandbox, house) = open();
     let refused = |role: &str, more: &str| {
         house.job("costs", &assuming(PAYERS[1], role, more));
-        house.costlake(&["run"]).exits(3).says("the role of aws.role_arn cannot be assumed");
+        house.costlake(&["run"]).exits(3).says("the role that the job names (role_arn) cannot be assumed");
         assert!(house.objects().is_empty() && sandbox.requests().cost_explorer == 0, "{role}");
     };
     refused("costlake-denied", "");

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::TcpListener;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -308,7 +312,7 @@ fn a_unit_that_another_worker_holds_is_skipped_until_its_run_has_ended() {
     // A run that took its lease after this worker began, and was well, has done the work.
     let asked = sandbox.requests().cost_explorer;
     let file = fs::File::options().write(true).open(state.join("lease/00000000000000000002.json")).expect("a lease");
-    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(600);
+    let later = SystemTime::now() + Duration::from_secs(600);
     file.set_modified(later).expect("a time");
     let done = house.json(&["run", "--lease", "2h"]);
     assert!(of_account(&done, ONE)["notes"].to_string().contains("of another worker has just done it"), "{done}");
@@ -316,6 +320,44 @@ fn a_unit_that_another_worker_holds_is_skipped_until_its_run_has_ended() {
     // Without the flag nobody looks at leases.
     house.costlake(&["run"]).exits(0);
     assert!(!state.join("lease/00000000000000000003.json").exists());
+}
+
+/// The unit's only lease, and when it was taken.
+fn lease_of(house: &Lakehouse, table: &str) -> Option<SystemTime> {
+    let lease = format!("_costlake/{table}/account={ONE}/lease/00000000000000000001.json");
+    fs::metadata(house.lake().join(lease)).and_then(|lease| lease.modified()).ok()
+}
+
+#[test]
+fn all_units_of_an_account_are_taken_before_the_first_is_run() {
+    let (_sandbox, house) = open();
+    house.job("costs", &listed(&[ONE]));
+    house.job("costs_too", &listed(&[ONE]));
+    house.costlake(&["run", "--lease", "2h"]).exits(0);
+    let record = fs::metadata(house.lake().join("_costlake/costs/table.json")).expect("a record");
+    let (first, second) = (lease_of(&house, "costs"), lease_of(&house, "costs_too"));
+    assert!(first.is_some() && second.is_some());
+    assert!(second <= record.modified().ok(), "the second table was taken after the first had begun");
+}
+
+#[test]
+fn a_unit_that_was_taken_and_not_begun_is_given_back_at_a_signal() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut house = Lakehouse::new(&format!("http://{}", silent.local_addr().expect("an address")), NOW);
+    house.set("AWS_ENDPOINT_URL_STS", &format!("http://{}", silent.local_addr().expect("an address")));
+    house.job("costs", &listed(&[ONE]));
+    house.job("costs_too", &listed(&[ONE]));
+    let mut child = house.begin(&["run", "--lease", "2h", "--exit-detail"]);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while lease_of(&house, "costs_too").is_none() {
+        assert!(Instant::now() < deadline, "both tables are taken");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+    assert!(killed.success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert!(lease_of(&house, "costs").is_some(), "the run that had begun has its record instead");
+    assert!(lease_of(&house, "costs_too").is_none(), "nobody is to wait for a run that never began");
 }
 
 #[test]
