@@ -43,6 +43,12 @@ pub(super) struct Global {
     /// Where the tables are: a folder, file:///folder or s3://bucket/prefix [default: lake; of `demo`: demo-lake].
     #[arg(id = "lake", long = "lake", global = true, env = "COSTLAKE_LAKE", value_name = "URL")]
     pub(super) given_lake: Option<String>,
+    /// Encryption that the bucket demands of each write: AES256, aws:kms or aws:kms:dsse [default: the bucket's].
+    #[arg(long, global = true, env = "COSTLAKE_LAKE_SSE", value_name = "KIND")]
+    pub(super) lake_sse: Option<String>,
+    /// Id or ARN of the KMS key for --lake-sse aws:kms [default: the bucket's].
+    #[arg(long, global = true, env = "COSTLAKE_LAKE_KMS_KEY_ID", value_name = "KEY")]
+    pub(super) lake_kms_key_id: Option<String>,
     /// Write to a store that ignores conditional writes (unsafe): only one costlake may ever run on it.
     #[arg(long, global = true)]
     pub(super) single_writer: bool,

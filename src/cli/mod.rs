@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::job::section::nearest;
 use crate::job::{self, BrokenJob, Job};
-use crate::lake::{Lake, LocalLake, Location};
+use crate::lake::{Encryption, Lake, LocalLake, Location};
 use crate::pipeline::Context;
 use crate::pipeline::retry::RetryPolicy;
 use crate::redact;
@@ -279,7 +279,8 @@ async fn open_lake(global: &Global) -> Result<(Location, Arc<Lake>)> {
             Lake::Local(LocalLake::new(path))
         }
         Location::Bucket { bucket, prefix } => {
-            Lake::S3(aws::open_bucket(bucket, prefix, global.allow_http, deadlines()).await?)
+            let encryption = Encryption::parse(global.lake_sse.as_deref(), global.lake_kms_key_id.as_deref())?;
+            Lake::S3(aws::open_bucket(bucket, prefix, encryption, global.allow_http, deadlines()).await?)
         }
     };
     Ok((location, Arc::new(lake)))

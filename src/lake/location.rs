@@ -43,6 +43,10 @@ impl Location {
         check_expanded(text)?;
         let shown = without_credentials(text);
         if let Some(rest) = text.strip_prefix("s3://") {
+            if rest.starts_with("arn:") {
+                let advice = "write the bucket's name, or the alias of the access point (it ends with -s3alias): s3://alias/prefix";
+                return Err(wrong(format!("`{shown}` is an ARN, not a bucket and prefix"), advice));
+            }
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let prefix = prefix.trim_matches('/');
             let sound = !bucket.is_empty()
@@ -139,6 +143,13 @@ mod tests {
         {
             assert!(Location::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_access_point_is_named_by_its_alias() {
+        assert_eq!(shown("s3://bills-abc123-s3alias/x"), "s3://bills-abc123-s3alias/x");
+        let said = shown("s3://arn:aws:s3:us-east-1:111122223333:accesspoint/bills/x");
+        assert!(said.contains("is an ARN") && said.contains("-s3alias"), "{said}");
     }
 
     #[test]

@@ -48,11 +48,13 @@ fn check_size(key: &str, size: u64) -> Result<()> {
 }
 
 mod conditions;
+mod encryption;
 mod folders;
 mod local;
 mod location;
 mod s3;
 
+pub use encryption::Encryption;
 pub use local::LocalLake;
 pub use location::Location;
 pub use s3::{BucketAddress, S3Lake};

@@ -241,7 +241,7 @@ impl S3Lake {
         let advice = match kind {
             Kind::Auth if text.contains("explicit deny") => {
                 "a policy denies it, so that allowing more does not help: ask whoever keeps the bucket's policy; where that \
-                 demands headers of encryption, which costlake does not send, set the bucket's default encryption instead"
+                 demands a header of encryption, --lake-sse sends it (--lake-sse aws:kms --lake-kms-key-id KEY)"
             }
             Kind::Auth => {
                 "the credentials need s3:GetObject and s3:PutObject below the prefix, and s3:ListBucket on the bucket"
@@ -306,6 +306,6 @@ mod tests {
         let source = "not authorized to perform: s3:PutObject with an explicit deny in a resource-based policy".into();
         let error = object_store::Error::PermissionDenied { path: "t".to_owned(), source };
         let error = lake.failed("cannot write", "t", error);
-        assert!(error.kind() == Kind::Auth && error.report().contains("default encryption"), "{}", error.report());
+        assert!(error.kind() == Kind::Auth && error.report().contains("--lake-sse sends it"), "{}", error.report());
     }
 }

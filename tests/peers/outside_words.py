@@ -381,6 +381,10 @@ def in_bucket(stack, **rules):
 def encryption(group, stack):
     done, met = in_bucket(stack, encryption="aws:kms")
     group.equal(met.world.objects, {}, "objects")
+    met.costlake.environment |= {"COSTLAKE_LAKE_SSE": "aws:kms", "COSTLAKE_LAKE_KMS_KEY_ID": "alias/bills"}
+    group.equal(met.run("run", root="s3://bills/x").code, 0, "with the header")
+    group.equal(set(met.world.keys_named), {"alias/bills"}, "the key of each write")
+    group.true([key for key in met.world.objects if key.endswith(".parquet")], "an object was written")
     return done
 
 

@@ -95,7 +95,7 @@ if { needed readers || needed views; } && ! command -v java >/dev/null; then apt
 if needed shells && ! command -v fish >/dev/null; then apt_install fish; fi
 if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
 if needed weeks && ! command -v faketime >/dev/null; then apt_install faketime; fi
-if needed outside && ! command -v openssl >/dev/null; then apt_install openssl; fi
+if { needed outside || needed credentials; } && ! command -v openssl >/dev/null; then apt_install openssl; fi
 if { needed disk || needed file_calls || needed power; } && ! command -v strace >/dev/null; then apt_install strace; fi
 if { needed s3 || needed writers; } && ! { command -v radosgw && command -v ceph-mon && command -v ceph-osd && command -v ceph; } >/dev/null; then
   apt_install ceph-mon ceph-osd radosgw ceph-common

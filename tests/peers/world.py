@@ -56,6 +56,7 @@ class World:
         self.datadog = lambda path, query: {}
         # The bucket: its objects, and its rules.
         self.objects, self.region, self.encryption, self.conditional, self.denies = {}, None, None, True, None
+        self.keys_named = []
         self.proxy_says = 403
         self.lock = threading.RLock()
 
@@ -193,6 +194,7 @@ class World:
             return self.refusal(403, "AccessDenied", self.denies)
         if self.encryption and headers.get("x-amz-server-side-encryption") != self.encryption:
             return self.refusal(403, "AccessDenied", "the bucket takes encrypted objects only, with an explicit deny in a resource-based policy")
+        self.keys_named.append(headers.get("x-amz-server-side-encryption-aws-kms-key-id"))
         there = self.objects.get(key)
         if self.conditional:
             wanted = headers.get("If-Match")
@@ -245,8 +247,9 @@ def savings(query, value=lambda day: 40.0, rate=lambda day: 0.25, unit="dollar",
             for name in SERIES}
 
 
-def authority():
-    """A certificate authority made on the spot: the folder with `ca.pem`, and the certificate and key of 127.0.0.1."""
+def authority(*hosts):
+    """A certificate authority made on the spot: the folder with `ca.pem`, and the certificate and key of 127.0.0.1 and of
+    these hosts."""
     folder = lake.temporary("authority")
 
     def openssl(*arguments):
@@ -255,7 +258,7 @@ def authority():
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.pem",
             "-days", "2", "-subj", "/CN=Authority of this test")
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "leaf.key", "-out", "leaf.csr", "-subj", "/CN=here")
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    (folder / "names").write_text(",".join(["subjectAltName=DNS:localhost,IP:127.0.0.1", *(f"DNS:{host}" for host in hosts)]) + "\n")
     openssl("x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
             "-extfile", "names", "-out", "leaf.pem")
     return folder, (str(folder / "leaf.pem"), str(folder / "leaf.key"))

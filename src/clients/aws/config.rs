@@ -17,14 +17,14 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use object_store::aws::{AmazonS3Builder, AwsCredential};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
 use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig};
 use tokio::sync::Mutex;
 use tracing::instrument::WithSubscriber;
 
 use crate::error::{Error, Kind, Result};
 use crate::job::AwsSettings;
-use crate::lake::S3Lake;
+use crate::lake::{Encryption, S3Lake};
 use crate::redact;
 use crate::unreached::Unreached;
 
@@ -32,7 +32,7 @@ use super::bucket::BucketConnector;
 use super::cost_explorer::errors::explain_code;
 use super::http;
 use super::profiles::{ProfileRegion, but_files};
-use super::{endpoints, profiles, sso};
+use super::{endpoints, origin, profiles, sso};
 use crate::clients::sendable::{self, Unsendable};
 use crate::clients::trust::{Authorities, NO_AUTHORITIES};
 use crate::clients::{Deadlines, causes, proxy};
@@ -207,29 +207,42 @@ impl ProvideCredentials for Remembering {
 }
 
 pub(in crate::clients) async fn credentials(config: &SdkConfig, settings: &AwsSettings) -> Result<Credentials> {
-    let missing = || {
-        match &settings.role_arn {
-        Some(_) => Error::new(Kind::Auth, "the role that the job names (role_arn) cannot be assumed").advise(
-            "check that the role's trust policy names the caller, that external_id fits it, and that the caller itself has credentials",
-        ),
-        None => Error::new(Kind::Auth, "there are no AWS credentials to use").advise(
-            "set AWS_PROFILE (after `aws sso login` where you use SSO), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached",
-        ),
-    }
-    };
-    let provider = config.credentials_provider().ok_or_else(missing)?;
+    let Some(provider) = config.credentials_provider() else { return Err(missing(settings, None).await) };
     // Variables come first in the chain; if they are set, profiles are not used.
     if std::env::var("AWS_ACCESS_KEY_ID").map_or(true, |id| id.trim().is_empty()) {
         profiles::check(settings.profile.as_deref()).await?;
     }
-    let provided = provider.provide_credentials().await;
-    provided.map_err(|error| {
-        let unsendable: Option<&Unsendable> = links(&error).find_map(|link| link.downcast_ref());
-        match unsendable {
-            Some(unsendable) => unsendable.told(),
-            None => credentials_unreachable(&error).unwrap_or_else(missing).because(causes(&error)),
-        }
-    })
+    let error = match provider.provide_credentials().await {
+        Ok(credentials) => return Ok(credentials),
+        Err(error) => error,
+    };
+    let unsendable: Option<&Unsendable> = links(&error).find_map(|link| link.downcast_ref());
+    if let Some(unsendable) = unsendable {
+        return Err(unsendable.told());
+    }
+    let told = match credentials_unreachable(&error) {
+        Some(unreachable) => unreachable,
+        None => missing(settings, Some(&error)).await,
+    };
+    Err(told.because(causes(&error)))
+}
+
+/// The error for credentials that did not come, or for a role that is not given for them.
+async fn missing(settings: &AwsSettings, error: Option<&CredentialsError>) -> Error {
+    // The caller's own credentials fail below the role's.
+    let is_of_caller = error.is_some_and(|error| links(error).skip(1).any(|link| link.is::<CredentialsError>()));
+    if settings.role_arn.is_some() && !is_of_caller {
+        return Error::new(Kind::Auth, "the role that the job names (role_arn) cannot be assumed")
+            .advise("check that the role's trust policy names the caller, and that external_id fits it");
+    }
+    let profile = settings.profile.as_deref();
+    let is_refused = |link: &(dyn StdError + 'static)| {
+        matches!(link.downcast_ref::<SdkError<AssumeRoleError>>(), Some(SdkError::ServiceError(_)))
+    };
+    if error.is_some_and(|error| links(error).any(is_refused)) {
+        return origin::refused_role(profile);
+    }
+    origin::missing(profile, &error.map(|error| causes(error)).unwrap_or_default()).await
 }
 
 /// The error if the provider of credentials could not be reached; `None` if the credentials may be at fault.
@@ -296,7 +309,13 @@ fn has_no_answer<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 ///
 /// # Errors
 /// [`Kind::Auth`] without credentials, [`Kind::Config`] for a refused endpoint.
-pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines: Deadlines) -> Result<S3Lake> {
+pub async fn open_bucket(
+    bucket: &str,
+    prefix: &str,
+    encryption: Option<Encryption>,
+    allow_http: bool,
+    deadlines: Deadlines,
+) -> Result<S3Lake> {
     let config = load(&AwsSettings::default(), None, true, deadlines).await?;
     credentials(&config, &AwsSettings::default()).await?;
     let address = endpoints::of_bucket(&config, bucket, allow_http).await?;
@@ -321,6 +340,17 @@ pub async fn open_bucket(bucket: &str, prefix: &str, allow_http: bool, deadlines
             .with_http_connector(BucketConnector { deadlines, trusted: trusted.clone() });
         if let Some(url) = address.of(bucket) {
             builder = builder.with_endpoint(url).with_virtual_hosted_style_request(!address.by_path);
+        } else if bucket.ends_with(ALIAS_OF_ACCESS_POINT) {
+            // Such an alias is no name in a path.
+            builder = builder.with_virtual_hosted_style_request(true);
+        }
+        let headers = encryption.iter().flat_map(|encryption| {
+            let key = encryption.kms_key.as_deref().map(|key| ("aws_sse_kms_key_id", key));
+            [Some(("aws_server_side_encryption", encryption.algorithm)), key].into_iter().flatten()
+        });
+        for (name, value) in headers {
+            let name: AmazonS3ConfigKey = name.parse().map_err(|error| unopened(bucket, error))?;
+            builder = builder.with_config(name, value);
         }
         builder.build().map_err(|error| unopened(bucket, error))
     };
@@ -343,6 +373,10 @@ struct Bridge {
     provider: SharedCredentialsProvider,
     held: Mutex<Option<(Credentials, Arc<AwsCredential>)>>,
 }
+
+/// How the alias of an access point ends, which stands for a bucket
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-naming.html>).
+const ALIAS_OF_ACCESS_POINT: &str = "-s3alias";
 
 /// How often a read of the bucket is sent again.
 const READ_RETRIES: usize = 4;

@@ -6,6 +6,7 @@ pub mod config;
 pub mod cost_explorer;
 pub(in crate::clients) mod endpoints;
 mod http;
+mod origin;
 pub(in crate::clients) mod profiles;
 mod sso;
 

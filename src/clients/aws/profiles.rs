@@ -65,6 +65,12 @@ pub(in crate::clients) async fn check(profile: Option<&str>) -> Result<()> {
     chain(&profiles).try_for_each(|(name, profile)| check_profile(name, profile))
 }
 
+/// The last profile of the chain, which the credentials come from; `None` where there is none or it cannot be read.
+pub(super) async fn source(profile: Option<&str>) -> Option<(String, Profile)> {
+    let profiles = read(profile).await.ok()?;
+    chain(&profiles).last().map(|(name, profile)| (name.to_owned(), profile.clone()))
+}
+
 /// The selected profile and its chain of `source_profile`.
 fn chain(profiles: &ProfileSet) -> impl Iterator<Item = (&str, &Profile)> {
     let named = move |name| Some((name, profiles.get_profile(name)?));

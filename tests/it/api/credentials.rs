@@ -64,7 +64,9 @@ fn an_account_that_the_job_names_is_verified() {
     house.job("costs", &DAILY.replace("[limits]", "[aws]\naccount_id = \"111111111111\"\n[limits]"));
     tokens.then([identity("222222222222")]);
     let done = house.json(&["run"]);
-    done.exits(3).says("belong to account 222222222222, (aws.account_id, or its id in accounts) is 111111111111");
+    done.exits(3).says(
+        "belong to account 222222222222, but the job's account (aws.account_id, or its id in accounts) is 111111111111",
+    );
     assert!(api.take_asked().is_empty() && house.objects().is_empty());
     tokens.then([identity("111111111111")]);
     api.then([Reply::good(&two_days())]);

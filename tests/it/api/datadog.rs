@@ -1,5 +1,15 @@
 //! Datadog's refusals and oddities, through the binary: keys, waits, redirects, and stored raw responses.
 
+use std::fs;
+use std::sync::Arc;
+
+use costlake::clients::{ClientConfig, Clients};
+use costlake::clock::Clock;
+use costlake::job::parse;
+use costlake::lake::{Lake, LocalLake};
+use costlake::pipeline::{Context, run_job};
+use costlake::plan::Ask;
+use costlake::window::{Window, parse_day};
 use serde_json::json;
 
 use crate::support::lake::{column, files};
@@ -252,5 +262,36 @@ fn errors_with_a_good_status_are_said_and_nothing_is_taken() {
         done.exits(1).says("Datadog answers with errors: Timeout: a part is missing").says("status 200");
         assert!(house.objects().is_empty());
         house.costlake(&["check", "--online"]).exits(1).says("Timeout: a part is missing");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_change_in_their_files_are_used_from_the_next_run_on() {
+    let script = Script::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |api: &str, app: &str| {
+        fs::write(folder.path().join("api"), api).expect("a file");
+        fs::write(folder.path().join("app"), app).expect("a file");
+    };
+    let list = "[accounts]\nlist = [{ name = \"acme\", api_key_file = \"api\", app_key_file = \"app\" }]\n";
+    let job = parse(&folder.path().join("dog.toml"), &format!("{SAVINGS}{list}")).expect("a job").units().remove(0);
+    let outside = ClientConfig { datadog_url: Some(script.url().to_owned()), ..ClientConfig::default() };
+    let lake = Lake::Local(LocalLake::new(folder.path().join("lake")));
+    let context =
+        Context::new(Arc::new(Clients::new(outside)), Arc::new(lake), Clock::Fixed(NOW.parse().expect("a time")));
+    for (api, app, sent) in [
+        ("first-api", "first-app\n", ["first-api", "first-app"]),
+        ("first-api", "first-app", ["first-api", "first-app"]),
+        ("second-api\n", "second-app\n", ["second-api", "second-app"]),
+        ("", "second-app", ["second-api", "second-app"]),
+        ("third-api", "third-app", ["third-api", "third-app"]),
+    ] {
+        write(api, app);
+        script.then([savings()]);
+        let range = Ask::Range { window: Window::day(parse_day("2026-11-01").expect("a day")), missing_only: false };
+        let report = run_job(&context, &job, "backfill", range).await;
+        assert_eq!(report.exit_code, 0, "{report:?}");
+        let asked = script.take_asked();
+        assert_eq!(["dd-api-key", "dd-application-key"].map(|name| asked[0].header(name)), sent.map(Some));
     }
 }

@@ -92,6 +92,18 @@ fn a_proxy_that_refuses_is_named_without_its_password() {
 }
 
 #[test]
+fn the_alias_of_an_access_point_is_a_host_and_a_bucket_is_in_the_path() {
+    let proxy = proxy("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
+    let mut house = Lakehouse::new("https://nobody.invalid", NOW);
+    house.set("HTTPS_PROXY", &format!("http://{proxy}"));
+    house.job("table", DAILY);
+    for (bucket, host) in [("bills-a1b2-s3alias", "bills-a1b2-s3alias.s3.us-east-1"), ("bills", "s3.us-east-1")] {
+        let done = house.costlake(&["status", "--lake", &format!("s3://{bucket}/x")]);
+        done.exits(1).says(&format!("(address https://{host}.amazonaws.com"));
+    }
+}
+
+#[test]
 fn a_proxy_that_wants_a_password_is_asked_once() {
     let proxy = proxy("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
     let mut house = house_at("https://nobody.invalid");
