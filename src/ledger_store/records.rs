@@ -199,12 +199,18 @@ pub async fn read_record(lake: &Lake, key: &str) -> Result<Option<JobReport>> {
     Ok(object.and_then(|object| serde_json::from_slice(&object.bytes).ok()))
 }
 
-/// The record of a run that began at `started_at`; `None` until the run has ended.
+/// The record of a run that began at `started_at`, and when the store took it; `None` until the run has ended.
 ///
 /// # Errors
 /// When the lake cannot be read.
-pub async fn record_of(lake: &Lake, unit: &Unit, run_id: &str, started_at: DateTime<Utc>) -> Result<Option<JobReport>> {
-    read_record(lake, &format!("{}.json", stem_of(unit, run_id, started_at))).await
+pub async fn record_of(
+    lake: &Lake,
+    unit: &Unit,
+    run_id: &str,
+    started_at: DateTime<Utc>,
+) -> Result<Option<(JobReport, DateTime<Utc>)>> {
+    let object = lake.read(&format!("{}.json", stem_of(unit, run_id, started_at)), None).await?;
+    Ok(object.and_then(|object| Some((serde_json::from_slice(&object.bytes).ok()?, object.modified))))
 }
 
 /// The newest record of the command `run` that was not interrupted: a run that a signal stopped says nothing about the

@@ -3,7 +3,7 @@
 //! | the newest `lease/<20 digits>.json` of the unit | a worker with `--lease D` |
 //! |---|---|
 //! | is missing, or older than D by the store's clock | takes the unit: it creates the next number |
-//! | is of a run that has its record | the same, unless that run began after this worker and was well: then it skips the unit |
+//! | is of a run that has its record | the same, unless that run ended after this worker began and was well: then it skips the unit |
 //! | is of a run without a record | skips the unit |
 //! | is followed by one that another worker creates first | skips the unit: it has lost |
 //!
@@ -122,8 +122,8 @@ async fn held(
     let object = context.lake.read(&key_of(unit, number), None).await?;
     let lease = object.and_then(|object| serde_json::from_slice::<Lease>(&object.bytes).ok());
     let Some(lease) = lease else { return Ok(None) };
-    if let Some(record) = record_of(&context.lake, unit, &lease.run_id, lease.started_at).await? {
-        let is_done = record.exit_code == 0 && at >= since;
+    if let Some((record, ended)) = record_of(&context.lake, unit, &lease.run_id, lease.started_at).await? {
+        let is_done = record.exit_code == 0 && ended >= since;
         let note = || format!("skipped: the run {} of another worker has just done it", lease.run_id);
         return Ok(is_done.then(|| Skipped { note: note(), is_held: false }));
     }

@@ -367,7 +367,12 @@ async fn admit(context: &Context, job: &Job) -> Result<()> {
 /// anything is written; the second sees days that were displaced or accepted, and names the totals to ask for; the third
 /// (`totals::before_fetches`, only after a probe) sees the days whose totals have moved.
 async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, report: &mut JobReport) -> Result<()> {
-    let client = context.clients.open(job).await?;
+    // Whoever gives the credentials may be silent for a minute.
+    let client = tokio::select! {
+        biased;
+        () = context.cancel.cancelled() => return Err(retry::interrupted()),
+        opened = context.clients.open(job) => opened?,
+    };
     let now = context.clock.now();
     let (mut store, notes) = LedgerStore::open(context.lake.clone(), &job.unit, job.source.grain(), now).await?;
     let told = report.notes.len();

@@ -309,11 +309,12 @@ fn a_unit_that_another_worker_holds_is_skipped_until_its_run_has_ended() {
     fs::rename(&aside, &runs).expect("records");
     house.costlake(&["run", "--lease", "2h"]).exits(0);
     assert!(state.join("lease/00000000000000000002.json").exists());
-    // A run that took its lease after this worker began, and was well, has done the work.
+    // A run that ended after this worker began, and was well, has done the work.
     let asked = sandbox.requests().cost_explorer;
-    let file = fs::File::options().write(true).open(state.join("lease/00000000000000000002.json")).expect("a lease");
     let later = SystemTime::now() + Duration::from_secs(600);
-    file.set_modified(later).expect("a time");
+    for record in fs::read_dir(&runs).expect("records").map(|record| record.expect("a record").path()) {
+        fs::File::options().write(true).open(record).expect("a record").set_modified(later).expect("a time");
+    }
     let done = house.json(&["run", "--lease", "2h"]);
     assert!(of_account(&done, ONE)["notes"].to_string().contains("of another worker has just done it"), "{done}");
     assert_eq!(sandbox.requests().cost_explorer, asked + 1, "the other unit is run");
@@ -355,7 +356,9 @@ fn a_unit_that_was_taken_and_not_begun_is_given_back_at_a_signal() {
     }
     let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
     assert!(killed.success());
+    let signalled = Instant::now();
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert!(signalled.elapsed() < Duration::from_secs(20), "it waited for AWS STS: {:?}", signalled.elapsed());
     assert!(lease_of(&house, "costs").is_some(), "the run that had begun has its record instead");
     assert!(lease_of(&house, "costs_too").is_none(), "nobody is to wait for a run that never began");
 }
