@@ -19,7 +19,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 values | [`redact`], [`error`], [`unreached`], [`text`], [`decimal`], [`cents`], [`sums`], [`window`], [`table`], [`request`], [`unit`](mod@unit) |
+//! | 0 values | [`redact`], [`error`], [`unreached`], [`text`], [`decimal`], [`cents`], [`sums`], [`window`], [`table`], [`request`], [`unit`](mod@unit), [`encryption`] |
 //! | 1 pure rules | [`job`], [`sources`], [`generation`], [`totals`], [`ledger`], [`plan`], [`quarantine`], [`unmatched`], [`report`], [`sql`], [`answer`] |
 //! | 2 the outside: each module hides one thing of it | [`clock`], [`failpoint`], [`lake`], [`clients`], [`ledger_store`], [`status`] |
 //! | 3 the flow of a run, maintenance, and answers: the only modules where source, clients, lake and ledger meet | [`pipeline`], [`maintenance`], [`ask`] |
@@ -32,6 +32,7 @@
 
 pub mod cents;
 pub mod decimal;
+pub mod encryption;
 pub mod error;
 pub mod redact;
 pub mod request;

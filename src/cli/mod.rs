@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clients::{ClientConfig, Clients, Deadlines, aws};
 use crate::clock::Clock;
+use crate::encryption::Encryption;
 use crate::error::{Error, Kind, Result};
 use crate::job::section::nearest;
 use crate::job::{self, BrokenJob, Job};
-use crate::lake::{Encryption, Lake, LocalLake, Location};
+use crate::lake::{Lake, LocalLake, Location};
 use crate::pipeline::Context;
 use crate::pipeline::retry::RetryPolicy;
 use crate::redact;
@@ -279,11 +280,20 @@ async fn open_lake(global: &Global) -> Result<(Location, Arc<Lake>)> {
             Lake::Local(LocalLake::new(path))
         }
         Location::Bucket { bucket, prefix } => {
-            let encryption = Encryption::parse(global.lake_sse.as_deref(), global.lake_kms_key_id.as_deref())?;
+            let encryption = encryption_of(global)?;
             Lake::S3(aws::open_bucket(bucket, prefix, encryption, global.allow_http, deadlines()).await?)
         }
     };
     Ok((location, Arc::new(lake)))
+}
+
+/// What `--lake-sse` and `--lake-kms-key-id` say.
+fn encryption_of(global: &Global) -> Result<Option<Encryption>> {
+    Encryption::parse(global.lake_sse.as_deref(), global.lake_kms_key_id.as_deref()).map_err(|wrong| {
+        let flag = if wrong.is_of_key { "--lake-kms-key-id" } else { "--lake-sse" };
+        let variable = if wrong.is_of_key { "COSTLAKE_LAKE_KMS_KEY_ID" } else { "COSTLAKE_LAKE_SSE" };
+        Error::new(Kind::Config, format!("{flag} ({variable}) {}", wrong.what))
+    })
 }
 
 /// Everything a run needs.

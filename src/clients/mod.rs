@@ -157,8 +157,6 @@ struct OpenClient {
     client: Client,
     /// The configuration to query its account with, and when the account was last checked.
     aws: Option<(SdkConfig, Instant)>,
-    /// Datadog's keys as they were read last.
-    keys: Option<datadog::Keys>,
 }
 
 /// The API key sent to the sandbox.
@@ -212,22 +210,17 @@ impl Clients {
                 limiter.set_limit(job.limits.requests_per_second);
             }
             self.look_again(open, job).await?;
-            self.renew_keys(open, &key)?;
             return Ok(open.client.clone());
         }
-        let keys = match job.entry.provider.api {
-            Api::CostExplorer => None,
-            Api::Datadog => Some(self.datadog_keys(&key)?),
-        };
-        let (transport, identity, aws) = match &keys {
-            None => self.open_cost_explorer(job).await?,
-            Some(keys) => self.open_datadog(&key, keys.clone())?,
+        let (transport, identity, aws) = match job.entry.provider.api {
+            Api::CostExplorer => self.open_cost_explorer(job).await?,
+            Api::Datadog => self.open_datadog(&key)?,
         };
         let limiter =
             self.client_config.sandbox.is_none().then(|| Arc::new(RateLimiter::new(job.limits.requests_per_second)));
         let elsewhere = self.elsewhere_of(job, aws.as_ref().map(|(config, _)| config)).await?;
         let client = Client { transport, limiter, identity, elsewhere };
-        *opened = Some(OpenClient { client: client.clone(), aws, keys });
+        *opened = Some(OpenClient { client: client.clone(), aws });
         Ok(client)
     }
 
@@ -242,7 +235,7 @@ impl Clients {
     }
 
     /// Says that a run has ended. Returns whether it was the last one of its account: then the client is dropped, so that
-    /// memory does not grow with the number of accounts.
+    /// memory does not grow with the number of accounts, and keys that change in their files are read by the next run.
     pub async fn release(&self, job: &Job) -> bool {
         let (key, mut opened) = (self.key_of(job), self.opened.lock().await);
         let Some(place) = opened.get_mut(&key) else { return true };
@@ -360,33 +353,7 @@ impl Clients {
             .map(Some)
     }
 
-    fn datadog_keys(&self, key: &ClientKey) -> Result<datadog::Keys> {
-        if self.client_config.sandbox.is_some() {
-            datadog::read_keys(|name| (!name.ends_with("_FILE")).then(|| SANDBOX_KEY.to_owned()))
-        } else if let Some(files) = &key.keys {
-            datadog::read_key_files(files)
-        } else {
-            datadog::read_keys(|name| std::env::var(name).ok())
-        }
-    }
-
-    /// Opens Datadog's client anew if the key files hold other keys than before: secrets change while `serve` runs. Keys
-    /// that cannot be read just now are told, and the last ones used: it may be that they are being written.
-    fn renew_keys(&self, open: &mut OpenClient, key: &ClientKey) -> Result<()> {
-        let Some(held) = &open.keys else { return Ok(()) };
-        match self.datadog_keys(key) {
-            Ok(keys) if keys.are(held) => {}
-            Ok(keys) => {
-                (open.client.transport, _, _) = self.open_datadog(key, keys.clone())?;
-                open.keys = Some(keys);
-                tracing::info!("the Datadog keys have changed in their files: the new ones are used");
-            }
-            Err(error) => tracing::warn!("the Datadog keys cannot be read again, so the last ones are used: {error}"),
-        }
-        Ok(())
-    }
-
-    fn open_datadog(&self, key: &ClientKey, keys: datadog::Keys) -> Result<Parts> {
+    fn open_datadog(&self, key: &ClientKey) -> Result<Parts> {
         let site = key.site.as_str();
         let (custom, named_by) = match (&self.client_config.sandbox, &self.client_config.datadog_url) {
             (Some(url), _) => (Some(url.as_str()), "the sandbox"),
@@ -394,6 +361,13 @@ impl Clients {
             (None, None) => (None, "DD_SITE (or datadog.site)"),
         };
         let base_url = datadog::base_url(Some(site), custom, self.client_config.allow_http)?;
+        let keys = if self.client_config.sandbox.is_some() {
+            datadog::read_keys(|name| (!name.ends_with("_FILE")).then(|| SANDBOX_KEY.to_owned()))?
+        } else if let Some(files) = &key.keys {
+            datadog::read_key_files(files)?
+        } else {
+            datadog::read_keys(|name| std::env::var(name).ok())?
+        };
         let user_agent = concat!("costlake/", env!("CARGO_PKG_VERSION")).to_owned();
         let settings = datadog::Settings { base_url, named_by, api_key: keys.api, app_key: keys.app, user_agent };
         let client = datadog::DatadogClient::new(settings, self.client_config.deadlines)?;

@@ -120,4 +120,6 @@ pub static LAST: &[Key] = &[
     ),
     key("lake.keep_history", Shape::Boolean, "false", "keep replaced generations"),
     key("lake.keep_history_for", Shape::Text, "`\"400 days\"`", "how long revisions and replaced generations are kept"),
+    key("lake.sse", Shape::Text, "the bucket's", "encryption that each write names: AES256, aws:kms or aws:kms:dsse"),
+    key("lake.kms_key_id", Shape::Text, "the bucket's", "KMS key that each write names"),
 ];

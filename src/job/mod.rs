@@ -10,6 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::cents::Cents;
+use crate::encryption::Encryption;
 use crate::error::{Error, Kind, Result};
 use crate::sources::{self, Source};
 use crate::unit::Unit;
@@ -254,6 +255,8 @@ pub struct Job {
     pub keep_history: bool,
     /// `lake.keep_history_for`, in days.
     pub keep_history_days: u64,
+    /// `lake.sse` and `lake.kms_key_id`: what each write in a bucket names, in place of what the command line says.
+    pub encryption: Option<Encryption>,
     /// Warnings: suspicious keys that may still be right.
     pub warnings: Vec<Problem>,
 }

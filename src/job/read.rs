@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{NaiveDate, NaiveTime};
 
 use crate::cents::Cents;
+use crate::encryption::Encryption;
 use crate::sources::keys;
 use crate::sources::provider::AWS_COSTS;
 use crate::sources::{self, Source};
@@ -50,6 +51,7 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
     let lake = section("lake");
     let (keep_raw, keep_history) = (lake.boolean("keep_raw"), lake.boolean("keep_history"));
     let keep_history_days = read_days(&lake, "keep_history_for");
+    let encryption = read_encryption(&lake);
     let entry = entry?;
     Some(Job {
         unit: Unit::from(name.as_str()),
@@ -68,7 +70,16 @@ pub(super) fn job(file: &Path, name: String, root: &toml::Table, problems: &Prob
         keep_raw: keep_raw.unwrap_or(entry.rules.keep_raw),
         keep_history: keep_history.unwrap_or(false),
         keep_history_days: keep_history_days.unwrap_or(400),
+        encryption,
         warnings: Vec::new(),
+    })
+}
+
+fn read_encryption(lake: &Section<'_>) -> Option<Encryption> {
+    let read = Encryption::parse(lake.text("sse"), lake.text("kms_key_id"));
+    read.unwrap_or_else(|wrong| {
+        lake.note(if wrong.is_of_key { "kms_key_id" } else { "sse" }, wrong.what);
+        None
     })
 }
 

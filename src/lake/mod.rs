@@ -12,9 +12,12 @@
 //! write may have succeeded all the same (see the table in `pipeline::publish`). Nothing here deletes or renames an
 //! object below a table's folder.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use crate::encryption::Encryption;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::unit::{STATE, split_key};
@@ -48,16 +51,14 @@ fn check_size(key: &str, size: u64) -> Result<()> {
 }
 
 mod conditions;
-mod encryption;
 mod folders;
 mod local;
 mod location;
 mod s3;
 
-pub use encryption::Encryption;
 pub use local::LocalLake;
 pub use location::Location;
-pub use s3::{BucketAddress, S3Lake};
+pub use s3::{BucketAddress, OpenEncrypted, S3Lake};
 
 /// Identifies the bytes of an object: an ETag, or its substitute on a local disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +129,17 @@ pub enum Lake {
 }
 
 impl Lake {
+    /// The same lake, whose writes name this encryption; a folder has none.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the bucket cannot be opened for it.
+    pub fn encrypted(self: &Arc<Self>, encryption: Option<&Encryption>) -> Result<Arc<Self>> {
+        match (self.as_ref(), encryption) {
+            (Self::S3(lake), Some(wanted)) => Ok(Arc::new(Self::S3(lake.encrypted(wanted)?))),
+            _ => Ok(Arc::clone(self)),
+        }
+    }
+
     /// The last `length` bytes of an object; `None` when there is none.
     ///
     /// # Errors

@@ -4,9 +4,10 @@
 //! write can meet itself and report a conflict with its own earlier success: on every answer but "done" the caller
 //! reads back.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use tokio::time::timeout;
 
+use crate::encryption::Encryption;
 use crate::error::{Error, Kind, Result};
 use crate::unreached::Unreached;
 
@@ -51,6 +53,15 @@ impl BucketAddress {
     }
 }
 
+/// Opens a bucket for writes that name an encryption.
+pub type OpenEncrypted = Arc<dyn Fn(&Encryption) -> Result<Arc<dyn ObjectStore>> + Send + Sync>;
+
+#[derive(Clone)]
+struct Encrypted {
+    open: OpenEncrypted,
+    opened: Arc<Mutex<HashMap<Encryption, Arc<dyn ObjectStore>>>>,
+}
+
 /// An open bucket.
 #[derive(Clone)]
 pub struct S3Lake {
@@ -63,6 +74,8 @@ pub struct S3Lake {
     endpoint: String,
     /// Some stores (Ceph before 17) match an ETag on PUT only without its quotes.
     bare_tags: Arc<AtomicBool>,
+    /// Opens the bucket for writes that name an encryption, and what was opened so far.
+    encrypted: Option<Encrypted>,
     /// Whether conditions are left out: `--single-writer` on a store that does not support them.
     unconditional: Arc<AtomicBool>,
 }
@@ -92,7 +105,32 @@ impl S3Lake {
             endpoint: endpoint.to_owned(),
             bare_tags: Arc::default(),
             unconditional: Arc::default(),
+            encrypted: None,
         }
+    }
+
+    /// The same lake, which `open` opens again for writes that name an encryption.
+    #[must_use]
+    pub fn opened_by(self, open: OpenEncrypted) -> Self {
+        Self { encrypted: Some(Encrypted { open, opened: Arc::default() }), ..self }
+    }
+
+    /// The same lake, whose writes name this encryption.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the bucket cannot be opened for it.
+    pub fn encrypted(&self, encryption: &Encryption) -> Result<Self> {
+        let Some(Encrypted { open, opened }) = &self.encrypted else { return Ok(self.clone()) };
+        let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let writes = match opened.get(encryption) {
+            Some(writes) => Arc::clone(writes),
+            None => {
+                let writes = open(encryption)?;
+                opened.insert(encryption.clone(), Arc::clone(&writes));
+                writes
+            }
+        };
+        Ok(Self { writes, ..self.clone() })
     }
 
     /// The same lake with its address.
@@ -241,7 +279,7 @@ impl S3Lake {
         let advice = match kind {
             Kind::Auth if text.contains("explicit deny") => {
                 "a policy denies it, so that allowing more does not help: ask whoever keeps the bucket's policy; where that \
-                 demands a header of encryption, --lake-sse sends it (--lake-sse aws:kms --lake-kms-key-id KEY)"
+                 demands a header of encryption, lake.sse in the job file or --lake-sse sends it"
             }
             Kind::Auth => {
                 "the credentials need s3:GetObject and s3:PutObject below the prefix, and s3:ListBucket on the bucket"
@@ -306,6 +344,10 @@ mod tests {
         let source = "not authorized to perform: s3:PutObject with an explicit deny in a resource-based policy".into();
         let error = object_store::Error::PermissionDenied { path: "t".to_owned(), source };
         let error = lake.failed("cannot write", "t", error);
-        assert!(error.kind() == Kind::Auth && error.report().contains("--lake-sse sends it"), "{}", error.report());
+        assert!(
+            error.kind() == Kind::Auth && error.report().contains("lake.sse in the job file or --lake-sse sends it"),
+            "{}",
+            error.report()
+        );
     }
 }

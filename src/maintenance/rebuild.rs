@@ -42,6 +42,15 @@ pub async fn rebuild_job(context: &Context, job: &Job) -> JobReport {
     let clock = Instant::now();
     let run_id = new_run_id(started);
     let mut report = JobReport::begin(&job.unit, &run_id, "rebuild", started, context.clock.fixed().is_some());
+    let lake = match context.lake.encrypted(job.encryption.as_ref()) {
+        Ok(lake) => lake,
+        Err(error) => {
+            report.failure = Some((&error).into());
+            report.close();
+            return report;
+        }
+    };
+    let context = &*context.on(&lake);
     if let Err(error) = rebuild(context, job, &run_id, &mut report).await {
         report.failure = Some((&job.unit.names(error)).into());
     }

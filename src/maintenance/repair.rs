@@ -34,6 +34,7 @@ const COMMAND: &str = "repair";
 /// When the lake cannot be read or the ledger cannot be written; errors of the runs that read days again are in
 /// `runs` of the result.
 pub async fn repair(context: &Context, job: &Job, depth: Depth) -> Result<TableCheck> {
+    let context = &*context.on(&context.lake.encrypted(job.encryption.as_ref())?);
     let mut before = verify(context, job, depth).await?;
     let (mut store, _) = open_store(context, job).await?;
     let mendable: BTreeSet<Partition> =

@@ -36,6 +36,7 @@ mod account;
 pub mod archive;
 mod beginning;
 pub mod budget;
+mod claim;
 pub(crate) mod clocks;
 mod control_sums;
 pub(crate) mod displaced;
@@ -55,6 +56,7 @@ pub mod totals;
 
 pub use account::{Look, look, shown_elsewhere};
 use budget::Budget;
+pub use claim::{Claim, claim};
 use lease::Leases;
 use retry::RetryPolicy;
 use started::Started;
@@ -160,6 +162,15 @@ pub struct Context {
 }
 
 impl Context {
+    /// The same context on a lake as a job writes it.
+    #[must_use]
+    pub fn on(&self, lake: &Arc<Lake>) -> Cow<'_, Self> {
+        if Arc::ptr_eq(&self.lake, lake) {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self { lake: Arc::clone(lake), ..self.clone() })
+    }
+
     /// Runs with these clients on this lake, with everything else as it usually is.
     #[must_use]
     pub fn new(clients: Arc<Clients>, lake: Arc<Lake>, clock: Clock) -> Self {
@@ -263,44 +274,6 @@ pub fn new_run_id(now: DateTime<Utc>) -> String {
     format!("{}-{:08x}", now.format("%Y%m%dT%H%M%SZ"), fastrand::u32(..))
 }
 
-/// A run that may begin: what it will be called, and whether it may.
-pub struct Claim {
-    run_id: String,
-    started: DateTime<Utc>,
-    /// The lease, where workers take some; an error before anything was written.
-    admitted: Result<Option<lease::Taken>>,
-    /// Whether the run may leave a record.
-    is_recorded: bool,
-}
-
-impl Claim {
-    /// Whether another worker holds the unit.
-    #[must_use]
-    pub fn is_held(&self) -> bool {
-        matches!(&self.admitted, Ok(Some(lease::Taken::Not(skipped))) if skipped.is_held)
-    }
-
-    /// Gives the unit back, which will not be run after all.
-    pub async fn give_back(self, context: &Context, unit: &Unit) {
-        if let Ok(Some(lease::Taken::Number(number))) = self.admitted {
-            lease::give_back(context, unit, number).await;
-        }
-    }
-}
-
-/// Claims the unit of a job for a run. Errors are in the report of the run.
-pub async fn claim(context: &Context, job: &Job) -> Claim {
-    let started = context.clock.now();
-    let run_id = new_run_id(started);
-    let admitted = admit(context, job).await;
-    let is_recorded = admitted.is_ok();
-    let admitted = match admitted {
-        Ok(()) => lease::take(context, &job.unit, &run_id, started).await,
-        Err(error) => Err(error),
-    };
-    Claim { run_id, started, admitted, is_recorded }
-}
-
 /// Runs one job and reports; errors are in the report.
 pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> JobReport {
     run_claimed(context, job, command, ask, claim(context, job).await).await
@@ -309,7 +282,8 @@ pub async fn run_job(context: &Context, job: &Job, command: &str, ask: Ask) -> J
 /// Runs one job whose unit is claimed.
 pub async fn run_claimed(context: &Context, job: &Job, command: &str, ask: Ask, claim: Claim) -> JobReport {
     let clock = Instant::now();
-    let Claim { run_id, started, admitted, mut is_recorded } = claim;
+    let Claim { run_id, lake, started, admitted, mut is_recorded } = claim;
+    let context = &*context.on(&lake);
     let span = info_span!("job", job = %job.unit, run = %run_id);
     let mut report = JobReport::begin(&job.unit, &run_id, command, started, context.clock.fixed().is_some());
     report.begins_on = begins_on(job, started);
@@ -353,26 +327,20 @@ pub async fn run_claimed(context: &Context, job: &Job, command: &str, ask: Ask, 
     report
 }
 
-/// Whether a run may write anything, its own record included: nothing is written to a refused store, nor with a refused
-/// clock, whose records would carry a false time.
-async fn admit(context: &Context, job: &Job) -> Result<()> {
-    if job.accounts.is_some() && job.unit.account.is_none() {
-        return Err(Error::new(Kind::Internal, "a job with accounts runs for each of them, not as a whole"));
+/// The client of a job. Whoever gives its credentials may be silent for a minute, which a signal does not wait for.
+async fn open_client(context: &Context, job: &Job) -> Result<Client> {
+    tokio::select! {
+        biased;
+        () = context.cancel.cancelled() => Err(retry::interrupted()),
+        opened = context.clients.open(job) => opened,
     }
-    context.lake.prove_conditions(context.single_writer).await?;
-    clocks::refuse(context, job).await
 }
 
 /// The run itself. It plans three times, and each plan sees more: the first only shows whether there can be one, before
 /// anything is written; the second sees days that were displaced or accepted, and names the totals to ask for; the third
 /// (`totals::before_fetches`, only after a probe) sees the days whose totals have moved.
 async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, report: &mut JobReport) -> Result<()> {
-    // Whoever gives the credentials may be silent for a minute.
-    let client = tokio::select! {
-        biased;
-        () = context.cancel.cancelled() => return Err(retry::interrupted()),
-        opened = context.clients.open(job) => opened?,
-    };
+    let client = open_client(context, job).await?;
     let now = context.clock.now();
     let (mut store, notes) = LedgerStore::open(context.lake.clone(), &job.unit, job.source.grain(), now).await?;
     let told = report.notes.len();
@@ -561,7 +529,7 @@ pub async fn plan_job(
 /// # Errors
 /// The errors that a run would meet.
 pub async fn try_credentials(context: &Context, job: &Job) -> Result<String> {
-    admit(context, job).await?;
+    claim::admit(context, job).await?;
     let identity = context.clients.prove(job).await?;
     let access = match job.entry.provider.api {
         Api::CostExplorer => account::access(&identity),

@@ -385,6 +385,12 @@ def encryption(group, stack):
     group.equal(met.run("run", root="s3://bills/x").code, 0, "with the header")
     group.equal(set(met.world.keys_named), {"alias/bills"}, "the key of each write")
     group.true([key for key in met.world.objects if key.endswith(".parquet")], "an object was written")
+    met.without("COSTLAKE_LAKE_SSE", "COSTLAKE_LAKE_KMS_KEY_ID")
+    met.world.objects, met.world.keys_named = {}, []
+    met.job(begin="2026-05-10", extra='[lake]\nsse = "aws:kms"\nkms_key_id = "alias/own"')
+    for command in (("run",), ("rebuild", "bill"), ("verify", "--repair")):
+        met.run(*command, root="s3://bills/x")
+    group.equal(set(met.world.keys_named), {"alias/own"}, "the key of each write of a job with its own")
     return done
 
 

@@ -18,13 +18,14 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
-use object_store::{BackoffConfig, ClientOptions, CredentialProvider, RetryConfig};
+use object_store::{BackoffConfig, ClientOptions, CredentialProvider, ObjectStore, RetryConfig};
 use tokio::sync::Mutex;
 use tracing::instrument::WithSubscriber;
 
+use crate::encryption::Encryption;
 use crate::error::{Error, Kind, Result};
 use crate::job::AwsSettings;
-use crate::lake::{Encryption, S3Lake};
+use crate::lake::{BucketAddress, S3Lake};
 use crate::redact;
 use crate::unreached::Unreached;
 
@@ -323,7 +324,26 @@ pub async fn open_bucket(
     let provider =
         config.credentials_provider().ok_or_else(|| Error::new(Kind::Auth, "there are no AWS credentials to use"))?;
     let bridge = Arc::new(Bridge { provider, held: Mutex::default() });
-    let build = |retries: usize| {
+    let name = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
+    let store = if address.is_own { "aws" } else { address.url.as_deref().unwrap_or("aws") }.to_owned();
+    let access = Access { bucket: bucket.to_owned(), address: address.clone(), bridge, deadlines, trusted };
+    let (reads, writes) = (access.open(READ_RETRIES, None)?, access.open(WRITE_RETRIES, encryption.as_ref())?);
+    let again = move |encryption: &Encryption| access.open(WRITE_RETRIES, Some(encryption));
+    Ok(S3Lake::new(reads, writes, prefix, &name, &store).at(address).opened_by(Arc::new(again)))
+}
+
+/// How a bucket is reached.
+struct Access {
+    bucket: String,
+    address: BucketAddress,
+    bridge: Arc<Bridge>,
+    deadlines: Deadlines,
+    trusted: Authorities,
+}
+
+impl Access {
+    fn open(&self, retries: usize, encryption: Option<&Encryption>) -> Result<Arc<dyn ObjectStore>> {
+        let Self { bucket, address, .. } = self;
         let retry = RetryConfig {
             max_retries: retries,
             retry_timeout: Duration::from_secs(60),
@@ -334,10 +354,10 @@ pub async fn open_bucket(
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
             .with_region(&address.region)
-            .with_credentials(bridge.clone())
+            .with_credentials(self.bridge.clone())
             .with_retry(retry)
             .with_client_options(client)
-            .with_http_connector(BucketConnector { deadlines, trusted: trusted.clone() });
+            .with_http_connector(BucketConnector { deadlines: self.deadlines, trusted: self.trusted.clone() });
         if let Some(url) = address.of(bucket) {
             builder = builder.with_endpoint(url).with_virtual_hosted_style_request(!address.by_path);
         } else if bucket.ends_with(ALIAS_OF_ACCESS_POINT) {
@@ -352,12 +372,8 @@ pub async fn open_bucket(
             let name: AmazonS3ConfigKey = name.parse().map_err(|error| unopened(bucket, error))?;
             builder = builder.with_config(name, value);
         }
-        builder.build().map_err(|error| unopened(bucket, error))
-    };
-    let name = if prefix.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{prefix}") };
-    let store = if address.is_own { "aws" } else { address.url.as_deref().unwrap_or("aws") };
-    let lake = S3Lake::new(Arc::new(build(READ_RETRIES)?), Arc::new(build(WRITE_RETRIES)?), prefix, &name, store);
-    Ok(lake.at(address))
+        Ok(Arc::new(builder.build().map_err(|error| unopened(bucket, error))?))
+    }
 }
 
 fn unopened(bucket: &str, error: object_store::Error) -> Error {

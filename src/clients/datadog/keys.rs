@@ -26,12 +26,6 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Whether these are the same keys.
-    pub(in crate::clients) fn are(&self, other: &Self) -> bool {
-        let same = |a: &SecretString, b: &SecretString| a.expose_secret() == b.expose_secret();
-        same(&self.api, &other.api) && same(&self.app, &other.app)
-    }
-
     /// Redacts the keys, which a proxy may have echoed.
     pub(super) fn redact(&self, text: String) -> String {
         [&self.api, &self.app]

@@ -2,10 +2,8 @@
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/serv-side-encryption.html>). Without it the bucket's own
 //! default holds, which is what most buckets want.
 
-use crate::error::{Error, Kind, Result};
-
 /// What each write asks the store to encrypt with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Encryption {
     /// `x-amz-server-side-encryption`: `AES256`, `aws:kms` or `aws:kms:dsse`.
     pub algorithm: &'static str,
@@ -15,43 +13,46 @@ pub struct Encryption {
 
 /// What may be asked for.
 const ALGORITHMS: [&str; 3] = ["AES256", "aws:kms", "aws:kms:dsse"];
+const KINDS: &str = "write AES256, aws:kms or aws:kms:dsse, or leave it out: the bucket's default holds then";
 
 impl Encryption {
     /// Reads what was given; `None` if nothing was. A key alone means `aws:kms`.
     ///
     /// # Errors
-    /// [`Kind::Config`] for another algorithm, and for a key that is none or that the algorithm does not take.
-    pub fn parse(algorithm: Option<&str>, kms_key: Option<&str>) -> Result<Option<Self>> {
-        let wrong = |message: String, advice: &str| Err(Error::new(Kind::Config, message).advise(advice));
+    /// For another algorithm, and for a key that is none or that the algorithm does not take: whether it is about the key,
+    /// what is wrong, and what to write.
+    pub fn parse(algorithm: Option<&str>, kms_key: Option<&str>) -> Result<Option<Self>, Wrong> {
         let algorithm = match (algorithm, kms_key) {
             (None, None) => return Ok(None),
             (None, Some(_)) => "aws:kms",
-            (Some(given), _) => match ALGORITHMS.into_iter().find(|known| known.eq_ignore_ascii_case(given.trim())) {
-                Some(known) => known,
-                None => {
-                    let message = format!("--lake-sse (COSTLAKE_LAKE_SSE) is `{given}`, which S3 does not know");
-                    return wrong(
-                        message,
-                        "write AES256, aws:kms or aws:kms:dsse, or leave it out: the bucket's default holds then",
-                    );
-                }
-            },
+            (Some(given), _) => {
+                ALGORITHMS.into_iter().find(|known| known.eq_ignore_ascii_case(given.trim())).ok_or_else(|| Wrong {
+                    is_of_key: false,
+                    what: format!("is `{given}`, which S3 does not know: {KINDS}"),
+                })?
+            }
         };
         let Some(key) = kms_key.map(str::trim) else { return Ok(Some(Self { algorithm, kms_key: None })) };
+        let wrong = |what: &str| Err(Wrong { is_of_key: true, what: what.to_owned() });
         if algorithm == "AES256" {
-            let message =
-                "--lake-kms-key-id (COSTLAKE_LAKE_KMS_KEY_ID) is given beside AES256, which has no key".to_owned();
-            return wrong(message, "write --lake-sse aws:kms, or leave the key out");
+            return wrong("is given beside AES256, which has no key: write aws:kms, or leave the key out");
         }
         if key.is_empty() || !key.chars().all(|c| c.is_ascii_graphic()) {
-            let message = "--lake-kms-key-id (COSTLAKE_LAKE_KMS_KEY_ID) is no id, ARN or alias of a KMS key".to_owned();
             return wrong(
-                message,
-                "copy the key's ARN from the KMS console, or leave it out: the bucket's own key is used then",
+                "is no id, ARN or alias of a KMS key: copy its ARN, or leave it out for the bucket's own key",
             );
         }
         Ok(Some(Self { algorithm, kms_key: Some(key.to_owned()) }))
     }
+}
+
+/// What is wrong with an encryption that was asked for.
+#[derive(Debug)]
+pub struct Wrong {
+    /// Whether it is the key, and not the algorithm.
+    pub is_of_key: bool,
+    /// What is wrong, and what to write.
+    pub what: String,
 }
 
 #[cfg(test)]
@@ -75,7 +76,7 @@ mod tests {
             (None, Some("a\nb"), "is no id, ARN or alias"),
         ] {
             let error = read(algorithm, key).expect_err(wanted);
-            assert!(error.report().contains(wanted), "{}", error.report());
+            assert!(error.what.contains(wanted), "{}", error.what);
         }
     }
 }
