@@ -6,11 +6,13 @@
 //! | [`one_build`] | `cargo run` and `cargo test` share one build of every crate |
 //! | [`registry`] | every source has schema, job, fixtures and a line in the README; the published job schema is current |
 //! | [`readme`] | every key, command, flag and job file that the README names exists, and none is missing |
+//! | [`reference`] | docs/reference/ is what the code and the schemas say |
 //! | [`sizes`] | files and functions stay short, and no file has a catch-all name |
 
 mod layers;
 mod one_build;
 mod readme;
+mod reference;
 mod registry;
 mod sizes;
 mod source;

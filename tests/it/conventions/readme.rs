@@ -36,13 +36,13 @@ fn blocks<'a>(readme: &'a str, language: &str) -> Vec<&'a str> {
     readme.split(&start).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
 }
 
-fn help(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_costlake")).args(arguments).arg("--help").output();
+pub(super) fn help(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_costlake")).args(arguments).arg("--help").env_clear().output();
     String::from_utf8(output.expect("the program").stdout).expect("text")
 }
 
 /// The subcommands, each with the flags its help names.
-fn commands() -> BTreeMap<String, BTreeSet<String>> {
+pub(super) fn commands() -> BTreeMap<String, BTreeSet<String>> {
     let all = help(&[]);
     let list = all.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a list of commands");
     let names = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
