@@ -29,6 +29,7 @@ Exit codes: 0 done; 1 some windows failed, nothing lost; 2 usage or configuratio
 Dates are inclusive UTC days: 2026-07-01, 2026-07, today, yesterday, -35d.";
 
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(super) struct Global {
     /// Folder of job files.
     #[arg(

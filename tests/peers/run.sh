@@ -94,6 +94,7 @@ fi
 if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
 if needed shells && ! command -v fish >/dev/null; then apt_install fish; fi
 if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
+if needed tutorial && ! command -v curl >/dev/null; then apt_install curl; fi
 if needed weeks && ! command -v faketime >/dev/null; then apt_install faketime; fi
 if { needed outside || needed credentials; } && ! command -v openssl >/dev/null; then apt_install openssl; fi
 if { needed disk || needed file_calls || needed power; } && ! command -v strace >/dev/null; then apt_install strace; fi

@@ -29,35 +29,29 @@ fn row(cells: &[&str]) -> String {
 fn the_page_of_commands_is_what_the_program_says() {
     let mut page = "# Commands\n\nWhat `costlake COMMAND --help` prints. Options that every command takes stand once, at the end.\n".to_owned();
     let of_all = help(&[]);
-    let global = options_of(&of_all);
+    const SHARED: &str = "\nOptions of every command:\n";
     let names: Vec<String> = commands().into_keys().filter(|name| name != "help").collect();
     for name in names {
         let text = help(&[&name]);
-        let (head, _) = text.split_once("\nOptions:\n").unwrap_or((&text, ""));
-        let own: String =
-            options_of(&text).into_iter().filter(|option| !global.contains(option)).collect::<Vec<_>>().join("\n");
-        let own = if own.is_empty() { String::new() } else { format!("\nOptions:\n{own}") };
-        write!(page, "\n## costlake {name}\n\n```text\n{}\n```\n", format!("{}\n{own}", head.trim_end()).trim_end())
-            .expect("text");
+        let (own, _) = text.split_once(SHARED).expect("options of every command");
+        let own: Vec<&str> = own.split("\n\n").filter(|part| !is_everywhere(part)).collect();
+        write!(page, "\n## costlake {name}\n\n```text\n{}\n```\n", lines(&own.join("\n\n"))).expect("text");
     }
-    write!(page, "\n## Options of every command\n\n```text\n{}\n```\n", global.join("\n").trim_end()).expect("text");
-    let codes = of_all.split_once("\nExit codes:").expect("exit codes").1;
-    write!(page, "\n## Exit codes and dates\n\n```text\nExit codes:{}\n```\n", codes.trim_end()).expect("text");
-    is_kept("commands", &page.replace("\n\n\n", "\n\n"));
+    let (_, shared) = of_all.split_once(SHARED).expect("options of every command");
+    let (shared, codes) = shared.split_once("\nExit codes:").expect("exit codes");
+    write!(page, "\n## Options of every command\n\n```text\n{}\n```\n", lines(shared)).expect("text");
+    write!(page, "\n## Exit codes and dates\n\n```text\nExit codes:{}\n```\n", lines(codes)).expect("text");
+    is_kept("commands", &page);
 }
 
-/// The options of a help text, each with the lines that explain it.
-fn options_of(text: &str) -> Vec<String> {
-    let list = text.split_once("\nOptions:\n").map_or("", |(_, rest)| rest);
-    let mut options: Vec<String> = Vec::new();
-    for line in list.lines().take_while(|line| line.is_empty() || line.starts_with("  ")) {
-        let is_new = line.trim_start().starts_with('-') && line.len() - line.trim_start().len() <= 6;
-        match options.last_mut() {
-            Some(last) if !is_new => write!(last, "{}\n", line.trim_end()).expect("text"),
-            _ => options.push(format!("{}\n", line.trim_end())),
-        }
-    }
-    options
+/// Whether a part of a help text is `--help` or `--version`.
+fn is_everywhere(part: &str) -> bool {
+    ["-h, --help", "-V, --version"].iter().any(|flag| part.trim_start().starts_with(flag))
+}
+
+/// The lines without blanks at their ends.
+fn lines(text: &str) -> String {
+    text.trim_end().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
