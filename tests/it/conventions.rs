@@ -2,6 +2,7 @@
 //!
 //! | module | checks |
 //! |---|---|
+//! | [`documents`] | what the documents quote is what the program says |
 //! | [`layers`] | the layer table in `src/lib.rs`: imports only go down |
 //! | [`one_build`] | `cargo run` and `cargo test` share one build of every crate |
 //! | [`registry`] | every source has schema, job, fixtures and a line in the README; the published job schema is current |
@@ -9,6 +10,7 @@
 //! | [`reference`] | docs/reference/ is what the code and the schemas say |
 //! | [`sizes`] | files and functions stay short, and no file has a catch-all name |
 
+mod documents;
 mod layers;
 mod one_build;
 mod readme;
