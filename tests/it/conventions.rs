@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`layers`] | the layer table in `src/lib.rs`: imports only go down |
 //! | [`one_build`] | `cargo run` and `cargo test` share one build of every crate |
+//! | [`policies`] | the policies of the README are those of the Terraform module |
 //! | [`registry`] | every source has schema, job, fixtures and a line in the README; the published job schema is current |
 //! | [`readme`] | every key, command, flag and job file that the README names exists, and none is missing |
 //! | [`sizes`] | files and functions stay short, and no file has a catch-all name |
 
 mod layers;
 mod one_build;
+mod policies;
 mod readme;
 mod registry;
 mod sizes;
