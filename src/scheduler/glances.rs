@@ -19,7 +19,7 @@ use crate::cents::Cents;
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::lake::Lake;
-use crate::ledger::{Ledger, Noted};
+use crate::ledger::{History, Ledger, Noted};
 use crate::ledger_store::{LedgerStore, Snapshot, TableRecord, last_run, read_record, record_keys};
 use crate::pipeline::{Context, Look, look};
 use crate::plan::{STALE, Slot, SlotState, calendar, spending_since};
@@ -30,6 +30,7 @@ use crate::unit::Unit;
 use crate::window::{is_ahead, parse_day};
 
 use super::Scheduler;
+use super::bill::Bill;
 use super::jobs::{JobState, locked};
 
 /// A unit is looked at again after this long, where there are few.
@@ -48,6 +49,8 @@ const MADE_AGAIN: TimeDelta = TimeDelta::minutes(5);
 const PATIENCE: Duration = Duration::from_millis(150);
 /// Run records that are shown of a unit.
 pub const SHOWN_RUNS: usize = 50;
+/// How far back a restatement counts.
+const RESTATED: TimeDelta = TimeDelta::days(7);
 /// Hours after its end until a missing day makes its table stale: two nightly runs.
 const GRACE_HOURS: i64 = 48;
 
@@ -103,6 +106,10 @@ pub struct Glance {
     pub rows: u64,
     /// Bytes of its objects.
     pub bytes: u64,
+    /// What its newest days cost; `None` if it is no table of exact costs.
+    pub bill: Option<Bill>,
+    /// Slots whose rows were replaced by others in the last seven days.
+    pub restated: u64,
 }
 
 impl Glance {
@@ -119,6 +126,8 @@ impl Glance {
             checked_at: checked_at(ledger),
             rows: ledger.facts().map(|(_, facts)| facts.rows).sum(),
             bytes: ledger.partitions.values().map(|partition| partition.bytes).sum(),
+            bill: Bill::of(job, ledger, now),
+            restated: if job.entry.rules.snapshot { 0 } else { restated(ledger, now - RESTATED) },
         }
     }
 
@@ -127,6 +136,15 @@ impl Glance {
     pub fn is_held(&self) -> bool {
         self.days.keys().any(|(state, _)| *state == SlotState::Held)
     }
+}
+
+/// Slots that were restated at `since` or later, each once.
+fn restated(ledger: &Ledger, since: DateTime<Utc>) -> u64 {
+    let in_partition = |history: &History| {
+        let is_late = |epoch: &u64| history.generations.get(epoch).is_some_and(|at| *at >= since);
+        history.revisions.values().filter(|known| known.keys().any(is_late)).count() as u64
+    };
+    ledger.partitions.values().map(|partition| in_partition(&partition.history)).sum()
 }
 
 /// When any day of a table was last read, or its totals compared.

@@ -37,6 +37,7 @@ use crate::plan::Ask;
 use crate::report::JobReport;
 use crate::unit::Unit;
 
+pub mod bill;
 pub mod counters;
 pub mod cron;
 pub mod glances;

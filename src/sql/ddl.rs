@@ -1,5 +1,9 @@
 //! Table definitions in each dialect.
 
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
 use crate::error::{Error, Kind, Result};
 use crate::job::Job;
 use crate::job::accounts::Accounts;
@@ -7,7 +11,7 @@ use crate::table::Column;
 use crate::unit::ACCOUNT;
 use crate::window::Grain;
 
-use super::{Dialect, FILE};
+use super::{Dialect, FILE, glue_comment};
 
 /// Most accounts that a definition names; of more a query must name the one it is of.
 const MOST_NAMED: usize = 100;
@@ -46,11 +50,7 @@ pub fn table(dialect: Dialect, job: &Job, place: &Place) -> Result<String> {
             .advise(format!("move the lake to a folder without `{sign}` in its path")));
     }
     Ok(match dialect {
-        Dialect::Athena if !place.is_bucket() => {
-            return Err(Error::new(Kind::Config, "Athena reads only S3")
-                .at("lake", &place.lake)
-                .advise("name the lake's bucket: --lake s3://bucket/prefix"));
-        }
+        Dialect::Athena if !place.is_bucket() => return Err(only_s3(place)),
         Dialect::Clickhouse => clickhouse(job, place),
         Dialect::Athena => athena(job, place),
         Dialect::Trino => trino(job, place),
@@ -130,11 +130,10 @@ fn projection(grain: Grain) -> (&'static str, &'static str) {
     }
 }
 
-fn athena(job: &Job, place: &Place) -> String {
-    let dialect = Dialect::Athena;
+/// The properties of a table in Athena, in order: how its partitions are projected.
+fn projected(job: &Job, place: &Place) -> Vec<(String, String)> {
     let partition = job.source.grain().partition_column();
     let (format, unit) = projection(job.source.grain());
-    let folder = place.folder(job);
     let mut properties = vec![("projection.enabled".to_owned(), "true".to_owned())];
     if let Some(accounts) = &job.accounts {
         let named = named(accounts);
@@ -148,9 +147,14 @@ fn athena(job: &Job, place: &Place) -> String {
         (format!("projection.{partition}.range"), format!("{},NOW", place.first_partition)),
         (format!("projection.{partition}.interval"), "1".to_owned()),
         (format!("projection.{partition}.interval.unit"), unit.to_owned()),
-        ("storage.location.template".to_owned(), format!("{folder}/{}", path_template(job))),
+        ("storage.location.template".to_owned(), format!("{}/{}", place.folder(job), path_template(job))),
     ]);
-    let properties: Vec<String> = properties
+    properties
+}
+
+fn athena(job: &Job, place: &Place) -> String {
+    let dialect = Dialect::Athena;
+    let properties: Vec<String> = projected(job, place)
         .iter()
         .map(|(name, value)| format!("  {} = {}", dialect.literal(name), dialect.literal(value)))
         .collect();
@@ -164,9 +168,39 @@ fn athena(job: &Job, place: &Place) -> String {
         columns(job, |column| described(dialect, column)),
         dialect.literal(&comment(job)),
         partitions.join(", "),
-        dialect.literal(&format!("{folder}/")),
+        dialect.literal(&format!("{}/", place.folder(job))),
         properties.join(",\n")
     )
+}
+
+/// The same table as the Glue catalog has it, for tools that write into the catalog without a statement.
+///
+/// # Errors
+/// [`Kind::Config`] if the lake is not a bucket.
+pub fn glue(job: &Job, place: &Place) -> Result<Value> {
+    if !place.is_bucket() {
+        return Err(only_s3(place));
+    }
+    let columns = job.source.table().columns().iter().map(|column| {
+        let kind = Dialect::Athena.type_name(column.kind);
+        json!({ "name": column.name, "type": kind, "comment": glue_comment(&column.doc) })
+    });
+    let partitions = of_path(job).into_iter().map(|column| json!({ "name": column, "type": "string" }));
+    let parameters: BTreeMap<String, String> = projected(job, place).into_iter().collect();
+    Ok(json!({
+        "name": job.unit.table,
+        "comment": comment(job),
+        "location": format!("{}/", place.folder(job)),
+        "columns": columns.collect::<Vec<_>>(),
+        "partition_keys": partitions.collect::<Vec<_>>(),
+        "parameters": parameters,
+    }))
+}
+
+fn only_s3(place: &Place) -> Error {
+    Error::new(Kind::Config, "Athena reads only S3")
+        .at("lake", &place.lake)
+        .advise("name the lake's bucket: --lake s3://bucket/prefix")
 }
 
 /// The column of the account in Trino, with its projection.

@@ -66,6 +66,15 @@ fn files(list: &[String]) -> String {
 /// Most bytes of a column comment in the Glue catalog.
 const GLUE_COMMENT: usize = 255;
 
+/// A text of which the Glue catalog takes all, cut if need be.
+fn glue_comment(text: &str) -> String {
+    if text.len() <= GLUE_COMMENT {
+        return text.to_owned();
+    }
+    let cut = (0..=GLUE_COMMENT - 3).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}…", &text[..cut])
+}
+
 /// The SQL dialect of a query engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -150,12 +159,7 @@ impl Dialect {
     /// A quoted comment on a column. The Glue catalog behind Athena, and often behind Trino, takes 255 bytes.
     #[must_use]
     pub fn column_comment(self, text: &str) -> String {
-        let mut shown = text.to_owned();
-        if matches!(self, Self::Athena | Self::Trino) && text.len() > GLUE_COMMENT {
-            let cut = (0..=GLUE_COMMENT - 3).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-            shown = format!("{}…", &text[..cut]);
-        }
-        self.literal(&shown)
+        if matches!(self, Self::Athena | Self::Trino) { self.literal(&glue_comment(text)) } else { self.literal(text) }
     }
 
     /// The name of a column type.

@@ -1,24 +1,27 @@
 //! `/metrics`: job states and ledgers as Prometheus text. Pure: every scrape is built from the current state, and
 //! counters start with the process.
 //!
-//! The format defines values as floating-point numbers, dollars too; the exact ones are in the run records.
+//! The format defines values as floating-point numbers, dollars too; the exact ones are in the run records. The bill
+//! itself is written digit for digit, see [`bills`].
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 use chrono::{DateTime, Utc};
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::cents::Cents;
 use crate::plan::{STALE, SlotState};
 use crate::scheduler::glances::{Glance, Seen};
 use crate::scheduler::jobs::JobState;
 use crate::status::last_failure;
 use crate::status::line::Health;
 
+use super::bills;
 use super::many::last_of;
 
 /// Content type of the text.
@@ -96,8 +99,11 @@ pub(super) fn text(
     of_ledgers(&mut page, tables, now);
     of_runs(&mut page, tables);
     of_requests(&mut page, tables);
+    of_budgets(&mut page, tables);
     let mut text = String::new();
-    encode(&mut text, &page.registry)?;
+    encode_registry(&mut text, &page.registry)?;
+    text.push_str(&bills::text(tables));
+    encode_eof(&mut text)?;
     Ok(text)
 }
 
@@ -113,6 +119,16 @@ fn of_ledgers(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
         "days",
         "Days (or months) of the table by state",
         known().flat_map(|(table, glance)| days(table, glance)),
+    );
+    page.total(
+        "lagging",
+        "Whether days are out of date, missing for two nights, or held; of a table with accounts, in how many of them",
+        known().map(|(table, glance)| (of_table(table), f64::from(u8::from(glance.lags)))),
+    );
+    page.total(
+        "restated_days",
+        "Days (or months) whose rows were replaced by others in the last seven days",
+        known().map(|(table, glance)| (of_table(table), number(glance.restated))),
     );
     page.gauge(
         "account_unwell",
@@ -201,6 +217,23 @@ fn of_runs(page: &mut Page, tables: &[TableFacts]) {
         "slots_outlasted",
         "Scheduled times that passed while a run went on",
         all().map(|table| (of_table(table), number(counters(table).outlasted))),
+    );
+}
+
+/// What the requests of this calendar month cost, by the run records, and what they may cost.
+fn of_budgets(page: &mut Page, tables: &[TableFacts]) {
+    let dollars = |cents: Cents| number(cents.0) / 100.0;
+    let known = || tables.iter().filter_map(|table| Some((table, table.1.known.as_ref()?)));
+    page.total(
+        "month_spent_usd",
+        "Dollars spent on requests since the 1st of the month, by the run records",
+        known().map(|(table, known)| (of_table(table), dollars(known.usd_this_month))),
+    );
+    let budget = |table: &TableFacts| table.0.job.budget.max_usd_per_month;
+    page.total(
+        "month_budget_usd",
+        "Dollars that requests of a month may cost: budget.max_usd_per_month, for each account",
+        tables.iter().filter_map(|table| Some((of_table(table), dollars(budget(table)?)))),
     );
 }
 

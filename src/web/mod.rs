@@ -18,6 +18,7 @@ use axum::routing::{get, post};
 
 pub mod auth;
 pub mod badge;
+mod bills;
 pub mod cache;
 mod calendar;
 mod chart;

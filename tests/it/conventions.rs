@@ -5,6 +5,7 @@
 //! | [`documents`] | what the documents quote is what the program says |
 //! | [`layers`] | the layer table in `src/lib.rs`: imports only go down |
 //! | [`one_build`] | `cargo run` and `cargo test` share one build of every crate |
+//! | [`policies`] | the policies of the README are those of the Terraform module |
 //! | [`registry`] | every source has schema, job, fixtures and a line in the README; the published job schema is current |
 //! | [`readme`] | every key, command, flag and job file that the README names exists, and none is missing |
 //! | [`reference`] | docs/reference/ is what the code and the schemas say |
@@ -13,6 +14,7 @@
 mod documents;
 mod layers;
 mod one_build;
+mod policies;
 mod readme;
 mod reference;
 mod registry;

@@ -1,4 +1,4 @@
-"""The policies of the README: every call the program makes is allowed by them, nothing they allow goes unused, and a
+"""The policies of the README and of the Terraform module: every call the program makes is allowed by them, nothing they allow goes unused, and a
 permission that is taken away is named.
 
 Which calls are made is seen from outside: moto's recording of what S3 was asked, and a recorder before the sandbox.
@@ -51,11 +51,9 @@ cron = "0 5 * * *"
 
 
 def policies():
-    blocks = re.findall(r"```json\n(.*?)```", (lake.REPOSITORY / "README.md").read_text(), re.DOTALL)
-    found = [json.loads(block) for block in blocks if '"Statement"' in block]
-    if len(found) != 2:
-        raise ValueError(f"the README has {len(found)} policies, not one for costs and one for the lake")
-    return found
+    """Those of the README and of the Terraform module: a test keeps the two equal."""
+    folder = lake.REPOSITORY / "deploy" / "terraform" / "policies"
+    return [json.loads((folder / f"{name}.json").read_text()) for name in ("costs", "lake", "reader")]
 
 
 def listed(value):
@@ -263,7 +261,7 @@ def compare(group, policy, calls):
 
 
 def check(tally, stack):
-    costs, lakes = policies()
+    costs, lakes, readers = policies()
     server = stack.enter_context(lake.sandbox(JULY_8))
     recorder = stack.enter_context(Recorder(server))
     moto = stack.enter_context(lake.Moto())
@@ -279,6 +277,15 @@ def check(tally, stack):
         a_year(costlake, server, bucket, where)
         compare(group, lakes, seen_by(moto))
         compare(group, costs, [(operation, "*", None) for operation in recorder.operations])
+
+    with tally.group("whoever only asks the lake needs the reader's policy, all of it and no more") as group:
+        before = len(seen_by(moto))
+        asking = where | {"COSTLAKE_NOW": AUTUMN}
+        costlake.run("show", "bill", "--by", "service", **asking)
+        costlake.run("status", **asking)
+        costlake.run("connect", **asking)
+        costlake.run("verify", "bill", "--full", expect={0, 6}, **asking)
+        compare(group, readers, seen_by(moto)[before:])
 
     set_clock(server, JULY_8)
     roles = Roles(moto)

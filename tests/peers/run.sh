@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, ClickHouse, pyarrow, polars,
-# pandas, DataFusion, Daft, Spark, fish, Chromium, Airflow, Kubernetes' schema, a Docker engine where there is one, and the
-# grammars of Athena and Trino as sqlglot has them.
+# pandas, DataFusion, Daft, Spark, fish, Chromium, Airflow, Kubernetes' schema, Prometheus, checkov, a Docker engine where there
+# is one, and the grammars of Athena and Trino as sqlglot has them.
 #
 #   tests/peers/run.sh [CHECK...]     for example: tests/peers/run.sh s3 readers; without names, all of them
 #   tests/peers/run.sh --prepare      only installs what all of them need, which can go on while the program is built
@@ -65,6 +65,18 @@ apt_install() { # says what it installs; its chatter only when it fails
     { cat "$log" >&2; return 1; }
   rm -f "$log"
 }
+unpack() { # PACKAGE: its files, in a folder of the cache
+  local scratch
+  scratch=$(mktemp -d)
+  echo "peers: unpacking $1"
+  if [ $refreshed = no ]; then
+    as_root apt-get update -qq </dev/null >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; return 1; }
+    refreshed=yes
+  fi
+  (cd "$scratch" && apt-get download -qq "$1" </dev/null && rm -rf "$cache/$1" && dpkg-deb -x ./*.deb "$cache/$1") \
+    >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; return 1; }
+  rm -rf "$scratch"
+}
 
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
@@ -91,6 +103,21 @@ if needed airflow && [ "$(cat "$cache/installed-airflow" 2>/dev/null)" != "$want
   "$cache/airflow/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements-airflow.txt </dev/null
   echo "$wanted" >"$cache/installed-airflow"
 fi
+export COSTLAKE_PEERS_CHECKOV=$cache/checkov/bin
+wanted=$(sha256sum <$here/requirements-checkov.txt)
+if needed terraform && [ "$(cat "$cache/installed-checkov" 2>/dev/null)" != "$wanted" ] &&
+  python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))'; then
+  echo "peers: installing checkov by $here/requirements-checkov.txt"
+  rm -rf "$cache/checkov" "$cache/installed-checkov"
+  python3 -m venv "$cache/checkov"
+  "$cache/checkov/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements-checkov.txt </dev/null
+  echo "$wanted" >"$cache/installed-checkov"
+fi
+# Unpacked, not installed: the package would start a server.
+if needed prometheus && ! { command -v prometheus && command -v promtool; } >/dev/null; then
+  if [ ! -x "$cache/prometheus/usr/bin/promtool" ]; then unpack prometheus; fi
+  export PATH=$cache/prometheus/usr/bin:$PATH
+fi
 if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
 if needed shells && ! command -v fish >/dev/null; then apt_install fish; fi
 if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
@@ -107,7 +134,7 @@ COSTLAKE_BIN=$(realpath "$COSTLAKE_BIN")
 
 # These take a minute or more.
 ordered=()
-for name in views page weeks airflow writers readers power places; do
+for name in views page weeks airflow writers readers power places terraform prometheus; do
   if needed "$name"; then ordered+=("$name"); fi
 done
 for name in "${selected[@]}"; do

@@ -93,6 +93,10 @@ fn job_files_are_enough_where_the_bucket_cannot_be_read() {
     let athena = house.costlake(&["ddl", "--dialect", "athena"]);
     athena.exits(0).says("LOCATION 's3://bills/x/costs/'").says("2026-10,NOW").says("VIEW \"costs_by_month\"");
     athena.says("-- The lake could not be read when this was printed").says("the lake could not be read: ");
+    let catalog = house.json(&["ddl", "--dialect", "athena"]).exits(0).document();
+    assert_eq!((&catalog["lake"], &catalog["tables"][0]["name"]), (&"s3://bills/x".into(), &"costs".into()));
+    assert_eq!(catalog["tables"][0]["location"], "s3://bills/x/costs/");
+    house.json(&["ddl", "--dialect", "spark"]).exits(2).says("--output json is for --dialect athena alone");
     let click = house.costlake(&["ddl", "--dialect", "clickhouse"]);
     click.exits(0).says("FROM s3('http://127.0.0.1:9/bills/x/costs/*/data.parquet', 'Parquet'");
     let connect = house.costlake(&["connect"]);

@@ -111,6 +111,9 @@ async fn the_status_of_many_accounts_has_pages_and_days_when_asked() {
     }
     let (_, metrics) = get(&router, "/metrics").await;
     assert_eq!(metrics.matches("costlake_account_unwell{").count(), 100);
+    let bill: Vec<&str> = metrics.lines().filter(|line| line.starts_with("costlake_cost_")).collect();
+    assert_eq!(bill.len(), 5, "however many accounts: {bill:?}");
+    assert!(bill.contains(&"costlake_cost_accounts_left_out{table=\"costs\"} 129"), "{bill:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

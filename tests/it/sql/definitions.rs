@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use costlake::job::{Job, parse};
 use costlake::sql::Dialect;
-use costlake::sql::ddl::{Place, table};
+use costlake::sql::ddl::{Place, glue, table};
 
 /// Every text in it tries to break out of its quotes.
 const HOSTILE: &str = r#"
@@ -119,8 +119,53 @@ fn an_account_is_a_text_with_all_its_zeros_in_every_engine() {
 }
 
 #[test]
+fn the_glue_catalog_gets_what_the_statement_says() {
+    let jobs = [job("hostile", HOSTILE), job("hourly", HOURLY), with_accounts("two", 2), with_accounts("many", 101)];
+    for job in &jobs {
+        let place = place(job, "s3://bucket/it's/${here}", true);
+        let (found, statement) =
+            (glue(job, &place).expect("a table"), table(Dialect::Athena, job, &place).expect("a table"));
+        let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+        let quoted = |value: &serde_json::Value| Dialect::Athena.literal(&text(value));
+        let list = |name: &str| found[name].as_array().expect("a list").clone();
+        let columns: Vec<String> = list("columns")
+            .iter()
+            .map(|of| format!("  `{}` {} COMMENT {}", text(&of["name"]), text(&of["type"]), quoted(&of["comment"])))
+            .collect();
+        let keys: Vec<String> =
+            list("partition_keys").iter().map(|of| format!("`{}` {}", text(&of["name"]), text(&of["type"]))).collect();
+        let mut parameters: Vec<String> = found["parameters"]
+            .as_object()
+            .expect("parameters")
+            .iter()
+            .map(|(name, value)| format!("  {} = {}", Dialect::Athena.literal(name), quoted(value)))
+            .collect();
+        let (head, tail) = statement.split_once("TBLPROPERTIES (\n").expect("properties");
+        let head = &head[head.find("CREATE").expect("a statement")..];
+        assert_eq!(
+            head,
+            format!(
+                "CREATE EXTERNAL TABLE IF NOT EXISTS `{}` (\n{}\n)\nCOMMENT {}\nPARTITIONED BY ({})\nSTORED AS PARQUET\n\
+                 LOCATION {}\n",
+                text(&found["name"]),
+                columns.join(",\n"),
+                quoted(&found["comment"]),
+                keys.join(", "),
+                quoted(&found["location"]),
+            )
+        );
+        let mut said: Vec<String> = tail.trim_end_matches("\n);").split(",\n").map(str::to_owned).collect();
+        parameters.sort();
+        said.sort();
+        assert_eq!(parameters, said);
+    }
+}
+
+#[test]
 fn athena_is_refused_for_a_folder() {
     let job = job("hourly", HOURLY);
+    let error = glue(&job, &place(&job, "/lake", true)).expect_err("no bucket");
+    assert!(error.report().contains("--lake s3://"), "{}", error.report());
     let error = table(Dialect::Athena, &job, &place(&job, "/lake", true)).expect_err("no bucket");
     assert!(error.report().contains("--lake s3://"), "{}", error.report());
 }
