@@ -102,7 +102,7 @@ deb() {
   gzip -9n "$made"/deb/man/*
   {
     printf 'costlake (%s-1) stable; urgency=medium\n\n' "$version"
-    printf '  * What is new is in /usr/share/doc/costlake/CHANGELOG.md.\n\n'
+    printf '  * What is new is in /usr/share/doc/costlake/changelog.gz.\n\n'
     printf ' -- %s  %s\n' "$(sed -n 's/^maintainer = "\(.*\)"$/\1/p' Cargo.toml)" "$(date -uRd "@$SOURCE_DATE_EPOCH")"
   } | gzip -9n >"$made/deb/changelog.Debian.gz"
   XZ_DEFAULTS=--threads=0 CARGO_TARGET_DIR=$stage/target \

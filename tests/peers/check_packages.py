@@ -179,6 +179,7 @@ EVERYWHERE = {
     "usr/share/zsh/vendor-completions/_costlake": 0o644, "usr/share/fish/vendor_completions.d/costlake.fish": 0o644,
     "usr/share/doc/costlake/copyright": 0o644, "usr/share/doc/costlake/THIRD-PARTY-LICENSES": 0o644,
     "usr/share/doc/costlake/changelog.Debian.gz": 0o644,
+    "usr/share/doc/costlake/changelog.gz": 0o644,
     "usr/share/doc/costlake/examples/datadog.conf": 0o644, "usr/share/doc/costlake/examples/jobs/aws_cost_by_service.toml": 0o644,
     "etc/costlake/environment": 0o600, "etc/costlake/jobs/README": 0o644,
 }

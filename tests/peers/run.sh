@@ -98,6 +98,8 @@ if needed page && ! command -v chromium >/dev/null; then apt_install chromium; f
 if needed weeks && ! command -v faketime >/dev/null; then apt_install faketime; fi
 if needed packages && ! command -v dpkg-shlibdeps >/dev/null; then apt_install dpkg-dev; fi
 if needed packages && ! command -v groff >/dev/null; then apt_install groff-base; fi
+if needed packages && ! command -v zsh >/dev/null; then apt_install zsh; fi
+if needed packages && ! command -v lintian >/dev/null; then apt_install lintian; fi
 if needed outside && ! command -v openssl >/dev/null; then apt_install openssl; fi
 if { needed disk || needed file_calls || needed power; } && ! command -v strace >/dev/null; then apt_install strace; fi
 if { needed s3 || needed writers; } && ! { command -v radosgw && command -v ceph-mon && command -v ceph-osd && command -v ceph; } >/dev/null; then

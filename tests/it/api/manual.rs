@@ -23,7 +23,7 @@ fn pages(house: &Lakehouse) -> BTreeMap<String, String> {
 fn listed(house: &Lakehouse, arguments: &[&str], is_wanted: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let help = house.costlake(&[arguments, &["--help"]].concat()).exits(0).stdout.clone();
     let words = help.lines().filter(|line| line.starts_with("  ")).flat_map(str::split_whitespace);
-    words.map(|word| word.trim_end_matches(',').to_owned()).filter(|word| is_wanted(word)).collect()
+    words.map(|word| word.trim_end_matches([',', '.']).to_owned()).filter(|word| is_wanted(word)).collect()
 }
 
 fn commands(house: &Lakehouse) -> Vec<String> {
