@@ -435,7 +435,8 @@ def completions(tally, root):
     scripts = {
         "bash": (share / "bash-completion/completions/costlake",
                  "source $1; COMP_WORDS=(costlake back); COMP_CWORD=1; _costlake_and_names costlake back costlake; echo ${COMPREPLY[@]}"),
-        "zsh": (share / "zsh/vendor-completions/_costlake", "fpath=(${1:h} $fpath); autoload -Uz +X _costlake && echo backfill"),
+        "zsh": (share / "zsh/vendor-completions/_costlake",
+                "compdef() { }; _describe() { print -l -- ${${(M)commands:#back*}%%:*} }; source $1; _costlake_commands"),
         "fish": (share / "fish/vendor_completions.d/costlake.fish", "source $argv[2]; complete -C 'costlake back' | string replace -r '\\t.*' ''"),
     }
     for shell, (file, script) in scripts.items():

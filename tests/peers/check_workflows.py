@@ -56,7 +56,8 @@ def check(tally, stack):
         group.equal(writers, {"draft"}, "jobs that write")
         uses = [step.get("uses", "").partition("@")[0] for step in workflow["jobs"]["draft"]["steps"]]
         group.true("actions/checkout" not in uses, "the draft checks the repository out")
-        machines = {name: [row["machine"] for row in job["strategy"]["matrix"]["include"]] for name, job in workflow["jobs"].items() if "strategy" in job}
+        matrices = {name: job["strategy"]["matrix"]["include"] for name, job in workflow["jobs"].items() if "strategy" in job}
+        machines = {name: [row["machine"] for row in rows] for name, rows in matrices.items()}
         group.equal(machines, {"packages": ["x86_64", "aarch64"], "image": ["x86_64", "aarch64"]}, "machines")
         steps = [step.get("run", "") for step in workflow["jobs"]["packages"]["steps"]]
         for wanted in ("cargo build --profile dist --locked", "packaging/make.sh packages target/dist/costlake"):
