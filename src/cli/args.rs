@@ -22,7 +22,8 @@ pub(super) struct Arguments {
     pub(super) command: Command,
 }
 
-const EXIT_CODES: &str = "\
+/// Each code with its meaning, divided by semicolons, and in the last line how days are given.
+pub(super) const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 some windows failed, nothing lost; 2 usage or configuration; 3 authentication or permission;
 4 budget reached; 5 superseded by another run; 6 gaps or defects found (status --check, verify); 7 outcome of a write unknown;
 130 interrupted.
@@ -452,6 +453,12 @@ pub(super) enum Command {
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder, for packages.
+    #[command(hide = true)]
+    Man {
+        /// The folder; it is made where it is missing.
+        folder: PathBuf,
     },
     /// Print the names that can stand at the cursor, for completions.
     #[command(hide = true)]

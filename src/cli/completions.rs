@@ -42,7 +42,7 @@ pub(super) fn print(shell: Shell) {
 }
 
 /// The program without its hidden commands, which nobody is to type.
-fn shown(all: &Command) -> Command {
+pub(super) fn shown(all: &Command) -> Command {
     let commands = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
     let own = Command::new("costlake").version(env!("CARGO_PKG_VERSION")).propagate_version(true);
     own.args(all.get_arguments().cloned()).subcommands(commands)

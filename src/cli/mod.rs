@@ -35,6 +35,7 @@ mod failures;
 mod figures;
 mod fit;
 mod init;
+mod man;
 mod names;
 mod overview;
 mod panics;
@@ -182,6 +183,7 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
             completions::print(*shell);
             Ok(0)
         }
+        Command::Man { folder } => man::write(folder).map(|()| 0),
         Command::Names { words } => Ok(names::names(global, words)),
         Command::Init(asked) => init::init(global, asked),
         Command::Sandbox { listen } => sandbox::serve(global, listen).await,

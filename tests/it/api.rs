@@ -24,6 +24,7 @@ mod lags;
 mod large_answers;
 mod lists;
 mod malformed;
+mod manual;
 mod ninety_nights;
 mod nothing;
 mod organisation;

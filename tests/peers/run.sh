@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, ClickHouse, pyarrow, polars,
 # pandas, DataFusion, Daft, Spark, fish, Chromium, Airflow, Kubernetes' schema, Prometheus, checkov, a Docker engine where there
-# is one, and the grammars of Athena and Trino as sqlglot has them.
+# is one, pip, uv, pipx, dpkg and systemd-analyze, and the grammars of Athena and Trino as sqlglot has them.
 #
 #   tests/peers/run.sh [CHECK...]     for example: tests/peers/run.sh s3 readers; without names, all of them
 #   tests/peers/run.sh --prepare      only installs what all of them need, which can go on while the program is built
 #
 # COSTLAKE_BIN          the program (default: release/costlake in the target directory)
+# COSTLAKE_PACKAGES     its packages, for the check `packages` (default: made by the check)
 # COSTLAKE_PEERS_CACHE  where the Python packages are kept (default: peers in the target directory)
 # COSTLAKE_PEERS_LANES  how many checks run beside each other (default: 3)
 #
@@ -119,11 +120,15 @@ if needed prometheus && ! { command -v prometheus && command -v promtool; } >/de
   export PATH=$cache/prometheus/usr/bin:$PATH
 fi
 if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
-if needed shells && ! command -v fish >/dev/null; then apt_install fish; fi
+if { needed shells || needed packages; } && ! command -v fish >/dev/null; then apt_install fish; fi
 if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
 if needed tutorial && ! command -v curl >/dev/null; then apt_install curl; fi
 if needed weeks && ! command -v faketime >/dev/null; then apt_install faketime; fi
 if { needed outside || needed credentials; } && ! command -v openssl >/dev/null; then apt_install openssl; fi
+if needed packages && ! command -v dpkg-shlibdeps >/dev/null; then apt_install dpkg-dev; fi
+if needed packages && ! command -v groff >/dev/null; then apt_install groff-base; fi
+if needed packages && ! command -v zsh >/dev/null; then apt_install zsh; fi
+if needed packages && ! command -v lintian >/dev/null; then apt_install lintian; fi
 if { needed disk || needed file_calls || needed power; } && ! command -v strace >/dev/null; then apt_install strace; fi
 if { needed s3 || needed writers; } && ! { command -v radosgw && command -v ceph-mon && command -v ceph-osd && command -v ceph; } >/dev/null; then
   apt_install ceph-mon ceph-osd radosgw ceph-common
