@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, ClickHouse, pyarrow, polars,
-# pandas, DataFusion, Daft, Spark, fish, Chromium, Airflow, Kubernetes' schema, a Docker engine where there is one, and the
-# grammars of Athena and Trino as sqlglot has them.
+# pandas, DataFusion, Daft, Spark, fish, Chromium, Airflow, Kubernetes' schema, Docker and its Compose where there is an
+# engine, and the grammars of Athena and Trino as sqlglot has them.
 #
 #   tests/peers/run.sh [CHECK...]     for example: tests/peers/run.sh s3 readers; without names, all of them
 #   tests/peers/run.sh --prepare      only installs what all of them need, which can go on while the program is built
@@ -94,8 +94,12 @@ fi
 if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
 if needed shells && ! command -v fish >/dev/null; then apt_install fish; fi
 if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
+if needed compose && docker info >/dev/null 2>&1; then
+  command -v debootstrap >/dev/null || apt_install debootstrap
+  "$cache/venv/bin/python" "$here/containers.py"
+fi
 if needed weeks && ! command -v faketime >/dev/null; then apt_install faketime; fi
-if needed outside && ! command -v openssl >/dev/null; then apt_install openssl; fi
+if { needed outside || needed compose; } && ! command -v openssl >/dev/null; then apt_install openssl; fi
 if { needed disk || needed file_calls || needed power; } && ! command -v strace >/dev/null; then apt_install strace; fi
 if { needed s3 || needed writers; } && ! { command -v radosgw && command -v ceph-mon && command -v ceph-osd && command -v ceph; } >/dev/null; then
   apt_install ceph-mon ceph-osd radosgw ceph-common
@@ -106,7 +110,7 @@ COSTLAKE_BIN=$(realpath "$COSTLAKE_BIN")
 
 # These take a minute or more.
 ordered=()
-for name in views page weeks airflow writers readers power places; do
+for name in views page compose weeks airflow writers readers power places; do
   if needed "$name"; then ordered+=("$name"); fi
 done
 for name in "${selected[@]}"; do
