@@ -449,6 +449,12 @@ pub(super) enum Command {
         #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
         listen: String,
     },
+    /// Ask a running `serve` or `sandbox` whether it is ready: exit with 0 if it is, else with 1 and the reason.
+    Health {
+        /// Its address, such as http://127.0.0.1:8080: the path is asked, or /readyz if there is none.
+        #[arg(value_name = "URL")]
+        address: String,
+    },
     /// Print shell completions, of the names of jobs and tables too.
     Completions {
         /// The shell.

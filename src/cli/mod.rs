@@ -34,6 +34,7 @@ mod demo;
 mod failures;
 mod figures;
 mod fit;
+mod health;
 mod init;
 mod man;
 mod names;
@@ -153,9 +154,10 @@ fn check_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) 
 }
 
 /// A run has one thread for requests and parsing and one for encoding and writing. More would not be faster, and the
-/// allocator keeps freed memory per thread. Commands that serve or read many objects use several threads.
+/// allocator keeps freed memory per thread. A health check is one request. Commands that serve or read many objects use
+/// several threads.
 fn runtime(command: &Command) -> tokio::runtime::Builder {
-    if !matches!(command, Command::Run { .. } | Command::Backfill { .. }) {
+    if !matches!(command, Command::Run { .. } | Command::Backfill { .. } | Command::Health { .. }) {
         return tokio::runtime::Builder::new_multi_thread();
     }
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -187,6 +189,7 @@ async fn dispatch(arguments: &Arguments) -> Result<u8> {
         Command::Names { words } => Ok(names::names(global, words)),
         Command::Init(asked) => init::init(global, asked),
         Command::Sandbox { listen } => sandbox::serve(global, listen).await,
+        Command::Health { address } => health::health(global, address).await,
         Command::Demo => demo::demo(global).await,
         Command::Check { jobs, online } => check::check(global, jobs, *online).await,
         Command::Plan { jobs, days, units } => run::plan(global, jobs, days, units).await,

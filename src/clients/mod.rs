@@ -18,6 +18,7 @@ use crate::sources::Api;
 
 pub mod aws;
 pub mod datadog;
+pub mod health;
 mod proxy;
 pub mod rate_limit;
 mod sendable;

@@ -209,7 +209,12 @@ fn is_same_origin(headers: &HeaderMap, by_header: bool) -> bool {
     }
 }
 
-/// Reads a token file. Returns the token and a warning if others may read the file.
+/// Whether the file is on a read-only mount, as secrets of containers and units are: who mounts it sets its mode.
+fn is_mounted_read_only(file: &Path) -> bool {
+    rustix::fs::statvfs(file).is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+}
+
+/// Reads a token file. Returns the token and a warning if others may read the file and its mode can be changed.
 ///
 /// # Errors
 /// [`Kind::Config`] when the file cannot be read or does not contain a valid token.
@@ -233,7 +238,7 @@ pub fn read_token(file: &Path) -> Result<(String, Option<String>)> {
     }
     redact::remember(&token);
     let mode = std::fs::metadata(file).map(|seen| seen.permissions().mode()).unwrap_or(0);
-    let open = mode & 0o077 != 0;
+    let open = mode & 0o077 != 0 && !is_mounted_read_only(file);
     let warning = format!("others than its owner may read the token file {}: chmod 600 it", file.display());
     Ok((token, open.then_some(warning)))
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | checks |
 //! |---|---|
+//! | [`deploy`] | the image and the manifests have the version of the program |
 //! | [`documents`] | what the documents quote is what the program says |
 //! | [`layers`] | the layer table in `src/lib.rs`: imports only go down |
 //! | [`one_build`] | `cargo run` and `cargo test` share one build of every crate |
@@ -11,6 +12,7 @@
 //! | [`reference`] | docs/reference/ is what the code and the schemas say |
 //! | [`sizes`] | files and functions stay short, and no file has a catch-all name |
 
+mod deploy;
 mod documents;
 mod layers;
 mod one_build;

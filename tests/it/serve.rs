@@ -10,9 +10,11 @@
 //! | [`held`] | figures held for review, and accepting them on the page |
 //! | [`news`] | which webhook notifications are sent, and how often |
 //! | [`program`] | the real binary: where it listens, how it ends, what it does not reveal |
+//! | [`health`] | `costlake health`: its exit code and its one line |
 //! | [`connections`] | clients that are too many or too slow |
 
 mod connections;
+mod health;
 mod held;
 mod many;
 mod metrics;

@@ -1,36 +1,39 @@
-"""The Indexed Job of deploy/kubernetes: valid by Kubernetes' schema, and its container tried as eight processes and, where
-there is a Docker engine, as eight containers, with one of them killed in the middle.
+"""deploy/kubernetes: every file valid by Kubernetes' schema, all of them fit together, and each command tried by the
+words of its file.
 
-What Kubernetes would do is done here by the file's own words: the index in the arguments, the rules of podFailurePolicy, the
-tries of backoffLimitPerIndex. What was paid is counted by a door before the sandbox; what is in the lake is compared with
-what the sandbox says to whoever assumes the account's role.
+* The Indexed Job as eight processes and, where there is a Docker engine, as eight containers, with one of them killed in the
+  middle. What Kubernetes would do is done here by the file's own words: the index in the arguments, the rules of
+  podFailurePolicy, the tries of backoffLimitPerIndex. What was paid is counted by a door before the sandbox; what is in the
+  lake is compared with what the sandbox says to whoever assumes the account's role.
+* The nightly CronJob as a process and as a container, and the Deployment as a process that is asked by its probes.
 """
 
+import contextlib
 import csv
+import http.client
 import io
 import json
 import os
 import pathlib
-import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 
+import containers
 import fleet
 import lake
+import manifests
 import yaml
 
 NOW = "2026-11-20T12:00:00Z"
 BEGIN, END = "2026-09-01", "2026-11-20"
-FILE = lake.REPOSITORY / "deploy" / "kubernetes" / "nightly-indexed-job.yaml"
+FILE = manifests.FOLDER / "nightly-indexed-job.yaml"
 ACCOUNTS = [fleet.account_number(n) for n in range(1, 41)]
 DENIED = ACCOUNTS[20]
 TABLES = ("costs", "usage")
-LABEL = "costlake-peers"
+LABEL = containers.LABEL
 
 
 def write_jobs(folder):
@@ -47,21 +50,21 @@ def write_jobs(folder):
 
 
 class Job:
-    """The job of the file."""
+    """The job of a file."""
 
-    def __init__(self):
-        self.spec = yaml.safe_load(FILE.read_text())["spec"]["jobTemplate"]["spec"]
+    def __init__(self, file=FILE):
+        self.spec = yaml.safe_load(file.read_text())["spec"]["jobTemplate"]["spec"]
         self.pod = self.spec["template"]["spec"]
         (self.container,) = self.pod["containers"]
 
     def arguments(self, index):
         return [part.replace("$(JOB_COMPLETION_INDEX)", str(index)) for part in self.container["args"]]
 
-    def no_other_try(self, code):
+    def no_other_try(self, code, action="FailIndex"):
         for rule in self.spec["podFailurePolicy"]["rules"]:
             on = rule.get("onExitCodes")
             if on and on["operator"] == "In" and code in on["values"]:
-                return rule["action"] == "FailIndex"
+                return rule["action"] == action
         return False
 
     def run(self, start, disturb=lambda running: None):
@@ -81,6 +84,11 @@ class Job:
                     running[index] = start(index, self.arguments(index))
             time.sleep(0.02)
         return tries
+
+
+def values(container):
+    """The environment of a container, but for what the cluster knows."""
+    return {variable["name"]: variable["value"] for variable in container["env"] if "value" in variable}
 
 
 class Processes:
@@ -123,23 +131,13 @@ class Containers(Processes):
         os.chown(root, *self.owner)
 
     def __enter__(self):
-        buffer = io.BytesIO()
-        libraries = re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", lake.binary()], check=True, capture_output=True, text=True).stdout)
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-            archive.add(lake.binary(), "usr/local/bin/costlake")
-            for library in libraries:
-                archive.add(os.path.realpath(library), library.lstrip("/"))
-            for authorities in ("/etc/ssl/certs/ca-certificates.crt",):
-                if os.path.exists(authorities):
-                    archive.add(os.path.realpath(authorities), authorities.lstrip("/"))
-        made = ["docker", "import", "--change", 'ENTRYPOINT ["/usr/local/bin/costlake"]', "-", self.image]
-        subprocess.run(made, input=buffer.getvalue(), check=True, capture_output=True, timeout=120)
+        self.made = containers.image_of_the_program(self.image)
+        self.made.__enter__()
         return self
 
     def __exit__(self, *_):
-        ours = subprocess.run(["docker", "ps", "-aq", "--filter", f"label={LABEL}={os.getpid()}"], capture_output=True, text=True, check=False)
-        for command in (["docker", "rm", "-f", *ours.stdout.split()] if ours.stdout.split() else ["true"], ["docker", "rmi", "-f", self.image]):
-            subprocess.run(command, capture_output=True, check=False, timeout=60)
+        containers.remove_labelled(f"{LABEL}={os.getpid()}")
+        self.made.__exit__(None, None, None)
 
     def name(self, index):
         return f"{LABEL}-{os.getpid()}-{index}-{self.numbers[index]}"
@@ -147,7 +145,7 @@ class Containers(Processes):
     def command(self, index, arguments):
         self.numbers[index] = self.numbers.get(index, 0) + 1
         own = self.job.container["securityContext"]
-        said = {variable["name"]: variable["value"] for variable in self.job.container["env"]}
+        said = values(self.job.container)
         environment = said | lake.AWS | {"COSTLAKE_NOW": NOW, "COSTLAKE_LAKE": "/lake", "NO_COLOR": "1"}
         environment |= {name: value for name, value in self.costlake.environment.items() if "ENDPOINT_URL" in name}
         memory = self.job.container["resources"]["limits"]["memory"].replace("Mi", "m")
@@ -181,6 +179,24 @@ def as_written(tally, job):
         wanted = "\n".join(line.strip() for line in rules.splitlines())
         group.true(wanted in "\n".join(line.strip() for line in FILE.read_text().splitlines()), "the page quotes other rules than the file has")
         group.equal([code for code in range(256) if job.no_other_try(code)], [2, 3, 4], "exit codes after which there is no other try")
+
+
+def all_files(tally):
+    with tally.group("every manifest is what Kubernetes takes, and all of them fit together") as group:
+        path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+        broken = lake.copied(manifests.FOLDER, "broken")
+        for name in manifests.Manifests().files:
+            text = (manifests.FOLDER / name).read_text()
+            (broken / name).write_text(text.replace("\n  name: ", "\n  nam: "))
+            for folder, code in ((manifests.FOLDER, 0), (broken, 1)):
+                command = ["kubernetes-validate", "--strict", folder / name]
+                done = subprocess.run(command, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False)
+                group.equal(done.returncode, code, f"{folder / name}: {done.stdout}{done.stderr}")
+        group.equal(manifests.Manifests().flaws(), [], "flaws")
+        for file, old, new, words in manifests.EDITS:
+            found = manifests.edited(file, old, new).flaws()
+            group.true(any(words in flaw for flaw in found), f"{new!r} in {file} is not noticed, only {found}")
+        group.note(f"{len(manifests.EDITS)} wrong edits noticed")
 
 
 def shard_of(costlake, count):
@@ -227,6 +243,74 @@ def a_night(group, job, workers, door, sandbox, root):
     group.note(f"{len(door.paid)} paid requests, {sum(twice.values())} of the {killed[0]} of the killed worker again")
 
 
+def one_worker(group, nightly, workers, door, sandbox, root):
+    """A first load by one worker: an account that is denied is no reason for another try, and the others are loaded."""
+    door.paid.clear()
+    process = workers.start(0, nightly.container["args"])
+    code = process.wait(300)
+    group.equal((code, nightly.no_other_try(code, "FailJob")), (3, True), "exit code")
+    bills = {account: fleet.bill(sandbox, account, BEGIN, END) for account in ACCOUNTS if account != DENIED}
+    for table in TABLES:
+        group.same_mapping(fleet.sums(root, table), bills, table)
+    group.equal(sum(door.twice().values()), 0, "requests paid twice")
+    group.equal([code for code in range(256) if nightly.no_other_try(code, "FailJob")], [2, 3, 4], "exit codes after which there is no other try")
+
+
+def the_page(group, home, sandbox):
+    """The command of the Deployment with its mounts as folders and its port as a free one."""
+    ((_, _, template),) = [pod for pod in manifests.Manifests().pods() if pod[0] == "deployment.yaml"]
+    (container,) = template["spec"]["containers"]
+    (port,) = lake.free_ports(1)
+    mounted = lake.temporary("mounted")
+    folders = {mount["mountPath"]: mounted / mount["name"] for mount in container["volumeMounts"]}
+    jobs = mounted / "jobs"
+    jobs.mkdir()
+    (jobs / "bill.toml").write_text((manifests.FOLDER / "jobs" / "aws_cost_by_service.toml").read_text() + "[limits]\nrequests_per_second = 200\n")
+    (jobs / "accounts_of_datadog.toml").write_text('source = { type = "datadog_cloud_accounts" }\nschedule = { cron = "0 6 * * *" }\n')
+    for folder, files in (("page", {"token": "a-token-of-this-check"}), ("keys", {"dd_api_key": "sandbox", "dd_app_key": "sandbox"})):
+        (mounted / folder).mkdir()
+        for name, text in files.items():
+            (mounted / folder / name).write_text(text + "\n")
+            (mounted / folder / name).chmod(0o440)
+
+    def here(text):
+        for path, folder in folders.items():
+            text = text.replace(path, str(folder))
+        return text.replace("$(POD_IP)", "10.0.0.7").replace("0.0.0.0:8080", f"127.0.0.1:{port}")
+
+    environment = {name: here(value) for name, value in values(container).items()}
+    environment |= lake.against(sandbox) | {"AWS_ENDPOINT_URL_STS": sandbox.url, "COSTLAKE_LAKE": str(home / "lake-of-page"), "COSTLAKE_NOW": NOW}
+    costlake = lake.Costlake(NOW, jobs=jobs, **environment)
+    for name in lake.DATADOG:
+        del costlake.environment[name]
+    command = [lake.binary(), *map(here, container["args"])]
+    with lake.Server("deployment", command, port, costlake.environment, costlake.home) as server:
+        ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+        for probe in ("readinessProbe", "livenessProbe"):
+            asked = container[probe]["httpGet"]
+            group.equal(ports[asked["port"]], 8080, f"port of the {probe}")
+            lake.wait_for(lambda asked=asked: get(port, asked["path"], "10.0.0.7:8080")[0] == 200, 60, f"answer to the {probe}")
+        lake.wait_for(lambda: all(f'costlake_runs_total{{table="{table}",outcome="done"}} 1' in get(port, "/metrics", "10.0.0.7:8080", True)[1]
+                                  for table in ("bill", "accounts_of_datadog")), 120, "runs of both jobs")
+        for host in ("costlake", "costlake.costlake.svc", "10.0.0.7:8080"):
+            group.equal(get(port, "/", host, True)[0], 200, f"asked as {host}")
+        group.equal(get(port, "/", "costlake.example.org", True)[0], 421, "asked by a name that is not allowed")
+        group.equal(get(port, "/", "costlake")[0], 401, "asked without the token")
+        os.killpg(server.process.pid, signal.SIGTERM)
+        begun = time.monotonic()
+        group.equal(server.process.wait(60), 0, "exit code after SIGTERM")
+        group.true(time.monotonic() - begun < template["spec"]["terminationGracePeriodSeconds"], "it stops in time")
+
+
+def get(port, path, host, with_token=False):
+    """Status and text of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers={"Host": host} | ({"Authorization": "Bearer a-token-of-this-check"} if with_token else {}))
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
 def by_hand(group, printed, workers, door):
     """The loop that the page prints: a second night, on which nothing is due."""
     door.paid.clear()
@@ -243,6 +327,7 @@ def by_hand(group, printed, workers, door):
 def check(tally, stack):
     job = Job()
     as_written(tally, job)
+    all_files(tally)
     home = lake.temporary("kubernetes")
     sandbox = stack.enter_context(lake.sandbox(NOW))
     door = stack.enter_context(fleet.Door(sandbox))
@@ -253,14 +338,23 @@ def check(tally, stack):
         a_night(group, job, workers, door, sandbox, home / "lake")
     with tally.group("the commands that the page prints: a second night is a request for each account") as group:
         by_hand(group, fleet.blocks("### Kubernetes", "sh")[0], workers, door)
-    engine = shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
-    if not engine:
-        tally.skip("no Docker engine, so the eight processes were not tried as containers")
+    nightly = Job(manifests.FOLDER / "nightly-cronjob.yaml")
+    alone = Processes(home / "jobs", home / "lake-of-one", door)
+    with tally.group("the nightly CronJob: one worker for all accounts") as group:
+        one_worker(group, nightly, alone, door, sandbox, home / "lake-of-one")
+    with tally.group("the Deployment serves as its file says, and its probes and names are answered") as group:
+        the_page(group, home, sandbox)
+    if why := containers.engine_missing():
+        tally.skip(f"{why}, so the workers were not tried as containers")
         return
     root = home / "lake-of-containers"
     with tally.group("eight containers, one killed, read-only and without rights: the same") as group:
-        with Containers(home / "jobs", root, door, job) as containers:
-            a_night(group, job, containers, door, sandbox, root)
+        with Containers(home / "jobs", root, door, job) as running:
+            a_night(group, job, running, door, sandbox, root)
+    root = home / "lake-of-one-container"
+    with tally.group("the nightly CronJob as a container: the same") as group:
+        with Containers(home / "jobs", root, door, nightly) as running:
+            one_worker(group, nightly, running, door, sandbox, root)
 
 
 if __name__ == "__main__":

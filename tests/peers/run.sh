@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, ClickHouse, pyarrow, polars,
-# pandas, DataFusion, Daft, Spark, fish, Chromium, Airflow, Kubernetes' schema, Prometheus, checkov, a Docker engine where there
-# is one, pip, uv, pipx, dpkg and systemd-analyze, and the grammars of Athena and Trino as sqlglot has them.
+# pandas, DataFusion, Daft, Spark, fish, Chromium, Airflow, Kubernetes' schema, Prometheus, checkov, Docker and its Compose where
+# there is an engine, pip, uv, pipx, dpkg and systemd-analyze, and the grammars of Athena and Trino as sqlglot has them.
 #
 #   tests/peers/run.sh [CHECK...]     for example: tests/peers/run.sh s3 readers; without names, all of them
 #   tests/peers/run.sh --prepare      only installs what all of them need, which can go on while the program is built
@@ -124,11 +124,15 @@ if { needed shells || needed packages; } && ! command -v fish >/dev/null; then a
 if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
 if needed tutorial && ! command -v curl >/dev/null; then apt_install curl; fi
 if needed weeks && ! command -v faketime >/dev/null; then apt_install faketime; fi
-if { needed outside || needed credentials; } && ! command -v openssl >/dev/null; then apt_install openssl; fi
+if { needed outside || needed credentials || needed compose; } && ! command -v openssl >/dev/null; then apt_install openssl; fi
 if needed packages && ! command -v dpkg-shlibdeps >/dev/null; then apt_install dpkg-dev; fi
 if needed packages && ! command -v groff >/dev/null; then apt_install groff-base; fi
 if needed packages && ! command -v zsh >/dev/null; then apt_install zsh; fi
 if needed packages && ! command -v lintian >/dev/null; then apt_install lintian; fi
+if needed compose && docker info >/dev/null 2>&1; then
+  command -v debootstrap >/dev/null || apt_install debootstrap
+  "$cache/venv/bin/python" "$here/containers.py"
+fi
 if { needed disk || needed file_calls || needed power; } && ! command -v strace >/dev/null; then apt_install strace; fi
 if { needed s3 || needed writers; } && ! { command -v radosgw && command -v ceph-mon && command -v ceph-osd && command -v ceph; } >/dev/null; then
   apt_install ceph-mon ceph-osd radosgw ceph-common
@@ -139,7 +143,7 @@ COSTLAKE_BIN=$(realpath "$COSTLAKE_BIN")
 
 # These take a minute or more.
 ordered=()
-for name in views page weeks airflow writers readers power places terraform prometheus; do
+for name in compose views page weeks packages airflow writers readers power places terraform prometheus; do
   if needed "$name"; then ordered+=("$name"); fi
 done
 for name in "${selected[@]}"; do

@@ -17,16 +17,16 @@ const NOW: &str = "2026-11-10T06:30:00Z";
 const TOKEN: &str = "canaryPageToken0c1d2e";
 
 /// A running `serve`.
-struct Served {
+pub(super) struct Served {
     child: Child,
-    address: String,
+    pub(super) address: String,
     /// The child's stdout.
     lines: BufReader<ChildStdout>,
     said: String,
 }
 
 impl Served {
-    fn begin(house: &Lakehouse, arguments: &[&str]) -> Self {
+    pub(super) fn begin(house: &Lakehouse, arguments: &[&str]) -> Self {
         Self::of(house.begin(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat()))
     }
 
@@ -54,7 +54,7 @@ impl Served {
         text
     }
 
-    fn until(&self, path: &str, more: &str, words: &str) -> String {
+    pub(super) fn until(&self, path: &str, more: &str, words: &str) -> String {
         let mut text = String::new();
         for _ in 0..600 {
             text = self.get(path, more);
@@ -66,13 +66,13 @@ impl Served {
         panic!("{path} never said {words}: {text}");
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let done = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
         assert!(done.expect("a shell").success());
     }
 
     /// Waits for the exit; returns the exit code and all output.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(super) fn end(mut self) -> (Option<i32>, String) {
         let mut rest = rest_of(&mut self.child);
         self.lines.read_to_string(&mut rest).expect("text");
         let code = self.child.wait().expect("an end").code();
@@ -94,7 +94,7 @@ fn rest_of(child: &mut Child) -> String {
     text
 }
 
-fn token_file(house: &Lakehouse, text: &str) -> String {
+pub(super) fn token_file(house: &Lakehouse, text: &str) -> String {
     let path = house.folder().join("token");
     fs::write(&path, text).expect("a file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a file");
@@ -140,7 +140,7 @@ fn a_request_in_flight_does_not_keep_it() {
 }
 
 /// An empty lake that never answers a request for an object: runs start and do not end.
-fn stuck() -> (Script, Lakehouse) {
+pub(super) fn stuck() -> (Script, Lakehouse) {
     const NOTHING: &str = "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>lake</Name>\
                            <KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>";
     let script = Script::answering(|asked| {
