@@ -341,7 +341,9 @@ pub(super) fn judge_account(world: &mut World, writer: usize, report: &JobReport
     let of_account = |text: &str| text.contains("belongs to AWS account") || text.contains("cannot be verified");
     let is_told = said.is_some_and(|failure| of_account(&failure.text));
     let (is_kept_out, faults) = (world.watch.writers[writer].is_kept_out, world.watch.writers[writer].faults);
-    if is_kept_out && faults == 0 && !(is_told && report.exit_code == Kind::Auth.exit_code()) {
+    let is_told = is_told && report.exit_code == Kind::Auth.exit_code();
+    // A signal may come before anybody knows whose credentials they are.
+    if is_kept_out && faults == 0 && !is_told && !report.was_interrupted() {
         world.watch.breaks(format!("I14: writer {writer} of another account ends with {}", report.exit_code));
     }
     let all = report.failure.iter().chain(report.fetches.iter().filter_map(|fetch| fetch.failure.as_ref()));
