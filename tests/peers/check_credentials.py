@@ -43,6 +43,7 @@ class Aws(world.World):
     def __init__(self, certificate=None):
         super().__init__(certificate)
         self.account = ACCOUNT
+        self.role = None  # the answer in place of a role
         self.refusals = {}  # host or path: the answer in place of the good one
         self.signers = set()
         self.hosts = set()
@@ -65,7 +66,9 @@ class Aws(world.World):
             told = keys("login", id="accessKeyId", secret="secretAccessKey", token="sessionToken")
             return 200, {}, {"accessToken": told, "tokenType": "aws_sigv4", "expiresIn": 900, "refreshToken": f"{SECRET}-refreshed"}
         if b"AssumeRoleWithWebIdentity" in body:
-            return 200, {"Content-Type": "text/xml"}, role_xml("web")
+            return 200, {"Content-Type": "text/xml"}, role_xml("web", "AssumeRoleWithWebIdentity")
+        if b"Action=AssumeRole&" in body:
+            return self.role or (200, {"Content-Type": "text/xml"}, role_xml("role", "AssumeRole"))
         if where == "/credentials":
             if headers.get("Authorization") != f"{SECRET}-agent":
                 return 401, {}, {"code": "Unauthorized", "message": "the token is not the agent's"}
@@ -89,11 +92,11 @@ def refusal(status, name, message):
     return status, {"x-amzn-ErrorType": name}, {"__type": name, "message": message}
 
 
-def role_xml(who):
+def role_xml(who, action):
     told = keys(who, id="AccessKeyId", secret="SecretAccessKey", token="SessionToken") | {"Expiration": LATER}
     members = "".join(f"<{name}>{value}</{name}>" for name, value in told.items())
-    return ('<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>'
-            f"<Credentials>{members}</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>").encode()
+    return (f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result>'
+            f"<Credentials>{members}</Credentials></{action}Result></{action}Response>").encode()
 
 
 def denied_xml(code, message):
@@ -151,7 +154,7 @@ class Desk:
         for name in (*lake.AWS, "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
             self.costlake.environment.pop(name)
         self.costlake.environment |= {"HTTPS_PROXY": proxy_url, "AWS_CA_BUNDLE": bundle, "AWS_REGION": "eu-west-1"}
-        aws.refusals, aws.signers, aws.hosts = {}, set(), set()
+        aws.refusals, aws.signers, aws.hosts, aws.role = {}, set(), set(), None
 
     def file(self, name, text):
         path = self.home / name
@@ -175,11 +178,11 @@ class Desk:
             raise AssertionError(f"a secret is told: {done.out}\n{done.err}")
         return done
 
-    def works(self, group, who, *hosts):
-        """A check and a run with the keys of `who`, of whom these hosts were asked."""
+    def works(self, group, who, *hosts, caller=()):
+        """A check and a run with the keys of `who`, of whom these hosts were asked; the caller of a role signs, too."""
         group.true(f"AWS account {ACCOUNT}" in self.run("check", "--online", code=0).said, "the account is not told")
         self.run(code=0)
-        group.equal(self.aws.signers, {f"ASIA{who.upper()}"}, "who signed")
+        group.equal(self.aws.signers, {f"ASIA{who.upper()}", *caller}, "who signed")
         group.true(set(hosts) <= self.aws.hosts, f"asked: {sorted(self.aws.hosts)}, not all of {hosts}")
         import duckdb
 
@@ -292,6 +295,19 @@ def web_identity(tally, desk):
         at.fails(group, f"file {path}, line 4", "see that the file is there")
 
 
+def role(tally, desk):
+    config = (f"[profile work]\nregion = eu-west-1\nsource_profile = base\nrole_arn = arn:aws:iam::{ACCOUNT}:role/costs\n"
+              f"[profile base]\naws_access_key_id = ASIABASE\naws_secret_access_key = {SECRET}-secret\n")
+    with tally.group("a role of a profile, given and refused") as group:
+        at = desk()
+        at.profile(config)
+        at.works(group, "role", "sts.eu-west-1.amazonaws.com", caller=["ASIABASE"])
+        at = desk()
+        path = at.profile(config)
+        at.aws.role = denied_xml("AccessDenied", "not authorized to perform: sts:AssumeRole")
+        at.fails(group, "the role of the AWS profile `work` cannot be assumed", f"file {path}, line 4", "the role's trust policy names the caller")
+
+
 def container(tally, desk):
     with tally.group("a container's agent, with the token in a file") as group:
         at = desk()
@@ -345,7 +361,7 @@ def check(tally, stack):
     def desk(of=aws):
         return Desk(of, leads, str(folder / "ca.pem"))
 
-    for part in (sso, login, web_identity, container, process):
+    for part in (sso, login, web_identity, role, container, process):
         part(tally, desk)
     instance(tally, desk, plain)
     with tally.group("without the authority's certificate nothing of this is believed") as group:
