@@ -212,6 +212,7 @@ pub(super) async fn run_all(runs: &Runs<'_>, jobs: &[Job], most: u8) -> Vec<JobR
         }
         accounts.retain(|put_off| !put_off.is_empty());
     }
+    of_all.inspect(ProgressBar::finish_and_clear);
     reports.sort_by_cached_key(JobReport::unit);
     reports
 }

@@ -94,26 +94,23 @@ if [ "$(cat "$cache/installed" 2>/dev/null)" != "$wanted" ]; then
   "$cache/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r $here/requirements-alone.txt </dev/null
   echo "$wanted" >"$cache/installed"
 fi
-export COSTLAKE_PEERS_AIRFLOW=$cache/airflow/bin
-wanted=$(sha256sum <$here/requirements-airflow.txt)
-if needed airflow && [ "$(cat "$cache/installed-airflow" 2>/dev/null)" != "$wanted" ] &&
-  python3 -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))'; then
-  echo "peers: installing Airflow by $here/requirements-airflow.txt"
-  rm -rf "$cache/airflow" "$cache/installed-airflow"
-  python3 -m venv "$cache/airflow"
-  "$cache/airflow/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements-airflow.txt </dev/null
-  echo "$wanted" >"$cache/installed-airflow"
-fi
-export COSTLAKE_PEERS_CHECKOV=$cache/checkov/bin
-wanted=$(sha256sum <$here/requirements-checkov.txt)
-if needed terraform && [ "$(cat "$cache/installed-checkov" 2>/dev/null)" != "$wanted" ] &&
-  python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))'; then
-  echo "peers: installing checkov by $here/requirements-checkov.txt"
-  rm -rf "$cache/checkov" "$cache/installed-checkov"
-  python3 -m venv "$cache/checkov"
-  "$cache/checkov/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements-checkov.txt </dev/null
-  echo "$wanted" >"$cache/installed-checkov"
-fi
+# Packages that do not bear those of the others have an environment of their own.
+alone() { # NAME OLDEST NEWEST: the versions of Python that the packages of requirements-NAME.txt are for
+  local wanted
+  wanted=$(sha256sum <"$here/requirements-$1.txt")
+  if [ "$(cat "$cache/installed-$1" 2>/dev/null)" = "$wanted" ] ||
+    ! python3 -c "import sys; sys.exit(not ($2) <= sys.version_info[:2] <= ($3))"; then
+    return
+  fi
+  echo "peers: installing $1 by $here/requirements-$1.txt"
+  rm -rf "${cache:?}/$1" "$cache/installed-$1"
+  python3 -m venv "$cache/$1"
+  "$cache/$1/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements-$1.txt" </dev/null
+  echo "$wanted" >"$cache/installed-$1"
+}
+export COSTLAKE_PEERS_AIRFLOW=$cache/airflow/bin COSTLAKE_PEERS_CHECKOV=$cache/checkov/bin
+if needed airflow; then alone airflow "3, 10" "3, 14"; fi
+if needed terraform; then alone checkov "3, 11" "3, 14"; fi
 # Unpacked, not installed: the package would start a server.
 if needed prometheus && ! { command -v prometheus && command -v promtool; } >/dev/null; then
   if [ ! -x "$cache/prometheus/usr/bin/promtool" ]; then unpack prometheus; fi
