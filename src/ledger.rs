@@ -59,6 +59,9 @@ pub struct Ledger {
     /// are stored with the account.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_own_definition: bool,
+    /// The text of `table.json` as a run read it while the table held rows, since when it cannot have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table_record: Option<String>,
     /// What earlier answers showed about the size of answers.
     #[serde(default)]
     pub learnt: Learnt,
@@ -164,6 +167,7 @@ impl Ledger {
             written_at: DateTime::<Utc>::UNIX_EPOCH,
             account: None,
             has_own_definition: false,
+            table_record: None,
             learnt: Learnt::default(),
             stopped: BTreeMap::new(),
             partitions: BTreeMap::new(),
@@ -459,6 +463,7 @@ impl Ledger {
             format,
             account: newer.account.or(older.account),
             has_own_definition: newer.has_own_definition || older.has_own_definition,
+            table_record: newer.table_record.filter(|text| older.table_record.as_ref() == Some(text)),
             partitions,
             clock_accepted,
             first_day,

@@ -59,6 +59,8 @@ pub struct LedgerStore {
     lake_time: Option<DateTime<Utc>>,
     /// Whether the table's record exists and is ours.
     claimed: bool,
+    /// Whether the table's record was taken from the ledger, and is read before anything is written.
+    recalled: bool,
     /// Whether the table's account is stored in the lake.
     has_account: bool,
     /// The account of the table, or the one that this run is the first to know.
@@ -102,6 +104,7 @@ impl LedgerStore {
             sequence: 0,
             lake_time: None,
             claimed: false,
+            recalled: false,
             has_account: false,
             account: None,
             rebuilt: false,

@@ -287,12 +287,29 @@ impl LedgerStore {
         TableRecord::named(&self.lake, &self.unit.table).await
     }
 
+    /// The stored record as an earlier run read it, if the job matches it: that of a table that holds rows never
+    /// changes. It spares a night on which nothing is due two requests; a run that writes reads the record first.
+    pub fn recall(&mut self, job: &Job) -> Option<TableRecord> {
+        let text = self.ledger.table_record.as_deref().filter(|_| self.holds_rows())?;
+        let known = TableRecord::parse(&record_key(&self.unit.table), text.as_bytes()).ok()?;
+        known.check_offline(job, None).ok()?;
+        self.recalled = true;
+        Some(known)
+    }
+
+    /// Puts the stored record of a table that holds rows into the ledger, for [`LedgerStore::recall`].
+    pub fn remember(&mut self, named: Option<&TableRecord>) {
+        let text = named.filter(|_| self.holds_rows()).and_then(|record| serde_json::to_string(record).ok());
+        self.ledger.table_record = text;
+    }
+
     /// Checks that the table, if it exists, is the one the job means.
     ///
     /// # Errors
     /// [`Kind::Config`] when its fingerprint differs, [`Kind::Auth`] when its account does.
     pub async fn check(&mut self, ours: &TableRecord) -> Result<()> {
         let named = self.named().await?;
+        self.recalled = false;
         self.check_named(named.as_ref(), ours).await
     }
 
@@ -318,7 +335,7 @@ impl LedgerStore {
             ours.account.iter().try_for_each(|now| same_account(&self.unit.table, theirs, now))?;
         }
         // Only set here: if the run is refused, its other fetches must be refused as well.
-        self.claimed |= is_named;
+        self.claimed |= is_named && !self.recalled;
         self.has_account = has_account;
         let known = known.into_iter().next();
         // An account that only this run knows stays out of the ledger: a snapshot may be written before any data of the
@@ -330,11 +347,15 @@ impl LedgerStore {
         Ok(())
     }
 
-    /// `account.json`, which never changes once it is there; a ledger of a table with accounts that knows it, and nothing
-    /// that the account has for itself, spares the request.
+    /// `account.json`, which never changes once it is there. A ledger that knows it spares the request, unless the
+    /// account has parts of the definition for itself; so does a table of Datadog without accounts, which has none.
     async fn stored_account(&self, ours: &TableRecord) -> Result<Option<AccountRecord>> {
         let is_plain = ours.own.is_empty() && !self.ledger.has_own_definition;
-        let known = self.ledger.account.clone().filter(|_| self.unit.account.is_some() && is_plain);
+        if self.recalled && is_plain && ours.setting("datadog_site").is_some() {
+            return Ok(None);
+        }
+        let is_spared = is_plain && (self.recalled || self.unit.account.is_some());
+        let known = self.ledger.account.clone().filter(|_| is_spared);
         match known {
             Some(account) => Ok(Some(AccountRecord { format: 1, account, definition: Vec::new() })),
             None => kept_account(&self.lake, &self.unit).await,
@@ -370,7 +391,8 @@ impl LedgerStore {
     /// # Errors
     /// When the lake cannot be written, or another run has stored another account meanwhile.
     pub async fn keep_account(&mut self, ours: &TableRecord) -> Result<()> {
-        let Some(account) = ours.account.as_deref().filter(|_| self.claimed && !self.has_account) else {
+        let Some(account) = ours.account.as_deref().filter(|_| (self.claimed || self.recalled) && !self.has_account)
+        else {
             return Ok(());
         };
         keep_account(&self.lake, &self.unit, account, &ours.own).await?;

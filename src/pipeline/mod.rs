@@ -345,7 +345,7 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     let (mut store, notes) = LedgerStore::open(context.lake.clone(), &job.unit, job.source.grain(), now).await?;
     let told = report.notes.len();
     report.notes.extend(notes);
-    let named = record_of_table(context, job, &store).await?;
+    let named = record_of_table(context, job, &mut store).await?;
     let was_new = named.is_none();
     failpoint::point("table_looked_up");
     let kept = named.as_ref().map_or(Cow::Borrowed(job), |record| record.job_of(job));
@@ -353,7 +353,8 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
     let clocks::Timing { moment, behind, .. } = clocks::judge(context, job, &mut store, report).await?;
     plan(job, &store.ledger, moment, ask, None)?;
     let meant =
-        account::same_table(&mut store, named, job, &client.identity, client.elsewhere.is_some(), Some(report)).await?;
+        account::same_table(&mut store, named.clone(), job, &client.identity, client.elsewhere.is_some(), Some(report))
+            .await?;
     keeps_metrics(job, store.ledger.facts().map(|(_, facts)| facts))?;
     keeps_lists(job, &store.ledger)?;
     report.notes.extend(client.identity.account_check.note());
@@ -367,6 +368,7 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
         report.notes.truncate(told);
         return Box::pin(work(context, job, started, ask, report)).await;
     }
+    store.remember(named.as_ref().filter(|_| job.accounts.is_none()));
     let accepted = prepare::accept(context, job, &mut store, report);
     let mut planned = plan(job, &store.ledger, moment, ask, None)?;
     let budget = prepare::budget_of(context, job, now).await?;
@@ -408,8 +410,14 @@ async fn work(context: &Context, job: &Job, started: &Started<'_>, ask: Ask, rep
 }
 
 /// The record of the job's table, read after its ledger. That of a table with accounts is read once for all of them,
-/// unless this account has no rows: then the table may still be defined anew.
-async fn record_of_table(context: &Context, job: &Job, store: &LedgerStore) -> Result<Option<TableRecord>> {
+/// unless this account has no rows: then the table may still be defined anew. That of any other table may be in its
+/// ledger.
+async fn record_of_table(context: &Context, job: &Job, store: &mut LedgerStore) -> Result<Option<TableRecord>> {
+    if job.accounts.is_none()
+        && let Some(known) = store.recall(job)
+    {
+        return Ok(Some(known));
+    }
     let may_be_known = job.accounts.is_some() && store.holds_rows();
     if may_be_known && let Some(known) = context.records.lock().await.get(&job.unit.table) {
         return Ok(Some(known.clone()));

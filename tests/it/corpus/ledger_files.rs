@@ -16,7 +16,7 @@ pub(super) struct Held {
     records: BTreeMap<PathBuf, Vec<u8>>,
 }
 
-const NOTES: [&str; 11] = [
+const NOTES: [&str; 12] = [
     "format",
     "run_id",
     "written_at",
@@ -28,6 +28,7 @@ const NOTES: [&str; 11] = [
     "baselines",
     "probed_at",
     "learnt",
+    "table_record",
 ];
 
 /// Reads the contents of a lake.

@@ -134,9 +134,9 @@ fn lasting_files(lake: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn ledger_in(lake: &Path, job: &Job) -> Ledger {
     let lake = Lake::Local(LocalLake::new(lake.to_owned()));
     let mut ledger = runtime().block_on(ledger_of(lake.into(), job));
-    // ETags of local files differ between two lakes.
+    // ETags of local files differ between two lakes, and a run that found the table made remembers its record.
     ledger.partitions.values_mut().for_each(|state| state.etag = None);
-    Ledger { run_id: String::new(), learnt: Default::default(), ..ledger }
+    Ledger { run_id: String::new(), learnt: Default::default(), table_record: None, ..ledger }
 }
 
 fn command(stage: &Stage, lake: &Path, jobs: &Path) -> Command {
