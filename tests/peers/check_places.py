@@ -63,17 +63,17 @@ def in_spark(spark, costlake, root):
     return {name: [tuple(row) for row in spark.session.sql(sql).collect()] for name, sql in questions.items()}
 
 
-def by_readme(root):
-    """What the README's own lines say of a lake that is named by its whole path."""
+def by_hand(root):
+    """What the lines of docs/sql.md for a table by hand say of a lake that is named by its whole path."""
     import duckdb
     import polars as pl
     import pyarrow.dataset as ds
 
-    readme = (lake.REPOSITORY / "README.md").read_text()
-    (sql,) = re.findall(r'duckdb\.sql\("""\n(.*?)"""\)', readme, re.DOTALL)
+    page = (lake.REPOSITORY / "docs" / "sql.md").read_text().split("## One table by hand")[1].split("\n## ")[0]
+    (sql,) = re.findall(r'duckdb\.sql\("""\n(.*?)"""\)', page, re.DOTALL)
     pattern = re.sub(r"([*?\[])", r"[\1]", str(root)).replace("'", "''")
-    (scan,) = re.findall(r"^bill = (.*)$", readme, re.MULTILINE)
-    (count,) = re.findall(r"^print\((ds\..*)\)$", readme, re.MULTILINE)
+    (scan,) = re.findall(r"^bill = (.*)$", page, re.MULTILINE)
+    (count,) = re.findall(r"^print\((ds\..*)\)$", page, re.MULTILINE)
     literal = lambda code: re.sub(r'"lake/(\w+/?)"', lambda m: repr(f"{root}/{m[1]}"), code)  # noqa: E731
     bill = eval(literal(scan), {"pl": pl})
     months = bill.group_by("billing_period").agg(pl.len(), pl.col("unblended_cost").sum(), pl.col("service").n_unique())
@@ -96,7 +96,7 @@ def check(tally, stack):
     costlake = lake.Costlake(NIGHTS[-1], jobs=jobs)
     spark = check_readers.Spark(stack)
     plain = first / PLACES[0] / "lake"
-    expected = {"DuckDB": in_duckdb(costlake, plain), "Spark": in_spark(spark, costlake, plain), "README": by_readme(plain)}
+    expected = {"DuckDB": in_duckdb(costlake, plain), "Spark": in_spark(spark, costlake, plain), "by hand": by_hand(plain)}
     with tally.group("in a plain place the questions have answers, and a month is read from its own object") as group:
         for reader, answers in expected.items():
             for name, rows in answers.items():
@@ -110,7 +110,7 @@ def check(tally, stack):
         with tally.group(f"the same below {place}") as group:
             group.same_mapping(in_duckdb(costlake, root), expected["DuckDB"], "DuckDB")
             group.same_mapping(in_spark(spark, costlake, root), expected["Spark"], "Spark")
-            group.same_mapping(by_readme(root), expected["README"], "README")
+            group.same_mapping(by_hand(root), expected["by hand"], "by hand")
     with tally.group("a place that DuckDB cannot name is refused") as group:
         done = costlake.run("connect", lake=first / "a\\b" / "lake", expect=2)
         group.true("cannot read a path with" in done.err, done.err)

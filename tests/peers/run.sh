@@ -95,22 +95,23 @@ if [ "$(cat "$cache/installed" 2>/dev/null)" != "$wanted" ]; then
   echo "$wanted" >"$cache/installed"
 fi
 # Packages that do not bear those of the others have an environment of their own.
-alone() { # NAME OLDEST NEWEST: the versions of Python that the packages of requirements-NAME.txt are for
-  local wanted
-  wanted=$(sha256sum <"$here/requirements-$1.txt")
+alone() { # NAME OLDEST NEWEST [FILE]: the versions of Python that the packages of FILE, requirements-NAME.txt, are for
+  local wanted file=${4:-$here/requirements-$1.txt}
+  wanted=$(sha256sum <"$file")
   if [ "$(cat "$cache/installed-$1" 2>/dev/null)" = "$wanted" ] ||
     ! python3 -c "import sys; sys.exit(not ($2) <= sys.version_info[:2] <= ($3))"; then
     return
   fi
-  echo "peers: installing $1 by $here/requirements-$1.txt"
+  echo "peers: installing $1 by $file"
   rm -rf "${cache:?}/$1" "$cache/installed-$1"
   python3 -m venv "$cache/$1"
-  "$cache/$1/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements-$1.txt" </dev/null
+  "$cache/$1/bin/pip" install --quiet --disable-pip-version-check -r "$file" </dev/null
   echo "$wanted" >"$cache/installed-$1"
 }
-export COSTLAKE_PEERS_AIRFLOW=$cache/airflow/bin COSTLAKE_PEERS_CHECKOV=$cache/checkov/bin
+export COSTLAKE_PEERS_AIRFLOW=$cache/airflow/bin COSTLAKE_PEERS_CHECKOV=$cache/checkov/bin COSTLAKE_PEERS_SITE=$cache/site/bin
 if needed airflow; then alone airflow "3, 10" "3, 14"; fi
 if needed terraform; then alone checkov "3, 11" "3, 14"; fi
+if needed site; then alone site "3, 10" "3, 14" docs/requirements.txt; fi
 # Unpacked, not installed: the package would start a server.
 if needed prometheus && ! { command -v prometheus && command -v promtool; } >/dev/null; then
   if [ ! -x "$cache/prometheus/usr/bin/promtool" ]; then unpack prometheus; fi
@@ -118,7 +119,7 @@ if needed prometheus && ! { command -v prometheus && command -v promtool; } >/de
 fi
 if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
 if { needed shells || needed packages; } && ! command -v fish >/dev/null; then apt_install fish; fi
-if needed page && ! command -v chromium >/dev/null; then apt_install chromium; fi
+if { needed page || needed screenshots || needed site; } && ! command -v chromium >/dev/null; then apt_install chromium; fi
 if needed tutorial && ! command -v curl >/dev/null; then apt_install curl; fi
 if needed weeks && ! command -v faketime >/dev/null; then apt_install faketime; fi
 if { needed outside || needed credentials || needed compose; } && ! command -v openssl >/dev/null; then apt_install openssl; fi
