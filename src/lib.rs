@@ -14,6 +14,39 @@
 //!       Parquet bytes ──► conditional PUT (only if the object is still the one observed) ──► ledger
 //! ```
 //!
+//! A job and an empty ledger say what a first run will ask, without a file, a client or a lake:
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use costlake::ledger::Ledger;
+//! use costlake::plan::{Ask, plan};
+//!
+//! let job = costlake::job::parse(
+//!     Path::new("bill.toml"),
+//!     r#"
+//!     [source]
+//!     type = "aws_cost_and_usage"
+//!     granularity = "DAILY"
+//!     metrics = ["UnblendedCost"]
+//!     group_by = [{ dimension = "SERVICE" }]
+//!
+//!     [window]
+//!     begin = "2026-10-01"
+//!     "#,
+//! )
+//! .map_err(|problems| format!("{problems:?}"))?;
+//! let now: chrono::DateTime<chrono::Utc> = "2026-11-03T06:00:00Z".parse()?;
+//!
+//! let planned = plan(&job, &Ledger::empty("bill"), now, Ask::Due, None)?;
+//! let months: Vec<String> = planned.fetches.iter().map(|fetch| fetch.partition.to_string()).collect();
+//! assert_eq!(months, ["2026-10", "2026-11"]);
+//! assert_eq!(planned.fetches[0].slots.len(), 31);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `examples/embed.rs` goes on from there: a whole run, over an API in the same process, into a folder.
+//!
 //! Modules in layer order: each imports only from layers below it, and in its own layer from those named before it,
 //! but for a job, which builds the source it names (`tests/it/conventions/layers.rs` keeps this true).
 //!
