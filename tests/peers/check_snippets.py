@@ -11,21 +11,13 @@ import subprocess
 import sys
 
 import lake
+from pages import shown
 
 DAYS = ("2026-11-20T12:00:00Z", "2026-11-21T12:00:00Z")
 BLOCK = re.compile(
     r"(?:^<!-- parsed, not run: (?P<parsed>\w+) -->\n)?^```(?P<language>sql|python)\n(?P<code>.*?)^```\n(?:\n```text\n(?P<answer>.*?)^```\n)?",
     re.MULTILINE | re.DOTALL,
 )
-
-
-def shown(names, rows):
-    """An answer as the documents print it."""
-    text = lambda v: "" if v is None else f"{v:f}" if isinstance(v, lake.Decimal) else str(v)  # noqa: E731
-    cells = [list(names)] + [[text(v) for v in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
-    lines = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    return "\n".join([lines[0], "-+-".join("-" * width for width in widths), *lines[1:]]) + "\n"
 
 
 def example_of_history(page):
