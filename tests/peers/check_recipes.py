@@ -16,7 +16,7 @@ NOW = "2026-11-20T12:00:00Z"
 FOLDER = lake.REPOSITORY / "docs" / "recipes"
 SANDBOX, LISTENER, PAGE = "127.0.0.1:8090", "127.0.0.1:9099", "127.0.0.1:9098"
 BUCKETS = ("my-bucket", "other-bucket")
-TOGETHER = 2
+TOGETHER = 4
 
 
 def settings(home, sandbox, store):
