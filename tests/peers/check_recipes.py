@@ -14,9 +14,9 @@ import pages
 
 NOW = "2026-11-20T12:00:00Z"
 FOLDER = lake.REPOSITORY / "docs" / "recipes"
-SANDBOX, LISTENER = "127.0.0.1:8090", "127.0.0.1:9099"
+SANDBOX, LISTENER, PAGE = "127.0.0.1:8090", "127.0.0.1:9099", "127.0.0.1:9098"
 BUCKETS = ("my-bucket", "other-bucket")
-TOGETHER = 2
+TOGETHER = 4
 
 
 def settings(home, sandbox, store):
@@ -42,9 +42,9 @@ def played(document, store, name=None):
     """A page as it is played, and what is wrong with it."""
     group = lake.Group()
     home = lake.temporary("recipe")
-    (port,) = lake.free_ports(1)
+    listener, page = (f"127.0.0.1:{port}" for port in lake.free_ports(2))
     with lake.sandbox(NOW) as sandbox:
-        places = [(SANDBOX, sandbox.url.removeprefix("http://")), (LISTENER, f"127.0.0.1:{port}")]
+        places = [(SANDBOX, sandbox.url.removeprefix("http://")), (LISTENER, listener), (PAGE, page)]
         places += buckets(store, name or document.stem)
         page = pages.check_page(group, document, home, settings(home, sandbox, store), sandbox=sandbox.url, addresses=places)
     return page, group

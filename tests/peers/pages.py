@@ -29,6 +29,7 @@ STEP = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 PLAYED = ("sh", "sql", "python")
+LONGEST = 180
 
 
 def shown(names, rows):
@@ -123,14 +124,16 @@ class Page:
         )
         lake.mark(shell).touch()
         try:
-            said, _ = shell.communicate(timeout=300)
+            said, _ = shell.communicate(timeout=LONGEST)
+        except subprocess.TimeoutExpired:
+            said = f"the page took longer than {LONGEST} s"
         finally:
             subprocess.run(["pkill", "-KILL", "--session", str(shell.pid)], check=False)
             lake.mark(shell).unlink(missing_ok=True)
         back = [(here, printed) for printed, here in addresses]
         read = lambda path: replaced(path.read_text(), back) if path.exists() else ""  # noqa: E731
         printed = [(read(saved / f"{n}.out"), read(saved / f"{n}.err")) for n in range(len(self.steps))]
-        return shell.returncode, said, printed
+        return shell.wait(10), said, printed
 
     def compare(self, group, code, said, printed):
         """Every command succeeded and printed what the page says."""
