@@ -1,7 +1,7 @@
 """Every SQL and Python snippet of the README and docs/, executed as printed.
 
 SQL runs in DuckDB after connect's script, on the lake that `costlake demo` leaves when it is run on two days; a `text`
-block right behind it is its answer. The README's example of history gets the lake that its own text makes. `<!-- parsed, not run: DIALECT -->` before a block has it parsed by that dialect's
+block right behind it is its answer. The example of history gets the lake that its own page makes. `<!-- parsed, not run: DIALECT -->` before a block has it parsed by that dialect's
 grammar. Python runs in the folder that holds the lake. COSTLAKE_BLESS=1 writes the answers anew.
 """
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import lake
+from pages import shown
 
 DAYS = ("2026-11-20T12:00:00Z", "2026-11-21T12:00:00Z")
 BLOCK = re.compile(
@@ -19,23 +20,13 @@ BLOCK = re.compile(
 )
 
 
-def shown(names, rows):
-    """An answer as the documents print it."""
-    text = lambda v: "" if v is None else f"{v:f}" if isinstance(v, lake.Decimal) else str(v)  # noqa: E731
-    cells = [list(names)] + [[text(v) for v in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
-    lines = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    return "\n".join([lines[0], "-+-".join("-" * width for width in widths), *lines[1:]]) + "\n"
-
-
-def example_of_history(readme):
-    """The README's own job with kept generations, run on the two mornings it tells of."""
-    (job,) = [t for t in re.findall(r"^```toml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL) if "keep_history" in t]
-    (name,) = re.findall(r"A job file `(\w+)\.toml`", readme)
+def example_of_history(page):
+    """The page's own job with kept generations, run on the two mornings it tells of."""
+    ((name, job),) = re.findall(r"^cat > jobs/(\w+)\.toml <<'END'\n(.*?)^END$", page, re.MULTILINE | re.DOTALL)
     home = lake.temporary("history")
     (home / "jobs").mkdir()
     (home / "jobs" / f"{name}.toml").write_text(job)
-    for now in re.findall(r"COSTLAKE_NOW=(\S+Z)", readme):
+    for now in re.findall(r"COSTLAKE_NOW=(\S+Z)", page):
         with lake.sandbox(now) as server:
             lake.Costlake(now, jobs=home / "jobs", **lake.against(server)).run("run", name, lake=home / "lake")
     return name, home
@@ -81,11 +72,12 @@ def check(tally, stack):
     for day in DAYS:
         costlake = lake.Costlake(day)
         costlake.run("demo", lake=home / "lake")
-    history = example_of_history((lake.REPOSITORY / "README.md").read_text())
+    docs = lake.REPOSITORY / "docs"
+    history = example_of_history((docs / "explanations" / "history.md").read_text())
     os.chdir(home)
     db = stack.enter_context(duckdb.connect())
     db.execute(costlake.run("connect", lake=home / "lake").out)
-    documents = [lake.REPOSITORY / "README.md", *sorted((lake.REPOSITORY / "docs").glob("*.md"))]
+    documents = [lake.REPOSITORY / "README.md", *sorted(docs.glob("*.md")), *sorted(docs.glob("explanations/*.md"))]
     for document in documents:
         text = document.read_text()
         blocks = list(BLOCK.finditer(text))

@@ -108,9 +108,11 @@ alone() { # NAME OLDEST NEWEST [FILE]: the versions of Python that the packages 
   "$cache/$1/bin/pip" install --quiet --disable-pip-version-check -r "$file" </dev/null
   echo "$wanted" >"$cache/installed-$1"
 }
-export COSTLAKE_PEERS_AIRFLOW=$cache/airflow/bin COSTLAKE_PEERS_CHECKOV=$cache/checkov/bin COSTLAKE_PEERS_SITE=$cache/site/bin
+export COSTLAKE_PEERS_AIRFLOW=$cache/airflow/bin COSTLAKE_PEERS_CHECKOV=$cache/checkov/bin
+export COSTLAKE_PEERS_AWSCLI=$cache/awscli/bin COSTLAKE_PEERS_SITE=$cache/site/bin
 if needed airflow; then alone airflow "3, 10" "3, 14"; fi
 if needed terraform; then alone checkov "3, 11" "3, 14"; fi
+if needed recipes; then alone awscli "3, 9" "3, 14"; fi
 if needed site; then alone site "3, 10" "3, 14" docs/requirements.txt; fi
 # Unpacked, not installed: the package would start a server.
 if needed prometheus && ! { command -v prometheus && command -v promtool; } >/dev/null; then
@@ -120,7 +122,7 @@ fi
 if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
 if { needed shells || needed packages; } && ! command -v fish >/dev/null; then apt_install fish; fi
 if { needed page || needed screenshots || needed site; } && ! command -v chromium >/dev/null; then apt_install chromium; fi
-if needed tutorial && ! command -v curl >/dev/null; then apt_install curl; fi
+if { needed tutorial || needed recipes || needed explanations; } && ! command -v curl >/dev/null; then apt_install curl; fi
 if needed weeks && ! command -v faketime >/dev/null; then apt_install faketime; fi
 if { needed outside || needed credentials || needed compose; } && ! command -v openssl >/dev/null; then apt_install openssl; fi
 if needed packages && ! command -v dpkg-shlibdeps >/dev/null; then apt_install dpkg-dev; fi
@@ -141,7 +143,7 @@ COSTLAKE_BIN=$(realpath "$COSTLAKE_BIN")
 
 # These take a minute or more.
 ordered=()
-for name in compose views page weeks packages airflow writers readers power places terraform prometheus; do
+for name in compose views page weeks packages airflow writers readers power places terraform prometheus recipes; do
   if needed "$name"; then ordered+=("$name"); fi
 done
 for name in "${selected[@]}"; do
