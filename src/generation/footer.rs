@@ -16,6 +16,8 @@ use super::thrift;
 pub const KEY: &str = "costlake";
 /// Version of the footer's layout.
 pub const FORMAT: u32 = 1;
+/// What to do about an object of a newer layout; nothing is wrong with it.
+pub const UPDATE: &str = "update costlake";
 /// Version of the footer of a table that gained columns: the digest of a day covers the columns that it was read for. A
 /// costlake that knows only [`FORMAT`] refuses it.
 pub const GROWN: u32 = 2;
@@ -186,7 +188,7 @@ pub fn from_metadata(metadata: &ParquetMetaData) -> Result<Footer> {
             Kind::Store,
             format!("the object was written in layout {}, newer than this costlake reads", footer.format),
         )
-        .advise("update costlake"));
+        .advise(UPDATE));
     }
     Ok(footer)
 }

@@ -155,8 +155,8 @@ impl TableRecord {
             Error::new(Kind::Config, "the table's record cannot be read").at("key", key).because(error)
         })?;
         if record.format > 1 {
-            let message = format!("the table's record is of format {}, which a newer costlake writes", record.format);
-            return Err(Error::new(Kind::Config, message).at("key", key).advise("use that costlake"));
+            let message = format!("the table's record is of layout {}, newer than this costlake reads", record.format);
+            return Err(Error::new(Kind::Config, message).at("key", key).advise("update costlake"));
         }
         Ok(record)
     }

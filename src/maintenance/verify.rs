@@ -20,7 +20,7 @@ use chrono::NaiveDate;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::error::{Error, Kind, Result};
-use crate::generation;
+use crate::generation::{self, footer};
 use crate::job::{Identity, Job};
 use crate::ledger::{PartitionState, Standing};
 use crate::ledger_store::{
@@ -216,6 +216,7 @@ impl Verifier<'_> {
         let known = store.ledger.partitions.get(&partition.to_string());
         let seen = match look(&self.context.lake, &self.job.unit, partition).await? {
             Look::Absent => return Ok(known.filter(|known| !known.days.is_empty()).map_or(Verdict::Nothing, missing)),
+            Look::Unreadable { error, .. } if error.advice() == Some(footer::UPDATE) => return Err(error),
             Look::Unreadable { foreign: false, error } if known.is_some() || store.is_rebuilt() => {
                 return Ok(wrong(Defect::Corrupt, false, error.message()));
             }

@@ -111,3 +111,24 @@ async fn connect_has_a_view_of_runs_typed_also_before_the_first() {
     assert!(script.contains(&format!("read_json('{}'", files.display())), "{script}");
     assert!(script.contains("WHERE exit_code IS NOT NULL"), "start records are no runs: {script}");
 }
+
+/// A lake that a newer costlake went on with is not broken, and nothing of it is to be moved away.
+#[tokio::test]
+async fn an_object_of_a_newer_costlake_is_nothing_to_mend() {
+    let world = World::start().await;
+    let program = Program::new(&world);
+    assert_eq!(program.run(&["run"]).await.0, 0);
+    let object = world.folder.path().join("savings/billing_period=2026-10/data.parquet");
+    let bytes = fs::read(&object).expect("an object");
+    let at = bytes.windows(12).position(|window| window == b"{\"format\":1,").expect("a footer") + 10;
+    let newer: Vec<u8> = [&bytes[..at], b"9", &bytes[at + 1..]].concat();
+    fs::write(&object, &newer).expect("a newer object");
+    for arguments in [&["verify"][..], &["verify", "--repair"]] {
+        let (code, out, err) = program.run(arguments).await;
+        let said = format!("{out}{err}").replace("\n  ", " ");
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains("layout 9, newer than this costlake reads") && said.contains("update costlake"), "{said}");
+        assert!(!said.contains("move it"), "{said}");
+        assert_eq!(fs::read(&object).expect("an object"), newer);
+    }
+}
