@@ -43,9 +43,9 @@ def played(document, store, name=None):
     """A page as it is played, and what is wrong with it."""
     group = lake.Group()
     home = lake.temporary("recipe")
-    listener, page = (f"127.0.0.1:{port}" for port in lake.free_ports(2))
+    listener, status_page = (f"127.0.0.1:{port}" for port in lake.free_ports(2))
     with lake.sandbox(NOW) as sandbox:
-        places = [(SANDBOX, sandbox.url.removeprefix("http://")), (LISTENER, listener), (PAGE, page)]
+        places = [(SANDBOX, sandbox.url.removeprefix("http://")), (LISTENER, listener), (PAGE, status_page)]
         places += buckets(store, name or document.stem)
         page = pages.check_page(group, document, home, settings(home, sandbox, store), sandbox=sandbox.url, addresses=places)
     return page, group

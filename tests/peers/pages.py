@@ -24,7 +24,7 @@ import lake
 
 STEP = re.compile(
     r"^<!-- clock: (?P<clock>\S+) -->\n"
-    r"|(?:^(?P<left><!-- not run: (?P<why>[^\n]+) -->)\n|^(?:[^`\n]|`[^`\n]*`)*`(?P<file>[\w./-]*\.\w+)`:\n\n)?"
+    r"|(?:^<!-- not run: (?P<why>[^\n]+) -->\n|^(?:[^`\n]|`[^`\n]*`)*`(?P<file>[\w./-]*\.\w+)`:\n\n)?"
     r"^```(?P<language>\w*)\n(?P<code>.*?)^```\n(?:\n```text\n(?P<answer>.*?)^```\n)?",
     re.MULTILINE | re.DOTALL,
 )
