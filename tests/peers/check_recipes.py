@@ -7,6 +7,7 @@ what a block may be. COSTLAKE_BLESS=1 writes the answers anew.
 
 import concurrent.futures
 import os
+import re
 import shutil
 
 import lake
@@ -42,9 +43,9 @@ def played(document, store, name=None):
     """A page as it is played, and what is wrong with it."""
     group = lake.Group()
     home = lake.temporary("recipe")
-    listener, page = (f"127.0.0.1:{port}" for port in lake.free_ports(2))
+    listener, status_page = (f"127.0.0.1:{port}" for port in lake.free_ports(2))
     with lake.sandbox(NOW) as sandbox:
-        places = [(SANDBOX, sandbox.url.removeprefix("http://")), (LISTENER, listener), (PAGE, page)]
+        places = [(SANDBOX, sandbox.url.removeprefix("http://")), (LISTENER, listener), (PAGE, status_page)]
         places += buckets(store, name or document.stem)
         page = pages.check_page(group, document, home, settings(home, sandbox, store), sandbox=sandbox.url, addresses=places)
     return page, group
@@ -79,7 +80,7 @@ def check(tally, stack):
         documents = [page for page in documents if "\naws " not in page.read_text()]
     store = stack.enter_context(lake.Moto())
     with tally.group("the list of recipes names every page, and no other") as group:
-        listed = [line.split("](")[1].split(")")[0] for line in (FOLDER / "index.md").read_text().splitlines() if "](" in line and line.startswith("*")]
+        listed = re.findall(r"^\* \[[^]]+\]\(([^)]+)\)", (FOLDER / "index.md").read_text(), re.MULTILINE)
         group.equal(sorted(listed), sorted(page.name for page in FOLDER.glob("*.md") if page.name != "index.md"), "pages")
     with concurrent.futures.ThreadPoolExecutor(TOGETHER) as pool:
         copy = pool.submit(lambda: None if pages.blessing() else played(broken(documents[0]), store, "broken"))

@@ -24,7 +24,7 @@ import lake
 
 STEP = re.compile(
     r"^<!-- clock: (?P<clock>\S+) -->\n"
-    r"|(?:^(?P<left><!-- not run: (?P<why>[^\n]+) -->)\n|^(?:[^`\n]|`[^`\n]*`)*`(?P<file>[\w./-]*\.\w+)`:\n\n)?"
+    r"|(?:^<!-- not run: (?P<why>[^\n]+) -->\n|^(?:[^`\n]|`[^`\n]*`)*`(?P<file>[\w./-]*\.\w+)`:\n\n)?"
     r"^```(?P<language>\w*)\n(?P<code>.*?)^```\n(?:\n```text\n(?P<answer>.*?)^```\n)?",
     re.MULTILINE | re.DOTALL,
 )
@@ -112,7 +112,7 @@ class Page:
 
         `addresses` are pairs of an address as printed and the one in its place here: checks run beside each other.
         """
-        script = ["set -eu -o pipefail", "set -m", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
+        script = ["set -eu -o pipefail"]
         saved = lake.temporary("steps")
         for number, step in enumerate(self.steps):
             if not step.clock:
@@ -128,7 +128,8 @@ class Page:
         except subprocess.TimeoutExpired:
             said = f"the page took longer than {LONGEST} s"
         finally:
-            subprocess.run(["pkill", "-KILL", "--session", str(shell.pid)], check=False)
+            with lake.contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, lake.signal.SIGKILL)
             lake.mark(shell).unlink(missing_ok=True)
         back = [(here, printed) for printed, here in addresses]
         read = lambda path: replaced(path.read_text(), back) if path.exists() else ""  # noqa: E731
