@@ -1,8 +1,7 @@
-"""Every SQL and Python snippet of the README and docs/, executed as printed.
+"""Every SQL and Python snippet of docs/*.md, executed as printed; the pages that other checks play as a whole are not among them.
 
 SQL runs in DuckDB after connect's script, on the lake that `costlake demo` leaves when it is run on two days; a `text`
-block right behind it is its answer. The example of history gets the lake that its own page makes. `<!-- parsed, not run: DIALECT -->` before a block has it parsed by that dialect's
-grammar. Python runs in the folder that holds the lake. COSTLAKE_BLESS=1 writes the answers anew.
+block right behind it is its answer. `<!-- parsed, not run: DIALECT -->` before a block has it parsed by that dialect's grammar. Python runs in the folder that holds the lake. COSTLAKE_BLESS=1 writes the answers anew.
 """
 
 import os
@@ -14,22 +13,11 @@ import lake
 from pages import shown
 
 DAYS = ("2026-11-20T12:00:00Z", "2026-11-21T12:00:00Z")
+PLAYED = ("first-job.md", "install.md", "tutorial.md", "upgrading.md")
 BLOCK = re.compile(
     r"(?:^<!-- parsed, not run: (?P<parsed>\w+) -->\n)?^```(?P<language>sql|python)\n(?P<code>.*?)^```\n(?:\n```text\n(?P<answer>.*?)^```\n)?",
     re.MULTILINE | re.DOTALL,
 )
-
-
-def example_of_history(page):
-    """The page's own job with kept generations, run on the two mornings it tells of."""
-    ((name, job),) = re.findall(r"^cat > jobs/(\w+)\.toml <<'END'\n(.*?)^END$", page, re.MULTILINE | re.DOTALL)
-    home = lake.temporary("history")
-    (home / "jobs").mkdir()
-    (home / "jobs" / f"{name}.toml").write_text(job)
-    for now in re.findall(r"COSTLAKE_NOW=(\S+Z)", page):
-        with lake.sandbox(now) as server:
-            lake.Costlake(now, jobs=home / "jobs", **lake.against(server)).run("run", name, lake=home / "lake")
-    return name, home
 
 
 def run_python(code, home):
@@ -39,14 +27,13 @@ def run_python(code, home):
     return subprocess.run([sys.executable, "-c", code], cwd=home, env=environment, capture_output=True, text=True, timeout=120)
 
 
-def check_block(group, db, block, home, history):
+def check_block(group, db, block, home):
     import sqlglot
 
     code = block["code"]
     first = code.strip().splitlines()[0]
     if block["language"] == "python":
-        name, example = history
-        done = run_python(code, example if f"{name}_as_of" in code else home)
+        done = run_python(code, home)
         group.true(done.returncode == 0 and done.stdout.strip(), f"{first}: {done.stderr[-800:] or 'prints nothing'}")
         if block["answer"] and os.environ.get("COSTLAKE_BLESS"):
             return done.stdout
@@ -73,11 +60,10 @@ def check(tally, stack):
         costlake = lake.Costlake(day)
         costlake.run("demo", lake=home / "lake")
     docs = lake.REPOSITORY / "docs"
-    history = example_of_history((docs / "explanations" / "history.md").read_text())
     os.chdir(home)
     db = stack.enter_context(duckdb.connect())
     db.execute(costlake.run("connect", lake=home / "lake").out)
-    documents = [lake.REPOSITORY / "README.md", *sorted(docs.glob("*.md")), *sorted(docs.glob("explanations/*.md"))]
+    documents = [page for page in sorted(docs.glob("*.md")) if page.name not in PLAYED]
     for document in documents:
         text = document.read_text()
         blocks = list(BLOCK.finditer(text))
@@ -86,7 +72,7 @@ def check(tally, stack):
         with tally.group(f"{document.name}: every snippet does what is printed ({len(blocks)} of them)") as group:
             group.equal(len(blocks), len(re.findall(r"^```(?:sql|python)\n", text, re.MULTILINE)), "snippets that were found")
             for block in reversed(blocks):
-                answer = check_block(group, db, block, home, history)
+                answer = check_block(group, db, block, home)
                 if answer is not None:
                     code = text[block.start():block.end("code")] + "```\n"
                     text = text[:block.start()] + f"{code}\n```text\n{answer}```\n" + text[block.end():]
