@@ -11,6 +11,8 @@ use super::readme::{commands, flags};
 use super::reference::views;
 use super::source::{files, read, root};
 
+mod columns;
+
 /// Languages of blocks whose lines are typed into a shell, or put into a file that runs commands.
 const OF_COMMANDS: [&str; 6] = ["sh", "bash", "console", "shell", "yaml", "ini"];
 /// Flags of other programs that a span may name alone.

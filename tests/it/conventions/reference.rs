@@ -16,7 +16,7 @@
 
 use std::fs;
 
-use super::source::{read, root};
+use super::source::{files, read, root};
 
 mod columns;
 mod commands;
@@ -29,6 +29,22 @@ mod metrics;
 mod permissions;
 mod sources;
 pub(super) mod views;
+
+/// The pages, in the order in which one looks for them.
+const PAGES: [(&str, &str, &str); 12] = [
+    ("commands", "Commands", "every command with its options"),
+    ("keys", "Keys of a job file", "every key with its default, and an example of each section"),
+    ("sources", "Sources", "every `source.type`: what it is, a row, history, what is asked"),
+    ("prices", "Prices", "what requests cost, and what limits them"),
+    ("columns", "Columns", "the columns of every source"),
+    ("views", "Views", "the views and macros of `connect` and `ddl`, with their columns"),
+    ("exit-codes", "Exit codes", "how commands end, and the kinds of errors"),
+    ("environment", "Environment variables", "every variable that is read"),
+    ("files", "Files of a lake", "what is below a lake"),
+    ("permissions", "Permissions", "the policies for AWS, and what Datadog's keys need"),
+    ("http", "Paths of `costlake serve`", "what `serve` answers, and to whom"),
+    ("metrics", "Metrics", "every Prometheus metric, and the alerts"),
+];
 
 /// Compares a page with the one that is there, or writes it.
 fn is_kept(name: &str, page: &str) {
@@ -76,6 +92,27 @@ fn wrapped(text: &str) -> String {
         lines.join("\n")
     };
     format!("{}\n", text.split("\n\n").map(paragraph).collect::<Vec<_>>().join("\n\n"))
+}
+
+#[test]
+fn the_index_has_every_page() {
+    let mut page = format!(
+        "# Reference\n\n{}\n",
+        wrapped("These pages are generated from the code, the schemas and the job files; tests keep them equal.")
+    );
+    page += &head(&["page", "has"]);
+    for (name, title, about) in PAGES {
+        page += &row(&[&format!("[{title}]({name}.md)"), about]);
+        let first = format!("# {title}");
+        assert_eq!(read(format!("docs/reference/{name}.md")).lines().next(), Some(first.as_str()));
+    }
+    is_kept("index", &page);
+    let files = files("docs/reference").into_iter();
+    let mut names: Vec<String> = files.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    names.sort();
+    let mut known: Vec<&str> = PAGES.iter().map(|(name, ..)| *name).chain(["index"]).collect();
+    known.sort_unstable();
+    assert_eq!(names, known);
 }
 
 #[test]

@@ -15,8 +15,11 @@ enum By {
     Library,
 }
 
-/// Sections, each with name, reader and meaning of its variables.
-const SECTIONS: [(&str, &[(&str, By, &str)]); 6] = [
+/// A variable: its name, who reads it, and its meaning.
+type Variable = (&'static str, By, &'static str);
+
+/// Sections and their variables.
+const SECTIONS: [(&str, &[Variable]); 6] = [
     (
         "costlake",
         &[
@@ -142,7 +145,7 @@ fn flags() -> BTreeMap<String, String> {
     found
 }
 
-fn listed() -> impl Iterator<Item = (&'static str, By, &'static str)> {
+fn listed() -> impl Iterator<Item = Variable> {
     SECTIONS.into_iter().flat_map(|(_, variables)| variables.iter().copied())
 }
 

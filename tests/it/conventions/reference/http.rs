@@ -12,8 +12,11 @@ const ANYBODY: &str = "none";
 const TOKEN: &str = "token";
 const ACTIONS: &str = "token, `--allow-actions`";
 
-/// Section, and of each path: method, whether it takes a token, and what it answers.
-const SECTIONS: [(&str, &[(&str, &str, &str, &str)]); 3] = [
+/// A path: the methods, what it needs, and what it answers.
+type Route = (&'static str, &'static str, &'static str, &'static str);
+
+/// Sections and their paths.
+const SECTIONS: [(&str, &[Route]); 3] = [
     (
         "For machines",
         &[
@@ -78,7 +81,7 @@ fn routes(source: &str) -> BTreeSet<(String, String)> {
         .collect()
 }
 
-fn listed() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str, &'static str)> {
+fn listed() -> impl Iterator<Item = &'static Route> {
     SECTIONS.into_iter().flat_map(|(_, paths)| paths)
 }
 

@@ -171,7 +171,7 @@ fn the_operations_of_a_source_are_those_it_asks() {
         for request in requests {
             let asked = request.to_string();
             let is_listed = |listed: &&str| asked.split(' ').next() == Some(listed) || asked == **listed;
-            assert!(job.entry.operations.iter().any(|listed| is_listed(listed)), "{asked}: {:?}", job.entry.operations);
+            assert!(job.entry.operations.iter().any(is_listed), "{asked}: {:?}", job.entry.operations);
         }
     }
 }
