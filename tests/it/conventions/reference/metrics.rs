@@ -5,11 +5,12 @@ use costlake::web::metrics::catalog::{METRICS, Type};
 use super::{codes, head, is_kept, row, wrapped};
 use crate::conventions::source::read;
 
-/// An alert: its name, what it says, and how long it has to hold.
+/// An alert: its name, what it says, its expression, and how long that has to hold.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Alert {
     name: String,
     summary: String,
+    condition: String,
     after: String,
 }
 
@@ -29,6 +30,12 @@ fn alerts(text: &str) -> Vec<Alert> {
             found.push(Alert { name: name.to_owned(), ..Alert::default() });
         }
         let Some(last) = found.last_mut() else { continue };
+        let begun = line.strip_prefix("expr: ").map(|text| text.trim_start_matches(">-"));
+        if let Some(text) =
+            begun.or((last.after.is_empty() && !line.contains(": ") && !line.starts_with('#')).then_some(line))
+        {
+            last.condition = format!("{} {text}", last.condition).trim().to_owned();
+        }
         if let Some(after) = line.strip_prefix("for: ") {
             last.after = after.replace('m', " min");
         }
@@ -65,19 +72,21 @@ fn the_page_of_metrics_is_what_is_scraped() {
          what to do.",
     );
     page += "\n";
-    page += &head(&["alert", "says", "after"]);
+    page += &head(&["alert", "says", "when", "for"]);
     for alert in alerts(&read("deploy/prometheus/alerts.yml")) {
-        page += &row(&[&format!("`{}`", alert.name), &alert.summary, &alert.after]);
+        page += &row(&[&format!("`{}`", alert.name), &alert.summary, &format!("`{}`", alert.condition), &alert.after]);
     }
     is_kept("metrics", &page);
 }
 
 #[test]
 fn an_alert_is_read() {
-    let text = "- alert: A\n  for: 5m\n  annotations:\n    summary: \"{{ $labels.table }} is {{ $value | long }} old\"\n- alert: B\n";
+    let text = "- alert: A\n  # why: so\n  expr: >-\n    a\n    > 1\n  for: 5m\n  annotations:\n    \
+                summary: \"{{ $labels.table }} is {{ $value | long }} old\"\n    description: >-\n      x\n- alert: B\n";
     let found = alerts(text);
     assert_eq!(
         (found.len(), &*found[0].summary, &*found[0].after, &*found[1].name),
         (2, "TABLE is N old", "5 min", "B")
     );
+    assert_eq!(found[0].condition, "a > 1");
 }
