@@ -5,7 +5,7 @@
 //!
 //! | kind | exit | sent again? | example |
 //! |---|---|---|---|
-//! | `Config` | 2 | no | a job file with an unknown key, a table of another fingerprint |
+//! | `Config` | 2 | no | a job file with an unknown key, a job that no longer fits its table |
 //! | `Auth` | 3 | no | no credentials, those of another account, IAM denial, Datadog 401/403 |
 //! | `Budget` | 4 | no | the cap on requests is reached |
 //! | `Superseded` | 5 | no | another writer replaced the object first |
@@ -16,7 +16,7 @@
 //! | `Refused` | 1 | no | the API rejects this request |
 //! | `BadAnswer` | 1 | no | an answer that cannot be trusted: truncated, looping pages, a day missing |
 //! | `Unsettled` | 1 | no | rows that do not add up to the API's totals |
-//! | `Quarantined` | 1 | no | a settled month that changed a lot, a day that came back empty: a person decides |
+//! | `Quarantined` | 1 | no | a final month that changed a lot, a day that came back empty: a person decides |
 //! | `Displaced` | 1 | no | committed rows were replaced from outside and cannot be read again: a person decides |
 //! | `Store` | 1 | no | disk full, bucket not reachable |
 //! | `Clock` | 1 | no | a clock behind the table's newest run, or an hour off from the API's |
@@ -83,7 +83,53 @@ pub enum Retry {
     Yes,
 }
 
+/// Exit codes in ascending order, each with its meaning.
+pub const EXIT_CODES: [(u8, &str); 9] = [
+    (0, "done"),
+    (
+        1,
+        "some days failed, do not add up or are held for review, or a clock is wrong; nothing in the lake is lost. Also: \
+         stdout could not be written (a full disk); `costlake health`: not ready",
+    ),
+    (2, "usage or configuration"),
+    (3, "authentication or permission"),
+    (4, "the budget is reached; finished partitions are kept"),
+    (5, "superseded: another run wrote this partition first"),
+    (
+        6,
+        "days are missing, stale or not final for good, or the last run failed (`costlake status --check`); or files are \
+         not right (`costlake verify`)",
+    ),
+    (7, "the outcome of a write is unknown; the next run verifies it before writing"),
+    (130, "interrupted (`costlake serve` ends with 0)"),
+];
+
+/// Of several exit codes the first one of these wins; 0 is that of no failure.
+pub const EXIT_PRIORITY: [u8; 8] = [130, 2, 3, 7, 4, 5, 6, 1];
+
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 18] = [
+        Self::Config,
+        Self::Auth,
+        Self::Budget,
+        Self::Superseded,
+        Self::Gap,
+        Self::OutcomeUnknown,
+        Self::Throttled,
+        Self::Unavailable,
+        Self::Restart,
+        Self::Refused,
+        Self::BadAnswer,
+        Self::Unsettled,
+        Self::Quarantined,
+        Self::Displaced,
+        Self::Store,
+        Self::Clock,
+        Self::Interrupted,
+        Self::Internal,
+    ];
+
     /// The process exit code, as in the table of the [module](self).
     #[must_use]
     pub fn exit_code(self) -> u8 {
@@ -190,12 +236,11 @@ impl Kind {
     }
 }
 
-/// The exit code of several failures: the first of 130, 2, 3, 7, 4, 5, 6, 1 that occurs; 0 when there is none.
+/// The exit code of several failures: the first of [`EXIT_PRIORITY`] that occurs; 0 when there is none.
 #[must_use]
 pub fn combined_exit_code(codes: impl IntoIterator<Item = u8>) -> u8 {
-    const ORDER: [u8; 8] = [130, 2, 3, 7, 4, 5, 6, 1];
     let codes: Vec<u8> = codes.into_iter().collect();
-    ORDER.into_iter().find(|code| codes.contains(code)).unwrap_or(0)
+    EXIT_PRIORITY.into_iter().find(|code| codes.contains(code)).unwrap_or(0)
 }
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;

@@ -1,4 +1,4 @@
-# The least that costlake needs. The files in policies/ are those of the README, for the bucket my-bucket and the prefix
+# The least that costlake needs. The files in policies/ are those of docs/reference/permissions.md, for the bucket my-bucket and the prefix
 # bills, which are replaced here by yours.
 
 locals {

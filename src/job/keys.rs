@@ -29,7 +29,7 @@ pub struct Key {
     pub path: &'static str,
     /// Shape of the value.
     pub shape: Shape,
-    /// The default, as the README shows it.
+    /// The default, in Markdown.
     pub default: &'static str,
     /// What it means.
     pub doc: &'static str,
@@ -46,7 +46,7 @@ pub static FIRST: &[Key] = &[
     key("description", Shape::Text, "none", "what the table is for, in one line"),
     key("schedule.cron", Shape::Text, "none: by hand only", "five-field cron expression of the trigger"),
     key("schedule.timezone", Shape::Text, "`UTC`", "IANA time zone of the trigger; windows stay UTC days"),
-    key("source.type", Shape::Text, "required", "which source: its name in `schemas/`"),
+    key("source.type", Shape::Text, "required", "which source: its name in the list of sources"),
 ];
 
 /// Keys of sources with a history.
@@ -66,37 +66,37 @@ pub static TOTALS: &[Key] = &[
         "window.control",
         Shape::OneOf(&["enforce", "report"]),
         "`\"enforce\"`",
-        "whether rows that miss the API's totals are refused or reported",
+        "what to do when rows do not add up to the API's total: refuse them or report it",
     ),
     key(
         "window.full_read_every",
         Shape::Text,
         "`\"7 days\"`; `\"1 day\"` with tags or cost categories",
-        "how often open months are read in full under equal totals",
+        "how often open months are read in full under equal totals: `\"N days\"`",
     ),
     key(
         "window.full_read_settled_every",
         Shape::Text,
         "`\"never\"`; `\"90 days\"` with tags or cost categories",
-        "how often settled months are read in full under equal totals, one a day: `\"N days\"` or `\"never\"`",
+        "how often final months are read in full under equal totals, one a day: `\"N days\"` or `\"never\"`",
     ),
     key(
         "window.quarantine_floor",
         Shape::Number,
         "1",
-        "change of a settled month that never needs it, in the currency of the rows",
+        "change of a final month that never needs approval, in the currency of the rows",
     ),
 ];
 
 /// The other keys of `[window]`.
 pub static WINDOW: &[Key] = &[
-    key("window.settle_day", Shape::Whole, "15", "day of the next month after which a month counts as settled"),
+    key("window.settle_day", Shape::Whole, "15", "day of the next month after which a month counts as final, 1 to 28"),
     key("window.include_today", Shape::Boolean, "false", "whether the table reaches to today's partial day"),
     key(
         "window.quarantine_share",
         Shape::Number,
         "0.2",
-        "change of a settled month, or shrinking of Datadog's lists, that needs `--accept`",
+        "change of a final month, or shrinking of a Datadog list, that needs approval, as a share: 0.2 is a fifth",
     ),
 ];
 
@@ -110,16 +110,31 @@ pub static LAST: &[Key] = &[
         "the accounts in place: `{ id = … }` of AWS, `{ name = … }` of Datadog, each with what it has for itself",
     ),
     key("accounts.role_arn", Shape::Text, "none", "role to assume in every account, with `{id}` in place of its id"),
-    key("limits.requests_per_second", Shape::Number, "5", "pace per account"),
-    key("limits.fetches_in_flight", Shape::Whole, "4", "partitions fetched side by side"),
+    key(
+        "limits.requests_per_second",
+        Shape::Number,
+        "5",
+        "rate limit per account, 0.01 to 1000; halves when the API throttles",
+    ),
+    key("limits.fetches_in_flight", Shape::Whole, "4", "partitions fetched side by side, 1 to 64"),
     key(
         "lake.keep_raw",
         Shape::Boolean,
         "true for Datadog, false for Cost Explorer",
         "keep the raw answers beside the table",
     ),
-    key("lake.keep_history", Shape::Boolean, "false", "keep replaced generations"),
-    key("lake.keep_history_for", Shape::Text, "`\"400 days\"`", "how long revisions and replaced generations are kept"),
-    key("lake.sse", Shape::Text, "the bucket's", "encryption that each write names: AES256, aws:kms or aws:kms:dsse"),
-    key("lake.kms_key_id", Shape::Text, "the bucket's", "KMS key that each write names"),
+    key("lake.keep_history", Shape::Boolean, "false", "keep replaced generations, so that `<table>_as_of` can answer"),
+    key(
+        "lake.keep_history_for",
+        Shape::Text,
+        "`\"400 days\"`",
+        "how long revisions and replaced generations are kept: `\"N days\"`",
+    ),
+    key(
+        "lake.sse",
+        Shape::Text,
+        "the bucket's",
+        "encryption that each write in a bucket names: `\"AES256\"`, `\"aws:kms\"` or `\"aws:kms:dsse\"`",
+    ),
+    key("lake.kms_key_id", Shape::Text, "the bucket's", "KMS key that each write names, by id, ARN or alias"),
 ];

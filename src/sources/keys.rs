@@ -1,5 +1,5 @@
-//! All keys of a job file: the check for unknown keys, the published JSON Schema and the table in the README come from
-//! them.
+//! All keys of a job file: the check for unknown keys, the published JSON Schema and `docs/reference/keys.md` come
+//! from them.
 
 use std::collections::BTreeSet;
 

@@ -62,6 +62,12 @@ pub struct Entry {
     pub name: &'static str,
     /// One-line description.
     pub summary: &'static str,
+    /// The operations or paths of the API that it asks.
+    pub operations: &'static [&'static str],
+    /// What a row is about.
+    pub row: &'static str,
+    /// What keeping the table up to date costs on a usual night.
+    pub night: &'static str,
     /// `schemas/<name>.json`.
     pub schema: &'static str,
     /// The API behind it.

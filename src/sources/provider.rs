@@ -56,16 +56,16 @@ pub static COST_EXPLORER: Provider =
 pub static DATADOG: Provider = Provider { name: "Datadog", api: Api::Datadog, price: None, keys: DATADOG_KEYS };
 
 static AWS_KEYS: &[Key] = &[
-    key("budget.max_requests_per_run", Shape::Whole, "500", "requests a run may send, 0.01 USD each"),
+    key("budget.max_requests_per_run", Shape::Whole, "500", "requests a run may send, 0.01 USD each; 1 to 1,000,000"),
     key(
         "budget.max_usd_per_month",
         Shape::Number,
         "none",
-        "dollars the runs of a calendar month may spend on requests",
+        "dollars the runs of a calendar month may spend on requests, 0.01 to 1,000,000; what a killed run has reserved counts as spent",
     ),
-    key("aws.profile", Shape::Text, "the chain's", "profile of `~/.aws/config`"),
-    key("aws.role_arn", Shape::Text, "none", "role to assume"),
-    key("aws.external_id", Shape::Text, "none", "external id for the role"),
+    key("aws.profile", Shape::Text, "the chain's", "profile of `~/.aws/config` and `~/.aws/credentials`"),
+    key("aws.role_arn", Shape::Text, "none", "role to assume before asking"),
+    key("aws.external_id", Shape::Text, "none", "external id that the role demands"),
     key("aws.region", Shape::Text, "the chain's, else `us-east-1`", "region; its partition decides the endpoint"),
     key("aws.account_id", Shape::Text, "what the credentials say", "account the table belongs to, verified"),
     key(

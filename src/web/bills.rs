@@ -22,6 +22,8 @@ use crate::scheduler::glances::Seen;
 use crate::scheduler::jobs::JobState;
 use crate::window::first_of_month;
 
+use super::metrics::help;
+
 /// Currencies of a table that have a series; the first ones by name.
 const MOST_CURRENCIES: usize = 8;
 
@@ -43,34 +45,21 @@ pub(super) fn text(tables: &[(JobState, Seen)]) -> String {
     let bills: Vec<TableBill> = of_table.filter_map(table_bill).collect();
     let daily = || bills.iter().filter(|bill| !bill.is_monthly);
     let mut text = String::new();
-    family(
-        &mut text,
-        "cost_newest_day",
-        "Cost of the newest day that has been read and has ended",
-        daily().flat_map(|bill| amounts(bill, |(day, _)| *day)),
-    );
+    family(&mut text, "cost_newest_day", daily().flat_map(|bill| amounts(bill, |(day, _)| *day)));
     family(
         &mut text,
         "cost_newest_day_timestamp_seconds",
-        "When that day began, in UTC",
         daily().map(|bill| (labels(&[("table", &bill.table)]), began(bill.slot))),
     );
-    family(
-        &mut text,
-        "cost_month_to_date",
-        "Cost of the month of the newest day up to that day; of a MONTHLY table, of its newest month",
-        bills.iter().flat_map(|bill| amounts(bill, |(_, month)| *month)),
-    );
+    family(&mut text, "cost_month_to_date", bills.iter().flat_map(|bill| amounts(bill, |(_, month)| *month)));
     family(
         &mut text,
         "cost_month_timestamp_seconds",
-        "When that month began, in UTC",
         bills.iter().map(|bill| (labels(&[("table", &bill.table)]), began(first_of_month(bill.slot)))),
     );
     family(
         &mut text,
         "cost_accounts_left_out",
-        "Accounts of which nothing is in the costs, because they have not read that day",
         bills.iter().map(|bill| (labels(&[("table", &bill.table)]), bill.left_out.to_string())),
     );
     text
@@ -126,7 +115,8 @@ fn labels(pairs: &[(&str, &str)]) -> String {
     pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect::<Vec<_>>().join(",")
 }
 
-fn family(text: &mut String, name: &str, help: &str, values: impl Iterator<Item = (String, String)>) {
+fn family(text: &mut String, name: &str, values: impl Iterator<Item = (String, String)>) {
+    let help = help(name);
     for (index, (labels, value)) in values.enumerate() {
         // Writing to a String never fails.
         if index == 0 {

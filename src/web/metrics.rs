@@ -24,6 +24,8 @@ use crate::status::line::Health;
 use super::bills;
 use super::many::last_of;
 
+pub mod catalog;
+
 /// Content type of the text.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -43,31 +45,44 @@ struct Page {
 
 impl Page {
     /// A gauge of which the accounts of a table have one value together: the greatest.
-    fn gauge(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
+    fn gauge(&mut self, name: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
         let family = Gauges::default();
         for (labels, value) in values {
-            let gauge = family.get_or_create(&labels);
+            let gauge = family.get_or_create(&declared(name, labels));
             gauge.set(gauge.get().max(value));
         }
-        self.registry.register(name, help, family);
+        self.registry.register(name, help(name), family);
     }
 
     /// A gauge of which the accounts of a table have one value together: the sum.
-    fn total(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
+    fn total(&mut self, name: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
         let family = Gauges::default();
         for (labels, value) in values {
-            family.get_or_create(&labels).inc_by(value);
+            family.get_or_create(&declared(name, labels)).inc_by(value);
         }
-        self.registry.register(name, help, family);
+        self.registry.register(name, help(name), family);
     }
 
-    fn counter(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
+    fn counter(&mut self, name: &str, values: impl IntoIterator<Item = (Labels, f64)>) {
         let family = Counters::default();
         for (labels, value) in values {
-            family.get_or_create(&labels).inc_by(value);
+            family.get_or_create(&declared(name, labels)).inc_by(value);
         }
-        self.registry.register(name, help, family);
+        self.registry.register(name, help(name), family);
     }
+}
+
+/// What the catalog says of a metric.
+pub(super) fn help(name: &str) -> &'static str {
+    debug_assert!(catalog::find(name).is_some(), "{name} is not in the catalog");
+    catalog::find(name).map_or("", |metric| metric.help)
+}
+
+/// Labels, which are those of the catalog.
+fn declared(name: &str, labels: Labels) -> Labels {
+    let is_declared = |metric: &catalog::Metric| metric.labels.iter().eq(labels.iter().map(|(label, _)| label));
+    debug_assert!(catalog::find(name).is_some_and(is_declared), "the labels of {name}: {labels:?}");
+    labels
 }
 
 /// Counts fit a float exactly up to 2^53.
@@ -89,13 +104,9 @@ pub(super) fn text(
 ) -> Result<String, std::fmt::Error> {
     let mut page = Page { registry: Registry::with_prefix("costlake") };
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-    page.gauge("build_info", "Version of costlake", [(version, 1.0)]);
-    page.gauge("ready", "Whether /readyz says so", [(vec![], f64::from(u8::from(ready)))]);
-    page.gauge(
-        "job_files_broken",
-        "Job files that cannot be used as they are",
-        [(vec![], number(broken_files as u64))],
-    );
+    page.gauge("build_info", [(version, 1.0)]);
+    page.gauge("ready", [(vec![], f64::from(u8::from(ready)))]);
+    page.gauge("job_files_broken", [(vec![], number(broken_files as u64))]);
     of_ledgers(&mut page, tables, now);
     of_runs(&mut page, tables);
     of_requests(&mut page, tables);
@@ -112,38 +123,16 @@ fn of_ledgers(page: &mut Page, tables: &[TableFacts], now: DateTime<Utc>) {
     let seconds = |at: DateTime<Utc>| number((now - at).num_seconds().max(0).unsigned_abs());
     page.gauge(
         "freshness_seconds",
-        "Seconds since the table was last read or compared with the API",
         known().filter_map(|(table, glance)| Some((of_table(table), seconds(glance.checked_at?)))),
     );
-    page.total(
-        "days",
-        "Days (or months) of the table by state",
-        known().flat_map(|(table, glance)| days(table, glance)),
-    );
-    page.total(
-        "lagging",
-        "Whether days are out of date, missing for two nights, or held; of a table with accounts, in how many of them",
-        known().map(|(table, glance)| (of_table(table), f64::from(u8::from(glance.lags)))),
-    );
-    page.total(
-        "restated_days",
-        "Days (or months) whose rows were replaced by others in the last seven days",
-        known().map(|(table, glance)| (of_table(table), number(glance.restated))),
-    );
-    page.gauge(
-        "account_unwell",
-        "Accounts with missing, stale or held days, or whose last run failed; at most 100",
-        unwell(tables, now),
-    );
-    page.total("lake_rows", "Rows in the table", known().map(|(table, glance)| (of_table(table), number(glance.rows))));
-    page.total(
-        "lake_bytes",
-        "Bytes of the table's objects",
-        known().map(|(table, glance)| (of_table(table), number(glance.bytes))),
-    );
+    page.total("days", known().flat_map(|(table, glance)| days(table, glance)));
+    page.total("lagging", known().map(|(table, glance)| (of_table(table), f64::from(u8::from(glance.lags)))));
+    page.total("restated_days", known().map(|(table, glance)| (of_table(table), number(glance.restated))));
+    page.gauge("account_unwell", unwell(tables, now));
+    page.total("lake_rows", known().map(|(table, glance)| (of_table(table), number(glance.rows))));
+    page.total("lake_bytes", known().map(|(table, glance)| (of_table(table), number(glance.bytes))));
     page.gauge(
         "not_looked_at_yet",
-        "Tables and accounts that have not been looked at since the process began",
         [(vec![], number(tables.iter().filter(|(_, seen)| seen.is_unread()).count() as u64))],
     );
 }
@@ -188,68 +177,42 @@ fn of_runs(page: &mut Page, tables: &[TableFacts]) {
             (labels, number(counters(table).runs.get(outcome).copied().unwrap_or(0)))
         })
     });
-    page.counter("runs", "Runs by how they ended", runs);
+    page.counter("runs", runs);
     let failures = all().flat_map(|table| {
         let failures = counters(table).failures;
         let name = table.0.job.unit.table.clone();
         failures.into_iter().map(move |(kind, count)| (vec![("table", name.clone()), ("kind", kind)], number(count)))
     });
-    page.counter("run_failures", "Failures of runs by kind: unsettled, superseded, outcome_unknown, …", failures);
-    page.counter(
-        "run_seconds",
-        "Seconds of all runs",
-        all().map(|table| (of_table(table), seconds(counters(table).duration_ms))),
-    );
+    page.counter("run_failures", failures);
+    page.counter("run_seconds", all().map(|table| (of_table(table), seconds(counters(table).duration_ms))));
     let last = || all().filter_map(|table| Some((table, table.0.last.as_ref()?)));
-    page.gauge(
-        "last_run_seconds",
-        "Seconds of the last run",
-        last().map(|(table, report)| (of_table(table), seconds(report.duration_ms))),
-    );
-    page.gauge(
-        "last_run_exit_code",
-        "Exit code of the last run",
-        last().map(|(table, report)| (of_table(table), f64::from(report.exit_code))),
-    );
+    page.gauge("last_run_seconds", last().map(|(table, report)| (of_table(table), seconds(report.duration_ms))));
+    page.gauge("last_run_exit_code", last().map(|(table, report)| (of_table(table), f64::from(report.exit_code))));
     let running = |table: &TableFacts| f64::from(u8::from(table.0.live.is_some()));
-    page.total("running", "Runs that go on", all().map(|table| (of_table(table), running(table))));
-    page.counter(
-        "slots_outlasted",
-        "Scheduled times that passed while a run went on",
-        all().map(|table| (of_table(table), number(counters(table).outlasted))),
-    );
+    page.total("running", all().map(|table| (of_table(table), running(table))));
+    page.counter("slots_outlasted", all().map(|table| (of_table(table), number(counters(table).outlasted))));
 }
 
 /// What the requests of this calendar month cost, by the run records, and what they may cost.
 fn of_budgets(page: &mut Page, tables: &[TableFacts]) {
     let dollars = |cents: Cents| number(cents.0) / 100.0;
     let known = || tables.iter().filter_map(|table| Some((table, table.1.known.as_ref()?)));
-    page.total(
-        "month_spent_usd",
-        "Dollars spent on requests since the 1st of the month, by the run records",
-        known().map(|(table, known)| (of_table(table), dollars(known.usd_this_month))),
-    );
+    page.total("month_spent_usd", known().map(|(table, known)| (of_table(table), dollars(known.usd_this_month))));
     let budget = |table: &TableFacts| table.0.job.budget.max_usd_per_month;
-    page.total(
-        "month_budget_usd",
-        "Dollars that requests of a month may cost: budget.max_usd_per_month, for each account",
-        tables.iter().filter_map(|table| Some((of_table(table), dollars(budget(table)?)))),
-    );
+    page.total("month_budget_usd", tables.iter().filter_map(|table| Some((of_table(table), dollars(budget(table)?)))));
 }
 
 fn of_requests(page: &mut Page, tables: &[TableFacts]) {
-    let mut counter = |name: &str, help: &str, value: &dyn Fn(&TableFacts) -> f64| {
-        page.counter(name, help, tables.iter().map(|table| (of_table(table), value(table))));
+    let mut counter = |name: &str, value: &dyn Fn(&TableFacts) -> f64| {
+        page.counter(name, tables.iter().map(|table| (of_table(table), value(table))));
     };
-    counter("requests", "Requests sent, failed ones included", &|t| number(t.0.counters.asked.requests));
-    counter("spent_usd", "Dollars spent on requests", &|t| number(t.0.counters.asked.cost().0) / 100.0);
-    counter("throttles", "Requests the API refused for speed", &|t| number(t.0.counters.asked.throttles));
-    counter("retries", "Requests sent again", &|t| number(t.0.counters.asked.retries));
-    counter("rows_read", "Rows fetched", &|t| number(t.0.counters.rows));
-    counter("answer_bytes", "Bytes of answers", &|t| number(t.0.counters.asked.answer_bytes));
-    counter("objects_written", "Objects written", &|t| number(t.0.counters.objects_written));
-    counter("objects_displaced", "Objects found not to be the committed ones: replaced, put back or removed", &|t| {
-        number(t.0.counters.objects_displaced)
-    });
-    counter("object_bytes_written", "Bytes of objects written", &|t| number(t.0.counters.object_bytes));
+    counter("requests", &|t| number(t.0.counters.asked.requests));
+    counter("spent_usd", &|t| number(t.0.counters.asked.cost().0) / 100.0);
+    counter("throttles", &|t| number(t.0.counters.asked.throttles));
+    counter("retries", &|t| number(t.0.counters.asked.retries));
+    counter("rows_read", &|t| number(t.0.counters.rows));
+    counter("answer_bytes", &|t| number(t.0.counters.asked.answer_bytes));
+    counter("objects_written", &|t| number(t.0.counters.objects_written));
+    counter("objects_displaced", &|t| number(t.0.counters.objects_displaced));
+    counter("object_bytes_written", &|t| number(t.0.counters.object_bytes));
 }

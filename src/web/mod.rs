@@ -27,7 +27,7 @@ pub mod choice;
 pub mod costs;
 mod format;
 mod many;
-mod metrics;
+pub mod metrics;
 mod middleware;
 pub mod page;
 pub mod restated;

@@ -1,4 +1,4 @@
-"""The policies of the README and of the Terraform module: every call the program makes is allowed by them, nothing they allow goes unused, and a
+"""The policies of docs/reference/permissions.md and of the Terraform module: every call the program makes is allowed by them, nothing they allow goes unused, and a
 permission that is taken away is named.
 
 Which calls are made is seen from outside: moto's recording of what S3 was asked, and a recorder before the sandbox.
@@ -21,7 +21,7 @@ import urllib.request
 
 import lake
 
-BUCKET, PREFIX = "my-bucket", "bills"  # as the README has them
+BUCKET, PREFIX = "my-bucket", "bills"  # as the policies have them
 JULY_8, JULY_9, AUTUMN = "2026-07-08T06:30:00Z", "2026-07-09T06:30:00Z", "2026-10-20T06:30:00Z"
 ONE_DAY = ("backfill", "bill", "--from", "2026-10-18", "--to", "2026-10-18", "--yes")
 JOB = """
@@ -51,7 +51,7 @@ cron = "0 5 * * *"
 
 
 def policies():
-    """Those of the README and of the Terraform module: a test keeps the two equal."""
+    """Those of the Terraform module, which are those of docs/reference/permissions.md: a test keeps the two equal."""
     folder = lake.REPOSITORY / "deploy" / "terraform" / "policies"
     return [json.loads((folder / f"{name}.json").read_text()) for name in ("costs", "lake", "reader")]
 
@@ -273,7 +273,7 @@ def check(tally, stack):
     bucket.client.create_bucket(Bucket=BUCKET)
     where = {"lake": bucket.lake, "AWS_ENDPOINT_URL_S3": moto.url}
 
-    with tally.group("every call is allowed by the README's policies, and all they allow is called") as group:
+    with tally.group("every call is allowed by the published policies, and all they allow is called") as group:
         a_year(costlake, server, bucket, where)
         compare(group, lakes, seen_by(moto))
         compare(group, costs, [(operation, "*", None) for operation in recorder.operations])
@@ -290,7 +290,7 @@ def check(tally, stack):
     set_clock(server, JULY_8)
     roles = Roles(moto)
     roles.hold(lakes)
-    with tally.group("moto, judging every call by the README's policy, lets a first run pass") as group:
+    with tally.group("moto, judging every call by the published policy, lets a first run pass") as group:
         done = costlake.run("run", expect=0, **where | {"lake": f"{bucket.lake}/first"} | roles.keys)
         group.true("generation 1" in done.said, done.out[-500:])
     for number, action in enumerate(["s3:GetObject", "s3:PutObject", "s3:ListBucket"]):

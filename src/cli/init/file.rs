@@ -52,7 +52,7 @@ impl Wanted<'_> {
                 list(&mut text, "May be set, too: ", &others);
             }
         }
-        text.push_str("\n# Other sections; their keys are explained in the schema and in the README:\n");
+        text.push_str("\n# Other sections; their keys are explained in the schema and in docs/reference/keys.md:\n");
         Ok(text + &left)
     }
 

@@ -49,6 +49,9 @@ const SCHEMA: &str = include_str!("../../../schemas/aws_cost_and_usage.json");
 pub static ENTRY: Entry = Entry {
     name: "aws_cost_and_usage",
     summary: "AWS Cost Explorer costs and usage, by up to two of dimension, tag, cost category and product attribute",
+    operations: &["GetCostAndUsage"],
+    row: "period and group",
+    night: "0.01 USD for all jobs of an account and filter, and 0.01 USD for each page of days that moved",
     schema: SCHEMA,
     provider: &COST_EXPLORER,
     rules: &AWS_COSTS,
@@ -67,14 +70,19 @@ pub static ENTRY: Entry = Entry {
 
 static KEYS: &[Key] = &[
     key("source.granularity", Shape::OneOf(&["DAILY", "MONTHLY", "HOURLY"]), "required", "how fine the rows are"),
-    key("source.metrics", Shape::Texts, "required", "one or more metrics, CamelCase as the API names them"),
+    key(
+        "source.metrics",
+        Shape::Texts,
+        "required",
+        "one or more metrics, as the API names them: `UnblendedCost`, `AmortizedCost`, `UsageQuantity`, …",
+    ),
     key(
         "source.group_by",
         Shape::Tables,
         "none: totals",
-        "up to two of `{ dimension = … }`, `{ tag = … }`, `{ cost_category = … }`, `{ product_attribute = … }`",
+        "up to two of `{ dimension = … }`, `{ tag = … }`, `{ cost_category = … }`, `{ product_attribute = … }`; a product attribute is of Amazon Bedrock only, from 2026-09-01 on",
     ),
-    key("source.filter", Shape::Table, "none", "the API's `Expression`, same names"),
+    key("source.filter", Shape::Table, "none", "the API's `Expression`, same names, checked offline"),
     key("aws.billing_view_arn", Shape::Text, "none", "billing view to read"),
 ];
 

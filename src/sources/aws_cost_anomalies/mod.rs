@@ -37,6 +37,9 @@ const PAGE: u64 = 100;
 pub static ENTRY: Entry = Entry {
     name: "aws_cost_anomalies",
     summary: "AWS cost anomalies of the last 90 days with their root causes, as of each day",
+    operations: &["GetAnomalies"],
+    row: "anomaly",
+    night: "0.01 USD for each 100 anomalies",
     schema: SCHEMA,
     provider: &COST_EXPLORER,
     rules: &AWS_STATE,

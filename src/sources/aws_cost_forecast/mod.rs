@@ -49,6 +49,9 @@ const MEMBERS: [(&str, &str); 3] = [
 pub static ENTRY: Entry = Entry {
     name: "aws_cost_forecast",
     summary: "AWS's forecast of the coming days or months with its bounds, as of each day",
+    operations: &["GetCostForecast"],
+    row: "predicted day or month",
+    night: "0.01 USD",
     schema: SCHEMA,
     provider: &COST_EXPLORER,
     rules: &AWS_STATE,
@@ -59,7 +62,12 @@ pub static ENTRY: Entry = Entry {
 };
 
 static KEYS: &[Key] = &[
-    key("source.metric", Shape::Text, "`\"UnblendedCost\"`", "the cost to predict, CamelCase"),
+    key(
+        "source.metric",
+        Shape::Text,
+        "`\"UnblendedCost\"`",
+        "the cost to predict: one of the first five metrics, `UnblendedCost` to `NetAmortizedCost`",
+    ),
     key("source.granularity", Shape::OneOf(&["DAILY", "MONTHLY"]), "`\"DAILY\"`", "days or months"),
     key("source.horizon_days", Shape::Whole, "90", "days ahead: 1 to 90, MONTHLY up to 510"),
     key("source.level", Shape::Whole, "80", "probability in percent that the bounds hold the cost, 51 to 99"),

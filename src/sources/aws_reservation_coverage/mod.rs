@@ -22,6 +22,9 @@ static SPEC: Spec = Spec {
 pub static ENTRY: Entry = Entry {
     name: "aws_reservation_coverage",
     summary: "AWS usage that reservations cover, and what stays on demand, day by day and service",
+    operations: &[SPEC.operation],
+    row: "day and service",
+    night: by_time::NIGHT_OF_SERVICES,
     schema: SPEC.schema,
     provider: &COST_EXPLORER,
     rules: &AWS_DAYS,

@@ -22,6 +22,9 @@ static SPEC: Spec = Spec {
 pub static ENTRY: Entry = Entry {
     name: "aws_reservation_utilization",
     summary: "AWS reservations day by day and service: used and unused hours, savings, fees",
+    operations: &[SPEC.operation],
+    row: "day and service",
+    night: by_time::NIGHT_OF_SERVICES,
     schema: SPEC.schema,
     provider: &COST_EXPLORER,
     rules: &AWS_DAYS,

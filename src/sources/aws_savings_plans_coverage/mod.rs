@@ -21,6 +21,9 @@ static SPEC: Spec = Spec {
 pub static ENTRY: Entry = Entry {
     name: "aws_savings_plans_coverage",
     summary: "AWS usage that Savings Plans cover, and what stays on demand, day by day",
+    operations: &[SPEC.operation],
+    row: "day",
+    night: by_time::NIGHT,
     schema: SPEC.schema,
     provider: &COST_EXPLORER,
     rules: &AWS_DAYS,

@@ -21,6 +21,9 @@ static SPEC: Spec = Spec {
 pub static ENTRY: Entry = Entry {
     name: "aws_savings_plans_utilization",
     summary: "AWS Savings Plans day by day: commitment, used and unused part, savings",
+    operations: &[SPEC.operation],
+    row: "day",
+    night: by_time::NIGHT,
     schema: SPEC.schema,
     provider: &COST_EXPLORER,
     rules: &AWS_DAYS,

@@ -60,8 +60,15 @@ pub(in crate::sources) static SERVICES: &[Key] = &[key(
     "source.services",
     Shape::Texts,
     "required",
-    "AWS services by their display names, one request each: without a name the API answers for EC2 alone",
+    "AWS services by their display names, one request each: without a name the API answers for EC2 alone; \
+     services may be added, but not taken away once they have rows",
 )];
+
+/// What a night costs.
+pub(in crate::sources) const NIGHT: &str = "0.01 USD for each month of the last 40 days: 0.02, at times 0.03";
+/// What a night costs of a source that is asked once per service.
+pub(in crate::sources) const NIGHT_OF_SERVICES: &str =
+    "0.01 USD for each month of the last 40 days and each of `source.services`";
 
 /// Reads `[source]` of a job; problems are noted in it.
 pub(in crate::sources) fn build(spec: &'static Spec, section: &Section<'_>) -> Option<Arc<dyn Source>> {

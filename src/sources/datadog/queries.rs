@@ -16,9 +16,9 @@ pub(in crate::sources) static QUERIES: &[Key] = &[
         "source.queries",
         Shape::Tables,
         "required",
-        "`{ provider, product, commitment_type }`, passed through as written",
+        "list of `{ provider = …, product = … }`, for commitments and utilization with `commitment_type`; passed through as written",
     ),
-    key("source.filter_by", Shape::Text, "none", "Datadog's `filterBy` expression, passed through"),
+    key("source.filter_by", Shape::Text, "none", "Datadog's `filterBy`, passed through"),
 ];
 
 /// The columns of a row that hold its query.

@@ -47,6 +47,9 @@ const OF_ENTRY: [&str; 5] = ["amount", "actual", "forecast", "ootb_forecast", "c
 pub static ENTRY: Entry = Entry {
     name: "datadog_budgets",
     summary: "Datadog's budgets by month, with actual and forecast costs, as of today",
+    operations: &["GET /api/v2/cost/budgets", "GET /api/v2/cost/budget/<id>"],
+    row: "budget, month and tags",
+    night: "nothing",
     schema: SCHEMA,
     provider: &DATADOG,
     rules: &DATADOG_STATE,

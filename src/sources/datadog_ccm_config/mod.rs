@@ -42,6 +42,9 @@ const ACCOUNTS: &str = "/api/v2/integration/aws/accounts";
 pub static ENTRY: Entry = Entry {
     name: "datadog_ccm_config",
     summary: "Datadog's AWS accounts and the data export each has configured, as of today",
+    operations: &["GET /api/v2/integration/aws/accounts", "GET /api/v2/integration/aws/accounts/<id>/ccm_config"],
+    row: "account and export",
+    night: "nothing",
     schema: SCHEMA,
     provider: &DATADOG,
     rules: &DATADOG_STATE,

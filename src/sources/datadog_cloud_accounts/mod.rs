@@ -83,6 +83,14 @@ impl Kinds {
 pub static ENTRY: Entry = Entry {
     name: "datadog_cloud_accounts",
     summary: "Datadog's configured cloud accounts of AWS, Azure, Google Cloud and OCI, and their state, as of today",
+    operations: &[
+        "GET /api/v2/cost/cloud_accounts",
+        "GET /api/v2/cost/aws_cur_config",
+        "GET /api/v2/cost/azure_uc_config",
+        "GET /api/v2/cost/gcp_uc_config",
+    ],
+    row: "configuration",
+    night: "nothing",
     schema: SCHEMA,
     provider: &DATADOG,
     rules: &DATADOG_STATE,

@@ -22,6 +22,9 @@ static SPEC: Spec = Spec {
 pub static ENTRY: Entry = Entry {
     name: "datadog_commitment_coverage",
     summary: "Datadog's daily coverage by cloud commitments: cost and hours, on demand, reserved, spot",
+    operations: &["GET /api/v2/cost/commitments/coverage/timeseries"],
+    row: "day and series",
+    night: "nothing",
     schema: SPEC.schema,
     provider: &DATADOG,
     rules: &DATADOG_DAYS,

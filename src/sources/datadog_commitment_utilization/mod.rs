@@ -22,6 +22,9 @@ static SPEC: Spec = Spec {
 pub static ENTRY: Entry = Entry {
     name: "datadog_commitment_utilization",
     summary: "Datadog's daily utilization of cloud commitments: spend that was used and unused",
+    operations: &["GET /api/v2/cost/commitments/utilization/timeseries"],
+    row: "day and series",
+    night: "nothing",
     schema: SPEC.schema,
     provider: &DATADOG,
     rules: &DATADOG_DAYS,

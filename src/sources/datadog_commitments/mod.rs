@@ -45,6 +45,9 @@ const PATH: &str = "/api/v2/cost/commitments/commitment-list";
 pub static ENTRY: Entry = Entry {
     name: "datadog_commitments",
     summary: "Datadog's list of cloud commitments, reservations and Savings Plans, for every day",
+    operations: &["GET /api/v2/cost/commitments/commitment-list"],
+    row: "day and commitment",
+    night: "nothing",
     schema: SCHEMA,
     provider: &DATADOG,
     rules: &DATADOG_DAYS,

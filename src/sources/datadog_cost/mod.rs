@@ -54,6 +54,9 @@ const NEARLY_ZERO: f64 = 1e-9;
 pub static ENTRY: Entry = Entry {
     name: "datadog_cost",
     summary: "Datadog's costs of all clouds by day, by up to four tags",
+    operations: &["POST /api/v2/query/timeseries"],
+    row: "day and group",
+    night: "nothing",
     schema: SCHEMA,
     provider: &DATADOG,
     rules: &DATADOG_COSTS,

@@ -12,8 +12,13 @@ use super::SCHEMA;
 /// The keys of a job.
 pub(super) static KEYS: &[Key] = &[
     key("source.metric", Shape::Text, "required", "Datadog's cost metric, such as `all.cost` or `aws.cost.amortized`"),
-    key("source.group_by", Shape::Texts, "none: totals", "up to four tag keys"),
-    key("source.filter", Shape::Text, "`\"*\"`", "the query's filter: what stands in its braces"),
+    key("source.group_by", Shape::Texts, "none: totals", "up to four tag keys, such as `[\"team\", \"env\"]`"),
+    key(
+        "source.filter",
+        Shape::Text,
+        "`\"*\"`",
+        "what stands in the braces of a Datadog query, such as `\"env:prod\"`",
+    ),
 ];
 
 /// The placeholder in the schema for the column of a tag.

@@ -49,6 +49,9 @@ const VIEWS: [&str; 2] = ["none", "all"];
 pub static ENTRY: Entry = Entry {
     name: "datadog_cost_anomalies",
     summary: "Datadog's cost anomalies of the last 90 days, open and dismissed, as of today",
+    operations: &["GET /api/v2/cost/anomalies"],
+    row: "anomaly",
+    night: "nothing",
     schema: SCHEMA,
     provider: &DATADOG,
     rules: &DATADOG_RANGE,

@@ -61,6 +61,9 @@ const ALIKE: f64 = 1e-6;
 pub static ENTRY: Entry = Entry {
     name: "datadog_on_demand_hot_spots",
     summary: "Datadog's on-demand hot spots: where the last 30 days' on-demand cost could be committed to",
+    operations: &["GET /api/v2/cost/commitments/on-demand-hot-spots/scalar"],
+    row: "group",
+    night: "nothing",
     schema: SCHEMA,
     provider: &DATADOG,
     rules: &DATADOG_RANGE,

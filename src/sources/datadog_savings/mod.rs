@@ -34,6 +34,9 @@ static SPEC: Spec = Spec {
 pub static ENTRY: Entry = Entry {
     name: "datadog_savings",
     summary: "Datadog's daily savings from cloud commitments: actual and on-demand cost, savings and their rate",
+    operations: &["GET /api/v2/cost/commitments/savings/timeseries"],
+    row: "day and series",
+    night: "nothing",
     schema: SPEC.schema,
     provider: &DATADOG,
     rules: &DATADOG_DAYS,

@@ -1,5 +1,8 @@
 //! What the documents quote is what the program says.
 
+use std::path::PathBuf;
+
+use super::blocks::{blocks, documents, parses};
 use super::source::{read, rust_files};
 
 /// The sources, with the breaks inside of string literals taken out.
@@ -22,4 +25,24 @@ fn every_message_of_troubleshooting_is_one_of_the_program() {
     assert!(headings.len() > 15, "{headings:?}");
     assert_eq!(unknown(&headings, &sources), Vec::<&str>::new(), "no message begins like this");
     assert_eq!(unknown(&["the cap of … is mended"], &sources), ["the cap of … is mended"], "what nobody says is seen");
+}
+
+/// Blocks of TOML in all documents that are no job, no part of one and no list of accounts.
+fn wrong_jobs(documents: &[(PathBuf, String)]) -> (usize, Vec<String>) {
+    let blocks =
+        documents.iter().flat_map(|(path, text)| blocks(text, "toml").into_iter().map(move |block| (path, block)));
+    let blocks: Vec<(&PathBuf, &str)> = blocks.collect();
+    let wrong = blocks
+        .iter()
+        .filter_map(|(path, block)| Some(format!("{}: {}\n{block}", path.display(), parses(block).err()?)));
+    (blocks.len(), wrong.collect())
+}
+
+#[test]
+fn job_files_in_documents_are_right() {
+    let (number, wrong) = wrong_jobs(&documents());
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(number > 10, "only {number} blocks were found");
+    let broken = vec![(PathBuf::from("x.md"), "```toml\n[window]\nrefersh = \"probe\"\n```\n".to_owned())];
+    assert_eq!(wrong_jobs(&broken).1.len(), 1, "a wrong key is seen");
 }

@@ -1,15 +1,50 @@
 //! docs/reference/ is what the code and the schemas say; `COSTLAKE_BLESS=1` writes it anew.
+//!
+//! | module | page | from |
+//! |---|---|---|
+//! | `commands` | commands.md | `costlake COMMAND --help` |
+//! | `keys` | keys.md | the registry of sources, its keys and rules |
+//! | `columns` | columns.md | `schemas/` |
+//! | `sources` | sources.md, prices.md | the registry |
+//! | `exit_codes` | exit-codes.md | `src/error.rs` |
+//! | `metrics` | metrics.md | the catalog of metrics, `deploy/prometheus/alerts.yml` |
+//! | `environment` | environment.md | a list here, which names every variable in `src/` |
+//! | `files` | files.md | a list here, which has every place that `src/` writes to |
+//! | `http` | http.md | a list here, which has every route |
+//! | `permissions` | permissions.md | `deploy/terraform/policies/`, the registry |
+//! | `views` | views.md | compared by name; `tests/peers/run.sh views_page` has the columns |
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::fs;
 
-use costlake::job::keys::Key;
-use costlake::sources::{REGISTRY, keys};
-use serde_json::Value;
+use super::source::{files, read, root};
 
-use super::readme::{commands, help};
-use super::source::{read, root};
+mod columns;
+mod commands;
+mod environment;
+mod exit_codes;
+mod files;
+mod http;
+mod keys;
+mod metrics;
+mod permissions;
+mod sources;
+pub(super) mod views;
+
+/// The pages, in the order in which one looks for them.
+const PAGES: [(&str, &str, &str); 12] = [
+    ("commands", "Commands", "every command with its options"),
+    ("keys", "Keys of a job file", "every key with its default, and an example of each section"),
+    ("sources", "Sources", "every `source.type`: what it is, a row, history, what is asked"),
+    ("prices", "Prices", "what requests cost, and what limits them"),
+    ("columns", "Columns", "the columns of every source"),
+    ("views", "Views", "the views and macros of `connect` and `ddl`, with their columns"),
+    ("exit-codes", "Exit codes", "how commands end, and the kinds of errors"),
+    ("environment", "Environment variables", "every variable that is read"),
+    ("files", "Files of a lake", "what is below a lake"),
+    ("permissions", "Permissions", "the policies for AWS, and what Datadog's keys need"),
+    ("http", "Paths of `costlake serve`", "what `serve` answers, and to whom"),
+    ("metrics", "Metrics", "every Prometheus metric, and the alerts"),
+];
 
 /// Compares a page with the one that is there, or writes it.
 fn is_kept(name: &str, page: &str) {
@@ -18,85 +53,71 @@ fn is_kept(name: &str, page: &str) {
         fs::create_dir_all(root().join("docs/reference")).expect("a folder");
         fs::write(root().join(&path), page).expect("a page");
     }
-    assert_eq!(read(&path), page, "{path} is old: COSTLAKE_BLESS=1 cargo test --test it -- conventions::reference");
+    assert!(
+        read(&path) == page,
+        "{path} is old: COSTLAKE_BLESS=1 cargo test --locked --test it -- conventions::reference"
+    );
 }
 
+/// A row of a table.
 fn row(cells: &[&str]) -> String {
     format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
 }
 
-#[test]
-fn the_page_of_commands_is_what_the_program_says() {
-    let mut page = "# Commands\n\nWhat `costlake COMMAND --help` prints. Options that every command takes stand once, at the end.\n".to_owned();
-    let of_all = help(&[]);
-    const SHARED: &str = "\nOptions of every command:\n";
-    let names: Vec<String> = commands().into_keys().filter(|name| name != "help").collect();
-    for name in names {
-        let text = help(&[&name]);
-        let (own, _) = text.split_once(SHARED).expect("options of every command");
-        let own: Vec<&str> = own.split("\n\n").filter(|part| !is_everywhere(part)).collect();
-        write!(page, "\n## costlake {name}\n\n```text\n{}\n```\n", lines(&own.join("\n\n"))).expect("text");
-    }
-    let (_, shared) = of_all.split_once(SHARED).expect("options of every command");
-    let (shared, codes) = shared.split_once("\nExit codes:").expect("exit codes");
-    write!(page, "\n## Options of every command\n\n```text\n{}\n```\n", lines(shared)).expect("text");
-    write!(page, "\n## Exit codes and dates\n\n```text\nExit codes:{}\n```\n", lines(codes)).expect("text");
-    is_kept("commands", &page);
+/// The first two lines of a table.
+fn head(cells: &[&str]) -> String {
+    format!("{}|{}\n", row(cells), "---|".repeat(cells.len()))
 }
 
-/// Whether a part of a help text is `--help` or `--version`.
-fn is_everywhere(part: &str) -> bool {
-    ["-h, --help", "-V, --version"].iter().any(|flag| part.trim_start().starts_with(flag))
+/// Names as code, with commas.
+fn codes<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// The lines without blanks at their ends.
-fn lines(text: &str) -> String {
-    text.trim_end().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
-}
-
-#[test]
-fn the_page_of_keys_is_what_job_files_may_have() {
-    let mut page = "# Keys of a job file\n\nUnknown keys are errors that name the nearest key. A key is one of all sources unless the table names \
-                    some.\n".to_owned();
-    let all = keys::all();
-    let section_of = |key: &Key| key.path.split_once('.').map_or("", |(section, _)| section);
-    let mut seen = BTreeSet::new();
-    for section in all.iter().map(|key| section_of(key)).filter(|section| seen.insert(*section)) {
-        let title = if section.is_empty() { "At the top".to_owned() } else { format!("`[{section}]`") };
-        write!(page, "\n## {title}\n\n| key | default | sources | meaning |\n|---|---|---|---|\n").expect("text");
-        for key in all.iter().filter(|key| section_of(key) == section) {
-            let owners: Vec<String> = REGISTRY
-                .iter()
-                .filter(|entry| entry.keys().any(|own| *own == **key))
-                .map(|entry| format!("`{}`", entry.name))
-                .collect();
-            let owners = if owners.len() == REGISTRY.len() { "all".to_owned() } else { owners.join(", ") };
-            page += &row(&[&format!("`{}`", key.path), key.default, &owners, key.doc]);
+/// Text with lines of at most 120 columns, in paragraphs.
+fn wrapped(text: &str) -> String {
+    let paragraph = |text: &str| {
+        let mut lines = vec![String::new()];
+        for word in text.split_whitespace() {
+            let line = lines.last_mut().expect("a line");
+            if line.is_empty() {
+                line.push_str(word);
+            } else if line.chars().count() + 1 + word.chars().count() <= 120 {
+                line.push(' ');
+                line.push_str(word);
+            } else {
+                lines.push(word.to_owned());
+            }
         }
-    }
-    is_kept("keys", &page);
+        lines.join("\n")
+    };
+    format!("{}\n", text.split("\n\n").map(paragraph).collect::<Vec<_>>().join("\n\n"))
 }
 
 #[test]
-fn the_page_of_columns_is_what_the_schemas_say() {
-    let mut page = "# Columns\n\nThe columns of every source, in the order of the files. The folders add a column: `billing_period`, the month \
-                    (`usage_date`, the day, for HOURLY), and before it `account` in a table with accounts. `<…>` stands for any number of \
-                    columns, named by the job. The fourth column says over which rows values may be added up: all `rows`, those of one `unit`, or `never`.\n"
-        .to_owned();
-    for entry in REGISTRY {
-        write!(
-            page,
-            "\n## {}\n\n| column | type | null | adds up over | meaning |\n|---|---|---|---|---|\n",
-            entry.name
-        )
-        .expect("text");
-        let columns: Vec<Value> =
-            serde_json::from_str(&read(format!("schemas/{}.json", entry.name))).expect("a schema");
-        for column in columns {
-            let text = |name: &str| column[name].as_str().unwrap_or("-").to_owned();
-            let null = if column["nullable"] == true { "yes" } else { "no" };
-            page += &row(&[&format!("`{}`", text("name")), &text("type"), null, &text("sums"), &text("doc")]);
-        }
+fn the_index_has_every_page() {
+    let mut page = format!(
+        "# Reference\n\n{}\n",
+        wrapped("These pages are generated from the code, the schemas and the job files; tests keep them equal.")
+    );
+    page += &head(&["page", "has"]);
+    for (name, title, about) in PAGES {
+        page += &row(&[&format!("[{title}]({name}.md)"), about]);
+        let first = format!("# {title}");
+        assert_eq!(read(format!("docs/reference/{name}.md")).lines().next(), Some(first.as_str()));
     }
-    is_kept("columns", &page);
+    is_kept("index", &page);
+    let files = files("docs/reference").into_iter();
+    let mut names: Vec<String> = files.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    names.sort();
+    let mut known: Vec<&str> = PAGES.iter().map(|(name, ..)| *name).chain(["index"]).collect();
+    known.sort_unstable();
+    assert_eq!(names, known);
+}
+
+#[test]
+fn rows_and_lines_are_markdown() {
+    assert_eq!(head(&["a", "b"]) + &row(&["1", "x|y"]), "| a | b |\n|---|---|\n| 1 | x\\|y |\n");
+    assert!(wrapped(&"word ".repeat(100)).lines().all(|line| line.len() <= 120));
+    assert_eq!(wrapped("a\n  b\n\nc"), "a b\n\nc\n");
 }

@@ -108,8 +108,8 @@ async fn alerts_dashboard_and_docs_name_what_is_there() {
         let unknown: Vec<&String> = named.difference(&known).collect();
         assert!(named.len() > 5 && unknown.is_empty(), "{path} names {unknown:?}, which /metrics has not");
     }
-    let docs = file("docs/deployment.md");
+    let docs = file("docs/reference/metrics.md");
     let rows = docs.lines().filter(|line| line.starts_with("| `costlake_"));
     let listed: BTreeSet<String> = rows.flat_map(|row| names(row.split(" | ").next().unwrap_or_default())).collect();
-    assert_eq!(listed, known, "the metrics of docs/deployment.md and those of /metrics");
+    assert_eq!(listed, known, "the metrics of docs/reference/metrics.md and those of /metrics");
 }
