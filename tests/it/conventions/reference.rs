@@ -31,7 +31,7 @@ mod sources;
 pub(super) mod views;
 
 /// The pages, in the order in which one looks for them.
-const PAGES: [(&str, &str, &str); 12] = [
+const PAGES: [(&str, &str, &str); 15] = [
     ("commands", "Commands", "every command with its options"),
     ("keys", "Keys of a job file", "every key with its default, and an example of each section"),
     ("sources", "Sources", "every `source.type`: what it is, a row, history, what is asked"),
@@ -44,6 +44,9 @@ const PAGES: [(&str, &str, &str); 12] = [
     ("permissions", "Permissions", "the policies for AWS, and what Datadog's keys need"),
     ("http", "Paths of `costlake serve`", "what `serve` answers, and to whom"),
     ("metrics", "Metrics", "every Prometheus metric, and the alerts"),
+    ("show", "costlake show", "exact sums of a table, without another tool"),
+    ("addresses", "Lakes, endpoints, proxies", "where the lake is, whom costlake asks, and by which way"),
+    ("sandbox", "The sandbox", "the imitation of both APIs, and its accounts"),
 ];
 
 /// Compares a page with the one that is there, or writes it.
@@ -98,7 +101,7 @@ fn wrapped(text: &str) -> String {
 fn the_index_has_every_page() {
     let mut page = format!(
         "# Reference\n\n{}\n",
-        wrapped("These pages are generated from the code, the schemas and the job files; tests keep them equal.")
+        wrapped("All but the last three pages are generated from the code, the schemas and the job files; tests keep them equal.")
     );
     page += &head(&["page", "has"]);
     for (name, title, about) in PAGES {
