@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::clients::webhook::Webhook;
 use crate::error::Kind;
 use crate::report::{FailureKind, JobReport};
-use crate::text::counted;
+use crate::text::{counted, plural};
 use crate::unit::Unit;
 
 /// Capacity of the message queue; more are dropped, because no one reads that many.
@@ -50,11 +50,27 @@ pub fn of_run(before: Option<&JobReport>, report: &JobReport) -> Option<String> 
         return Some(format!("costlake: {} recovered", report.unit()));
     }
     let what: Vec<&str> = found.into_iter().collect();
-    let failures = report.failures();
-    let text: String = failures.iter().map(|(_, failure)| failure.text.as_str()).collect::<Vec<_>>().join("\n");
+    let text = quoted(report);
     let quoted: String = text.chars().take(QUOTED).collect();
     let more = if quoted.len() < text.len() { "…" } else { "" };
     Some(format!("costlake: {} {}\n{quoted}{more}", report.unit(), what.join(", ")))
+}
+
+/// The errors of a run, one of each kind: what a budget or an API says of each of thirteen months is said once.
+fn quoted(report: &JobReport) -> String {
+    let failures = report.failures();
+    let mut kinds: Vec<(&FailureKind, &str, u64)> = Vec::new();
+    for (_, failure) in &failures {
+        match kinds.iter_mut().find(|(kind, ..)| **kind == failure.kind) {
+            Some((.., more)) => *more += 1,
+            None => kinds.push((&failure.kind, &failure.text, 0)),
+        }
+    }
+    let said = |(_, text, more): (&FailureKind, &str, u64)| match more {
+        0 => text.to_owned(),
+        more => format!("{text}\n(and {} like it)", plural(more, "error")),
+    };
+    kinds.into_iter().map(said).collect::<Vec<_>>().join("\n")
 }
 
 /// The message for stale days.
@@ -102,7 +118,7 @@ impl Notifier {
 mod tests {
     use super::of_run;
     use crate::error::{Error, Kind};
-    use crate::report::JobReport;
+    use crate::report::{FetchReport, JobReport, Outcome};
     use chrono::DateTime;
 
     fn run(kinds: &[Kind]) -> JobReport {
@@ -125,5 +141,20 @@ mod tests {
         assert_eq!(held.as_deref(), Some("costlake: costs held for review\nit broke"));
         assert_eq!(of_run(Some(&budget), &well).as_deref(), Some("costlake: costs recovered"));
         assert_eq!(of_run(Some(&well), &run(&[Kind::Interrupted])), None);
+    }
+
+    #[test]
+    fn what_is_said_of_each_month_is_told_once() {
+        let mut report = run(&[]);
+        let failed = |(month, kind): (&str, Kind)| {
+            let failure = Some((&Error::new(kind, "it broke").at("partition", month)).into());
+            FetchReport { failure, ..FetchReport::begin(month.to_owned(), Outcome::Failed) }
+        };
+        let months =
+            [("2026-01", Kind::Budget), ("2026-02", Kind::Budget), ("2026-03", Kind::Auth), ("2026-04", Kind::Budget)];
+        report.fetches = months.into_iter().map(failed).collect();
+        let told = "costlake: costs budget reached, failed\nit broke (partition 2026-01)\n(and 2 errors like it)\n\
+                    it broke (partition 2026-03)";
+        assert_eq!(of_run(None, &report).as_deref(), Some(told));
     }
 }

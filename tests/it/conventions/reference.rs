@@ -101,7 +101,9 @@ fn wrapped(text: &str) -> String {
 fn the_index_has_every_page() {
     let mut page = format!(
         "# Reference\n\n{}\n",
-        wrapped("All but the last three pages are generated from the code, the schemas and the job files; tests keep them equal.")
+        wrapped(
+            "All but the last three pages are generated from the code, the schemas and the job files; tests keep them equal."
+        )
     );
     page += &head(&["page", "has"]);
     for (name, title, about) in PAGES {

@@ -127,7 +127,10 @@ async fn an_object_of_a_newer_costlake_is_nothing_to_mend() {
         let (code, out, err) = program.run(arguments).await;
         let said = format!("{out}{err}").replace("\n  ", " ");
         assert_eq!(code, 1, "{said}");
-        assert!(said.contains("layout 9, newer than this costlake reads") && said.contains("update costlake"), "{said}");
+        assert!(
+            said.contains("layout 9, newer than this costlake reads") && said.contains("update costlake"),
+            "{said}"
+        );
         assert!(!said.contains("move it"), "{said}");
         assert_eq!(fs::read(&object).expect("an object"), newer);
     }
