@@ -111,7 +111,7 @@ def what_is_missing_is_said(group):
         group.equal(done.code, 0, f"without packaged files, for the source: {done.out[-600:]}{done.err[-600:]}")
 
 
-def what_is_in_it(group, image, printed):
+def what_is_in_it(group, image, built):
     configured = json.loads(docker("image", "inspect", image).out)[0]
     config, files = configured["Config"], containers.files_of(image)
     version = lake.Costlake(NOW).run("--version").out.split()[1]
@@ -127,7 +127,7 @@ def what_is_in_it(group, image, printed):
     group.equal(programs, {"usr/local/bin/costlake"}, "programs")
     group.equal([name for name in files if name.endswith(".toml")], [], "job files")
     group.true("etc/ssl/certs/ca-certificates.crt" in files and "var/lib/dpkg/status.d/libc6" in files, "no certificates, or no record of the C library")
-    group.true("costlake" in printed.out + printed.err, "the build printed nothing")
+    group.true("costlake" in built.out + built.err, "the build printed nothing")
     program = lake.binary().stat().st_size
     group.note(f"{configured['Size'] / 1e6:.1f} MB, {program / 1e6:.1f} of them the program")
 
@@ -339,11 +339,11 @@ def demo(tally, stack, image):
 
 def clone():
     """What the commands of the page need of a clone, in a folder of its own, with the sandbox in the place of both APIs."""
-    folder = lake.copied(lake.REPOSITORY / "deploy", "clone")
+    folder = lake.temporary("clone")
     folder.chmod(0o755)
-    (folder / "deploy").symlink_to(".")
+    shutil.copytree(lake.REPOSITORY / "deploy", folder / "deploy")
     shutil.copytree(lake.JOBS, folder / "jobs")
-    (folder / "compose" / "sandbox.yml").write_text(SANDBOX_ONLY)
+    (folder / "deploy" / "compose" / "sandbox.yml").write_text(SANDBOX_ONLY)
     (folder / ".aws").mkdir()
     (folder / ".aws" / "credentials").write_text("[default]\naws_access_key_id = AKIASANDBOX\naws_secret_access_key = sandbox\n")
     return folder
@@ -359,7 +359,7 @@ def real_accounts(group, image):
     """With the sandbox in the place of both APIs: keys from files, the lake in a volume, and a clock that runs."""
     (port,) = lake.free_ports(1)
     home = clone()
-    folder = home / "compose"
+    folder = home / "deploy" / "compose"
     files = ["docker-compose.yml", "aws-keys.yml", "datadog.yml", "sandbox.yml"]
     settings = {"COMPOSE_FILE": ":".join(files), "COSTLAKE_LAKE": "/lake", "COSTLAKE_PORT": str(port)}
     with containers.Compose("real", folder, [folder / file for file in files], COSTLAKE_IMAGE=image, **settings) as project:
@@ -415,22 +415,31 @@ def sandbox_as_printed(group, image):
         group.equal("".join(left), "", "what `down` leaves")
 
 
-def images_as_printed(group, folder, image):
-    """The commands that build, with names of this check in the place of the page's."""
-    (build,) = printed.sections("compose.md", "The image")
-    (more,) = printed.sections("ecs.md", "The image")
-    derived = lake.temporary("derived")
-    shutil.copytree(lake.JOBS, derived / "jobs")
+def build_of(step):
+    """Name and options of a command that builds the current folder."""
+    program, verb, tag, name, *options, context = step.code.split()
+    if (program, verb, tag, context) != ("docker", "build", "--tag", "."):
+        raise ValueError(f"not a build of this folder: {step.code}")
+    return name, options
+
+
+def image_with_jobs(group, image):
+    """An image with job files on that of the program, by the page's Dockerfile and command."""
+    (step,) = printed.sections("ecs.md", "The image")
     (dockerfile,) = printed.of_language("ecs.md", "The image", "Dockerfile")
-    (derived / "Dockerfile").write_text(dockerfile.replace("costlake:0.1.0", image))
-    for step, where, jobs in ((build, folder, []), (more, derived, [file.name for file in lake.JOBS.glob("*.toml")])):
-        program, verb, tag, name, *options, context = step.code.split()
-        group.equal((program, verb, tag, context), ("docker", "build", "--tag", "."), "command")
-        with containers.built(where, f"{containers.LABEL}-{name.split(':')[0]}:{os.getpid()}", *options) as done:
-            group.equal(done.code, 0, f"{step.code}: {done.out[-600:]}{done.err[-600:]}")
-            made = containers.files_of(f"{containers.LABEL}-{name.split(':')[0]}:{os.getpid()}")
-            found = [file.removeprefix("etc/costlake/jobs/") for file in made if file.endswith(".toml")]
-            group.equal(sorted(found), sorted(jobs), "job files of the image")
+    folder = lake.temporary("derived")
+    shutil.copytree(lake.JOBS, folder / "jobs")
+    (folder / "Dockerfile").write_text(dockerfile.replace("costlake:0.1.0", image))
+    group.true(image in (folder / "Dockerfile").read_text(), "the page's Dockerfile begins with another image")
+    name, options = f"{containers.LABEL}-jobs:{os.getpid()}", build_of(step)[1]
+    docker("build", "--force-rm", "--network", "none", "--label", f"{containers.LABEL}={os.getpid()}", "--tag", name, *options, folder)
+    try:
+        done = docker("run", "--rm", "--network=none", "--read-only", name, "check", "--quiet")
+        files = sorted(file for file in containers.files_of(name) if file.endswith(".toml"))
+    finally:
+        containers.remove_image(name)
+    group.equal(files, sorted(f"etc/costlake/jobs/{file.name}" for file in lake.JOBS.glob("*.toml")), "job files")
+    group.true("error" not in done.err, done.err)
 
 
 def as_written(group):
@@ -476,15 +485,16 @@ def check(tally, stack):
     bundle.write_bytes(containers.authorities().read_bytes() + (trusted[0] / "ca.pem").read_bytes())
     image = f"{containers.LABEL}-image:{os.getpid()}"
     folder = build_folder((lake.binary(), "costlake"), (bundle, "ca-certificates.crt"))
-    printed = stack.enter_context(containers.built(folder, image, "--target", "packaged"))
-    if printed.code != 0:
-        raise RuntimeError(f"the image was not built: {printed.out[-2000:]}{printed.err[-2000:]}")
+    (step,) = printed.sections("compose.md", "The image")
+    built = stack.enter_context(containers.built(folder, image, *build_of(step)[1]))
+    if built.code != 0:
+        raise RuntimeError(f"the image was not built: {built.out[-2000:]}{built.err[-2000:]}")
     with tally.group("the image holds the program, certificates and a user, and no shell and no job") as group:
-        what_is_in_it(group, image, printed)
+        what_is_in_it(group, image, built)
     with tally.group("it runs read-only and without rights, and says where there are no jobs") as group:
         how_it_runs(group, image)
-    with tally.group("the page's commands build the image, and one with job files on it") as group:
-        images_as_printed(group, folder, image)
+    with tally.group("an image with job files, by the commands of the page for Fargate") as group:
+        image_with_jobs(group, image)
     with tally.group("it trusts the authorities that were packaged, and no others") as group:
         whom_it_trusts(group, image, trusted, stranger)
     with tally.group("a container that may do more is noticed") as group:

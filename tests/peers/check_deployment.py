@@ -41,8 +41,8 @@ def flaws(texts, claims):
         if (marks := text.count("<!-- not run")) != len([block for block in printed.blocks(text) if block.why]):
             yield f"{page}: one of {marks} marks is not right before a block, or has no reason"
     for page, text in texts.items():
-        stray = [block for block in printed.blocks(text) if block.language in FILES and not block.file]
-        yield from (f"{page}: in no file: {block.code.splitlines()[0]} in {block.heading!r}" for block in stray)
+        stray = [block for block in printed.blocks(text) if (block.language in FILES) != bool(block.file)]
+        yield from (f"{page}: not what is written to a file: {block.code.splitlines()[0]} in {block.heading!r}" for block in stray)
     yield from (f"{page}: nobody plays {heading!r}" for page, heading in sorted(sections - claims))
     yield from (f"{page}: there is nothing to play in {heading!r}" for page, heading in sorted(claims - sections))
 
@@ -63,7 +63,7 @@ def everything_is_played(tally):
             ("ecs.md", "<!-- not run: needs a registry of yours -->", "<!-- not run -->", "has no reason"),
             ("ecs.md", "<!-- not run: needs a registry of yours -->\n", "<!-- not run: why -->\n\n", "not right before a block"),
             ("airflow.md", "## Run it once", "## Run it", "nothing to play in 'Run it once'"),
-            ("systemd.md", "time.conf`:", "time.conf`.", "in no file: [Timer]"),
+            ("systemd.md", "time.conf`:", "time.conf`.", "written to a file: [Timer]"),
             ("compose.md", "```sh\ndocker compose up --detach\n```", "```sh\ndocker compose up --detach", "fences"),
         ):
             group.true(old in texts[page], f"{page} has no {old!r}")

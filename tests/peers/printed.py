@@ -2,7 +2,7 @@
 
 | on a page | is |
 |---|---|
-| a line that ends with the name of a file in backticks and a colon, then a block | written to that file |
+| a line that ends with the path of a file in backticks and a colon, then a block | written to that file |
 | `sh` | run, all blocks of a section in one bash; a command that fails ends it |
 | `<!-- not run: why -->` right before a block | left alone, and counted |
 
@@ -21,7 +21,7 @@ import lake
 FOLDER = lake.REPOSITORY / "docs" / "deployment"
 STEP = re.compile(
     r"^#+ (?P<heading>[^\n]+)\n"
-    r"|(?:^<!-- not run: (?P<why>[^\n]+) -->\n|^(?:[^`\n]|`[^`\n]*`)*`(?P<file>[\w./-]+)`:\n\n)?"
+    r"|(?:^<!-- not run: (?P<why>[^\n]+) -->\n|^(?:[^`\n]|`[^`\n]*`)*`(?P<file>[\w-]*[./][\w./-]+)`:\n\n)?"
     r"^```(?P<language>\w*)\n(?P<code>.*?)^```\n",
     re.MULTILINE | re.DOTALL,
 )
