@@ -117,6 +117,7 @@ tarball() {
   cp -r "$made/man" "$made/completions" "$made/THIRD-PARTY-LICENSES" README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT jobs "$stage/$name/"
   cp schemas/job.schema.json "$stage/$name/schemas/"
   cp docs/*.md "$stage/$name/docs/"
+  cp -r docs/deployment "$stage/$name/docs/"
   cp -r deploy/systemd "$stage/$name/deploy/"
   tar --create --sort=name --owner=0 --group=0 --numeric-owner --mode=u+w,go-w,a+rX --mtime="@$SOURCE_DATE_EPOCH" \
     --directory="$stage" "$name" | gzip -9n >"$out/$name.tar.gz"

@@ -1,4 +1,5 @@
-"""The DAG of deploy/airflow, run by Airflow as docs/accounts.md prints it, over 60 units of which some are not well.
+"""The DAG of deploy/airflow, run by Airflow as docs/deployment/airflow.md prints it: over a job with one account, and over 60
+units of which some are not well.
 
 One account is denied, one has figures that are held, one is over its budget, and one gets an answer that cannot be read,
 once. What became of each task is read from Airflow's own database; what is in the lake is compared with what the sandbox
@@ -18,11 +19,11 @@ import sys
 
 import fleet
 import lake
+import printed
 
 NOW = "2026-11-20T12:00:00Z"
 PYTHONS = ((3, 10), (3, 14))
 DAG = lake.REPOSITORY / "deploy" / "airflow" / "costlake_nightly.py"
-HEADING = "### Airflow"
 
 ACCOUNTS = [fleet.account_number(n) for n in range(1, 43)]
 # Each in a batch of its own: 1 to 10, 11 to 20, ...
@@ -102,6 +103,10 @@ class Airflow:
         done = lake.finish(self.start("bash", "-e", "-c", script), expect)
         return done.out + done.err
 
+    def play(self, steps, expect=0):
+        done = printed.play(steps, lake.REPOSITORY, self.environment, expect=expect, timeout=600)
+        return done.out + done.err
+
     def tasks(self):
         """State, tries and pool of every task of the last run, by name and place in its map."""
         with sqlite3.connect(self.home / "airflow" / "airflow.db") as db:
@@ -132,7 +137,23 @@ def the_batches(tally):
         group.equal([b["tables"] for b in batches if b["accounts"]], [["c"]], "the job with accounts")
 
 
-def the_run(tally, airflow, door, printed):
+def one_account(tally, airflow, home, sandbox, installation, once):
+    with tally.group("the commands of the page install the DAG and run it over a job with one account") as group:
+        jobs, root = home / "jobs-of-one", home / "lake-of-one"
+        jobs.mkdir()
+        (jobs / "bill.toml").write_text(re.sub(r"(?s)\[accounts\].*", "", job("SERVICE", "")))
+        there = airflow.environment
+        airflow.environment = there | {"COSTLAKE_JOBS": str(jobs), "COSTLAKE_LAKE": str(root)} | lake.against(sandbox)
+        airflow.play(installation + once)
+        airflow.environment = there
+        tasks = {name: state for (name, _), (state, _, _) in airflow.tasks().items()}
+        group.equal((tasks["job_files"], tasks["aws_cost_explorer"], tasks["datadog"]), ("success", "success", "skipped"), "tasks")
+        rows = lake.read_rows(lake.Folder(root), "bill")
+        days = {lake.day_of(row).isoformat() for row in rows}
+        group.equal((min(days), max(days), len(days)), (BEGIN, "2026-11-19", 80), "days of the table")
+
+
+def the_run(tally, airflow, door, once):
     tried = []
 
     def garbled(account, question, answer):
@@ -146,8 +167,7 @@ def the_run(tally, airflow, door, printed):
         units = json.loads(subprocess.run(
             ["costlake", "units", "--output", "json"], env=airflow.environment, check=True, capture_output=True).stdout)["units"]
         group.equal(len(units), 60, "units")
-        group.true(printed, "the page prints nothing to run")
-        out = airflow.shell(printed, expect=1)
+        out = airflow.play(once, expect=1)
         cost = "aws_cost_explorer"
         group.same_mapping(airflow.tasks(), {
             ("job_files", -1): ("success", 1, "default_pool"),
@@ -242,9 +262,10 @@ def check(tally, stack):
     write_jobs(home / "jobs")
     airflow = Airflow(bin_folder, home, home / "jobs", root, door)
     airflow.shell("airflow db migrate")
-    (printed,) = fleet.blocks(HEADING, "sh")
+    once = printed.sections("airflow.md", "Run it once")
+    one_account(tally, airflow, home, sandbox, printed.sections("airflow.md", "Install it"), once)
     door.paid.clear()
-    out = the_run(tally, airflow, door, printed)
+    out = the_run(tally, airflow, door, once)
     if os.environ.get("COSTLAKE_PEERS_SHOW"):
         print(re.sub(r"(?m)^", "    ", out))
     the_lake(tally, airflow, door, sandbox, root)

@@ -1,6 +1,7 @@
 """The image and the compose files, on a Docker engine where there is one: the target `packaged` of the Dockerfile with the
 program under test, the demo of docker-compose.yml from `up` to `down`, and the files of deploy/compose for real accounts
-with the sandbox in the accounts' place.
+with the sandbox in the accounts' place. The commands are those of docs/deployment/compose.md and, for an image with job
+files, of ecs.md.
 
 The target `build`, which compiles the source in an image that is not made here, is tried up to where the compiler begins:
 its build context is complete. Jobs have another rate limit than the shipped ones, as in the other checks.
@@ -18,6 +19,8 @@ import urllib.request
 
 import containers
 import lake
+import printed
+import stand_ins
 import world
 from containers import docker
 
@@ -108,7 +111,7 @@ def what_is_missing_is_said(group):
         group.equal(done.code, 0, f"without packaged files, for the source: {done.out[-600:]}{done.err[-600:]}")
 
 
-def what_is_in_it(group, image, printed):
+def what_is_in_it(group, image, built):
     configured = json.loads(docker("image", "inspect", image).out)[0]
     config, files = configured["Config"], containers.files_of(image)
     version = lake.Costlake(NOW).run("--version").out.split()[1]
@@ -124,7 +127,7 @@ def what_is_in_it(group, image, printed):
     group.equal(programs, {"usr/local/bin/costlake"}, "programs")
     group.equal([name for name in files if name.endswith(".toml")], [], "job files")
     group.true("etc/ssl/certs/ca-certificates.crt" in files and "var/lib/dpkg/status.d/libc6" in files, "no certificates, or no record of the C library")
-    group.true("costlake" in printed.out + printed.err, "the build printed nothing")
+    group.true("costlake" in built.out + built.err, "the build printed nothing")
     program = lake.binary().stat().st_size
     group.note(f"{configured['Size'] / 1e6:.1f} MB, {program / 1e6:.1f} of them the program")
 
@@ -334,36 +337,50 @@ def demo(tally, stack, image):
 # -------------------------------------------------------------------------------------------------------- real accounts
 
 
-def secrets_of(folder):
-    """Files as the page of the compose files has them made, readable for the container's user alone."""
-    texts = {
-        "page_token": "a-token-of-this-check", "dd_api_key": "sandbox", "dd_app_key": "sandbox",
-        "aws_credentials": "[default]\naws_access_key_id = AKIASANDBOX\naws_secret_access_key = sandbox",
-    }
+def clone():
+    """What the commands of the page need of a clone, in a folder of its own, with the sandbox in the place of both APIs."""
+    folder = lake.temporary("clone")
     folder.chmod(0o755)
-    for name, text in texts.items():
-        (folder / name).write_text(text + "\n")
-        (folder / name).chmod(0o400 if os.getuid() == 0 else 0o444)
-        if os.getuid() == 0:
-            os.chown(folder / name, 65532, 65532)
+    shutil.copytree(lake.REPOSITORY / "deploy", folder / "deploy")
+    shutil.copytree(lake.JOBS, folder / "jobs")
+    (folder / "deploy" / "compose" / "sandbox.yml").write_text(SANDBOX_ONLY)
+    (folder / ".aws").mkdir()
+    (folder / ".aws" / "credentials").write_text("[default]\naws_access_key_id = AKIASANDBOX\naws_secret_access_key = sandbox\n")
     return folder
+
+
+def compose_environment(home, project, image, **more):
+    """What a shell has in which Compose is called as the page prints it."""
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "TMPDIR", "XDG_RUNTIME_DIR") or k.startswith("DOCKER_")}
+    return kept | lake.DATADOG | {"HOME": str(home), "COMPOSE_PROJECT_NAME": project, "COSTLAKE_IMAGE": image} | more
 
 
 def real_accounts(group, image):
     """With the sandbox in the place of both APIs: keys from files, the lake in a volume, and a clock that runs."""
     (port,) = lake.free_ports(1)
-    jobs, override = lake.temporary("jobs"), lake.temporary("override") / "sandbox.yml"
-    override.write_text(SANDBOX_ONLY)
-    names = ["aws_cost_monthly", "datadog_cloud_accounts"]
-    for name in names:
-        shutil.copy(lake.JOBS / f"{name}.toml", jobs)
-    jobs.chmod(0o755)
-    files = [*(REAL / name for name in ("docker-compose.yml", "aws-keys.yml", "datadog.yml")), override]
-    with containers.Compose("real", REAL, files, COSTLAKE_PORT=str(port), COSTLAKE_IMAGE=image, COSTLAKE_JOBS_FOLDER=str(jobs),
-                            COSTLAKE_SECRETS_FOLDER=str(secrets_of(lake.temporary("secrets")))) as project:
-        page = Page(port, "a-token-of-this-check")
-        project.run("up", "--detach")
+    home = clone()
+    folder = home / "deploy" / "compose"
+    files = ["docker-compose.yml", "aws-keys.yml", "datadog.yml", "sandbox.yml"]
+    settings = {"COMPOSE_FILE": ":".join(files), "COSTLAKE_LAKE": "/lake", "COSTLAKE_PORT": str(port)}
+    with containers.Compose("real", folder, [folder / file for file in files], COSTLAKE_IMAGE=image, **settings) as project:
+        environment = compose_environment(home, project.project, image, **settings)
+        programs = stand_ins.folder(**stand_ins.docker(), **stand_ins.sudo())
+        # Without root the owner stays, and everybody may read what the container's user is to read.
+        pairs = [] if os.getuid() == 0 else [("sudo chown -R 65532 secrets && sudo chmod -R go= secrets", "chmod -R a+rX secrets")]
+        # A first run needs a table that is filled at once.
+        pairs.append(("aws_cost_by_service.toml", "aws_cost_monthly.toml"))
+        # The sandbox speaks plain http.
+        pairs += [("costlake check", "costlake --allow-http check"), ("exec costlake costlake", "exec costlake costlake --allow-http")]
+        *first, last = printed.sections("compose.md", "Real accounts")
+        done = printed.play(first, home, environment, pairs, programs)
+        group.equal((folder / ".env").read_text(), (REAL / "env.example").read_text(), "settings")
+        group.true("000123456789" in done.out + done.err, f"check --online does not tell the account: {done.out[-1500:]}{done.err[-1500:]}")
+        page = Page(port, (folder / "secrets" / "page_token").read_text().strip())
+        names = ["aws_cost_monthly", "datadog_cloud_accounts"]
+        shutil.copy(lake.JOBS / f"{names[1]}.toml", folder / "jobs")
         lake.wait_for(lambda: page.filled(names), 180, "both tables")
+        done = printed.play([last], folder, environment, pairs, programs)
+        group.true("files OK" in done.out and names[0] in done.out, f"status and verify: {done.out[-800:]}")
         healthy(project, "costlake")
         closed(group, project, ("costlake",))
         group.equal(page.status()["clock"]["fixed_by_costlake_now"], False, "the clock stands still")
@@ -373,8 +390,61 @@ def real_accounts(group, image):
         project.run("up", "--detach")
         lake.wait_for(lambda: page.filled(names), 60, "both tables in the volume of before")
         group.equal(project.run("exec", "-T", "costlake", "costlake", "verify").code, 0, "exit code of verify")
-        (jobs / f"{names[0]}.toml").unlink()
+        (folder / "jobs" / f"{names[0]}.toml").unlink()
         lake.wait_for(lambda: [table["table"] for table in page.status()["tables"]] == names[1:], 30, "a job that is taken away")
+
+
+# ------------------------------------------------------------------------------------------------------------- the page
+
+
+def sandbox_as_printed(group, image):
+    """The demo as the page has it, with the machine's clock and the jobs that the service `jobs` makes."""
+    port, s3_port, sandbox_port = lake.free_ports(3)
+    settings = {"COSTLAKE_PORT": str(port), "COSTLAKE_S3_PORT": str(s3_port), "COSTLAKE_SANDBOX_PORT": str(sandbox_port)}
+    files = [lake.REPOSITORY / "docker-compose.yml"]
+    names = sorted(file.stem for file in lake.JOBS.glob("*.toml"))
+    with containers.Compose("printed", lake.REPOSITORY, files, COSTLAKE_IMAGE=image, **settings) as project:
+        environment = compose_environment(lake.temporary("home"), project.project, image, **settings)
+        programs, page = stand_ins.folder(**stand_ins.docker()), Page(port, TOKEN)
+        first, *others, last = printed.sections("compose.md", "Try it in a sandbox")
+        begun = time.monotonic()
+        printed.play([first], lake.REPOSITORY, environment, programs=programs)
+        lake.wait_for(lambda: page.filled(["aws_cost_by_service"]), 400, "the table that is shown")
+        done = printed.play(others, lake.REPOSITORY, environment, programs=programs)
+        group.true("Amazon Elastic Compute Cloud" in done.out, f"no service is shown: {done.out[-1500:]}")
+        lake.wait_for(lambda: page.filled(names), 600, "tables that are filled")
+        group.note(f"{len(names)} tables {time.monotonic() - begun:.0f} s after `up`")
+        printed.play([last], lake.REPOSITORY, environment, programs=programs)
+        of_project = ("--quiet", "--filter", f"label=com.docker.compose.project={project.project}")
+        left = [docker(*words, *of_project).out for words in (("ps", "--all"), ("volume", "ls"), ("network", "ls"))]
+        group.equal("".join(left), "", "what `down` leaves")
+
+
+def build_of(step):
+    """Name and options of a command that builds the current folder."""
+    program, verb, tag, name, *options, context = step.code.split()
+    if (program, verb, tag, context) != ("docker", "build", "--tag", "."):
+        raise ValueError(f"not a build of this folder: {step.code}")
+    return name, options
+
+
+def image_with_jobs(group, image):
+    """An image with job files on that of the program, by the page's Dockerfile and command."""
+    (step,) = printed.sections("ecs.md", "The image")
+    (dockerfile,) = printed.of_language("ecs.md", "The image", "Dockerfile")
+    folder = lake.temporary("derived")
+    shutil.copytree(lake.JOBS, folder / "jobs")
+    (folder / "Dockerfile").write_text(dockerfile.replace("costlake:0.1.0", image))
+    group.true(image in (folder / "Dockerfile").read_text(), "the page's Dockerfile begins with another image")
+    name, options = f"{containers.LABEL}-jobs:{os.getpid()}", build_of(step)[1]
+    docker("build", "--force-rm", "--network", "none", "--label", f"{containers.LABEL}={os.getpid()}", "--tag", name, *options, folder)
+    try:
+        done = docker("run", "--rm", "--network=none", "--read-only", name, "check", "--quiet")
+        files = sorted(file for file in containers.files_of(name) if file.endswith(".toml"))
+    finally:
+        containers.remove_image(name)
+    group.equal(files, sorted(f"etc/costlake/jobs/{file.name}" for file in lake.JOBS.glob("*.toml")), "job files")
+    group.true("error" not in done.err, done.err)
 
 
 def as_written(group):
@@ -420,13 +490,16 @@ def check(tally, stack):
     bundle.write_bytes(containers.authorities().read_bytes() + (trusted[0] / "ca.pem").read_bytes())
     image = f"{containers.LABEL}-image:{os.getpid()}"
     folder = build_folder((lake.binary(), "costlake"), (bundle, "ca-certificates.crt"))
-    printed = stack.enter_context(containers.built(folder, image, "--target", "packaged"))
-    if printed.code != 0:
-        raise RuntimeError(f"the image was not built: {printed.out[-2000:]}{printed.err[-2000:]}")
+    (step,) = printed.sections("compose.md", "The image")
+    built = stack.enter_context(containers.built(folder, image, *build_of(step)[1]))
+    if built.code != 0:
+        raise RuntimeError(f"the image was not built: {built.out[-2000:]}{built.err[-2000:]}")
     with tally.group("the image holds the program, certificates and a user, and no shell and no job") as group:
-        what_is_in_it(group, image, printed)
+        what_is_in_it(group, image, built)
     with tally.group("it runs read-only and without rights, and says where there are no jobs") as group:
         how_it_runs(group, image)
+    with tally.group("an image with job files, by the commands of the page for Fargate") as group:
+        image_with_jobs(group, image)
     with tally.group("it trusts the authorities that were packaged, and no others") as group:
         whom_it_trusts(group, image, trusted, stranger)
     with tally.group("a container that may do more is noticed") as group:
@@ -439,7 +512,9 @@ def check(tally, stack):
     with tally.group("a health check that asks the wrong port makes a container unhealthy, and says why") as group:
         a_wrong_health_check(group, image)
     demo(tally, stack, image)
-    with tally.group("real accounts: keys from files, a lake in a volume, a clock that runs") as group:
+    with tally.group("the page's commands start the demo, ask it, and leave nothing behind") as group:
+        sandbox_as_printed(group, image)
+    with tally.group("the page's commands for real accounts: keys from files, a lake in a volume, a clock that runs") as group:
         real_accounts(group, image)
 
 

@@ -3,7 +3,8 @@
 Each is tried against an imitation of its endpoint under AWS's own name: a proxy leads every host of AWS to a server of this
 check, which shows a certificate for it, so that the program speaks TLS as it would with AWS. The instance's endpoint alone
 is plain http, as it is in life. What is compared: whose keys signed the requests that came after, the sums of a run, and
-where it fails, that the message has the file, the line and the command to run, and no secret.
+where it fails, that the message has the file, the line and the command to run, and no secret. Each error that
+docs/deployment/credentials.md prints is one that was met here.
 """
 
 import base64
@@ -18,6 +19,7 @@ import urllib.parse
 from decimal import Decimal
 
 import lake
+import printed
 import world
 
 HOSTS = ("portal.sso.eu-west-1.amazonaws.com", "oidc.eu-west-1.amazonaws.com", "eu-west-1.signin.aws.amazon.com",
@@ -143,6 +145,8 @@ def proxy(port):
 class Desk:
     """Somebody's machine: a home with what the AWS tools leave there, and a job."""
 
+    heard = []  # what was said on all desks, their homes as the page has them
+
     def __init__(self, aws, proxy_url, bundle):
         self.aws, self.folder = aws, lake.temporary("desk")
         jobs = self.folder / "jobs"
@@ -176,6 +180,7 @@ class Desk:
             raise AssertionError(f"exit code {done.code}, expected {code}: {done.out[-800:]}\n{done.err[-2000:]}")
         if SECRET in done.out + done.err:
             raise AssertionError(f"a secret is told: {done.out}\n{done.err}")
+        self.heard.append(done.said.replace(str(self.home), "/home/you"))
         return done
 
     def works(self, group, who, *hosts, caller=()):
@@ -352,6 +357,36 @@ def instance(tally, desk, plain):
         at.fails(group, "there are no AWS credentials to use", "run where a role is attached")
 
 
+def datadog(tally, desk):
+    at = desk()
+    (at.folder / "jobs" / "bill.toml").write_text('[source]\ntype = "datadog_budgets"\n')
+    for name in lake.DATADOG:
+        at.costlake.environment.pop(name)
+    with tally.group("Datadog: no keys, a key's file that is not there, and one without a key") as group:
+        at.fails(group, "there are no Datadog keys", "DD_API_KEY_FILE")
+        at.set(DD_API_KEY="k", DD_APP_KEY_FILE=str(at.home / "dd_app_key"))
+        at.fails(group, "cannot read the file DD_APP_KEY_FILE names")
+        at.file("dd_app_key", "\n")
+        at.fails(group, "does not hold a key")
+
+
+def the_page(tally, desk):
+    """What the page prints as errors, word for word."""
+    with tally.group("every error of the page is one that was met") as group:
+        text = (printed.FOLDER / "credentials.md").read_text()
+        errors = [" ".join(block.code.split()) for block in printed.blocks(text) if block.language == "text"]
+        group.true(len(errors) > 8, f"{len(errors)} errors on the page")
+        unheard = lambda error: not any(error in said for said in Desk.heard)  # noqa: E731
+        group.equal([error for error in errors if unheard(error)], [], "errors that nobody met")
+        group.true(all(unheard(error.replace("error:", "failure:")) for error in errors), "an error that nobody says is not seen")
+        group.note(f"{len(errors)} errors")
+    with tally.group("the command of the page ends with 3 where there are no credentials") as group:
+        at = desk()
+        environment = at.costlake.environment | {"COSTLAKE_JOBS": str(at.folder / "jobs")}
+        done = printed.play(printed.sections("credentials.md", "Credentials"), at.home, environment, expect=3)
+        group.true("there are no AWS credentials to use" in done.said, done.err)
+
+
 def check(tally, stack):
     folder, certificate = world.authority(*HOSTS)
     aws = stack.enter_context(Aws(certificate))
@@ -364,6 +399,8 @@ def check(tally, stack):
     for part in (sso, login, web_identity, role, container, process):
         part(tally, desk)
     instance(tally, desk, plain)
+    datadog(tally, desk)
+    the_page(tally, desk)
     with tally.group("without the authority's certificate nothing of this is believed") as group:
         at = desk().set(AWS_ROLE_ARN="arn:aws:iam::111122223333:role/costlake")
         at.set(AWS_WEB_IDENTITY_TOKEN_FILE=str(at.file("token", "a.b.c")))

@@ -5,6 +5,7 @@ words of its file.
   middle. What Kubernetes would do is done here by the file's own words: the index in the arguments, the rules of
   podFailurePolicy, the tries of backoffLimitPerIndex. What was paid is counted by a door before the sandbox; what is in the
   lake is compared with what the sandbox says to whoever assumes the account's role.
+* The commands of docs/deployment/kubernetes.md, with a stand-in for kubectl where there is no cluster.
 * The nightly CronJob as a process and as a container, and the Deployment as a process that is asked by its probes.
 """
 
@@ -25,6 +26,8 @@ import containers
 import fleet
 import lake
 import manifests
+import printed
+import stand_ins
 import yaml
 
 NOW = "2026-11-20T12:00:00Z"
@@ -164,8 +167,8 @@ class Containers(Processes):
 
 def as_written(tally, job):
     with tally.group("the Indexed Job is what Kubernetes takes, and its numbers agree") as group:
-        (printed,) = fleet.blocks("### Kubernetes", "sh")
-        (validate,) = [line for line in printed.splitlines() if line.startswith("kubernetes-validate ")]
+        (workers,) = printed.sections("kubernetes.md", "Many accounts")
+        (validate,) = [line for line in workers.code.splitlines() if line.startswith("kubernetes-validate ")]
         path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
         broken = lake.temporary("broken") / "broken.yaml"
         broken.write_text(FILE.read_text().replace("backoffLimitPerIndex:", "backoffLimitPerindex:"))
@@ -175,7 +178,7 @@ def as_written(tally, job):
             group.equal(done.returncode, code, f"{command}: {done.stdout}{done.stderr}")
         count = job.spec["completions"]
         group.equal((job.spec["parallelism"], f"--shard=$(JOB_COMPLETION_INDEX)/{count}" in job.container["args"]), (count, True), "workers")
-        (rules,) = fleet.blocks("### Kubernetes", "yaml")
+        (rules,) = printed.of_language("kubernetes.md", "Many accounts", "yaml")
         wanted = "\n".join(line.strip() for line in rules.splitlines())
         group.true(wanted in "\n".join(line.strip() for line in FILE.read_text().splitlines()), "the page quotes other rules than the file has")
         group.equal([code for code in range(256) if job.no_other_try(code)], [2, 3, 4], "exit codes after which there is no other try")
@@ -197,6 +200,37 @@ def all_files(tally):
             found = manifests.edited(file, old, new).flaws()
             group.true(any(words in flaw for flaw in found), f"{new!r} in {file} is not noticed, only {found}")
         group.note(f"{len(manifests.EDITS)} wrong edits noticed")
+
+
+def applied(tally):
+    with tally.group("the commands of the page make all that the pods refer to, and end where something is missing") as group:
+        steps = printed.sections("kubernetes.md", "Apply it", "One worker a night")
+
+        def play(pairs=(), expect=0, keys=("dd_api_key", "dd_app_key")):
+            home = lake.copied(manifests.FOLDER, "cluster")
+            (home / "deploy").mkdir()
+            (home / "deploy" / "kubernetes").symlink_to(manifests.FOLDER)
+            for key in keys:
+                (home / key).write_text("sandbox")
+            environment = lake.clean_environment(home) | {"STAND_IN_CLUSTER": str(home / "cluster.json")}
+            done = printed.play(steps, home, environment, pairs, stand_ins.folder(**stand_ins.kubectl()), expect)
+            return done, {tuple(one) for one in json.loads((home / "cluster.json").read_text())} if not expect else set()
+
+        _, held = play()
+        wanted = {("Secret", "costlake", volume["secret"]["secretName"]) for _, _, template in manifests.Manifests().pods()
+                  for volume in template["spec"]["volumes"] if "secret" in volume}
+        wanted |= {("ConfigMap", "costlake", "costlake-jobs"), ("Deployment", "costlake", "costlake"), ("CronJob", "costlake", "costlake-nightly"),
+                   ("Job", "costlake", "first-night"), ("Service", "costlake", "costlake"), ("ServiceAccount", "costlake", "costlake")}
+        group.equal(wanted - held, set(), "what is not made")
+        for pairs, keys, words in (
+            ([("apply -f deploy/kubernetes/namespace.yaml", "get pods")], ("dd_api_key", "dd_app_key"), "not found"),
+            ([("namespace.yaml", "namespaces.yaml")], ("dd_api_key", "dd_app_key"), "does not exist"),
+            ([("apply -k", "apply --kustomise")], ("dd_api_key", "dd_app_key"), "usage: kubectl apply"),
+            ([("cronjob/costlake-nightly", "cronjob/nightly")], ("dd_api_key", "dd_app_key"), "not found"),
+            ([], ("dd_api_key",), "error reading dd_app_key"),
+        ):
+            done, _ = play(pairs, {1, 2}, keys)
+            group.true(words in done.err, f"{pairs or keys}: not {words}: {done.err}")
 
 
 def shard_of(costlake, count):
@@ -311,15 +345,11 @@ def get(port, path, host, with_token=False):
         return answer.status, answer.read().decode()
 
 
-def by_hand(group, printed, workers, door):
+def by_hand(group, workers, door):
     """The loop that the page prints: a second night, on which nothing is due."""
     door.paid.clear()
-    script = "\n".join(line for line in printed.splitlines() if not line.startswith("kubernetes-validate "))
-    bin_folder = lake.temporary("bin")
-    (bin_folder / "costlake").symlink_to(lake.binary())
-    environment = workers.costlake.environment | {"PATH": f"{bin_folder}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-e", "-c", script], env=environment, capture_output=True, text=True, check=True, timeout=120)
-    lines = [line for line in done.stdout.splitlines() if line.startswith('{"exit_code"')]
+    done = printed.play(printed.sections("kubernetes.md", "Many accounts"), lake.REPOSITORY, workers.costlake.environment)
+    lines = [line for line in done.out.splitlines() if line.startswith('{"exit_code"')]
     group.equal(len(lines), 8, "workers that ended with their line of JSON")
     group.equal(sorted(a for a, _, _ in door.paid), [a for a in ACCOUNTS if a != DENIED], "accounts with one paid request each")
 
@@ -328,6 +358,7 @@ def check(tally, stack):
     job = Job()
     as_written(tally, job)
     all_files(tally)
+    applied(tally)
     home = lake.temporary("kubernetes")
     sandbox = stack.enter_context(lake.sandbox(NOW))
     door = stack.enter_context(fleet.Door(sandbox))
@@ -337,7 +368,7 @@ def check(tally, stack):
     with tally.group("eight processes, one killed: every bill to the last digit, and nothing paid twice but by the killed one") as group:
         a_night(group, job, workers, door, sandbox, home / "lake")
     with tally.group("the commands that the page prints: a second night is a request for each account") as group:
-        by_hand(group, fleet.blocks("### Kubernetes", "sh")[0], workers, door)
+        by_hand(group, workers, door)
     nightly = Job(manifests.FOLDER / "nightly-cronjob.yaml")
     alone = Processes(home / "jobs", home / "lake-of-one", door)
     with tally.group("the nightly CronJob: one worker for all accounts") as group:

@@ -181,6 +181,7 @@ EVERYWHERE = {
     "usr/share/doc/costlake/changelog.Debian.gz": 0o644,
     "usr/share/doc/costlake/changelog.gz": 0o644,
     "usr/share/doc/costlake/examples/datadog.conf": 0o644, "usr/share/doc/costlake/examples/jobs/aws_cost_by_service.toml": 0o644,
+    "usr/share/doc/costlake/docs/deployment/systemd.md": 0o644,
     "etc/costlake/environment": 0o600, "etc/costlake/jobs/README": 0o644,
 }
 
@@ -462,7 +463,8 @@ def tarball(tally, made):
         group.equal(top.name, file.name.removesuffix(".tar.gz"), "its folder")
         group.true((top / "costlake").read_bytes() == made.program, "another program is in it")
         for name in ("LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY-LICENSES", "README.md", "CHANGELOG.md", "man/costlake.1", "completions/_costlake",
-                     "jobs/aws_cost_by_service.toml", "schemas/job.schema.json", "deploy/systemd/costlake.service", "docs/accounts.md"):
+                     "jobs/aws_cost_by_service.toml", "schemas/job.schema.json", "deploy/systemd/costlake.service", "docs/accounts.md",
+                     "docs/deployment/systemd.md"):
             group.true((top / name).is_file(), f"{name} is missing")
         environment = lake.clean_environment(folder)
         group.equal(run([top / "costlake", "--version"], env=environment).stdout, f"costlake {made.version}\n", "--version")

@@ -17,6 +17,7 @@ import urllib.parse
 import urllib.request
 
 import lake
+import printed
 import yaml
 
 NOW = "2026-11-16T12:00:00Z"
@@ -185,11 +186,18 @@ def rules_alone(tally):
             (folder / "alerts_test.yml").write_text(RULES.with_name("alerts_test.yml").read_text())
             group.true(promtool("test", "rules", "alerts_test.yml", directory=folder).returncode != 0, f"{new} passes")
 
-    with tally.group("promtool: the configuration is valid") as group:
-        folder = lake.copied(DEPLOY / "prometheus", "prometheus")
-        (folder / "token").write_text("t\n")
-        done = promtool("check", "config", "prometheus.yml", directory=folder)
-        group.equal(done.returncode, 0, f"{done.stdout} {done.stderr}")
+    with tally.group("promtool: the configuration is valid where the commands of the page put it, and not without the token") as group:
+        steps = printed.sections("monitoring.md", "Prometheus")
+        for name, code in (("token", 0), ("another", 1)):
+            etc = lake.temporary("etc")
+            (etc / "prometheus").mkdir()
+            pairs = [("/etc/prometheus", str(etc / "prometheus")), ("-g prometheus", f"-g {os.getgid()}")]
+            pairs += [("install ", "true install ")] if code else []
+            home = lake.temporary("clone")
+            (home / "deploy").symlink_to(DEPLOY)
+            (home / name).write_text("t\n")
+            done = printed.play(steps, home, lake.clean_environment(home), pairs, expect={code})
+            group.true(code or "SUCCESS" in done.out, f"{done.out} {done.err}")
 
 
 def unknown_names(text, metrics):

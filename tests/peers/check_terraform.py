@@ -11,6 +11,7 @@ import re
 import subprocess
 
 import lake
+import printed
 
 MODULE = lake.REPOSITORY / "deploy" / "terraform"
 NOW = "2026-11-16T12:00:00Z"
@@ -116,7 +117,7 @@ def names_are_defined(tally):
 
         variables = {bare(name): of for block in blocks(read(MODULE), "variable") for name, of in block.items()}
         needed = {name for name, of in variables.items() if "default" not in of}
-        for page in (MODULE / "README.md", lake.REPOSITORY / "docs" / "deployment.md"):
+        for page in (MODULE / "README.md", lake.REPOSITORY / "docs" / "deployment" / "ecs.md"):
             examples = re.findall(r"^```hcl\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
             group.equal(len(examples), 1, f"examples in {page.name}")
             (example,) = (of for block in hcl2.loads(examples[0])["module"] for of in block.values())
@@ -201,6 +202,11 @@ def catalog(tally, stack):
     costlake = lake.Costlake(NOW, AWS_ENDPOINT_URL_S3="http://127.0.0.1:9")
     done = costlake.run("ddl", "--dialect", "athena", "--output", "json", lake=f"s3://{BUCKET}/{PREFIX}")
     document = json.loads(done.out)
+    with tally.group("the command of the page makes the same file for its own bucket") as group:
+        environment = costlake.environment | {"COSTLAKE_JOBS": str(lake.JOBS)}
+        printed.play(printed.sections("ecs.md", "Athena"), costlake.home, environment)
+        made = (costlake.home / "tables.json").read_text()
+        group.equal(made.replace("s3://example-bills/bills", f"s3://{BUCKET}/{PREFIX}"), done.out, "tables.json")
     with tally.group("the tables of the catalog fit Glue, and are those of the jobs") as group:
         group.equal(document["lake"], f"s3://{BUCKET}/{PREFIX}", "lake")
         tables = {table["name"]: table for table in document["tables"]}

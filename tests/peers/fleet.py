@@ -147,11 +147,3 @@ def sums(root, table):
     with duckdb.connect() as db:
         files = f"read_parquet('{root}/{table}/**/*.parquet', hive_partitioning = true, hive_types = {{'account': VARCHAR}})"
         return dict(db.sql(f"SELECT account, sum(unblended_cost) FROM {files} GROUP BY account").fetchall())
-
-
-def blocks(heading, language):
-    """The code blocks of one language below a heading of docs/accounts.md, up to the next heading of its level."""
-    page = (lake.REPOSITORY / "docs" / "accounts.md").read_text()
-    level = heading.split(" ", 1)[0]
-    below = re.split(rf"^#{{1,{len(level)}}} ", page.split(f"\n{heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
-    return re.findall(rf"^```{language}\n(.*?)^```", below, re.MULTILINE | re.DOTALL)

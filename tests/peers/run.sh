@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the built program against real peers: moto, Ceph, boto3, Datadog's client, DuckDB, ClickHouse, pyarrow, polars,
-# pandas, DataFusion, Daft, Spark, fish, Chromium, Airflow, Kubernetes' schema, Prometheus, checkov, Docker and its Compose where
-# there is an engine, pip, uv, pipx, dpkg and systemd-analyze, and the grammars of Athena and Trino as sqlglot has them.
+# pandas, DataFusion, Daft, Spark, fish, Chromium, Airflow, Kubernetes' schema, Prometheus, nginx, Caddy, checkov, Docker and its
+# Compose where there is an engine, pip, uv, pipx, dpkg and systemd-analyze, and the grammars of Athena and Trino as sqlglot has them.
 #
 #   tests/peers/run.sh [CHECK...]     for example: tests/peers/run.sh s3 readers; without names, all of them
 #   tests/peers/run.sh --prepare      only installs what all of them need, which can go on while the program is built
@@ -114,17 +114,23 @@ if needed airflow; then alone airflow "3, 10" "3, 14"; fi
 if needed terraform; then alone checkov "3, 11" "3, 14"; fi
 if needed recipes; then alone awscli "3, 9" "3, 14"; fi
 if needed site; then alone site "3, 10" "3, 14" docs/requirements.txt; fi
-# Unpacked, not installed: the package would start a server.
+# Unpacked, not installed: these packages would start a server.
 if needed prometheus && ! { command -v prometheus && command -v promtool; } >/dev/null; then
   if [ ! -x "$cache/prometheus/usr/bin/promtool" ]; then unpack prometheus; fi
   export PATH=$cache/prometheus/usr/bin:$PATH
 fi
+for proxy in nginx caddy; do
+  if needed deployment && ! command -v $proxy >/dev/null; then
+    if ! compgen -G "$cache/$proxy/usr/*bin/$proxy" >/dev/null; then unpack $proxy; fi
+    export PATH=$cache/$proxy/usr/sbin:$cache/$proxy/usr/bin:$PATH
+  fi
+done
 if { needed readers || needed views; } && ! command -v java >/dev/null; then apt_install default-jre-headless; fi
 if { needed shells || needed packages; } && ! command -v fish >/dev/null; then apt_install fish; fi
 if { needed page || needed screenshots || needed site; } && ! command -v chromium >/dev/null; then apt_install chromium; fi
 if { needed tutorial || needed recipes || needed explanations; } && ! command -v curl >/dev/null; then apt_install curl; fi
 if needed weeks && ! command -v faketime >/dev/null; then apt_install faketime; fi
-if { needed outside || needed credentials || needed compose; } && ! command -v openssl >/dev/null; then apt_install openssl; fi
+if { needed outside || needed credentials || needed compose || needed deployment; } && ! command -v openssl >/dev/null; then apt_install openssl; fi
 if needed packages && ! command -v dpkg-shlibdeps >/dev/null; then apt_install dpkg-dev; fi
 if needed packages && ! command -v groff >/dev/null; then apt_install groff-base; fi
 if needed packages && ! command -v zsh >/dev/null; then apt_install zsh; fi

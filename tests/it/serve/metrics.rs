@@ -103,7 +103,12 @@ async fn alerts_dashboard_and_docs_name_what_is_there() {
         .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
         .collect();
     let file = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a file");
-    for path in ["deploy/prometheus/alerts.yml", "deploy/prometheus/alerts_test.yml", "deploy/grafana/costlake.json"] {
+    for path in [
+        "deploy/prometheus/alerts.yml",
+        "deploy/prometheus/alerts_test.yml",
+        "deploy/grafana/costlake.json",
+        "docs/deployment/monitoring.md",
+    ] {
         let named = names(&file(path));
         let unknown: Vec<&String> = named.difference(&known).collect();
         assert!(named.len() > 5 && unknown.is_empty(), "{path} names {unknown:?}, which /metrics has not");

@@ -48,7 +48,7 @@ fn alerts(text: &str) -> Vec<Alert> {
 }
 
 const INTRODUCTION: &str = "`costlake serve` answers `/metrics` in the OpenMetrics text format, from memory: a scrape asks neither \
-    the lake nor an API. How to scrape it is in [deployment](../deployment.md#prometheus-and-grafana).\n\n\
+    the lake nor an API. How to scrape it is in [deployment](../deployment/monitoring.md).\n\n\
     Counters, whose names end in `_total`, begin at 0 with the process. In a table with accounts all values are sums over its \
     accounts unless the meaning says otherwise; only `costlake_account_unwell` names accounts. A metric without a value is left \
     out: a table without a budget has no `costlake_month_budget_usd`.";
