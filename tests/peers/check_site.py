@@ -16,7 +16,8 @@ SEEN = ("index.html", "tutorial.html", "reference/keys.html", "explanations/comm
 
 
 def built(site):
-    environment = os.environ | {"PATH": f"{MKDOCS.parent}:{os.environ['PATH']}"}
+    # The theme tells of its successor unless it is told not to.
+    environment = os.environ | {"PATH": f"{MKDOCS.parent}:{os.environ['PATH']}", "NO_MKDOCS_2_WARNING": "1"}
     command = [MKDOCS, "build", "--strict", "--quiet", "--config-file", lake.REPOSITORY / "mkdocs.yml", "--site-dir", site]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
 
