@@ -225,7 +225,7 @@ pub(in crate::clients) async fn credentials(config: &SdkConfig, settings: &AwsSe
         Some(unreachable) => unreachable,
         None => missing(settings, Some(&error)).await,
     };
-    Err(told.because(causes(&error)))
+    Err(told.because(origin::plain(causes(&error))))
 }
 
 /// The error for credentials that did not come, or for a role that is not given for them.

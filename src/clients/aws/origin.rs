@@ -28,6 +28,20 @@ const BUSY: [&str; 4] =
 /// Larger files hold no profiles.
 const LARGEST: u64 = 1 << 20;
 
+/// What the SDK says, without its notation for errors that it has no name for:
+/// `unhandled error (X): Error { code: "X", message: "m" }` becomes `X: m`.
+pub(super) fn plain(why: String) -> String {
+    let parts = || {
+        let (before, rest) = why.split_once("unhandled error (")?;
+        let (code, rest) = rest.split_once("): Error {")?;
+        let (fields, after) = rest.split_once('}')?;
+        let message = fields.split_once("message: \"").and_then(|(_, text)| text.split_once('"'));
+        let message = message.map(|(text, _)| format!(": {text}")).unwrap_or_default();
+        Some(format!("{before}{code}{message}{after}"))
+    };
+    parts().unwrap_or(why)
+}
+
 /// The error for credentials that do not come. `why` is what the SDK says of it, as far as it tells cases apart.
 pub(super) async fn missing(profile: Option<&str>, why: &str) -> Error {
     let lookup = |name: &str| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
@@ -136,7 +150,22 @@ fn line_of(text: &str, profile: &str, key: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::line_of;
+    use super::{line_of, plain};
+
+    #[test]
+    fn an_error_without_a_name_is_told_plainly() {
+        for (said, told) in [
+            (
+                "service error: unhandled error (ForbiddenException): Error { code: \"ForbiddenException\", message: \"No access\" }",
+                "service error: ForbiddenException: No access",
+            ),
+            ("unhandled error (X): Error { code: \"X\", aws_request_id: \"r\" }: more", "X: more"),
+            ("unhandled error", "unhandled error"),
+            ("unhandled error (X): odd", "unhandled error (X): odd"),
+        ] {
+            assert_eq!(plain(said.to_owned()), told);
+        }
+    }
 
     #[test]
     fn a_key_of_a_profile_has_a_line() {
