@@ -11,6 +11,7 @@
 //! | [`readme`] | every key, command, flag and job file that the README names exists, and none is missing |
 //! | [`reference`] | docs/reference/ is what the code and the schemas say |
 //! | [`sizes`] | files and functions stay short, and no file has a catch-all name |
+//! | [`tables`] | the tables of docs/reliability.md and docs/performance.md have short rows, and links that lead somewhere |
 
 mod deploy;
 mod documents;
@@ -22,3 +23,4 @@ mod reference;
 mod registry;
 mod sizes;
 mod source;
+mod tables;
