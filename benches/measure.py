@@ -253,9 +253,9 @@ def start():
     jobs, lake = job("due", begin="2026-10-01"), fresh("lake_due")
     costlake("due", jobs, lake, YEAR, "run")
     runs = {
-        "costlake --version": [run([COSTLAKE, "--version"]) for _ in range(20)],
-        "costlake run, nothing due (one probe)": [costlake("due", jobs, lake, YEAR, "run") for _ in range(20)],
-        "costlake status": [costlake("due", jobs, lake, YEAR, "status") for _ in range(20)],
+        "`costlake --version`": [run([COSTLAKE, "--version"]) for _ in range(20)],
+        "`costlake run`, nothing due (one probe)": [costlake("due", jobs, lake, YEAR, "run") for _ in range(20)],
+        "`costlake status`": [costlake("due", jobs, lake, YEAR, "status") for _ in range(20)],
     }
     table("Start-up (medians of 20)", {name: {**median(found), "size": 0} for name, found in runs.items()}, "", "start", "CPU s", "peak RSS MB")
 
@@ -264,8 +264,8 @@ def growth():
     rows = {}
     for years in (1, 2, 4, 8):
         first = f"{2026 - years}-11-01"
-        rows[f"costlake, {years} years"] = {**backfill("grow", "lake_grow", first=first), "size": megabytes(SCRATCH + "/lake_grow")}
-    table("Growth: years of 730,000 rows, 1 fetch in flight", rows, "costlake, 1 years", "growth", "CPU s", "peak RSS MB", "requests", "Parquet MB")
+        rows[f"{years} year{'s'[: years - 1]}"] = {**backfill("grow", "lake_grow", first=first), "size": megabytes(SCRATCH + "/lake_grow")}
+    table("Growth: years of 730,000 rows, 1 fetch in flight", rows, "1 year", "growth", "CPU s", "peak RSS MB", "requests", "Parquet MB")
 
 
 def pace():
