@@ -171,7 +171,7 @@ pub(super) fn within_bounds(what: &str, house: &Lakehouse, arguments: &[&str], c
     gather("floods", |counts| {
         counts.add("floods", 1);
         counts.most("most", most);
-        format!("{} floods and large answers, at most {} MiB", counts.of("floods"), counts.of("most"))
+        format!("{} floods, at most {} MiB", counts.of("floods"), counts.of("most"))
     });
 }
 
