@@ -11,6 +11,8 @@ The answers come from a server in this script that waits before each, as the API
 service, so that every sum is known exactly. It listens on 127.0.0.1; whose bill is asked for it knows from the
 credentials, which its token service hands out for the role of an account. Requests are counted there. CPU is that of the
 program alone, peak memory what the kernel tells of it at its end.
+
+With COSTLAKE_FIGURES, the tables and figures of docs/performance.md are appended to that file, for docs/figures.py.
 """
 
 import argparse
@@ -193,6 +195,21 @@ class Bench:
             assert found == wanted, (table, len(found), len(wanted))
 
 
+def figure(name, *lines):
+    """A figure of docs/performance.md: the lines of a table, or one text."""
+    if os.environ.get("COSTLAKE_FIGURES"):
+        with open(os.environ["COSTLAKE_FIGURES"], "a") as file:
+            file.write(f"{name}\t" + "\\n".join(lines) + "\n")
+
+
+SHOWN = ["| step | wall s | CPU s | CPU ms a unit | peak RSS MB | paid requests |", "|---|---:|---:|---:|---:|---:|"]
+
+
+def shown(name, run, units):
+    """The row of the document."""
+    return f"| {name} | {run['wall']:.1f} | {run['cpu']:.2f} | {run['cpu'] / units * 1000:.1f} | {run['rss']:.0f} | {run['paid']:,} |"
+
+
 def line(name, run, units):
     print(f"| {name} | {run['wall']:.1f} | {run['cpu']:.2f} | {run['cpu'] / units * 1000:.1f} | {run['rss']:.0f} | "
           f"{run['paid']:,} | {run['roles']:,} | {run['most']} |", flush=True)
@@ -205,6 +222,7 @@ def heading():
 
 def night(bench):
     heading()
+    rows = []
     for number in sorted({bench.number // 10, bench.number}):
         accounts = [account_id(one) for one in range(number)]
         units, lake = len(accounts) * len(TABLES), f"lake{number}"
@@ -213,10 +231,13 @@ def night(bench):
         line(f"first run, {number:,} accounts x 3 tables", load, units)
         idle = bench.run("run", "--output", "json", lake=lake)
         line("nothing due", idle, units)
+        rows += [shown(f"first run, {number:,} accounts x 3 tables", load, units), shown("nothing due", idle, units)]
         assert idle["paid"] == number, "one probe for each account"
         allowed = number * 2 * bench.api.latency / WORKERS  # role and probe of each account, eight at a time
         print(f"  the calls of an account alone take {allowed:.1f} s, eight accounts at a time: {idle['wall'] / allowed:.2f} x")
         bench.check(accounts, lake)
+        figure("fleet.night", f"{idle['wall'] / allowed:.2f} x what roles and probes, {WORKERS} accounts at a time, allow ({allowed:.0f} s)")
+    figure("fleet", *SHOWN, *rows)
     if bench.before:
         folder = bench.jobs(accounts, each=True)
         for name in ("first run", "nothing due"):
@@ -254,6 +275,7 @@ def spread(bench, name, arguments, replaced):
     bench.run("run", "--output", "json", lake=name)
     bench.check(accounts, name)
     print(f"{name}: every sum exact after the next night", flush=True)
+    figure(f"fleet.{name}", f"{paid:,} requests where {least:,} are the least; {sum(twice.values()) - len(twice)} asked again; {wall:.1f} s")
 
 
 def shards(bench):
@@ -283,7 +305,9 @@ def page(bench):
             except OSError:
                 pass
             time.sleep(0.2)
-        print(f"serve: all units are looked at {time.monotonic() - begun:.1f} s after its start")
+        looked = time.monotonic() - begun
+        print(f"serve: all units are looked at {looked:.1f} s after its start")
+        rows = ["| address, 5,000 units | ms, median of 9 | bytes |", "|---|---:|---:|"]
         for path in ("/", "/metrics", "/api/status", "/api/status?table=by_service&page=3", "/jobs/by_service",
                      f"/jobs/by_service/account/{accounts[4711]}", "/restatements", "/live"):
             get(path)
@@ -292,10 +316,13 @@ def page(bench):
                 begun = time.monotonic()
                 text = get(path)
                 times.append(time.monotonic() - begun)
-            print(f"| `{path}` | {sorted(times)[4] * 1000:.0f} ms | {len(text):,} bytes |", flush=True)
+            rows.append(f"| `{path.replace(accounts[4711], 'ID')}` | {sorted(times)[4] * 1000:.0f} | {len(text):,} |")
+        print("\n".join(rows), flush=True)
+        figure("fleet.page", *rows)
         with open(f"/proc/{child.pid}/status") as file:
             peak = re.search(r"VmHWM:\s+(\d+)", file.read()).group(1)
         print(f"serve: peak memory {int(peak) / 1024:.0f} MB")
+        figure("fleet.serve", f"looked at {looked:.1f} s after the start; {int(peak) / 1024:.0f} MB at its peak")
     finally:
         child.terminate()
         child.communicate()

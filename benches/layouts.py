@@ -4,9 +4,11 @@ boto3 and pyarrow writes it, and one file for everything as loaders like dlt do.
     python benches/layouts.py LAKE/TABLE
 
 LAKE/TABLE is a table of costlake with `usage_date`, a grouping and `unblended_cost`; the other two are made from its
-rows, in a folder that is removed. The same rows, one DuckDB thread, questions in turns, CPU ms, median of nine.
+rows, in a folder that is removed. The same rows, one DuckDB thread, questions in turns, CPU ms, median of nine. With
+COSTLAKE_FIGURES, the table is appended to that file, for docs/figures.py.
 """
 
+import os
 import pathlib
 import resource
 import statistics
@@ -89,11 +91,14 @@ def main():
                         spent.setdefault((layout, what), []).append(cpu() - begun)
                     if answers.setdefault(what, sorted(rows)) != sorted(rows):
                         sys.exit(f"{what}: {layout} answers something else")
-    print("| layout | " + " | ".join(what for what, _ in asked) + " | MB |")
-    print("|---|" + "---:|" * (len(asked) + 1))
+    lines = ["| layout | " + " | ".join(what for what, _ in asked) + " | MB |", "|---|" + "---:|" * (len(asked) + 1)]
     for layout, _, size in all_layouts:
         cells = [f"{statistics.median(spent[layout, what][1:]):.1f}" for what, _ in asked]
-        print(f"| {layout} | " + " | ".join(cells) + f" | {size / 1e6:.1f} |")
+        lines.append(f"| {layout} | " + " | ".join(cells) + f" | {size / 1e6:.1f} |")
+    print("\n".join(lines))
+    if os.environ.get("COSTLAKE_FIGURES"):
+        with open(os.environ["COSTLAKE_FIGURES"], "a") as file:
+            file.write("layouts\t" + "\\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

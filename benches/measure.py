@@ -2,6 +2,8 @@
 
 CPU is user and system time of the program and its children, peak RSS that of its largest process, both as the kernel
 tells them when the program ends (wait4). RSS cannot be told below what this script itself needs, some 12 MB.
+
+With COSTLAKE_FIGURES, the tables of docs/performance.md are appended to that file, for docs/figures.py.
 """
 
 import glob
@@ -105,17 +107,33 @@ def python(script, url, first, last, folder, grain="daily"):
     return run([sys.executable, f"{HERE}/peers/{script}.py", url, first, last, folder, grain], url)
 
 
-def table(title, rows, base):
-    print(f"\n## {title}\n")
-    print("| program | CPU s | to the bare program | peak RSS MB | requests | Parquet MB | wall s |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
-    for name, one in rows.items():
-        ratio = f"{one['cpu'] / rows[base]['cpu']:.2f}" if base in rows else ""
-        print(
-            f"| {name} | {one['cpu']:.3f} | {ratio} | {one['rss']:.0f} | {one['requests']:.0f} |"
-            f" {one['size']:.2f} | {one['wall']:.2f} |"
-        )
-    sys.stdout.flush()
+def figure(name, lines):
+    """A figure of docs/performance.md: the lines of a table, or one text."""
+    if os.environ.get("COSTLAKE_FIGURES"):
+        with open(os.environ["COSTLAKE_FIGURES"], "a") as file:
+            file.write(f"{name}\t" + "\\n".join(lines) + "\n")
+
+
+COLUMNS = {
+    "CPU s": lambda one, base: f"{one['cpu']:.3f}",
+    "to the bare program": lambda one, base: f"{one['cpu'] / base['cpu']:.2f}" if base else "",
+    "peak RSS MB": lambda one, base: f"{one['rss']:.0f}",
+    "requests": lambda one, base: f"{one['requests']:,.0f}",
+    "Parquet MB": lambda one, base: f"{one['size']:.2f}",
+    "wall s": lambda one, base: f"{one['wall']:.2f}",
+}
+
+
+def lines_of(rows, base, columns):
+    heading = ["| program | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
+    cells = lambda one: " | ".join(COLUMNS[column](one, rows.get(base)) for column in columns)
+    return heading + [f"| {name} | {cells(one)} |" for name, one in rows.items()]
+
+
+def table(title, rows, base, name, *columns):
+    """Prints all columns; the document has some of them."""
+    print(f"\n## {title}\n\n" + "\n".join(lines_of(rows, base, COLUMNS)), flush=True)
+    figure(name, lines_of(rows, base, columns))
 
 
 def side_by_side(programs, once):
@@ -146,7 +164,7 @@ def year():
         "boto3 + pyarrow": (lambda: python("boto3_pyarrow", YEAR, FIRST, LAST, SCRATCH + "/boto"), "boto"),
     }
     rows = side_by_side(programs, ("urllib3 + orjson + pyarrow", "boto3 + pyarrow"))
-    table("A year: 365 days x 2,000 groups, 730,000 rows", rows, "bare, a file per day")
+    table("A year: 365 days x 2,000 groups, 730,000 rows", rows, "bare, a file per day", "year", *list(COLUMNS)[:5])
     apart(lambda: same("lake/year", "bare", "bare_month", "lake4/year", "tuned", "boto"))
 
 
@@ -197,7 +215,7 @@ def hourly():
         ),
     }
     rows = side_by_side(programs, ())
-    table("HOURLY: 14 days x 24 hours x 5,000 groups, 1,680,000 rows", rows, "bare, a file per day")
+    table("HOURLY: 14 days x 24 hours x 5,000 groups, 1,680,000 rows", rows, "bare, a file per day", "hourly", *list(COLUMNS)[:5])
     apart(lambda: same("lake_hourly/hourly", "bare_hourly", "lake4_hourly/hourly"))
 
 
@@ -228,26 +246,26 @@ def nightly():
             "boto_night",
         ),
     }
-    table("A night: 3 restated days", side_by_side(programs, ()), "bare, 3 day files")
+    table("A night: 3 restated days", side_by_side(programs, ()), "bare, 3 day files", "night", "CPU s", "peak RSS MB", "requests")
 
 
 def start():
     jobs, lake = job("due", begin="2026-10-01"), fresh("lake_due")
     costlake("due", jobs, lake, YEAR, "run")
     runs = {
-        "costlake --version": [run([COSTLAKE, "--version"]) for _ in range(20)],
-        "costlake run, nothing due (one probe)": [costlake("due", jobs, lake, YEAR, "run") for _ in range(20)],
-        "costlake status": [costlake("due", jobs, lake, YEAR, "status") for _ in range(20)],
+        "`costlake --version`": [run([COSTLAKE, "--version"]) for _ in range(20)],
+        "`costlake run`, nothing due (one probe)": [costlake("due", jobs, lake, YEAR, "run") for _ in range(20)],
+        "`costlake status`": [costlake("due", jobs, lake, YEAR, "status") for _ in range(20)],
     }
-    table("Start-up (medians of 20)", {name: {**median(found), "size": 0} for name, found in runs.items()}, "")
+    table("Start-up (medians of 20)", {name: {**median(found), "size": 0} for name, found in runs.items()}, "", "start", "CPU s", "peak RSS MB")
 
 
 def growth():
     rows = {}
     for years in (1, 2, 4, 8):
         first = f"{2026 - years}-11-01"
-        rows[f"costlake, {years} years"] = {**backfill("grow", "lake_grow", first=first), "size": megabytes(SCRATCH + "/lake_grow")}
-    table("Growth: years of 730,000 rows, 1 fetch in flight", rows, "costlake, 1 years")
+        rows[f"{years} year{'s'[: years - 1]}"] = {**backfill("grow", "lake_grow", first=first), "size": megabytes(SCRATCH + "/lake_grow")}
+    table("Growth: years of 730,000 rows, 1 fetch in flight", rows, "1 year", "growth", "CPU s", "peak RSS MB", "requests", "Parquet MB")
 
 
 def pace():
@@ -255,7 +273,9 @@ def pace():
     pages = sum(-(-days * 2_000 // 5_000) for days in (30, 31, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31))
     print(f"\n## Pace: 1 s latency, 5 requests/s, 12 fetches in flight\n")
     print(f"{one['requests']} requests ({pages} pages and one for the totals), {one['refused']} refused,")
-    print(f"{one['wall']:.1f} s; 1.05 x requests / budget + 3 s is {1.05 * one['requests'] / 5 + 3:.1f} s")
+    allowed = 1.05 * one["requests"] / 5 + 3
+    print(f"{one['wall']:.1f} s; 1.05 x requests / budget + 3 s is {allowed:.1f} s")
+    figure("pace", [f"{pages} + {one['requests'] - pages}; {one['wall']:.1f} s of {allowed:.1f}; {one['refused']} refused"])
 
 
 def reading():
@@ -268,7 +288,7 @@ def ask_duckdb():
     if not os.path.isdir(SCRATCH + "/lake/year") or not os.path.isdir(SCRATCH + "/boto"):
         return print("\nreading needs the section year")
     print("\n## Reading with DuckDB, one thread (CPU ms, median of 9)\n")
-    print("| question | costlake | boto3 + pyarrow | ratio |\n|---|---:|---:|---:|")
+    lines = ["| question | costlake | boto3 + pyarrow | ratio |", "|---|---:|---:|---:|"]
     questions = {
         "year by service": ("SELECT service, sum(unblended_cost) FROM {} GROUP BY ALL", ""),
         "one day": (
@@ -287,7 +307,9 @@ def ask_duckdb():
                 connection.sql(question.format(files, extra)).fetchall()
                 times.append((time.process_time() - begun) * 1000)
             took.append(statistics.median(times[1:]))
-        print(f"| {name} | {took[0]:.1f} | {took[1]:.1f} | {took[1] / took[0]:.1f} |")
+        lines.append(f"| {name} | {took[0]:.1f} | {took[1]:.1f} | {took[1] / took[0]:.1f} |")
+    print("\n".join(lines))
+    figure("reading", lines)
 
 
 for section in SECTIONS or ["year", "hourly", "nightly", "start", "growth", "pace", "reading"]:

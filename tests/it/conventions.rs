@@ -13,6 +13,7 @@
 //! | [`readme`] | the commands of the program, and the lines that a newcomer types |
 //! | [`reference`] | docs/reference/ is what the code and the schemas say |
 //! | [`sizes`] | files and functions stay short, and no file has a catch-all name |
+//! | [`tables`] | the tables of docs/reliability.md and docs/performance.md have short rows, and links that lead somewhere |
 
 mod blocks;
 mod deploy;
@@ -26,3 +27,4 @@ mod reference;
 mod registry;
 mod sizes;
 mod source;
+mod tables;

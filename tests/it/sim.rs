@@ -52,6 +52,7 @@ use schedule::{Ended, run};
 use tally::Tally;
 
 use crate::sizes::{SCHEDULES, setting};
+use crate::support::figures::{note, thousands};
 
 /// One in this many schedules is run twice, to check that it is deterministic. It is odd, so that every kind of schedule
 /// is among them.
@@ -177,9 +178,35 @@ fn every_schedule_keeps_every_promise() {
         sum.twice,
         begun.elapsed().as_secs_f64()
     );
+    note_figures(count, &sum);
     if SCHEDULES.proves() {
         must_have_happened(&sum.tally);
     }
+}
+
+/// The figures of the documents.
+fn note_figures(count: u64, sum: &Sum) {
+    let tally = &sum.tally;
+    let of = |what| thousands(tally.of(what));
+    let all = |beginnings: &[&str]| thousands(tally.of_all(beginnings));
+    let (schedules, looks, hours) = (thousands(count), thousands(sum.looks), sum.simulated.as_secs() / 3_600);
+    let twice = sum.twice;
+    note("simulation", &format!("{schedules} schedules, {looks} looks, {} hours, 0 broken", thousands(hours)));
+    note("simulation-twice", &format!("{} schedules run twice, with the same events", thousands(twice)));
+    let (faults, deaths) = (all(&["api: ", "put: ", "get: ", "list: "]), of("writers that crash"));
+    let signals = of("writers that a signal stops");
+    note("simulation-faults", &format!("{faults} faults and flaws, {deaths} deaths, {signals} signals"));
+    note("simulation-savings", &format!("{} tables of savings", of("tables of savings")));
+    note("simulation-hand", &format!("{} objects touched by a hand", all(&["hand: "])));
+    note("simulation-accounts", &format!("{} runs of another account kept out", of(accounts::KEPT_OUT)));
+    let (side_by_side, calm, second) = (of(units::SEVERAL), of(units::CALM), of(units::SECOND));
+    note(
+        "simulation-units",
+        &format!(
+            "{side_by_side} schedules committed in several accounts, {calm} spared one, \
+             {second} found another's `table.json`"
+        ),
+    );
 }
 
 #[test]

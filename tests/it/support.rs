@@ -7,6 +7,7 @@
 pub(crate) mod bucket;
 pub(crate) mod cost_explorer;
 pub(crate) mod done;
+pub(crate) mod figures;
 pub(crate) mod lake;
 pub(crate) mod lakehouse;
 pub(crate) mod line;

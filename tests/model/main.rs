@@ -89,6 +89,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod account;
+#[path = "../it/support/figures.rs"]
+mod figures;
 mod promises;
 #[path = "../it/sizes.rs"]
 mod sizes;
@@ -148,6 +150,31 @@ where
     found
 }
 
+/// Notes a variant of which no state breaks an invariant.
+fn holds(states: usize) {
+    figures::gather("model", |counts| {
+        counts.add("states", states as u64);
+        counts.add("variants", 1);
+        format!("{} states in {} variants, 0 broken", counts.of("states"), counts.of("variants"))
+    });
+}
+
+/// Notes a bug that breaks the invariants it should.
+fn is_found() {
+    figures::gather("model-bugs", |counts| {
+        counts.add("bugs", 1);
+        format!("{0} bugs put in, {0} found", counts.of("bugs"))
+    });
+}
+
+/// Notes states and bugs of the model of accounts.
+fn of_accounts(kind: &'static str, count: u64) {
+    figures::gather("model-accounts", |counts| {
+        counts.add(kind, count);
+        format!("{} states, 0 broken; {1} bugs put in, {1} found", counts.of("states"), counts.of("bugs"))
+    });
+}
+
 #[test]
 fn every_promise_holds_in_every_state() {
     let every_choice = Protocol { fetches: &[FIRST, SECOND, BOTH], ..TWO_WRITERS };
@@ -160,6 +187,7 @@ fn every_promise_holds_in_every_state() {
     ];
     for (name, protocol, states) in variants.into_iter().filter(|(_, _, states)| is_visited(*states)) {
         assert_eq!(visit(name, protocol, states), [LATE], "{name}");
+        holds(states);
     }
 }
 
@@ -174,11 +202,13 @@ const HANDS: Protocol = Protocol { hands: 1, sends: 1, source: &[[2, 2], [3, 1]]
 #[test]
 fn what_comes_from_outside_is_never_built_upon() {
     assert_eq!(visit("a hand from outside", HANDS, 146_628), [LATE]);
+    holds(146_628);
     let flaws = [(Flaw::LookAway, 134_825), (Flaw::HealInPart, 202_828)];
     for (flaw, states) in flaws.into_iter().filter(|(_, states)| is_visited(*states)) {
         let found = visit(&format!("{flaw:?}"), Protocol { flaw: Some(flaw), ..HANDS }, states);
         let broken: Vec<_> = found.into_iter().filter(|found| *found != LATE).collect();
         assert_eq!(broken, [OUTSIDE], "{flaw:?}");
+        is_found();
     }
 }
 
@@ -204,6 +234,7 @@ fn each_bug_is_found() {
         let found = visit(&format!("{flaw:?}"), Protocol { flaw: Some(flaw), ..protocol }, states);
         let broken: Vec<_> = found.into_iter().filter(|found| *found != LATE).collect();
         assert_eq!(broken, breaks, "{flaw:?}");
+        is_found();
     }
 }
 
@@ -214,6 +245,7 @@ const SIGNS: [&str; 2] = [LATER, RACE];
 fn a_table_is_of_one_account() {
     if is_visited(209_519) {
         assert_eq!(visit("accounts", Table { restarts: 1, flaw: None }, 209_519), SIGNS);
+        of_accounts("states", 209_519);
     }
     let bugs: [(account::Flaw, u8, usize, &[&str]); 7] = [
         (account::Flaw::NotCompared, 0, 11_682, &[ONE, NAMED, KEPT_OUT]),
@@ -228,6 +260,7 @@ fn a_table_is_of_one_account() {
         let found = visit(&format!("{flaw:?}"), Table { restarts, flaw: Some(flaw) }, states);
         let broken: Vec<_> = found.into_iter().filter(|found| !SIGNS.contains(found)).collect();
         assert_eq!(broken, breaks, "{flaw:?}");
+        of_accounts("bugs", 1);
     }
 }
 
@@ -237,4 +270,5 @@ fn every_promise_holds_in_millions_of_states() {
     let source: &[Rows] = &[[2, 2], [3, 1], [2, 3], [4, 2]];
     let protocol = Protocol { restarts: 2, source, ..TWO_WRITERS };
     assert_eq!(visit("the long run", protocol, 8_068_939), [LATE]);
+    figures::note("long-model", &format!("{} states, 0 broken", figures::thousands(8_068_939)));
 }

@@ -211,7 +211,10 @@ def the_lake(tally, airflow, door, sandbox, root):
     with tally.group("only the task that was tried again asked anything again, a probe for each of its accounts") as group:
         twice = door.twice()
         group.same_mapping(dict(twice), {account: 1 + (account == GARBLED) for account in ACCOUNTS[30:40]}, "paid again")
-        group.note(f"{len(door.paid)} paid requests, {sum(twice.values())} of them again")
+        paid = f"{len(door.paid)} paid requests, {sum(twice.values())} of them again"
+        group.note(paid)
+        return f"60 units in {sum(place >= 0 for _, place in airflow.tasks())} mapped tasks, {paid}"
+    return None
 
 
 def the_end_of_a_task(tally, airflow, door, root):
@@ -250,7 +253,7 @@ def the_end_of_a_task(tally, airflow, door, root):
 
 def check(tally, stack):
     if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
-        tally.skip(f"Airflow has no version for Python {sys.version_info[0]}.{sys.version_info[1]}")
+        tally.skip(f"Airflow has no version for Python {sys.version_info[0]}.{sys.version_info[1]}", "airflow")
         return
     the_batches(tally)
     bin_folder = pathlib.Path(os.environ.get("COSTLAKE_PEERS_AIRFLOW") or pathlib.Path(sys.executable).parent)
@@ -268,8 +271,9 @@ def check(tally, stack):
     out = the_run(tally, airflow, door, once)
     if os.environ.get("COSTLAKE_PEERS_SHOW"):
         print(re.sub(r"(?m)^", "    ", out))
-    the_lake(tally, airflow, door, sandbox, root)
+    seen = the_lake(tally, airflow, door, sandbox, root)
     the_end_of_a_task(tally, airflow, door, home / "another-lake")
+    tally.figure("airflow", seen)
 
 
 if __name__ == "__main__":

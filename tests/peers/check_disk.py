@@ -59,6 +59,7 @@ def every_sync(tally, costlake, base, whole):
             group.equal(costlake.run("verify", "--full", lake=root).code, 0, f"{what}: verify")
             shutil.rmtree(root)
         group.note(f"{syncs} fsyncs")
+    return f"{syncs} fsyncs fail once: {syncs} runs fail and say so"
 
 
 def taken_over(tally, costlake, base, whole):
@@ -101,6 +102,8 @@ def memory(tally, costlake):
         peak = usage.ru_maxrss / 1024
         group.true("/debug/" in str(lake.binary()) or peak < MOST_MEMORY_MB, f"{peak:.0f} MB, more than {MOST_MEMORY_MB}")
         group.note(f"{peak:.0f} MB")
+        return f"a first load of a year in {peak:.0f} MB"
+    return None
 
 
 def check(tally, stack):
@@ -112,13 +115,16 @@ def check(tally, stack):
     costlake = lake.Costlake(LATER, jobs=jobs, **lake.against(later))
     whole = lake.copied(base, "whole")
     costlake.run("run", lake=whole)
+    said = None
     if subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False).returncode != 0:
-        tally.skip("strace may not trace here")
+        tally.skip("strace may not trace here", "disk")
     else:
-        every_sync(tally, costlake, base, whole)
+        said = every_sync(tally, costlake, base, whole)
         taken_over(tally, costlake, base, whole)
     no_places(tally, costlake, base)
-    memory(tally, costlake)
+    loaded = memory(tally, costlake)
+    if said:
+        tally.figure("disk", f"{said}; {loaded}")
 
 
 lake.main(check)

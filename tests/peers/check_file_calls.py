@@ -80,7 +80,7 @@ def objects(root):
 
 def check(tally, stack):
     if not shutil.which("strace"):
-        tally.skip("strace is not installed: NO FILE CALL WAS MADE TO FAIL")
+        tally.skip("strace is not installed: NO FILE CALL WAS MADE TO FAIL", "file_calls", "file_calls.each")
         return
     jobs = lake.temporary("jobs")
     (jobs / "cost.toml").write_text(JOB)
@@ -95,6 +95,7 @@ def check(tally, stack):
     old, new = objects(base), objects(whole)
     calls = lake_calls(later, base)
     pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(AT_ONCE))
+    failed = {"once": {}, "from there on": {}}
     for name, error in CALLS.items():
         for when, how in (("{}", "once"), ("{}+", "from there on")):
             if how == "from there on" and name not in LASTING:
@@ -106,9 +107,14 @@ def check(tally, stack):
                     codes[code] += 1
                     group.compared += own.compared
                     group.differences += own.differences
+                failed[how][name] = sum(codes.values())
                 group.note(f"{sum(codes.values())} calls, exit codes {dict(sorted(codes.items()))}")
                 if name != "statx":
                     group.true(any(code != 0 for code in codes), "no run noticed anything")
+    once, lasting = (sum(failed[how].values()) for how in failed)
+    tally.figure("file_calls", f"{once} calls failed once, {lasting} from there on")
+    each = {how: ", ".join(f"{count} {name}" for name, count in calls.items()) for how, calls in failed.items()}
+    tally.figure("file_calls.each", "; ".join(f"{how}: {calls}" for how, calls in each.items()))
 
 
 def one(program, base, generations, name, error, when):

@@ -200,6 +200,7 @@ def all_files(tally):
             found = manifests.edited(file, old, new).flaws()
             group.true(any(words in flaw for flaw in found), f"{new!r} in {file} is not noticed, only {found}")
         group.note(f"{len(manifests.EDITS)} wrong edits noticed")
+        tally.figure("kubernetes", f"{len(manifests.EDITS)} wrong edits of the manifests noticed")
 
 
 def applied(tally):
@@ -275,6 +276,7 @@ def a_night(group, job, workers, door, sandbox, root):
     # Its probes, and the months that were in flight: eight at most.
     group.true(killed and 0 < sum(twice.values()) <= len(of[victim]) + 8 < killed[0], f"paid twice: {dict(twice)}, by the kill {killed}")
     group.note(f"{len(door.paid)} paid requests, {sum(twice.values())} of the {killed[0]} of the killed worker again")
+    return f"one killed: {len(bills)} bills in {len(TABLES)} tables exact, {sum(twice.values())} of {len(door.paid)} requests paid twice, by the killed one"
 
 
 def one_worker(group, nightly, workers, door, sandbox, root):
@@ -364,9 +366,10 @@ def check(tally, stack):
     door = stack.enter_context(fleet.Door(sandbox))
     door.delay = 0.15
     write_jobs(home / "jobs")
-    workers = Processes(home / "jobs", home / "lake", door)
+    seen, workers = None, Processes(home / "jobs", home / "lake", door)
     with tally.group("eight processes, one killed: every bill to the last digit, and nothing paid twice but by the killed one") as group:
-        a_night(group, job, workers, door, sandbox, home / "lake")
+        seen = a_night(group, job, workers, door, sandbox, home / "lake")
+    tally.figure("kubernetes.processes", f"eight processes, {seen}")
     with tally.group("the commands that the page prints: a second night is a request for each account") as group:
         by_hand(group, workers, door)
     nightly = Job(manifests.FOLDER / "nightly-cronjob.yaml")
@@ -376,12 +379,13 @@ def check(tally, stack):
     with tally.group("the Deployment serves as its file says, and its probes and names are answered") as group:
         the_page(group, home, sandbox)
     if why := containers.engine_missing():
-        tally.skip(f"{why}, so the workers were not tried as containers")
+        tally.skip(f"{why}, so the workers were not tried as containers", "kubernetes.containers")
         return
     root = home / "lake-of-containers"
     with tally.group("eight containers, one killed, read-only and without rights: the same") as group:
         with Containers(home / "jobs", root, door, job) as running:
-            a_night(group, job, running, door, sandbox, root)
+            seen = a_night(group, job, running, door, sandbox, root)
+    tally.figure("kubernetes.containers", f"eight containers, {seen}")
     root = home / "lake-of-one-container"
     with tally.group("the nightly CronJob as a container: the same") as group:
         with Containers(home / "jobs", root, door, nightly) as running:

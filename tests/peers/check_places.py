@@ -111,6 +111,9 @@ def check(tally, stack):
             group.same_mapping(in_duckdb(costlake, root), expected["DuckDB"], "DuckDB")
             group.same_mapping(in_spark(spark, costlake, root), expected["Spark"], "Spark")
             group.same_mapping(by_hand(root), expected["by hand"], "by hand")
+    asked = {reader: len(answers) for reader, answers in expected.items()}
+    tally.figure("places", f"{len(PLACES)} lakes: {asked['DuckDB']} questions in DuckDB, {asked['Spark']} in Spark, "
+                 f"{asked['by hand']} by hand, the same answers")
     with tally.group("a place that DuckDB cannot name is refused") as group:
         done = costlake.run("connect", lake=first / "a\\b" / "lake", expect=2)
         group.true("cannot read a path with" in done.err, done.err)

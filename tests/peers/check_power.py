@@ -13,6 +13,7 @@ The runs are a table's first, a night's, and those that follow one that died aft
 going: what that one did not sync is still not confirmed while the next one builds on it.
 """
 
+import collections
 import json
 import os
 import random
@@ -127,7 +128,7 @@ def objects(world):
 
 
 def one_run(tally, program, base, what):
-    """Cuts after every call of one run; the calls."""
+    """Cuts after every call of one run; the calls, and how many there were of what."""
     with tally.group(f"the power goes during {what}") as group:
         world = lake.copied(base, "traced")
         old = objects(base)
@@ -149,8 +150,10 @@ def one_run(tally, program, base, what):
         group.true(old != new and disk.syncs > 10 and sound.ledgers > CUTS, f"{disk.syncs} fsyncs, {sound.ledgers} ledgers")
         tried = chance.sample(sorted(states.values(), key=lambda one: one[0]), min(RUNS, len(states)))
         follow(group, program, tried, new)
-        group.note(f"{disk.calls} calls, {sound.cuts} cuts, {len(states)} different disks, {len(tried)} next runs")
-    return calls
+        counts = collections.Counter(calls=disk.calls, cuts=sound.cuts, disks=len(states), runs=len(tried))
+        group.note("{calls} calls, {cuts} cuts, {disks} different disks, {runs} next runs".format(**counts))
+        return calls, counts
+    return [], collections.Counter()
 
 
 def after_deaths(tally, program, base, calls, what):
@@ -179,11 +182,13 @@ def after_deaths(tally, program, base, calls, what):
             cuts += sound.cuts
             shutil.rmtree(world)
         group.note(f"{deaths} deaths, {cuts} cuts")
+        return collections.Counter(deaths=deaths, cuts_after=cuts)
+    return collections.Counter()
 
 
 def check(tally, stack):
     if subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False).returncode != 0:
-        tally.skip("strace may not trace here: NO POWER WAS CUT")
+        tally.skip("strace may not trace here: NO POWER WAS CUT", "power", "power.each")
         return
     jobs = lake.temporary("jobs")
     (jobs / f"{TABLE}.toml").write_text(JOB)
@@ -195,9 +200,14 @@ def check(tally, stack):
     snapshots = sorted(begun.joinpath("lake/_costlake", TABLE, "ledger").iterdir())
     for number in range(OLDER_SNAPSHOTS):  # so that the night has some to remove
         shutil.copy(snapshots[-1], snapshots[-1].with_name(f"{len(snapshots) + number + 1:020}.json"))
+    all_of, each = collections.Counter(), []
     for program, base, what in ((early, nothing, "a table's first run"), (later, begun, "a night's run")):
-        calls = one_run(tally, program, base, what)
-        after_deaths(tally, program, base, calls, what)
+        calls, counts = one_run(tally, program, base, what)
+        counts += after_deaths(tally, program, base, calls, what)
+        all_of += counts
+        each.append(what + ": {calls} calls, {cuts:,} cuts, {disks} different disks, {deaths} deaths".format_map(counts))
+    tally.figure("power", "{cuts:,} cuts, {runs} next runs; {deaths} deaths, {cuts_after:,} cuts after them".format_map(all_of))
+    tally.figure("power.each", "; ".join(each))
 
 
 lake.main(check)

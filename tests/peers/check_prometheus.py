@@ -198,6 +198,8 @@ def rules_alone(tally):
             (home / name).write_text("t\n")
             done = printed.play(steps, home, lake.clean_environment(home), pairs, expect={code})
             group.true(code or "SUCCESS" in done.out, f"{done.out} {done.err}")
+        return len(rules)
+    return None
 
 
 def unknown_names(text, metrics):
@@ -272,6 +274,8 @@ def bills(tally, well, prometheus):
         left = sorted(key for key in found if key[0].startswith("costlake_cost_") and "left_out" not in key[0])
         group.equal(left, [], "other samples of the bill")
         group.note(f"{said} samples")
+        return said
+    return None
 
 
 def plain(value):
@@ -293,6 +297,8 @@ def what_fires(tally, well, unwell, prometheus):
                        if name == "costlake_cost_accounts_left_out" and ("table", "shards") in key]
         group.equal(left_out, "1", "accounts of shards that are not in its bill")
         group.note(", ".join(sorted({name for name, _ in prometheus.alerts("firing")})))
+        return len(expected)
+    return None
 
 
 def silence(tally, served, prometheus):
@@ -364,14 +370,16 @@ def dashboard_asked(tally, prometheus):
                 group.equal(missing, [], f"{panel['title']}: labels of the legend that series lack")
                 asked += 1
         group.note(f"{asked} queries")
+        return asked
+    return None
 
 
 def check(tally, stack):
     missing = [program for program in ("prometheus", "promtool") if not shutil.which(program)]
     if missing:
-        tally.skip(f"{' and '.join(missing)}: not installed, see tests/peers/run.sh")
+        tally.skip(f"{' and '.join(missing)}: not installed, see tests/peers/run.sh", "prometheus")
         return
-    rules_alone(tally)
+    rules = rules_alone(tally)
     dashboard_alone(tally)
     server = stack.enter_context(lake.sandbox(NOW))
     well, unwell = Served(server, WELL, "well"), Served(server, UNWELL, "unwell")
@@ -386,10 +394,11 @@ def check(tally, stack):
     prometheus = stack.enter_context(Prometheus([well, unwell]))
     lake.wait_for(prometheus.is_ready, 60, "Prometheus that is ready")
     lake.wait_for(lambda: len(prometheus.query("costlake_build_info")) == 2, 30, "scrapes")
-    bills(tally, well, prometheus)
-    what_fires(tally, well, unwell, prometheus)
-    dashboard_asked(tally, prometheus)
+    equal, fire = bills(tally, well, prometheus), what_fires(tally, well, unwell, prometheus)
+    queries = dashboard_asked(tally, prometheus)
     silence(tally, (well, unwell), prometheus)
+    tally.figure("prometheus", f"{rules} rules; {fire} alerts fire over two `serve`; {equal} figures of the bill as in DuckDB; "
+                 f"{queries} queries of the dashboard")
 
 
 lake.main(check)

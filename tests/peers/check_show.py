@@ -106,6 +106,7 @@ def check(tally, stack):
                 group.equal(rows, Decimal(count), "rows")
         with tally.group("show: enough was asked") as group:
             group.true(asked > 150, f"only {asked} questions")
+        tally.figure("show", f"{len(lake.Folder(root).tables())} tables, {asked} questions, the same sums in DuckDB")
         with tally.group("show: its CSV is what Python's reader reads") as group:
             text = costlake.run("show", "aws_cost_by_service", "--by", "service", "--top", "3", "--output", "csv", lake=root).out
             lines = list(csv.DictReader(io.StringIO(text)))

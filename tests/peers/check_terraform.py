@@ -82,9 +82,11 @@ def wrong_in(files):
 
 
 def names_are_defined(tally):
+    defining = 0
     with tally.group("python-hcl2 reads the module, and every name in it is defined and used") as group:
         files = read(MODULE)
         names, used = defined(files), referred(files)
+        defining = len(names)
         group.equal(sorted(used - names), [], "names that nothing defines")
         unused = {name for name in names - used if name.startswith(("var.", "local.", "data."))}
         group.equal(sorted(unused), [], "what nothing uses")
@@ -123,6 +125,7 @@ def names_are_defined(tally):
             (example,) = (of for block in hcl2.loads(examples[0])["module"] for of in block.values())
             given = {name for name in example if not name.startswith("__")} - {"source"}
             group.equal((sorted(given - variables.keys()), sorted(needed - given)), ([], []), f"{page.name}: unknown, missing")
+    return defining
 
 
 def rendered(name):
@@ -169,8 +172,8 @@ def checkov(folder):
 
 def findings(tally):
     if not os.environ.get("COSTLAKE_PEERS_CHECKOV") or not (pathlib.Path(os.environ["COSTLAKE_PEERS_CHECKOV"]) / "checkov").exists():
-        tally.skip("checkov: it is not installed, see tests/peers/run.sh")
-        return
+        tally.skip("checkov: it is not installed, see tests/peers/run.sh", "terraform")
+        return None
     with tally.group("checkov finds nothing in the module but what is explained beside it") as group:
         found = checkov(MODULE)
         group.equal((found["failed"], found["unread"]), ([], []), "findings, and files that were not read")
@@ -193,6 +196,8 @@ def findings(tally):
         for file in worse.glob("*.tf"):
             file.write_text(re.sub(r"(?m)^ *#checkov:skip=.*\n", "", file.read_text()))
         group.equal({check for check, _, _ in checkov(worse)["failed"]}, made | explained, "what is found then")
+        return f"{len(found['passed'])} passed, {len(found['skipped'])} explained"
+    return None
 
 
 def catalog(tally, stack):
@@ -234,13 +239,16 @@ def catalog(tally, stack):
         group.equal(members - used - {"name"}, set(), "members that the module does not use")
         group.equal(used - members, set(), "members that the document does not have")
         group.note(f"{len(tables)} tables")
+        return len(tables)
+    return None
 
 
 def check(tally, stack):
-    names_are_defined(tally)
+    names = names_are_defined(tally)
     policies(tally)
-    findings(tally)
-    catalog(tally, stack)
+    checked, tables = findings(tally), catalog(tally, stack)
+    if checked:
+        tally.figure("terraform", f"{names} names defined and used; checkov: {checked}; {tables} tables in moto's Glue")
 
 
 lake.main(check)

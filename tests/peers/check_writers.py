@@ -95,6 +95,9 @@ def on_store(tally, name, url, programs, sums):
             done = programs[2].run("verify", TABLE, "--full", lake=each.bucket.lake, **environment)
             group.equal(done.code, 0, f"verify --full: {done.out[-600:]}")
         group.note(f"{dict(counted)}, {time.monotonic() - begun:.1f} s")
+        in_turn = counted["one after the other"]
+        return f"{name}: {sum(counted.values())} races, {counted['superseded']} superseded, {in_turn} in turn"
+    return None
 
 
 def check(tally, stack):
@@ -109,6 +112,7 @@ def check(tally, stack):
             program.run(*ARGUMENTS, lake=root)
             sums.append(lake.exact_sums(lake.read_rows(lake.Folder(root), TABLE)))
         group.equal(len({repr(state) for state in sums}), len(CLOCKS), "states")
+    found = []
     for name, peer in (("Ceph", lake.Ceph), ("moto", lake.Moto)):
         try:
             started = stack.enter_context(peer())
@@ -116,7 +120,8 @@ def check(tally, stack):
             with tally.group(f"{name} starts") as group:
                 group.true(False, str(error))
             continue
-        on_store(tally, name, started.url, programs, sums)
+        found.append(on_store(tally, name, started.url, programs, sums))
+    tally.figure("writers", "; ".join(map(str, found)))
 
 
 lake.main(check)

@@ -71,9 +71,17 @@ class Tally:
             notes = f" ({'; '.join(group.notes)})" if group.notes else ""
             print(f"ok   {self.name}: {what}{notes}", flush=True)
 
-    def skip(self, why):
+    def figure(self, name, text):
+        """A figure of the documents, unless something failed."""
+        if not self.failed:
+            figure(name, text)
+
+    def skip(self, why, *figures):
+        """Says that something was not tried; its figures in the documents stay as they are."""
         self.skipped += 1
         print(f"skip {self.name}: {why}", flush=True)
+        for name in figures:
+            figure(name, "")
 
 
 class Group:
@@ -106,6 +114,13 @@ class Group:
             self.differences.append(f"{what}: {key!r} was not expected: {shorten(got[key])}")
         for key in sorted(expected.keys() & got.keys(), key=repr):
             self.equal(got[key], expected[key], f"{what}: {key!r}")
+
+
+def figure(name, text):
+    """Notes what was counted, as it stands in docs/reliability.md, where COSTLAKE_FIGURES collects it; see docs/figures.py."""
+    if os.environ.get("COSTLAKE_FIGURES"):
+        with open(os.environ["COSTLAKE_FIGURES"], "a") as file:
+            file.write(f"{name}\t{text}".replace("\n", "\\n") + "\n")
 
 
 def shorten(value, limit=600):

@@ -10,6 +10,7 @@
 # COSTLAKE_PACKAGES     its packages, for the check `packages` (default: made by the check)
 # COSTLAKE_PEERS_CACHE  where the Python packages are kept (default: peers in the target directory)
 # COSTLAKE_PEERS_LANES  how many checks run beside each other (default: 3)
+# COSTLAKE_FIGURES      a file that collects the figures of docs/reliability.md (default: none), see docs/figures.py
 #
 # The longest checks begin first. What a check prints is shown as a whole when it ends. A check that takes longer than 20
 # minutes is ended and has failed.
@@ -203,4 +204,7 @@ while [ ${#running[@]} -gt 0 ]; do end; done
 
 read -r passed failed < <(cat "$COSTLAKE_PEERS_WORK"/tally/* | awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }')
 echo "$passed passed, $failed failed"
+if [ -n "${COSTLAKE_FIGURES:-}" ] && [ $# = 0 ]; then
+  printf 'peers\t%d groups of %d checks, %d failed\n' "$((passed + failed))" "${#available[@]}" "$failed" >>"$COSTLAKE_FIGURES"
+fi
 [ "$failed" = 0 ]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::sizes::is_whole;
 use crate::support::bucket::bucket_but;
 use crate::support::cost_explorer::{DAILY, NOW, two_days};
+use crate::support::figures::gather;
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Reply, Script};
 
@@ -163,9 +164,21 @@ fn watched(mut child: Child) -> (ExitStatus, u64) {
     }
 }
 
-/// Runs costlake with its log in a file; asserts exit code, message, log size, duration and peak memory.
+/// [`measured`], as one of the floods and large answers that the documents count.
 #[track_caller]
 pub(super) fn within_bounds(what: &str, house: &Lakehouse, arguments: &[&str], code: i32, words: &str) {
+    let most = measured(what, house, arguments, code, words);
+    gather("floods", |counts| {
+        counts.add("floods", 1);
+        counts.most("most", most);
+        format!("{} floods, at most {} MiB", counts.of("floods"), counts.of("most"))
+    });
+}
+
+/// Runs costlake with its log in a file; asserts exit code, message, log size, duration and peak memory, which it
+/// returns in MiB.
+#[track_caller]
+pub(super) fn measured(what: &str, house: &Lakehouse, arguments: &[&str], code: i32, words: &str) -> u64 {
     let begun = Instant::now();
     let log = house.folder().join("log");
     let child = house.begin_logging(arguments, fs::File::create(&log).expect("a log"));
@@ -177,6 +190,7 @@ pub(super) fn within_bounds(what: &str, house: &Lakehouse, arguments: &[&str], c
     assert!(said.contains(words), "{what} does not say `{words}`: {said:.2000}");
     assert!(said.len() < 64 << 10, "{what}: {} bytes were said", said.len());
     assert!(most > 0 && most < MOST_KIB, "{what}: {} MiB were resident", most >> 10);
+    most >> 10
 }
 
 #[track_caller]

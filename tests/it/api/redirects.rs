@@ -5,6 +5,7 @@ use serde_json::json;
 use super::floods::SAVINGS;
 use crate::support::bucket::bucket_but;
 use crate::support::cost_explorer::{DAILY, NOW, two_days};
+use crate::support::figures::gather;
 use crate::support::lakehouse::Lakehouse;
 use crate::support::script::{Asked, Reply, Script};
 
@@ -17,6 +18,14 @@ fn redirecting(status: u16, to: Option<String>) -> Script {
         Reply::new(status, "elsewhere").with("location", &target)
     };
     Script::answering(there).with_totals()
+}
+
+/// Counts a redirect that was not followed.
+fn count() {
+    gather("redirects", |counts| {
+        counts.add("redirects", 1);
+        format!("{} redirects, none followed", counts.of("redirects"))
+    });
 }
 
 fn run(url: &str, job: &str, words: &str) {
@@ -33,6 +42,7 @@ fn a_redirect_without_an_end_is_asked_once() {
             let round = redirecting(status, None);
             run(round.url(), job, words);
             assert_eq!(round.take_asked().len(), 1, "{status}");
+            count();
         }
     }
 }
@@ -46,6 +56,7 @@ fn another_host_is_never_asked() {
             run(first.url(), job, words);
             assert_eq!(first.take_asked().len(), 1, "{status}");
             assert!(other.take_asked().is_empty(), "{status}: the other host was asked");
+            count();
         }
     }
 }
@@ -64,6 +75,7 @@ fn a_bucket_that_redirects_is_not_followed() {
         assert_ne!(done.code, Some(0), "{done}");
         assert!(!first.take_asked().is_empty(), "{done}");
         assert!(other.take_asked().is_empty(), "{status}: the other host was asked");
+        count();
     }
 }
 
@@ -87,5 +99,6 @@ fn rows_that_a_bucket_sends_elsewhere_are_not_written() {
         let mut snapshots = written.iter().filter(|asked| asked.path.contains("/ledger/"));
         assert!(snapshots.all(|asked| asked.json()["partitions"] == json!({})), "{status}: the ledger tells of rows");
         assert!(other.take_asked().is_empty(), "{status}: the other host was asked");
+        count();
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 
 use crate::support::done::Done;
+use crate::support::figures::gather;
 use crate::support::lakehouse::Lakehouse;
 
 /// A lakehouse that logs warnings and has no AWS configuration files.
@@ -53,6 +54,11 @@ impl Said {
     /// Compares all entries with the file of expected output, or writes that file.
     pub(super) fn settle(self, kind: &str) {
         println!("{kind}: {} cases", self.names.len());
+        gather("corpus", |counts| {
+            counts.add("cases", self.names.len() as u64);
+            counts.add("kinds", 1);
+            format!("{} cases of {} kinds; 0 writes on a refusal", counts.of("cases"), counts.of("kinds"))
+        });
         let path = path(kind, "expected");
         if std::env::var_os("COSTLAKE_BLESS").is_some() {
             fs::write(&path, &self.text).expect("a file of expectations");

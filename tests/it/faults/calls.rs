@@ -20,6 +20,7 @@ use super::world::{
     EARLY, Held, LATER, LONG, World, assert_tells, at, contents, everything, ledger, parse, plain_cost_job,
 };
 use crate::sizes::CALL_FAULTS;
+use crate::support::figures::gather;
 use crate::support::line::{Call, Fault, Line};
 
 /// The deadline for an answer that never comes. A real answer arrives sooner or, on a busy machine, at the second
@@ -284,6 +285,13 @@ async fn survive(what: &str, loops: impl IntoIterator<Item = Loop>) {
         let begun = std::time::Instant::now();
         let runs = each.every_call(&FAULTS).await;
         println!("{what}: {} calls, {runs} runs, {:.1} s", each.calls.len(), begun.elapsed().as_secs_f64());
+        gather("calls", |counts| {
+            counts.add("loops", 1);
+            counts.add("calls", each.calls.len() as u64);
+            counts.add("runs", runs as u64);
+            let (calls, loops) = (counts.of("calls"), counts.of("loops"));
+            format!("{} runs over the {calls} calls of {loops} runs, 0 differences", counts.of("runs"))
+        });
     }
 }
 

@@ -26,6 +26,7 @@ use costlake::ledger::Ledger;
 use costlake::maintenance::verify::{Depth, verify};
 
 use crate::sizes::CRASH_SEEDS;
+use crate::support::figures::{note, thousands};
 
 use super::binary::{Stage, Tables, assert_nothing_staged, assert_old_or_new, copy, runtime, said, tables_of};
 use super::world::{World, assert_ledger_agrees_in, at, ledger_of, parse};
@@ -264,6 +265,8 @@ fn a_run_that_dies_anywhere_is_finished_by_the_next() {
             }
         }
     });
+    let deaths = thousands((seeds * places.len()) as u64);
+    note("deaths", &format!("{deaths} deaths at {} places, 0 differences", places.len()));
     println!(
         "{} deaths at {} places in {:.1} s, after {:.1} s of setting up",
         seeds * places.len(),

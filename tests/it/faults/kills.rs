@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use costlake::sandbox::{Sandbox, Settings};
 
 use crate::sizes::KILL_ROUNDS;
+use crate::support::figures::gather;
 
 use super::binary::{
     Stage, Tables, assert_ledgers_agree, assert_nothing_staged, assert_old_or_new, copy, said, tables,
@@ -73,6 +74,15 @@ fn broken_off(rounds: u32, name: fn(u32) -> &'static str) -> Vec<Option<i32>> {
     codes
 }
 
+/// Notes runs that a signal ended.
+fn note(kind: &'static str, runs: usize) {
+    gather("kills", |counts| {
+        counts.add(kind, runs as u64);
+        let (killed, stopped, said) = (counts.of("killed"), counts.of("stopped"), counts.of("said"));
+        format!("{killed} killed; {stopped} sent a signal, {said} of them in time to say so; 0 differences")
+    });
+}
+
 /// Number of runs that are sent SIGKILL.
 const ROUNDS: u32 = 20;
 
@@ -81,6 +91,7 @@ fn a_run_killed_at_any_instant_is_finished_by_the_next() {
     let codes = broken_off(ROUNDS, |_| "-KILL");
     let died = codes.iter().filter(|code| code.is_none()).count();
     assert!(died >= 5, "only {died} of {ROUNDS} runs were killed before they ended: {codes:?}");
+    note("killed", died);
 }
 
 #[test]
@@ -91,6 +102,8 @@ fn a_run_stopped_at_any_instant_says_so_and_is_finished_by_the_next() {
     assert!(codes.iter().all(|code| matches!(code, None | Some(0 | 130))), "{codes:?}");
     let stopped = codes.iter().filter(|code| **code == Some(130)).count();
     println!("{stopped} of {rounds} runs were stopped by a signal");
+    note("stopped", codes.len());
+    note("said", stopped);
     assert!(stopped >= codes.len() / 4, "only {stopped} of {rounds} runs were stopped: {codes:?}");
 }
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use costlake::job::Job;
 use object_store::memory::InMemory;
 
+use crate::support::figures::gather;
+
 use super::failing_store::{Call, Fault, Faults, Verb};
 use super::world::{EARLY, Held, World, assert_ledger_agrees, begun, contents, cost_job, savings_job};
 
@@ -80,6 +82,10 @@ impl<'a> Loop<'a> {
         store.land().await;
         store.heal();
         self.clean_run(&store, &what).await;
+        gather("store-calls", |counts| {
+            counts.add("runs", 1);
+            format!("{} runs with a call that fails, 0 differences", counts.of("runs"))
+        });
     }
 
     /// The exit codes a run may end with. A single failed write is settled, unless it belongs to the store's probe.

@@ -33,6 +33,7 @@ use costlake::unit::Unit;
 use serde_json::Value;
 
 use crate::sizes::RACE_ROUNDS;
+use crate::support::figures::note;
 use crate::support::lake::{files, rows, sum};
 use crate::support::sandbox::SandboxServer;
 
@@ -263,6 +264,26 @@ struct Tally {
     of_two_accounts: [u32; 2],
 }
 
+impl Tally {
+    /// The figures of the documents.
+    fn note(&self, rounds: u32) {
+        let Self { superseded, replaced, settled_as_own, nothing_to_do, of_one_account, of_two_accounts } = self;
+        note(
+            "races",
+            &format!(
+                "{rounds} races: {superseded} superseded, {replaced} in turn, {settled_as_own} settled as own, \
+                 {nothing_to_do} with nothing to do"
+            ),
+        );
+        let (new, begun) = (of_two_accounts[0], of_two_accounts[1]);
+        let both = new + begun;
+        note(
+            "races-accounts",
+            &format!("{both} races of two accounts, {new} for a new table; {of_one_account} of one"),
+        );
+    }
+}
+
 /// One race: the two writers of `pair`, each on its course, on a copy of the one lake of both.
 struct Race<'a> {
     writers: &'a [Writer; 2],
@@ -455,6 +476,7 @@ fn of_two_writers_at_once_each_commits_alone_or_says_that_it_lost() {
     });
     let tally = tally.into_inner().expect("a tally");
     println!("{rounds} races of two processes: {tally:?}, {:.1} s", began.elapsed().as_secs_f64());
+    tally.note(rounds);
     if !RACE_ROUNDS.proves() {
         return;
     }

@@ -19,6 +19,12 @@ impl Tally {
         }
     }
 
+    /// The sum of all whose names begin with one of these.
+    pub(super) fn of_all(&self, beginnings: &[&str]) -> u64 {
+        let is_one = |what: &str| beginnings.iter().any(|beginning| what.starts_with(beginning));
+        self.0.iter().filter(|(what, _)| is_one(what)).map(|(_, count)| count).sum()
+    }
+
     pub(super) fn of(&self, what: &str) -> u64 {
         self.0.get(what).copied().unwrap_or(0)
     }

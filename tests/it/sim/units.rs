@@ -32,8 +32,8 @@ pub(super) const ACCOUNTS: [&str; 3] = ["000033334444", HOME, "222233334444"];
 
 /// Names of counters.
 pub(super) const SECOND: &str = "units: table.json is there already, made by another unit's run";
-const SEVERAL: &str = "units: schedules that committed in several of them";
-const CALM: &str = "units: one that nothing happens to, beside others";
+pub(super) const SEVERAL: &str = "units: schedules that committed in several of them";
+pub(super) const CALM: &str = "units: one that nothing happens to, beside others";
 const TOGETHER: &str = "units: runs of one process";
 const STRAY: &str = "units: runs with the credentials of another account";
 const COUNTED: [&str; 5] = [SECOND, SEVERAL, CALM, TOGETHER, STRAY];
