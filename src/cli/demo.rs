@@ -138,11 +138,11 @@ async fn answers(global: &Global, jobs: &[Job], clock: Clock) -> Result<()> {
 fn next_steps(lake: &str) -> String {
     format!(
         "\nThe lake is in {lake}. What next:\n\
-         Day by day:            costlake show aws_cost_by_service --by day --lake {lake}\n\
-         All tables in DuckDB:  costlake connect --lake {lake} > lake.sql\n\
+         Day by day:     costlake show aws_cost_by_service --by day --lake {lake}\n\
+         All in DuckDB:  costlake connect --lake {lake} > lake.sql\n\
          {indent}duckdb -init lake.sql\n\
-         Your own bill:         costlake init; costlake check; costlake plan; costlake run",
-        indent = " ".repeat(23)
+         Your own bill:  costlake init; costlake check; costlake plan; costlake run",
+        indent = " ".repeat(16)
     )
 }
 

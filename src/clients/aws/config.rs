@@ -221,6 +221,9 @@ pub(in crate::clients) async fn credentials(config: &SdkConfig, settings: &AwsSe
     if let Some(unsendable) = unsendable {
         return Err(unsendable.told());
     }
+    if let Some(wrong) = origin::certain(settings.profile.as_deref()).await {
+        return Err(wrong);
+    }
     let told = match credentials_unreachable(&error) {
         Some(unreachable) => unreachable,
         None => missing(settings, Some(&error)).await,

@@ -42,6 +42,17 @@ pub(super) fn plain(why: String) -> String {
     parts().unwrap_or(why)
 }
 
+/// The error for what is set wrong whatever the SDK has tried since: a profile that is not there, half of a key.
+pub(super) async fn certain(profile: Option<&str>) -> Option<Error> {
+    let is_set = |name: &str| std::env::var(name).is_ok_and(|text| !text.trim().is_empty());
+    if is_set("AWS_ACCESS_KEY_ID") && !is_set("AWS_SECRET_ACCESS_KEY") {
+        let half = format!("{NONE}: AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not");
+        return Some(Error::new(Kind::Auth, half).advise("set both, or neither"));
+    }
+    let others = profiles::without_selected(profile).await?;
+    (profile.is_some() || is_set("AWS_PROFILE")).then(|| no_such_profile(&profiles::selected(profile), others))
+}
+
 /// The error for credentials that do not come. `why` is what the SDK says of it, as far as it tells cases apart.
 pub(super) async fn missing(profile: Option<&str>, why: &str) -> Error {
     let lookup = |name: &str| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
@@ -66,6 +77,17 @@ pub(super) async fn missing(profile: Option<&str>, why: &str) -> Error {
     Error::new(Kind::Auth, NONE).advise(
         "set AWS_PROFILE (after `aws sso login` where you use SSO), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached",
     )
+}
+
+/// The error for a profile that the files do not have; `others` are those they have.
+fn no_such_profile(name: &str, mut others: Vec<String>) -> Error {
+    others.sort();
+    let there = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+    let files: Vec<String> = files().into_iter().map(|path| path.display().to_string()).collect();
+    let error = Error::new(Kind::Auth, format!("{NONE}: there is no AWS profile `{name}`"))
+        .at("files", files.join(" and "))
+        .at("profiles there", there);
+    error.advise("set AWS_PROFILE, or aws.profile of the job, to one of them, or make it with `aws configure sso`")
 }
 
 /// The error for a profile whose role AWS STS does not give.
@@ -122,13 +144,18 @@ fn at(error: Error, profile: &str, key: &str) -> Error {
     }
 }
 
-/// File and line of a key of a profile.
-fn place(profile: &str, key: &str) -> Option<(PathBuf, usize)> {
+/// The files of the profiles, whether they are there or not.
+fn files() -> Vec<PathBuf> {
     let file = |variable: &str, usual: &str| {
         std::env::var_os(variable).map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(usual)))
     };
     let files = [file("AWS_CONFIG_FILE", ".aws/config"), file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
-    files.into_iter().flatten().find_map(|path| {
+    files.into_iter().flatten().collect()
+}
+
+/// File and line of a key of a profile.
+fn place(profile: &str, key: &str) -> Option<(PathBuf, usize)> {
+    files().into_iter().find_map(|path| {
         let is_small = fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() <= LARGEST);
         let text = if is_small { fs::read_to_string(&path).ok()? } else { return None };
         Some((path, line_of(&text, profile, key)?))

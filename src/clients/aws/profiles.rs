@@ -71,6 +71,13 @@ pub(super) async fn source(profile: Option<&str>) -> Option<(String, Profile)> {
     chain(&profiles).last().map(|(name, profile)| (name.to_owned(), profile.clone()))
 }
 
+/// The profiles of the files, by name, if the selected one is none of them.
+pub(super) async fn without_selected(profile: Option<&str>) -> Option<Vec<String>> {
+    let profiles = read(profile).await.ok()?;
+    let names = || profiles.profiles().map(str::to_owned).collect();
+    profiles.get_profile(profiles.selected_profile()).is_none().then(names)
+}
+
 /// The selected profile and its chain of `source_profile`.
 fn chain(profiles: &ProfileSet) -> impl Iterator<Item = (&str, &Profile)> {
     let named = move |name| Some((name, profiles.get_profile(name)?));
