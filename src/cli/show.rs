@@ -56,12 +56,13 @@ pub(super) async fn show(global: &Global, asked: &ShowArguments) -> Result<u8> {
         }
         return Ok(code);
     };
+    // A report of a lake that is not there would be empty, and nobody would be told.
+    if let Some(nowhere) = missing(&location, &format!("costlake run {}", job.unit.table)) {
+        return Err(Error::new(Kind::Config, nowhere));
+    }
     if global.output == Output::Text {
         tell_clock(clock);
-        match missing(&location, &format!("costlake run {}", job.unit.table)) {
-            Some(nowhere) => screen::folded(&nowhere, 2),
-            None => screen::out(&in_text(&lake, job, asked, clock.now()).await?),
-        }
+        screen::out(&in_text(&lake, job, asked, clock.now()).await?);
         return Ok(code);
     }
     let Found { job, question, reply, notes } = find(&lake, job, asked, clock.now(), asked.top).await?;

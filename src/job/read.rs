@@ -16,7 +16,7 @@ use crate::window::Grain;
 
 use super::accounts::{self, Accounts};
 use super::cron;
-use super::keys::DAYS;
+use super::keys::{DAYS, Key};
 use super::section::{Problems, Section, nearest};
 use super::{AwsSettings, BudgetRules, Control, Job, Limits, Refresh, Schedule, WindowRules};
 
@@ -171,7 +171,11 @@ fn check_key(path: &str, name: &str, entry: Option<&'static sources::Entry>, pro
         problems.note(path, format!("has no use for {}, which only tells today's state; remove it", entry.name));
     } else if !is_ignored {
         let names: Vec<&str> = of.iter().map(|known| known.name).collect();
-        problems.note(path, format!("only applies to {}; remove it from a {} job", names.join(", "), entry.name));
+        let is_like = |key: &&Key| key.path.starts_with(path) || path.starts_with(key.path);
+        let own = entry.keys().find(is_like).map(|key| format!(" (did you mean `{}`?)", key.path));
+        let hint = own.unwrap_or_default();
+        let (of, job) = (names.join(", "), entry.name);
+        problems.note(path, format!("only applies to {of}; remove it from this job of {job}{hint}"));
     }
 }
 

@@ -191,6 +191,10 @@ fn status_shows_every_day_and_checks_for_gaps() {
     house.json(&["status", "--check"]).exits(6).says("the lake lake does not exist yet").says("`costlake run`");
     house.costlake(&["status"]).exits(0).says("does not exist yet").hides("missing");
     house.json(&["status"]).exits(0);
+    for output in ["text", "csv", "json"] {
+        let done = house.costlake(&["show", "costs", "--output", output]);
+        done.exits(2).says("the lake lake does not exist yet: check --lake");
+    }
     house.run_well();
     let status = house.json(&["status", "--check"]).exits(0).document();
     let days = status["tables"][0]["days"].as_array().expect("days").clone();

@@ -211,7 +211,7 @@ const DATADOG: &[(&str, &str, &[&str])] = &[
         "[source]\ntype = \"datadog_savings\"\nqueries = [{ provider = \"aws\", product = \"ec2\" }]\n\
          [window]\nbegin = \"2026-11-01\"\ncontrol = \"report\"\nrefresh = \"probe\"\n",
         &[
-            "window.control: only applies to aws_cost_and_usage; remove it from a datadog_savings job",
+            "window.control: only applies to aws_cost_and_usage; remove it from this job of datadog_savings",
             "window.refresh: \"probe\" needs",
         ],
     ),
