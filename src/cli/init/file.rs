@@ -52,7 +52,7 @@ impl Wanted<'_> {
                 list(&mut text, "May be set, too: ", &others);
             }
         }
-        text.push_str("\n# Other sections; their keys are explained in the schema and in docs/reference/keys.md:\n");
+        text.push_str("\n# Other sections; the schema and docs/reference/keys.md explain their keys:\n");
         Ok(text + &left)
     }
 
