@@ -14,6 +14,7 @@ if [ $# -lt 1 ]; then
   echo "usage: packaging/make.sh OUT [PROGRAM]" >&2
   exit 2
 fi
+umask 022
 repository=$(cd "$(dirname "$0")/.." && pwd)
 
 # cargo-deb with the compression of this machine's xz instead of one that it would compile, and without optimisation:

@@ -1,5 +1,6 @@
-# The least that costlake needs. The files in policies/ are those of docs/reference/permissions.md, for the bucket my-bucket and the prefix
-# bills, which are replaced here by yours.
+# The least that costlake needs. The files in policies/ are those of docs/reference/permissions.md, for the bucket my-bucket and
+# the prefix bills, which are replaced here by yours: the prefix first, because a bucket may be called like it. A text
+# between two slashes would be a regular expression for replace().
 
 locals {
   lake_arn = "arn:${data.aws_partition.current.partition}:s3:::${var.bucket_name}"
@@ -7,10 +8,10 @@ locals {
   policies = {
     for name in ["costs", "lake", "reader"] : name => replace(
       replace(
-        replace(file("${path.module}/policies/${name}.json"), "arn:aws:s3:::my-bucket", local.lake_arn),
-        "/bills/", "/${var.prefix}/"
+        replace(file("${path.module}/policies/${name}.json"), "my-bucket/bills/", "my-bucket/${var.prefix}/"),
+        "\"bills/*\"", "\"${var.prefix}/*\""
       ),
-      "\"bills/*\"", "\"${var.prefix}/*\""
+      "arn:aws:s3:::my-bucket", local.lake_arn
     )
   }
 }

@@ -12,6 +12,11 @@ variable "name" {
 variable "bucket_name" {
   description = "Name of the lake's bucket, which is made. Names of buckets are unique in all of AWS."
   type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.bucket_name))
+    error_message = "bucket_name has lower-case letters, digits, dots and hyphens, 3 to 63 of them."
+  }
 }
 
 variable "prefix" {
@@ -20,8 +25,8 @@ variable "prefix" {
   default     = "bills"
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._/-]*[A-Za-z0-9]$", var.prefix))
-    error_message = "prefix has letters, digits and . _ / - and neither begins nor ends with a slash."
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*$", var.prefix))
+    error_message = "prefix has letters, digits and _ - and single . and / between them."
   }
 }
 

@@ -15,6 +15,7 @@ use reqwest::{Client, Response, StatusCode, Url, redirect};
 use super::trust::{Authorities, NO_AUTHORITIES};
 use super::{is_loopback, proxy};
 use crate::error::{Error, Kind, Result};
+use crate::redact::without_credentials;
 use crate::unreached::Unreached;
 
 /// From the start of the request to the last byte that is read.
@@ -35,7 +36,9 @@ pub fn target(text: &str) -> Result<Url> {
         Error::new(Kind::Config, message).advise("give the address of the page, such as http://127.0.0.1:8080")
     };
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    let Some(mut url) = url else { return Err(wrong("the address is no http or https URL").at("address", text)) };
+    let Some(mut url) = url else {
+        return Err(wrong("the address is no http or https URL").at("address", without_credentials(text)));
+    };
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong("the address contains a user or password, and none is sent"));
     }
@@ -132,9 +135,18 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_without_its_password() {
-        for text in
-            ["", "127.0.0.1:8080", "localhost:8080", "ftp://127.0.0.1", "http://", "http://a:hush@b", "http://a@b"]
-        {
+        for text in [
+            "",
+            "127.0.0.1:8080",
+            "localhost:8080",
+            "ftp://127.0.0.1",
+            "http://",
+            "http://a:hush@b",
+            "http://a@b",
+            "http://a:hush@b:99999/",
+            "ftp://a:hush@b",
+            "a:hush@b:1",
+        ] {
             let report = target(text).expect_err(text).report();
             assert!(report.contains("such as http://127.0.0.1:8080") && !report.contains("hush"), "{report}");
         }

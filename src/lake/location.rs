@@ -49,10 +49,9 @@ impl Location {
             }
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let prefix = prefix.trim_matches('/');
-            let sound = !bucket.is_empty()
-                && !bucket.contains(['@', '?', '#'])
-                && !prefix.contains("//")
-                && !prefix.contains("..");
+            let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            let sound =
+                !bucket.is_empty() && bucket.bytes().all(of_name) && !prefix.contains("//") && !prefix.contains("..");
             return sound
                 .then(|| Self::Bucket { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
                 .ok_or_else(|| wrong(format!("`{shown}` is not a bucket and prefix"), TAKEN));
@@ -139,8 +138,18 @@ mod tests {
         assert_eq!(shown("file:///data/lake"), "/data/lake");
         assert_eq!(shown("s3://bucket/a/b/"), "s3://bucket/a/b");
         assert_eq!(shown("s3://bucket"), "s3://bucket");
-        for wrong in ["", "gs://bucket/x", "s3://", "s3:///x", "file://relative", "s3://b/../x", "s3://key:secret@b/x"]
-        {
+        for wrong in [
+            "",
+            "gs://bucket/x",
+            "s3://my bucket/x",
+            "s3://b\n/x",
+            "s3://bücher/x",
+            "s3://",
+            "s3:///x",
+            "file://relative",
+            "s3://b/../x",
+            "s3://key:secret@b/x",
+        ] {
             assert!(Location::parse(wrong).is_err(), "{wrong}");
         }
     }

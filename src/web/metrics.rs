@@ -2,7 +2,7 @@
 //! counters start with the process.
 //!
 //! The format defines values as floating-point numbers, dollars too; the exact ones are in the run records. The bill
-//! itself is written digit for digit, see [`bills`].
+//! itself is written digit for digit, see `bills.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -15,6 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::cents::Cents;
+use crate::error::combined_exit_code;
 use crate::plan::{STALE, SlotState};
 use crate::scheduler::glances::{Glance, Seen};
 use crate::scheduler::jobs::JobState;
@@ -187,7 +188,12 @@ fn of_runs(page: &mut Page, tables: &[TableFacts]) {
     page.counter("run_seconds", all().map(|table| (of_table(table), seconds(counters(table).duration_ms))));
     let last = || all().filter_map(|table| Some((table, table.0.last.as_ref()?)));
     page.gauge("last_run_seconds", last().map(|(table, report)| (of_table(table), seconds(report.duration_ms))));
-    page.gauge("last_run_exit_code", last().map(|(table, report)| (of_table(table), f64::from(report.exit_code))));
+    let mut codes: BTreeMap<Labels, Vec<u8>> = BTreeMap::new();
+    for (table, report) in last() {
+        codes.entry(of_table(table)).or_default().push(report.exit_code);
+    }
+    let gravest = |(labels, codes): (Labels, Vec<u8>)| (labels, f64::from(combined_exit_code(codes)));
+    page.gauge("last_run_exit_code", codes.into_iter().map(gravest));
     let running = |table: &TableFacts| f64::from(u8::from(table.0.live.is_some()));
     page.total("running", all().map(|table| (of_table(table), running(table))));
     page.counter("slots_outlasted", all().map(|table| (of_table(table), number(counters(table).outlasted))));

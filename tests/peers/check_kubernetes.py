@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,8 +210,8 @@ def applied(tally):
 
         def play(pairs=(), expect=0, keys=("dd_api_key", "dd_app_key")):
             home = lake.copied(manifests.FOLDER, "cluster")
-            (home / "deploy").mkdir()
-            (home / "deploy" / "kubernetes").symlink_to(manifests.FOLDER)
+            # A copy: the page edits a file of it.
+            shutil.copytree(manifests.FOLDER, home / "deploy" / "kubernetes")
             for key in keys:
                 (home / key).write_text("sandbox")
             environment = lake.clean_environment(home) | {"STAND_IN_CLUSTER": str(home / "cluster.json")}

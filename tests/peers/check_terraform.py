@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 import lake
@@ -131,12 +132,45 @@ def names_are_defined(tally):
 def rendered(name):
     """A policy as policies.tf makes it for a bucket and a prefix: its replacements, in their order."""
     text = (MODULE / "policies" / f"{name}.json").read_text()
-    for old, new in (("arn:aws:s3:::my-bucket", f"arn:aws-cn:s3:::{BUCKET}"), ("/bills/", f"/{PREFIX}/"), ('"bills/*"', f'"{PREFIX}/*"')):
-        literal = json.dumps(old)
-        if literal not in (MODULE / "policies.tf").read_text():
-            raise ValueError(f"policies.tf does not replace {literal}")
+    code = (MODULE / "policies.tf").read_text()
+    steps = (("my-bucket/bills/", f"my-bucket/{PREFIX}/"), ('"bills/*"', f'"{PREFIX}/*"'), ("arn:aws:s3:::my-bucket", f"arn:aws-cn:s3:::{BUCKET}"))
+    places = [code.find(json.dumps(old)) for old, _ in steps]
+    if min(places) < 0 or places != sorted(places) or re.search(r'"/[^"]*/"', code):
+        raise ValueError("policies.tf replaces something else, in another order, or by a regular expression")
+    for old, new in steps:
         text = text.replace(old, new)
     return text
+
+
+def by_terraform(tally):
+    """The replacements by Terraform itself, where it is: they need no provider."""
+    program = shutil.which("terraform") or shutil.which("tofu")
+    if not program:
+        tally.skip("terraform: neither Terraform nor OpenTofu is there")
+        return
+    code = (MODULE / "policies.tf").read_text()
+    block = re.search(r"^locals \{\n.*?^\}\n", code, re.MULTILINE | re.DOTALL)[0]
+    block = block.replace("${data.aws_partition.current.partition}", "aws-cn")
+    for bucket, prefix in ((BUCKET, PREFIX), ("example-bills", "bills"), ("my-bucket", "my-bucket"), ("acme-costs", "lake/of.costs")):
+        with tally.group(f"Terraform makes the policies of s3://{bucket}/{prefix}") as group:
+            home = lake.copied(MODULE / "policies", "policies")
+            (home / "policies").mkdir()
+            for file in home.glob("*.json"):
+                file.rename(home / "policies" / file.name)
+            variables = "".join(f'variable "{name}" {{\n  default = "{value}"\n}}\n' for name, value in (("bucket_name", bucket), ("prefix", prefix)))
+            (home / "main.tf").write_text(f'{variables}{block}output "policies" {{\n  value = local.policies\n}}\n')
+            run = lambda *command: subprocess.run(  # noqa: E731
+                [program, *command], cwd=home, env=lake.clean_environment(home) | {"CHECKPOINT_DISABLE": "1", "PATH": os.environ["PATH"]},
+                capture_output=True, text=True, timeout=120, check=True).stdout
+            run("init", "-input=false", "-no-color")
+            run("apply", "-auto-approve", "-input=false", "-no-color")
+            made = json.loads(run("output", "-json", "-no-color"))["policies"]["value"]
+            below = [f"arn:aws-cn:s3:::{bucket}/{prefix}/{end}" for end in ("*", "_costlake/*/ledger/*", "_costlake/*/history/*")]
+            for name in ("lake", "reader"):
+                statements = json.loads(made[name])["Statement"]
+                named = [one for s in statements for one in ([s["Resource"]] if isinstance(s["Resource"], str) else s["Resource"])]
+                group.equal(set(named) - set(below), {f"arn:aws-cn:s3:::{bucket}"}, f"{name}: resources")
+                group.equal([s["Condition"]["StringLike"]["s3:prefix"] for s in statements if "Condition" in s], [f"{prefix}/*"], f"{name}: condition")
 
 
 def policies(tally):
@@ -246,6 +280,7 @@ def catalog(tally, stack):
 def check(tally, stack):
     names = names_are_defined(tally)
     policies(tally)
+    by_terraform(tally)
     checked, tables = findings(tally), catalog(tally, stack)
     if checked:
         tally.figure("terraform", f"{names} names defined and used; checkov: {checked}; {tables} tables in moto's Glue")

@@ -20,6 +20,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
 use object_store::{BackoffConfig, ClientOptions, CredentialProvider, ObjectStore, RetryConfig};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tracing::instrument::WithSubscriber;
 
 use crate::encryption::Encryption;
@@ -38,6 +39,8 @@ use crate::clients::sendable::{self, Unsendable};
 use crate::clients::trust::{Authorities, NO_AUTHORITIES};
 use crate::clients::{Deadlines, causes, proxy};
 
+/// The longest time in which credentials have to come: a program that gives them may ask a person.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// The default region.
 const USUAL_REGION: &str = "us-east-1";
 const OF_INSTANCE: &str = "the region that the instance tells";
@@ -195,7 +198,10 @@ impl ProvideCredentials for Remembering {
     {
         future::ProvideCredentials::new(async {
             sso::remember();
-            let provided = self.0.provide_credentials().await;
+            let provided = match timeout(LONGEST_WAIT, self.0.provide_credentials()).await {
+                Ok(provided) => provided,
+                Err(_) => Err(CredentialsError::provider_timed_out(LONGEST_WAIT)),
+            };
             // A token may have been renewed meanwhile.
             sso::remember();
             if let Ok(credentials) = &provided {
@@ -428,8 +434,31 @@ impl CredentialProvider for Bridge {
 
 #[cfg(test)]
 mod tests {
-    use super::{one_region, region_of_environment};
+    use aws_credential_types::provider::error::CredentialsError;
+    use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+
+    use super::{Remembering, is_provider_silent, one_region, region_of_environment};
     use crate::error::Kind;
+
+    /// A program that waits for a person who has gone home.
+    #[derive(Debug)]
+    struct Never;
+
+    impl ProvideCredentials for Never {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::new(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_that_never_come_are_not_waited_for() {
+        let error =
+            Remembering(SharedCredentialsProvider::new(Never)).provide_credentials().await.expect_err("no keys");
+        assert!(matches!(error, CredentialsError::ProviderTimedOut(_)) && is_provider_silent(&error), "{error:?}");
+    }
 
     #[test]
     fn a_region_that_no_host_name_holds_is_named_with_where_it_stands() {

@@ -145,7 +145,7 @@ fn at(error: Error, profile: &str, key: &str) -> Error {
 }
 
 /// The files of the profiles, whether they are there or not.
-fn files() -> Vec<PathBuf> {
+pub(super) fn files() -> Vec<PathBuf> {
     let file = |variable: &str, usual: &str| {
         std::env::var_os(variable).map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(usual)))
     };

@@ -2,6 +2,8 @@
 //! keys that are no valid header values.
 
 use std::borrow::Cow;
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_config::profile::{Profile, ProfileFileLoadError, ProfileSet, load};
@@ -15,6 +17,9 @@ use crate::error::{Error, Kind, Result};
 
 use crate::clients::causes;
 use crate::clients::sendable::{flaw_of_key, refuse};
+use crate::job::read_text;
+
+use super::origin;
 
 const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
 /// Longest chain of `source_profile`.
@@ -40,7 +45,21 @@ async fn read(profile: Option<&str>) -> Result<ProfileSet, ProfileFileLoadError>
     let (files, environment) = (Fs::real(), Env::real());
     let sources = Default::default();
     let reading = load(&files, &environment, &sources, selected);
-    if TOLD.swap(true, Ordering::Relaxed) { reading.with_subscriber(but_files()).await } else { reading.await }
+    // The SDK's warning about a file that is no text has the whole file in it, keys and all.
+    let is_quiet = origin::files().iter().any(|file| !is_text(file));
+    if TOLD.swap(true, Ordering::Relaxed) || is_quiet {
+        reading.with_subscriber(but_files()).await
+    } else {
+        reading.await
+    }
+}
+
+/// Whether a file of profiles is UTF-8 text, or not there at all.
+fn is_text(file: &Path) -> bool {
+    match read_text(file) {
+        Ok(_) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
 }
 
 /// The region of the selected profile, else of its `source_profile`, and so on. `None` for a syntax error, which is
@@ -55,8 +74,19 @@ pub(in crate::clients) async fn region(profile: Option<&str>) -> Option<ProfileR
 /// Checks the profiles that a job's credentials may come from.
 ///
 /// # Errors
-/// [`Kind::Auth`] for a syntax error, with file and line, and for keys that are no valid header values.
+/// [`Kind::Auth`] for a file that is no text, for a syntax error, with file and line, and for keys that are no valid
+/// header values.
 pub(in crate::clients) async fn check(profile: Option<&str>) -> Result<()> {
+    for file in origin::files() {
+        if let Err(error) = read_text(&file)
+            && matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge)
+        {
+            return Err(Error::new(Kind::Auth, "the AWS profiles cannot be read")
+                .at("file", file.display())
+                .because(error)
+                .advise("save the file as UTF-8 text; what is not ASCII may stand in a comment of it"));
+        }
+    }
     let profiles = read(profile).await.map_err(|error| {
         Error::new(Kind::Auth, "the AWS profiles cannot be read")
             .because(causes(&error))

@@ -103,7 +103,7 @@ pub static METRICS: &[Metric] = &[
         "last_run_exit_code",
         TABLE,
         "exit code",
-        "Exit code of the last run in this process; the greatest of its accounts",
+        "Exit code of the last run in this process; of accounts, that of a run of all of them",
     ),
     gauge(
         "last_run_seconds",

@@ -264,3 +264,25 @@ fn a_session_of_aws_login_is_used() {
     house.costlake(&["check", "--online"]).exits(0).says("AWS account 111122223333").hides("HUSH");
     house.costlake(&["run"]).exits(3).says("Cost Explorer denies").hides("HUSH");
 }
+
+/// The SDK's own warning about such a file has every byte of it.
+#[test]
+fn a_file_of_profiles_that_is_no_text_is_named_and_not_shown() {
+    let api = Script::new();
+    let keys = "[default]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = HUSH\n";
+    let latin = [keys.as_bytes(), b"# caf\xe9\n"].concat();
+    let wide: Vec<u8> = format!("\u{feff}{keys}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (name, bytes) in [("config", &latin), ("keys", &latin), ("keys", &wide)] {
+        let mut house = bare(&api);
+        profiles(&mut house, "", "");
+        fs::write(house.folder().join(name), bytes).expect("a file");
+        refused(&house, "the AWS profiles cannot be read");
+        for command in
+            [&["run"][..], &["-vv", "run"], &["--log-format", "json", "run"], &["--lake", "s3://bucket/x", "status"]]
+        {
+            let done = house.costlake(command);
+            done.exits(3).says(name).says("UTF-8").hides("FromUtf8Error").hides("97, 119, 115, 95");
+        }
+    }
+    assert!(api.take_asked().is_empty());
+}
