@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::cents::Cents;
-use crate::error::combined_exit_code;
+use crate::error::{Kind, combined_exit_code};
 use crate::plan::{STALE, SlotState};
 use crate::scheduler::glances::{Glance, Seen};
 use crate::scheduler::jobs::JobState;
@@ -192,11 +192,21 @@ fn of_runs(page: &mut Page, tables: &[TableFacts]) {
     for (table, report) in last() {
         codes.entry(of_table(table)).or_default().push(report.exit_code);
     }
-    let gravest = |(labels, codes): (Labels, Vec<u8>)| (labels, f64::from(combined_exit_code(codes)));
-    page.gauge("last_run_exit_code", codes.into_iter().map(gravest));
+    let values = codes.into_iter().map(|(labels, codes)| (labels, f64::from(gravest(&codes))));
+    page.gauge("last_run_exit_code", values);
     let running = |table: &TableFacts| f64::from(u8::from(table.0.live.is_some()));
     page.total("running", all().map(|table| (of_table(table), running(table))));
     page.counter("slots_outlasted", all().map(|table| (of_table(table), number(counters(table).outlasted))));
+}
+
+/// The exit code of a table with accounts: a budget that is reached and a run that was overtaken end by themselves, and
+/// hide no account of which a person has to know.
+fn gravest(codes: &[u8]) -> u8 {
+    let is_passing = |code: &u8| [Kind::Budget, Kind::Superseded].iter().any(|kind| kind.exit_code() == *code);
+    match combined_exit_code(codes.iter().copied().filter(|code| !is_passing(code))) {
+        0 => combined_exit_code(codes.iter().copied()),
+        code => code,
+    }
 }
 
 /// What the requests of this calendar month cost, by the run records, and what they may cost.
@@ -221,4 +231,25 @@ fn of_requests(page: &mut Page, tables: &[TableFacts]) {
     counter("objects_written", &|t| number(t.0.counters.objects_written));
     counter("objects_displaced", &|t| number(t.0.counters.objects_displaced));
     counter("object_bytes_written", &|t| number(t.0.counters.object_bytes));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gravest;
+
+    #[test]
+    fn an_account_that_a_person_has_to_look_at_is_hidden_by_no_other() {
+        for (codes, wanted) in [
+            (&[][..], 0),
+            (&[0, 0], 0),
+            (&[0, 4], 4),
+            (&[5, 4, 0], 4),
+            (&[1, 4], 1),
+            (&[5, 1, 0], 1),
+            (&[3, 4, 5], 3),
+            (&[4, 2, 1], 2),
+        ] {
+            assert_eq!(gravest(codes), wanted, "{codes:?}");
+        }
+    }
 }

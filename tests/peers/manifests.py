@@ -139,7 +139,10 @@ class Manifests:
                 yield f"the NetworkPolicy {name} is of no pod"
             if len(self.selected(labels)) == len(list(self.pods())) and set(spec["policyTypes"]) == {"Ingress", "Egress"}:
                 everybody = True
-            egress |= {(port["port"], port["protocol"]) for rule in spec.get("egress", []) for port in rule.get("ports", [{"port": 0, "protocol": "any"}])}
+            for rule in spec.get("egress", []):
+                to = {peer.get("ipBlock", {}).get("cidr", "anybody") for peer in rule.get("to", [])} or {"anybody"}
+                ports = rule.get("ports", [{"port": 0, "protocol": "any"}])
+                egress |= {(port["port"], port["protocol"], one) for port in ports for one in to}
             for rule in spec.get("ingress", []):
                 if not rule.get("from"):
                     yield f"the NetworkPolicy {name} lets everybody in"
@@ -149,7 +152,7 @@ class Manifests:
                 ingress |= wanted
         if not everybody:
             yield "no NetworkPolicy is of all pods and both directions"
-        if egress != {(53, "UDP"), (53, "TCP"), (443, "TCP")}:
+        if egress != {(53, "UDP", "anybody"), (53, "TCP", "anybody"), (443, "TCP", "anybody")} | {(80, "TCP", one) for one in CREDENTIALS}:
             yield f"pods may reach {sorted(egress)}"
 
     def flaws_of_pods(self):
@@ -173,6 +176,8 @@ class Manifests:
             yield from (f"{name}: not so: it {what}" for what, so in held.items() if not so)
 
 
+# Who gives credentials on EKS: the agent of Pod Identity, and the instance.
+CREDENTIALS = ("169.254.170.23/32", "169.254.169.254/32")
 # An edit of a file each, and a word of the flaw that it makes.
 EDITS = [
     (KUSTOMIZATION, "  - service.yaml\n", "", "service.yaml is named 0 times"),
@@ -194,6 +199,7 @@ EDITS = [
     ("service.yaml", "targetPort: http", "targetPort: https", "has the port https"),
     ("service.yaml", "  selector:\n    app.kubernetes.io/name: costlake", "  selector:\n    app.kubernetes.io/name: other", "has the port http"),
     ("networkpolicy.yaml", "port: 443", "port: 80", "pods may reach"),
+    ("networkpolicy.yaml", "169.254.170.23/32", "0.0.0.0/0", "pods may reach"),
     ("networkpolicy.yaml", "component: serve", "component: page", "costlake-page is of no pod"),
     ("networkpolicy.yaml", "policyTypes: [Ingress, Egress]", "policyTypes: [Egress]", "no NetworkPolicy is of all pods"),
 ]

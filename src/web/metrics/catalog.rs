@@ -103,7 +103,7 @@ pub static METRICS: &[Metric] = &[
         "last_run_exit_code",
         TABLE,
         "exit code",
-        "Exit code of the last run in this process; of accounts, that of a run of all of them",
+        "Exit code of the last run in this process; of accounts, the gravest, 4 and 5 last",
     ),
     gauge(
         "last_run_seconds",
