@@ -17,6 +17,7 @@ import subprocess
 import sys
 
 import lake
+from pages import replaced
 
 FOLDER = lake.REPOSITORY / "docs" / "deployment"
 STEP = re.compile(
@@ -70,12 +71,6 @@ def claims():
                 page, *headings = [ast.literal_eval(argument) for argument in node.args]
                 found |= {(page, heading) for heading in headings}
     return found
-
-
-def replaced(text, pairs):
-    for old, new in pairs:
-        text = text.replace(old, new)
-    return text
 
 
 def play(steps, home, environment, pairs=(), programs=None, expect=0, timeout=300):

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_config::profile::{Profile, ProfileFileLoadError, ProfileSet, load};
@@ -46,20 +46,17 @@ async fn read(profile: Option<&str>) -> Result<ProfileSet, ProfileFileLoadError>
     let sources = Default::default();
     let reading = load(&files, &environment, &sources, selected);
     // The SDK's warning about a file that is no text has the whole file in it, keys and all.
-    let is_quiet = origin::files().iter().any(|file| !is_text(file));
-    if TOLD.swap(true, Ordering::Relaxed) || is_quiet {
+    if TOLD.swap(true, Ordering::Relaxed) || no_text().is_some() {
         reading.with_subscriber(but_files()).await
     } else {
         reading.await
     }
 }
 
-/// Whether a file of profiles is UTF-8 text, or not there at all.
-fn is_text(file: &Path) -> bool {
-    match read_text(file) {
-        Ok(_) => true,
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
-    }
+/// The first file of profiles that is no UTF-8 text, or too long for one, and why.
+fn no_text() -> Option<(PathBuf, io::Error)> {
+    let is_flaw = |error: &io::Error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge);
+    origin::files().into_iter().find_map(|file| read_text(&file).err().filter(is_flaw).map(|error| (file, error)))
 }
 
 /// The region of the selected profile, else of its `source_profile`, and so on. `None` for a syntax error, which is
@@ -77,15 +74,11 @@ pub(in crate::clients) async fn region(profile: Option<&str>) -> Option<ProfileR
 /// [`Kind::Auth`] for a file that is no text, for a syntax error, with file and line, and for keys that are no valid
 /// header values.
 pub(in crate::clients) async fn check(profile: Option<&str>) -> Result<()> {
-    for file in origin::files() {
-        if let Err(error) = read_text(&file)
-            && matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge)
-        {
-            return Err(Error::new(Kind::Auth, "the AWS profiles cannot be read")
-                .at("file", file.display())
-                .because(error)
-                .advise("save the file as UTF-8 text; what is not ASCII may stand in a comment of it"));
-        }
+    if let Some((file, error)) = no_text() {
+        return Err(Error::new(Kind::Auth, "the AWS profiles cannot be read")
+            .at("file", file.display())
+            .because(error)
+            .advise("save the file as UTF-8 text; what is not ASCII may stand in a comment of it"));
     }
     let profiles = read(profile).await.map_err(|error| {
         Error::new(Kind::Auth, "the AWS profiles cannot be read")
